@@ -1,0 +1,65 @@
+/**
+ * A pinhole camera, OpenCV convention: x right, y down, z forward; pixel centres at +0.5.
+ * `viewmat` [4,4] row-major, world → camera. Focal lengths and principal point in pixels of `width` × `height`.
+ */
+export interface Camera {
+  width: number;
+  height: number;
+  fx: number;
+  fy: number;
+  cx: number;
+  cy: number;
+  viewmat: readonly number[];
+}
+
+export type Vec3 = readonly [number, number, number];
+
+/** Camera centre in world coordinates: −Rᵀt. */
+export function cameraCenter({ viewmat: m }: Camera): Vec3 {
+  return [
+    -(m[0] * m[3] + m[4] * m[7] + m[8] * m[11]),
+    -(m[1] * m[3] + m[5] * m[7] + m[9] * m[11]),
+    -(m[2] * m[3] + m[6] * m[7] + m[10] * m[11]),
+  ];
+}
+
+/** The same view at another image size; principal point and focal lengths scale per axis. */
+export function resizeCamera(camera: Camera, width: number, height: number): Camera {
+  const sx = width / camera.width;
+  const sy = height / camera.height;
+  return {
+    width,
+    height,
+    fx: camera.fx * sx,
+    fy: camera.fy * sy,
+    cx: camera.cx * sx,
+    cy: camera.cy * sy,
+    viewmat: camera.viewmat,
+  };
+}
+
+/** A camera at `eye` that looks at `target`; `up` is the world's up direction (it appears as −y in the image). */
+export function lookAt(eye: Vec3, target: Vec3, up: Vec3): number[] {
+  const forward = normalize(subtract(target, eye));
+  const right = normalize(cross(forward, up));
+  const down = cross(forward, right);
+  const row = (axis: Vec3) => [...axis, -dot(axis, eye)];
+  return [...row(right), ...row(down), ...row(forward), 0, 0, 0, 1];
+}
+
+export function subtract(a: Vec3, b: Vec3): Vec3 {
+  return [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+}
+
+export function dot(a: Vec3, b: Vec3): number {
+  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+
+export function cross(a: Vec3, b: Vec3): Vec3 {
+  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+}
+
+export function normalize(a: Vec3): Vec3 {
+  const length = Math.hypot(...a) || 1;
+  return [a[0] / length, a[1] / length, a[2] / length];
+}

@@ -1,0 +1,33 @@
+import type { Camera, Vec3 } from './camera.ts';
+
+/** One photograph, or (image null) a view of a splat that came without photographs. */
+export interface View {
+  /** The image's name as COLMAP gives it (a path below the image folder), or `ring-NN`. */
+  name: string;
+  split: 'train' | 'test';
+  /** At the size that is trained on (after `downscale`). */
+  camera: Camera;
+  /** Pixels on the GPU: u32 [H, W], rgba8 with r in the lowest byte, row-major. Uploaded once, by load. */
+  image: GPUBuffer | null;
+}
+
+/** Structure-from-motion points. Host memory: init consumes them once. */
+export interface SfmPoints {
+  /** [P, 3] world coordinates. */
+  positions: Float32Array;
+  /** [P, 3] rgb, 0–255. */
+  colors: Uint8Array;
+}
+
+/** What load gives: the capture, with every picture on the GPU. */
+export interface Dataset {
+  /** Sorted by name. */
+  views: View[];
+  points: SfmPoints;
+  /** World up, unit length: the mean of the cameras' up directions, or −y for a splat of unknown origin. */
+  up: Vec3;
+  /** What the cameras look at: the point nearest to all optical axes, or the splat's robust centre. */
+  center: Vec3;
+  /** 1.1 × the largest distance of a camera centre from their mean (gsplat's scene scale), world units. */
+  extent: number;
+}

@@ -1,0 +1,75 @@
+import type { z } from 'zod';
+import type { Gpu } from '../wgsl/core/index.ts';
+import type { Dataset } from './artefacts/dataset.ts';
+import type { Frames } from './artefacts/frames.ts';
+import type { Gaussians } from './artefacts/gaussians.ts';
+import type { Scores } from './artefacts/scores.ts';
+
+/** All that stages hand each other, by name. */
+export interface Artefacts {
+  dataset: Dataset;
+  gaussians: Gaussians;
+  /** The splat as it was before the first restyling. */
+  base: Gaussians;
+  frames: Frames;
+  scores: Scores;
+}
+export type ArtefactName = keyof Artefacts;
+
+/** A line of progress. `metrics` are printed as they are: { loss: 0.081, psnr: 24.3 }. */
+export interface Progress {
+  step: number;
+  steps: number;
+  metrics?: Record<string, number>;
+}
+
+/** How a stage speaks while it works. The runner turns this into a progress line or into JSON events. */
+export interface Report {
+  progress(progress: Progress): void;
+  /** A fact worth a line: `43 train and 7 test views, 530×947`. */
+  note(text: string): void;
+  /** Something that was mended or skipped, and what it means. */
+  warn(text: string): void;
+}
+
+/** Where a stage leaves files for people (videos, pictures). Files appear complete or not at all. */
+export interface OutputFolder {
+  write(path: string, bytes: Uint8Array | string): Promise<void>;
+}
+
+export interface StageContext {
+  gpu: Gpu;
+  seed: number;
+  report: Report;
+  output: OutputFolder;
+}
+
+/**
+ * A stage: typed options (zod: defaults, docs, JSON Schema), what it needs and gives, and its work. It owns every buffer
+ * that it makes and does not pass on, and frees them before it returns.
+ *
+ * - `needs` must have been given by an earlier stage; `uses` are taken when there.
+ * - `source`: it only reads the user's files, so a resumed run repeats it instead of keeping a copy.
+ * - Options that are paths carry `.meta({ path: 'folder' | 'file' })`: relative to the pipeline file, checked to exist
+ *   before anything runs.
+ * - `preflight` looks at the inputs on disk before anything runs and throws InputError.
+ */
+export interface Stage<Options = unknown> {
+  name: string;
+  summary: string;
+  options: z.ZodType<Options>;
+  needs: readonly ArtefactName[];
+  uses?: readonly ArtefactName[];
+  gives: readonly ArtefactName[];
+  source?: boolean;
+  preflight?(options: Options): Promise<void>;
+  run(context: StageContext, inputs: Partial<Artefacts>, options: Options): Promise<Partial<Artefacts>>;
+}
+
+/** Keeps the option type while the registry holds stages of all kinds. */
+export function defineStage<Options>(stage: Stage<Options>): Stage<Options> {
+  return stage;
+}
+
+/** For scripts that want no progress. */
+export const silent: Report = { progress() {}, note() {}, warn() {} };

@@ -1,0 +1,10 @@
+/** The device layer: what every kernel host, engine and stage builds on. */
+export { formatPlace, GpuError, InputError, type Place } from './errors.ts';
+export { type AdapterReport, Arena, type Data, Gpu } from './gpu.ts';
+export { type Bindings, type BoundKernel, Kernel, type KernelSpec, type StructLayout } from './kernel.ts';
+export { Ledger, type LedgerRow, PURPOSES, type Purpose } from './ledger.ts';
+export { NO_ADAPTER, type OpenOptions, openGpu } from './open.ts';
+export { Profiler, type SpanTotal } from './profiler.ts';
+export { permutation, pcg4d, RANDOM, random4, randomInt, type RandomPurpose } from './random.ts';
+export { gridFor, Recorder } from './recorder.ts';
+export { assemble, type Constants, readText } from './source.ts';

@@ -1,0 +1,172 @@
+import { WgslReflect } from 'wgsl_reflect';
+import { assemble, type SourceOptions } from './source.ts';
+
+export interface KernelSpec extends SourceOptions {
+  /** `folder/file` of the kernel, e.g. `splat/project`; names the pipeline, its passes and its time span. */
+  label: string;
+  /** The .wgsl file beside the host: `new URL('./project.wgsl', import.meta.url)`. */
+  source: URL;
+  /** Entry point; `main` unless the file has several. */
+  entry?: string;
+}
+
+/** A uniform or storage struct as the WGSL declares it: byte size, and byte offset by member. */
+export interface StructLayout {
+  size: number;
+  members: ReadonlyMap<string, { offset: number; size: number; type: string }>;
+}
+
+interface Binding {
+  name: string;
+  binding: number;
+  type: GPUBufferBindingType;
+}
+
+export type Bindings = Record<string, GPUBuffer | GPUBufferBinding>;
+
+/** A kernel with its buffers: what a recorder runs. Make it once, run it every step. */
+export interface BoundKernel {
+  kernel: Kernel;
+  group: GPUBindGroup;
+}
+
+/** A compiled compute pipeline. Its bindings are read from the WGSL, and `bind` takes them by their WGSL names. */
+export class Kernel {
+  readonly label: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly #device: GPUDevice;
+  readonly #layout: GPUBindGroupLayout;
+  readonly #bindings: Binding[];
+  readonly #structs: Map<string, StructLayout>;
+
+  private constructor(
+    device: GPUDevice,
+    label: string,
+    pipeline: GPUComputePipeline,
+    layout: GPUBindGroupLayout,
+    bindings: Binding[],
+    structs: Map<string, StructLayout>,
+  ) {
+    this.#device = device;
+    this.label = label;
+    this.pipeline = pipeline;
+    this.#layout = layout;
+    this.#bindings = bindings;
+    this.#structs = structs;
+  }
+
+  static async compile(device: GPUDevice, spec: KernelSpec): Promise<Kernel> {
+    const code = await assemble(spec.source, spec);
+    const module = device.createShaderModule({ label: spec.label, code });
+    const { messages } = await module.getCompilationInfo();
+    const errors = messages.filter((message) => message.type === 'error');
+    if (errors.length) throw new Error(shaderErrors(spec.label, code, errors));
+    // wgsl_reflect does not know every enable; it needs none of them to see the bindings.
+    const reflected = new WgslReflect(code.replace(/^enable .*;$/gm, ''));
+    const bindings = reflected.getBindGroups()[0]?.filter(Boolean).map(toBinding) ?? [];
+    const structs = new Map(
+      reflected.structs.map((struct) => [
+        struct.name,
+        {
+          size: struct.size,
+          members: new Map(
+            struct.members.map((member) => [
+              member.name,
+              { offset: member.offset, size: member.size, type: member.type.getTypeName() },
+            ]),
+          ),
+        },
+      ]),
+    );
+    const layout = device.createBindGroupLayout({
+      label: spec.label,
+      entries: bindings.map(({ binding, type }) => ({
+        binding,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type },
+      })),
+    });
+    const pipeline = await device.createComputePipelineAsync({
+      label: spec.label,
+      layout: device.createPipelineLayout({ label: spec.label, bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: spec.entry ?? 'main' },
+    });
+    return new Kernel(device, spec.label, pipeline, layout, bindings, structs);
+  }
+
+  /** Binds buffers by the names of the WGSL's variables. All of them, and no others. */
+  bind(buffers: Bindings): BoundKernel {
+    const wanted = this.#bindings.map(({ name }) => name);
+    const unknown = Object.keys(buffers).filter((name) => !wanted.includes(name));
+    const missing = wanted.filter((name) => !buffers[name]);
+    if (unknown.length || missing.length) {
+      throw new Error(
+        `${this.label} binds ${wanted.join(', ')}` +
+          (missing.length ? `; missing: ${missing.join(', ')}` : '') +
+          (unknown.length ? `; not in the shader: ${unknown.join(', ')}` : ''),
+      );
+    }
+    const group = this.#device.createBindGroup({
+      label: this.label,
+      layout: this.#layout,
+      entries: this.#bindings.map(({ name, binding }) => {
+        const given = buffers[name];
+        return { binding, resource: 'buffer' in given ? given : { buffer: given } };
+      }),
+    });
+    return { kernel: this, group };
+  }
+
+  /** The layout of a struct that the WGSL declares. */
+  struct(name: string): StructLayout {
+    const layout = this.#structs.get(name);
+    if (!layout)
+      throw new Error(`${this.label} declares no struct ${name}; it has ${[...this.#structs.keys()]}`);
+    return layout;
+  }
+
+  /** Packs plain numbers into a struct that the WGSL declares. Every member must be given (padding: names in `_`). */
+  pack(name: string, values: Record<string, number | ArrayLike<number>>): ArrayBuffer {
+    const layout = this.struct(name);
+    const bytes = new DataView(new ArrayBuffer(layout.size));
+    for (const [member, { offset, size, type }] of layout.members) {
+      const value = values[member];
+      if (value === undefined) {
+        if (member.startsWith('_')) continue;
+        throw new Error(`${this.label}: struct ${name} needs ${member}`);
+      }
+      const list = typeof value === 'number' ? [value] : Array.from(value);
+      if (list.length * 4 > size) {
+        throw new Error(`${this.label}: ${name}.${member} holds ${size / 4} numbers, got ${list.length}`);
+      }
+      list.forEach((number, i) => {
+        const at = offset + 4 * i;
+        if (/u32|vec\du/.test(type)) bytes.setUint32(at, number, true);
+        else if (/i32|vec\di/.test(type)) bytes.setInt32(at, number, true);
+        else bytes.setFloat32(at, number, true);
+      });
+    }
+    for (const given of Object.keys(values)) {
+      if (!layout.members.has(given)) throw new Error(`${this.label}: struct ${name} has no ${given}`);
+    }
+    return bytes.buffer as ArrayBuffer;
+  }
+}
+
+function toBinding(info: { name: string; binding: number; resourceType: number; access: string }): Binding {
+  const uniform = info.resourceType === 0;
+  return {
+    name: info.name,
+    binding: info.binding,
+    type: uniform ? 'uniform' : info.access === 'read_write' ? 'storage' : 'read-only-storage',
+  };
+}
+
+function shaderErrors(label: string, code: string, errors: readonly GPUCompilationMessage[]): string {
+  const lines = code.split('\n');
+  const shown = errors.map(
+    ({ lineNum, linePos, message }) =>
+      `  ${lineNum}:${linePos} ${message}\n    ${lines[lineNum - 1]?.trim() ?? ''}`,
+  );
+  return `${label}: the shader does not compile\n${shown.join('\n')}`;
+}

@@ -1,0 +1,48 @@
+/**
+ * What crosses between CPU and GPU, and why. Scene data crosses once, on the way in (`images`, `points`, `splat-in`),
+ * and once at the end (`splat-out`); between the stages only the small purposes may appear.
+ */
+export const PURPOSES = [
+  'images', // up: training photographs, once, by load
+  'points', // up: SfM points, by init
+  'splat-in', // up: a splat from a file
+  'weights', // up: CLIP weights
+  'parameters', // up: cameras, schedules, per-step numbers
+  'metrics', // down: losses, counts, scores
+  'frames', // down: finished pictures for files
+  'checkpoints', // both: saved stage outputs that a later run resumes from
+  'splat-out', // down: the finished splat
+  'test', // both: unit tests look at buffers
+] as const;
+
+export type Purpose = (typeof PURPOSES)[number];
+export type Direction = 'up' | 'down';
+
+export interface LedgerRow {
+  stage: string;
+  purpose: Purpose;
+  direction: Direction;
+  bytes: number;
+  transfers: number;
+}
+
+/** Counts every byte that the device sends or receives, by stage and purpose. */
+export class Ledger {
+  /** The stage that transfers are booked on; the runner sets it. */
+  stage = 'setup';
+  readonly #rows = new Map<string, LedgerRow>();
+
+  add(direction: Direction, purpose: Purpose, bytes: number): void {
+    const key = `${this.stage}\0${purpose}\0${direction}`;
+    const row = this.#rows.get(key);
+    if (row) {
+      row.bytes += bytes;
+      row.transfers++;
+    } else this.#rows.set(key, { stage: this.stage, purpose, direction, bytes, transfers: 1 });
+  }
+
+  /** All rows so far, in order of first appearance. */
+  rows(): LedgerRow[] {
+    return [...this.#rows.values()].map((row) => ({ ...row }));
+  }
+}

@@ -1,0 +1,72 @@
+import { GpuError } from './errors.ts';
+import { Gpu } from './gpu.ts';
+
+export interface OpenOptions {
+  /** A device that the caller already has (a browser's or Deno's). */
+  device?: GPUDevice;
+  /** Dawn's own options, Node only, e.g. `enable-dawn-features=allow_unsafe_apis`. */
+  dawn?: string[];
+  /** Leave out features that the adapter offers, to test what happens without them. */
+  without?: GPUFeatureName[];
+}
+
+/** Used when offered, never needed. */
+const WANTED: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+
+// Dawn crashes now and then when the object that create() returned is collected: it lives as long as the process.
+const instances: GPU[] = [];
+
+export const NO_ADAPTER =
+  'no WebGPU adapter: there is no GPU driver with Vulkan (Linux), Metal (macOS) or D3D12 (Windows) here. ' +
+  'Run `node pipeline/setup.mjs`, which installs a software driver on Debian and Ubuntu, ' +
+  'or `splatline doctor` to see what is missing';
+
+/** Opens the adapter with its full limits. In Node through Dawn (npm `webgpu`); elsewhere through `navigator.gpu`. */
+export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
+  if (options.device) return wrap(options.device, options.device.adapterInfo);
+  const entry = await webgpu(options.dawn ?? []);
+  const adapter = await entry.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) throw new GpuError(NO_ADAPTER);
+  const without = options.without ?? [];
+  const requiredFeatures = WANTED.filter((name) => adapter.features.has(name) && !without.includes(name));
+  const requiredLimits: Record<string, number> = {};
+  for (const name of [
+    'maxBufferSize',
+    'maxStorageBufferBindingSize',
+    'maxStorageBuffersPerShaderStage',
+    'maxComputeWorkgroupStorageSize',
+    'maxComputeInvocationsPerWorkgroup',
+    'maxComputeWorkgroupSizeX',
+  ] as const) {
+    requiredLimits[name] = adapter.limits[name];
+  }
+  const device = await adapter.requestDevice({ label: 'splatline', requiredFeatures, requiredLimits });
+  return wrap(device, adapter.info);
+}
+
+async function webgpu(dawn: string[]): Promise<GPU> {
+  const inNode = typeof process !== 'undefined' && Boolean(process.versions?.node);
+  if (!inNode) {
+    if (!globalThis.navigator?.gpu) throw new GpuError(NO_ADAPTER);
+    return navigator.gpu;
+  }
+  const { create, globals } = await import('webgpu');
+  for (const [name, value] of Object.entries(globals)) {
+    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true });
+  }
+  const instance = create(dawn);
+  instances.push(instance);
+  return instance;
+}
+
+function wrap(device: GPUDevice, info: GPUAdapterInfo): Gpu {
+  return new Gpu(device, {
+    vendor: info.vendor,
+    architecture: info.architecture,
+    device: info.device,
+    description: info.description,
+    features: [...device.features].sort(),
+    subgroupMinSize: info.subgroupMinSize ?? 0,
+    subgroupMaxSize: info.subgroupMaxSize ?? 0,
+  });
+}

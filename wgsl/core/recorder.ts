@@ -1,0 +1,78 @@
+import type { BoundKernel } from './kernel.ts';
+import type { Profiler } from './profiler.ts';
+
+/** WebGPU's own limit on workgroups per dimension; the one place that knows it. */
+const MAX_GROUPS = 65535;
+
+/** Groups for `count` items of `size` a group, folded into y beyond 65,535: see `linear_group` in `shared/grid.wgsl`. */
+export function gridFor(count: number, size: number): [number, number, number] {
+  const groups = Math.max(1, Math.ceil(count / size));
+  const rows = Math.ceil(groups / MAX_GROUPS);
+  return [Math.ceil(groups / rows), rows, 1];
+}
+
+/**
+ * Records kernels and copies into one command buffer. Consecutive kernels share a compute pass; with a profiler each has
+ * a pass of its own with timestamps, under the kernel's label.
+ */
+export class Recorder {
+  readonly #encoder: GPUCommandEncoder;
+  readonly #profiler?: Profiler;
+  readonly #label: string;
+  #pass?: GPUComputePassEncoder;
+  #pipeline?: GPUComputePipeline;
+
+  constructor(device: GPUDevice, label: string, profiler?: Profiler) {
+    this.#label = label;
+    this.#profiler = profiler;
+    this.#encoder = device.createCommandEncoder({ label });
+  }
+
+  /** Runs a bound kernel over a grid of workgroups (see `gridFor`). */
+  run(bound: BoundKernel, groups: readonly [number, number?, number?] | number): this {
+    const [x, y = 1, z = 1] = typeof groups === 'number' ? [groups] : groups;
+    const { kernel, group } = bound;
+    if (this.#profiler) {
+      const pass = this.#encoder.beginComputePass({
+        label: kernel.label,
+        timestampWrites: this.#profiler.span(kernel.label),
+      });
+      pass.setPipeline(kernel.pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(x, y, z);
+      pass.end();
+      return this;
+    }
+    if (!this.#pass) {
+      this.#pass = this.#encoder.beginComputePass({ label: this.#label });
+      this.#pipeline = undefined;
+    }
+    if (this.#pipeline !== kernel.pipeline) this.#pass.setPipeline((this.#pipeline = kernel.pipeline));
+    this.#pass.setBindGroup(0, group);
+    this.#pass.dispatchWorkgroups(x, y, z);
+    return this;
+  }
+
+  copy(from: GPUBuffer, to: GPUBuffer, bytes = from.size, fromOffset = 0, toOffset = 0): this {
+    this.#endPass();
+    this.#encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
+    return this;
+  }
+
+  clear(buffer: GPUBuffer, offset = 0, bytes = buffer.size - offset): this {
+    this.#endPass();
+    this.#encoder.clearBuffer(buffer, offset, bytes);
+    return this;
+  }
+
+  finish(): GPUCommandBuffer {
+    this.#endPass();
+    this.#profiler?.resolve(this.#encoder);
+    return this.#encoder.finish({ label: this.#label });
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Reads a text file that lies beside a module: by `fetch` where that knows `file:` URLs or the module came by HTTP
+ * (Deno, browsers), by `node:fs` in Node, imported late so that nothing here needs Node.
+ */
+export async function readText(url: URL): Promise<string> {
+  if (url.protocol === 'file:' && typeof process !== 'undefined' && process.versions?.node) {
+    const { readFile } = await import('node:fs/promises');
+    return readFile(url, 'utf8');
+  }
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
+  return response.text();
+}
+
+const SHARED = new URL('../shared/', import.meta.url);
+const INCLUDE = /^#include <([a-z0-9_]+)>[ \t]*$/gm;
+
+export type Constants = Record<string, number | boolean | string>;
+
+export interface SourceOptions {
+  /** WGSL extensions to enable, e.g. `f16`, `subgroups`. */
+  enables?: readonly string[];
+  /** Printed as `const NAME = value;` (numbers, booleans) or `alias NAME = text;` (strings: type names). */
+  constants?: Constants;
+}
+
+/**
+ * The complete WGSL of a kernel: enables, constants, then the file with each `#include <name>` line replaced by
+ * `wgsl/shared/name.wgsl`. Included files include nothing themselves: the kernel lists all that it uses.
+ */
+export async function assemble(url: URL, options: SourceOptions = {}): Promise<string> {
+  const body = await readText(url);
+  const names = [...body.matchAll(INCLUDE)].map((match) => match[1]);
+  const texts = new Map<string, string>();
+  for (const name of names) {
+    const text = await readText(new URL(`${name}.wgsl`, SHARED));
+    if (text.search(INCLUDE) >= 0) throw new Error(`wgsl/shared/${name}.wgsl must not include other files`);
+    texts.set(name, text);
+  }
+  const head = [
+    ...(options.enables ?? []).map((name) => `enable ${name};`),
+    ...Object.entries(options.constants ?? {}).map(([name, value]) =>
+      typeof value === 'string' ? `alias ${name} = ${value};` : `const ${name} = ${printConstant(value)};`,
+    ),
+  ];
+  return `${head.join('\n')}\n${body.replace(INCLUDE, (_, name: string) => texts.get(name)!)}`;
+}
+
+function printConstant(value: number | boolean): string {
+  if (typeof value === 'boolean' || Number.isInteger(value)) return String(value);
+  if (!Number.isFinite(value)) throw new Error(`WGSL has no literal for ${value}`);
+  return value.toExponential(); // an abstract float: no suffix, converts to f32 or f16
+}
