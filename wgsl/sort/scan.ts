@@ -1,0 +1,72 @@
+import type { Arena, BoundKernel, Gpu, Recorder } from '../core/index.ts';
+
+export interface ScanOptions {
+  /** Names the buffers in the arena. */
+  label: string;
+  /** Most values that `values` holds, at most 2^26. A count beyond it is clamped. */
+  capacity: number;
+  /** u32 [capacity]; each value is replaced by the sum of those before it. */
+  values: GPUBuffer;
+  /** u32 array with the number of values at `countWord`, read when the kernels run. */
+  count: GPUBuffer;
+  countWord: number;
+  /** u32 array whose word `totalWord` gets the sum of all values. May be the same buffer as `count`. */
+  total: GPUBuffer;
+  totalWord: number;
+}
+
+const THREADS = 256;
+/** Values a workgroup scans at once: four per thread. */
+const TILE = 1024;
+/** Two kernels share the work over at most this many chunks: enough to fill a large GPU (132 multiprocessors × 4). */
+const MAX_GROUPS = 512;
+const MAX_CAPACITY = 2 ** 26;
+
+/**
+ * Exclusive prefix sum of u32 values in place, of a count that lives on the GPU. Reduce, then scan: two dispatches of a
+ * fixed grid, each workgroup owning one contiguous chunk (Merrill and Grimshaw, "Parallel Scan for Stream
+ * Architectures", 2009). Decoupled look-back would read the values once less but waits on other workgroups, which
+ * WebGPU does not promise to run. Sums wrap at 2^32.
+ */
+export class Scan {
+  readonly #reduce: BoundKernel;
+  readonly #scan: BoundKernel;
+  readonly #groups: number;
+
+  private constructor(reduce: BoundKernel, scan: BoundKernel, groups: number) {
+    this.#reduce = reduce;
+    this.#scan = scan;
+    this.#groups = groups;
+  }
+
+  static async create(gpu: Gpu, arena: Arena, options: ScanOptions): Promise<Scan> {
+    const { capacity, values, count, countWord, total, totalWord, label } = options;
+    if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY)) {
+      throw new Error(`${label}: a scan's capacity is 1 to ${MAX_CAPACITY}, got ${capacity}`);
+    }
+    const groups = Math.min(MAX_GROUPS, Math.ceil(capacity / TILE));
+    const shape = { THREADS, TILE, CHUNK_MIN: TILE, GROUPS: groups, CAPACITY: capacity };
+    const [reduce, scan] = await Promise.all([
+      gpu.kernel({
+        label: 'sort/scan_reduce',
+        source: new URL('./scan_reduce.wgsl', import.meta.url),
+        constants: { ...shape, COUNT_WORD: countWord },
+      }),
+      gpu.kernel({
+        label: 'sort/scan',
+        source: new URL('./scan.wgsl', import.meta.url),
+        constants: { ...shape, TOTAL_WORD: totalWord },
+      }),
+    ]);
+    const partials = arena.buffer(`${label}/partials`, 4 * (1 + groups));
+    return new Scan(
+      reduce.bind({ counts: count, values, partials }),
+      scan.bind({ partials, values, totals: total }),
+      groups,
+    );
+  }
+
+  record(recorder: Recorder): void {
+    recorder.run(this.#reduce, this.#groups).run(this.#scan, this.#groups);
+  }
+}

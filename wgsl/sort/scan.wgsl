@@ -1,0 +1,53 @@
+// Second half of the scan: each workgroup sums the partials before its own, then walks its chunk tile by tile and leaves
+// each value's exclusive prefix in its place. Group 0 writes the total over all values, also when there are none.
+
+#include <chunks>
+#include <workgroup_scan>
+
+@group(0) @binding(0) var<storage, read> partials: array<u32>;
+@group(0) @binding(1) var<storage, read_write> values: array<u32>;
+@group(0) @binding(2) var<storage, read_write> totals: array<u32>;
+
+const PER_THREAD = TILE / THREADS;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let count = partials[0];
+  let active_groups = active_chunks(count);
+  if (group.x > 0u && group.x >= active_groups) {
+    return;
+  }
+
+  let upto = select(group.x, active_groups, group.x == 0u);
+  var sum = 0u;
+  for (var i = thread; i < upto; i += THREADS) {
+    sum += partials[1u + i];
+  }
+  var before = workgroup_scan(thread, sum).total;
+  if (group.x == 0u) {
+    if (thread == 0u) {
+      totals[TOTAL_WORD] = before;
+    }
+    before = 0u;
+  }
+
+  let size = chunk_size(count);
+  let end = min(count, (group.x + 1u) * size);
+  for (var tile = group.x * size; tile < end; tile += TILE) {
+    let first = tile + thread * PER_THREAD;
+    var own: array<u32, PER_THREAD>;
+    var own_sum = 0u;
+    for (var i = 0u; i < PER_THREAD; i++) {
+      let value = select(0u, values[min(first + i, CAPACITY - 1u)], first + i < end);
+      own[i] = own_sum;
+      own_sum += value;
+    }
+    let scanned = workgroup_scan(thread, own_sum);
+    for (var i = 0u; i < PER_THREAD; i++) {
+      if (first + i < end) {
+        values[first + i] = before + scanned.before + own[i];
+      }
+    }
+    before += scanned.total;
+  }
+}
