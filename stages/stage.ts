@@ -49,6 +49,7 @@ export interface StageContext {
  * that it makes and does not pass on, and frees them before it returns.
  *
  * - `needs` must have been given by an earlier stage; `uses` are taken when there.
+ * - `gives` is all that it can give; `givesFor`, where options decide, narrows it (ask through `stageGives`).
  * - `source`: it only reads the user's files, so a resumed run repeats it instead of keeping a copy.
  * - Options that are paths carry `.meta({ path: 'folder' | 'file' })`: relative to the pipeline file, checked to exist
  *   before anything runs.
@@ -62,6 +63,7 @@ export interface Stage<Options = unknown> {
   uses?: readonly ArtefactName[];
   gives: readonly ArtefactName[];
   source?: boolean;
+  givesFor?(options: Options): readonly ArtefactName[];
   preflight?(options: Options): Promise<void>;
   run(context: StageContext, inputs: Partial<Artefacts>, options: Options): Promise<Partial<Artefacts>>;
 }
@@ -69,6 +71,11 @@ export interface Stage<Options = unknown> {
 /** Keeps the option type while the registry holds stages of all kinds. */
 export function defineStage<Options>(stage: Stage<Options>): Stage<Options> {
   return stage;
+}
+
+/** What a stage gives with these (parsed) options. */
+export function stageGives<Options>(stage: Stage<Options>, options: Options): readonly ArtefactName[] {
+  return stage.givesFor?.(options) ?? stage.gives;
 }
 
 /** For scripts that want no progress. */
