@@ -1,0 +1,108 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { InputError } from '../../wgsl/core/index.ts';
+import { widenBfloat, widenHalf } from './half.ts';
+import { type Dtype, type Entry, HEADER_LIMIT, parseHeader, tensorPlace } from './safetensors-header.ts';
+
+/** A tensor as it lay in the file; `data` is row-major and of the wider type (see `readSafetensors`). */
+export interface SafeTensor {
+  dtype: Dtype;
+  shape: number[];
+  data: Float32Array | Int32Array;
+}
+
+export interface SafetensorsFile {
+  path: string;
+  tensors: Map<string, SafeTensor>;
+  /** The file's `__metadata__`: strings by name. */
+  metadata: Record<string, string>;
+}
+
+/** The most bytes that one read asks of the file system; Node refuses single reads of 2 GiB. */
+const CHUNK_BYTES = 2 ** 28;
+
+/**
+ * Reads a whole .safetensors file (https://huggingface.co/docs/safetensors, "Format"). F32, F16 and BF16 come as
+ * Float32Array, I32 and I64 as Int32Array. Nothing in the file is believed before it is checked against the file's size:
+ * header length, dtypes, shapes, and that the tensors cover the data exactly, without gap or overlap.
+ *
+ * @throws InputError with the file, the tensor, the byte where it lies, what was found and what was expected.
+ */
+export async function readSafetensors(path: string): Promise<SafetensorsFile> {
+  const file = await openFile(path);
+  try {
+    const { size } = await file.stat();
+    if (size < 8)
+      throw new InputError(
+        `${size} bytes long; a safetensors file starts with 8 bytes of header length`,
+        path,
+      );
+    const head = await readBytes(file, path, 0, 8);
+    const headerBytes = Number(new DataView(head).getBigUint64(0, true));
+    if (headerBytes > Math.min(HEADER_LIMIT, size - 8)) {
+      throw new InputError(
+        `byte 0: a header of ${headerBytes} bytes is announced, but ${size - 8} follow (and at most ${HEADER_LIMIT} are ` +
+          'allowed): the file is truncated or is not safetensors; fetch it again',
+        path,
+      );
+    }
+    const header = parseHeader(await readBytes(file, path, 8, headerBytes), path, size);
+    const tensors = new Map<string, SafeTensor>();
+    for (const entry of header.entries) {
+      const bytes = await readBytes(file, path, entry.start, entry.end - entry.start);
+      tensors.set(entry.name, { dtype: entry.dtype, shape: entry.shape, data: widen(bytes, entry, path) });
+    }
+    return { path, tensors, metadata: header.metadata };
+  } finally {
+    await file.close();
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    const file = await open(path, 'r');
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+  } catch (error) {
+    throw new InputError(`cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`, path);
+  }
+  throw new InputError('is not a file', path);
+}
+
+async function readBytes(file: FileHandle, path: string, from: number, length: number): Promise<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await file.read(bytes, at, Math.min(CHUNK_BYTES, length - at), from + at);
+    if (!bytesRead) throw new InputError(`byte ${from + at}: the file ended while it was read`, path);
+    at += bytesRead;
+  }
+  return bytes.buffer;
+}
+
+function widen(bytes: ArrayBuffer, entry: Entry, path: string): Float32Array | Int32Array {
+  switch (entry.dtype) {
+    case 'F32':
+      return new Float32Array(bytes);
+    case 'F16':
+      return widenHalf(new Uint16Array(bytes));
+    case 'BF16':
+      return widenBfloat(new Uint16Array(bytes));
+    case 'I32':
+      return new Int32Array(bytes);
+    case 'I64':
+      return narrow(new BigInt64Array(bytes), entry, path);
+  }
+}
+
+function narrow(values: BigInt64Array, entry: Entry, path: string): Int32Array {
+  const narrowed = new Int32Array(values.length);
+  values.forEach((value, i) => {
+    narrowed[i] = Number(value);
+    if (BigInt(narrowed[i]) !== value) {
+      throw new InputError(
+        `${tensorPlace(entry)}: value ${i} is ${value}; 32-bit integers are expected`,
+        path,
+      );
+    }
+  });
+  return narrowed;
+}
