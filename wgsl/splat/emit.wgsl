@@ -1,0 +1,52 @@
+// Writes one (tile, splat) pair per touched tile, splats in depth order: a stable sort by tile alone then leaves each tile's
+// splats in depth order. One thread a splat. A pair's place before that sort is its name: gradients are summed by it.
+#include <grid>
+#include <view>
+#include <tiles>
+#include <counters>
+
+@group(0) @binding(0) var<uniform> view: View;
+@group(0) @binding(1) var<storage, read> counters: array<u32>;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read> offsets: array<u32>;
+@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(5) var<storage, read> tileCounts: array<u32>;
+@group(0) @binding(6) var<storage, read_write> tileKeys: array<u32>;
+@group(0) @binding(7) var<storage, read_write> gaussian_from_pair: array<u32>;
+@group(0) @binding(8) var<storage, read_write> pair_from_gaussian: array<u32>;
+
+@compute @workgroup_size(SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let count = select(counters[VISIBLE], 0u, counters[FAILED] != 0u);
+  for (var k = linear_group(group, groups) * SIZE + lane; k < count; k += groups.x * groups.y * SIZE) {
+    let i = order[k];
+    let a = splats[3u * i];
+    let b = splats[3u * i + 1u];
+    let conic = vec3f(a.zw, b.x);
+    let sigma = log(255.0 * b.y);
+    let det = 1.0 / (conic.x * conic.z - conic.y * conic.y);
+    // One tile more on each side: the covariance is recovered from the conic with rounding, and the test below is exact.
+    let box = tile_box(a.xy, vec2f(conic.z, conic.x) * det * 1.001, sigma, view.tiles);
+    var at = offsets[k];
+    let end = at + tileCounts[i];
+    pair_from_gaussian[i] = at;
+    for (var y = box.low.y; y < box.high.y; y++) {
+      for (var x = box.low.x; x < box.high.x; x++) {
+        if (at < end && touches_tile(vec2u(x, y), a.xy, conic, sigma)) {
+          tileKeys[at] = y * view.tiles.x + x;
+          gaussian_from_pair[at] = i;
+          at++;
+        }
+      }
+    }
+    // Two compilations of one test may round apart where it does not matter: what is left over goes behind the last tile.
+    for (; at < end; at++) {
+      tileKeys[at] = view.tiles.x * view.tiles.y;
+      gaussian_from_pair[at] = i;
+    }
+  }
+}

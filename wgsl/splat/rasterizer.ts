@@ -1,0 +1,305 @@
+import {
+  type Arena,
+  type BoundKernel,
+  type Gpu,
+  gridFor,
+  type Kernel,
+  type Recorder,
+} from '../core/index.ts';
+import { RadixSort } from '../sort/radix_sort.ts';
+import { Scan } from '../sort/scan.ts';
+import { COUNTER_WORDS, COUNTERS } from './counters.ts';
+import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
+
+export interface RasterizerOptions {
+  /** Prefix of the buffers' labels. */
+  label: string;
+  splat: SplatBuffers;
+  /** u32; word 0 is the number of Gaussians, read when the kernels run. The overflow latch sets it to 0. */
+  counts: GPUBuffer;
+  /** Rows that the splat's buffers hold. */
+  rows: number;
+  /** Bands that `splat.sh` stores. */
+  shDegree: number;
+  /** The largest picture. */
+  width: number;
+  height: number;
+  /** Capacity in (tile, splat) pairs; exceeding it latches `FAILED` and changes nothing else. */
+  intersections: number;
+  /** Also render depth. */
+  depth?: boolean;
+  /** Tile side in pixels. */
+  tile?: number;
+}
+
+/** Threads per group of the kernels that run over Gaussians or pairs. */
+const SIZE = 256;
+/** Groups of a kernel that loops to a count on the GPU: fills a large GPU, costs a small one nothing. */
+const MAX_GROUPS = 2048;
+export const DEFAULT_TILE = 16;
+
+/**
+ * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al. 2023; gsplat's classic mode, see docs/rasterizer.md).
+ * All counts stay on the GPU and every grid is fixed, so recording needs no answer from it:
+ * project → compact the visible → sort by depth → count and scan tiles → admit → emit pairs → sort by tile → blend.
+ */
+export class Rasterizer {
+  readonly options: Required<RasterizerOptions>;
+  /** f32 [H,W,4]: rgb unclamped with background, and alpha. Rows are the view's width apart. */
+  readonly color: GPUBuffer;
+  /** f32 [H,W]: alpha-weighted mean camera z, 0 where nothing was hit. One word without `depth`. */
+  readonly depth: GPUBuffer;
+  /** u32 [COUNTER_WORDS], see counters.ts. */
+  readonly counters: GPUBuffer;
+  /** What the backward pass reads. */
+  readonly internals: {
+    view: GPUBuffer;
+    splats: GPUBuffer;
+    tileCounts: GPUBuffer;
+    tileStarts: GPUBuffer;
+    sortedPairs: GPUBuffer;
+    gaussianFromPair: GPUBuffer;
+    pairFromGaussian: GPUBuffer;
+    transmittance: GPUBuffer;
+    looked: GPUBuffer;
+  };
+  readonly #gpu: Gpu;
+  readonly #project: Kernel;
+  readonly #admit: { kernel: Kernel; uniform: GPUBuffer };
+  readonly #stages: { step: BoundKernel | Scan | RadixSort; groups: readonly [number, number, number] }[];
+
+  private constructor(
+    gpu: Gpu,
+    options: Required<RasterizerOptions>,
+    buffers: Pick<Rasterizer, 'color' | 'depth' | 'counters' | 'internals'>,
+    project: Kernel,
+    admit: { kernel: Kernel; uniform: GPUBuffer },
+    stages: { step: BoundKernel | Scan | RadixSort; groups: readonly [number, number, number] }[],
+  ) {
+    this.#gpu = gpu;
+    this.options = options;
+    this.color = buffers.color;
+    this.depth = buffers.depth;
+    this.counters = buffers.counters;
+    this.internals = buffers.internals;
+    this.#project = project;
+    this.#admit = admit;
+    this.#stages = stages;
+  }
+
+  static async create(gpu: Gpu, arena: Arena, given: RasterizerOptions): Promise<Rasterizer> {
+    const options = { depth: false, tile: DEFAULT_TILE, ...given };
+    const { label, splat, counts, rows, width, height, intersections, tile, shDegree } = options;
+    const pixels = width * height;
+    const tiles = Math.ceil(width / tile) * Math.ceil(height / tile);
+    const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
+
+    const kernels = await rasterKernels(gpu, { TILE: tile, SH_DEGREE: shDegree, DEPTH: options.depth });
+    const view = arena.uniform(`${label}/view`, kernels.project.struct('View').size);
+    const admit = arena.uniform(`${label}/admit`, kernels.admit.struct('Admit').size);
+    const counters = buffer('counters', 4 * COUNTER_WORDS);
+    const splats = buffer('splats', 48 * rows);
+    const tileCounts = buffer('tile_counts', 4 * rows);
+    const place = buffer('place', 4 * rows);
+    const depthKeys = buffer('depth_keys', 4 * rows);
+    const gaussians = buffer('gaussians', 4 * rows);
+    const offsets = buffer('offsets', 4 * rows);
+    const tileKeys = buffer('tile_keys', 4 * intersections);
+    const gaussianFromPair = buffer('gaussian_from_pair', 4 * intersections);
+    const pairFromGaussian = buffer('pair_from_gaussian', 4 * rows);
+    const tileStarts = buffer('tile_starts', 4 * (tiles + 2));
+    const color = buffer('color', 16 * pixels);
+    const depth = buffer('depth', options.depth ? 4 * pixels : 4);
+    const transmittance = buffer('transmittance', 4 * pixels);
+    const looked = buffer('looked', 4 * pixels);
+
+    const count = counters;
+    const placeScan = await Scan.create(gpu, arena, {
+      label: `${label}/place`,
+      capacity: rows,
+      values: place,
+      count: counts,
+      countWord: 0,
+      total: counters,
+      totalWord: COUNTERS.VISIBLE,
+    });
+    const depthSort = await RadixSort.create(gpu, arena, {
+      label: `${label}/depth_sort`,
+      capacity: rows,
+      keys: depthKeys,
+      values: gaussians,
+      count,
+      countWord: COUNTERS.VISIBLE,
+      bits: 32,
+    });
+    const order = depthSort.sortedValues;
+    const offsetScan = await Scan.create(gpu, arena, {
+      label: `${label}/offsets`,
+      capacity: rows,
+      values: offsets,
+      count,
+      countWord: COUNTERS.VISIBLE,
+      total: counters,
+      totalWord: COUNTERS.WANTED,
+    });
+    const tileSort = await RadixSort.create(gpu, arena, {
+      label: `${label}/tile_sort`,
+      capacity: intersections,
+      keys: tileKeys,
+      identityValues: true,
+      count,
+      countWord: COUNTERS.INTERSECTIONS,
+      bits: Math.max(1, Math.ceil(Math.log2(tiles + 1))),
+    });
+    const sortedPairs = tileSort.sortedValues;
+
+    const overRows = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
+    const { means, logScales, quats, opacityLogits, sh } = splat;
+    const stages = [
+      {
+        step: kernels.project.bind({
+          view,
+          counts,
+          means,
+          logScales,
+          quats,
+          opacityLogits,
+          sh,
+          splats,
+          tileCounts,
+          visible: place,
+        }),
+        groups: overRows,
+      },
+      { step: placeScan, groups: overRows },
+      {
+        step: kernels.compact.bind({ counts, splats, tileCounts, place, keys: depthKeys, gaussians }),
+        groups: overRows,
+      },
+      { step: depthSort, groups: overRows },
+      { step: kernels.depthCounts.bind({ counters, order, tileCounts, offsets }), groups: overRows },
+      { step: offsetScan, groups: overRows },
+      { step: kernels.admit.bind({ admit, counters, counts }), groups: gridFor(1, 1) },
+      {
+        step: kernels.emit.bind({
+          view,
+          counters,
+          order,
+          offsets,
+          splats,
+          tileCounts,
+          tileKeys,
+          gaussian_from_pair: gaussianFromPair,
+          pair_from_gaussian: pairFromGaussian,
+        }),
+        groups: overRows,
+      },
+      { step: tileSort, groups: overRows },
+      {
+        step: kernels.tileRanges.bind({ view, counters, sortedTiles: tileSort.sortedKeys, tileStarts }),
+        groups: gridFor(tiles + 1, SIZE),
+      },
+      {
+        step: kernels.forward.bind({
+          view,
+          tileStarts,
+          sortedPairs,
+          gaussian_from_pair: gaussianFromPair,
+          splats,
+          color,
+          transmittance,
+          looked,
+          depth,
+        }),
+        groups: gridFor(tiles, 1),
+      },
+    ];
+    const internals = {
+      view,
+      splats,
+      tileCounts,
+      tileStarts,
+      sortedPairs,
+      gaussianFromPair,
+      pairFromGaussian,
+      transmittance,
+      looked,
+    };
+    return new Rasterizer(
+      gpu,
+      options,
+      { color, depth, counters, internals },
+      kernels.project,
+      { kernel: kernels.admit, uniform: admit },
+      stages,
+    );
+  }
+
+  /** Sets what the next submitted `record` draws. */
+  setView(camera: PinholeCamera, { background = [0, 0, 0], shDegree, step = 0 }: ViewOptions = {}): void {
+    const { width, height, tile, intersections, shDegree: stored } = this.options;
+    if (
+      camera.width * camera.height > width * height ||
+      tilesOf(camera, tile) > tilesOf(this.options, tile)
+    ) {
+      throw new Error(
+        `a view of ${camera.width}×${camera.height} is larger than the rasterizer's ${width}×${height}`,
+      );
+    }
+    const m = camera.viewmat;
+    const values = {
+      row0: m.slice(0, 4),
+      row1: m.slice(4, 8),
+      row2: m.slice(8, 12),
+      center: centerOf(m),
+      shDegree: Math.min(shDegree ?? stored, stored),
+      background,
+      focal: [camera.fx, camera.fy],
+      principal: [camera.cx, camera.cy],
+      size: [camera.width, camera.height],
+      tiles: [Math.ceil(camera.width / tile), Math.ceil(camera.height / tile)],
+    };
+    this.#gpu.write(this.internals.view, this.#project.pack('View', values), 'parameters');
+    const admit = this.#admit.kernel.pack('Admit', { step, capacity: intersections });
+    this.#gpu.write(this.#admit.uniform, admit, 'parameters');
+  }
+
+  /** Records the whole forward pass. */
+  record(recorder: Recorder): void {
+    for (const { step, groups } of this.#stages) {
+      if ('record' in step) step.record(recorder);
+      else recorder.run(step, groups);
+    }
+  }
+}
+
+function tilesOf({ width, height }: { width: number; height: number }, tile: number): number {
+  return Math.ceil(width / tile) * Math.ceil(height / tile);
+}
+
+/** −Rᵀt of a row-major [4,4] world → camera matrix. */
+function centerOf(m: readonly number[]): number[] {
+  return [0, 1, 2].map((k) => -(m[k] * m[3] + m[4 + k] * m[7] + m[8 + k] * m[11]));
+}
+
+async function rasterKernels(
+  gpu: Gpu,
+  { TILE, SH_DEGREE, DEPTH }: { TILE: number; SH_DEGREE: number; DEPTH: boolean },
+) {
+  const load = (file: string, constants: Record<string, number | boolean>) =>
+    gpu.kernel({
+      label: `splat/${file}`,
+      source: new URL(`./${file}.wgsl`, import.meta.url),
+      constants,
+    });
+  const [project, compact, depthCounts, admit, emit, tileRanges, forward] = await Promise.all([
+    load('project', { SIZE, TILE, SH_DEGREE }),
+    load('compact', { SIZE }),
+    load('depth_counts', { SIZE }),
+    load('admit', {}),
+    load('emit', { SIZE, TILE }),
+    load('tile_ranges', { SIZE }),
+    load('rasterize_forward', { TILE, DEPTH }),
+  ]);
+  return { project, compact, depthCounts, admit, emit, tileRanges, forward };
+}

@@ -1,0 +1,91 @@
+import type { Arena, Gpu } from '../core/index.ts';
+import { COUNTER_WORDS, COUNTERS } from './counters.ts';
+import { Rasterizer } from './rasterizer.ts';
+import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
+
+/** Where a picture goes: buffers of the caller, at least as large as the view. */
+export interface RenderTarget {
+  /** f32 [H,W,4]: rgb unclamped with background, and alpha. */
+  color: GPUBuffer;
+  /** f32 [H,W]: alpha-weighted mean camera z; 0 where nothing was hit. */
+  depth?: GPUBuffer;
+}
+
+export type Splat = SplatBuffers & { count: number; shDegree: number };
+
+/**
+ * Renders pictures one by one, for frames and scores: it sizes its own buffers, and grows them and renders again when a view
+ * has more intersections than they hold.
+ */
+export class SplatRenderer {
+  readonly #gpu: Gpu;
+  readonly #label: string;
+  #arena?: Arena;
+  #rasterizer?: Rasterizer;
+  #counts?: GPUBuffer;
+  #splat?: Splat;
+
+  private constructor(gpu: Gpu, label: string) {
+    this.#gpu = gpu;
+    this.#label = label;
+  }
+
+  static async create(gpu: Gpu, label: string): Promise<SplatRenderer> {
+    return new SplatRenderer(gpu, label);
+  }
+
+  async render(splat: Splat, camera: PinholeCamera, target: RenderTarget, options: ViewOptions = {}) {
+    const gpu = this.#gpu;
+    await this.#prepare(splat, camera);
+    for (;;) {
+      const rasterizer = this.#rasterizer!;
+      rasterizer.setView(camera, options);
+      const pixels = camera.width * camera.height;
+      gpu.run(`${this.#label}/render`, (recorder) => {
+        rasterizer.record(recorder);
+        recorder.copy(rasterizer.color, target.color, 16 * pixels);
+        if (target.depth) recorder.copy(rasterizer.depth, target.depth, 4 * pixels);
+      });
+      const counters = await gpu.readWords(rasterizer.counters, 'metrics', COUNTER_WORDS);
+      if (!counters[COUNTERS.FAILED]) return;
+      await this.#build(splat, rasterizer.options, Math.ceil(counters[COUNTERS.WANTED] * 1.25));
+    }
+  }
+
+  destroy(): void {
+    this.#arena?.destroy();
+    this.#arena = this.#rasterizer = this.#splat = undefined;
+  }
+
+  async #prepare(splat: Splat, camera: PinholeCamera): Promise<void> {
+    const now = this.#rasterizer?.options;
+    const same =
+      this.#splat &&
+      (['means', 'logScales', 'quats', 'opacityLogits', 'sh', 'count', 'shDegree'] as const).every(
+        (name) => this.#splat![name] === splat[name],
+      );
+    if (same && now && camera.width <= now.width && camera.height <= now.height) return;
+    const width = Math.max(camera.width, now?.width ?? 0);
+    const height = Math.max(camera.height, now?.height ?? 0);
+    await this.#build(splat, { width, height }, now?.intersections ?? Math.max(65536, 4 * splat.count));
+  }
+
+  async #build(splat: Splat, size: { width: number; height: number }, intersections: number): Promise<void> {
+    await this.#gpu.settle();
+    this.#arena?.destroy();
+    const arena = (this.#arena = this.#gpu.arena(this.#label));
+    this.#splat = splat;
+    this.#counts = arena.upload('counts', new Uint32Array([splat.count]), 'parameters');
+    this.#rasterizer = await Rasterizer.create(this.#gpu, arena, {
+      label: 'rasterizer',
+      splat,
+      counts: this.#counts,
+      rows: Math.max(1, splat.count),
+      shDegree: splat.shDegree,
+      width: size.width,
+      height: size.height,
+      intersections,
+      depth: true,
+    });
+  }
+}
