@@ -1,0 +1,148 @@
+import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
+import {
+  GAUSSIAN_PARAMETERS,
+  type GaussianParameter,
+  type Gaussians,
+  parameterWidths,
+} from '../artefacts/gaussians.ts';
+
+/** Adam's first and second moment, laid out as the parameter that they belong to. */
+export interface Moments {
+  m: GPUBuffer;
+  v: GPUBuffer;
+}
+
+/**
+ * All that training changes, on the GPU. Every buffer has `capacity` rows, of which the first `count` are Gaussians; the
+ * layouts are those of `Gaussians`. Kernels of a step loop to `counts[0]`, so that nothing needs to be recorded anew when
+ * only the count changes; when buffers are replaced, `version` tells engines to bind again.
+ */
+export interface TrainingState {
+  readonly gpu: Gpu;
+  /** Owns every buffer of the state. */
+  readonly arena: Arena;
+  /** Gaussians now: the host's copy, exact between steps. */
+  count: number;
+  /** Rows in every buffer. */
+  capacity: number;
+  readonly shDegree: 0 | 1 | 2 | 3;
+  readonly parameters: Record<GaussianParameter, GPUBuffer>;
+  readonly moments: Record<GaussianParameter, Moments>;
+  /**
+   * f32 [capacity, 2], left by a step's backward pass: ‖(gx·W/2, gy·H/2)‖ of dL/d(mean in pixels), and the radius in
+   * pixels ÷ max(W, H). Both 0 where the Gaussian was not visible.
+   */
+  screen: GPUBuffer;
+  /**
+   * u32 [4]: the count, then the halt word: not 0 while the step is void (its buffers overflowed and it will be done
+   * again), when nothing that lasts may be changed.
+   */
+  readonly counts: GPUBuffer;
+  /** One more whenever buffers were replaced. */
+  version: number;
+}
+
+/** Rows that this adapter can hold: its binding limit over the widest parameter's row. */
+export function rowLimit(gpu: Gpu, shDegree: number): number {
+  const widest = Math.max(...Object.values(parameterWidths(shDegree)));
+  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+  return Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / (4 * widest));
+}
+
+/**
+ * A state that holds a copy of `gaussians`, moments zero, with room for `capacity` rows (at least the count).
+ * @throws InputError when this adapter cannot hold them.
+ */
+export function createState(
+  arena: Arena,
+  gaussians: Gaussians,
+  capacity: number = gaussians.count,
+): TrainingState {
+  const { gpu } = arena;
+  const { count, shDegree } = gaussians;
+  const rows = Math.max(count, capacity);
+  requireRows(gpu, shDegree, rows);
+  const widths = parameterWidths(shDegree);
+  const make = <T>(each: (name: GaussianParameter) => T) =>
+    Object.fromEntries(GAUSSIAN_PARAMETERS.map((name) => [name, each(name)])) as Record<GaussianParameter, T>;
+  const state: TrainingState = {
+    gpu,
+    arena,
+    count: 0,
+    capacity: rows,
+    shDegree,
+    parameters: make((name) => arena.buffer(name, 4 * widths[name] * rows)),
+    moments: make((name) => ({
+      m: arena.buffer(`${name}/m`, 4 * widths[name] * rows),
+      v: arena.buffer(`${name}/v`, 4 * widths[name] * rows),
+    })),
+    screen: arena.buffer('screen', 8 * rows),
+    counts: arena.buffer('counts', 16),
+    version: 0,
+  };
+  if (count) {
+    gpu.run('train/state/fill', (recorder) => {
+      for (const name of GAUSSIAN_PARAMETERS) {
+        recorder.copy(gaussians[name], state.parameters[name], 4 * widths[name] * count);
+      }
+    });
+  }
+  setCount(state, count);
+  return state;
+}
+
+/** Sets the number of Gaussians, here and on the GPU. Between steps only. */
+export function setCount(state: TrainingState, count: number): void {
+  if (count > state.capacity) throw new Error(`${count} Gaussians do not fit in ${state.capacity} rows`);
+  state.count = count;
+  state.gpu.write(state.counts, new Uint32Array([count]), 'parameters');
+}
+
+/**
+ * Makes room for at least `rows` rows, and for half as many again as there are now, where `limit` and the adapter allow,
+ * so that growth by small steps does not copy everything each time. Replaces the buffers and raises `version`; the
+ * Gaussians and their moments keep their rows, new rows are zero, `screen` is blank.
+ * @throws InputError when this adapter cannot hold `rows`.
+ */
+export function growState(state: TrainingState, rows: number, limit = Number.POSITIVE_INFINITY): void {
+  if (rows <= state.capacity) return;
+  const { gpu, arena, count } = state;
+  requireRows(gpu, state.shDegree, rows);
+  const most = Math.min(limit, rowLimit(gpu, state.shDegree));
+  const capacity = Math.max(rows, Math.min(most, Math.ceil(1.5 * state.capacity)));
+  const widths = parameterWidths(state.shDegree);
+  const moved: GPUBuffer[] = [];
+  gpu.run('train/state/grow', (recorder) => {
+    const grow = (role: string, width: number, old: GPUBuffer) => {
+      const grown = arena.buffer(role, 4 * width * capacity);
+      if (count) recorder.copy(old, grown, 4 * width * count);
+      moved.push(old);
+      return grown;
+    };
+    for (const name of GAUSSIAN_PARAMETERS) {
+      const moments = state.moments[name];
+      state.parameters[name] = grow(name, widths[name], state.parameters[name]);
+      moments.m = grow(`${name}/m`, widths[name], moments.m);
+      moments.v = grow(`${name}/v`, widths[name], moments.v);
+    }
+  });
+  moved.push(state.screen);
+  state.screen = arena.buffer('screen', 8 * capacity);
+  for (const buffer of moved) arena.release(buffer);
+  state.capacity = capacity;
+  state.version++;
+}
+
+/** The state's Gaussians, without copying: valid until the state grows or is destroyed. */
+export function gaussiansOf(state: TrainingState): Gaussians {
+  return { count: state.count, shDegree: state.shDegree, ...state.parameters };
+}
+
+function requireRows(gpu: Gpu, shDegree: number, rows: number): void {
+  const limit = rowLimit(gpu, shDegree);
+  if (rows <= limit) return;
+  throw new InputError(
+    `training needs room for ${rows} Gaussians of SH degree ${shDegree}; this adapter's largest binding holds ${limit}. ` +
+      `Set the strategy mcmc and a cap of at most ${limit}, or a lower SH degree`,
+  );
+}

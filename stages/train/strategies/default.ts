@@ -1,0 +1,192 @@
+import { z } from 'zod';
+import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.ts';
+import type { GrowthRules } from '../../../wgsl/splat/densify/plan_growth.ts';
+import { ResetOpacity } from '../../../wgsl/splat/densify/reset_opacity.ts';
+import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen_statistics.ts';
+import type { TrainingState } from '../state.ts';
+import { growAndPrune } from './grow.ts';
+import { PUBLISHED_STEPS, type RefineSchedule, refineSchedule, refinesAt } from './schedule.ts';
+import { defineStrategy, type Strategy, type StrategyContext } from './strategy.ts';
+
+const options = z.strictObject({
+  growGradient: z
+    .number()
+    .positive()
+    .default(2e-4)
+    .describe('Mean screen gradient (normalised to [−1, 1]) above which a Gaussian is duplicated or split'),
+  growScale: z
+    .number()
+    .positive()
+    .default(0.01)
+    .describe('Largest scale, as a part of the scene extent, up to which it is duplicated; split above'),
+  growRadius: z
+    .number()
+    .positive()
+    .default(0.05)
+    .describe('Screen radius, as a part of the longer image side, above which it is split (see radiusUntil)'),
+  pruneOpacity: z.number().gt(0).lt(0.5).default(0.005).describe('Opacity below which a Gaussian is pruned'),
+  pruneScale: z
+    .number()
+    .positive()
+    .default(0.1)
+    .describe('Largest scale, as a part of the scene extent, above which it is pruned after the first reset'),
+  pruneRadius: z
+    .number()
+    .positive()
+    .default(0.15)
+    .describe(
+      'Screen radius, as a part of the longer image side, above which it is pruned (see radiusUntil)',
+    ),
+  radiusUntil: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('Part of the steps in which the screen radius counts; 0, as in 3DGS in effect: never'),
+  refineStart: z
+    .number()
+    .int()
+    .min(0)
+    .default(500)
+    .describe('Step after which refining starts, a tenth of the steps at the latest'),
+  refineUntil: z.number().min(0).max(1).default(0.5).describe('Part of the steps in which it refines'),
+  refineEvery: z.number().int().min(1).default(100).describe('Steps between refinements'),
+  resetEvery: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      'Steps between opacity resets; 3000, in shorter runs than 30,000 steps in proportion, at least 300',
+    ),
+  pauseAfterReset: z.number().int().min(0).default(0).describe('Steps without refining after a reset'),
+  revisedOpacity: z
+    .boolean()
+    .default(false)
+    .describe('Halves of a split get opacity 1 − √(1 − o) (arXiv:2404.06109) instead of o'),
+});
+export type DefaultOptions = z.output<typeof options>;
+
+/** Resets follow each other by at least so many steps: after one, opacities need a few hundred to rise again. */
+const LEAST_RESET_EVERY = 300;
+const PUBLISHED_RESET_EVERY = 3000;
+
+/** Steps between opacity resets in a run of `steps`, unless the options say. */
+export function resetInterval(steps: number): number {
+  const inProportion = Math.round((PUBLISHED_RESET_EVERY * steps) / PUBLISHED_STEPS);
+  return Math.min(PUBLISHED_RESET_EVERY, Math.max(LEAST_RESET_EVERY, inProportion));
+}
+
+/**
+ * 3DGS's adaptive density control (Kerbl et al., "3D Gaussian Splatting for Real-Time Radiance Field Rendering", 2023) as
+ * gsplat's DefaultStrategy has it: duplicate small and split large Gaussians whose mean screen gradient is high, prune
+ * the transparent and the huge, lower all opacities from time to time.
+ */
+class Default implements Strategy {
+  readonly start = { opacity: 0.1, scale: 1 };
+  readonly regularizers = { opacity: 0, scale: 0 };
+  readonly #state: TrainingState;
+  readonly #options: DefaultOptions;
+  readonly #context: StrategyContext;
+  readonly #schedule: RefineSchedule;
+  readonly #resetEvery: number;
+  readonly #arena: Arena;
+  #statistics!: GPUBuffer;
+  #collect!: ScreenStatistics;
+  #version = -1;
+
+  constructor(state: TrainingState, options: DefaultOptions, context: StrategyContext) {
+    this.#state = state;
+    this.#options = options;
+    this.#context = context;
+    this.#schedule = refineSchedule(options, context.steps);
+    this.#resetEvery = options.resetEvery ?? resetInterval(context.steps);
+    this.#arena = state.gpu.arena('train/default');
+  }
+
+  /** Binds to the state's buffers as they are now; the statistics start anew. */
+  async bind(): Promise<void> {
+    const { gpu, capacity, counts, screen } = this.#state;
+    this.#arena.destroy();
+    this.#statistics = this.#arena.buffer('statistics', 4 * STATISTICS_WIDTH * capacity);
+    this.#collect = await ScreenStatistics.create(gpu, { counts, screen, statistics: this.#statistics });
+    this.#version = this.#state.version;
+  }
+
+  recordStep(recorder: Recorder, step: number): void {
+    if (step >= this.#schedule.stop) return;
+    if (this.#version !== this.#state.version) throw new Error('the state was replaced behind the strategy');
+    this.#collect.record(recorder, this.#state.count);
+  }
+
+  refineDue(step: number): boolean {
+    return this.#grows(step) || this.#resets(step);
+  }
+
+  async refine(step: number): Promise<void> {
+    if (this.#grows(step)) {
+      const statistics = this.#statistics;
+      const { seed } = this.#context;
+      await growAndPrune(this.#state, { rules: this.#rules(step), statistics, seed, step });
+      if (this.#version !== this.#state.version) await this.bind();
+      else this.#state.gpu.run('train/default/forget', (recorder) => recorder.clear(statistics));
+    }
+    if (this.#resets(step)) await this.#reset();
+  }
+
+  destroy(): void {
+    this.#arena.destroy();
+  }
+
+  #grows(step: number): boolean {
+    return refinesAt(this.#schedule, step) && step % this.#resetEvery >= this.#options.pauseAfterReset;
+  }
+
+  #resets(step: number): boolean {
+    return step > 0 && step < this.#schedule.stop && step % this.#resetEvery === 0;
+  }
+
+  #rules(step: number): GrowthRules {
+    const { extent, steps } = this.#context;
+    const o = this.#options;
+    const radii = step < o.radiusUntil * steps;
+    const big = step > this.#resetEvery;
+    return {
+      growGradient: o.growGradient,
+      smallScale: o.growScale * extent,
+      splitRadius: radii ? o.growRadius : Number.POSITIVE_INFINITY,
+      pruneOpacity: o.pruneOpacity,
+      pruneScale: big ? o.pruneScale * extent : Number.POSITIVE_INFINITY,
+      pruneRadius: big && radii ? o.pruneRadius : Number.POSITIVE_INFINITY,
+      revisedOpacity: o.revisedOpacity,
+    };
+  }
+
+  async #reset(): Promise<void> {
+    const { gpu, count, parameters, moments } = this.#state;
+    const arena = gpu.arena('train/default/reset');
+    const opacity = 2 * this.#options.pruneOpacity;
+    const { opacityLogits } = parameters;
+    const reset = await ResetOpacity.create(arena, count, opacity, {
+      opacityLogits,
+      ...moments.opacityLogits,
+    });
+    gpu.run('train/default/reset', (recorder) => reset.record(recorder));
+    arena.destroy();
+  }
+}
+
+export const defaultStrategy = defineStrategy({
+  summary: '3DGS: duplicate, split and prune by screen gradients',
+  options,
+  async create(state, options, context) {
+    if (!(context.extent > 0)) {
+      throw new InputError(
+        `the strategy default needs a scene extent above 0, got ${context.extent}: it takes two cameras that stand apart`,
+      );
+    }
+    const strategy = new Default(state, options, context);
+    await strategy.bind();
+    return strategy;
+  },
+});

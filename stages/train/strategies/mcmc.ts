@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.ts';
+import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
+import { rowLimit, type TrainingState } from '../state.ts';
+import { addCopies, type Redistribution, relocateDead } from './redistribute.ts';
+import { type RefineSchedule, refinementsAfter, refineSchedule, refinesAt } from './schedule.ts';
+import { defineStrategy, type LearningRates, type Strategy, type StrategyContext } from './strategy.ts';
+
+const options = z.strictObject({
+  cap: z.number().int().min(1).default(1_000_000).describe('Largest number of Gaussians'),
+  noise: z.number().min(0).default(5e5).describe('Rate of the noise on the means; × their learning rate'),
+  minOpacity: z.number().gt(0).lt(1).default(0.005).describe('Opacity up to which a Gaussian is relocated'),
+  opacityRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean opacity in the loss'),
+  scaleRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean scale in the loss'),
+  refineStart: z
+    .number()
+    .int()
+    .min(0)
+    .default(500)
+    .describe('Step after which refining starts, a tenth of the steps at the latest'),
+  refineUntil: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(25 / 30)
+    .describe('Part of the steps in which it refines'),
+  refineEvery: z.number().int().min(1).default(100).describe('Steps between refinements'),
+});
+export type McmcOptions = z.output<typeof options>;
+
+/** Each refinement adds up to a twentieth. */
+const GROWTH = 1.05;
+
+/** The number of Gaussians after one refinement; known without asking the GPU. */
+export function grownCount(count: number, cap: number): number {
+  return Math.max(count, Math.min(cap, Math.floor(GROWTH * count)));
+}
+
+/**
+ * Kheradmand et al., "3D Gaussian Splatting as Markov Chain Monte Carlo" (2024), as gsplat's MCMCStrategy has it: noise on
+ * the means every step; at each refinement the dead move onto the living, and five in a hundred are added up to a cap.
+ */
+class Mcmc implements Strategy {
+  readonly start = { opacity: 0.5, scale: 0.1 };
+  readonly regularizers: { opacity: number; scale: number };
+  readonly #state: TrainingState;
+  readonly #options: McmcOptions;
+  readonly #seed: number;
+  readonly #schedule: RefineSchedule;
+  readonly #arena: Arena;
+  #perturb!: PerturbMeans;
+  #version = -1;
+  /** Noise that a refinement has to give, as it comes before the noise of its step. */
+  #owed?: { step: number; scale: number };
+
+  constructor(state: TrainingState, options: McmcOptions, { seed, steps }: StrategyContext) {
+    this.#state = state;
+    this.#options = options;
+    this.#seed = seed;
+    this.#schedule = refineSchedule(options, steps);
+    this.#arena = state.gpu.arena('train/mcmc');
+    this.regularizers = { opacity: options.opacityRegularizer, scale: options.scaleRegularizer };
+  }
+
+  /** Binds to the state's buffers as they are now. */
+  async bind(): Promise<void> {
+    this.#arena.destroy();
+    const { counts, parameters, version } = this.#state;
+    this.#perturb = await PerturbMeans.create(this.#arena, { counts, ...parameters });
+    this.#version = version;
+  }
+
+  recordStep(recorder: Recorder, step: number, rates: LearningRates): void {
+    const scale = this.#options.noise * rates.means;
+    if (this.refineDue(step)) this.#owed = { step, scale };
+    else this.#noise(recorder, { step, scale });
+  }
+
+  refineDue(step: number): boolean {
+    return refinesAt(this.#schedule, step);
+  }
+
+  async refine(step: number): Promise<void> {
+    const owed = this.#owed;
+    if (owed?.step !== step) throw new Error(`mcmc refines after step ${step}, which was not recorded`);
+    this.#owed = undefined;
+    const { cap, minOpacity } = this.#options;
+    const redistribution: Redistribution = { seed: this.#seed, step, minOpacity };
+    await relocateDead(this.#state, redistribution);
+    const rows = grownCount(this.#state.count, cap);
+    if (rows > this.#state.count) await addCopies(this.#state, redistribution, rows, cap);
+    if (this.#version !== this.#state.version) await this.bind();
+    this.#state.gpu.run('train/mcmc/noise', (recorder) => this.#noise(recorder, owed));
+  }
+
+  destroy(): void {
+    this.#arena.destroy();
+  }
+
+  /** Where the count ends, if training starts with what the state holds now. */
+  finalCount(): number {
+    let count = this.#state.count;
+    for (let left = refinementsAfter(this.#schedule, 0); left > 0; left--) {
+      const grown = grownCount(count, this.#options.cap);
+      if (grown === count) break;
+      count = grown;
+    }
+    return count;
+  }
+
+  #noise(recorder: Recorder, { step, scale }: { step: number; scale: number }): void {
+    if (scale === 0) return;
+    if (this.#version !== this.#state.version) throw new Error('the state was replaced behind the strategy');
+    this.#perturb.record(recorder, this.#state.count, { seed: this.#seed, step, scale });
+  }
+}
+
+export const mcmcStrategy = defineStrategy({
+  summary: '3DGS-MCMC: noise, relocate the dead, grow to a cap',
+  options,
+  async create(state, options, context) {
+    const strategy = new Mcmc(state, options, context);
+    const limit = rowLimit(state.gpu, state.shDegree);
+    if (strategy.finalCount() > limit) {
+      throw new InputError(
+        `cap ${options.cap} lets the splat grow to ${strategy.finalCount()} Gaussians of SH degree ${state.shDegree}; ` +
+          `this adapter's largest binding holds ${limit}. Set cap to at most ${limit}`,
+      );
+    }
+    await strategy.bind();
+    return strategy;
+  },
+});

@@ -1,0 +1,97 @@
+import { Scan } from '../../../wgsl/sort/scan.ts';
+import { WORDS } from '../../../wgsl/splat/densify/constants.ts';
+import { CopyRows } from '../../../wgsl/splat/densify/copy_rows.ts';
+import { DrawSources } from '../../../wgsl/splat/densify/draw_sources.ts';
+import { RelocateSources } from '../../../wgsl/splat/densify/relocate_sources.ts';
+import { SamplingWeights } from '../../../wgsl/splat/densify/sampling_weights.ts';
+import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
+import { growState, setCount, type TrainingState } from '../state.ts';
+
+export interface Redistribution {
+  seed: number;
+  step: number;
+  minOpacity: number;
+}
+
+/** No opacity is as low: nobody counts as dead. */
+const NOBODY = -1;
+
+/**
+ * Moves every Gaussian of opacity up to `minOpacity` onto one of the others, drawn ∝ opacity; sources and copies share
+ * opacity and scale by the relocation formula (gsplat's `relocate`). Nothing is read back. Moments: those of the sources
+ * are zeroed, as in gsplat, and those of the moved too, where gsplat leaves what belonged to the old place. Without any
+ * living Gaussian nothing happens.
+ */
+export async function relocateDead(state: TrainingState, options: Redistribution): Promise<void> {
+  await redistribute(state, options, state.count, options.minOpacity);
+}
+
+/**
+ * Adds Gaussians up to `rows` as copies of others, drawn ∝ opacity, likewise sharing (gsplat's `sample_add`). The new
+ * ones' moments are zero, the sources keep theirs. The state may grow, up to `limit` rows.
+ */
+export async function addCopies(
+  state: TrainingState,
+  options: Redistribution,
+  rows: number,
+  limit: number,
+): Promise<void> {
+  growState(state, rows, limit);
+  await redistribute(state, options, rows, NOBODY);
+  setCount(state, rows);
+}
+
+async function redistribute(
+  state: TrainingState,
+  { seed, step, minOpacity }: Redistribution,
+  rows: number,
+  deadOpacity: number,
+): Promise<void> {
+  const { gpu, count, capacity, parameters, moments } = state;
+  if (!count) return;
+  const { opacityLogits, logScales } = parameters;
+  const adds = rows > count;
+  const arena = gpu.arena(adds ? 'train/add' : 'train/relocate');
+  try {
+    const weights = arena.buffer('weights', 4 * count);
+    const sources = arena.buffer('sources', 4 * rows);
+    const drawn = arena.buffer('drawn', 4 * rows);
+    const words = arena.upload('words', new Uint32Array([count, 0]), 'parameters');
+    const draw = { count, rows, seed, step };
+    const widths = parameterWidths(state.shDegree);
+    const weigh = await SamplingWeights.create(
+      arena,
+      { ...draw, deadOpacity },
+      { opacityLogits, weights, sources },
+    );
+    const scan = await Scan.create(gpu, arena, {
+      label: 'scan',
+      capacity, // not the count: kernels are compiled per capacity
+      values: weights,
+      count: words,
+      countWord: WORDS.ENTRIES,
+      total: words,
+      totalWord: WORDS.TOTAL,
+    });
+    const drawing = await DrawSources.create(arena, draw, { words, before: weights, sources, drawn });
+    const relocate = await RelocateSources.create(arena, count, minOpacity, {
+      drawn,
+      opacityLogits,
+      logScales,
+    });
+    const copies = await Promise.all(
+      GAUSSIAN_PARAMETERS.map((name) =>
+        CopyRows.create(
+          arena,
+          { width: widths[name], first: adds ? count : 0, rows, forget: !adds },
+          { sources, drawn, values: parameters[name], ...moments[name] },
+        ),
+      ),
+    );
+    gpu.run(arena.label, (recorder) => {
+      for (const kernel of [weigh, scan, drawing, relocate, ...copies]) kernel.record(recorder);
+    });
+  } finally {
+    arena.destroy();
+  }
+}

@@ -1,0 +1,40 @@
+/** Steps of the published schedules, which are for runs of this length. */
+export const PUBLISHED_STEPS = 30_000;
+
+/** When a strategy refines. Steps count from 0. */
+export interface RefineSchedule {
+  /** Refine after steps in (start, stop) … */
+  start: number;
+  stop: number;
+  /** … that are multiples of this. */
+  every: number;
+}
+
+export interface RefineOptions {
+  refineStart: number;
+  refineUntil: number;
+  refineEvery: number;
+}
+
+/**
+ * The schedule of a run of `steps`: the end is a part of the run; the interval is absolute, as what happens between two
+ * refinements (gradient statistics, opacity decay) takes a number of steps, not a part of the run; the start is absolute
+ * but no later than a tenth of the run, so that short runs grow at all.
+ */
+export function refineSchedule(options: RefineOptions, steps: number): RefineSchedule {
+  return {
+    start: Math.min(options.refineStart, Math.floor(steps / 10)),
+    stop: Math.round(options.refineUntil * steps),
+    every: options.refineEvery,
+  };
+}
+
+export function refinesAt({ start, stop, every }: RefineSchedule, step: number): boolean {
+  return step > start && step < stop && step % every === 0;
+}
+
+/** How many refinements the schedule has after `step`. */
+export function refinementsAfter({ start, stop, every }: RefineSchedule, step: number): number {
+  const first = Math.floor(Math.max(start, step) / every);
+  return Math.max(0, Math.floor((stop - 1) / every) - first);
+}

@@ -1,0 +1,39 @@
+// Fills the rows that have a source with a copy of it, and zeroes their moments; with `forget`, also the moments of every
+// row that was drawn as a source. In place: a source never has a source. One thread a float, WIDTH floats a row.
+
+#include <grid>
+
+struct Copy {
+  first: u32,
+  rows: u32,
+  forget: u32,
+}
+
+@group(0) @binding(0) var<uniform> extent: Copy;
+@group(0) @binding(1) var<storage, read> sources: array<u32>;
+@group(0) @binding(2) var<storage, read> drawn: array<u32>;
+@group(0) @binding(3) var<storage, read_write> values: array<f32>;
+@group(0) @binding(4) var<storage, read_write> m: array<f32>;
+@group(0) @binding(5) var<storage, read_write> v: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let element = linear_group(group, groups) * GROUP + thread + extent.first * WIDTH;
+  let row = element / WIDTH;
+  if (row >= extent.rows) {
+    return;
+  }
+  let source = sources[row];
+  let copied = source < PENDING;
+  if (copied) {
+    values[element] = values[source * WIDTH + element % WIDTH];
+  }
+  if (copied || (extent.forget != 0u && drawn[row] > 0u)) {
+    m[element] = 0.0;
+    v[element] = 0.0;
+  }
+}

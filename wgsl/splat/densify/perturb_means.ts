@@ -1,0 +1,55 @@
+import { type Arena, type BoundKernel, gridFor, RANDOM, type Recorder } from '../../core/index.ts';
+import { COUNTS, GROUP } from './constants.ts';
+
+/** The gate 1 / (1 + e^(k(o − t))) of gsplat's inject_noise_to_position: k, and the opacity t where it is one half. */
+export const NOISE_GATE = { GATE_STEEPNESS: 100, GATE_OPACITY: 0.005 } as const;
+
+export interface PerturbMeansBuffers {
+  /** u32: see `COUNTS`. */
+  counts: GPUBuffer;
+  means: GPUBuffer;
+  logScales: GPUBuffer;
+  quats: GPUBuffer;
+  opacityLogits: GPUBuffer;
+}
+
+/** Moves the means of `mcmc` at random. Does nothing in a void step. */
+export class PerturbMeans {
+  readonly #bound: BoundKernel;
+  readonly #noise: GPUBuffer;
+  readonly #arena: Arena;
+
+  private constructor(arena: Arena, bound: BoundKernel, noise: GPUBuffer) {
+    this.#arena = arena;
+    this.#bound = bound;
+    this.#noise = noise;
+  }
+
+  static async create(arena: Arena, buffers: PerturbMeansBuffers): Promise<PerturbMeans> {
+    const kernel = await arena.gpu.kernel({
+      label: 'splat/densify/perturb_means',
+      source: new URL('./perturb_means.wgsl', import.meta.url),
+      constants: { GROUP, ...COUNTS, ...NOISE_GATE, PURPOSE: RANDOM.noise },
+    });
+    const noise = arena.uniform('perturb_means/noise', kernel.struct('Noise').size);
+    const { counts, means, logScales, quats, opacityLogits } = buffers;
+    const bound = kernel.bind({
+      noise,
+      counts,
+      means,
+      log_scales: logScales,
+      quats,
+      opacity_logits: opacityLogits,
+    });
+    return new PerturbMeans(arena, bound, noise);
+  }
+
+  /**
+   * `scale`: noise rate × the means' learning rate. The step's numbers go to the GPU now, so a recorder may hold this once
+   * and is submitted before the next is recorded.
+   */
+  record(recorder: Recorder, count: number, options: { seed: number; step: number; scale: number }): void {
+    this.#arena.gpu.write(this.#noise, this.#bound.kernel.pack('Noise', options), 'parameters');
+    recorder.run(this.#bound, gridFor(count, GROUP));
+  }
+}

@@ -1,0 +1,81 @@
+import { type Arena, type BoundKernel, gridFor, type Recorder } from '../../core/index.ts';
+import { GROUP, SPLIT_SHRINK } from './constants.ts';
+
+/** Thresholds of growing and pruning. Infinity turns one off. */
+export interface GrowthRules {
+  /** Mean screen gradient above which a Gaussian grows. */
+  growGradient: number;
+  /** Largest scale up to which it is duplicated rather than split, world units. */
+  smallScale: number;
+  /** Screen radius above which it is split in any case, part of the longer image side. */
+  splitRadius: number;
+  pruneOpacity: number;
+  /** World units. */
+  pruneScale: number;
+  /** Part of the longer image side. */
+  pruneRadius: number;
+  /** Halves of a split get opacity 1 − √(1 − o) (Bulò et al., arXiv:2404.06109) instead of o. */
+  revisedOpacity: boolean;
+}
+
+export interface PlanGrowthBuffers {
+  /** f32 [count, 3]: see `ScreenStatistics`. */
+  statistics: GPUBuffer;
+  logScales: GPUBuffer;
+  opacityLogits: GPUBuffer;
+  /** u32 [4·count], written: rows (0 or 1) among the kept, the duplicates, the first and the second halves. */
+  parts: GPUBuffer;
+}
+
+/** WGSL literals end here; no opacity, radius or scale is as large. */
+const NEVER = 3e38;
+
+/** The decisions of gsplat's DefaultStrategy: `_grow_gs`, then `_prune_gs` on what that gives. */
+export class PlanGrowth {
+  readonly #bound: BoundKernel;
+  readonly #count: number;
+
+  private constructor(bound: BoundKernel, count: number) {
+    this.#bound = bound;
+    this.#count = count;
+  }
+
+  static async create(
+    arena: Arena,
+    count: number,
+    rules: GrowthRules,
+    buffers: PlanGrowthBuffers,
+  ): Promise<PlanGrowth> {
+    const kernel = await arena.gpu.kernel({
+      label: 'splat/densify/plan_growth',
+      source: new URL('./plan_growth.wgsl', import.meta.url),
+      constants: { GROUP, SPLIT_SHRINK, REVISED_OPACITY: rules.revisedOpacity },
+    });
+    const uniform = arena.uniform('plan_growth/rules', kernel.struct('Rules').size);
+    const packed = kernel.pack('Rules', {
+      count,
+      grow_gradient: Math.min(rules.growGradient, NEVER),
+      small_scale: Math.min(rules.smallScale, NEVER),
+      split_radius: Math.min(rules.splitRadius, NEVER),
+      prune_opacity: rules.pruneOpacity,
+      prune_scale: Math.min(rules.pruneScale, NEVER),
+      prune_radius: Math.min(rules.pruneRadius, NEVER),
+    });
+    arena.gpu.write(uniform, packed, 'parameters');
+    const { statistics, logScales, opacityLogits, parts } = buffers;
+    return new PlanGrowth(
+      kernel.bind({
+        rules: uniform,
+        statistics,
+        log_scales: logScales,
+        opacity_logits: opacityLogits,
+        parts,
+      }),
+      count,
+    );
+  }
+
+  record(recorder: Recorder): void {
+    recorder.run(this.#bound, gridFor(this.#count, GROUP));
+  }
+}
