@@ -1,17 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pcg4d } from '../wgsl/core/index.ts';
 import { Scan } from '../wgsl/sort/scan.ts';
 import { withGpu } from './helpers/gpu.ts';
+import { mixed } from './helpers/numbers.ts';
 import { scan } from './reference/scan.ts';
 
 const SENTINEL = 0xabcdef;
 
-function words(count: number, below: number): Uint32Array {
-  return Uint32Array.from({ length: count }, (_, i) => pcg4d(i, 7, 1, 2)[0] % below);
-}
-
-for (const { capacity, count, below = 1000 } of [
+const CASES: { capacity: number; count: number; below?: number }[] = [
   { capacity: 1, count: 0 },
   { capacity: 1, count: 1 },
   { capacity: 1000, count: 0 },
@@ -19,44 +15,43 @@ for (const { capacity, count, below = 1000 } of [
   { capacity: 5000, count: 1023 },
   { capacity: 5000, count: 1024 },
   { capacity: 5000, count: 1025 },
-  { capacity: 600_000, count: 100_003 },
+  { capacity: 600_000, count: 40_003 },
   { capacity: 600_000, count: 600_000 }, // more tiles than workgroups
   { capacity: 3000, count: 3000, below: 2 ** 32 }, // wraps
-]) {
-  test(`scan ${count} of ${capacity} values below ${below}`, () =>
-    withGpu(async (gpu, arena) => {
-      const values = words(capacity, below);
-      const buffer = arena.upload('values', values, 'test');
-      // The count and the total share a buffer, as engines keep their counters.
-      const counters = arena.upload(
-        'counters',
-        new Uint32Array([SENTINEL, count, SENTINEL, SENTINEL]),
-        'test',
-      );
-      const engine = await Scan.create(gpu, arena, {
-        label: 'scan',
-        capacity,
-        values: buffer,
-        count: counters,
-        countWord: 1,
-        total: counters,
-        totalWord: 3,
-      });
-      gpu.run('test', (recorder) => engine.record(recorder));
-      const expected = scan(values.subarray(0, count));
-      const result = await gpu.readWords(buffer, 'test', capacity);
-      assert.equal(result.slice(0, count), expected.before);
-      assert.equal(result.slice(count), values.slice(count), 'values beyond the count are left alone');
-      assert.equal(
-        [...(await gpu.readWords(counters, 'test', 4))],
-        [SENTINEL, count, SENTINEL, expected.total],
-      );
-    }));
+];
+
+for (const variant of ['gpu', 'cpu'] as const) {
+  for (const { capacity, count, below = 1000 } of CASES) {
+    test(`scan for a ${variant}: ${count} of ${capacity} values below ${below}`, () =>
+      withGpu(async (gpu, arena) => {
+        const values = mixed(capacity, 7).map((word) => word % below);
+        const buffer = arena.upload('values', values, 'test');
+        // The count and the total share a buffer, as engines keep their counters.
+        const counters = arena.upload('counters', new Uint32Array([SENTINEL, count, SENTINEL, 1]), 'test');
+        const engine = await Scan.create(gpu, arena, {
+          label: 'scan',
+          capacity,
+          values: buffer,
+          count: counters,
+          countWord: 1,
+          total: counters,
+          totalWord: 3,
+          variant,
+        });
+        gpu.run('test', (recorder) => engine.record(recorder));
+        const expected = scan(values.subarray(0, count));
+        const result = await gpu.readWords(buffer, 'test', capacity);
+        assert.equal(result.slice(0, count), expected.before);
+        assert.equal(result.slice(count), values.slice(count), 'values beyond the count are left alone');
+        const after = await gpu.readWords(counters, 'test', 4);
+        assert.equal([...after], [SENTINEL, count, SENTINEL, expected.total]);
+      }));
+  }
 }
 
 test('a count beyond the capacity is clamped', () =>
   withGpu(async (gpu, arena) => {
-    const values = words(300, 50);
+    const values = mixed(300, 8).map((word) => word % 50);
     const buffer = arena.upload('values', values, 'test');
     const counters = arena.upload('counters', new Uint32Array([4_000_000_000, 0]), 'test');
     const options = { values: buffer, count: counters, countWord: 0, total: counters, totalWord: 1 };

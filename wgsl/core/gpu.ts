@@ -13,6 +13,8 @@ export interface AdapterReport {
   features: string[];
   subgroupMinSize: number;
   subgroupMaxSize: number;
+  /** A CPU behind a software driver: kernels with a serial variant choose it. Results are the same either way. */
+  software: boolean;
 }
 
 /** A typed array that can be uploaded. */

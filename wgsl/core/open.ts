@@ -68,5 +68,6 @@ function wrap(device: GPUDevice, info: GPUAdapterInfo): Gpu {
     features: [...device.features].sort(),
     subgroupMinSize: info.subgroupMinSize ?? 0,
     subgroupMaxSize: info.subgroupMaxSize ?? 0,
+    software: info.isFallbackAdapter ?? false,
   });
 }

@@ -1,4 +1,7 @@
-import type { Arena, BoundKernel, Constants, Gpu, Recorder } from '../core/index.ts';
+import type { Arena, Gpu, Recorder } from '../core/index.ts';
+import { BLOCKS } from './radix_blocks.ts';
+import type { Step } from './radix_pass.ts';
+import { SERIAL } from './radix_serial.ts';
 
 export interface RadixSortOptions {
   /** Names the buffers in the arena. */
@@ -16,14 +19,13 @@ export interface RadixSortOptions {
   countWord: number;
   /** Keys are below 2^bits; higher bits are not looked at. 1 to 32. */
   bits: number;
+  /**
+   * `blocks` shares a chunk among 256 threads, `serial` gives each thread a chunk of its own. The order is the same; the
+   * default is what the adapter is fast at.
+   */
+  variant?: 'blocks' | 'serial';
 }
 
-const THREADS = 256;
-const SCAN_THREADS = 64;
-/** Fills a large GPU: 132 multiprocessors × 8 workgroups of 256 threads. */
-const MAX_GROUPS = 1024;
-/** Below this many pairs a workgroup's own set-up costs more than it spares. */
-const CHUNK_MIN = 1024;
 const MAX_DIGIT_BITS = 8;
 const MAX_CAPACITY = 2 ** 26;
 
@@ -38,17 +40,18 @@ export function digitWidths(bits: number): number[] {
 
 /**
  * Stable sort of (u32 key, u32 value) pairs by key, least significant digit first, of a count that lives on the GPU.
- * Three dispatches a pass over fixed grids: digit counts by chunk, their prefix sums, scatter. No subgroups and no
- * order-dependent atomics: equal input gives equal output, ties included.
+ * Three dispatches a pass over fixed grids: digit counts by chunk, their prefix sums, scatter (Satish, Harris and
+ * Garland, "Designing Efficient Sorting Algorithms for Manycore GPUs", 2009, with ranks by bit masks). No subgroups and
+ * no order-dependent atomics: equal input gives equal output, ties included.
  */
 export class RadixSort {
-  /** u32 [capacity]: the keys in order, after the recorded kernels have run. Either `keys` or a buffer of the sort's own. */
+  /** u32 [capacity]: the keys in order, after the recorded kernels have run. `keys`, or a buffer of the sort's own. */
   readonly sortedKeys: GPUBuffer;
   /** u32 [capacity]: the values in the keys' order. */
   readonly sortedValues: GPUBuffer;
-  readonly #steps: { bound: BoundKernel; groups: number }[];
+  readonly #steps: Step[];
 
-  private constructor(keys: GPUBuffer, values: GPUBuffer, steps: { bound: BoundKernel; groups: number }[]) {
+  private constructor(keys: GPUBuffer, values: GPUBuffer, steps: Step[]) {
     this.sortedKeys = keys;
     this.sortedValues = values;
     this.#steps = steps;
@@ -66,45 +69,32 @@ export class RadixSort {
       throw new Error(`${label}: a sort needs values or identityValues`);
 
     const widths = digitWidths(bits);
-    const groups = Math.min(MAX_GROUPS, Math.ceil(capacity / CHUNK_MIN));
-    const histogram = arena.buffer(`${label}/histogram`, 4 * groups * 2 ** Math.max(...widths));
-    const totals = arena.buffer(`${label}/totals`, 4 * 2 ** MAX_DIGIT_BITS);
-    const otherKeys = arena.buffer(`${label}/keys`, 4 * capacity);
-    const otherValues = arena.buffer(`${label}/values`, 4 * capacity);
-    // With identity values and one pass nothing ever reads the first side's values.
-    const firstValues =
-      options.values ?? (widths.length > 1 ? arena.buffer(`${label}/values_first`, 4 * capacity) : totals);
+    const variant = { blocks: BLOCKS, serial: SERIAL }[
+      options.variant ?? (gpu.adapter.software ? 'serial' : 'blocks')
+    ];
+    const digits = 2 ** Math.max(...widths);
+    const context = {
+      gpu,
+      capacity,
+      count,
+      countWord,
+      histogram: arena.buffer(`${label}/histogram`, 4 * variant.chunks(capacity) * digits),
+      totals: arena.buffer(`${label}/totals`, 4 * digits),
+    };
+    const otherSide = {
+      keys: arena.buffer(`${label}/keys`, 4 * capacity),
+      values: arena.buffer(`${label}/values`, 4 * capacity),
+    };
+    // With identity values and one pass nothing reads or writes the first side's values; any small buffer will do.
+    const unread = () => arena.buffer(`${label}/values_first`, widths.length > 1 ? 4 * capacity : 4);
 
-    let from = { keys: options.keys, values: firstValues };
-    let to = { keys: otherKeys, values: otherValues };
+    let from = { keys: options.keys, values: options.values ?? unread() };
+    let to = otherSide;
     let shift = 0;
-    const steps: { bound: BoundKernel; groups: number }[] = [];
-    for (const [pass, width] of widths.entries()) {
-      const kernels = await passKernels(gpu, identityValues && pass === 0, {
-        CAPACITY: capacity,
-        COUNT_WORD: countWord,
-        GROUPS: groups,
-        TILE: THREADS,
-        CHUNK_MIN,
-        SHIFT: shift,
-        DIGITS: 2 ** width,
-      });
-      steps.push(
-        { bound: kernels.histogram.bind({ counts: count, keys: from.keys, histogram }), groups },
-        { bound: kernels.scan.bind({ counts: count, histogram, totals }), groups: 2 ** width },
-        {
-          bound: kernels.scatter.bind({
-            counts: count,
-            histogram,
-            totals,
-            keys_in: from.keys,
-            values_in: from.values,
-            keys_out: to.keys,
-            values_out: to.values,
-          }),
-          groups,
-        },
-      );
+    const steps: Step[] = [];
+    for (const [i, width] of widths.entries()) {
+      const pass = { shift, width, identityValues: identityValues && i === 0, from, to };
+      steps.push(...(await variant.steps(context, pass)));
       [from, to] = [to, from];
       shift += width;
     }
@@ -114,26 +104,4 @@ export class RadixSort {
   record(recorder: Recorder): void {
     for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
   }
-}
-
-async function passKernels(gpu: Gpu, identity: boolean, constants: Constants) {
-  const { SHIFT: _, ...unshifted } = constants;
-  const [histogram, scan, scatter] = await Promise.all([
-    gpu.kernel({
-      label: 'sort/radix_histogram',
-      source: new URL('./radix_histogram.wgsl', import.meta.url),
-      constants: { ...constants, THREADS },
-    }),
-    gpu.kernel({
-      label: 'sort/radix_scan',
-      source: new URL('./radix_scan.wgsl', import.meta.url),
-      constants: { ...unshifted, THREADS: SCAN_THREADS },
-    }),
-    gpu.kernel({
-      label: 'sort/radix_scatter',
-      source: new URL('./radix_scatter.wgsl', import.meta.url),
-      constants: { ...constants, THREADS, IDENTITY: identity },
-    }),
-  ]);
-  return { histogram, scan, scatter };
 }

@@ -13,13 +13,20 @@ export interface ScanOptions {
   /** u32 array whose word `totalWord` gets the sum of all values. May be the same buffer as `count`. */
   total: GPUBuffer;
   totalWord: number;
+  /** Workgroups shaped for a GPU or for a CPU behind a software driver; by default what the adapter is. */
+  variant?: keyof typeof SHAPES;
 }
 
-const THREADS = 256;
-/** Values a workgroup scans at once: four per thread. */
+/** Values that a workgroup scans at once. */
 const TILE = 1024;
-/** Two kernels share the work over at most this many chunks: enough to fill a large GPU (132 multiprocessors × 4). */
-const MAX_GROUPS = 512;
+/**
+ * Threads of a workgroup, and the most chunks that share the work. A large GPU (132 multiprocessors) wants many of both;
+ * a CPU behind a software driver pays for every barrier of every thread and has few cores.
+ */
+const SHAPES = {
+  gpu: { threads: 256, maxGroups: 512 },
+  cpu: { threads: 16, maxGroups: 32 },
+};
 const MAX_CAPACITY = 2 ** 26;
 
 /**
@@ -44,8 +51,9 @@ export class Scan {
     if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY)) {
       throw new Error(`${label}: a scan's capacity is 1 to ${MAX_CAPACITY}, got ${capacity}`);
     }
-    const groups = Math.min(MAX_GROUPS, Math.ceil(capacity / TILE));
-    const shape = { THREADS, TILE, CHUNK_MIN: TILE, GROUPS: groups, CAPACITY: capacity };
+    const { threads, maxGroups } = SHAPES[options.variant ?? (gpu.adapter.software ? 'cpu' : 'gpu')];
+    const groups = Math.min(maxGroups, Math.ceil(capacity / TILE));
+    const shape = { THREADS: threads, TILE, CHUNK_MIN: TILE, GROUPS: groups, CAPACITY: capacity };
     const [reduce, scan] = await Promise.all([
       gpu.kernel({
         label: 'sort/scan_reduce',

@@ -19,11 +19,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   }
 
   let upto = select(group.x, active_groups, group.x == 0u);
-  var sum = 0u;
+  var partial = 0u;
   for (var i = thread; i < upto; i += THREADS) {
-    sum += partials[1u + i];
+    partial += partials[1u + i];
   }
-  var before = workgroup_scan(thread, sum).total;
+  var before = workgroup_scan(thread, partial).total;
   if (group.x == 0u) {
     if (thread == 0u) {
       totals[TOTAL_WORD] = before;
@@ -35,18 +35,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let end = min(count, (group.x + 1u) * size);
   for (var tile = group.x * size; tile < end; tile += TILE) {
     let first = tile + thread * PER_THREAD;
-    var own: array<u32, PER_THREAD>;
-    var own_sum = 0u;
-    for (var i = 0u; i < PER_THREAD; i++) {
-      let value = select(0u, values[min(first + i, CAPACITY - 1u)], first + i < end);
-      own[i] = own_sum;
-      own_sum += value;
+    let stop = min(first + PER_THREAD, end);
+    var sum = 0u;
+    for (var i = first; i < stop; i++) {
+      sum += values[i];
     }
-    let scanned = workgroup_scan(thread, own_sum);
-    for (var i = 0u; i < PER_THREAD; i++) {
-      if (first + i < end) {
-        values[first + i] = before + scanned.before + own[i];
-      }
+    let scanned = workgroup_scan(thread, sum);
+    var prefix = before + scanned.before;
+    for (var i = first; i < stop; i++) {
+      let value = values[i];
+      values[i] = prefix;
+      prefix += value;
     }
     before += scanned.total;
   }
