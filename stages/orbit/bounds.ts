@@ -1,0 +1,50 @@
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { axisQuantiles } from '../../wgsl/splat/axis_quantiles.ts';
+import { type Camera, dot, normalize, type Vec3 } from '../artefacts/camera.ts';
+import type { Gaussians } from '../artefacts/gaussians.ts';
+import { along, medianFocal, type Ring } from './ring.ts';
+
+/** Opacity-weighted quantiles that bound the splat: floaters and a far background stay outside. */
+const QUANTILES = [0.05, 0.95] as const;
+/** The eye looks down by this angle. */
+const ELEVATION = (15 * Math.PI) / 180;
+/** Free room around the bounding sphere. */
+const MARGIN = 1.15;
+/** Focal length ÷ smaller image side without cameras: a field of view of 45°. */
+const FOCAL = 0.5 / Math.tan((22.5 * Math.PI) / 180);
+
+/**
+ * A full turn around the splat's robust bounds, far enough for the bounding sphere to fit into the picture. Lens as the
+ * training cameras', where there are any. Throws InputError when the splat has no visible Gaussian.
+ */
+export async function boundsRing(
+  gpu: Gpu,
+  gaussians: Gaussians,
+  scene: { up: Vec3; cameras: readonly Camera[] },
+): Promise<Ring> {
+  const bounds = await axisQuantiles(gpu, gaussians, QUANTILES);
+  if (!bounds) throw new InputError('orbit.path: bounds found no visible Gaussian in the splat');
+  const { low, high } = bounds;
+  const middle = (axis: number) => (low[axis] + high[axis]) / 2;
+  const sphere = Math.hypot(...low.map((value, axis) => (high[axis] - value) / 2)) || 1;
+  const focal = scene.cameras.length ? medianFocal(scene.cameras) : FOCAL;
+  const distance = (MARGIN * sphere) / Math.sin(Math.atan(0.5 / focal));
+  const up = normalize(scene.up);
+  return {
+    center: [middle(0), middle(1), middle(2)],
+    up,
+    front: horizontal(up),
+    radius: distance * Math.cos(ELEVATION),
+    height: distance * Math.sin(ELEVATION),
+    azimuth: 0,
+    arc: 2 * Math.PI,
+    facing: 'in',
+    focal,
+  };
+}
+
+/** A unit vector perpendicular to up: −z made level, or −y where up is nearly along z. */
+function horizontal(up: Vec3): Vec3 {
+  const axis: Vec3 = Math.abs(up[2]) < 0.9 ? [0, 0, -1] : [0, -1, 0];
+  return normalize(along(axis, up, -dot(axis, up)));
+}

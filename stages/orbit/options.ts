@@ -1,0 +1,58 @@
+import { z } from 'zod';
+
+const side = z
+  .number()
+  .int()
+  .min(16)
+  .max(8192)
+  .multipleOf(2, 'H.264 needs an even width and height')
+  .describe('pixels, even');
+
+const channel = z.number().min(0).max(1);
+
+/** What the orbit stage can be told. */
+export const orbitOptions = z.strictObject({
+  frames: z.number().int().min(1).max(3600).default(120).describe('pictures along the path'),
+  fps: z.number().min(1).max(120).default(30).describe('pictures a second in the video'),
+  size: z.tuple([side, side]).default([960, 540]).describe('[width, height] of the pictures, pixels'),
+  path: z
+    .enum(['cameras', 'bounds'])
+    .default('cameras')
+    .describe("the turntable's circle: fitted to the training cameras, or around the splat's own bounds"),
+  turn: z
+    .enum(['auto', 'full', 'swing'])
+    .default('auto')
+    .describe(
+      'of path cameras; full: once around; swing: to and fro over the arc that the cameras cover; auto: swing where the cameras leave a gap above 90 degrees',
+    ),
+  zoom: z
+    .number()
+    .min(0.1)
+    .max(10)
+    .default(1)
+    .describe("focal length as a multiple of the training cameras'"),
+  background: z
+    .tuple([channel, channel, channel])
+    .default([0, 0, 0])
+    .describe('colour behind the splat, [r, g, b] from 0 to 1'),
+  video: z.boolean().default(true).describe('write turntable.mp4'),
+  compare: z
+    .boolean()
+    .default(false)
+    .describe('write compare.mp4 too: before restyling on the left, after on the right'),
+  bitrate: z
+    .number()
+    .min(0.05)
+    .max(500)
+    .optional()
+    .describe('megabits a second of turntable.mp4; by default 0.2 bits a pixel'),
+  memory: z
+    .number()
+    .min(0.01)
+    .max(1024)
+    .default(4)
+    .describe('GiB of GPU memory that all pictures together may take'),
+});
+
+export type OrbitOptions = z.output<typeof orbitOptions>;
+export type OrbitInput = z.input<typeof orbitOptions>;

@@ -1,0 +1,92 @@
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { ToRgba8 } from '../../wgsl/image/to_rgba8.ts';
+import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
+import type { Camera, Vec3 } from '../artefacts/camera.ts';
+import { FRAME_BYTES_PER_PIXEL, type Frame, type Frames, releaseFrames } from '../artefacts/frames.ts';
+import type { Gaussians } from '../artefacts/gaussians.ts';
+
+export interface RenderOptions {
+  fps: number;
+  background: Vec3;
+  /** GiB that all pictures together may take. */
+  memory: number;
+}
+
+export type FrameList = 'frames' | 'before';
+
+/** Called with each picture as soon as its commands are submitted; it is the last of `frames[list]` so far. */
+export type OnFrame = (frames: Frames, list: FrameList) => Promise<void>;
+
+/**
+ * Renders the cameras, all of one size, on the splat and, when given, on the splat as it was before. The caller owns the
+ * pictures (`releaseFrames`). Throws InputError before it allocates when they would not fit.
+ */
+export async function renderFrames(
+  gpu: Gpu,
+  splats: { gaussians: Gaussians; base?: Gaussians },
+  cameras: readonly Camera[],
+  options: RenderOptions,
+  onFrame: OnFrame = async () => {},
+): Promise<Frames> {
+  const { width, height } = cameras[0];
+  const pixels = width * height;
+  checkMemory(gpu, pixels, cameras.length * (splats.base ? 2 : 1), options.memory);
+  const renderer = await SplatRenderer.create(gpu, 'orbit/renderer');
+  const picture = gpu.buffer('orbit/picture', 16 * pixels);
+  const toRgba8 = await ToRgba8.create(gpu, pixels);
+  const result: Frames = { fps: options.fps, frames: [], before: [] };
+  const draw = async (list: FrameList, splat: Gaussians) => {
+    for (const camera of cameras) {
+      const name = String(result[list].length).padStart(4, '0');
+      const frame: Frame = {
+        name,
+        camera,
+        color: gpu.buffer(`orbit/${list}/${name}/color`, 4 * pixels),
+        depth: gpu.buffer(`orbit/${list}/${name}/depth`, 4 * pixels),
+      };
+      result[list].push(frame);
+      await renderer.render(
+        splat,
+        camera,
+        { color: picture, depth: frame.depth },
+        { background: options.background },
+      );
+      const bound = toRgba8.bind(picture, frame.color);
+      gpu.run('orbit/to_rgba8', (recorder) => toRgba8.record(recorder, bound));
+      await onFrame(result, list);
+    }
+  };
+  try {
+    await draw('frames', splats.gaussians);
+    if (splats.base) await draw('before', splats.base);
+    await gpu.settle();
+    return result;
+  } catch (error) {
+    releaseFrames(result);
+    throw error;
+  } finally {
+    picture.destroy();
+    renderer.destroy();
+  }
+}
+
+/** By arithmetic, before anything is allocated: one picture against the adapter, all of them against the option. */
+function checkMemory(gpu: Gpu, pixels: number, pictures: number, memory: number): void {
+  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+  const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  if (16 * pixels > limit) {
+    throw new InputError(
+      `orbit.size: a picture of ${pixels} pixels needs ${mib(16 * pixels)} in one buffer and this adapter allows ` +
+        `${mib(limit)}; choose a smaller size`,
+    );
+  }
+  const bytes = FRAME_BYTES_PER_PIXEL * pixels * pictures;
+  if (bytes > memory * 2 ** 30) {
+    throw new InputError(
+      `orbit: ${pictures} pictures of ${pixels} pixels need ${mib(bytes)} on the GPU and orbit.memory allows ` +
+        `${mib(memory * 2 ** 30)}; lower orbit.frames or orbit.size, or raise orbit.memory where the GPU has more`,
+    );
+  }
+}
+
+const mib = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;

@@ -1,0 +1,98 @@
+import type { Gpu } from '../../wgsl/core/index.ts';
+import type { Camera } from '../artefacts/camera.ts';
+import type { Dataset } from '../artefacts/dataset.ts';
+import { type Frames, releaseFrames } from '../artefacts/frames.ts';
+import type { Gaussians } from '../artefacts/gaussians.ts';
+import { defineStage, type OutputFolder, type Report, silent } from '../stage.ts';
+import { boundsRing } from './bounds.ts';
+import { FrameFiles } from './frame-files.ts';
+import { type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
+import { ringCameras } from './path.ts';
+import { renderFrames } from './render-frames.ts';
+import { fitRing, type Ring } from './ring.ts';
+
+export interface OrbitScene {
+  dataset: Dataset;
+  gaussians: Gaussians;
+  /** The splat before restyling; its pictures become `Frames.before`. */
+  base?: Gaussians;
+}
+
+/** The stage: a turntable of the splat as pictures on the GPU, PNG files and a video. */
+export const orbitStage = defineStage<OrbitOptions>({
+  name: 'orbit',
+  summary: 'renders a turntable: frames/*.png, turntable.mp4',
+  options: orbitOptions,
+  needs: ['dataset', 'gaussians'],
+  uses: ['base'],
+  gives: ['frames'],
+  async run({ gpu, report, output }, { dataset, gaussians, base }, options) {
+    const scene = { dataset: dataset!, gaussians: gaussians!, base };
+    return { frames: await run(gpu, scene, options, report, output) };
+  },
+});
+
+/**
+ * Renders a turntable for scripts. Without `output` no file is written and no pixel leaves the GPU. The caller owns the
+ * pictures (`releaseFrames`). Throws InputError when the pictures would not fit or the cameras give no path.
+ */
+export async function orbit(
+  gpu: Gpu,
+  scene: OrbitScene,
+  options: OrbitInput = {},
+  { report = silent, output }: { report?: Report; output?: OutputFolder } = {},
+): Promise<Frames> {
+  return run(gpu, scene, orbitOptions.parse(options), report, output);
+}
+
+async function run(
+  gpu: Gpu,
+  scene: OrbitScene,
+  options: OrbitOptions,
+  report: Report,
+  output?: OutputFolder,
+): Promise<Frames> {
+  const [width, height] = options.size;
+  const { fps, bitrate, video, zoom, background, memory } = options;
+  const cameras = ringCameras(await chooseRing(gpu, scene, options, report), {
+    frames: options.frames,
+    width,
+    height,
+    zoom,
+  });
+  if (options.compare && !scene.base) {
+    report.warn('compare.mp4 is not written: nothing restyled the splat, so there is no before');
+  }
+  const compare = options.compare && Boolean(scene.base);
+  const files =
+    output && (await FrameFiles.create(gpu, output, { width, height, fps, bitrate, video, compare }));
+  const steps = cameras.length * (scene.base ? 2 : 1);
+  let frames: Frames | undefined;
+  try {
+    frames = await renderFrames(gpu, scene, cameras, { fps, background, memory }, async (soFar, list) => {
+      await files?.take(soFar, list);
+      report.progress({ step: soFar.frames.length + soFar.before.length, steps });
+    });
+    await files?.finish();
+    return frames;
+  } catch (error) {
+    await files?.cancel();
+    if (frames) releaseFrames(frames);
+    throw error;
+  }
+}
+
+async function chooseRing(gpu: Gpu, scene: OrbitScene, options: OrbitOptions, report: Report): Promise<Ring> {
+  const { views, up, center, extent } = scene.dataset;
+  const cameras: Camera[] = views.filter(({ split }) => split === 'train').map(({ camera }) => camera);
+  const ring =
+    options.path === 'bounds'
+      ? await boundsRing(gpu, scene.gaussians, { up, cameras })
+      : fitRing({ cameras, up, center, extent }, options.turn);
+  const degrees = Math.round((ring.arc * 180) / Math.PI);
+  const kind = degrees >= 360 ? 'a full turn' : `a swing of ${degrees}°, as far as the cameras went`;
+  report.note(
+    `${kind}, radius ${ring.radius.toPrecision(3)}, ${options.frames} frames of ${options.size.join('×')}`,
+  );
+  return ring;
+}
