@@ -1,0 +1,38 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { Scores } from './scores.ts';
+
+const scoresFile = z.strictObject({
+  scores: z.array(
+    z.strictObject({ name: z.string(), value: z.number(), unit: z.string(), over: z.string() }),
+  ),
+});
+
+/**
+ * The text of `scores.json`: in the order of `Scores`, keys in one order, numbers as they are (rounded already), one line
+ * each. Equal scores give equal bytes.
+ */
+export function formatScores({ scores }: Scores): string {
+  const lines = scores.map(
+    ({ name, value, unit, over }) => `    ${JSON.stringify({ name, value, unit, over })}`,
+  );
+  return `{\n  "scores": [\n${lines.join(',\n')}\n  ]\n}\n`;
+}
+
+/** Writes `scores.json` into a folder. */
+export async function saveScores(_gpu: Gpu, scores: Scores, folder: string): Promise<void> {
+  await writeFile(join(folder, 'scores.json'), formatScores(scores));
+}
+
+/** Loads what `saveScores` wrote. Throws InputError when it is missing or not that. */
+export async function loadScores(_gpu: Gpu, folder: string): Promise<Scores> {
+  const path = join(folder, 'scores.json');
+  try {
+    return scoresFile.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    const found = error instanceof z.ZodError ? error.issues[0].message : (error as Error).message;
+    throw new InputError(`these are not saved scores (${found}): run again from the score stage`, path);
+  }
+}

@@ -1,0 +1,23 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { Style } from './style.ts';
+
+const styleFile = z.strictObject({ prompt: z.string(), model: z.string().optional() });
+
+/** Writes `style.json` into a folder. */
+export async function saveStyle(_gpu: Gpu, { prompt, model }: Style, folder: string): Promise<void> {
+  await writeFile(join(folder, 'style.json'), `${JSON.stringify({ prompt, model }, null, 2)}\n`);
+}
+
+/** Loads what `saveStyle` wrote. Throws InputError when it is missing or not that. */
+export async function loadStyle(_gpu: Gpu, folder: string): Promise<Style> {
+  const path = join(folder, 'style.json');
+  try {
+    return styleFile.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    const found = error instanceof z.ZodError ? error.issues[0].message : (error as Error).message;
+    throw new InputError(`this is not a saved style (${found}): run again from the stylize stage`, path);
+  }
+}
