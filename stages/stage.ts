@@ -4,6 +4,7 @@ import type { Dataset } from './artefacts/dataset.ts';
 import type { Frames } from './artefacts/frames.ts';
 import type { Gaussians } from './artefacts/gaussians.ts';
 import type { Scores } from './artefacts/scores.ts';
+import type { Style } from './artefacts/style.ts';
 
 /** All that stages hand each other, by name. */
 export interface Artefacts {
@@ -11,6 +12,8 @@ export interface Artefacts {
   gaussians: Gaussians;
   /** The splat as it was before the first restyling. */
   base: Gaussians;
+  /** What the last restyling aimed at; score's default prompt. */
+  style: Style;
   frames: Frames;
   scores: Scores;
 }
