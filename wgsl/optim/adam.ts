@@ -1,0 +1,98 @@
+import { type Arena, type BoundKernel, type Gpu, gridFor, type Recorder } from '../core/index.ts';
+
+export interface AdamTensor {
+  name: string;
+  /** f32 [rows, width]; changed in place. */
+  parameters: GPUBuffer;
+  gradients: GPUBuffer;
+  /** First and second moment, f32 [rows, width]; zero at the start. */
+  moments: { m: GPUBuffer; v: GPUBuffer };
+  /** Rows that the buffers hold. */
+  rows: number;
+  /** Floats per row. */
+  width: number;
+  /** The first `head` floats of each row take the first of two rates. */
+  head?: number;
+}
+
+export interface AdamOptions {
+  label: string;
+  /** u32; word 0 is the number of rows to work on. */
+  counts: GPUBuffer;
+  tensors: readonly AdamTensor[];
+  beta1?: number;
+  beta2?: number;
+  epsilon?: number;
+}
+
+const SIZE = 256;
+const MAX_GROUPS = 4096;
+const RATES_BYTES = 16;
+
+/** Adam with torch's bias correction and 3DGS's ε = 1e-15, over tensors whose number of rows lies on the GPU. */
+export class Adam {
+  readonly #gpu: Gpu;
+  readonly #rates: GPUBuffer;
+  readonly #tensors: readonly AdamTensor[];
+  readonly #steps: { bound: BoundKernel; groups: readonly [number, number, number] }[];
+  readonly #beta1: number;
+  readonly #beta2: number;
+
+  private constructor(
+    gpu: Gpu,
+    rates: GPUBuffer,
+    tensors: readonly AdamTensor[],
+    steps: { bound: BoundKernel; groups: readonly [number, number, number] }[],
+    betas: readonly [number, number],
+  ) {
+    this.#gpu = gpu;
+    this.#rates = rates;
+    this.#tensors = tensors;
+    this.#steps = steps;
+    [this.#beta1, this.#beta2] = betas;
+  }
+
+  static async create(gpu: Gpu, arena: Arena, options: AdamOptions): Promise<Adam> {
+    const { label, counts, tensors, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-15 } = options;
+    const rates = arena.uniform(`${label}/rates`, RATES_BYTES * Math.max(1, tensors.length));
+    const steps = await Promise.all(
+      tensors.map(async ({ parameters, gradients, moments, rows, width, head = width }, index) => {
+        const kernel = await gpu.kernel({
+          label: 'optim/adam',
+          source: new URL('./adam.wgsl', import.meta.url),
+          constants: {
+            SIZE,
+            WIDTH: width,
+            HEAD: head,
+            TENSOR: index,
+            TENSORS: tensors.length,
+            BETA1: beta1,
+            BETA2: beta2,
+            EPSILON: epsilon,
+          },
+        });
+        return {
+          bound: kernel.bind({ rates, counts, gradients, parameters, m: moments.m, v: moments.v }),
+          groups: gridFor(Math.min(rows * width, SIZE * MAX_GROUPS), SIZE),
+        };
+      }),
+    );
+    return new Adam(gpu, rates, tensors, steps, [beta1, beta2]);
+  }
+
+  /** `t` counts from 1. A tensor's rate, or its head's and tail's; a tensor without one stands still but keeps moments. */
+  setStep(t: number, rates: Readonly<Partial<Record<string, number | readonly [number, number]>>>): void {
+    const data = new Float32Array((this.#tensors.length * RATES_BYTES) / 4);
+    this.#tensors.forEach(({ name }, i) => {
+      const rate = rates[name] ?? 0;
+      const [head, tail] = typeof rate === 'number' ? [rate, rate] : rate;
+      const correction = 1 - this.#beta1 ** t;
+      data.set([head / correction, tail / correction, 1 / Math.sqrt(1 - this.#beta2 ** t)], 4 * i);
+    });
+    this.#gpu.write(this.#rates, data, 'parameters');
+  }
+
+  record(recorder: Recorder): void {
+    for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
+  }
+}

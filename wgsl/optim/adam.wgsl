@@ -1,0 +1,38 @@
+// Adam (Kingma and Ba 2015, as torch.optim.Adam computes it) on rows of WIDTH floats. One thread a float. The first HEAD floats
+// of a row have a rate of their own. Loops to the number of rows that lies on the GPU: no rows, no change.
+#include <grid>
+
+struct Rates {
+  // Learning rate ÷ (1 − beta1^t), of a row's head and tail.
+  head: f32,
+  tail: f32,
+  // 1 ÷ sqrt(1 − beta2^t).
+  secondScale: f32,
+  _pad: f32,
+}
+
+@group(0) @binding(0) var<uniform> rates: array<Rates, TENSORS>;
+@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(2) var<storage, read> gradients: array<f32>;
+@group(0) @binding(3) var<storage, read_write> parameters: array<f32>;
+@group(0) @binding(4) var<storage, read_write> m: array<f32>;
+@group(0) @binding(5) var<storage, read_write> v: array<f32>;
+
+@compute @workgroup_size(SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let length = counts[0] * WIDTH;
+  let rate = rates[TENSOR];
+  for (var i = linear_group(group, groups) * SIZE + lane; i < length; i += groups.x * groups.y * SIZE) {
+    let g = gradients[i];
+    let first = BETA1 * m[i] + (1.0 - BETA1) * g;
+    let second = BETA2 * v[i] + (1.0 - BETA2) * g * g;
+    m[i] = first;
+    v[i] = second;
+    let step = select(rate.tail, rate.head, i % WIDTH < HEAD);
+    parameters[i] -= step * first / (sqrt(second) * rate.secondScale + EPSILON);
+  }
+}
