@@ -1,0 +1,71 @@
+import type { Stage } from '../../stages/stage.ts';
+import { describe, type JsonSchema, literal } from './describe.ts';
+import { stageSchema } from './schema.ts';
+
+/** One option of a stage as people read of it. */
+export interface OptionRow {
+  /** `steps`, or `clip.prompt` for a part of an option. */
+  name: string;
+  type: string;
+  required: boolean;
+  /** The default, as one writes it in YAML; undefined when there is none. */
+  fallback?: string;
+  description: string;
+}
+
+/** All options of a stage, parts after their whole, in the schema's order. */
+export function optionRows(stage: Stage): OptionRow[] {
+  const { id: _, ...own } = stageSchema(stage).properties ?? {};
+  return rowsOf({ ...stageSchema(stage), properties: own }, '');
+}
+
+function rowsOf(schema: JsonSchema, prefix: string): OptionRow[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, option]): OptionRow[] => {
+    const name = prefix + key;
+    const row: OptionRow = {
+      name,
+      type: describe(option),
+      required: schema.required?.includes(key) ?? false,
+      fallback: option.default === undefined ? undefined : literal(option.default),
+      description: option.description ?? '',
+    };
+    return [row, ...(option.properties ? rowsOf(option, `${name}.`) : [])];
+  });
+}
+
+/** The reference of all stages and options, `docs/options.md`. */
+export function optionsReference(registry: readonly Stage[]): string {
+  const sections = registry.map((stage) => {
+    const rows = optionRows(stage).map(({ name, type, required, fallback, description }) => {
+      const value = required ? '(required)' : fallback === undefined ? '' : `\`${fallback}\``;
+      return `| \`${name}\` | ${cell(type)} | ${cell(value)} | ${cell(description)} |`;
+    });
+    const flow = [
+      `Needs: ${stage.needs.join(', ') || 'nothing'}.`,
+      ...(stage.uses?.length ? [`Uses when there: ${stage.uses.join(', ')}.`] : []),
+      `Gives: ${stage.gives.join(', ')}.`,
+    ];
+    const table = ['| option | value | default | meaning |', '|---|---|---|---|', ...rows];
+    return [
+      `## ${stage.name}`,
+      '',
+      stage.summary,
+      '',
+      flow.join(' '),
+      '',
+      ...(rows.length ? table : ['No options.']),
+    ].join('\n');
+  });
+  return [
+    '# Options of the stages',
+    '',
+    "Written by `npm run schema` from the stages' own schemas. A stage that appears twice takes an `id`.",
+    '',
+    sections.join('\n\n'),
+    '',
+  ].join('\n');
+}
+
+function cell(text: string): string {
+  return text.replace(/\|/g, '\\|').replace(/\n/g, ' ');
+}

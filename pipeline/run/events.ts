@@ -1,0 +1,46 @@
+import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
+
+/** What a run tells while it runs; `--json` prints each as one line. */
+export type RunEvent =
+  | { event: 'run'; name: string; out: string; seed: number; stages: string[]; adapter: AdapterReport }
+  | { event: 'resume'; from: string; loaded: string[]; repeated: string[] }
+  | { event: 'stage'; stage: string; index: number; count: number }
+  | ProgressEvent
+  | { event: 'note'; stage: string; text: string }
+  | { event: 'warn'; stage: string; text: string }
+  | { event: 'done'; stage: string; seconds: number }
+  | { event: 'result'; out: string; files: string[]; seconds: number; ledger: LedgerRow[] };
+
+export interface ProgressEvent {
+  event: 'progress';
+  stage: string;
+  step: number;
+  steps: number;
+  metrics: Record<string, number>;
+  /** Steps per second over the last few seconds; 0 until two steps are known. */
+  perSecond: number;
+  secondsLeft: number;
+}
+
+/** Steps per second over a sliding window, so that a slow start or a growing splat does not mislead. */
+export class Meter {
+  readonly #now: () => number;
+  readonly #windowSeconds: number;
+  #marks: { step: number; at: number }[] = [];
+
+  constructor(now: () => number = () => performance.now() / 1000, windowSeconds = 10) {
+    this.#now = now;
+    this.#windowSeconds = windowSeconds;
+    this.#marks.push({ step: 0, at: now() });
+  }
+
+  mark(step: number, steps: number): { perSecond: number; secondsLeft: number } {
+    const at = this.#now();
+    this.#marks.push({ step, at });
+    while (this.#marks.length > 2 && at - this.#marks[1].at > this.#windowSeconds) this.#marks.shift();
+    const [first] = this.#marks;
+    const seconds = at - first.at;
+    const perSecond = seconds > 0 ? Math.max(0, step - first.step) / seconds : 0;
+    return { perSecond, secondsLeft: perSecond > 0 ? Math.max(0, steps - step) / perSecond : 0 };
+  }
+}

@@ -1,0 +1,136 @@
+import { rmSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, normalize, resolve, sep } from 'node:path';
+import type { OutputFolder } from '../../stages/stage.ts';
+import { InputError } from '../../wgsl/core/index.ts';
+
+/** The file that marks a folder as a run's, and says what the run was. */
+export const MANIFEST = 'run.json';
+/** Where stages' outputs are kept for later runs, below a run's folder. */
+export const STORE = 'stages';
+
+/**
+ * The folder of one run. Everything is written aside, in a folder of this process, and renamed into place when it is
+ * complete; the aside folder goes when the process ends, however it ends.
+ */
+export class RunFolder {
+  readonly root: string;
+  readonly #aside: string;
+  #serial = 0;
+  readonly #atExit = () => rmSync(this.#aside, { recursive: true, force: true });
+
+  private constructor(root: string) {
+    this.root = root;
+    this.#aside = join(root, `.partial-${process.pid}`);
+  }
+
+  /** Throws InputError where `root` is a file, or a folder with anything in it that is no run of ours. */
+  static async check(root: string): Promise<void> {
+    const info = await stat(root).catch(() => undefined);
+    if (!info) return;
+    if (!info.isDirectory()) throw new InputError('this is a file; expected a folder for the results', root);
+    const names = (await readdir(root)).filter((name) => !name.startsWith('.'));
+    if (names.length && !names.includes(MANIFEST)) {
+      throw new InputError(
+        `this folder holds other files (${names.slice(0, 3).join(', ')}); expected a new or empty one, or an earlier run's`,
+        root,
+      );
+    }
+  }
+
+  /** Makes the folder, and takes away what runs that were killed left half-written in it. */
+  static async open(root: string): Promise<RunFolder> {
+    await RunFolder.check(root);
+    const folder = new RunFolder(resolve(root));
+    await mkdir(folder.#aside, { recursive: true });
+    process.once('exit', folder.#atExit);
+    for (const name of await readdir(folder.root)) {
+      const owner = /^\.partial-(\d+)$/.exec(name)?.[1];
+      if (owner && !isAlive(Number(owner)))
+        await rm(join(folder.root, name), { recursive: true, force: true });
+    }
+    return folder;
+  }
+
+  /** A new folder aside, to write to and then `place`. */
+  async aside(): Promise<string> {
+    const path = join(this.#aside, String(this.#serial++));
+    await mkdir(path);
+    return path;
+  }
+
+  /** Moves a finished file or folder from aside to `path` below the root, in place of what was there. */
+  async place(from: string, path: string): Promise<string> {
+    const target = join(this.root, path);
+    await mkdir(dirname(target), { recursive: true });
+    const old = join(await this.aside(), 'old');
+    // A folder cannot be renamed over a full one: the old one steps aside first.
+    await rename(target, old).catch(ignoreMissing);
+    await rename(from, target);
+    await rm(old, { recursive: true, force: true });
+    return target;
+  }
+
+  async remove(path: string): Promise<void> {
+    await rm(join(this.root, path), { recursive: true, force: true });
+  }
+
+  /** Writes one file, complete or not at all. */
+  async write(path: string, bytes: Uint8Array | string): Promise<string> {
+    const file = join(await this.aside(), 'file');
+    await writeFile(file, bytes);
+    return this.place(file, path);
+  }
+
+  async close(): Promise<void> {
+    process.removeListener('exit', this.#atExit);
+    await rm(this.#aside, { recursive: true, force: true });
+  }
+}
+
+/** Collects what a stage writes, aside; `publish` moves all of it into place when the stage has succeeded. */
+export class StagedOutput implements OutputFolder {
+  readonly #folder: RunFolder;
+  readonly #reserved = new Set([STORE, MANIFEST]);
+  readonly #paths = new Set<string>();
+  #aside?: Promise<string>;
+
+  constructor(folder: RunFolder) {
+    this.#folder = folder;
+  }
+
+  async write(path: string, bytes: Uint8Array | string): Promise<void> {
+    const clean = normalize(path);
+    const [top] = clean.split(sep);
+    if (clean.startsWith(sep) || top === '..' || top === '.' || this.#reserved.has(top)) {
+      throw new Error(`a stage cannot write to ${path}`);
+    }
+    this.#aside ??= this.#folder.aside();
+    const target = join(await this.#aside, clean);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, bytes);
+    this.#paths.add(clean);
+  }
+
+  /** Puts the files in place and returns their paths below the run's folder, sorted. A folder replaces its forerunner. */
+  async publish(): Promise<string[]> {
+    if (this.#aside) {
+      const aside = await this.#aside;
+      for (const name of await readdir(aside)) await this.#folder.place(join(aside, name), name);
+    }
+    return [...this.#paths].sort();
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0); // signal 0 only asks
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+}

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
+import type { Plan } from '../file/plan.ts';
+import { lineageOf } from './resume.ts';
+
+/** A file that a run left for people: its path below the run's folder and the stage that wrote it. */
+export interface RunFile {
+  path: string;
+  stage: string;
+}
+
+export interface StageTiming {
+  id: string;
+  seconds: number;
+  /** Most bytes that were alive on the GPU at once, from the start of the run to the end of this stage. */
+  peakBytes: number;
+}
+
+interface ManifestInput {
+  status: 'running' | 'done' | 'failed';
+  error?: unknown;
+  plan: Plan;
+  adapter: AdapterReport;
+  from?: string;
+  until?: string;
+  seconds: number;
+  stages: StageTiming[];
+  files: RunFile[];
+  root: string;
+  ledger: LedgerRow[];
+}
+
+/** The run's provenance, `run.json`: what ran, on what, how long, what crossed to and from the GPU, and what it left. */
+export async function manifestOf(input: ManifestInput) {
+  const { plan, error, files, root, ...rest } = input;
+  return {
+    ...rest,
+    ...(error === undefined ? {} : { error: error instanceof Error ? error.message : String(error) }),
+    versions: { splatline: await packageVersion(), node: process.version },
+    name: plan.name,
+    seed: plan.seed,
+    pipeline: plan.stages.length ? lineageOf(plan, plan.stages.at(-1)!) : [],
+    files: await Promise.all(
+      files.map(async ({ path, stage }) => {
+        const file = join(root, path);
+        return { path, stage, bytes: (await stat(file)).size, sha256: await sha256(file) };
+      }),
+    ),
+  };
+}
+
+export async function packageVersion(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
+  return hash.digest('hex');
+}

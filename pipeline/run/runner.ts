@@ -1,0 +1,236 @@
+import { join, resolve } from 'node:path';
+import { type ArtefactFormats, artefactFormats } from '../../stages/artefacts/formats.ts';
+import { type ArtefactName, type Artefacts, type Report, stageGives } from '../../stages/stage.ts';
+import { type Gpu, type LedgerRow, openGpu } from '../../wgsl/core/index.ts';
+import type { Plan, PlannedStage } from '../file/plan.ts';
+import { Meter, type RunEvent } from './events.ts';
+import { MANIFEST, RunFolder, StagedOutput } from './folder.ts';
+import { manifestOf, type RunFile, type StageTiming } from './manifest.ts';
+import { lineageOf, type Schedule, schedule, wantedBy } from './resume.ts';
+import { entriesOf, StageStore } from './store.ts';
+import { RESULTS, RESUME } from './transfers.ts';
+
+export interface RunOptions {
+  /** The folder that takes everything the run writes. Default: `out/<name>`. */
+  out?: string;
+  /** Resume with this stage on what an earlier run saved. */
+  from?: string;
+  /** Stop after this stage. */
+  until?: string;
+  onEvent?(event: RunEvent): void;
+  /** A device to run on, left open. Default: one of our own. */
+  gpu?: Gpu;
+  /** How artefacts are kept; tests bring their own. */
+  formats?: ArtefactFormats;
+}
+
+export interface RunResult {
+  out: string;
+  /** Absolute paths of what the run left for people. */
+  files: string[];
+  seconds: number;
+  /** Every byte between CPU and GPU, by stage and purpose. */
+  ledger: LedgerRow[];
+}
+
+/**
+ * Runs a plan. Inputs are looked at first; only then is the folder made. Outputs appear when their stage has succeeded.
+ * @throws InputError for what the user can mend, GpuError when the device fails.
+ */
+export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
+  const out = resolve(options.out ?? join('out', plan.name));
+  const formats = options.formats ?? artefactFormats;
+  await RunFolder.check(out);
+  const todo = await schedule(plan, out, formats, options);
+  for (const { stage, options: stageOptions } of [...todo.repeat, ...todo.run])
+    await stage.preflight?.(stageOptions);
+  const gpu = options.gpu ?? (await openGpu());
+  try {
+    const folder = await RunFolder.open(out);
+    try {
+      return await new Run(plan, todo, gpu, folder, formats, options).run();
+    } finally {
+      await folder.close();
+    }
+  } finally {
+    if (!options.gpu) gpu.close();
+  }
+}
+
+class Run {
+  readonly #plan: Plan;
+  readonly #todo: Schedule;
+  readonly #gpu: Gpu;
+  readonly #folder: RunFolder;
+  readonly #formats: ArtefactFormats;
+  readonly #store: StageStore;
+  readonly #tell: (event: RunEvent) => void;
+  readonly #options: RunOptions;
+  readonly #files: RunFile[] = [];
+  readonly #timings: StageTiming[] = [];
+  #artefacts: Partial<Artefacts> = {};
+
+  constructor(
+    plan: Plan,
+    todo: Schedule,
+    gpu: Gpu,
+    folder: RunFolder,
+    formats: ArtefactFormats,
+    options: RunOptions,
+  ) {
+    this.#plan = plan;
+    this.#todo = todo;
+    this.#gpu = gpu;
+    this.#folder = folder;
+    this.#formats = formats;
+    this.#options = options;
+    this.#store = new StageStore(gpu, folder, formats);
+    this.#tell = options.onEvent ?? (() => {});
+  }
+
+  async run(): Promise<RunResult> {
+    const start = performance.now();
+    const { name, seed } = this.#plan;
+    const { root: out } = this.#folder;
+    const stages = this.#todo.run.map(({ id }) => id);
+    this.#tell({ event: 'run', name, out, seed, stages, adapter: this.#gpu.adapter });
+    const seconds = () => (performance.now() - start) / 1000;
+    try {
+      await this.#writeManifest('running', seconds());
+      await this.#resume();
+      for (const [index, planned] of this.#todo.run.entries()) {
+        this.#tell({ event: 'stage', stage: planned.id, index, count: stages.length });
+        await this.#stage(planned, index);
+      }
+      await this.#publish();
+      await this.#writeManifest('done', seconds());
+    } catch (error) {
+      await this.#writeManifest('failed', seconds(), error);
+      throw error;
+    }
+    const files = this.#files.map(({ path }) => join(out, path));
+    const result = { out, files, seconds: seconds(), ledger: this.#gpu.ledger.rows() };
+    this.#tell({ event: 'result', ...result });
+    return result;
+  }
+
+  async #resume(): Promise<void> {
+    const { load, repeat } = this.#todo;
+    const { from } = this.#options;
+    if (from !== undefined) {
+      const loaded = [...new Set(load.map(({ id }) => id))];
+      this.#tell({ event: 'resume', from, loaded, repeated: repeat.map(({ id }) => id) });
+    }
+    for (const planned of repeat) this.#keep(await this.#perform(planned, new StagedOutput(this.#folder)));
+    this.#gpu.ledger.stage = RESUME;
+    for (const { id, name } of load) this.#keep({ [name]: await this.#store.load(id, name) });
+  }
+
+  async #stage(planned: PlannedStage, index: number): Promise<void> {
+    const start = performance.now();
+    const output = new StagedOutput(this.#folder);
+    const given = await this.#perform(planned, output);
+    const later = this.#plan.stages.slice(this.#plan.stages.indexOf(planned) + 1).map(({ id }) => id);
+    if (!planned.stage.source) {
+      const record = { seed: this.#plan.seed, lineage: lineageOf(this.#plan, planned) };
+      await this.#store.save(planned.id, record, given, later);
+    }
+    for (const path of await output.publish()) this.#files.push({ path, stage: planned.id });
+    this.#keep(given);
+    this.#release(this.#todo.run.slice(index + 1));
+    const seconds = (performance.now() - start) / 1000;
+    this.#timings.push({ id: planned.id, seconds, peakBytes: this.#gpu.peakBytes });
+    this.#tell({ event: 'done', stage: planned.id, seconds });
+  }
+
+  /** The stage's work, and the check that the device lived through it. */
+  async #perform({ id, stage, options }: PlannedStage, output: StagedOutput): Promise<Partial<Artefacts>> {
+    const gpu = this.#gpu;
+    gpu.ledger.stage = id;
+    const context = { gpu, seed: this.#plan.seed, report: this.#report(id), output };
+    const given = await orDeviceLost(gpu, stage.run(context, { ...this.#artefacts }, options));
+    await gpu.settle();
+    const missing = stageGives(stage, options).filter((name) => !given[name]);
+    if (missing.length) throw new Error(`stage ${id} did not give ${missing.join(', ')}`);
+    return given;
+  }
+
+  #report(stage: string): Report {
+    const meter = new Meter();
+    return {
+      progress: ({ step, steps, metrics = {} }) =>
+        this.#tell({ event: 'progress', stage, step, steps, metrics, ...meter.mark(step, steps) }),
+      note: (text) => this.#tell({ event: 'note', stage, text }),
+      warn: (text) => this.#tell({ event: 'warn', stage, text }),
+    };
+  }
+
+  #keep(given: Partial<Artefacts>): void {
+    const before = this.#artefacts;
+    this.#artefacts = { ...before, ...given };
+    this.#free(before);
+  }
+
+  /** Lets go of what neither the stages to come nor the results need. */
+  #release(next: readonly PlannedStage[]): void {
+    const wanted = wantedBy(next, this.#formats);
+    const before = this.#artefacts;
+    this.#artefacts = Object.fromEntries(entriesOf(before).filter(([name]) => wanted.has(name)));
+    this.#free(before);
+  }
+
+  /** Destroys the buffers of `before` that no artefact holds now: artefacts may share buffers. */
+  #free(before: Partial<Artefacts>): void {
+    const held = new Set(this.#buffers(this.#artefacts));
+    for (const buffer of this.#buffers(before)) if (!held.has(buffer)) buffer.destroy();
+  }
+
+  #buffers(artefacts: Partial<Artefacts>): GPUBuffer[] {
+    const of = <Name extends ArtefactName>(name: Name, value: Artefacts[Name]) =>
+      this.#formats[name].buffers(value);
+    return entriesOf(artefacts).flatMap(([name, value]) => of(name, value));
+  }
+
+  /** Writes the artefacts that people want as files, from the buffers that the stages left. */
+  async #publish(): Promise<void> {
+    this.#gpu.ledger.stage = RESULTS;
+    const output = new StagedOutput(this.#folder);
+    const publish = <Name extends ArtefactName>(name: Name, value: Artefacts[Name]) =>
+      this.#formats[name].publish?.(this.#gpu, value, output);
+    for (const [name, value] of entriesOf(this.#artefacts)) await publish(name, value);
+    await this.#gpu.settle();
+    for (const path of await output.publish()) this.#files.push({ path, stage: RESULTS });
+    this.#release([]);
+  }
+
+  async #writeManifest(
+    status: 'running' | 'done' | 'failed',
+    seconds: number,
+    error?: unknown,
+  ): Promise<void> {
+    const manifest = await manifestOf({
+      status,
+      error,
+      plan: this.#plan,
+      adapter: this.#gpu.adapter,
+      from: this.#options.from,
+      until: this.#options.until,
+      seconds,
+      stages: this.#timings,
+      files: this.#files,
+      root: this.#folder.root,
+      ledger: this.#gpu.ledger.rows(),
+    });
+    await this.#folder.write(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
+  }
+}
+
+/** The work, or a GpuError as soon as the device is lost: work that waits for a lost device may never end. */
+async function orDeviceLost<T>(gpu: Gpu, work: Promise<T>): Promise<T> {
+  const lost = gpu.device.lost.then((): Promise<never> => {
+    gpu.check();
+    return new Promise(() => {}); // closed on purpose
+  });
+  lost.catch(() => {}); // the race reports it; after the race nobody listens
+  return Promise.race([work, lost]);
+}

@@ -1,0 +1,4 @@
+import type { Stage } from './stage.ts';
+
+/** All stages, in the order in which they usually run. A new stage is a folder and a row. */
+export const stages: readonly Stage[] = [];
