@@ -7,4 +7,5 @@ export { NO_ADAPTER, type OpenOptions, openGpu } from './open.ts';
 export { Profiler, type SpanTotal } from './profiler.ts';
 export { permutation, pcg4d, RANDOM, random4, randomInt, type RandomPurpose } from './random.ts';
 export { gridFor, Recorder } from './recorder.ts';
+export { Tap } from './tap.ts';
 export { assemble, type Constants, readText } from './source.ts';

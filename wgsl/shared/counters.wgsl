@@ -8,4 +8,7 @@ const WANTED = 1u;
 const INTERSECTIONS = 2u;
 // The latch: 1 + the step that first exceeded the capacity, 0 while all is well.
 const FAILED = 3u;
-const COUNTERS = 4u;
+// WANTED of the step that FAILED names.
+const NEEDED = 4u;
+// Word of `counts` that is set with the latch: nothing that lasts may be changed while it is not 0.
+const HALT = 1u;

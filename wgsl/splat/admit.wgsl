@@ -12,8 +12,12 @@ struct Admit { step: u32, capacity: u32 }
 @compute @workgroup_size(1)
 fn main() {
   if (counters[WANTED] > admit.capacity) {
-    if (counters[FAILED] == 0u) { counters[FAILED] = 1u + admit.step; }
+    if (counters[FAILED] == 0u) {
+      counters[FAILED] = 1u + admit.step;
+      counters[NEEDED] = counters[WANTED];
+    }
     counts[0] = 0u;
+    counts[HALT] = 1u;
     counters[VISIBLE] = 0u;
   }
   counters[INTERSECTIONS] = select(counters[WANTED], 0u, counters[FAILED] != 0u);

@@ -39,7 +39,13 @@ export class RasterizerBackward {
     this.#rows = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
   }
 
-  static async create(gpu: Gpu, arena: Arena, forward: Rasterizer): Promise<RasterizerBackward> {
+  /** `screen`: the caller's buffer for the statistics, f32 [rows, 2]; one of its own unless given. */
+  static async create(
+    gpu: Gpu,
+    arena: Arena,
+    forward: Rasterizer,
+    given: { screen?: GPUBuffer } = {},
+  ): Promise<RasterizerBackward> {
     const { label, splat, counts, rows, shDegree, width, height, intersections, tile } = forward.options;
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
     const [blend, project] = await Promise.all([
@@ -57,7 +63,7 @@ export class RasterizerBackward {
     ]);
     const moments = buffer('moments', 4 * MOMENTS * intersections);
     const imageGradient = buffer('image_gradient', 16 * width * height);
-    const screen = buffer('screen', 8 * rows);
+    const screen = given.screen ?? buffer('screen', 8 * rows);
     const gradients = {
       means: buffer('gradients/means', 12 * rows),
       logScales: buffer('gradients/logScales', 12 * rows),

@@ -48,7 +48,7 @@ export class SplatRenderer {
       });
       const counters = await gpu.readWords(rasterizer.counters, 'metrics', COUNTER_WORDS);
       if (!counters[COUNTERS.FAILED]) return;
-      await this.#build(splat, rasterizer.options, Math.ceil(counters[COUNTERS.WANTED] * 1.25));
+      await this.#build(splat, rasterizer.options, Math.ceil(counters[COUNTERS.NEEDED] * 1.25));
     }
   }
 
@@ -75,7 +75,7 @@ export class SplatRenderer {
     this.#arena?.destroy();
     const arena = (this.#arena = this.#gpu.arena(this.#label));
     this.#splat = splat;
-    this.#counts = arena.upload('counts', new Uint32Array([splat.count]), 'parameters');
+    this.#counts = arena.upload('counts', new Uint32Array([splat.count, 0]), 'parameters');
     this.#rasterizer = await Rasterizer.create(this.#gpu, arena, {
       label: 'rasterizer',
       splat,

@@ -1,0 +1,229 @@
+import { type Arena, type Gpu, GpuError, type Recorder, Tap } from '../../wgsl/core/index.ts';
+import { Adam } from '../../wgsl/optim/adam.ts';
+import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
+import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
+import { RasterizerBackward } from '../../wgsl/splat/rasterizer_backward.ts';
+import type { Vec3 } from '../artefacts/camera.ts';
+import type { View } from '../artefacts/dataset.ts';
+import { GAUSSIAN_PARAMETERS, type GaussianParameter, parameterWidths } from '../artefacts/gaussians.ts';
+import type { Objective, ObjectiveFactory, Picture } from './objective.ts';
+import { setCount, type TrainingState } from '../train/state.ts';
+
+/** Adam's rate of a parameter; for sh of band 0 and of the others. */
+export type Rates = Partial<Record<Exclude<GaussianParameter, 'sh'>, number>> & {
+  sh?: readonly [number, number];
+};
+
+export interface OptimizerOptions {
+  label: string;
+  /** The largest view. */
+  width: number;
+  height: number;
+  objectives: readonly ObjectiveFactory[];
+  /** The parameters that Adam moves; the others stay as they are, to the bit. */
+  train: readonly GaussianParameter[];
+  /** Work between the backward pass and Adam: it may add to the parameters' gradients. */
+  regularizer?(gpu: Gpu, arena: Arena, gradients: Record<GaussianParameter, GPUBuffer>): Promise<Recordable>;
+}
+
+export interface Recordable {
+  record(recorder: Recorder): void;
+}
+
+/** What one step draws and how far it moves. */
+export interface Step {
+  step: number;
+  view: View;
+  background: Vec3;
+  shDegree: number;
+  rates: Rates;
+}
+
+/** First guess of (tile, splat) pairs per Gaussian; too little costs one growth, too much costs memory. */
+const PAIRS_PER_ROW = 6;
+const LEAST_PAIRS = 1 << 16;
+/** Room above what overflowed, so that the next view does not overflow too. */
+const GROWTH = 1.5;
+/** Steps between two marks on the queue, and marks that may lie ahead of the GPU. */
+const MARK_EVERY = 4;
+const MARKS_AHEAD = 4;
+
+/** One optimisation of a splat: see README.md beside this file. */
+export class SplatOptimizer {
+  readonly #gpu: Gpu;
+  readonly #state: TrainingState;
+  readonly #options: OptimizerOptions;
+  readonly #arena: Arena;
+  #engine!: Engine;
+  #pairs: number;
+  #marks: Promise<unknown>[] = [];
+  #tap?: Tap;
+  /** The newest numbers that arrived for the progress line. */
+  metrics: Record<string, number> = {};
+
+  private constructor(state: TrainingState, options: OptimizerOptions) {
+    this.#gpu = state.gpu;
+    this.#state = state;
+    this.#options = options;
+    this.#arena = state.gpu.arena(`${options.label}/optimizer`);
+    this.#pairs = Math.max(LEAST_PAIRS, PAIRS_PER_ROW * state.capacity);
+  }
+
+  static async create(state: TrainingState, options: OptimizerOptions): Promise<SplatOptimizer> {
+    const optimizer = new SplatOptimizer(state, options);
+    await optimizer.#build();
+    return optimizer;
+  }
+
+  /**
+   * Submits one step. Waits only to stay less than MARK_EVERY × MARKS_AHEAD steps ahead of the GPU. `behind` records work
+   * after Adam within the same submission.
+   */
+  async step(step: Step, behind?: (recorder: Recorder) => void): Promise<void> {
+    if (this.#engine.version !== this.#state.version) await this.#build();
+    const { rasterizer, backward, objectives, picture, regularizer, adam, tapped } = this.#engine;
+    const { camera } = step.view;
+    rasterizer.setView(camera, {
+      background: step.background,
+      shDegree: step.shDegree,
+      step: step.step,
+    });
+    adam.setStep(step.step + 1, step.rates);
+    for (const objective of objectives) objective.prepare(step.step, step.view);
+    const recorder = this.#gpu.recorder(`${this.#options.label}/step`);
+    rasterizer.record(recorder);
+    recorder.clear(picture.gradient, 0, 16 * camera.width * camera.height);
+    for (const objective of objectives) objective.record(recorder, step.view);
+    backward.record(recorder);
+    regularizer?.record(recorder);
+    adam.record(recorder);
+    behind?.(recorder);
+    this.#sample(recorder, tapped);
+    this.#gpu.submit(recorder);
+    this.#tap?.submitted();
+    await this.#throttle(step.step);
+  }
+
+  /**
+   * Waits for the submitted steps. Undefined when all went well; otherwise the step that overflowed, with the buffers
+   * grown and the state as it was before it: go on from there.
+   */
+  async settle(): Promise<number | undefined> {
+    this.#marks = [];
+    const counters = await this.#gpu.readWords(this.#engine.rasterizer.counters, 'metrics', COUNTER_WORDS);
+    if (!counters[COUNTERS.FAILED]) return undefined;
+    this.#pairs = Math.ceil(GROWTH * counters[COUNTERS.NEEDED]);
+    setCount(this.#state, this.#state.count);
+    await this.#build();
+    return counters[COUNTERS.FAILED] - 1;
+  }
+
+  destroy(): void {
+    this.#tap?.destroy();
+    this.#arena.destroy();
+  }
+
+  async #build(): Promise<void> {
+    this.#arena.destroy();
+    this.#tap?.destroy();
+    this.#engine = await buildEngine(this.#arena, this.#state, this.#options, this.#pairs);
+    const words = this.#engine.tapped.reduce((sum, { metrics }) => sum + metrics.words, 0);
+    this.#tap = words ? new Tap(this.#gpu, this.#options.label, 4 * words) : undefined;
+  }
+
+  #sample(recorder: Recorder, tapped: readonly Objective[]): void {
+    const [first] = tapped;
+    if (!first || !this.#tap) return;
+    // The objectives' numbers lie in separate buffers: gather them in one.
+    let at = 0;
+    for (const { metrics } of tapped) {
+      recorder.copy(metrics.buffer, this.#engine.gathered, 4 * metrics.words, 0, 4 * at);
+      at += metrics.words;
+    }
+    this.#tap.record(recorder, this.#engine.gathered, (data) => {
+      const words = new Float32Array(data);
+      let from = 0;
+      for (const { metrics } of tapped) {
+        Object.assign(this.metrics, metrics.read(words.subarray(from, from + metrics.words)));
+        from += metrics.words;
+      }
+    });
+  }
+
+  async #throttle(step: number): Promise<void> {
+    if (step % MARK_EVERY) return;
+    this.#marks.push(this.#gpu.device.queue.onSubmittedWorkDone());
+    if (this.#marks.length > MARKS_AHEAD) await this.#marks.shift();
+    this.#gpu.check();
+  }
+}
+
+interface Engine {
+  version: number;
+  rasterizer: Rasterizer;
+  backward: RasterizerBackward;
+  picture: Picture;
+  objectives: Objective[];
+  /** Those with numbers for the progress line, and the buffer that gathers them. */
+  tapped: Objective[];
+  gathered: GPUBuffer;
+  regularizer?: Recordable;
+  adam: Adam;
+}
+
+async function buildEngine(
+  arena: Arena,
+  state: TrainingState,
+  options: OptimizerOptions,
+  pairs: number,
+): Promise<Engine> {
+  const { gpu, parameters, counts, capacity, shDegree, screen, version } = state;
+  const { width, height } = options;
+  const pairLimit = Math.floor(gpu.device.limits.maxStorageBufferBindingSize / 36);
+  if (pairs > pairLimit) {
+    throw new GpuError(
+      `a view of ${width}×${height} needs room for ${pairs} (tile, splat) pairs; this adapter's largest binding holds ` +
+        `${pairLimit}. Load smaller pictures (load.downscale) or train fewer Gaussians (train.cap)`,
+    );
+  }
+  const rasterizer = await Rasterizer.create(gpu, arena, {
+    label: 'rasterizer',
+    splat: parameters,
+    counts,
+    rows: capacity,
+    shDegree,
+    width,
+    height,
+    intersections: pairs,
+  });
+  const backward = await RasterizerBackward.create(gpu, arena, rasterizer, { screen });
+  const picture = { width, height, color: rasterizer.color, gradient: backward.imageGradient };
+  const objectives = await Promise.all(options.objectives.map((make) => make(gpu, arena, picture)));
+  const widths = parameterWidths(shDegree);
+  const adam = await Adam.create(gpu, arena, {
+    label: 'adam',
+    counts,
+    tensors: GAUSSIAN_PARAMETERS.filter((name) => options.train.includes(name)).map((name) => ({
+      name,
+      parameters: parameters[name],
+      gradients: backward.gradients[name],
+      moments: state.moments[name],
+      rows: capacity,
+      width: widths[name],
+      ...(name === 'sh' ? { head: 3 } : {}),
+    })),
+  });
+  const tapped = objectives.filter(({ metrics }) => metrics.words > 0);
+  const words = tapped.reduce((sum, { metrics }) => sum + metrics.words, 0);
+  return {
+    version,
+    rasterizer,
+    backward,
+    picture,
+    objectives,
+    tapped,
+    gathered: arena.buffer('metrics', 4 * Math.max(1, words)),
+    regularizer: await options.regularizer?.(gpu, arena, backward.gradients),
+    adam,
+  };
+}
