@@ -1,0 +1,188 @@
+import { InputError } from '../../wgsl/core/index.ts';
+import { parameterWidths } from './gaussians.ts';
+import { emptyGaussians, type HostGaussians } from './gaussians-host.ts';
+import { readPlyHeader, SPLAT_PROPERTIES } from './ply-header.ts';
+import { type DataTable, openSource, splatTransform } from './splat-transform.ts';
+
+export interface ImportedGaussians {
+  gaussians: HostGaussians;
+  /** What was wrong, by property: how many Gaussians had it. Those were left out, in the order of the file. */
+  leftOut: ReadonlyMap<string, number>;
+  /** How many Gaussians that is (one may have several faults). */
+  leftOutCount: number;
+  /** Infinite opacity logits, which are mended (some editors write ∞ for "opaque"). */
+  clampedOpacities: number;
+}
+
+/** Beyond, exp, squares and products of f32 overflow on the GPU: as bad as NaN. */
+const LIMITS: readonly (readonly [pattern: RegExp, limit: number])[] = [
+  [/^[xyz]$/, 1e9],
+  [/^scale_/, 20],
+  [/^rot_/, 1e9],
+  [/^f_/, 1e6],
+];
+const SHORTEST_QUAT = 1e-9;
+const OPAQUE_LOGIT = 16; // 1 − 1e-7: f32 knows no opacity between this and 1
+
+/** The formats that can be imported, by the ends of file names. */
+export const SPLAT_FILES = [
+  '.ply',
+  '.compressed.ply',
+  '.sog',
+  'meta.json',
+  '.spz',
+  '.splat',
+  '.ksplat',
+] as const;
+
+/**
+ * Checks a splat file without reading its contents: the kind by its name and, for .ply, the whole header against the
+ * file's size. Throws InputError.
+ */
+export async function checkSplatFile(path: string): Promise<void> {
+  const lower = path.toLowerCase();
+  if (!SPLAT_FILES.some((end) => lower.endsWith(end))) {
+    throw new InputError(`is no splat that can be read; expected a name in ${SPLAT_FILES.join(', ')}`, path);
+  }
+  if (lower.endsWith('.ply')) await readPlyHeader(path);
+}
+
+/**
+ * Reads a splat from a file: 3DGS's .ply of SH degree 0–3 (see `readPlyHeader`), or one of the compact formats of
+ * `SPLAT_FILES`. Gaussians with values that are not finite or absurdly large, and those whose quaternion has no length,
+ * are left out and counted. Throws InputError when the file is damaged or nothing is left.
+ */
+export async function importGaussians(path: string): Promise<ImportedGaussians> {
+  await checkSplatFile(path);
+  return cleanTable(await readTable(path), path);
+}
+
+async function readTable(path: string): Promise<DataTable> {
+  const library = await splatTransform();
+  const sources = new Set<{ close(): void }>();
+  const createSource = async (name: string) => {
+    const source = await openSource(library, name);
+    sources.add(source);
+    return source;
+  };
+  try {
+    const [table] = await library.readFile({
+      filename: path,
+      inputFormat: library.getInputFormat(path),
+      params: [],
+      options: {
+        iterations: 0,
+        lodSelect: [],
+        unbundled: false,
+        lodChunkCount: 0,
+        lodChunkExtent: 0,
+      },
+      fileSystem: { createSource },
+    });
+    if (!table?.numRows) throw new Error('it holds no Gaussians');
+    const missing = SPLAT_PROPERTIES.filter((name) => !table.hasColumn(name));
+    if (missing.length) throw new Error(`no ${missing.join(', ')}`);
+    return table;
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    throw new InputError(`cannot be read as a splat: ${(error as Error).message ?? error}`, path);
+  } finally {
+    for (const source of sources) source.close();
+  }
+}
+
+/** Columns → tensors, without the Gaussians that the GPU must not see. */
+function cleanTable(table: DataTable, path: string): ImportedGaussians {
+  const rest = table.columnNames.filter((name) => /^f_rest_\d+$/.test(name)).length;
+  const shDegree = ([0, 1, 2, 3] as const).find((degree) => 3 * ((degree + 1) ** 2 - 1) === rest);
+  if (shDegree === undefined)
+    throw new InputError(`has ${rest} SH coefficients; expected 0, 9, 24 or 45`, path);
+  const restNames = Array.from({ length: rest }, (_, i) => `f_rest_${i}`);
+  const columns = new Map(
+    [...SPLAT_PROPERTIES, ...restNames].map((name) => [
+      name,
+      Float32Array.from(table.getColumnByName(name)!.data),
+    ]),
+  );
+  const clampedOpacities = clampInfinite(columns.get('opacity')!);
+  const faults = findFaults(columns, table.numRows);
+  const kept: number[] = [];
+  for (let i = 0; i < table.numRows; i++) if (!faults.bad[i]) kept.push(i);
+  if (!kept.length) {
+    throw new InputError(
+      `has no Gaussian with finite values (${table.numRows} read; ${describeFaults(faults.counts)})`,
+      path,
+    );
+  }
+  return {
+    gaussians: gather(columns, kept, shDegree),
+    leftOut: faults.counts,
+    leftOutCount: table.numRows - kept.length,
+    clampedOpacities,
+  };
+}
+
+/** `12 in x, 3 zero-length quaternions`. */
+export function describeFaults(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([what, count]) => `${count} ${what}`).join(', ');
+}
+
+function clampInfinite(opacities: Float32Array): number {
+  let clamped = 0;
+  for (let i = 0; i < opacities.length; i++) {
+    if (Math.abs(opacities[i]) !== Number.POSITIVE_INFINITY) continue;
+    opacities[i] = Math.sign(opacities[i]) * OPAQUE_LOGIT;
+    clamped++;
+  }
+  return clamped;
+}
+
+function findFaults(columns: ReadonlyMap<string, Float32Array>, rows: number) {
+  const bad = new Uint8Array(rows);
+  const counts = new Map<string, number>();
+  const fault = (row: number, what: string) => {
+    bad[row] = 1;
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  };
+  for (const [name, values] of columns) {
+    const limit = LIMITS.find(([pattern]) => pattern.test(name))?.[1] ?? Number.MAX_VALUE;
+    for (let i = 0; i < rows; i++) {
+      const value = values[i];
+      if (!Number.isFinite(value)) fault(i, `not finite in ${name}`);
+      // A scale may be as small as it likes; it is the logarithm's upper end that overflows.
+      else if ((name.startsWith('scale_') ? value : Math.abs(value)) > limit)
+        fault(i, `beyond ${limit} in ${name}`);
+    }
+  }
+  const quats = [0, 1, 2, 3].map((k) => columns.get(`rot_${k}`)!);
+  for (let i = 0; i < rows; i++) {
+    const length = Math.hypot(quats[0][i], quats[1][i], quats[2][i], quats[3][i]);
+    if (length < SHORTEST_QUAT) fault(i, 'zero-length quaternions');
+  }
+  return { bad, counts };
+}
+
+function gather(
+  columns: ReadonlyMap<string, Float32Array>,
+  rows: readonly number[],
+  shDegree: HostGaussians['shDegree'],
+): HostGaussians {
+  const host = emptyGaussians(rows.length, shDegree);
+  const put = (tensor: Float32Array, width: number, at: number, name: string) => {
+    const values = columns.get(name)!;
+    rows.forEach((row, i) => {
+      tensor[i * width + at] = values[row];
+    });
+  };
+  const bands = (shDegree + 1) ** 2;
+  for (let c = 0; c < 3; c++) {
+    put(host.means, 3, c, 'xyz'[c]);
+    put(host.logScales, 3, c, `scale_${c}`);
+    put(host.sh, 3 * bands, c, `f_dc_${c}`);
+    // The file keeps f_rest by channel, the tensor by coefficient.
+    for (let k = 1; k < bands; k++) put(host.sh, 3 * bands, 3 * k + c, `f_rest_${c * (bands - 1) + k - 1}`);
+  }
+  for (let k = 0; k < 4; k++) put(host.quats, parameterWidths(shDegree).quats, k, `rot_${k}`);
+  put(host.opacityLogits, 1, 0, 'opacity');
+  return host;
+}

@@ -1,0 +1,41 @@
+import type { SfmPoints } from '../artefacts/dataset.ts';
+import { emptyGaussians, type HostGaussians } from '../artefacts/gaussians-host.ts';
+import { neighbourDistances } from './nearest.ts';
+
+/** Band 0 of the spherical harmonics, 1/(2√π), as 3DGS rounds it. */
+const C0 = 0.28209479177387814;
+const NEIGHBOURS = 3;
+/** The smallest scale, as a part of the median: duplicated points are 0 apart, and the logarithm of 0 is not a scale. */
+const SMALLEST_PART = 1e-3;
+/** Neutral: training puts its strategy's own start opacity and scale factor in place of these. */
+const START_OPACITY = 0.1;
+
+/**
+ * One Gaussian a point (3DGS and gsplat): its position; its colour as band 0, the other bands 0; isotropic, as large as the
+ * root mean square of the distances to its three nearest neighbours; identity rotation; opacity 0.1.
+ * `extent` serves where no two points are apart.
+ */
+export function gaussiansFromPoints(
+  { positions, colors }: SfmPoints,
+  shDegree: HostGaussians['shDegree'],
+  extent: number,
+): HostGaussians {
+  const count = positions.length / 3;
+  const host = emptyGaussians(count, shDegree);
+  const scales = neighbourDistances(positions, NEIGHBOURS);
+  const floor = smallestScale(scales, extent);
+  const bandFloats = 3 * (shDegree + 1) ** 2;
+  host.means.set(positions);
+  host.opacityLogits.fill(Math.log(START_OPACITY / (1 - START_OPACITY)));
+  for (let i = 0; i < count; i++) {
+    host.logScales.fill(Math.log(Math.max(scales[i], floor)), 3 * i, 3 * i + 3);
+    host.quats[4 * i] = 1;
+    for (let c = 0; c < 3; c++) host.sh[i * bandFloats + c] = (colors[3 * i + c] / 255 - 0.5) / C0;
+  }
+  return host;
+}
+
+function smallestScale(scales: Float32Array, extent: number): number {
+  const apart = scales.filter((scale) => scale > 0).sort();
+  return SMALLEST_PART * (apart.length ? apart[apart.length >> 1] : extent);
+}

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { Dataset } from '../artefacts/dataset.ts';
+import type { Gaussians } from '../artefacts/gaussians.ts';
+import { uploadGaussians } from '../artefacts/gaussians-host.ts';
+import { defineStage, type Report, silent } from '../stage.ts';
+import { gaussiansFromPoints } from './init.ts';
+import { randomPoints } from './seeds.ts';
+
+export const initOptions = z.strictObject({
+  from: z
+    .enum(['points', 'random'])
+    .default('points')
+    .describe('Where the first Gaussians lie: at the capture’s SfM points, or at random in the cameras’ box'),
+  count: z.int().min(1).max(10_000_000).default(100_000).describe('How many, with `from: random`'),
+  shDegree: z
+    .literal([0, 1, 2, 3])
+    .default(3)
+    .describe('Degree of the spherical harmonics that colours may reach in training'),
+});
+
+export type InitOptions = z.output<typeof initOptions>;
+
+/**
+ * Makes the first Gaussians of a capture. The caller owns them (`releaseGaussians`). Throws InputError when the capture
+ * has no points to start from.
+ */
+export async function init(
+  gpu: Gpu,
+  { dataset }: { dataset: Dataset },
+  options: z.input<typeof initOptions> = {},
+  { seed = 42, report = silent }: { seed?: number; report?: Report } = {},
+): Promise<Gaussians> {
+  const { from, count, shDegree } = initOptions.parse(options);
+  const points = from === 'points' ? dataset.points : randomPoints(dataset, count, seed);
+  if (!points.positions.length) {
+    throw new InputError('init: the dataset has no SfM points to start from; set `from: random`');
+  }
+  const host = gaussiansFromPoints(points, shDegree, dataset.extent);
+  report.note(`${host.count} Gaussians from ${from === 'points' ? 'the SfM points' : 'random places'}`);
+  return uploadGaussians(gpu, 'init/gaussians', host, 'points');
+}
+
+/** The stage: the first Gaussians, from SfM points or at random. */
+export const initStage = defineStage<InitOptions>({
+  name: 'init',
+  summary: 'makes the first Gaussians, from the capture’s points or at random',
+  options: initOptions,
+  needs: ['dataset'],
+  gives: ['gaussians'],
+  async run({ gpu, seed, report }, { dataset }, options) {
+    return { gaussians: await init(gpu, { dataset: dataset! }, options, { seed, report }) };
+  },
+});

@@ -1,0 +1,166 @@
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { Camera } from '../artefacts/camera.ts';
+import type { Dataset, View } from '../artefacts/dataset.ts';
+import type { Report } from '../stage.ts';
+import { type Pinhole, pinholeOf } from './colmap/cameras.ts';
+import type { ColmapImage } from './colmap/images.ts';
+import { type ColmapModel, readModel } from './colmap/model.ts';
+import { sceneFrame } from './geometry.ts';
+import { readPicture } from './pictures.ts';
+
+export interface CaptureOptions {
+  /** Folder of the capture. */
+  colmap: string;
+  /** Folder of the pictures, relative to `colmap`. */
+  images: string;
+  downscale: number;
+  /** Every how many-th view is held out for testing; 0 holds out none. */
+  holdout: number;
+}
+
+/** A registered image, checked against the disk: what is left is to decode it. */
+interface Shot {
+  name: string;
+  path: string;
+  pinhole: Pinhole;
+  calibrated: { width: number; height: number };
+  viewmat: number[];
+}
+
+/** Checks that the model parses, that its cameras can be trained on, and that every picture is there. */
+export async function checkCapture(options: CaptureOptions): Promise<void> {
+  await surveyCapture(options);
+}
+
+/** Reads a COLMAP capture and uploads each picture once. On failure nothing stays on the GPU. */
+export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Report): Promise<Dataset> {
+  const { model, shots } = await surveyCapture(options);
+  const { positions, colors, leftOut } = model.points;
+  if (leftOut)
+    report.warn(`${leftOut} SfM points have positions that are not finite numbers; they are left out`);
+  const alphas: string[] = [];
+  const views: View[] = new Array(shots.length);
+  let done = 0;
+  try {
+    await inParallel(shots.length, async (i) => {
+      const shot = shots[i];
+      const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+      const picture = await readPicture(shot.path, {
+        calibrated: shot.calibrated,
+        downscale: options.downscale,
+        maxBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
+      });
+      if (picture.hadAlpha) alphas.push(shot.name);
+      views[i] = {
+        name: shot.name,
+        split: options.holdout > 0 && i % options.holdout === 0 ? 'test' : 'train',
+        camera: cameraAt(shot, picture.width, picture.height),
+        image: gpu.upload(`load/image/${shot.name}`, picture.rgba, 'images'),
+      };
+      report.progress({ step: ++done, steps: shots.length });
+    });
+  } catch (error) {
+    for (const view of views) view?.image?.destroy();
+    throw error;
+  }
+  if (alphas.length) {
+    report.warn(
+      `${alphas.length} pictures have an alpha channel; it is ignored and their colours are taken as they stand`,
+    );
+  }
+  const frame = sceneFrame(
+    views.map(({ camera }) => camera),
+    positions,
+    (text) => report.warn(text),
+  );
+  return { views, points: { positions, colors }, ...frame };
+}
+
+async function surveyCapture(options: CaptureOptions): Promise<{ model: ColmapModel; shots: Shot[] }> {
+  const model = await readModel(options.colmap);
+  const folder = resolve(options.colmap, options.images);
+  const shots = model.images.map((image): Shot => {
+    const camera = model.cameras.get(image.cameraId)!;
+    return {
+      name: image.name,
+      path: join(folder, image.name),
+      pinhole: pinholeOf(camera, model.camerasFile, options.colmap),
+      calibrated: { width: camera.width, height: camera.height },
+      viewmat: viewmatOf(image),
+    };
+  });
+  if (shots.every(({ name }, i) => options.holdout > 0 && i % options.holdout === 0 && name)) {
+    throw new InputError(
+      `holdout ${options.holdout} leaves none of the ${shots.length} views to train on; use 0 or a larger number`,
+      model.folder,
+    );
+  }
+  await checkPresent(shots, folder);
+  return { model, shots };
+}
+
+/** Every picture must be a file; all that are not are named at once. */
+async function checkPresent(shots: readonly Shot[], folder: string): Promise<void> {
+  const folderStat = await stat(folder).catch(() => undefined);
+  if (!folderStat?.isDirectory()) {
+    throw new InputError(
+      'is not a folder; expected the pictures that COLMAP registered (set `images` to where they lie, relative to the capture)',
+      folder,
+    );
+  }
+  const present = await Promise.all(
+    shots.map(async ({ path }) => (await stat(path).catch(() => undefined))?.isFile()),
+  );
+  const missing = shots.filter((_, i) => !present[i]).map(({ name }) => name);
+  if (missing.length) {
+    throw new InputError(
+      `lacks ${missing.length} of the ${shots.length} pictures that COLMAP registered: ${missing.join(', ')}`,
+      folder,
+    );
+  }
+}
+
+/** The camera at the picture's actual size: COLMAP's may differ (it is ignored which was scaled), per axis. */
+function cameraAt({ pinhole, calibrated, viewmat }: Shot, width: number, height: number): Camera {
+  const sx = width / calibrated.width;
+  const sy = height / calibrated.height;
+  const { fx, fy, cx, cy } = pinhole;
+  return { width, height, fx: fx * sx, fy: fy * sy, cx: cx * sx, cy: cy * sy, viewmat };
+}
+
+/** World → camera [4,4] row-major from COLMAP's quaternion (wxyz, normalised here) and translation. */
+export function viewmatOf({ quat, translation }: Pick<ColmapImage, 'quat' | 'translation'>): number[] {
+  const length = Math.hypot(...quat);
+  const [w, x, y, z] = quat.map((value) => value / length);
+  const [tx, ty, tz] = translation;
+  return [
+    ...[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y), tx],
+    ...[2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x), ty],
+    ...[2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y), tz],
+    ...[0, 0, 0, 1],
+  ];
+}
+
+/** Runs `work` for 0…count−1, a few at a time (decoding is what takes long, and memory). Stops at the first failure. */
+async function inParallel(count: number, work: (i: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  let failed = false;
+  const worker = async () => {
+    while (next < count && !failed) {
+      try {
+        await work(next++);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  const settled = await Promise.allSettled(
+    Array.from({ length: Math.min(count, 8, availableParallelism()) }, worker),
+  );
+  const failure = settled.find((result) => result.status === 'rejected');
+  if (failure) throw failure.reason;
+}

@@ -1,0 +1,126 @@
+import { InputError } from '../../../wgsl/core/index.ts';
+import { ByteReader } from './byte-reader.ts';
+import {
+  CAMERA_MODEL_NAMES,
+  type CameraModel,
+  type CameraModelName,
+  cameraModelById,
+  cameraModelByName,
+} from './camera-models.ts';
+import { excerpt, TextReader } from './text-reader.ts';
+
+/** A camera as COLMAP stores it: a calibration that several images may share. Parameters in pixels of its own size. */
+export interface ColmapCamera {
+  id: number;
+  model: CameraModelName;
+  width: number;
+  height: number;
+  params: number[];
+}
+
+export interface Pinhole {
+  fx: number;
+  fy: number;
+  cx: number;
+  cy: number;
+}
+
+const MAX_SIDE = 2 ** 20;
+const SMALLEST_RECORD_BYTES = 4 + 4 + 8 + 8 + 2 * 8; // EQUIRECTANGULAR has the fewest parameters
+
+/** cameras.bin: count u64, then id u32, model i32, width u64, height u64, parameters f64. */
+export function readCamerasBinary(file: string, bytes: Uint8Array): Map<number, ColmapCamera> {
+  const reader = new ByteReader(file, bytes);
+  const cameras = new Map<number, ColmapCamera>();
+  const count = reader.count('cameras', SMALLEST_RECORD_BYTES);
+  for (let i = 0; i < count; i++) {
+    const id = reader.u32('a camera id');
+    const modelId = reader.u32('a camera model');
+    const model = cameraModelById(modelId);
+    if (!model) {
+      throw reader.error(
+        `camera ${id} has model ${modelId}; COLMAP's camera models are 0 to ${CAMERA_MODEL_NAMES.length - 1}`,
+        4,
+      );
+    }
+    const width = reader.u64('a camera width');
+    const height = reader.u64('a camera height');
+    const params = Array.from({ length: model.params }, (_, k) =>
+      reader.finite(`parameter ${k} of camera ${id}`),
+    );
+    add(cameras, { id, model: model.name, width, height, params }, (message) => reader.error(message));
+  }
+  reader.end(`${count} cameras`);
+  return cameras;
+}
+
+/** cameras.txt: `CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]` a line. */
+export function readCamerasText(file: string, bytes: Uint8Array): Map<number, ColmapCamera> {
+  const reader = new TextReader(file, bytes);
+  const cameras = new Map<number, ColmapCamera>();
+  for (let line = reader.next(); line; line = reader.next()) {
+    const at = line;
+    const fields = reader.fields(line, 4, 'CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]');
+    const id = reader.integer(line, fields[0], 'a camera id');
+    const model = cameraModelByName(fields[1]);
+    if (!model) {
+      throw reader.error(
+        line.number,
+        `camera ${id} has model ${excerpt(fields[1])}; expected one of ${CAMERA_MODEL_NAMES.join(', ')}`,
+      );
+    }
+    const width = reader.integer(line, fields[2], 'a camera width');
+    const height = reader.integer(line, fields[3], 'a camera height');
+    const params = fields
+      .slice(4)
+      .map((field, k) => reader.finite(at, field, `parameter ${k} of camera ${id}`));
+    if (params.length !== model.params) {
+      throw reader.error(line.number, wrongCount(id, model, params.length));
+    }
+    add(cameras, { id, model: model.name, width, height, params }, (message) =>
+      reader.error(at.number, message),
+    );
+  }
+  return cameras;
+}
+
+/** The intrinsics of a camera without distortion; another model is the user's to undistort, and the error says how. */
+export function pinholeOf(camera: ColmapCamera, file: string, folder: string): Pinhole {
+  const { model, params } = camera;
+  if (model === 'PINHOLE') {
+    const [fx, fy, cx, cy] = params;
+    return { fx, fy, cx, cy };
+  }
+  if (model === 'SIMPLE_PINHOLE') {
+    const [f, cx, cy] = params;
+    return { fx: f, fy: f, cx, cy };
+  }
+  throw new InputError(
+    `camera ${camera.id} has the model ${model}, and only PINHOLE and SIMPLE_PINHOLE (no lens distortion) can be ` +
+      'trained on; undistort the pictures and load the result: ' +
+      `colmap image_undistorter --image_path ${folder}/images --input_path ${folder}/sparse/0 ` +
+      `--output_path ${folder}-undistorted --output_type COLMAP`,
+    file,
+  );
+}
+
+function wrongCount(id: number, model: CameraModel, found: number): string {
+  return `camera ${id} has ${found} parameters, expected ${model.params} for ${model.name}`;
+}
+
+function add(
+  cameras: Map<number, ColmapCamera>,
+  camera: ColmapCamera,
+  error: (message: string) => InputError,
+): void {
+  const { id, width, height, params } = camera;
+  if (!(width >= 1 && width <= MAX_SIDE && height >= 1 && height <= MAX_SIDE)) {
+    throw error(`camera ${id} is ${width}×${height} pixels, expected sides from 1 to ${MAX_SIDE}`);
+  }
+  const focal = camera.model === 'PINHOLE' ? params.slice(0, 2) : params.slice(0, 1);
+  if (camera.model.endsWith('PINHOLE') && !focal.every((f) => f > 0)) {
+    throw error(`camera ${id} has the focal length ${focal.join(', ')} pixels, expected more than 0`);
+  }
+  if (cameras.has(id)) throw error(`camera ${id} appears twice`);
+  cameras.set(id, camera);
+}

@@ -1,0 +1,87 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InputError } from '../../../wgsl/core/index.ts';
+import { type ColmapCamera, readCamerasBinary, readCamerasText } from './cameras.ts';
+import { type ColmapImage, readImagesBinary, readImagesText } from './images.ts';
+import { type PointsRead, readPointsBinary, readPointsText } from './points.ts';
+
+/** A sparse reconstruction as COLMAP leaves it. */
+export interface ColmapModel {
+  /** Where the files lie. */
+  folder: string;
+  /** Path of the cameras file, for errors about a camera. */
+  camerasFile: string;
+  cameras: Map<number, ColmapCamera>;
+  /** At least one; sorted by name (code units), which is the order that hold-out counts in. */
+  images: ColmapImage[];
+  points: PointsRead;
+}
+
+const PLACES = ['sparse/0', 'sparse', '.'];
+const FORMATS = ['bin', 'txt'] as const;
+
+/**
+ * Reads the model of a capture: from `sparse/0`, `sparse` or the folder itself, binary before text.
+ * Throws InputError when there is none, when a file is damaged, or when the files contradict each other.
+ */
+export async function readModel(capture: string): Promise<ColmapModel> {
+  const { folder, format } = await findModel(capture);
+  const path = (name: string) => join(folder, `${name}.${format}`);
+  const [camerasBytes, imagesBytes, pointsBytes] = await Promise.all(
+    ['cameras', 'images', 'points3D'].map((name) => readBytes(path(name))),
+  );
+  const binary = format === 'bin';
+  const cameras = (binary ? readCamerasBinary : readCamerasText)(path('cameras'), camerasBytes);
+  const images = (binary ? readImagesBinary : readImagesText)(path('images'), imagesBytes);
+  const points = (binary ? readPointsBinary : readPointsText)(path('points3D'), pointsBytes);
+  if (!images.length) {
+    throw new InputError('has no images; expected at least one that COLMAP registered', path('images'));
+  }
+  for (const { name, cameraId } of images) {
+    if (cameras.has(cameraId)) continue;
+    const known = [...cameras.keys()].slice(0, 8).join(', ');
+    throw new InputError(
+      `image ${JSON.stringify(name)} was taken by camera ${cameraId}, which ${path('cameras')} lacks (it has ${known || 'none'})`,
+      path('images'),
+    );
+  }
+  images.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return { folder, camerasFile: path('cameras'), cameras, images, points };
+}
+
+async function findModel(capture: string): Promise<{ folder: string; format: 'bin' | 'txt' }> {
+  const folderStat = await stat(capture).catch(() => undefined);
+  if (!folderStat?.isDirectory()) {
+    throw new InputError(`is ${folderStat ? 'not a folder' : 'missing'}; expected a COLMAP capture`, capture);
+  }
+  for (const place of PLACES) {
+    const folder = join(capture, place);
+    for (const format of FORMATS) {
+      if (!(await exists(join(folder, `cameras.${format}`)))) continue;
+      const needed = ['images', 'points3D'].map((name) => `${name}.${format}`);
+      const present = await Promise.all(needed.map((name) => exists(join(folder, name))));
+      const missing = needed.filter((_, i) => !present[i]);
+      if (missing.length) {
+        throw new InputError(`has cameras.${format} but no ${missing.join(' and no ')}`, folder);
+      }
+      return { folder, format };
+    }
+  }
+  throw new InputError(
+    'holds no COLMAP model: expected cameras, images and points3D (.bin or .txt) in sparse/0, in sparse, or in the ' +
+      'folder itself; `colmap automatic_reconstructor` makes one from pictures',
+    capture,
+  );
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new InputError(`cannot be read: ${(error as Error).message}`, path);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return Boolean((await stat(path).catch(() => undefined))?.isFile());
+}

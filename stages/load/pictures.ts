@@ -1,0 +1,137 @@
+import { open } from 'node:fs/promises';
+import type { Sharp } from 'sharp';
+import { InputError } from '../../wgsl/core/index.ts';
+import { areaResize } from './area-resize.ts';
+
+/** Pixels as the GPU takes them: rgba8, row-major, alpha 255. */
+export interface Picture {
+  width: number;
+  height: number;
+  rgba: Uint8Array;
+  /** The file has an alpha channel, which was dropped: colours are taken as they stand. */
+  hadAlpha: boolean;
+}
+
+export interface PictureOptions {
+  /** The size that the camera was calibrated for; tells whether the file's EXIF rotation counts. */
+  calibrated: { width: number; height: number };
+  /** Divides the size, 1 or more. */
+  downscale: number;
+  /** Refuses pictures of more bytes on the GPU (rgba8, after `downscale`). */
+  maxBytes: number;
+}
+
+/** More pixels than any camera takes and few enough to decode: 16384². A file may claim more in a few bytes. */
+const MAX_PIXELS = 2 ** 28;
+
+const SIGNATURES = [
+  { format: 'PNG', offset: 0, bytes: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] },
+  { format: 'JPEG', offset: 0, bytes: [0xff, 0xd8, 0xff] },
+  { format: 'WebP', offset: 8, bytes: [0x57, 0x45, 0x42, 0x50] },
+];
+
+/**
+ * Decodes a photograph (PNG, JPEG, WebP) to 8-bit rgb, the file's own values: no colour management. COLMAP looks at
+ * pixels as they are stored, so an EXIF rotation is honoured only when the calibrated size says so.
+ */
+export async function readPicture(path: string, options: PictureOptions): Promise<Picture> {
+  await checkSignature(path);
+  const { default: sharp } = await import('sharp');
+  try {
+    const image = sharp(path, {
+      failOn: 'error',
+      limitInputPixels: MAX_PIXELS,
+      ignoreIcc: true,
+      sequentialRead: true,
+    });
+    const { width, height, orientation = 1, hasAlpha } = await image.metadata();
+    const turned =
+      orientation >= 5 && aspectError(width, height, options) > aspectError(height, width, options) + 0.01;
+    const [w, h] = turned ? [height, width] : [width, height];
+    const target = checkSize(path, w, h, options);
+    const { data, info } = await decode(turned ? image.autoOrient() : image);
+    const shrink = target.width < info.width || target.height < info.height;
+    const rgb = shrink ? areaResize(data, info, target.width, target.height) : data;
+    return { ...target, rgba: addAlpha(rgb), hadAlpha: hasAlpha };
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    const reason = (error as Error).message.replaceAll(path, '').replace(/\s+/g, ' ').trim();
+    throw new InputError(`cannot be decoded (${reason}); expected a whole PNG, JPEG or WebP picture`, path);
+  }
+}
+
+/** Looks at the first bytes only, so that no decoder for anything else ever sees the file. */
+async function checkSignature(path: string): Promise<void> {
+  const head = new Uint8Array(16);
+  const file = await open(path).catch((error: Error) => {
+    throw new InputError(`cannot be opened: ${error.message}`, path);
+  });
+  try {
+    await file.read(head, 0, head.length, 0);
+  } catch (error) {
+    throw new InputError(`cannot be read: ${(error as Error).message}`, path);
+  } finally {
+    await file.close();
+  }
+  const known = SIGNATURES.some(({ offset, bytes }) => bytes.every((byte, i) => head[offset + i] === byte));
+  if (!known) {
+    const found = [...head.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    throw new InputError(
+      `is no picture that can be read: it begins with ${found}, expected PNG, JPEG or WebP`,
+      path,
+    );
+  }
+}
+
+async function decode(
+  image: Sharp,
+): Promise<{ data: Uint8Array; info: { width: number; height: number; channels: number } }> {
+  const { data, info } = await image
+    .removeAlpha()
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  if (info.channels !== 3) throw new Error(`${info.channels} channels`);
+  return { data, info };
+}
+
+function checkSize(path: string, width: number, height: number, options: PictureOptions) {
+  const { calibrated, downscale, maxBytes } = options;
+  const ratio = width / calibrated.width / (height / calibrated.height);
+  if (ratio > 1.25 || ratio < 0.8) {
+    throw new InputError(
+      `is ${width}×${height}, but its camera was calibrated at ${calibrated.width}×${calibrated.height}: another ` +
+        'shape, so not the picture that COLMAP saw (turned or cropped?); use the pictures that COLMAP was given',
+      path,
+    );
+  }
+  const target = {
+    width: Math.max(1, Math.round(width / downscale)),
+    height: Math.max(1, Math.round(height / downscale)),
+  };
+  const bytes = 4 * target.width * target.height;
+  if (bytes > maxBytes) {
+    const needed = Math.ceil(10 * downscale * Math.sqrt(bytes / maxBytes)) / 10;
+    throw new InputError(
+      `is ${target.width}×${target.height} (${bytes} bytes), and this adapter takes ${maxBytes} bytes a picture; ` +
+        `set downscale: ${needed} or more`,
+      path,
+    );
+  }
+  return target;
+}
+
+function aspectError(width: number, height: number, { calibrated }: PictureOptions): number {
+  return Math.abs(Math.log((width * calibrated.height) / (height * calibrated.width)));
+}
+
+function addAlpha(rgb: Uint8Array): Uint8Array {
+  const rgba = new Uint8Array((rgb.length / 3) * 4);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
+    rgba[to] = rgb[from];
+    rgba[to + 1] = rgb[from + 1];
+    rgba[to + 2] = rgb[from + 2];
+    rgba[to + 3] = 255;
+  }
+  return rgba;
+}

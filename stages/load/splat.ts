@@ -1,0 +1,57 @@
+import type { Gpu } from '../../wgsl/core/index.ts';
+import { robustBounds } from '../artefacts/bounds.ts';
+import type { Dataset, View } from '../artefacts/dataset.ts';
+import type { Gaussians } from '../artefacts/gaussians.ts';
+import { uploadGaussians } from '../artefacts/gaussians-host.ts';
+import { describeFaults, importGaussians } from '../artefacts/gaussians-import.ts';
+import type { Report } from '../stage.ts';
+import { sceneFrame } from './geometry.ts';
+import { RING_UP, ringCameras } from './rings.ts';
+
+export interface SplatOptions {
+  ply: string;
+  views: number;
+  size: readonly [width: number, height: number];
+}
+
+/**
+ * Reads a splat from a file and makes views for it: rings of cameras around its robust bounds, without pictures.
+ * Gaussians with broken values are left out, and the report says how many and why.
+ */
+export async function loadSplat(
+  gpu: Gpu,
+  options: SplatOptions,
+  report: Report,
+): Promise<{ dataset: Dataset; gaussians: Gaussians }> {
+  const { gaussians: host, leftOut, leftOutCount, clampedOpacities } = await importGaussians(options.ply);
+  if (leftOutCount) {
+    report.warn(
+      `${options.ply}: ${leftOutCount} of ${leftOutCount + host.count} Gaussians are left out: ${describeFaults(leftOut)}`,
+    );
+  }
+  if (clampedOpacities) {
+    report.warn(
+      `${options.ply}: ${clampedOpacities} opacities are infinite logits; they are taken as 0 or 1`,
+    );
+  }
+  const { center, radius } = robustBounds(host);
+  const [width, height] = options.size;
+  const cameras = ringCameras({
+    center,
+    radius: radius > 0 ? radius : 1,
+    count: options.views,
+    width,
+    height,
+  });
+  const digits = String(options.views - 1).length;
+  const views = cameras.map((camera, i): View => {
+    const name = `ring-${String(i).padStart(Math.max(2, digits), '0')}`;
+    return { name, split: 'train', camera, image: null };
+  });
+  const { extent } = sceneFrame(cameras, new Float32Array(), (text) => report.warn(text));
+  const points = { positions: new Float32Array(), colors: new Uint8Array() };
+  return {
+    dataset: { views, points, up: RING_UP, center, extent },
+    gaussians: uploadGaussians(gpu, 'load/gaussians', host, 'splat-in'),
+  };
+}

@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { Dataset } from '../artefacts/dataset.ts';
+import type { Gaussians } from '../artefacts/gaussians.ts';
+import { checkSplatFile } from '../artefacts/gaussians-import.ts';
+import { defineStage, type Report, silent } from '../stage.ts';
+import { checkCapture, loadCapture } from './capture.ts';
+import { loadSplat } from './splat.ts';
+
+const MAX_SIDE = 16384;
+
+export const loadOptions = z
+  .strictObject({
+    colmap: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ path: 'folder' })
+      .describe('Folder of a COLMAP capture: a model in sparse/0, sparse or the folder itself, and pictures'),
+    ply: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ path: 'file' })
+      .describe(
+        'A splat instead of a capture: .ply (3DGS), .sog, .spz, .splat, .ksplat or the meta.json of a SOG',
+      ),
+    images: z
+      .string()
+      .min(1)
+      .default('images')
+      .describe('Folder of the pictures, relative to the capture (PNG, JPEG, WebP)'),
+    downscale: z
+      .number()
+      .min(1)
+      .max(64)
+      .default(1)
+      .describe('Divides the pictures’ width and height, by area averaging'),
+    holdout: z
+      .int()
+      .min(0)
+      .default(8)
+      .describe(
+        'Every how many-th view, in order of names, is kept for scoring instead of training; 0 keeps none',
+      ),
+    views: z.int().min(1).max(10_000).default(48).describe('How many views a splat gets, on rings around it'),
+    size: z
+      .tuple([z.int().min(16).max(MAX_SIDE), z.int().min(16).max(MAX_SIDE)])
+      .default([512, 512])
+      .describe('Width and height of a splat’s views, pixels'),
+  })
+  .refine(({ colmap, ply }) => (colmap === undefined) !== (ply === undefined), {
+    message: 'expected exactly one of `colmap` (a capture) and `ply` (a splat)',
+  });
+
+export type LoadOptions = z.output<typeof loadOptions>;
+
+/** What `load` gives: always a dataset; the Gaussians too when it loaded a splat. */
+export interface Loaded {
+  dataset: Dataset;
+  gaussians?: Gaussians;
+}
+
+/**
+ * Loads a COLMAP capture (`colmap`) or a splat (`ply`) to the GPU. The caller owns the buffers: `releaseDataset`,
+ * `releaseGaussians`. Throws InputError, naming the file and the place, on anything that cannot be used.
+ */
+export async function load(
+  gpu: Gpu,
+  options: z.input<typeof loadOptions>,
+  report: Report = silent,
+): Promise<Loaded> {
+  const source = sourceOf(loadOptions.parse(options));
+  if (source.kind === 'splat') {
+    const loaded = await loadSplat(gpu, source, report);
+    const { count, shDegree } = loaded.gaussians;
+    report.note(
+      `${count} Gaussians of SH degree ${shDegree}, ${loaded.dataset.views.length} views around them`,
+    );
+    return loaded;
+  }
+  const dataset = await loadCapture(gpu, source, report);
+  report.note(describeDataset(dataset));
+  return { dataset };
+}
+
+/** The stage: a capture, or a splat with views around it, on the GPU. */
+export const loadStage = defineStage<LoadOptions>({
+  name: 'load',
+  summary: 'reads a COLMAP capture or a splat, and puts it on the GPU',
+  options: loadOptions,
+  needs: [],
+  gives: ['dataset', 'gaussians'],
+  source: true,
+  givesFor: (options) => (options.ply === undefined ? ['dataset'] : ['dataset', 'gaussians']),
+  async preflight(options) {
+    const source = sourceOf(options);
+    if (source.kind === 'splat') await checkSplatFile(source.ply);
+    else await checkCapture(source);
+  },
+  async run({ gpu, report }, _inputs, options) {
+    return { ...(await load(gpu, options, report)) };
+  },
+});
+
+type Source = ({ kind: 'capture'; colmap: string } | { kind: 'splat'; ply: string }) & LoadOptions;
+
+function sourceOf(options: LoadOptions): Source {
+  const { colmap, ply } = options;
+  if (colmap !== undefined) return { ...options, kind: 'capture', colmap };
+  if (ply !== undefined) return { ...options, kind: 'splat', ply };
+  throw new InputError('load: neither `colmap` nor `ply` is given');
+}
+
+function describeDataset({ views, points }: Dataset): string {
+  const test = views.filter(({ split }) => split === 'test').length;
+  const sizes = new Set(views.map(({ camera }) => `${camera.width}×${camera.height}`));
+  const size = sizes.size === 1 ? [...sizes][0] : `${sizes.size} sizes`;
+  return `${views.length - test} train and ${test} test views, ${size}, ${points.positions.length / 3} points`;
+}
