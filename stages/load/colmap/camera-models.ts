@@ -27,6 +27,7 @@ const CAMERA_MODELS = [
 export type CameraModelName = (typeof CAMERA_MODELS)[number]['name'];
 
 export interface CameraModel {
+  id: number;
   name: CameraModelName;
   params: number;
 }
@@ -34,9 +35,10 @@ export interface CameraModel {
 export const CAMERA_MODEL_NAMES: readonly string[] = CAMERA_MODELS.map(({ name }) => name);
 
 export function cameraModelById(id: number): CameraModel | undefined {
-  return CAMERA_MODELS[id];
+  const model = CAMERA_MODELS[id];
+  return model && { id, ...model };
 }
 
 export function cameraModelByName(name: string): CameraModel | undefined {
-  return CAMERA_MODELS.find((model) => model.name === name);
+  return cameraModelById(CAMERA_MODELS.findIndex((model) => model.name === name));
 }
