@@ -121,6 +121,11 @@ export class Mp4Writer {
     if (this.#failure) throw this.#failure;
     const { width, height, fps } = this.#options;
     const index = this.#count++;
+    if (rgba.length !== 4 * width * height) {
+      throw new Error(
+        `picture ${index} has ${rgba.length} bytes, ${width}×${height} pixels take ${4 * width * height}`,
+      );
+    }
     const frame = new this.#codecs.VideoFrame(toI420(rgba, width, height), {
       format: 'I420',
       codedWidth: width,
