@@ -1,42 +1,28 @@
-// Prefix sums over one workgroup of THREADS (a multiple of 16) threads, in two levels: rows of 16 summed by one thread
-// each, then the row totals. Three barriers whatever the size, and no subgroups.
+// Prefix sums over the first `upto` of a workgroup's THREADS threads (Hillis and Steele), without subgroups.
 
-const SCAN_ROW = 16u;
-const SCAN_STRIDE = SCAN_ROW + 1u; // one word of padding a row spreads the rows over the memory banks
-const SCAN_ROWS = THREADS / SCAN_ROW;
-
-var<workgroup> scan_values: array<u32, SCAN_ROWS * SCAN_STRIDE>;
-var<workgroup> scan_rows: array<u32, SCAN_ROWS>;
+var<workgroup> scan_values: array<u32, THREADS>;
 
 struct Scanned {
   before: u32, // sum over the threads before this one
-  total: u32, // sum over all threads
+  total: u32, // sum over the first `upto` threads
 }
 
-// To be called by all threads, in uniform control flow.
-fn workgroup_scan(thread: u32, value: u32) -> Scanned {
-  let row = thread / SCAN_ROW;
-  let place = row * SCAN_STRIDE + thread % SCAN_ROW;
-  scan_values[place] = value;
+// To be called by all threads, in uniform control flow; threads at or beyond `upto` give 0, and their `before` is not to be
+// used. Let `upto` be a number that the compiler does not know: Mesa unrolls the loop otherwise, and then takes seconds
+// to compile it.
+fn workgroup_scan(thread: u32, value: u32, upto: u32) -> Scanned {
+  var sum = value;
+  scan_values[thread] = sum;
   workgroupBarrier();
-  if (thread < SCAN_ROWS) {
-    var sum = 0u;
-    for (var i = 0u; i < SCAN_ROW; i++) {
-      let at = thread * SCAN_STRIDE + i;
-      let own = scan_values[at];
-      scan_values[at] = sum;
-      sum += own;
+  for (var step = 1u; step < upto; step *= 2u) {
+    if (thread >= step) {
+      sum += scan_values[thread - step];
     }
-    scan_rows[thread] = sum;
+    workgroupBarrier();
+    scan_values[thread] = sum;
+    workgroupBarrier();
   }
-  workgroupBarrier();
-  var scanned = Scanned(scan_values[place], 0u);
-  for (var i = 0u; i < SCAN_ROWS; i++) {
-    if (i == row) {
-      scanned.before += scanned.total;
-    }
-    scanned.total += scan_rows[i];
-  }
+  let total = scan_values[max(upto, 1u) - 1u];
   workgroupBarrier(); // the next call writes the same memory
-  return scanned;
+  return Scanned(sum - value, total);
 }

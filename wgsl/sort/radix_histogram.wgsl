@@ -1,27 +1,29 @@
 // One radix pass, first part: each workgroup counts the digits of its chunk of the keys.
-// histogram [DIGITS, GROUPS]: how many keys of a group's chunk have that digit. Columns of idle groups stay stale.
+// histogram [digits, workers]: how many keys of a group's chunk have that digit. Columns of idle groups stay stale.
 
 #include <chunks>
+#include <radix_pass>
 
-@group(0) @binding(0) var<storage, read> counts: array<u32>;
-@group(0) @binding(1) var<storage, read> keys: array<u32>;
-@group(0) @binding(2) var<storage, read_write> histogram: array<u32>;
+@group(0) @binding(0) var<uniform> radix: Pass;
+@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(2) var<storage, read> keys: array<u32>;
+@group(0) @binding(3) var<storage, read_write> histogram: array<u32>;
 
-var<workgroup> digits: array<atomic<u32>, DIGITS>;
+var<workgroup> found: array<atomic<u32>, MAX_DIGITS>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let count = min(counts[COUNT_WORD], CAPACITY);
-  if (group.x >= active_chunks(count)) {
+  let count = min(counts[radix.count_word], radix.capacity);
+  if (group.x >= active_chunks(count, radix.workers)) {
     return;
   }
-  let size = chunk_size(count);
+  let size = chunk_size(count, radix.workers);
   let end = min(count, (group.x + 1u) * size);
   for (var i = group.x * size + thread; i < end; i += THREADS) {
-    atomicAdd(&digits[(keys[i] >> SHIFT) % DIGITS], 1u);
+    atomicAdd(&found[digit_of(keys[i], radix)], 1u);
   }
   workgroupBarrier();
-  for (var digit = thread; digit < DIGITS; digit += THREADS) {
-    histogram[digit * GROUPS + group.x] = atomicLoad(&digits[digit]);
+  for (var digit = thread; digit < radix.digits; digit += THREADS) {
+    histogram[digit * radix.workers + group.x] = atomicLoad(&found[digit]);
   }
 }

@@ -1,25 +1,27 @@
-// One radix pass, second part: workgroup d turns row d of histogram [DIGITS, GROUPS] into exclusive prefix sums over the
-// active groups, in place, and writes the row's sum to totals[d].
+// One radix pass, second part: workgroup d turns row d of histogram [digits, workers] into exclusive prefix sums over the
+// active workers, in place, and writes the row's sum to totals[d].
 
 #include <chunks>
+#include <radix_pass>
 #include <workgroup_scan>
 
-@group(0) @binding(0) var<storage, read> counts: array<u32>;
-@group(0) @binding(1) var<storage, read_write> histogram: array<u32>;
-@group(0) @binding(2) var<storage, read_write> totals: array<u32>;
+@group(0) @binding(0) var<uniform> radix: Pass;
+@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(2) var<storage, read_write> histogram: array<u32>;
+@group(0) @binding(3) var<storage, read_write> totals: array<u32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let active_groups = active_chunks(min(counts[COUNT_WORD], CAPACITY));
-  let per_thread = (active_groups + THREADS - 1u) / THREADS;
-  let row = group.x * GROUPS;
+  let columns = active_chunks(min(counts[radix.count_word], radix.capacity), radix.workers);
+  let per_thread = (columns + THREADS - 1u) / THREADS;
+  let row = group.x * radix.workers;
   let first = row + thread * per_thread;
-  let end = min(first + per_thread, row + active_groups);
+  let end = min(first + per_thread, row + columns);
   var sum = 0u;
   for (var i = first; i < end; i++) {
     sum += histogram[i];
   }
-  let scanned = workgroup_scan(thread, sum);
+  let scanned = workgroup_scan(thread, sum, min(THREADS, columns));
   var before = scanned.before;
   for (var i = first; i < end; i++) {
     let own = histogram[i];

@@ -1,54 +1,48 @@
-import type { PassVariant } from './radix_pass.ts';
+import { type PassVariant, passNumbers } from './radix_pass.ts';
 
-/** One vector of a CPU; a group of them has no work in common. */
+/** One vector of a CPU; its threads have no work in common. */
 const THREADS = 8;
-const MAX_WALKERS = 256;
-/** Clearing and scanning a walker's 256 counts should cost less than walking its chunk. */
+/** A thread a digit. */
+const SCAN_THREADS = 256;
+const MAX_WORKERS = 256;
+/** Clearing and scanning a worker's 256 counts should cost less than walking its chunk. */
 const CHUNK_MIN = 512;
-/** `workgroup_scan` wants whole rows. */
-const MIN_SCAN_THREADS = 16;
 
 /**
  * For CPUs behind a software driver: a chunk belongs to one thread, which walks it. Such a driver pays for every barrier
  * and atomic of every thread: on lavapipe this is 15 times as fast as the variant for GPUs.
  */
 export const SERIAL: PassVariant = {
-  chunks: (capacity) => Math.min(MAX_WALKERS, Math.ceil(capacity / CHUNK_MIN)),
+  workers: (capacity) => Math.min(MAX_WORKERS, Math.ceil(capacity / CHUNK_MIN)),
 
-  async steps({ gpu, capacity, count, countWord, histogram }, { shift, width, from, to, identityValues }) {
-    const walkers = SERIAL.chunks(capacity);
-    const digits = 2 ** width;
-    const shape = {
-      CAPACITY: capacity,
-      COUNT_WORD: countWord,
-      GROUPS: walkers,
-      CHUNK_MIN,
-      TILE: 1,
-      DIGITS: digits,
-    };
+  async steps(context, pass) {
+    const { gpu, count, histogram, workers } = context;
+    const { from, to } = pass;
+    const constants = { THREADS, TILE: 1, CHUNK_MIN };
     const [counting, scan, scatter] = await Promise.all([
       gpu.kernel({
         label: 'sort/radix_serial_histogram',
         source: new URL('./radix_serial_histogram.wgsl', import.meta.url),
-        constants: { ...shape, THREADS, SHIFT: shift },
+        constants,
       }),
       gpu.kernel({
         label: 'sort/radix_serial_scan',
         source: new URL('./radix_serial_scan.wgsl', import.meta.url),
-        constants: { ...shape, THREADS: Math.max(MIN_SCAN_THREADS, digits) },
+        constants: { ...constants, THREADS: SCAN_THREADS },
       }),
       gpu.kernel({
         label: 'sort/radix_serial_scatter',
         source: new URL('./radix_serial_scatter.wgsl', import.meta.url),
-        constants: { ...shape, THREADS, SHIFT: shift, IDENTITY: identityValues },
+        constants,
       }),
     ]);
-    const groups = Math.ceil(walkers / THREADS);
+    const groups = Math.ceil(workers / THREADS);
+    const shared = { radix: passNumbers(counting, context, pass), counts: count, histogram };
     const moved = { keys_in: from.keys, values_in: from.values, keys_out: to.keys, values_out: to.values };
     return [
-      { bound: counting.bind({ counts: count, keys: from.keys, histogram }), groups },
-      { bound: scan.bind({ counts: count, histogram }), groups: 1 },
-      { bound: scatter.bind({ counts: count, histogram, ...moved }), groups },
+      { bound: counting.bind({ ...shared, keys: from.keys }), groups },
+      { bound: scan.bind(shared), groups: 1 },
+      { bound: scatter.bind({ ...shared, ...moved }), groups },
     ];
   },
 };

@@ -1,23 +1,26 @@
 // One radix pass for CPUs behind a software driver, second part: one workgroup, a thread a digit, turns the counts of
-// histogram [GROUPS, DIGITS] into the places where each walker's first key of each digit goes.
+// histogram [workers, digits] into the places where each worker's first key of each digit goes.
 
 #include <chunks>
+#include <radix_pass>
 #include <workgroup_scan>
 
-@group(0) @binding(0) var<storage, read> counts: array<u32>;
-@group(0) @binding(1) var<storage, read_write> histogram: array<u32>;
+@group(0) @binding(0) var<uniform> radix: Pass;
+@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(2) var<storage, read_write> histogram: array<u32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) digit: u32) {
-  let rows = select(0u, active_chunks(min(counts[COUNT_WORD], CAPACITY)), digit < DIGITS);
+  let count = min(counts[radix.count_word], radix.capacity);
+  let rows = select(0u, active_chunks(count, radix.workers), digit < radix.digits);
   var sum = 0u;
   for (var row = 0u; row < rows; row++) {
-    sum += histogram[row * DIGITS + digit];
+    sum += histogram[row * radix.digits + digit];
   }
-  var place = workgroup_scan(digit, sum).before;
+  var place = workgroup_scan(digit, sum, radix.digits).before;
   for (var row = 0u; row < rows; row++) {
-    let own = histogram[row * DIGITS + digit];
-    histogram[row * DIGITS + digit] = place;
+    let own = histogram[row * radix.digits + digit];
+    histogram[row * radix.digits + digit] = place;
     place += own;
   }
 }

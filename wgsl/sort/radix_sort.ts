@@ -27,6 +27,7 @@ export interface RadixSortOptions {
 }
 
 const MAX_DIGIT_BITS = 8;
+const MAX_DIGITS = 2 ** MAX_DIGIT_BITS;
 const MAX_CAPACITY = 2 ** 26;
 
 /** The digit widths of the passes, low digit first: as few passes of at most 8 bits as hold `bits`, evenly shared. */
@@ -72,14 +73,17 @@ export class RadixSort {
     const variant = { blocks: BLOCKS, serial: SERIAL }[
       options.variant ?? (gpu.adapter.software ? 'serial' : 'blocks')
     ];
-    const digits = 2 ** Math.max(...widths);
+    const workers = variant.workers(capacity);
     const context = {
       gpu,
+      arena,
+      label,
       capacity,
       count,
       countWord,
-      histogram: arena.buffer(`${label}/histogram`, 4 * variant.chunks(capacity) * digits),
-      totals: arena.buffer(`${label}/totals`, 4 * digits),
+      histogram: arena.buffer(`${label}/histogram`, 4 * workers * MAX_DIGITS),
+      totals: arena.buffer(`${label}/totals`, 4 * MAX_DIGITS),
+      workers,
     };
     const otherSide = {
       keys: arena.buffer(`${label}/keys`, 4 * capacity),
@@ -93,7 +97,7 @@ export class RadixSort {
     let shift = 0;
     const steps: Step[] = [];
     for (const [i, width] of widths.entries()) {
-      const pass = { shift, width, identityValues: identityValues && i === 0, from, to };
+      const pass = { shift, digits: 2 ** width, identity: identityValues && i === 0, from, to };
       steps.push(...(await variant.steps(context, pass)));
       [from, to] = [to, from];
       shift += width;

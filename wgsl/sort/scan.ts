@@ -53,23 +53,22 @@ export class Scan {
     }
     const { threads, maxGroups } = SHAPES[options.variant ?? (gpu.adapter.software ? 'cpu' : 'gpu')];
     const groups = Math.min(maxGroups, Math.ceil(capacity / TILE));
-    const shape = { THREADS: threads, TILE, CHUNK_MIN: TILE, GROUPS: groups, CAPACITY: capacity };
+    const constants = { THREADS: threads, TILE, CHUNK_MIN: TILE };
     const [reduce, scan] = await Promise.all([
       gpu.kernel({
         label: 'sort/scan_reduce',
         source: new URL('./scan_reduce.wgsl', import.meta.url),
-        constants: { ...shape, COUNT_WORD: countWord },
+        constants,
       }),
-      gpu.kernel({
-        label: 'sort/scan',
-        source: new URL('./scan.wgsl', import.meta.url),
-        constants: { ...shape, TOTAL_WORD: totalWord },
-      }),
+      gpu.kernel({ label: 'sort/scan', source: new URL('./scan.wgsl', import.meta.url), constants }),
     ]);
+    const numbers = { capacity, count_word: countWord, total_word: totalWord, workers: groups };
+    const shape = arena.uniform(`${label}/shape`, reduce.struct('Shape').size);
+    gpu.write(shape, reduce.pack('Shape', numbers), 'parameters');
     const partials = arena.buffer(`${label}/partials`, 4 * (1 + groups));
     return new Scan(
-      reduce.bind({ counts: count, values, partials }),
-      scan.bind({ partials, values, totals: total }),
+      reduce.bind({ shape, counts: count, values, partials }),
+      scan.bind({ shape, partials, values, totals: total }),
       groups,
     );
   }

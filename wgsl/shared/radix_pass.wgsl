@@ -1,0 +1,16 @@
+// One pass of a radix sort, see sort/radix_pass.ts. Numbers, not constants: one compile serves all sorts and sizes.
+
+const MAX_DIGITS = 256u;
+
+struct Pass {
+  capacity: u32,
+  count_word: u32, // where in `counts` the number of pairs is
+  workers: u32, // chunks that share the pairs at most
+  shift: u32, // lowest bit of the digit
+  digits: u32, // 2^width, at most MAX_DIGITS
+  identity: u32, // 1: a pair's value is its number
+}
+
+fn digit_of(key: u32, radix: Pass) -> u32 {
+  return (key >> radix.shift) & (radix.digits - 1u);
+}
