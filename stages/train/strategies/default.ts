@@ -91,31 +91,30 @@ class Default implements Strategy {
   readonly #schedule: RefineSchedule;
   readonly #resetEvery: number;
   readonly #arena: Arena;
-  #statistics!: GPUBuffer;
-  #collect!: ScreenStatistics;
-  #version = -1;
+  readonly #collect: ScreenStatistics;
+  #statistics: GPUBuffer;
+  #bound: { version: number; screen: GPUBuffer | null };
 
-  constructor(state: TrainingState, options: DefaultOptions, context: StrategyContext) {
+  constructor(
+    state: TrainingState,
+    options: DefaultOptions,
+    context: StrategyContext,
+    collect: ScreenStatistics,
+  ) {
     this.#state = state;
     this.#options = options;
     this.#context = context;
     this.#schedule = refineSchedule(options, context.steps);
     this.#resetEvery = options.resetEvery ?? resetInterval(context.steps);
+    this.#collect = collect;
     this.#arena = state.gpu.arena('train/default');
-  }
-
-  /** Binds to the state's buffers as they are now; the statistics start anew. */
-  async bind(): Promise<void> {
-    const { gpu, capacity, counts, screen } = this.#state;
-    this.#arena.destroy();
-    this.#statistics = this.#arena.buffer('statistics', 4 * STATISTICS_WIDTH * capacity);
-    this.#collect = await ScreenStatistics.create(gpu, { counts, screen, statistics: this.#statistics });
-    this.#version = this.#state.version;
+    this.#statistics = this.#blank();
+    this.#bound = { version: state.version, screen: null };
   }
 
   recordStep(recorder: Recorder, step: number): void {
     if (step >= this.#schedule.stop) return;
-    if (this.#version !== this.#state.version) throw new Error('the state was replaced behind the strategy');
+    this.#bind();
     this.#collect.record(recorder, this.#state.count);
   }
 
@@ -128,14 +127,30 @@ class Default implements Strategy {
       const statistics = this.#statistics;
       const { seed } = this.#context;
       await growAndPrune(this.#state, { rules: this.#rules(step), statistics, seed, step });
-      if (this.#version !== this.#state.version) await this.bind();
-      else this.#state.gpu.run('train/default/forget', (recorder) => recorder.clear(statistics));
+      this.#state.gpu.run('train/default/forget', (recorder) => recorder.clear(statistics));
     }
     if (this.#resets(step)) await this.#reset();
   }
 
   destroy(): void {
     this.#arena.destroy();
+  }
+
+  /** Follows the state to its present buffers. Statistics of buffers that were replaced are void: they start anew. */
+  #bind(): void {
+    const { version, counts, screen } = this.#state;
+    if (!screen) throw new Error("the strategy default needs the backward pass's screen statistics");
+    if (version === this.#bound.version && screen === this.#bound.screen) return;
+    if (version !== this.#bound.version) {
+      this.#arena.release(this.#statistics);
+      this.#statistics = this.#blank();
+    }
+    this.#collect.bind({ counts, screen, statistics: this.#statistics });
+    this.#bound = { version, screen };
+  }
+
+  #blank(): GPUBuffer {
+    return this.#arena.buffer('statistics', 4 * STATISTICS_WIDTH * this.#state.capacity);
   }
 
   #grows(step: number): boolean {
@@ -185,8 +200,6 @@ export const defaultStrategy = defineStrategy({
         `the strategy default needs a scene extent above 0, got ${context.extent}: it takes two cameras that stand apart`,
       );
     }
-    const strategy = new Default(state, options, context);
-    await strategy.bind();
-    return strategy;
+    return new Default(state, options, context, await ScreenStatistics.create(state.gpu));
   },
 });

@@ -48,26 +48,30 @@ class Mcmc implements Strategy {
   readonly #seed: number;
   readonly #schedule: RefineSchedule;
   readonly #arena: Arena;
-  #perturb!: PerturbMeans;
+  readonly #perturb: PerturbMeans;
   #version = -1;
   /** Noise that a refinement has to give, as it comes before the noise of its step. */
   #owed?: { step: number; scale: number };
 
-  constructor(state: TrainingState, options: McmcOptions, { seed, steps }: StrategyContext) {
+  private constructor(
+    state: TrainingState,
+    options: McmcOptions,
+    { seed, steps }: StrategyContext,
+    arena: Arena,
+    perturb: PerturbMeans,
+  ) {
     this.#state = state;
     this.#options = options;
     this.#seed = seed;
     this.#schedule = refineSchedule(options, steps);
-    this.#arena = state.gpu.arena('train/mcmc');
+    this.#arena = arena;
+    this.#perturb = perturb;
     this.regularizers = { opacity: options.opacityRegularizer, scale: options.scaleRegularizer };
   }
 
-  /** Binds to the state's buffers as they are now. */
-  async bind(): Promise<void> {
-    this.#arena.destroy();
-    const { counts, parameters, version } = this.#state;
-    this.#perturb = await PerturbMeans.create(this.#arena, { counts, ...parameters });
-    this.#version = version;
+  static async create(state: TrainingState, options: McmcOptions, context: StrategyContext): Promise<Mcmc> {
+    const arena = state.gpu.arena('train/mcmc');
+    return new Mcmc(state, options, context, arena, await PerturbMeans.create(arena));
   }
 
   recordStep(recorder: Recorder, step: number, rates: LearningRates): void {
@@ -89,7 +93,6 @@ class Mcmc implements Strategy {
     await relocateDead(this.#state, redistribution);
     const rows = grownCount(this.#state.count, cap);
     if (rows > this.#state.count) await addCopies(this.#state, redistribution, rows, cap);
-    if (this.#version !== this.#state.version) await this.bind();
     this.#state.gpu.run('train/mcmc/noise', (recorder) => this.#noise(recorder, owed));
   }
 
@@ -110,8 +113,12 @@ class Mcmc implements Strategy {
 
   #noise(recorder: Recorder, { step, scale }: { step: number; scale: number }): void {
     if (scale === 0) return;
-    if (this.#version !== this.#state.version) throw new Error('the state was replaced behind the strategy');
-    this.#perturb.record(recorder, this.#state.count, { seed: this.#seed, step, scale });
+    const { version, count, counts, parameters } = this.#state;
+    if (this.#version !== version) {
+      this.#perturb.bind({ counts, ...parameters });
+      this.#version = version;
+    }
+    this.#perturb.record(recorder, count, { seed: this.#seed, step, scale });
   }
 }
 
@@ -119,15 +126,15 @@ export const mcmcStrategy = defineStrategy({
   summary: '3DGS-MCMC: noise, relocate the dead, grow to a cap',
   options,
   async create(state, options, context) {
-    const strategy = new Mcmc(state, options, context);
+    const strategy = await Mcmc.create(state, options, context);
     const limit = rowLimit(state.gpu, state.shDegree);
     if (strategy.finalCount() > limit) {
+      strategy.destroy();
       throw new InputError(
         `cap ${options.cap} lets the splat grow to ${strategy.finalCount()} Gaussians of SH degree ${state.shDegree}; ` +
           `this adapter's largest binding holds ${limit}. Set cap to at most ${limit}`,
       );
     }
-    await strategy.bind();
     return strategy;
   },
 });

@@ -1,8 +1,8 @@
 /** Threads in a workgroup of the kernels here, each of which works on one row or one number alone. */
 export const GROUP = 256;
 
-/** Words of the training state's `counts`: how many Gaussians there are, and not 0 while the step is void. */
-export const COUNTS = { COUNT: 0, HALT: 1 } as const;
+/** Word of the training state's `counts` with the number of Gaussians; 0 while the step is void (see `Rasterizer`). */
+export const COUNTS = { COUNT: 0 } as const;
 
 /** Words beside a prefix sum: how many entries it has, and their sum. */
 export const WORDS = { ENTRIES: 0, TOTAL: 1 } as const;

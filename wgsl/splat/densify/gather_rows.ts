@@ -49,7 +49,7 @@ export class GatherRows {
     const kernel = fresh ? this.#kernels.fresh : this.#kernels.kept;
     const floats = this.#rows * this.#width;
     recorder
-      .run(kernel.bind({ extent: this.#extent, origins, from: values, to: scratch }), gridFor(floats, GROUP))
+      .run(kernel.bind({ extent: this.#extent, origins, values, gathered: scratch }), gridFor(floats, GROUP))
       .copy(scratch, values, 4 * floats);
   }
 }

@@ -1,4 +1,4 @@
-// Moves rows of WIDTH floats to the places that a plan gives them: to[row] = from[origins[row] % count]. An origin at or
+// Moves rows of WIDTH floats to the places that a plan gives them: gathered[row] = values[origins[row] % count]. An origin at or
 // above `count` is a copy (see plan_growth.wgsl for the four parts): with FRESH its row is zero. One thread a float.
 
 #include <grid>
@@ -10,8 +10,8 @@ struct Extent {
 
 @group(0) @binding(0) var<uniform> extent: Extent;
 @group(0) @binding(1) var<storage, read> origins: array<u32>;
-@group(0) @binding(2) var<storage, read> from: array<f32>;
-@group(0) @binding(3) var<storage, read_write> to: array<f32>;
+@group(0) @binding(2) var<storage, read> values: array<f32>;
+@group(0) @binding(3) var<storage, read_write> gathered: array<f32>;
 
 @compute @workgroup_size(GROUP)
 fn main(
@@ -27,7 +27,7 @@ fn main(
   let origin = origins[row];
   var value = 0.0;
   if (!FRESH || origin < extent.count) {
-    value = from[(origin % extent.count) * WIDTH + element % WIDTH];
+    value = values[(origin % extent.count) * WIDTH + element % WIDTH];
   }
-  to[element] = value;
+  gathered[element] = value;
 }

@@ -1,4 +1,11 @@
-import { type Arena, type BoundKernel, gridFor, RANDOM, type Recorder } from '../../core/index.ts';
+import {
+  type Arena,
+  type BoundKernel,
+  gridFor,
+  type Kernel,
+  RANDOM,
+  type Recorder,
+} from '../../core/index.ts';
 import { COUNTS, GROUP } from './constants.ts';
 
 /** The gate 1 / (1 + e^(k(o − t))) of gsplat's inject_noise_to_position: k, and the opacity t where it is one half. */
@@ -15,33 +22,36 @@ export interface PerturbMeansBuffers {
 
 /** Moves the means of `mcmc` at random. Does nothing in a void step. */
 export class PerturbMeans {
-  readonly #bound: BoundKernel;
-  readonly #noise: GPUBuffer;
   readonly #arena: Arena;
+  readonly #kernel: Kernel;
+  readonly #noise: GPUBuffer;
+  #bound?: BoundKernel;
 
-  private constructor(arena: Arena, bound: BoundKernel, noise: GPUBuffer) {
+  private constructor(arena: Arena, kernel: Kernel, noise: GPUBuffer) {
     this.#arena = arena;
-    this.#bound = bound;
+    this.#kernel = kernel;
     this.#noise = noise;
   }
 
-  static async create(arena: Arena, buffers: PerturbMeansBuffers): Promise<PerturbMeans> {
+  static async create(arena: Arena): Promise<PerturbMeans> {
     const kernel = await arena.gpu.kernel({
       label: 'splat/densify/perturb_means',
       source: new URL('./perturb_means.wgsl', import.meta.url),
       constants: { GROUP, ...COUNTS, ...NOISE_GATE, PURPOSE: RANDOM.noise },
     });
-    const noise = arena.uniform('perturb_means/noise', kernel.struct('Noise').size);
-    const { counts, means, logScales, quats, opacityLogits } = buffers;
-    const bound = kernel.bind({
-      noise,
+    return new PerturbMeans(arena, kernel, arena.uniform('perturb_means/noise', kernel.struct('Noise').size));
+  }
+
+  /** Before the first record, and whenever a buffer was replaced. */
+  bind({ counts, means, logScales, quats, opacityLogits }: PerturbMeansBuffers): void {
+    this.#bound = this.#kernel.bind({
+      noise: this.#noise,
       counts,
       means,
       log_scales: logScales,
       quats,
       opacity_logits: opacityLogits,
     });
-    return new PerturbMeans(arena, bound, noise);
   }
 
   /**
@@ -49,7 +59,8 @@ export class PerturbMeans {
    * and is submitted before the next is recorded.
    */
   record(recorder: Recorder, count: number, options: { seed: number; step: number; scale: number }): void {
-    this.#arena.gpu.write(this.#noise, this.#bound.kernel.pack('Noise', options), 'parameters');
+    if (!this.#bound) throw new Error(`${this.#kernel.label} records before it was bound`);
+    this.#arena.gpu.write(this.#noise, this.#kernel.pack('Noise', options), 'parameters');
     recorder.run(this.#bound, gridFor(count, GROUP));
   }
 }

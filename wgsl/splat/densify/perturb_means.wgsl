@@ -26,7 +26,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let row = linear_group(group, groups) * GROUP + thread;
-  if (row >= counts[COUNT] || counts[HALT] != 0u) {
+  if (row >= counts[COUNT]) {
     return;
   }
   let opacity = 1.0 / (1.0 + exp(-opacity_logits[row]));
@@ -36,8 +36,8 @@ fn main(
   let variances = exp(2.0 * vec3f(log_scales[at], log_scales[at + 1u], log_scales[at + 2u]));
   let quat = normalize(quats[row]);
   let normals = normal4(noise.seed, PURPOSE, noise.step, row).xyz;
-  let move = noise.scale * gate * rotate(quat, variances * rotate_back(quat, normals));
-  means[at] += move.x;
-  means[at + 1u] += move.y;
-  means[at + 2u] += move.z;
+  let offset = noise.scale * gate * rotate(quat, variances * rotate_back(quat, normals));
+  means[at] += offset.x;
+  means[at + 1u] += offset.y;
+  means[at + 2u] += offset.z;
 }

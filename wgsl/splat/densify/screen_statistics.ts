@@ -1,4 +1,4 @@
-import { type BoundKernel, type Gpu, gridFor, type Recorder } from '../../core/index.ts';
+import { type BoundKernel, type Gpu, gridFor, type Kernel, type Recorder } from '../../core/index.ts';
 import { COUNTS, GROUP } from './constants.ts';
 
 /** f32 words of a Gaussian's statistics: Σ screen gradient, views that saw it, largest radius. */
@@ -15,22 +15,29 @@ export interface ScreenStatisticsBuffers {
 
 /** Accumulates what one view says of each Gaussian, as gsplat's DefaultStrategy does. Does nothing in a void step. */
 export class ScreenStatistics {
-  readonly #bound: BoundKernel;
+  readonly #kernel: Kernel;
+  #bound?: BoundKernel;
 
-  private constructor(bound: BoundKernel) {
-    this.#bound = bound;
+  private constructor(kernel: Kernel) {
+    this.#kernel = kernel;
   }
 
-  static async create(gpu: Gpu, buffers: ScreenStatisticsBuffers): Promise<ScreenStatistics> {
+  static async create(gpu: Gpu): Promise<ScreenStatistics> {
     const kernel = await gpu.kernel({
       label: 'splat/densify/screen_statistics',
       source: new URL('./screen_statistics.wgsl', import.meta.url),
       constants: { GROUP, ...COUNTS },
     });
-    return new ScreenStatistics(kernel.bind({ ...buffers }));
+    return new ScreenStatistics(kernel);
+  }
+
+  /** Before the first record, and whenever a buffer was replaced. */
+  bind(buffers: ScreenStatisticsBuffers): void {
+    this.#bound = this.#kernel.bind({ ...buffers });
   }
 
   record(recorder: Recorder, count: number): void {
+    if (!this.#bound) throw new Error(`${this.#kernel.label} records before it was bound`);
     recorder.run(this.#bound, gridFor(count, GROUP));
   }
 }

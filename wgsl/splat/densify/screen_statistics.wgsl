@@ -19,7 +19,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let row = linear_group(group, groups) * GROUP + thread;
-  if (row >= counts[COUNT] || counts[HALT] != 0u) {
+  if (row >= counts[COUNT]) {
     return;
   }
   let seen = screen[row];
