@@ -23,7 +23,7 @@ export interface OptimizerOptions {
   /** The parameters that Adam moves; the others stay as they are, to the bit. */
   train: readonly GaussianParameter[];
   /** Work between the backward pass and Adam: it may add to the parameters' gradients. */
-  regularizer?(gpu: Gpu, arena: Arena, gradients: Record<GaussianParameter, GPUBuffer>): Promise<Recordable>;
+  regularizer?: (gpu: Gpu, gradients: Record<GaussianParameter, GPUBuffer>) => Promise<Recordable>;
 }
 
 export interface Recordable {
@@ -223,7 +223,7 @@ async function buildEngine(
     objectives,
     tapped,
     gathered: arena.buffer('metrics', 4 * Math.max(1, words)),
-    regularizer: await options.regularizer?.(gpu, arena, backward.gradients),
+    regularizer: await options.regularizer?.(gpu, backward.gradients),
     adam,
   };
 }

@@ -28,7 +28,7 @@ export interface RasterizerOptions {
   intersections: number;
   /** Also render depth. */
   depth?: boolean;
-  /** Tile side in pixels. */
+  /** Tile side in pixels; `tileFor` the adapter unless given. The pictures do not depend on it. */
   tile?: number;
 }
 
@@ -36,7 +36,11 @@ export interface RasterizerOptions {
 const SIZE = 256;
 /** Groups of a kernel that loops to a count on the GPU: fills a large GPU, costs a small one nothing. */
 const MAX_GROUPS = 2048;
-export const DEFAULT_TILE = 16;
+
+/** A CPU spares work with small tiles; a GPU has the threads, and spares sorting with large ones. */
+export function tileFor(gpu: Gpu): number {
+  return gpu.adapter.software ? 8 : 16;
+}
 
 /**
  * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al. 2023; gsplat's classic mode, see docs/rasterizer.md).
@@ -88,7 +92,7 @@ export class Rasterizer {
   }
 
   static async create(gpu: Gpu, arena: Arena, given: RasterizerOptions): Promise<Rasterizer> {
-    const options = { depth: false, tile: DEFAULT_TILE, ...given };
+    const options = { depth: false, tile: tileFor(gpu), ...given };
     const { label, splat, counts, rows, width, height, intersections, tile, shDegree } = options;
     const pixels = width * height;
     const tiles = Math.ceil(width / tile) * Math.ceil(height / tile);

@@ -1,0 +1,45 @@
+import { permutation, random4 } from '../../wgsl/core/index.ts';
+import type { Vec3 } from '../artefacts/camera.ts';
+import type { View } from '../artefacts/dataset.ts';
+
+/** The view of a step: every epoch visits all views once, in an order of its own. */
+export class ViewOrder {
+  readonly #views: readonly View[];
+  readonly #seed: number;
+  #epoch = -1;
+  #order: number[] = [];
+
+  constructor(views: readonly View[], seed: number) {
+    this.#views = views;
+    this.#seed = seed;
+  }
+
+  at(step: number): View {
+    const epoch = Math.floor(step / this.#views.length);
+    if (epoch !== this.#epoch) {
+      this.#order = permutation(this.#views.length, this.#seed, 'view', epoch);
+      this.#epoch = epoch;
+    }
+    return this.#views[this.#order[step % this.#views.length]];
+  }
+}
+
+export type Background = 'black' | 'white' | 'random' | readonly [number, number, number];
+
+export function backgroundAt(background: Background, seed: number, step: number): Vec3 {
+  if (background === 'black') return [0, 0, 0];
+  if (background === 'white') return [1, 1, 1];
+  if (background === 'random') {
+    const [r, g, b] = random4(seed, 'background', step, 0);
+    return [r, g, b];
+  }
+  return background;
+}
+
+/** The size that holds every view. */
+export function largestView(views: readonly View[]): { width: number; height: number } {
+  return {
+    width: Math.max(...views.map(({ camera }) => camera.width)),
+    height: Math.max(...views.map(({ camera }) => camera.height)),
+  };
+}
