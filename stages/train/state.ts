@@ -29,11 +29,10 @@ export interface TrainingState {
   readonly parameters: Record<GaussianParameter, GPUBuffer>;
   readonly moments: Record<GaussianParameter, Moments>;
   /**
-   * f32 [capacity, 2], left by a step's backward pass, which owns it: ‖(gx·W/2, gy·H/2)‖ of dL/d(mean in pixels), and the
-   * radius in pixels ÷ max(W, H); both 0 where the Gaussian was not visible. The loop names it whenever it builds its
-   * engines; null until then.
+   * f32 [capacity, 2], left by a step's backward pass: ‖(gx·W/2, gy·H/2)‖ of dL/d(mean in pixels), and the radius in
+   * pixels ÷ max(W, H); both 0 where the Gaussian was not visible.
    */
-  screen: GPUBuffer | null;
+  screen: GPUBuffer;
   /**
    * u32, the count at word 0. The rasteriser sets it to 0 when a step overflows its buffers, so that the rest of that step
    * changes nothing; `setCount` restores it before the step is done again.
@@ -77,7 +76,7 @@ export function createState(
       m: arena.buffer(`${name}/m`, 4 * widths[name] * rows),
       v: arena.buffer(`${name}/v`, 4 * widths[name] * rows),
     })),
-    screen: null,
+    screen: arena.buffer('screen', 8 * rows),
     counts: arena.buffer('counts', 4),
     version: 0,
   };
@@ -101,8 +100,8 @@ export function setCount(state: TrainingState, count: number): void {
 
 /**
  * Makes room for at least `rows` rows, and for half as many again as there are now, where `limit` and the adapter allow,
- * so that growth by small steps does not copy everything each time. Replaces the buffers, forgets `screen` and raises
- * `version`; the Gaussians and their moments keep their rows, new rows are zero.
+ * so that growth by small steps does not copy everything each time. Replaces the buffers and raises `version`; the
+ * Gaussians and their moments keep their rows, new rows are zero, `screen` is blank.
  * @throws InputError when this adapter cannot hold `rows`.
  */
 export function growState(state: TrainingState, rows: number, limit = Number.POSITIVE_INFINITY): void {
@@ -127,8 +126,9 @@ export function growState(state: TrainingState, rows: number, limit = Number.POS
       moments.v = grow(`${name}/v`, widths[name], moments.v);
     }
   });
+  moved.push(state.screen);
+  state.screen = arena.buffer('screen', 8 * capacity);
   for (const buffer of moved) arena.release(buffer);
-  state.screen = null;
   state.capacity = capacity;
   state.version++;
 }

@@ -93,7 +93,8 @@ class Default implements Strategy {
   readonly #arena: Arena;
   readonly #collect: ScreenStatistics;
   #statistics: GPUBuffer;
-  #bound: { version: number; screen: GPUBuffer | null };
+  /** The state's version that the statistics and the binding belong to. */
+  #version = -1;
 
   constructor(
     state: TrainingState,
@@ -108,13 +109,12 @@ class Default implements Strategy {
     this.#resetEvery = options.resetEvery ?? resetInterval(context.steps);
     this.#collect = collect;
     this.#arena = state.gpu.arena('train/default');
-    this.#statistics = this.#blank();
-    this.#bound = { version: state.version, screen: null };
+    this.#statistics = this.#follow();
   }
 
   recordStep(recorder: Recorder, step: number): void {
     if (step >= this.#schedule.stop) return;
-    this.#bind();
+    if (this.#version !== this.#state.version) this.#statistics = this.#follow();
     this.#collect.record(recorder, this.#state.count);
   }
 
@@ -136,21 +136,14 @@ class Default implements Strategy {
     this.#arena.destroy();
   }
 
-  /** Follows the state to its present buffers. Statistics of buffers that were replaced are void: they start anew. */
-  #bind(): void {
-    const { version, counts, screen } = this.#state;
-    if (!screen) throw new Error("the strategy default needs the backward pass's screen statistics");
-    if (version === this.#bound.version && screen === this.#bound.screen) return;
-    if (version !== this.#bound.version) {
-      this.#arena.release(this.#statistics);
-      this.#statistics = this.#blank();
-    }
-    this.#collect.bind({ counts, screen, statistics: this.#statistics });
-    this.#bound = { version, screen };
-  }
-
-  #blank(): GPUBuffer {
-    return this.#arena.buffer('statistics', 4 * STATISTICS_WIDTH * this.#state.capacity);
+  /** Binds to the state's present buffers. The statistics of those before are void; gives new ones, all zero. */
+  #follow(): GPUBuffer {
+    const { version, capacity, counts, screen } = this.#state;
+    this.#arena.destroy();
+    const statistics = this.#arena.buffer('statistics', 4 * STATISTICS_WIDTH * capacity);
+    this.#collect.bind({ counts, screen, statistics });
+    this.#version = version;
+    return statistics;
   }
 
   #grows(step: number): boolean {

@@ -3,7 +3,7 @@ import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.
 import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
 import { rowLimit, type TrainingState } from '../state.ts';
 import { addCopies, type Redistribution, relocateDead } from './redistribute.ts';
-import { type RefineSchedule, refinementsAfter, refineSchedule, refinesAt } from './schedule.ts';
+import { type RefineSchedule, refinements, refineSchedule, refinesAt } from './schedule.ts';
 import { defineStrategy, type LearningRates, type Strategy, type StrategyContext } from './strategy.ts';
 
 const options = z.strictObject({
@@ -34,6 +34,17 @@ const GROWTH = 1.05;
 /** The number of Gaussians after one refinement; known without asking the GPU. */
 export function grownCount(count: number, cap: number): number {
   return Math.max(count, Math.min(cap, Math.floor(GROWTH * count)));
+}
+
+/** How many Gaussians a run of `steps` that starts with `count` ends with. */
+export function finalCount(count: number, options: McmcOptions, steps: number): number {
+  let final = count;
+  for (let left = refinements(refineSchedule(options, steps)); left > 0; left--) {
+    const grown = grownCount(final, options.cap);
+    if (grown === final) break;
+    final = grown;
+  }
+  return final;
 }
 
 /**
@@ -100,17 +111,6 @@ class Mcmc implements Strategy {
     this.#arena.destroy();
   }
 
-  /** Where the count ends, if training starts with what the state holds now. */
-  finalCount(): number {
-    let count = this.#state.count;
-    for (let left = refinementsAfter(this.#schedule, 0); left > 0; left--) {
-      const grown = grownCount(count, this.#options.cap);
-      if (grown === count) break;
-      count = grown;
-    }
-    return count;
-  }
-
   #noise(recorder: Recorder, { step, scale }: { step: number; scale: number }): void {
     if (scale === 0) return;
     const { version, count, counts, parameters } = this.#state;
@@ -126,15 +126,14 @@ export const mcmcStrategy = defineStrategy({
   summary: '3DGS-MCMC: noise, relocate the dead, grow to a cap',
   options,
   async create(state, options, context) {
-    const strategy = await Mcmc.create(state, options, context);
     const limit = rowLimit(state.gpu, state.shDegree);
-    if (strategy.finalCount() > limit) {
-      strategy.destroy();
+    const most = finalCount(state.count, options, context.steps);
+    if (most > limit) {
       throw new InputError(
-        `cap ${options.cap} lets the splat grow to ${strategy.finalCount()} Gaussians of SH degree ${state.shDegree}; ` +
+        `cap ${options.cap} lets the splat grow to ${most} Gaussians of SH degree ${state.shDegree}; ` +
           `this adapter's largest binding holds ${limit}. Set cap to at most ${limit}`,
       );
     }
-    return strategy;
+    return Mcmc.create(state, options, context);
   },
 });

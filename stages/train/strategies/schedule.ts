@@ -33,8 +33,7 @@ export function refinesAt({ start, stop, every }: RefineSchedule, step: number):
   return step > start && step < stop && step % every === 0;
 }
 
-/** How many refinements the schedule has after `step`. */
-export function refinementsAfter({ start, stop, every }: RefineSchedule, step: number): number {
-  const first = Math.floor(Math.max(start, step) / every);
-  return Math.max(0, Math.floor((stop - 1) / every) - first);
+/** How many refinements the schedule has. */
+export function refinements({ start, stop, every }: RefineSchedule): number {
+  return Math.max(0, Math.floor((stop - 1) / every) - Math.floor(start / every));
 }
