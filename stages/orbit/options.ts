@@ -6,46 +6,46 @@ const side = z
   .min(16)
   .max(8192)
   .multipleOf(2, 'H.264 needs an even width and height')
-  .describe('pixels, even');
+  .describe('Pixels, even');
 
 const channel = z.number().min(0).max(1);
 
 /** What the orbit stage can be told. */
 export const orbitOptions = z.strictObject({
-  frames: z.number().int().min(1).max(3600).default(120).describe('pictures along the path'),
-  fps: z.number().min(1).max(120).default(30).describe('pictures a second in the video'),
+  frames: z.number().int().min(1).max(3600).default(120).describe('Pictures along the path'),
+  fps: z.number().min(1).max(120).default(30).describe('Pictures a second in the video'),
   size: z.tuple([side, side]).default([960, 540]).describe('[width, height] of the pictures, pixels'),
   path: z
     .enum(['cameras', 'bounds'])
     .default('cameras')
-    .describe("the turntable's circle: fitted to the training cameras, or around the splat's own bounds"),
+    .describe("The turntable's circle: fitted to the training cameras, or around the splat's own bounds"),
   turn: z
     .enum(['auto', 'full', 'swing'])
     .default('auto')
     .describe(
-      'of path cameras; full: once around; swing: to and fro over the arc that the cameras cover; auto: swing where the cameras leave a gap above 90 degrees',
+      'Of path cameras; full: once around; swing: to and fro over the arc that the cameras cover; auto: swing where the cameras leave a gap above 90 degrees',
     ),
   zoom: z
     .number()
     .min(0.1)
     .max(10)
     .default(1)
-    .describe("focal length as a multiple of the training cameras'"),
+    .describe("Focal length as a multiple of the training cameras'"),
   background: z
-    .tuple([channel, channel, channel])
-    .default([0, 0, 0])
-    .describe('colour behind the splat, [r, g, b] from 0 to 1'),
-  video: z.boolean().default(true).describe('write turntable.mp4'),
+    .union([z.enum(['black', 'white']), z.tuple([channel, channel, channel])])
+    .default('black')
+    .describe('Behind the splat: a name or [r, g, b] from 0 to 1'),
+  video: z.boolean().default(true).describe('Write turntable.mp4'),
   compare: z
     .boolean()
     .default(false)
-    .describe('write compare.mp4 too: before restyling on the left, after on the right'),
+    .describe('Write compare.mp4 too: before restyling on the left, after on the right'),
   bitrate: z
     .number()
     .min(0.05)
     .max(500)
     .optional()
-    .describe('megabits a second of turntable.mp4; by default 0.2 bits a pixel'),
+    .describe('Megabits a second of turntable.mp4; by default 0.2 bits a pixel'),
   memory: z
     .number()
     .min(0.01)
@@ -56,3 +56,9 @@ export const orbitOptions = z.strictObject({
 
 export type OrbitOptions = z.output<typeof orbitOptions>;
 export type OrbitInput = z.input<typeof orbitOptions>;
+
+/** The background as a colour. */
+export function backgroundColor(background: OrbitOptions['background']): readonly [number, number, number] {
+  if (background === 'black') return [0, 0, 0];
+  return background === 'white' ? [1, 1, 1] : background;
+}

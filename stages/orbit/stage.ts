@@ -6,7 +6,7 @@ import type { Gaussians } from '../artefacts/gaussians.ts';
 import { defineStage, type OutputFolder, type Report, silent } from '../stage.ts';
 import { boundsRing } from './bounds.ts';
 import { FrameFiles } from './frame-files.ts';
-import { type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
+import { backgroundColor, type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
 import { ringCameras } from './path.ts';
 import { renderFrames } from './render-frames.ts';
 import { fitRing, type Ring } from './ring.ts';
@@ -53,7 +53,8 @@ async function run(
   output?: OutputFolder,
 ): Promise<Frames> {
   const [width, height] = options.size;
-  const { fps, bitrate, video, zoom, background, memory } = options;
+  const { fps, bitrate, video, zoom, memory } = options;
+  const background = backgroundColor(options.background);
   const cameras = ringCameras(await chooseRing(gpu, scene, options, report), {
     frames: options.frames,
     width,

@@ -1,0 +1,210 @@
+import { PNG } from 'pngjs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Camera, cameraCenter, lookAt, type Vec3 } from '../stages/artefacts/camera.ts';
+import type { Dataset } from '../stages/artefacts/dataset.ts';
+import { releaseFrames } from '../stages/artefacts/frames.ts';
+import type { Gaussians } from '../stages/artefacts/gaussians.ts';
+import { orbitOptions } from '../stages/orbit/options.ts';
+import { orbit, orbitStage } from '../stages/orbit/stage.ts';
+import { type Report, silent } from '../stages/stage.ts';
+import { type Arena, InputError, random4 } from '../wgsl/core/index.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { project } from './reference/warp_error.ts';
+
+const UP: Vec3 = [0, -1, 0];
+const WIDTH = 64;
+const HEIGHT = 36;
+const SMALL = { frames: 5, fps: 10, size: [WIDTH, HEIGHT] as [number, number] };
+
+/** Opaque balls: a red one at the centre, a green one above it, and blue ones scattered far below. */
+function balls(arena: Arena, label: string, redness = 1): Gaussians {
+  const centers: Vec3[] = [
+    [0, 0, 0],
+    [0, -0.6, 0],
+  ];
+  for (let i = 0; i < 6; i++) {
+    const [x, z] = random4(4, 'noise', 0, i);
+    centers.push([x - 0.5, 0.6, z - 0.5]);
+  }
+  const colors = centers.map((_, i) =>
+    i === 0 ? [redness, 0, 1 - redness] : i === 1 ? [0, 1, 0] : [0, 0, 1],
+  );
+  const sh = colors.flat().map((value) => (value - 0.5) / 0.28209479);
+  const upload = (role: string, values: number[]) =>
+    arena.upload(`${label}/${role}`, Float32Array.from(values), 'test');
+  return {
+    count: centers.length,
+    shDegree: 0,
+    means: upload('means', centers.flat()),
+    logScales: upload(
+      'scales',
+      centers.flatMap(() => [-1.9, -1.9, -1.9]),
+    ),
+    quats: upload(
+      'quats',
+      centers.flatMap(() => [1, 0, 0, 0]),
+    ),
+    opacityLogits: upload(
+      'opacity',
+      centers.map(() => 6),
+    ),
+    sh: upload('sh', sh),
+  };
+}
+
+function ringDataset(): Dataset {
+  const views = Array.from({ length: 8 }, (_, i) => {
+    const angle = (i * Math.PI) / 4;
+    const eye: Vec3 = [3 * Math.sin(angle), -0.5, -3 * Math.cos(angle)];
+    const camera: Camera = {
+      width: 40,
+      height: 40,
+      fx: 50,
+      fy: 50,
+      cx: 20,
+      cy: 20,
+      viewmat: lookAt(eye, [0, 0, 0], UP),
+    };
+    return { name: `ring-${i}`, split: 'train' as const, camera, image: null };
+  });
+  const points = { positions: new Float32Array(), colors: new Uint8Array() };
+  return { views, points, up: UP, center: [0, 0, 0], extent: 3.3 };
+}
+
+/** Keeps what a stage writes. */
+function folder() {
+  const files = new Map<string, Uint8Array | string>();
+  return {
+    files,
+    write: async (path: string, bytes: Uint8Array | string) => {
+      files.set(path, bytes);
+    },
+  };
+}
+
+const pixel = (png: PNG, x: number, y: number) => [
+  ...png.data.subarray(4 * (y * WIDTH + x), 4 * (y * WIDTH + x) + 3),
+];
+
+test('renders a turntable that looks at the scene, up side up', () =>
+  withGpu(async (gpu, arena) => {
+    const output = folder();
+    const frames = await orbit(gpu, { dataset: ringDataset(), gaussians: balls(arena, 'now') }, SMALL, {
+      output,
+    });
+    assert.equal([...output.files.keys()].sort(), [
+      ...[0, 1, 2, 3, 4].map((i) => `frames/000${i}.png`),
+      'turntable.mp4',
+    ]);
+    assert.equal(
+      frames.frames.map(({ name }) => name),
+      ['0000', '0001', '0002', '0003', '0004'],
+    );
+    assert.equal(frames.before, []);
+    for (const { name, camera, color, depth } of frames.frames) {
+      const png = PNG.sync.read(Buffer.from(output.files.get(`frames/${name}.png`) as Uint8Array));
+      assert.equal([png.width, png.height], [WIDTH, HEIGHT]);
+      const [red, green] = [pixel(png, 32, 18), pixel(png, 32, 9)];
+      assert.ok(red[0] > 200 && red[1] < 60, `the red ball is in the middle: ${red}`);
+      assert.ok(green[1] > 150 && green[0] < 60, `the green ball is above it: ${green}`);
+      assert.equal(pixel(png, 1, 1), [0, 0, 0]);
+      // The file shows the pixels that stay on the GPU.
+      const words = await gpu.readWords(color, 'test');
+      for (const [i, word] of words.entries()) assert.is(word & 0xffffff, png.data.readUIntLE(4 * i, 3));
+      const z = await gpu.readFloats(depth, 'test');
+      assert.ok(Math.abs(z[18 * WIDTH + 32] - Math.hypot(3, 0.5)) < 0.1, `depth ${z[18 * WIDTH + 32]}`);
+      assert.is(z[WIDTH + 1], 0);
+      assert.ok(Math.abs(Math.hypot(...cameraCenter(camera)) - Math.hypot(3, 0.5)) < 1e-6);
+    }
+    releaseFrames(frames);
+  }));
+
+test('the stage renders before and after, and compares them side by side', () =>
+  withGpu(async (gpu, arena) => {
+    const output = folder();
+    const seen: string[] = [];
+    const report: Report = { ...silent, progress: ({ step, steps }) => seen.push(`${step}/${steps}`) };
+    gpu.ledger.stage = 'orbit-test';
+    const { frames } = await orbitStage.run(
+      { gpu, seed: 1, report, output },
+      { dataset: ringDataset(), gaussians: balls(arena, 'now', 0), base: balls(arena, 'base', 1) },
+      orbitOptions.parse({ ...SMALL, compare: true, background: 'white' }),
+    );
+    gpu.ledger.stage = 'test';
+    assert.ok(frames);
+    assert.equal([frames.frames.length, frames.before.length], [5, 5]);
+    assert.is(seen.at(-1), '10/10');
+    const compare = output.files.get('compare.mp4') as Uint8Array;
+    assert.is(new TextDecoder().decode(compare.subarray(4, 8)), 'ftyp');
+    const middle = 18 * WIDTH + 32;
+    const [now] = await gpu.readWords(frames.frames[2].color, 'test').then((words) => [words[middle]]);
+    const [then] = await gpu.readWords(frames.before[2].color, 'test').then((words) => [words[middle]]);
+    assert.ok((now & 255) < 60 && (then & 255) > 200);
+    const down = gpu.ledger.rows().filter((row) => row.stage === 'orbit-test' && row.direction === 'down');
+    const bytes = (purpose: string) => down.find((row) => row.purpose === purpose)?.bytes ?? 0;
+    assert.is(bytes('frames'), 15 * 4 * WIDTH * HEIGHT, 'five for the turntable, two by five to compare');
+    assert.ok(bytes('metrics') < 4096);
+    assert.equal(down.map((row) => row.purpose).sort(), ['frames', 'metrics']);
+    releaseFrames(frames);
+  }));
+
+test('two runs give the same pixels and PNG bytes', () =>
+  withGpu(async (gpu, arena) => {
+    const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now') };
+    const [a, b] = [folder(), folder()];
+    for (const output of [a, b])
+      releaseFrames(await orbit(gpu, scene, { ...SMALL, video: false }, { output }));
+    assert.is(a.files.size, 5);
+    for (const [path, bytes] of a.files) assert.equal(bytes, b.files.get(path), path);
+  }));
+
+test('the path around the bounds holds the whole splat', () =>
+  withGpu(async (gpu, arena) => {
+    const dataset = { ...ringDataset(), center: [50, 0, 0] as Vec3 };
+    const options = { ...SMALL, path: 'bounds' as const };
+    const gaussians = balls(arena, 'now');
+    const frames = await orbit(gpu, { dataset, gaussians }, options);
+    const means = await gpu.readFloats(gaussians.means, 'test');
+    for (const { camera, color } of frames.frames) {
+      for (let i = 0; i < means.length; i += 3) {
+        const { x, y, z } = project(camera, [...means.subarray(i, i + 3)]);
+        assert.ok(z > 0 && x > 0 && x < WIDTH && y > 0 && y < HEIGHT, `a ball lies at ${x}, ${y}`);
+      }
+      const covered = (await gpu.readWords(color, 'test')).filter((word) => word >>> 24 > 200).length;
+      assert.ok(covered > 60 && covered < 0.5 * WIDTH * HEIGHT, `${covered} pixels covered`);
+    }
+    releaseFrames(frames);
+  }));
+
+test('too much for the GPU is told before anything is made, and failures free everything', () =>
+  withGpu(async (gpu, arena) => {
+    const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now') };
+    const live = gpu.liveBytes;
+    const fails = async (options: Parameters<typeof orbit>[2], output = folder()) => {
+      const error = await orbit(gpu, scene, options, { output }).then(
+        () => new Error('it ran'),
+        (error: Error) => error,
+      );
+      assert.is(gpu.liveBytes, live);
+      return error;
+    };
+    const many = await fails({ frames: 3600, size: [1920, 1080], memory: 1 });
+    assert.instance(many, InputError);
+    assert.match(many.message, /3600 pictures.*lower orbit.frames or orbit.size, or raise orbit.memory/);
+    const full = {
+      ...folder(),
+      write: async () => {
+        throw new Error('the disk is full');
+      },
+    };
+    assert.match((await fails(SMALL, full)).message, /the disk is full/);
+  }));
+
+test('options: odd sizes and unknown keys are mistakes', () => {
+  assert.match(orbitOptions.safeParse({ size: [961, 540] }).error?.issues[0].message ?? '', /even/);
+  assert.not(orbitOptions.safeParse({ frame: 3 }).success);
+  assert.equal(orbitOptions.parse({}).size, [960, 540]);
+});
+
+test.run();
