@@ -75,6 +75,7 @@ test('agrees with the plain reference, and pairs do not mix', () =>
         Math.abs(sums[pair].covisible - expected.covisible) <= 2,
         `${sums[pair].covisible} ${expected.covisible}`,
       );
+      assert.is(sums[pair].covered, expected.covered);
       assert.ok(Math.abs(sums[pair].squared - expected.squared) <= 2e-3 * expected.squared + 1e-4);
       assert.ok(expected.covisible > 0.5 * WIDTH * HEIGHT && expected.covisible < 0.95 * WIDTH * HEIGHT);
     }

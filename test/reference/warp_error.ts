@@ -9,23 +9,26 @@ export interface HostPicture {
 
 /**
  * Plain twin of image/warp_error, in double precision: the squared rgb differences over B's pixels that are co-visible in A,
- * and their number. Points go through world space here, by B's inverse pose and A's pose.
+ * their number, and the number that B covers.
+ * Points go through world space here, by B's inverse pose and A's pose.
  */
 export function warpError(
   a: HostPicture,
   b: HostPicture,
   { minAlpha, depthTolerance }: { minAlpha: number; depthTolerance: number },
-): { squared: number; covisible: number } {
+): { squared: number; covisible: number; covered: number } {
   const { width, height } = b.camera;
   const pictureA = fromRgba8(a.color);
   const pictureB = fromRgba8(b.color);
   let squared = 0;
   let covisible = 0;
+  let covered = 0;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const at = y * width + x;
       const z = b.depth[at];
       if (b.color[at] >>> 24 < minAlpha || z <= 0) continue;
+      covered++;
       const seen = project(a.camera, unproject(b.camera, x + 0.5, y + 0.5, z));
       if (seen.z <= 0) continue;
       const u = seen.x - 0.5;
@@ -49,7 +52,7 @@ export function warpError(
       }
     }
   }
-  return { squared, covisible };
+  return { squared, covisible, covered };
 }
 
 function unproject({ fx, fy, cx, cy, viewmat: m }: Camera, u: number, v: number, z: number): number[] {

@@ -30,10 +30,14 @@ export interface WarpErrorOptions {
   depthTolerance: number;
 }
 
-/** Sums over one pair: `squared` over co-visible pixels and three channels, colours in 0–1. */
+/** Sums over one pair. */
 export interface WarpSums {
+  /** Squared differences over co-visible pixels and three channels, colours in 0–1. */
   squared: number;
+  /** Pixels of the later picture that the earlier one sees too. */
   covisible: number;
+  /** Pixels of the later picture that the splat covers. */
+  covered: number;
 }
 
 /**
@@ -59,8 +63,8 @@ export class WarpError {
     this.#finish = finish;
     this.#options = options;
     this.#pair = this.#arena.uniform('pair', main.struct('Pair').size);
-    this.#partials = this.#arena.buffer('partials', 8 * Math.ceil((options.width * options.height) / 256));
-    this.#result = this.#arena.buffer('result', 8 * options.pairs);
+    this.#partials = this.#arena.buffer('partials', 16 * Math.ceil((options.width * options.height) / 256));
+    this.#result = this.#arena.buffer('result', 16 * options.pairs);
   }
 
   static async create(gpu: Gpu, label: string, options: WarpErrorOptions): Promise<WarpError> {
@@ -113,16 +117,16 @@ export class WarpError {
     });
   }
 
-  /** The sums of all pairs measured since the last read, in order. Reads 8 bytes a pair as metrics. */
+  /** The sums of all pairs measured since the last read, in order. Reads 16 bytes a pair as metrics. */
   async read(): Promise<WarpSums[]> {
     const count = this.#used;
     this.#used = 0;
     if (!count) return [];
-    const floats = await this.#gpu.readFloats(this.#result, 'metrics', 2 * count);
-    return Array.from({ length: count }, (_, i) => ({
-      squared: floats[2 * i],
-      covisible: floats[2 * i + 1],
-    }));
+    const floats = await this.#gpu.readFloats(this.#result, 'metrics', 4 * count);
+    return Array.from({ length: count }, (_, i) => {
+      const [squared, covisible, covered] = floats.subarray(4 * i, 4 * i + 3);
+      return { squared, covisible, covered };
+    });
   }
 
   destroy(): void {

@@ -1,7 +1,7 @@
 // View consistency of two neighbouring pictures A and B. Each pixel of B is lifted by B's depth, seen from A, and A is
 // sampled there bilinearly. A pixel counts (is co-visible) where B and all four samples of A are covered and A's depth at all
 // four agrees with the point's. `main`: one workgroup sums 256 pixels; `finish`: one workgroup adds those sums in fixed
-// order into result[slot] = (sum over co-visible pixels of the squared rgb difference, their number).
+// order into result[slot] = (sum over co-visible pixels of the squared rgb difference, their number, B's covered pixels, 0).
 
 #include <grid>
 
@@ -21,10 +21,10 @@ struct Pair {
 @group(0) @binding(2) var<storage, read> depth_a: array<f32>;
 @group(0) @binding(3) var<storage, read> color_b: array<u32>;
 @group(0) @binding(4) var<storage, read> depth_b: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<vec2f>;
-@group(0) @binding(6) var<storage, read_write> result: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> result: array<vec4f>;
 
-var<workgroup> sums: array<vec2f, 256>;
+var<workgroup> sums: array<vec4f, 256>;
 
 fn rgb(word: u32) -> vec3f {
   return vec3f(vec3u(word, word >> 8u, word >> 16u) & vec3u(255u)) / 255.0;
@@ -34,22 +34,23 @@ fn covered(word: u32) -> bool {
   return (word >> 24u) >= MIN_ALPHA;
 }
 
-// (squared difference, 1) of a co-visible pixel of B, otherwise (0, 0).
-fn compare(x: u32, y: u32) -> vec2f {
+// What a pixel of B adds to the sums.
+fn compare(x: u32, y: u32) -> vec4f {
+  let apart = vec4f(0.0, 0.0, 1.0, 0.0); // covered, not co-visible
   let at = y * pair.size.x + x;
   let z = depth_b[at];
   if (!covered(color_b[at]) || z <= 0.0) {
-    return vec2f(0.0);
+    return vec4f(0.0);
   }
   let ray = (vec2f(f32(x), f32(y)) + 0.5 - pair.lens_b.zw) / pair.lens_b.xy;
   let point = vec4f(ray * z, z, 1.0);
   let seen = vec3f(dot(pair.a_from_b_x, point), dot(pair.a_from_b_y, point), dot(pair.a_from_b_z, point));
   if (seen.z <= 0.0) {
-    return vec2f(0.0);
+    return apart;
   }
   let position = pair.lens_a.xy * seen.xy / seen.z + pair.lens_a.zw - 0.5;
   if (any(position < vec2f(0.0)) || any(position >= vec2f(pair.size - 1u))) {
-    return vec2f(0.0);
+    return apart;
   }
   let corner = vec2u(position);
   let part = position - vec2f(corner);
@@ -58,13 +59,13 @@ fn compare(x: u32, y: u32) -> vec2f {
     let step = vec2u(k & 1u, k >> 1u);
     let tap = (corner.y + step.y) * pair.size.x + corner.x + step.x;
     if (!covered(color_a[tap]) || abs(depth_a[tap] - seen.z) > DEPTH_TOLERANCE * seen.z) {
-      return vec2f(0.0);
+      return apart;
     }
     let weight = select(vec2f(1.0) - part, part, step == vec2u(1u));
     warped += weight.x * weight.y * rgb(color_a[tap]);
   }
   let difference = warped - rgb(color_b[at]);
-  return vec2f(dot(difference, difference), 1.0);
+  return vec4f(dot(difference, difference), 1.0, 1.0, 0.0);
 }
 
 fn add_up(lane: u32) {
@@ -85,7 +86,7 @@ fn main(
 ) {
   let chunk = linear_group(group, groups);
   let pixel = chunk * 256u + lane;
-  sums[lane] = vec2f(0.0);
+  sums[lane] = vec4f(0.0);
   if (pixel < pair.size.x * pair.size.y) {
     sums[lane] = compare(pixel % pair.size.x, pixel / pair.size.x);
   }
@@ -98,7 +99,7 @@ fn main(
 @compute @workgroup_size(256)
 fn finish(@builtin(local_invocation_index) lane: u32) {
   let chunks = (pair.size.x * pair.size.y + 255u) / 256u;
-  var sum = vec2f(0.0);
+  var sum = vec4f(0.0);
   for (var chunk = lane; chunk < chunks; chunk += 256u) {
     sum += partials[chunk];
   }
