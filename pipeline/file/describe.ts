@@ -23,6 +23,7 @@ export interface JsonSchema {
   maximum?: number;
   exclusiveMinimum?: number;
   exclusiveMaximum?: number;
+  multipleOf?: number;
   minLength?: number;
   maxLength?: number;
   pattern?: string;
@@ -88,8 +89,10 @@ function list(schema: JsonSchema): string {
       ? `a list of ${schema.items.length}: each ${first}`
       : `a list of ${schema.items.length}: ${[first, ...others].join('; ')}`;
   }
-  const least = schema.minItems ? `at least ${schema.minItems}: ` : '';
-  return schema.items ? `a list of ${least}${describe(schema.items)}` : 'a list';
+  const least = schema.minItems ? `at least ${schema.minItems}` : '';
+  const each = schema.items && Object.keys(schema.items).length ? describe(schema.items) : '';
+  const words = [least, each].filter(Boolean).join(': ');
+  return words ? `a list of ${words}` : 'a list';
 }
 
 function bounds(schema: JsonSchema): string[] {
@@ -100,6 +103,7 @@ function bounds(schema: JsonSchema): string[] {
   if (minimum !== undefined && safe(minimum)) words.push(`at least ${minimum}`);
   if (exclusiveMinimum !== undefined && safe(exclusiveMinimum)) words.push(`above ${exclusiveMinimum}`);
   if (maximum !== undefined && safe(maximum)) words.push(`at most ${maximum}`);
+  if (schema.multipleOf !== undefined) words.push(`a multiple of ${schema.multipleOf}`);
   if (exclusiveMaximum !== undefined && safe(exclusiveMaximum)) words.push(`below ${exclusiveMaximum}`);
   return words;
 }

@@ -26,7 +26,7 @@ export function mistakesOf(
     const path = issue.path.map((key) => (typeof key === 'number' ? key : String(key)));
     const inner = issue.code === 'invalid_union' ? closestBranch(issue, path) : undefined;
     if (inner) return mistakesOf(inner, value, schema, subject, placeOf);
-    const owner = path.length ? `\`${dotted(path)}\` of ${subject}` : subject;
+    const owner = nameOf(path, subject);
     if (issue.code === 'unrecognized_keys') {
       const known = Object.keys(propertiesAt(schema, path));
       return issue.keys.map((key) => ({
@@ -41,12 +41,8 @@ export function mistakesOf(
     const node = schemaAt(schema, path);
     const expected = node ? describe(node) : issue.message;
     if (given === undefined) {
-      return [
-        {
-          text: `${path.length > 1 ? owner : subject} lacks \`${path.at(-1)}\`: expected ${expected}`,
-          place,
-        },
-      ];
+      const whole = nameOf(path.slice(0, -1), subject);
+      return [{ text: `${whole} lacks \`${path.at(-1)}\`: expected ${expected}`, place }];
     }
     return [{ text: `${owner} is ${found(given)}: expected ${expected}`, place }];
   });
@@ -82,6 +78,10 @@ function at(value: unknown, path: Path): unknown {
     node = (node as Record<string | number, unknown>)[key];
   }
   return node;
+}
+
+function nameOf(path: Path, subject: string): string {
+  return path.length ? `\`${dotted(path)}\` of ${subject}` : subject;
 }
 
 export function dotted(path: Path): string {

@@ -38,7 +38,9 @@ function needSentence(
   const later = stages.filter(
     (other) => other.id !== id && stageGives(other.stage, other.options).includes(name),
   );
-  const able = registry.filter((stage) => stage.gives.includes(name)).map((stage) => `\`${stage.name}\``);
+  const able = registry
+    .filter(({ needs, gives }) => gives.includes(name) && !needs.includes(name))
+    .map((stage) => `\`${stage.name}\``);
   const mend = later.length
     ? `move \`${later[0].id}\` before it`
     : able.length

@@ -44,7 +44,10 @@ export function readYaml(bytes: Uint8Array, file: string): Located {
     if (isAlias(node)) {
       const target = node.resolve(doc);
       if (!target)
-        throw new InputError(`\`*${node.source}\` has no \`&${node.source}\` before it`, placeAt(at));
+        throw new InputError(
+          `\`*${node.source}\` has no \`&${node.source}\` before it`,
+          placeAt(offsetOf(node) ?? at),
+        );
       return convert(target, path, at);
     }
     if (isScalar(node)) return node.value;

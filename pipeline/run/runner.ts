@@ -200,7 +200,9 @@ class Run {
     for (const [name, value] of entriesOf(this.#artefacts)) await publish(name, value);
     await this.#gpu.settle();
     for (const path of await output.publish()) this.#files.push({ path, stage: RESULTS });
-    this.#release([]);
+    const before = this.#artefacts;
+    this.#artefacts = {};
+    this.#free(before);
   }
 
   async #writeManifest(

@@ -1,7 +1,10 @@
+import { join } from 'node:path';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { ArtefactName, Artefacts, OutputFolder } from '../stage.ts';
 import { loadFrames, saveFrames } from './frames-file.ts';
-import { GAUSSIAN_PARAMETERS } from './gaussians.ts';
+import { GAUSSIAN_PARAMETERS, type Gaussians } from './gaussians.ts';
+import { loadGaussians, saveGaussians } from './gaussians-file.ts';
+import { exportPly } from './gaussians-ply.ts';
 import { formatScores, loadScores, saveScores } from './scores-file.ts';
 import { loadStyle, saveStyle } from './style-file.ts';
 
@@ -19,20 +22,32 @@ export interface ArtefactFormat<Value> {
 
 export type ArtefactFormats = { readonly [Name in ArtefactName]: ArtefactFormat<Artefacts[Name]> };
 
+/** A row per artefact. The dataset is never kept: its stage reads the capture again. */
 export const artefactFormats: ArtefactFormats = {
   dataset: { buffers: ({ views }) => views.flatMap(({ image }) => image ?? []) },
-  gaussians: { buffers: (splat) => GAUSSIAN_PARAMETERS.map((name) => splat[name]) },
-  base: { buffers: (splat) => GAUSSIAN_PARAMETERS.map((name) => splat[name]) },
+  gaussians: splatFormat('splat.ply'),
+  base: splatFormat('base.ply'),
+  style: { buffers: () => [], save: saveStyle, load: loadStyle },
   frames: {
     buffers: ({ frames, before }) => [...frames, ...before].flatMap(({ color, depth }) => [color, depth]),
     save: saveFrames,
     load: loadFrames,
   },
-  style: { buffers: () => [], save: saveStyle, load: loadStyle },
   scores: {
     buffers: () => [],
     save: saveScores,
     load: loadScores,
-    publish: (_gpu, scores, output) => output.write('scores.json', formatScores(scores)),
+    publish: async (_gpu, scores, output) => output.write('scores.json', formatScores(scores)),
   },
 };
+
+/** Kept exactly, and published in 3DGS's .ply layout. */
+function splatFormat(published: string): ArtefactFormat<Gaussians> {
+  const fileIn = (folder: string) => join(folder, 'gaussians.safetensors');
+  return {
+    buffers: (splat) => GAUSSIAN_PARAMETERS.map((name) => splat[name]),
+    save: (gpu, splat, folder) => saveGaussians(gpu, splat, fileIn(folder)),
+    load: (gpu, folder) => loadGaussians(gpu, fileIn(folder)),
+    publish: async (gpu, splat, output) => output.write(published, await exportPly(gpu, splat)),
+  };
+}

@@ -1,0 +1,85 @@
+// The rooms and the arrows between them: docs/architecture.md.
+const room = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
+
+export default {
+  forbidden: [
+    room('no-cycles', {}, { circular: true }, 'A module that needs itself cannot be read alone.'),
+    room(
+      'wgsl-stands-alone',
+      { path: '^wgsl/' },
+      { path: '^(pipeline|stages|scenes|test)/' },
+      'The GPU library knows nothing of files or stages.',
+    ),
+    room(
+      'wgsl-needs-no-node',
+      { path: '^wgsl/', pathNot: '^wgsl/core/(open|source)\\.ts$' },
+      { dependencyTypes: ['core'] },
+      'It runs in Deno and browsers too.',
+    ),
+    room(
+      'core-first',
+      { path: '^wgsl/core/' },
+      { path: '^wgsl/(?!core/|shared/)' },
+      'The device layer knows no kernel.',
+    ),
+    room(
+      'stages-below-pipeline',
+      { path: '^stages/' },
+      { path: '^(pipeline|scenes|test)/' },
+      'Stages know nothing of the runner.',
+    ),
+    room(
+      'stages-apart',
+      { path: '^stages/(?!artefacts/|clip/|optimizer/)([^/]+)/' },
+      { path: '^stages/', pathNot: '^stages/($1|artefacts|clip|optimizer)/|^stages/stage\\.ts$' },
+      'A stage never imports another stage.',
+    ),
+    room(
+      'artefacts-below-stages',
+      { path: '^stages/artefacts/' },
+      { path: '^stages/(?!artefacts/|stage\\.ts$)' },
+      'What stages share knows no stage.',
+    ),
+    room(
+      'clip-below-stages',
+      { path: '^stages/clip/' },
+      { path: '^stages/(?!clip/|artefacts/|stage\\.ts$)' },
+      'A model knows no stage.',
+    ),
+    room(
+      'optimizer-below-stages',
+      { path: '^stages/optimizer/' },
+      { path: '^stages/(?!optimizer/|clip/|artefacts/|stage\\.ts$)' },
+      'What train and stylize share knows neither.',
+    ),
+    room(
+      'product-without-tests',
+      { path: '^(pipeline|stages|wgsl|scenes)/' },
+      { path: '^test/' },
+      'Nothing that ships needs the tests.',
+    ),
+    room(
+      'one-doorway-for-processes',
+      { path: '^(pipeline|stages|scenes)/', pathNot: '^pipeline/(process\\.ts|setup\\.mjs)$' },
+      { path: '^(child_process|node:child_process)$|^node_modules/zx/' },
+      'Every process starts through pipeline/process.ts.',
+    ),
+    room(
+      'declared-packages',
+      { path: '^(pipeline|stages|wgsl)/' },
+      { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+      'What ships lists what it needs.',
+    ),
+    room('resolvable', {}, { couldNotResolve: true }, 'An import must lead somewhere.'),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.mjs', '.js', '.d.ts'],
+    },
+    moduleSystems: ['es6', 'tsd'],
+  },
+};

@@ -1,0 +1,16 @@
+import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { $ } from '../pipeline/process.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+
+for (const script of ['lint:format', 'lint:types', 'lint:imports']) {
+  test(`npm run ${script}`, async () => {
+    const { exitCode, stdout, stderr } = await $({ cwd: root, nothrow: true })`npm run --silent ${script}`;
+    assert.is(exitCode, 0, stripVTControlCharacters(`${stdout}${stderr}`));
+  });
+}
+
+test.run();

@@ -1,0 +1,310 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { z } from 'zod';
+import { readPipeline } from '../pipeline/file/read.ts';
+import type { RunEvent } from '../pipeline/run/events.ts';
+import { type RunOptions, runPlan } from '../pipeline/run/runner.ts';
+import type { Gaussians } from '../stages/artefacts/gaussians.ts';
+import { defineStage, type Stage } from '../stages/stage.ts';
+import {
+  fakeFormats,
+  fakeGpu,
+  fakeSplat,
+  fakeStages,
+  inScratch,
+  trail,
+  wasFreed,
+} from './helpers/fake-stages.ts';
+
+const FILE = `name: fox
+stages:
+  - load: { colmap: capture }
+  - init:
+  - train:
+  - stylize: { prompt: rococo }
+  - score:
+`;
+
+interface Bench {
+  folder: string;
+  out: string;
+  run(
+    options?: RunOptions & { set?: string[]; registry?: readonly Stage[]; file?: string },
+  ): Promise<Awaited<ReturnType<typeof runPlan>>>;
+}
+
+async function bench(body: (bench: Bench) => Promise<void>): Promise<void> {
+  await inScratch(async (folder) => {
+    await mkdir(join(folder, 'capture'));
+    const out = join(folder, 'out');
+    await body({
+      folder,
+      out,
+      async run({ set, registry = fakeStages, file = FILE, ...options } = {}) {
+        await writeFile(join(folder, 'p.yaml'), file);
+        trail.length = 0;
+        const plan = await readPipeline('p.yaml', { set, cwd: folder, registry });
+        return runPlan(plan, { out, gpu: fakeGpu(), formats: fakeFormats, ...options });
+      },
+    });
+  });
+}
+
+async function rejection(work: Promise<unknown>): Promise<Error> {
+  try {
+    await work;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it succeeded');
+}
+
+const text = (path: string) => readFile(path, 'utf8');
+
+test('runs the chain, saves every stage and publishes the results', async () => {
+  await bench(async ({ out, run }) => {
+    const events: RunEvent[] = [];
+    const result = await run({ onEvent: (event) => void events.push(event) });
+    assert.equal(trail, ['load', 'init', 'train', 'stylize', 'score']);
+    assert.equal(
+      result.files,
+      ['log/train.txt', 'base.ply', 'scores.json', 'splat.ply'].map((name) => join(out, name)),
+    );
+    assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42 rococo');
+    assert.is(await text(join(out, 'base.ply')), 'init train 10 seed 42');
+    // What stylize passed on unchanged is kept once, with the stage that made it; load is repeated, not kept.
+    assert.equal((await readdir(join(out, 'stages'))).sort(), ['init', 'score', 'stylize', 'train']);
+    assert.equal((await readdir(join(out, 'stages', 'stylize'))).sort(), ['gaussians', 'stage.json']);
+    assert.equal((await readdir(out)).sort(), [
+      'base.ply',
+      'log',
+      'run.json',
+      'scores.json',
+      'splat.ply',
+      'stages',
+    ]);
+    const manifest = JSON.parse(await text(join(out, 'run.json')));
+    assert.is(manifest.status, 'done');
+    assert.is(manifest.seed, 42);
+    assert.is(manifest.files.length, 4);
+    assert.match(manifest.files[1].sha256, /^[0-9a-f]{64}$/);
+    assert.equal(
+      [...new Set(events.map(({ event }) => event))],
+      ['run', 'stage', 'done', 'progress', 'result'],
+    );
+    const progress = events.filter((event) => event.event === 'progress');
+    assert.is(progress.length, 10);
+    assert.is(progress.at(-1)!.step, 10);
+    assert.is(progress.at(-1)!.secondsLeft, 0);
+  });
+});
+
+test('--until stops and --from resumes, to the same results', async () => {
+  await bench(async ({ out, run }) => {
+    await run();
+    const whole = await Promise.all(
+      ['splat.ply', 'base.ply', 'scores.json'].map((name) => text(join(out, name))),
+    );
+    await run({ until: 'train' });
+    assert.equal(trail, ['load', 'init', 'train']);
+    assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42');
+    assert.not(existsSync(join(out, 'stages', 'stylize')), 'what was made from an older train is gone');
+    const events: RunEvent[] = [];
+    await run({ from: 'stylize', onEvent: (event) => void events.push(event) });
+    assert.equal(trail, ['stylize', 'score'], 'load is not repeated when nothing needs the capture');
+    assert.equal(
+      events.find(({ event }) => event === 'resume'),
+      { event: 'resume', from: 'stylize', loaded: ['train'], repeated: [] },
+    );
+    const again = await Promise.all(
+      ['splat.ply', 'base.ply', 'scores.json'].map((name) => text(join(out, name))),
+    );
+    assert.equal(again, whole);
+    await run({ from: 'score' });
+    assert.equal(trail, ['score']);
+    assert.is(await text(join(out, 'scores.json')), whole[2]);
+    await run({ from: 'train' });
+    assert.equal(trail, ['load', 'train', 'stylize', 'score']);
+  });
+});
+
+test('--from is refused where the saved work is missing, or was done otherwise', async () => {
+  await bench(async ({ out, run }) => {
+    assert.match(
+      (await rejection(run({ from: 'stylize' }))).message,
+      /^--from stylize: train has not run in /,
+    );
+    assert.not(existsSync(out));
+    await run();
+    const cases: [RunOptions & { set?: string[] }, RegExp][] = [
+      [
+        { from: 'stylize', set: ['train.steps=11'] },
+        /train ran with steps 10, and it is now 11; run from train/,
+      ],
+      [
+        { from: 'score', set: ['init.from=random'] },
+        /init ran with from points, and it is now random; run from init/,
+      ],
+      [{ from: 'stylize', set: ['seed=1'] }, /train ran with seed 42, and the seed is now 1/],
+      [{ from: 'stylise' }, /^--from stylise: no stage is called stylise: .*nearest is `stylize`/],
+      [{ until: 'x' }, /^--until x: no stage is called x/],
+      [{ from: 'score', until: 'train' }, /^--until train: train comes before score/],
+    ];
+    for (const [options, expected] of cases) {
+      const error = await rejection(run(options));
+      assert.is(error.name, 'InputError');
+      assert.match(error.message, expected);
+    }
+    await run({ from: 'stylize', set: ['stylize.prompt=neon'] }); // what comes after may change
+    assert.match(await text(join(out, 'splat.ply')), /neon$/);
+    await writeFile(join(out, 'stages', 'train', 'stage.json'), '{');
+    assert.match(
+      (await rejection(run({ from: 'stylize' }))).message,
+      /stage\.json: this is not a saved stage/,
+    );
+  });
+});
+
+test('a stage that fails leaves nothing half-written and keeps what was there', async () => {
+  await bench(async ({ out, run }) => {
+    await run();
+    const before = await text(join(out, 'log', 'train.txt'));
+    const error = await rejection(run({ set: ['train.fail=true', 'train.steps=3'] }));
+    assert.is(error.message, 'as asked');
+    assert.is(await text(join(out, 'log', 'train.txt')), before);
+    assert.equal(
+      (await readdir(out)).filter((name) => name.startsWith('.')),
+      [],
+    );
+    const manifest = JSON.parse(await text(join(out, 'run.json')));
+    assert.is(manifest.status, 'failed');
+    assert.is(manifest.error, 'as asked');
+  });
+});
+
+test('a run that cannot start writes nothing', async () => {
+  await bench(async ({ out, run }) => {
+    const picky = { ...fakeStages[1], preflight: async () => Promise.reject(new Error('not on this disk')) };
+    const registry = fakeStages.map((stage) => (stage.name === 'init' ? picky : stage));
+    assert.is((await rejection(run({ registry }))).message, 'not on this disk');
+    assert.not(existsSync(out));
+    assert.equal(trail, []);
+  });
+});
+
+test('a folder with other files in it is not written to', async () => {
+  await bench(async ({ folder, out, run }) => {
+    await mkdir(join(out, 'stages', 'train'), { recursive: true });
+    await writeFile(join(out, 'stages', 'train', 'source.ts'), 'mine');
+    assert.match((await rejection(run())).message, /this folder holds other files \(stages\)/);
+    assert.is(await text(join(out, 'stages', 'train', 'source.ts')), 'mine');
+    assert.match((await rejection(run({ out: join(folder, 'p.yaml') }))).message, /this is a file/);
+  });
+});
+
+test('a folder replaces its forerunner, so that no picture of an older run stays', async () => {
+  await bench(async ({ out, run }) => {
+    const pictures = defineStage({
+      name: 'pictures',
+      summary: '',
+      options: z.strictObject({ count: z.int() }),
+      needs: [],
+      gives: [],
+      async run({ output }, _inputs, { count }) {
+        for (let i = 0; i < count; i++) await output.write(`frames/${i}.png`, String(count));
+        return {};
+      },
+    });
+    const file = 'stages:\n  - pictures: { count: 3 }\n';
+    await run({ registry: [pictures], file });
+    const result = await run({ registry: [pictures], file, set: ['pictures.count=2'] });
+    assert.equal(await readdir(join(out, 'frames')), ['0.png', '1.png']);
+    assert.is(await text(join(out, 'frames', '0.png')), '2');
+    assert.is(result.files.length, 2);
+  });
+});
+
+test('a stage cannot write outside its folder or over the store', async () => {
+  await bench(async ({ run }) => {
+    for (const path of ['../x', '/tmp/x', 'stages/train/x', 'run.json', 'a/../../x', '.']) {
+      const rogue = defineStage({
+        name: 'rogue',
+        summary: '',
+        options: z.strictObject({}),
+        needs: [],
+        gives: [],
+        async run({ output }) {
+          await output.write(path, '');
+          return {};
+        },
+      });
+      assert.match(
+        (await rejection(run({ registry: [rogue], file: 'stages:\n  - rogue:\n' }))).message,
+        /cannot write to/,
+      );
+    }
+  });
+});
+
+test('buffers are freed as soon as nothing needs them, and shared ones only then', async () => {
+  await bench(async ({ run }) => {
+    const [first, second] = [fakeSplat('first'), fakeSplat('second')];
+    const shared: Gaussians = { ...second, quats: first.quats };
+    const seen: boolean[][] = [];
+    const look = () =>
+      seen.push([wasFreed(first), wasFreed({ ...first, means: first.quats }), wasFreed(shared)]);
+    const step = (name: string, gaussians?: Gaussians) =>
+      defineStage({
+        name,
+        summary: '',
+        options: z.strictObject({}),
+        needs: [],
+        gives: gaussians ? ['gaussians'] : [],
+        async run() {
+          look();
+          return gaussians ? { gaussians } : {};
+        },
+      });
+    const registry = [step('one', first), step('two', shared), step('three')];
+    await run({ registry, file: 'stages:\n  - one:\n  - two:\n  - three:\n' });
+    look();
+    assert.equal(seen, [
+      [false, false, false],
+      [false, false, false],
+      [true, false, false], // the first splat went; what the second took over stayed
+      [true, true, true],
+    ]);
+  });
+});
+
+test('a lost device ends the run though the stage waits for ever', async () => {
+  await bench(async ({ run }) => {
+    const gpu = fakeGpu();
+    const waits = defineStage({
+      name: 'waits',
+      summary: '',
+      options: z.strictObject({}),
+      needs: [],
+      gives: [],
+      run: () => {
+        setTimeout(() => gpu.lose(), 5);
+        return new Promise(() => {});
+      },
+    });
+    const error = await rejection(run({ gpu, registry: [waits], file: 'stages:\n  - waits:\n' }));
+    assert.match(error.message, /device was lost/);
+  });
+});
+
+test('a stage that does not give what it promised is a fault', async () => {
+  await bench(async ({ run }) => {
+    const lazy: Stage = { ...fakeStages[0], run: async () => ({}) };
+    const error = await rejection(run({ registry: [lazy, ...fakeStages.slice(1)] }));
+    assert.is(error.message, 'stage load did not give dataset');
+  });
+});
+
+test.run();
