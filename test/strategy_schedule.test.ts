@@ -1,0 +1,56 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { resetInterval } from '../stages/train/strategies/default.ts';
+import { STRATEGIES } from '../stages/train/strategies/index.ts';
+import { finalCount, grownCount } from '../stages/train/strategies/mcmc.ts';
+import { refinements, refineSchedule, refinesAt } from '../stages/train/strategies/schedule.ts';
+
+const defaults = { refineStart: 500, refineUntil: 0.5, refineEvery: 100 };
+
+test('30,000 steps give the published schedule', () => {
+  const schedule = refineSchedule(defaults, 30_000);
+  assert.equal(schedule, { start: 500, stop: 15_000, every: 100 });
+  const steps = Array.from({ length: 30_000 }, (_, step) => step).filter((step) => refinesAt(schedule, step));
+  assert.is(steps[0], 600);
+  assert.is(steps.at(-1), 14_900);
+  assert.is(steps.length, refinements(schedule));
+  assert.is(resetInterval(30_000), 3000);
+  assert.is(refineSchedule(STRATEGIES.mcmc.options.parse({}), 30_000).stop, 25_000);
+});
+
+test('shorter runs refine for the same part of their steps', () => {
+  assert.equal(refineSchedule(defaults, 7000), { start: 500, stop: 3500, every: 100 });
+  assert.equal(refineSchedule(defaults, 1000), { start: 100, stop: 500, every: 100 });
+  assert.equal([7000, 1000, 60_000].map(resetInterval), [700, 300, 3000]);
+  assert.is(refinements(refineSchedule(defaults, 50)), 0);
+  assert.is(refinements(refineSchedule({ ...defaults, refineUntil: 0 }, 7000)), 0);
+});
+
+test('mcmc grows by a twentieth up to its cap, and knows where it ends', () => {
+  assert.is(grownCount(1000, 2000), 1050);
+  assert.is(grownCount(1999, 2000), 2000);
+  assert.is(grownCount(3000, 2000), 3000, 'a splat above the cap stays as large as it is');
+  assert.is(grownCount(19, 2000), 19, 'as gsplat: a twentieth of less than 20 is none');
+  const options = STRATEGIES.mcmc.options.parse({ cap: 5000 });
+  // Refined at 600, 700 … 5800: 53 times.
+  let count = 1000;
+  for (let i = 0; i < 53; i++) count = Math.min(5000, Math.floor(1.05 * count));
+  assert.is(finalCount(1000, options, 7000), count);
+  assert.is(finalCount(100, options, 7000), grow(100, 53));
+});
+
+function grow(count: number, times: number): number {
+  return times ? grow(Math.floor(1.05 * count), times - 1) : count;
+}
+
+test('options: published defaults, and unknown keys are errors', () => {
+  const options = STRATEGIES.default.options.parse({});
+  assert.is(options.growGradient, 2e-4);
+  assert.is(options.pruneOpacity, 0.005);
+  assert.is(STRATEGIES.mcmc.options.parse({}).noise, 5e5);
+  for (const { options } of Object.values(STRATEGIES)) {
+    assert.not.ok(options.safeParse({ growGradiant: 1 }).success);
+  }
+});
+
+test.run();
