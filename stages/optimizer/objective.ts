@@ -13,6 +13,8 @@ export interface Picture {
 
 /** One term of the loss. It adds its gradient to the picture's. */
 export interface Objective {
+  /** It writes the whole gradient instead of adding; only the first of a list may. */
+  readonly overwrites?: boolean;
   /** Numbers of the coming step go to the GPU; then `record` records the work on the view. */
   prepare(step: number, view: View): void;
   record(recorder: Recorder, view: View): void;

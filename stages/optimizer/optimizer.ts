@@ -7,7 +7,7 @@ import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter, parameterWidths } from '../artefacts/gaussians.ts';
 import type { Objective, ObjectiveFactory, Picture } from './objective.ts';
-import { setCount, type TrainingState } from '../train/state.ts';
+import { setCount, type TrainingState } from './state.ts';
 
 /** Adam's rate of a parameter; for sh of band 0 and of the others. */
 export type Rates = Partial<Record<Exclude<GaussianParameter, 'sh'>, number>> & {
@@ -92,7 +92,9 @@ export class SplatOptimizer {
     for (const objective of objectives) objective.prepare(step.step, step.view);
     const recorder = this.#gpu.recorder(`${this.#options.label}/step`);
     rasterizer.record(recorder);
-    recorder.clear(picture.gradient, 0, 16 * camera.width * camera.height);
+    if (!objectives[0]?.overwrites) {
+      recorder.clear(picture.gradient, 0, 16 * camera.width * camera.height);
+    }
     for (const objective of objectives) objective.record(recorder, step.view);
     backward.record(recorder);
     regularizer?.record(recorder);
@@ -199,6 +201,9 @@ async function buildEngine(
   const backward = await RasterizerBackward.create(gpu, arena, rasterizer, { screen });
   const picture = { width, height, color: rasterizer.color, gradient: backward.imageGradient };
   const objectives = await Promise.all(options.objectives.map((make) => make(gpu, arena, picture)));
+  if (objectives.slice(1).some(({ overwrites }) => overwrites)) {
+    throw new Error(`${options.label}: only the first objective may overwrite the image gradient`);
+  }
   const widths = parameterWidths(shDegree);
   const adam = await Adam.create(gpu, arena, {
     label: 'adam',

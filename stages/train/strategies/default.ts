@@ -3,7 +3,7 @@ import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.
 import type { GrowthRules } from '../../../wgsl/splat/densify/plan_growth.ts';
 import { ResetOpacity } from '../../../wgsl/splat/densify/reset_opacity.ts';
 import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen_statistics.ts';
-import type { TrainingState } from '../state.ts';
+import type { TrainingState } from '../../optimizer/state.ts';
 import { growAndPrune } from './grow.ts';
 import { PUBLISHED_STEPS, type RefineSchedule, refineSchedule, refinesAt } from './schedule.ts';
 import { defineStrategy, type Strategy, type StrategyContext } from './strategy.ts';

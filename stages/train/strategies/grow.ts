@@ -6,7 +6,7 @@ import { PlaceRows } from '../../../wgsl/splat/densify/place_rows.ts';
 import { type GrowthRules, PlanGrowth } from '../../../wgsl/splat/densify/plan_growth.ts';
 import { SplitRows } from '../../../wgsl/splat/densify/split_rows.ts';
 import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
-import { growState, setCount, type TrainingState } from '../state.ts';
+import { growState, setCount, type TrainingState } from '../../optimizer/state.ts';
 
 /** Parts of the next splat: kept, duplicates, first halves, second halves. */
 const PARTS = 4;

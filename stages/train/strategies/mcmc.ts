@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.ts';
 import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
-import { rowLimit, type TrainingState } from '../state.ts';
+import { rowLimit, type TrainingState } from '../../optimizer/state.ts';
 import { addCopies, type Redistribution, relocateDead } from './redistribute.ts';
 import { type RefineSchedule, refinements, refineSchedule, refinesAt } from './schedule.ts';
 import { defineStrategy, type LearningRates, type Strategy, type StrategyContext } from './strategy.ts';

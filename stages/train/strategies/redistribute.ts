@@ -5,7 +5,7 @@ import { DrawSources } from '../../../wgsl/splat/densify/draw_sources.ts';
 import { RelocateSources } from '../../../wgsl/splat/densify/relocate_sources.ts';
 import { SamplingWeights } from '../../../wgsl/splat/densify/sampling_weights.ts';
 import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
-import { growState, setCount, type TrainingState } from '../state.ts';
+import { growState, setCount, type TrainingState } from '../../optimizer/state.ts';
 
 export interface Redistribution {
   seed: number;

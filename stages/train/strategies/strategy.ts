@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
-import type { TrainingState } from '../state.ts';
+import type { TrainingState } from '../../optimizer/state.ts';
 
 /** How a strategy lets Gaussians come, go and move while they are trained. */
 export interface Strategy {

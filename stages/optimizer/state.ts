@@ -146,3 +146,18 @@ function requireRows(gpu: Gpu, shDegree: number, rows: number): void {
       `Set the strategy mcmc and a cap of at most ${limit}, or a lower SH degree`,
   );
 }
+
+/** The state's Gaussians in buffers of their own, exactly as long; the state may go. */
+export function detachGaussians(state: TrainingState, label: string): Gaussians {
+  const { gpu, count, shDegree, parameters } = state;
+  const widths = parameterWidths(shDegree);
+  const recorder = gpu.recorder(`${label}/detach`);
+  const copies = GAUSSIAN_PARAMETERS.map((name) => {
+    const bytes = 4 * widths[name] * count;
+    const copy = gpu.buffer(`${label}/${name}`, bytes);
+    if (bytes) recorder.copy(parameters[name], copy, bytes);
+    return [name, copy] as const;
+  });
+  gpu.submit(recorder);
+  return { count, shDegree, ...(Object.fromEntries(copies) as Record<GaussianParameter, GPUBuffer>) };
+}

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { clipTermOptions } from '../clip/options.ts';
+import { RATES } from './schedule.ts';
+import { STRATEGIES } from './strategies/index.ts';
+
+const rate = (value: number, text: string) => z.number().min(0).default(value).describe(text);
+
+const rates = z.strictObject({
+  means: rate(RATES.means, 'Of the means, per unit of scene extent; falls to a hundredth'),
+  scales: rate(RATES.scales, 'Of the log scales'),
+  quats: rate(RATES.quats, 'Of the quaternions'),
+  opacity: rate(RATES.opacity, 'Of the opacity logits'),
+  sh: rate(RATES.sh, 'Of SH band 0; the others learn at a twentieth'),
+});
+
+export const trainOptions = z.strictObject({
+  steps: z.number().int().min(1).max(1_000_000).default(7000).describe('Training steps, one view each'),
+  strategy: z
+    .enum(Object.keys(STRATEGIES) as [keyof typeof STRATEGIES])
+    .default('mcmc')
+    .describe('How Gaussians come and go: default (3DGS) or mcmc (3DGS-MCMC)'),
+  cap: z.number().int().min(1).default(1_000_000).describe('Largest number of Gaussians (mcmc)'),
+  dssim: z.number().min(0).max(1).default(0.2).describe('Weight of D-SSIM against L1'),
+  shInterval: z
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe('Steps between SH degrees; 1000, or a seventh of shorter runs. 0: all bands from the start'),
+  background: z
+    .union([z.enum(['black', 'white', 'random']), z.tuple([z.number(), z.number(), z.number()])])
+    .default('black')
+    .describe('Behind the splat while training: a name or [r, g, b] from 0 to 1'),
+  start: z
+    .enum(['strategy', 'keep'])
+    .default('strategy')
+    .describe("Opacity and scale to start from: the strategy's, or keep those that came in"),
+  rates: rates.prefault({}).describe("Adam's learning rates"),
+  clip: clipTermOptions.optional().describe('Joint optimisation: adds −weight · CLIP(render, prompt)'),
+  mcmc: STRATEGIES.mcmc.options.omit({ cap: true }).prefault({}).describe('Settings of the mcmc strategy'),
+  default: STRATEGIES.default.options.prefault({}).describe('Settings of the default strategy'),
+});
+
+export type TrainOptions = z.output<typeof trainOptions>;

@@ -1,0 +1,16 @@
+import { defineStage } from '../stage.ts';
+import { type TrainOptions, trainOptions } from './options.ts';
+import { train } from './train.ts';
+
+export const trainStage = defineStage<TrainOptions>({
+  name: 'train',
+  summary: 'Trains the splat on the photographs, optionally towards a prompt as well',
+  options: trainOptions,
+  needs: ['dataset', 'gaussians'],
+  gives: ['gaussians'],
+  async run({ gpu, seed, report }, { dataset, gaussians }, options) {
+    return { gaussians: await train(gpu, { dataset: dataset!, gaussians: gaussians! }, options, { seed, report }) };
+  },
+});
+
+export { train } from './train.ts';
