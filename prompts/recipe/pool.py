@@ -1,0 +1,42 @@
+"""A store of labelled pictures on the GPU that is filled once and then renewed a little at every step."""
+
+import numpy as np
+import torch
+
+from concepts import MEDIA
+from pictures import draw, labels_for
+
+# Plain pictures anchor the colours, objects and scenes, so they are drawn more often than any one medium.
+MEDIUM_WEIGHTS = np.array([4.0] + [1.4 if m.colours != "none" else 1.0 for m in list(MEDIA.values())[1:]])
+MEDIUM_WEIGHTS = MEDIUM_WEIGHTS / MEDIUM_WEIGHTS.sum()
+
+
+class Pool:
+    """`pictures` u8 [N,3,R,R] and `labels` i64 [N,4] (medium, colour, object, scene; −1: none)."""
+
+    def __init__(self, count, size, chunk, robot, seed):
+        self.rng = np.random.default_rng(seed)
+        self.chunk, self.size, self.robot = chunk, size, robot
+        device = robot.fine.device
+        self.pictures = torch.empty(count // chunk * chunk, 3, size, size, dtype=torch.uint8, device=device)
+        self.labels = torch.empty(len(self.pictures), 4, dtype=torch.long, device=device)
+        self.next = 0
+
+    def renew(self):
+        """Draws one chunk (one medium, at most one scene) over the oldest."""
+        medium = self.rng.choice(len(MEDIA), p=MEDIUM_WEIGHTS)
+        labels = labels_for(medium, self.chunk, self.rng)
+        at = slice(self.next, self.next + self.chunk)
+        with torch.no_grad():
+            self.pictures[at] = (draw(labels, self.size, self.robot) * 255 + 0.5).to(torch.uint8)
+        self.labels[at] = torch.from_numpy(labels).to(self.labels.device)
+        self.next = (self.next + self.chunk) % len(self.pictures)
+
+    def fill(self):
+        for _ in range(len(self.pictures) // self.chunk):
+            self.renew()
+
+    def sample(self, count):
+        """`count` random pictures, f32 in [0,1], with their labels."""
+        at = torch.randint(len(self.pictures), (count,), device=self.labels.device)
+        return self.pictures[at].float() / 255, self.labels[at]
