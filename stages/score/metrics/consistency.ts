@@ -1,0 +1,60 @@
+import { WarpError, type WarpSums } from '../../../wgsl/image/warp_error.ts';
+import type { Frame } from '../../artefacts/frames.ts';
+import type { Score } from '../../artefacts/scores.ts';
+import { countOf, type Metric, type MetricInput, mean, score } from './metric.ts';
+
+/** A pixel counts as covered from this alpha (90 %): below it the depth is a mean over what shines through. */
+const MIN_ALPHA = 230;
+/** Two depths within 2 % are the same surface; beyond, one hides the other. */
+const DEPTH_TOLERANCE = 0.02;
+
+/**
+ * View consistency: the earlier of two neighbouring frames warped into the later by rendered depth, RMSE over rgb in 0–1 of
+ * the co-visible pixels, mean over pairs; and which part of the covered pixels was co-visible.
+ */
+export const consistency: Metric = {
+  name: 'consistency',
+  summary: 'difference of neighbouring frames after warping one into the next by rendered depth',
+  async measure(input) {
+    const { frames } = input.scene;
+    if (!frames) return { skipped: 'no orbit stage rendered frames' };
+    if (frames.frames.length < 2)
+      return { skipped: 'it compares neighbouring frames, and there is one frame' };
+    const now = await compareNeighbours(input, frames.frames, '');
+    if (!now) return { skipped: 'no two neighbouring frames show the same surface' };
+    const before = frames.before.length ? await compareNeighbours(input, frames.before, '.before') : [];
+    return [...now, ...(before ?? [])];
+  },
+};
+
+async function compareNeighbours(
+  { gpu }: MetricInput,
+  frames: Frame[],
+  suffix: string,
+): Promise<Score[] | null> {
+  const { width, height } = frames[0].camera;
+  const warp = await WarpError.create(gpu, 'score', {
+    width,
+    height,
+    pairs: frames.length - 1,
+    minAlpha: MIN_ALPHA,
+    depthTolerance: DEPTH_TOLERANCE,
+  });
+  let sums: WarpSums[];
+  try {
+    for (let i = 1; i < frames.length; i++) warp.measure(frames[i - 1], frames[i]);
+    sums = await warp.read();
+  } finally {
+    warp.destroy();
+  }
+  const seen = sums.filter(({ covisible }) => covisible > 0);
+  if (!seen.length) return null;
+  const over =
+    countOf(seen.length, 'pair') + (suffix ? ' of frames before restyling' : ' of neighbouring frames');
+  const rmse = seen.map(({ squared, covisible }) => Math.sqrt(squared / (3 * covisible)));
+  const share = seen.map(({ covisible, covered }) => covisible / covered);
+  return [
+    score(`consistency${suffix}`, mean(rmse), 'RMSE of rgb in 0–1', over),
+    score(`consistency.covisible${suffix}`, mean(share), 'share of covered pixels', over),
+  ];
+}

@@ -1,0 +1,14 @@
+import { consistency } from './consistency.ts';
+import type { Metric } from './metric.ts';
+import { psnrMetric } from './psnr.ts';
+import { ssimMetric } from './ssim.ts';
+
+/** All metrics, in the order of `scores.json`. A new one is a file and a row. */
+export const METRICS = {
+  psnr: psnrMetric,
+  ssim: ssimMetric,
+  consistency,
+} satisfies Record<string, Metric>;
+
+export type MetricName = keyof typeof METRICS;
+export const METRIC_NAMES = Object.keys(METRICS) as [MetricName, ...MetricName[]];

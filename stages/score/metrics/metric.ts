@@ -1,0 +1,60 @@
+import type { Gpu } from '../../../wgsl/core/index.ts';
+import type { Dataset } from '../../artefacts/dataset.ts';
+import type { Frames } from '../../artefacts/frames.ts';
+import type { Gaussians } from '../../artefacts/gaussians.ts';
+import type { Score } from '../../artefacts/scores.ts';
+import type { Style } from '../../artefacts/style.ts';
+
+/** What can be scored. What an earlier stage did not give is absent. */
+export interface ScoreScene {
+  dataset: Dataset;
+  gaussians: Gaussians;
+  /** The splat before restyling. */
+  base?: Gaussians;
+  frames?: Frames;
+  style?: Style;
+}
+
+export interface MetricSettings {
+  /** A name in the prompt library, or the text itself. */
+  prompt?: string;
+  /** Folder of a CLIP model. */
+  model?: string;
+  background: readonly [number, number, number];
+}
+
+/** The scene with what metrics share; a shared measurement is made once, by whoever asks first. */
+export interface MetricInput {
+  gpu: Gpu;
+  scene: ScoreScene;
+  settings: MetricSettings;
+  share<Value>(key: string, make: () => Promise<Value>): Promise<Value>;
+}
+
+/** Scores, or in a few words why there is nothing to measure. */
+export type Measured = Score[] | { skipped: string };
+
+/** One row of the table: its name in the options, what it is, and how it is measured. */
+export interface Metric {
+  name: string;
+  summary: string;
+  measure(input: MetricInput): Promise<Measured>;
+}
+
+/** Scores are rounded, so that their text is the same wherever they are printed. */
+const DECIMALS = 6;
+
+/** A score with its value rounded to six decimals. Throws when the value is not finite: no score is better than a wrong one. */
+export function score(name: string, value: number, unit: string, over: string): Score {
+  if (!Number.isFinite(value)) throw new Error(`score ${name} is ${value}`);
+  return { name, value: Number(value.toFixed(DECIMALS)), unit, over };
+}
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** `7 held-out views`, `1 held-out view`. */
+export function countOf(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,71 @@
+import type { Gpu } from '../../wgsl/core/index.ts';
+import type { Score, Scores } from '../artefacts/scores.ts';
+import { formatScores } from '../artefacts/scores-file.ts';
+import { defineStage, type Report, silent } from '../stage.ts';
+import { METRIC_NAMES, METRICS } from './metrics/index.ts';
+import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
+import { type ScoreInput, type ScoreOptions, scoreOptions } from './options.ts';
+
+export type { ScoreScene } from './metrics/metric.ts';
+
+/** The stage: numbers about the splat and its turntable, in `scores.json`. */
+export const scoreStage = defineStage<ScoreOptions>({
+  name: 'score',
+  summary: 'Measures PSNR, SSIM, CLIP score and view consistency: scores.json',
+  options: scoreOptions,
+  needs: ['dataset', 'gaussians'],
+  uses: ['base', 'style', 'frames'],
+  gives: ['scores'],
+  async run({ gpu, report, output }, { dataset, gaussians, base, style, frames }, options) {
+    const scores = await run(
+      gpu,
+      { dataset: dataset!, gaussians: gaussians!, base, style, frames },
+      options,
+      report,
+    );
+    await output.write('scores.json', formatScores(scores));
+    return { scores };
+  },
+});
+
+/** Scores a scene for scripts. Only numbers are read back. A metric that lacks its input is skipped with a note. */
+export async function score(
+  gpu: Gpu,
+  scene: ScoreScene,
+  options: ScoreInput = {},
+  { report = silent }: { report?: Report } = {},
+): Promise<Scores> {
+  return run(gpu, scene, scoreOptions.parse(options), report);
+}
+
+async function run(gpu: Gpu, scene: ScoreScene, options: ScoreOptions, report: Report): Promise<Scores> {
+  const shared = new Map<string, Promise<unknown>>();
+  const { prompt, model, background } = options;
+  const input: MetricInput = {
+    gpu,
+    scene,
+    settings: {
+      prompt: prompt ?? scene.style?.prompt,
+      // The style's model belongs to the style's prompt and to any other that names no model.
+      model: model ?? scene.style?.model,
+      background: background === 'black' ? [0, 0, 0] : background === 'white' ? [1, 1, 1] : background,
+    },
+    share<Value>(key: string, make: () => Promise<Value>) {
+      let value = shared.get(key) as Promise<Value> | undefined;
+      if (!value) shared.set(key, (value = make()));
+      return value;
+    },
+  };
+  const names = METRIC_NAMES.filter((name) => options.metrics.includes(name));
+  const scores: Score[] = [];
+  for (const [i, name] of names.entries()) {
+    const metric: Metric = METRICS[name];
+    const measured = await metric.measure(input);
+    if ('skipped' in measured) report.note(`${name} is skipped: ${measured.skipped}`);
+    else scores.push(...measured);
+    report.progress({ step: i + 1, steps: names.length });
+  }
+  await gpu.settle();
+  for (const { name, value, unit, over } of scores) report.note(`${name} ${value} (${unit}) over ${over}`);
+  return { scores };
+}
