@@ -10,6 +10,7 @@ import {
   accessSync,
   chmodSync,
   constants,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -109,7 +110,7 @@ const words = (text = '') => text.split(/\s+/).filter(Boolean);
 export function backportsSource(entries, codename) {
   const suite = `${codename}-backports`;
   if (entries.some(({ suites }) => suites.includes(suite)))
-    return { suite, listed: true, line: '', key: undefined };
+    return { suite, listed: true, line: () => '', key: undefined };
   const release = entries.find(
     ({ suites, components }) => suites.includes(codename) && components.includes('main'),
   );
@@ -179,10 +180,18 @@ function installWithApt(codename, backports, sudo) {
   const folder = mkdtempSync(join(tmpdir(), 'splatline-apt-'));
   chmodSync(folder, 0o755); // apt reads it as a user of its own
   try {
-    const options = ['-o', 'APT::Install-Recommends=false', '-o', 'DPkg::Lock::Timeout=120'];
+    const options = [
+      '-o',
+      'APT::Install-Recommends=false',
+      '-o',
+      'Acquire::Languages=none',
+      '-o',
+      'DPkg::Lock::Timeout=120',
+    ];
     if (source && !source.listed) {
       const keyFile = join(folder, 'key.asc');
       if (source.key) writeFileSync(keyFile, `${source.key}\n`);
+      mkdirSync(join(folder, 'lists', 'partial'), { recursive: true });
       const own = read('/etc/apt/sources.list') ?? '';
       writeFileSync(join(folder, 'sources.list'), `${own}\n${source.line(keyFile)}\n`);
       options.push(
