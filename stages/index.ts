@@ -1,7 +1,8 @@
 import { initStage } from './init/stage.ts';
 import { loadStage } from './load/stage.ts';
 import { orbitStage } from './orbit/stage.ts';
+import { scoreStage } from './score/stage.ts';
 import type { Stage } from './stage.ts';
 
 /** All stages, in the order in which they usually run. A new stage is a folder and a row. */
-export const stages: readonly Stage[] = [loadStage, initStage, orbitStage];
+export const stages: readonly Stage[] = [loadStage, initStage, orbitStage, scoreStage];
