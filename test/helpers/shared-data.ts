@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'uvu';
+
+const ROOT = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
+
+/**
+ * Registers a test that needs real captures or splats from `../shared/data`, which the repository does not carry: where
+ * they are absent it is skipped, counted as such, and says so.
+ */
+export function testWithData(
+  test: Test,
+  path: string,
+  name: string,
+  body: (path: string) => Promise<void>,
+): void {
+  const full = ROOT + path;
+  if (existsSync(full)) {
+    test(name, () => body(full));
+    return;
+  }
+  console.log(`skipped "${name}": ../shared/data/${path} is absent`);
+  test.skip(name);
+}
