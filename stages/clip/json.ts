@@ -1,0 +1,33 @@
+import { readFile, stat } from 'node:fs/promises';
+import type { z } from 'zod';
+import { InputError } from '../../wgsl/core/index.ts';
+
+/** A tokenizer of a large multilingual model has some 20 MB; nothing that a CLIP directory holds as JSON has more. */
+const JSON_LIMIT = 64 * 2 ** 20;
+
+/** @throws InputError naming the file, and the position where it stops being JSON. */
+export async function readJson(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    const { size } = await stat(path);
+    if (size > JSON_LIMIT)
+      throw new InputError(`${size} bytes of JSON; at most ${JSON_LIMIT} are expected`, path);
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    throw new InputError(`cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`, path);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InputError(`is not JSON: ${(error as Error).message}`, path);
+  }
+}
+
+/** Checks parsed JSON against a schema. @throws InputError naming the file and the first wrong key. */
+export function checkJson<T>(path: string, schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { path: keys, message } = parsed.error.issues[0];
+  throw new InputError(`${keys.length ? `${keys.join('.')}: ` : ''}${message}`, path);
+}

@@ -1,0 +1,67 @@
+import type { Gpu } from '../../wgsl/core/index.ts';
+import { Graph } from '../../wgsl/nn/graph.ts';
+import { layerNorm } from '../../wgsl/nn/layer_norm.ts';
+import { linear } from '../../wgsl/nn/linear.ts';
+import { pool } from '../../wgsl/nn/pool.ts';
+import { Program } from '../../wgsl/nn/program.ts';
+import { textTokens } from '../../wgsl/nn/text_tokens.ts';
+import { type ClipConfig, poolPlace } from './config.ts';
+import type { SafetensorsFile } from './safetensors.ts';
+import { type LayerShape, loadLayer, transformerLayer } from './transformer.ts';
+import { WeightLoader } from './weights.ts';
+
+/**
+ * Text encoder on the GPU: ids [T, length], already padded and below the vocabulary's size → raw embeddings [T, D]. It runs
+ * once per prompt, so weights and program live for this call only.
+ *
+ * @throws InputError naming file and tensor when one is missing or wrong.
+ */
+export async function encodeTexts(
+  gpu: Gpu,
+  config: ClipConfig,
+  file: SafetensorsFile,
+  ids: readonly ArrayLike<number>[],
+): Promise<Float32Array> {
+  const { text_config: text, projection_dim: dimensions } = config;
+  const { hidden_size: width, layer_norm_eps: epsilon, vocab_size: vocabulary } = text;
+  const length = ids[0].length;
+  const shape: LayerShape = {
+    width,
+    inner: text.intermediate_size,
+    heads: text.num_attention_heads,
+    activation: text.hidden_act,
+    epsilon,
+  };
+  const arena = gpu.arena('clip/text');
+  try {
+    const load = new WeightLoader(arena, file);
+    const words = Uint32Array.from(ids.flatMap((row) => Array.from(row)));
+    const places = Uint32Array.from(ids, (row) => poolPlace(row, text.eos_token_id));
+    const embeddings = 'text_model.embeddings';
+    const positions = load.floats(`${embeddings}.position_embedding.weight`, [
+      text.max_position_embeddings,
+      width,
+    ]);
+    const tokenWeights = {
+      embeddings: load.buffer(`${embeddings}.token_embedding.weight`, [vocabulary, width]),
+      positions: arena.upload('positions', positions, 'weights'),
+    };
+    const graph = new Graph();
+    const idBuffer = arena.upload('ids', words, 'parameters');
+    let x = textTokens(graph, 'tokens', idBuffer, [ids.length, length, width], tokenWeights);
+    for (let i = 0; i < text.num_hidden_layers; i++) {
+      const layer = loadLayer(load, `text_model.encoder.layers.${i}`, shape, false);
+      x = transformerLayer(graph, `layer${i}`, x, layer, shape, { causal: true });
+    }
+    // Normalising one token after pooling is normalising all before.
+    const pooled = pool(graph, 'pool', x, arena.upload('places', places, 'parameters'));
+    const after = load.layerNorm('text_model.final_layer_norm', width, epsilon);
+    const projection = load.linear(['text_projection'], width, dimensions, false);
+    const output = linear(graph, 'projection', layerNorm(graph, 'after', pooled, after), projection);
+    const program = await Program.compile(arena, graph, { outputs: [output] });
+    gpu.run('clip/text', (recorder) => program.recordForward(recorder));
+    return await gpu.readFloats(program.buffer(output), 'metrics', ids.length * dimensions);
+  } finally {
+    arena.destroy();
+  }
+}

@@ -1,0 +1,92 @@
+import { type Activation, activation } from '../../wgsl/nn/activation.ts';
+import { attention } from '../../wgsl/nn/attention.ts';
+import type { Graph, Value } from '../../wgsl/nn/graph.ts';
+import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer_norm.ts';
+import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
+import { pool } from '../../wgsl/nn/pool.ts';
+import type { WeightLoader } from './weights.ts';
+
+export interface LayerShape {
+  width: number;
+  inner: number;
+  heads: number;
+  activation: Activation;
+  epsilon: number;
+}
+
+/** One pre-norm layer: x += out(attention(norm1(x))); x += fc2(act(fc1(norm2(x)))). */
+export interface LayerWeights {
+  norm1: LayerNormWeights;
+  /** q, k and v together: [3·width, width]. */
+  qkv?: LinearWeights;
+  /** The same in two, for a layer of which one token per sequence is wanted. */
+  q?: LinearWeights;
+  kv?: LinearWeights;
+  out: LinearWeights;
+  norm2: LayerNormWeights;
+  fc1: LinearWeights;
+  fc2: LinearWeights;
+}
+
+export function loadLayer(
+  load: WeightLoader,
+  name: string,
+  shape: LayerShape,
+  pooled: boolean,
+): LayerWeights {
+  const { width, inner, epsilon } = shape;
+  const [q, k, v] = ['q', 'k', 'v'].map((role) => `${name}.self_attn.${role}_proj`);
+  const projections = pooled
+    ? { q: load.linear([q], width, width), kv: load.linear([k, v], width, width) }
+    : { qkv: load.linear([q, k, v], width, width) };
+  return {
+    norm1: load.layerNorm(`${name}.layer_norm1`, width, epsilon),
+    ...projections,
+    out: load.linear([`${name}.self_attn.out_proj`], width, width),
+    norm2: load.layerNorm(`${name}.layer_norm2`, width, epsilon),
+    fc1: load.linear([`${name}.mlp.fc1`], width, inner),
+    fc2: load.linear([`${name}.mlp.fc2`], inner, width),
+  };
+}
+
+/**
+ * x [batch, tokens, width] through one layer. With `places`, only that token of each sequence goes on, [batch, width]: it is
+ * all that the last layer's queries, output projection and MLP are needed for.
+ */
+export function transformerLayer(
+  graph: Graph,
+  label: string,
+  x: Value,
+  weights: LayerWeights,
+  shape: LayerShape,
+  { causal = false, places }: { causal?: boolean; places?: GPUBuffer },
+): Value {
+  const { width, heads } = shape;
+  const [batch, tokens] = x.shape;
+  const normal = layerNorm(graph, `${label}/norm1`, x, weights.norm1);
+  const common = { batch, heads, width, keys: tokens };
+  let mixed: Value;
+  let stream = x;
+  if (places && weights.q && weights.kv) {
+    const kv = linear(graph, `${label}/kv`, normal, weights.kv);
+    const asking = pool(graph, `${label}/asking`, normal, places);
+    const q = linear(graph, `${label}/q`, asking, weights.q);
+    const [k, v] = [0, width].map((offset) => ({ value: kv, offset }));
+    const spec = { ...common, q: { value: q, offset: 0 }, k, v, queries: 1 };
+    mixed = attention(graph, `${label}/attention`, spec);
+    stream = pool(graph, `${label}/stream`, x, places);
+  } else if (weights.qkv && !places) {
+    const qkv = linear(graph, `${label}/qkv`, normal, weights.qkv);
+    const [q, k, v] = [0, width, 2 * width].map((offset) => ({ value: qkv, offset }));
+    mixed = attention(graph, `${label}/attention`, { ...common, q, k, v, queries: tokens, causal });
+  } else throw new Error(`${label}: the projections were loaded for the other kind of layer`);
+  stream = linear(graph, `${label}/out`, mixed, weights.out, stream);
+  const hidden = linear(
+    graph,
+    `${label}/fc1`,
+    layerNorm(graph, `${label}/norm2`, stream, weights.norm2),
+    weights.fc1,
+  );
+  const bent = activation(graph, `${label}/activation`, hidden, shape.activation);
+  return linear(graph, `${label}/fc2`, bent, weights.fc2, stream);
+}

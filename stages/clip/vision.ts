@@ -1,0 +1,80 @@
+import type { Arena } from '../../wgsl/core/index.ts';
+import type { Graph, Value } from '../../wgsl/nn/graph.ts';
+import { type ImageTokenWeights, imageTokens } from '../../wgsl/nn/image_tokens.ts';
+import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer_norm.ts';
+import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
+import { patchify } from '../../wgsl/nn/patchify.ts';
+import type { ClipConfig } from './config.ts';
+import type { SafetensorsFile } from './safetensors.ts';
+import { type LayerShape, type LayerWeights, loadLayer, transformerLayer } from './transformer.ts';
+import { WeightLoader } from './weights.ts';
+
+/** The image encoder on the GPU; programs of any batch size share it. */
+export interface VisionWeights {
+  shape: LayerShape;
+  patch: LinearWeights;
+  tokens: ImageTokenWeights;
+  before: LayerNormWeights;
+  layers: LayerWeights[];
+  after: LayerNormWeights;
+  projection: LinearWeights;
+}
+
+/** @throws InputError naming file and tensor when one is missing or wrong. */
+export function loadVision(arena: Arena, config: ClipConfig, file: SafetensorsFile): VisionWeights {
+  const load = new WeightLoader(arena, file);
+  const { vision_config: vision, projection_dim: dimensions } = config;
+  const { hidden_size: width, patch_size: patch, layer_norm_eps: epsilon } = vision;
+  const shape: LayerShape = {
+    width,
+    inner: vision.intermediate_size,
+    heads: vision.num_attention_heads,
+    activation: vision.hidden_act,
+    epsilon,
+  };
+  const patches = Math.floor(vision.image_size / patch) ** 2;
+  const embeddings = 'vision_model.embeddings';
+  const kernel = load.floats(`${embeddings}.patch_embedding.weight`, [width, 3, patch, patch]);
+  const last = vision.num_hidden_layers - 1;
+  return {
+    shape,
+    patch: load.linearOf(`${embeddings}.patch_embedding`, kernel, 3 * patch * patch, width),
+    tokens: {
+      classEmbedding: load.buffer(`${embeddings}.class_embedding`, [width]),
+      positions: load.buffer(`${embeddings}.position_embedding.weight`, [1 + patches, width]),
+    },
+    // transformers' own spelling
+    before: load.layerNorm('vision_model.pre_layrnorm', width, epsilon),
+    layers: Array.from({ length: last + 1 }, (_, i) =>
+      loadLayer(load, `vision_model.encoder.layers.${i}`, shape, i === last),
+    ),
+    after: load.layerNorm('vision_model.post_layernorm', width, epsilon),
+    projection: load.linear(['visual_projection'], width, dimensions, false),
+  };
+}
+
+/**
+ * pixels [B, 3, S, S], normalised as the model's preprocessor does → raw embeddings [B, D] (Radford et al. 2021, ViT).
+ * `places` is u32 [B] of zeros: the class token's place.
+ */
+export function imageEncoder(
+  graph: Graph,
+  pixels: Value,
+  weights: VisionWeights,
+  patch: number,
+  places: GPUBuffer,
+): Value {
+  const batch = pixels.shape[0];
+  const patches = linear(graph, 'patch', patchify(graph, 'patchify', pixels, patch), weights.patch);
+  let x = layerNorm(
+    graph,
+    'before',
+    imageTokens(graph, 'tokens', patches, batch, weights.tokens),
+    weights.before,
+  );
+  weights.layers.forEach((layer, i) => {
+    const last = i === weights.layers.length - 1;
+    x = transformerLayer(graph, `layer${i}`, x, layer, weights.shape, { places: last ? places : undefined });
+  });
+  return linear(graph, 'projection', layerNorm(graph, 'after', x, weights.after), weights.projection);
+}

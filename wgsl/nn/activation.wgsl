@@ -1,0 +1,19 @@
+// y = gelu(x), elementwise; one invocation per element.
+
+#include <grid>
+#include <gelu>
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = linear_group(group, groups) * THREADS + thread;
+  if (i < COUNT) {
+    y[i] = gelu(x[i]);
+  }
+}

@@ -1,0 +1,25 @@
+// dL/dx (+)= dL/dy·gelu′(x), elementwise; one invocation per element.
+
+#include <grid>
+#include <gelu>
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> grad_y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> grad_x: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = linear_group(group, groups) * THREADS + thread;
+  if (i >= COUNT) {
+    return;
+  }
+  var value = grad_y[i] * gelu_slope(x[i]);
+  if (ACCUMULATE) {
+    value += grad_x[i];
+  }
+  grad_x[i] = value;
+}

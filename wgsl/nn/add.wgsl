@@ -1,0 +1,27 @@
+// Elementwise sums. SUM: sum[i] = x[i] + y[i]; otherwise sum[i] (+)= x[i], by ACCUMULATE. One invocation per element.
+
+#include <grid>
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> sum: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = linear_group(group, groups) * THREADS + thread;
+  if (i >= COUNT) {
+    return;
+  }
+  var value = x[i];
+  if (SUM) {
+    value += y[i];
+  }
+  if (ACCUMULATE) {
+    value += sum[i];
+  }
+  sum[i] = value;
+}

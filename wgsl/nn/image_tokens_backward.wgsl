@@ -1,0 +1,24 @@
+// dL/dpatches (+)= dL/dtokens without the class tokens. One invocation per number of the patches.
+
+#include <grid>
+
+@group(0) @binding(0) var<storage, read> grad_tokens: array<f32>;
+@group(0) @binding(1) var<storage, read_write> grad_patches: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = linear_group(group, groups) * THREADS + thread;
+  if (i >= COUNT) {
+    return;
+  }
+  let batch = i / (WIDTH * PATCHES);
+  var value = grad_tokens[i + (batch + 1u) * WIDTH];
+  if (ACCUMULATE) {
+    value += grad_patches[i];
+  }
+  grad_patches[i] = value;
+}

@@ -1,0 +1,50 @@
+import { derived, type Graph, internal, size, type Value } from './graph.ts';
+import { kernelOf, rowConstants, rowGrid } from './rows.ts';
+
+export interface LayerNormWeights {
+  /** [width] */
+  weight: GPUBuffer;
+  /** [width] */
+  bias: GPUBuffer;
+  epsilon: number;
+}
+
+/** Layer normalisation over the last axis (Ba et al. 2016), with the biased variance as PyTorch's. */
+export function layerNorm(graph: Graph, label: string, x: Value, weights: LayerNormWeights): Value {
+  const width = x.shape[x.shape.length - 1];
+  const rows = size(x) / width;
+  const output = derived(label, x.shape, [x]);
+  const statistics = internal(`${label}/statistics`, [rows, 2]);
+  const { weight, bias, epsilon } = weights;
+  return graph.add({
+    label,
+    inputs: [x],
+    output,
+    extras: [statistics],
+    saved: [x, statistics],
+    async forward(at) {
+      const constants = { ...rowConstants(at.tuning, rows, width), EPSILON: epsilon };
+      const kernel = await kernelOf(at, 'layer_norm', constants);
+      const bound = kernel.bind({
+        x: at.buffer(x),
+        weight,
+        bias,
+        y: at.buffer(output),
+        statistics: at.buffer(statistics),
+      });
+      return [{ bound, groups: rowGrid(at.tuning, rows) }];
+    },
+    async backward(at) {
+      const constants = { ...rowConstants(at.tuning, rows, width), ACCUMULATE: at.adds(x) };
+      const kernel = await kernelOf(at, 'layer_norm_backward', constants);
+      const bound = kernel.bind({
+        x: at.buffer(x),
+        weight,
+        statistics: at.buffer(statistics),
+        grad_y: at.gradient(output),
+        grad_x: at.gradient(x),
+      });
+      return [{ bound, groups: rowGrid(at.tuning, rows) }];
+    },
+  });
+}

@@ -1,0 +1,21 @@
+// Takes one token of each sequence: [B, LENGTH, WIDTH] → [B, WIDTH], row `places[b]`. One invocation per number of the result.
+
+#include <grid>
+
+@group(0) @binding(0) var<storage, read> tokens: array<f32>;
+@group(0) @binding(1) var<storage, read> places: array<u32>;
+@group(0) @binding(2) var<storage, read_write> pooled: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = linear_group(group, groups) * THREADS + thread;
+  if (i >= COUNT) {
+    return;
+  }
+  let batch = i / WIDTH;
+  pooled[i] = tokens[(batch * LENGTH + places[batch]) * WIDTH + i % WIDTH];
+}

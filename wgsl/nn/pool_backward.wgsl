@@ -1,0 +1,28 @@
+// dL/dtokens (+)= dL/dpooled in row `places[b]` of each sequence, and 0 elsewhere. One invocation per number of the tokens.
+
+#include <grid>
+
+@group(0) @binding(0) var<storage, read> grad_pooled: array<f32>;
+@group(0) @binding(1) var<storage, read> places: array<u32>;
+@group(0) @binding(2) var<storage, read_write> grad_tokens: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = linear_group(group, groups) * THREADS + thread;
+  if (i >= COUNT) {
+    return;
+  }
+  let batch = i / (WIDTH * LENGTH);
+  var value = 0.0;
+  if (i / WIDTH % LENGTH == places[batch]) {
+    value = grad_pooled[batch * WIDTH + i % WIDTH];
+  }
+  if (ACCUMULATE) {
+    value += grad_tokens[i];
+  }
+  grad_tokens[i] = value;
+}

@@ -1,0 +1,132 @@
+import { type Arena, type BoundKernel, GpuError } from '../core/index.ts';
+import type { Tuning } from './tuning.ts';
+
+/** A kernel with its buffers and its grid: one entry of a program. */
+export interface Dispatch {
+  bound: BoundKernel;
+  groups: readonly [number, number, number];
+}
+
+/** An operand A [rows, depth] or B [depth, columns] of one product per (batch, head); strides and offset in floats. */
+export interface Operand {
+  buffer: GPUBuffer;
+  offset?: number;
+  batch?: number;
+  head?: number;
+  /** From one row of A, or one column of B, to the next. */
+  outer: number;
+  /** From one k to the next. */
+  depth: number;
+}
+
+/** The result C: columns are contiguous. */
+export interface Result {
+  buffer: GPUBuffer;
+  offset?: number;
+  batch?: number;
+  head?: number;
+  row: number;
+}
+
+export interface ProductSpec {
+  /** Names its buffers. */
+  label: string;
+  rows: number;
+  columns: number;
+  depth: number;
+  batches?: number;
+  heads?: number;
+  a: Operand;
+  b: Operand;
+  c: Result;
+  alpha?: number;
+  /** [columns] */
+  bias?: GPUBuffer;
+  /** Added to C; lies as C does. */
+  residual?: GPUBuffer;
+  /** Adds to what C holds instead of replacing it. */
+  accumulate?: boolean;
+}
+
+/** Depth of the slabs in workgroup memory of the tiled body. */
+const DEPTH = 16;
+/** Fewer tiles than this leave a GPU idle: smaller tiles then. */
+const BUSY_TILES = 256;
+const MAX_GROUPS = 65535;
+
+/**
+ * Binds C[m,n] = alpha·Σ A[m,k]·B[k,n] (+ bias[n]) (+ residual) (+ C), f32 with f32 sums, k ascending. y = x·Wᵀ + b, its
+ * gradient dy·W and all products inside attention are this one with different strides.
+ */
+export async function bindProduct(arena: Arena, tuning: Tuning, spec: ProductSpec): Promise<Dispatch> {
+  const { gpu } = arena;
+  const { rows, columns, depth, batches = 1, heads = 1, a, b, c } = spec;
+  const flags = { BIAS: !!spec.bias, RESIDUAL: !!spec.residual, ACCUMULATE: !!spec.accumulate };
+  const shape = tuning.product === 'rows' ? rowsShape(gpu.adapter.subgroupMaxSize) : tiledShape(spec);
+  const kernel = await gpu.kernel({
+    label: `nn/product_${tuning.product}`,
+    source: shape.source,
+    constants: { ...flags, ...shape.constants },
+  });
+  const uniform = arena.uniform(`${spec.label}/shape`, kernel.struct('Product').size);
+  const numbers = kernel.pack('Product', {
+    rows,
+    columns,
+    depth,
+    heads,
+    a_offset: a.offset ?? 0,
+    a_batch: a.batch ?? 0,
+    a_head: a.head ?? 0,
+    a_row: a.outer,
+    a_depth: a.depth,
+    b_offset: b.offset ?? 0,
+    b_batch: b.batch ?? 0,
+    b_head: b.head ?? 0,
+    b_depth: b.depth,
+    b_column: b.outer,
+    c_offset: c.offset ?? 0,
+    c_batch: c.batch ?? 0,
+    c_head: c.head ?? 0,
+    c_row: c.row,
+    alpha: spec.alpha ?? 1,
+  });
+  gpu.write(uniform, numbers, 'parameters');
+  // A buffer bound for writing may not be bound again: what the variant does not read gets one of its own.
+  const unused = spec.bias && spec.residual ? undefined : arena.buffer(`${spec.label}/unused`, 16);
+  const bound = kernel.bind({
+    product: uniform,
+    a: a.buffer,
+    b: b.buffer,
+    bias: spec.bias ?? unused!,
+    residual: spec.residual ?? unused!,
+    c: c.buffer,
+  });
+  const groups = [Math.ceil(columns / shape.columns), Math.ceil(rows / shape.rows), batches * heads] as const;
+  if (groups.some((count) => count > MAX_GROUPS)) {
+    throw new GpuError(
+      `${spec.label}: a product of ${groups} workgroups is more than WebGPU dispatches; use a smaller batch`,
+    );
+  }
+  return { bound, groups };
+}
+
+function rowsShape(subgroup: number) {
+  const lanes = Math.max(8, Math.min(32, subgroup));
+  return {
+    source: new URL('./product_rows.wgsl', import.meta.url),
+    constants: { LANES: lanes },
+    rows: 8,
+    columns: 4 * lanes,
+  };
+}
+
+function tiledShape({ rows, columns, batches = 1, heads = 1 }: ProductSpec) {
+  const tiles = Math.ceil(rows / 64) * Math.ceil(columns / 64) * batches * heads;
+  const side = tiles >= BUSY_TILES ? 16 : 8;
+  return {
+    source: new URL('./product_tiled.wgsl', import.meta.url),
+    constants: { SIDE: side, DEPTH },
+    rows: 4 * side,
+    columns: 4 * side,
+  };
+}

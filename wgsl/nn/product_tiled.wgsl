@@ -1,0 +1,87 @@
+// C = alpha·A·B for GPUs. A workgroup of SIDE × SIDE invocations computes a tile of 4·SIDE × 4·SIDE entries, each
+// invocation 4 × 4 of them in registers, from slabs of DEPTH columns of A and rows of B in workgroup memory. Slabs hold
+// vec4s along the tile's edge, so that each step of the inner loop is two loads and 16 multiply-adds.
+
+#include <product>
+
+const EDGE = 4u * SIDE;
+const SLAB = SIDE * DEPTH;
+const THREADS = SIDE * SIDE;
+
+var<workgroup> a_slab: array<vec4f, SLAB>;
+var<workgroup> b_slab: array<vec4f, SLAB>;
+
+@compute @workgroup_size(SIDE, SIDE)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let m0 = group.y * EDGE;
+  let n0 = group.x * EDGE;
+  let a_at = a_start(group.z);
+  let b_at = b_start(group.z);
+  var s0 = vec4f();
+  var s1 = vec4f();
+  var s2 = vec4f();
+  var s3 = vec4f();
+  for (var k0 = 0u; k0 < product.depth; k0 += DEPTH) {
+    for (var i = thread; i < SLAB; i += THREADS) {
+      let at = slab_place(i, product.a_depth == 1u);
+      a_slab[at.y * SIDE + at.x] = load_a(a_at, m0 + 4u * at.x, k0 + at.y);
+    }
+    for (var i = thread; i < SLAB; i += THREADS) {
+      let at = slab_place(i, product.b_depth == 1u);
+      b_slab[at.y * SIDE + at.x] = load_b(b_at, n0 + 4u * at.x, k0 + at.y);
+    }
+    workgroupBarrier();
+    for (var k = 0u; k < DEPTH; k++) {
+      let rows = a_slab[k * SIDE + local.y];
+      let columns = b_slab[k * SIDE + local.x];
+      s0 = fma(vec4f(rows.x), columns, s0);
+      s1 = fma(vec4f(rows.y), columns, s1);
+      s2 = fma(vec4f(rows.z), columns, s2);
+      s3 = fma(vec4f(rows.w), columns, s3);
+    }
+    workgroupBarrier();
+  }
+  let m = m0 + 4u * local.y;
+  let n = n0 + 4u * local.x;
+  put_row(group.z, m, n, s0);
+  put_row(group.z, m + 1u, n, s1);
+  put_row(group.z, m + 2u, n, s2);
+  put_row(group.z, m + 3u, n, s3);
+}
+
+// Which vec4 (x, along the edge) and depth (y) the i-th load fills: neighbours in memory go to neighbouring invocations.
+fn slab_place(i: u32, depth_is_contiguous: bool) -> vec2u {
+  if (depth_is_contiguous) {
+    return vec2u(i / DEPTH, i % DEPTH);
+  }
+  return vec2u(i % SIDE, i / SIDE);
+}
+
+// Rows beyond the matrix repeat the last one (they are not stored); beyond the depth everything is zero.
+fn load_a(start: u32, m: u32, k: u32) -> vec4f {
+  if (k >= product.depth) {
+    return vec4f();
+  }
+  let rows = start + min(m + vec4u(0u, 1u, 2u, 3u), vec4u(product.rows - 1u)) * product.a_row + k * product.a_depth;
+  return vec4f(a[rows.x], a[rows.y], a[rows.z], a[rows.w]);
+}
+
+fn load_b(start: u32, n: u32, k: u32) -> vec4f {
+  if (k >= product.depth) {
+    return vec4f();
+  }
+  let columns =
+    start + min(n + vec4u(0u, 1u, 2u, 3u), vec4u(product.columns - 1u)) * product.b_column + k * product.b_depth;
+  return vec4f(b[columns.x], b[columns.y], b[columns.z], b[columns.w]);
+}
+
+fn put_row(matrix: u32, m: u32, n: u32, sums: vec4f) {
+  put(matrix, m, n, sums.x);
+  put(matrix, m, n + 1u, sums.y);
+  put(matrix, m, n + 2u, sums.z);
+  put(matrix, m, n + 3u, sums.w);
+}

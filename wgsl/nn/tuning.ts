@@ -1,0 +1,23 @@
+import type { Gpu } from '../core/index.ts';
+
+/** How the kernels of this room are shaped for an adapter. Results are bit-exact per adapter, not across shapes. */
+export interface Tuning {
+  /** Which body multiplies matrices. */
+  product: 'rows' | 'tiled';
+  /** Invocations that share one row in kernels that reduce rows; a power of two. */
+  lanes: number;
+  /** Rows per workgroup there. */
+  rows: number;
+  /** Workgroup size of elementwise kernels. */
+  threads: number;
+}
+
+/** For GPUs: rows are reduced by 32 invocations together. */
+export const GPU_TUNING: Tuning = { product: 'tiled', lanes: 32, rows: 4, threads: 256 };
+
+/** For software adapters: no barriers (each is a switch of coroutines), one row per invocation. */
+export const SOFTWARE_TUNING: Tuning = { product: 'rows', lanes: 1, rows: 8, threads: 64 };
+
+export function tuningFor(gpu: Gpu): Tuning {
+  return /software|swiftshader/i.test(gpu.adapter.architecture) ? SOFTWARE_TUNING : GPU_TUNING;
+}

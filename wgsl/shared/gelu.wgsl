@@ -1,0 +1,39 @@
+// The activations of CLIP's MLPs and their derivatives. GELU_IS_EXACT chooses between Hendrycks and Gimpel's x·Φ(x)
+// (arXiv 1606.08415) and OpenAI's x·σ(1.702x).
+
+// The error function to 1e-7 absolute, which WGSL lacks. Up to 0.7 an odd polynomial, beyond it 1 − exp(−q(t)); both are
+// Chebyshev fits in double precision, rounded to f32 and checked there. From 4 on it is 1 in f32.
+fn erf(x: f32) -> f32 {
+  let t = min(abs(x), 4.0);
+  if (t <= 0.7) {
+    let u = t * t;
+    var p = fma(0.004286855924874544, u, -0.026479465886950493);
+    p = fma(p, u, 0.11277153342962265);
+    p = fma(p, u, -0.3761223554611206);
+    p = fma(p, u, 1.1283791065216064);
+    return sign(x) * p * t;
+  }
+  var q = fma(1.8910748622147366e-05, t, -0.0004074668395332992);
+  q = fma(q, t, 0.00403405399993062);
+  q = fma(q, t, -0.024748405441641808);
+  q = fma(q, t, 0.10769969969987869);
+  q = fma(q, t, 0.6338726282119751);
+  q = fma(q, t, 1.1292589902877808);
+  q = fma(q, t, -0.00012289838923607022);
+  return sign(x) * (1.0 - exp(-q));
+}
+
+fn gelu(x: f32) -> f32 {
+  if (GELU_IS_EXACT) {
+    return 0.5 * x * (1.0 + erf(0.7071067811865476 * x));
+  }
+  return x / (1.0 + exp(-1.702 * x));
+}
+
+fn gelu_slope(x: f32) -> f32 {
+  if (GELU_IS_EXACT) {
+    return 0.5 * (1.0 + erf(0.7071067811865476 * x)) + 0.3989422804014327 * x * exp(-0.5 * x * x);
+  }
+  let gate = 1.0 / (1.0 + exp(-1.702 * x));
+  return gate * (1.0 + 1.702 * x * (1.0 - gate));
+}

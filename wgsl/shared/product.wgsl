@@ -1,0 +1,60 @@
+// One matrix product per (batch, head), the operands given by strides, so that transposes and slices of packed tensors
+// need no copies: C[m,n] = alpha · Σ_k A[m,k]·B[k,n] (+ bias[n]) (+ residual[m,n]) (+ C[m,n]). C's columns are contiguous,
+// and `residual` lies as C does. Included by the kernels that compute it (nn/product_rows, nn/product_tiled).
+
+struct Product {
+  rows: u32,
+  columns: u32,
+  depth: u32,
+  heads: u32,
+  a_offset: u32,
+  a_batch: u32,
+  a_head: u32,
+  a_row: u32,
+  a_depth: u32,
+  b_offset: u32,
+  b_batch: u32,
+  b_head: u32,
+  b_depth: u32,
+  b_column: u32,
+  c_offset: u32,
+  c_batch: u32,
+  c_head: u32,
+  c_row: u32,
+  alpha: f32,
+}
+
+@group(0) @binding(0) var<uniform> product: Product;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> c: array<f32>;
+
+fn a_start(matrix: u32) -> u32 {
+  return product.a_offset + matrix / product.heads * product.a_batch + matrix % product.heads * product.a_head;
+}
+
+fn b_start(matrix: u32) -> u32 {
+  return product.b_offset + matrix / product.heads * product.b_batch + matrix % product.heads * product.b_head;
+}
+
+// Writes one entry, unless it lies beyond the matrix (the last tiles overhang).
+fn put(matrix: u32, m: u32, n: u32, sum: f32) {
+  if (m >= product.rows || n >= product.columns) {
+    return;
+  }
+  let at = product.c_offset + matrix / product.heads * product.c_batch + matrix % product.heads * product.c_head +
+    m * product.c_row + n;
+  var value = product.alpha * sum;
+  if (BIAS) {
+    value += bias[n];
+  }
+  if (RESIDUAL) {
+    value += residual[at];
+  }
+  if (ACCUMULATE) {
+    value += c[at];
+  }
+  c[at] = value;
+}
