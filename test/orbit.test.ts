@@ -144,6 +144,19 @@ test('too much for the GPU is told before anything is made, and failures free ev
     assert.match((await fails(SMALL, full)).message, /the disk is full/);
   }));
 
+test('what cannot be is refused before anything runs', async () => {
+  const refuses = async (options: object, pattern: RegExp) => {
+    const error = await orbitStage.preflight!(orbitOptions.parse(options)).then(
+      () => new Error('it passed'),
+      (error: Error) => error,
+    );
+    assert.instance(error, InputError, error.message);
+    assert.match(error.message, pattern);
+  };
+  await orbitStage.preflight!(orbitOptions.parse({ compare: true }));
+  await refuses({ frames: 3600, size: [8192, 8192] }, /orbit.memory allows 4096 MiB/);
+});
+
 test('options: odd sizes and unknown keys are mistakes', () => {
   assert.match(orbitOptions.safeParse({ size: [961, 540] }).error?.issues[0].message ?? '', /even/);
   assert.not(orbitOptions.safeParse({ frame: 3 }).success);

@@ -18,7 +18,7 @@ export function encodePng(rgba: Uint8Array, width: number, height: number): Prom
     inputColorType: 2,
     inputHasAlpha: false,
     filterType: 4,
-    deflateLevel: 6,
+    deflateLevel: 3,
     deflateStrategy: 0,
   });
   png.data = rgb;

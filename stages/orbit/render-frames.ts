@@ -80,6 +80,11 @@ function checkMemory(gpu: Gpu, pixels: number, pictures: number, memory: number)
         `${mib(limit)}; choose a smaller size`,
     );
   }
+  checkBudget(pixels, pictures, memory);
+}
+
+/** Throws InputError when that many pictures take more than `memory` GiB. */
+export function checkBudget(pixels: number, pictures: number, memory: number): void {
   const bytes = FRAME_BYTES_PER_PIXEL * pixels * pictures;
   if (bytes > memory * 2 ** 30) {
     throw new InputError(

@@ -8,8 +8,9 @@ import { boundsRing } from './bounds.ts';
 import { FrameFiles } from './frame-files.ts';
 import { backgroundColor, type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
 import { ringCameras } from './path.ts';
-import { renderFrames } from './render-frames.ts';
+import { checkBudget, renderFrames } from './render-frames.ts';
 import { fitRing, type Ring } from './ring.ts';
+import { checkVideo } from './video.ts';
 
 export interface OrbitScene {
   dataset: Dataset;
@@ -21,11 +22,16 @@ export interface OrbitScene {
 /** The stage: a turntable of the splat as pictures on the GPU, PNG files and a video. */
 export const orbitStage = defineStage<OrbitOptions>({
   name: 'orbit',
-  summary: 'renders a turntable: frames/*.png, turntable.mp4',
+  summary: 'Renders a turntable: frames/*.png, turntable.mp4',
   options: orbitOptions,
   needs: ['dataset', 'gaussians'],
   uses: ['base'],
   gives: ['frames'],
+  async preflight({ size: [width, height], frames, fps, bitrate, video, compare, memory }) {
+    checkBudget(width * height, frames, memory);
+    if (video) await checkVideo({ width, height, fps, bitrate });
+    if (compare) await checkVideo({ width: 2 * width, height, fps, bitrate });
+  },
   async run({ gpu, report, output }, { dataset, gaussians, base }, options) {
     const scene = { dataset: dataset!, gaussians: gaussians!, base };
     return { frames: await run(gpu, scene, options, report, output) };

@@ -71,45 +71,15 @@ export class Mp4Writer {
     });
   }
 
-  /** Throws InputError for odd sizes and where this platform has no encoder. */
+  /** Throws InputError as `checkVideo` does. */
   static async create(options: VideoOptions): Promise<Mp4Writer> {
-    const { width, height, fps } = options;
-    if (width % 2 || height % 2) {
-      throw new InputError(
-        `orbit.size: H.264 needs an even width and height, found ${width}×${height}; ` +
-          `use [${width + (width % 2)}, ${height + (height % 2)}]`,
-      );
-    }
-    const codecs = await import('@napi-rs/webcodecs').catch((error: Error) => {
-      throw new InputError(
-        `orbit.video: the video encoder does not load on this platform (${error.message.split('\n')[0]}); ` +
-          'set orbit.video to false to have the frames alone',
-      );
-    });
-    const config = {
-      codec: `avc1.64${level(width * height)}`,
-      width,
-      height,
-      framerate: fps,
-      bitrate: Math.round(1e6 * (options.bitrate ?? defaultBitrate(options))),
-      // The same encoder everywhere, whatever the machine's video hardware.
-      hardwareAcceleration: 'prefer-software',
-      latencyMode: 'quality',
-      avc: { format: 'avc' },
-    } as const;
-    const { supported } = await codecs.VideoEncoder.isConfigSupported(config);
-    if (!supported) {
-      throw new InputError(
-        `orbit.size: the H.264 encoder refuses ${width}×${height} at ${fps} frames a second; ` +
-          'choose a smaller size, or set orbit.video to false',
-      );
-    }
+    const { codecs, config } = await checkVideo(options);
     const track = new EncodedVideoPacketSource('avc');
     const output = new Output({
       format: new Mp4OutputFormat({ fastStart: 'in-memory' }),
       target: new BufferTarget(),
     });
-    output.addVideoTrack(track, { frameRate: fps });
+    output.addVideoTrack(track, { frameRate: options.fps });
     await output.start();
     const writer = new Mp4Writer(options, codecs, output, track);
     writer.#encoder.configure(config);
@@ -156,6 +126,45 @@ export class Mp4Writer {
     if (this.#encoder.state !== 'closed') this.#encoder.close();
     await this.#output.cancel();
   }
+}
+
+/**
+ * The encoder and its settings for a video. Throws InputError for odd sizes, for sizes that the encoder refuses, and where
+ * this platform has no encoder.
+ */
+export async function checkVideo(options: VideoOptions) {
+  const { width, height, fps } = options;
+  if (width % 2 || height % 2) {
+    throw new InputError(
+      `orbit.size: H.264 needs an even width and height, found ${width}×${height}; ` +
+        `use [${width + (width % 2)}, ${height + (height % 2)}]`,
+    );
+  }
+  const codecs = await import('@napi-rs/webcodecs').catch((error: Error) => {
+    throw new InputError(
+      `orbit.video: the video encoder does not load on this platform (${error.message.split('\n')[0]}); ` +
+        'set orbit.video to false to have the frames alone',
+    );
+  });
+  const config = {
+    codec: `avc1.64${level(width * height)}`,
+    width,
+    height,
+    framerate: fps,
+    bitrate: Math.round(1e6 * (options.bitrate ?? defaultBitrate(options))),
+    // The same encoder everywhere, whatever the machine's video hardware.
+    hardwareAcceleration: 'prefer-software',
+    latencyMode: 'quality',
+    avc: { format: 'avc' },
+  } as const;
+  const { supported } = await codecs.VideoEncoder.isConfigSupported(config);
+  if (!supported) {
+    throw new InputError(
+      `orbit.size: the H.264 encoder refuses ${width}×${height} at ${fps} frames a second; ` +
+        'choose a smaller size, or set orbit.video to false',
+    );
+  }
+  return { codecs, config };
 }
 
 /** All pictures (rgba8 [H, W] each) as one MP4. */
