@@ -1,0 +1,14 @@
+import type { Report } from '../../stages/stage.ts';
+
+/** A report that keeps what it hears. */
+export function recordingReport(): Report & { notes: string[]; warnings: string[]; steps: number[] } {
+  const [notes, warnings, steps]: [string[], string[], number[]] = [[], [], []];
+  return {
+    notes,
+    warnings,
+    steps,
+    progress: ({ step }) => void steps.push(step),
+    note: (text) => void notes.push(text),
+    warn: (text) => void warnings.push(text),
+  };
+}
