@@ -43,13 +43,17 @@ export class FrameFiles {
 
   static async create(gpu: Gpu, output: OutputFolder, options: FrameFilesOptions): Promise<FrameFiles> {
     const { width, video, compare } = options;
-    const turntable = video ? await Mp4Writer.create(options) : undefined;
     // Twice the pixels, twice the bits, so that both halves look as the turntable does.
     const wide = { ...options, width: 2 * width, bitrate: options.bitrate && 2 * options.bitrate };
-    return new FrameFiles(gpu, output, options, {
-      turntable,
-      compare: compare ? await Mp4Writer.create(wide) : undefined,
-    });
+    const writers: { turntable?: Mp4Writer; compare?: Mp4Writer } = {};
+    try {
+      if (video) writers.turntable = await Mp4Writer.create(options);
+      if (compare) writers.compare = await Mp4Writer.create(wide);
+    } catch (error) {
+      await writers.turntable?.cancel();
+      throw error;
+    }
+    return new FrameFiles(gpu, output, options, writers);
   }
 
   /** Takes the picture that was just submitted; waits only while too many are under way. */
