@@ -1,0 +1,27 @@
+// One workgroup sums the tiles' sums in a fixed order and writes the means: metrics = l1, ssim, mse, loss.
+
+#include <picture>
+#include <tile_sum>
+
+@group(0) @binding(0) var<uniform> picture: Picture;
+@group(0) @binding(1) var<storage, read> partials: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> metrics: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(local_invocation_index) thread: u32) {
+  let tiles = ((picture.width + TILE - 1u) / TILE) * ((picture.height + TILE - 1u) / TILE);
+  var sums = vec3f();
+  for (var i = thread; i < tiles; i += THREADS) {
+    sums += partials[i].xyz;
+  }
+  let total = tile_sum(thread, sums);
+  if (thread == 0u) {
+    let values = 3.0 * f32(picture.width * picture.height);
+    let l1 = total.x / values;
+    let ssim = total.z / max(picture.ssim_count, 1.0);
+    metrics[0] = l1;
+    metrics[1] = ssim;
+    metrics[2] = total.y / values;
+    metrics[3] = (1.0 - picture.dssim_weight) * l1 + picture.dssim_weight * (1.0 - ssim);
+  }
+}
