@@ -5,7 +5,7 @@ import { loadFrames, saveFrames } from './frames-file.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from './gaussians.ts';
 import { loadGaussians, saveGaussians } from './gaussians-file.ts';
 import { exportPly } from './gaussians-ply.ts';
-import { formatScores, loadScores, saveScores } from './scores-file.ts';
+import { loadScores, saveScores } from './scores-file.ts';
 import { loadStyle, saveStyle } from './style-file.ts';
 
 /**
@@ -33,12 +33,7 @@ export const artefactFormats: ArtefactFormats = {
     save: saveFrames,
     load: loadFrames,
   },
-  scores: {
-    buffers: () => [],
-    save: saveScores,
-    load: loadScores,
-    publish: async (_gpu, scores, output) => output.write('scores.json', formatScores(scores)),
-  },
+  scores: { buffers: () => [], save: saveScores, load: loadScores },
 };
 
 /** Kept exactly, and published in 3DGS's .ply layout. */

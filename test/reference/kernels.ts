@@ -1,0 +1,19 @@
+/**
+ * Kernels whose plain reference has another name than their own, because several kernels make one operation. A kernel
+ * without a row here has its reference in the file of its own name.
+ */
+export const REFERENCE_OF: Readonly<Record<string, string>> = {
+  radix_histogram: 'radix_sort',
+  radix_scan: 'radix_sort',
+  radix_scatter: 'radix_sort',
+  radix_serial_histogram: 'radix_sort',
+  radix_serial_scan: 'radix_sort',
+  radix_serial_scatter: 'radix_sort',
+  scan_reduce: 'scan',
+  to_rgba8: 'rgba8',
+  from_rgba8: 'rgba8',
+  ssim_forward: 'ssim',
+  ssim_backward: 'ssim',
+  photometric_l1: 'photometric',
+  photometric_reduce: 'photometric',
+};

@@ -1,0 +1,81 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { stages } from '../stages/index.ts';
+import { REFERENCE_OF } from './reference/kernels.ts';
+
+const root = new URL('../', import.meta.url);
+const list = async (folder: string, ending: string) =>
+  (await readdir(new URL(folder, root), { recursive: true })).filter((name) => name.endsWith(ending)).sort();
+const text = (path: string) => readFile(new URL(path, root), 'utf8');
+const isMissing = (path: string) => !existsSync(new URL(path, root));
+
+const kernels = (await list('wgsl', '.wgsl')).filter((path) => !path.startsWith('shared/'));
+const baseOf = (path: string) =>
+  path
+    .split('/')
+    .at(-1)!
+    .replace(/\.wgsl$/, '');
+
+test('every kernel is loaded by a host that lies beside it', async () => {
+  const orphans: string[] = [];
+  for (const path of kernels) {
+    const folder = path.slice(0, path.lastIndexOf('/'));
+    const hosts = (await readdir(new URL(`wgsl/${folder}`, root))).filter((name) => name.endsWith('.ts'));
+    const texts = await Promise.all(hosts.map((host) => text(`wgsl/${folder}/${host}`)));
+    if (!texts.some((host) => host.includes(`${baseOf(path)}.wgsl`) || host.includes(`'${baseOf(path)}'`)))
+      orphans.push(path);
+  }
+  assert.equal(orphans, []);
+});
+
+test('every shared piece of WGSL is included by some kernel', async () => {
+  const all = (await Promise.all(kernels.map((path) => text(`wgsl/${path}`)))).join('\n');
+  const unused = (await list('wgsl/shared', '.wgsl')).filter(
+    (path) => !all.includes(`#include <${baseOf(path)}>`),
+  );
+  assert.equal(unused, []);
+});
+
+test('every kernel has a plain reference, and a test that compares with it', async () => {
+  const tests = (
+    await Promise.all((await list('test', '.test.ts')).map((path) => text(`test/${path}`)))
+  ).join('\n');
+  const wrong = kernels.map(baseOf).flatMap((name) => {
+    const file = `reference/${REFERENCE_OF[name] ?? name}.ts`;
+    if (isMissing(`test/${file}`)) return [`${name}: no test/${file}`];
+    return tests.includes(`'./${file}'`) ? [] : [`${name}: no test imports ${file}`];
+  });
+  assert.equal(wrong, []);
+});
+
+test('the table of references names kernels that there are', () => {
+  const names = kernels.map(baseOf);
+  assert.equal(
+    Object.keys(REFERENCE_OF).filter((name) => !names.includes(name)),
+    [],
+  );
+});
+
+test('every stage folder has a stage.ts and a row in the registry, under the folder’s name', async () => {
+  const shared = new Set(['artefacts', 'clip', 'optimizer']);
+  const folders = (await readdir(new URL('stages/', root), { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory() && !shared.has(entry.name))
+    .map(({ name }) => name);
+  assert.equal(
+    folders.filter((name) => isMissing(`stages/${name}/stage.ts`)),
+    [],
+  );
+  assert.equal(stages.map(({ name }) => name).sort(), folders.sort());
+});
+
+test('no module of the GPU library imports Node at its top', async () => {
+  const modules = (await list('wgsl', '.ts')).filter((path) => !path.endsWith('.d.ts'));
+  const offenders: string[] = [];
+  for (const path of modules)
+    if (/^import .* from 'node:/m.test(await text(`wgsl/${path}`))) offenders.push(path);
+  assert.equal(offenders, []);
+});
+
+test.run();
