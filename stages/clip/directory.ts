@@ -1,0 +1,66 @@
+import { access, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { InputError } from '../../wgsl/core/index.ts';
+
+/** The small model that the package carries. */
+export const DEMO_CLIP = fileURLToPath(new URL('../../prompts/demo-clip/', import.meta.url));
+
+/** What a model folder of the Hugging Face layout must hold. */
+const FILES = {
+  config: 'config.json',
+  tokenizer: 'tokenizer.json',
+  preprocessor: 'preprocessor_config.json',
+  weights: 'model.safetensors',
+} as const;
+
+/** And what it may hold. */
+const OPTIONAL = {
+  tokenizerConfig: 'tokenizer_config.json',
+  onnxText: 'onnx/text_model.onnx',
+} as const;
+
+export type ModelFiles = Record<keyof typeof FILES, string> & Partial<Record<keyof typeof OPTIONAL, string>>;
+
+/** The line that fetches a real CLIP. */
+export const GET_CLIP =
+  'hf download laion/CLIP-ViT-B-32-laion2B-s34B-b79K config.json tokenizer.json tokenizer_config.json ' +
+  'preprocessor_config.json model.safetensors --local-dir models/clip-vit-b-32';
+
+/** @throws InputError naming the folder, all missing files at once, and the line that gets a model. */
+export async function modelFiles(directory: string): Promise<ModelFiles> {
+  const folder = await stat(directory).catch(() => undefined);
+  if (!folder?.isDirectory()) {
+    throw new InputError(
+      `is ${folder ? 'not a folder' : 'missing'}; a CLIP model's folder is expected. ${advice()}`,
+      directory,
+    );
+  }
+  const path = (file: string) => join(directory, file);
+  const missing = [];
+  for (const file of Object.values(FILES)) if (!(await exists(path(file)))) missing.push(file);
+  if (missing.length) {
+    throw new InputError(`lacks ${missing.join(', ')} of the Hugging Face layout. ${advice()}`, directory);
+  }
+  const files: ModelFiles = {
+    config: path(FILES.config),
+    tokenizer: path(FILES.tokenizer),
+    preprocessor: path(FILES.preprocessor),
+    weights: path(FILES.weights),
+  };
+  for (const [role, file] of Object.entries(OPTIONAL) as [keyof typeof OPTIONAL, string][]) {
+    if (await exists(path(file))) files[role] = path(file);
+  }
+  return files;
+}
+
+function advice(): string {
+  return `A real one comes with: ${GET_CLIP}; the package's own is ${relative('.', DEMO_CLIP) || DEMO_CLIP}`;
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,55 @@
+import type { Arena } from '../../wgsl/core/index.ts';
+import { CropSampler } from '../../wgsl/image/crop.ts';
+import { cosine } from '../../wgsl/nn/cosine.ts';
+import { Graph, type Value } from '../../wgsl/nn/graph.ts';
+import { Program } from '../../wgsl/nn/program.ts';
+import type { ClipModel } from './model.ts';
+import { imageEncoder } from './vision.ts';
+
+/** Crops → image encoder → cosines with one target, for a batch: what objectives and scorers share. */
+export interface EncoderProgram {
+  program: Program;
+  sampler: CropSampler;
+  /** f32 [B, 3, S, S]. */
+  pixels: Value;
+  /** f32 [B, D], raw. */
+  embeds: Value;
+  /** f32 [B]. */
+  cosines: Value;
+  /** f32 [D], unit length; zero until set. */
+  target: GPUBuffer;
+}
+
+/** `backward`: with the gradient of the cosines with respect to the pixels. Everything is made in `arena`. */
+export async function buildEncoder(
+  arena: Arena,
+  model: ClipModel,
+  batch: number,
+  backward: boolean,
+): Promise<EncoderProgram> {
+  const { imageSize: size, dimensions, preprocessor, config } = model;
+  const graph = new Graph();
+  const pixels = graph.input('pixels', [batch, 3, size, size], backward);
+  const places = arena.buffer('class', 4 * batch);
+  const embeds = imageEncoder(graph, pixels, model.vision(), config.vision_config.patch_size, places);
+  const target = arena.buffer('target', 4 * dimensions);
+  const cosines = cosine(graph, 'cosine', embeds, target, true);
+  const seeds = backward ? [cosines] : [];
+  const program = await Program.compile(arena, graph, { outputs: [embeds, cosines], seeds });
+  const { mean, deviation } = preprocessor;
+  const sampler = await CropSampler.create(arena, { batch, size, mean, deviation }, program.buffer(pixels));
+  return { program, sampler, pixels, embeds, cosines, target };
+}
+
+/** One target of unit length from embeddings [T, D] of unit length: their mean's direction. */
+export function meanDirection(embeds: Float32Array, dimensions: number): Float32Array {
+  if (!embeds.length || embeds.length % dimensions) {
+    throw new Error(`embeddings of ${dimensions} numbers are expected, got ${embeds.length} numbers`);
+  }
+  const sum = new Float64Array(dimensions);
+  embeds.forEach((value, i) => {
+    sum[i % dimensions] += value;
+  });
+  const length = Math.hypot(...sum) || 1;
+  return Float32Array.from(sum, (value) => value / length);
+}

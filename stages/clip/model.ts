@@ -1,0 +1,110 @@
+import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { type ClipConfig, readClipConfig } from './config.ts';
+import { DEMO_CLIP, modelFiles } from './directory.ts';
+import { encodeTextsOnnx } from './onnx-text.ts';
+import { type Preprocessor, readPreprocessor } from './preprocessor.ts';
+import { readSafetensors, type SafetensorsFile } from './safetensors.ts';
+import { encodeTexts } from './text.ts';
+import { ClipTokenizer } from './tokenizer.ts';
+import { loadVision, type VisionWeights } from './vision.ts';
+
+/**
+ * A CLIP model: texts in, embeddings out, and the image encoder's weights on the GPU for objectives and scorers to build
+ * programs on. Its owner destroys it after those.
+ */
+export class ClipModel {
+  readonly gpu: Gpu;
+  readonly directory: string;
+  readonly config: ClipConfig;
+  readonly preprocessor: Preprocessor;
+  readonly #file: SafetensorsFile;
+  readonly #tokenizer: ClipTokenizer;
+  readonly #onnxText?: string;
+  readonly #arena: Arena;
+  #vision?: VisionWeights;
+
+  constructor(gpu: Gpu, directory: string, parts: ClipParts) {
+    this.gpu = gpu;
+    this.directory = directory;
+    this.config = parts.config;
+    this.preprocessor = parts.preprocessor;
+    this.#file = parts.file;
+    this.#tokenizer = parts.tokenizer;
+    this.#onnxText = parts.onnxText;
+    this.#arena = gpu.arena('clip');
+  }
+
+  /** Width D of embeddings. */
+  get dimensions(): number {
+    return this.config.projection_dim;
+  }
+
+  /** Side of the image encoder's input, pixels. */
+  get imageSize(): number {
+    return this.config.vision_config.image_size;
+  }
+
+  /** The image encoder's weights; they go to the GPU the first time. @throws InputError when one is missing or wrong. */
+  vision(): VisionWeights {
+    this.#vision ??= loadVision(this.#arena, this.config, this.#file);
+    return this.#vision;
+  }
+
+  /** Ids of a text, padded to the context length. */
+  tokenize(text: string): number[] {
+    return this.#tokenizer.encode(text, this.config.text_config.max_position_embeddings);
+  }
+
+  /** Embeddings [T, D] of unit length; by onnxruntime when the model has an ONNX text encoder, else by the GPU. */
+  async embedTexts(texts: readonly string[]): Promise<Float32Array> {
+    if (!texts.length) throw new InputError('no text to embed');
+    const ids = texts.map((text) => this.tokenize(text));
+    const raw = this.#onnxText
+      ? await encodeTextsOnnx(this.#onnxText, ids, this.dimensions)
+      : await encodeTexts(this.gpu, this.config, this.#file, ids);
+    for (let i = 0; i < texts.length; i++)
+      normalise(raw.subarray(i * this.dimensions, (i + 1) * this.dimensions), texts[i]);
+    return raw;
+  }
+
+  destroy(): void {
+    this.#vision = undefined;
+    this.#arena.destroy();
+  }
+}
+
+interface ClipParts {
+  config: ClipConfig;
+  preprocessor: Preprocessor;
+  file: SafetensorsFile;
+  tokenizer: ClipTokenizer;
+  onnxText?: string;
+}
+
+/**
+ * Opens a model folder of the Hugging Face layout (`config.json`, `tokenizer.json`, `preprocessor_config.json`,
+ * `model.safetensors` in f32, f16 or bf16); without one, the small model that the package carries.
+ *
+ * @throws InputError naming the file and what is wrong with it.
+ */
+export async function openClip(gpu: Gpu, directory = DEMO_CLIP): Promise<ClipModel> {
+  const files = await modelFiles(directory);
+  const config = await readClipConfig(files.config);
+  return new ClipModel(gpu, directory, {
+    config,
+    preprocessor: await readPreprocessor(files.preprocessor, config.vision_config.image_size),
+    tokenizer: await ClipTokenizer.read(files.tokenizer, files.tokenizerConfig, config.text_config),
+    file: await readSafetensors(files.weights),
+    onnxText: files.onnxText,
+  });
+}
+
+function normalise(row: Float32Array, text: string): void {
+  const length = Math.hypot(...row);
+  if (!(length > 0 && Number.isFinite(length))) {
+    throw new InputError(
+      `the embedding of ${JSON.stringify(text)} has length ${length}: the model's weights are broken`,
+    );
+  }
+  for (let i = 0; i < row.length; i++) row[i] /= length;
+}

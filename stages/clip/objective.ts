@@ -1,0 +1,93 @@
+import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
+import { type CropAugment, cropTransforms } from '../../wgsl/image/crop_transforms.ts';
+import { buildEncoder, type EncoderProgram, meanDirection } from './encoder.ts';
+import type { ClipModel } from './model.ts';
+
+export interface ClipObjectiveOptions {
+  /** Crops per step. */
+  batch: number;
+  /** Size of the picture, pixels; `setStep` may give another. */
+  width: number;
+  height: number;
+  augment: CropAugment;
+}
+
+/**
+ * −weight·mean_b cos(CLIP(crop_b(picture)), target) on the GPU, with its gradient to the picture (the paper's eq. 5, and the
+ * CLIP term of eq. 3). Random crops are cut and normalised, encoded, compared; the gradient goes all the way back. The model
+ * must outlive it.
+ */
+export class ClipObjective {
+  readonly options: ClipObjectiveOptions;
+  /** f32 [B]: cosine of each crop with the target, in [−1, 1], after `record` has run. */
+  readonly cosines: GPUBuffer;
+  readonly #gpu: Gpu;
+  readonly #arena: Arena;
+  readonly #model: ClipModel;
+  readonly #encoder: EncoderProgram;
+  #weight = Number.NaN;
+
+  private constructor(
+    arena: Arena,
+    model: ClipModel,
+    encoder: EncoderProgram,
+    options: ClipObjectiveOptions,
+  ) {
+    this.#gpu = arena.gpu;
+    this.#arena = arena;
+    this.#model = model;
+    this.#encoder = encoder;
+    this.options = options;
+    this.cosines = encoder.program.buffer(encoder.cosines);
+  }
+
+  static async create(gpu: Gpu, model: ClipModel, options: ClipObjectiveOptions): Promise<ClipObjective> {
+    const arena = gpu.arena('clip/objective');
+    try {
+      const encoder = await buildEncoder(arena, model, options.batch, true);
+      return new ClipObjective(arena, model, encoder, options);
+    } catch (error) {
+      arena.destroy();
+      throw error;
+    }
+  }
+
+  /** What the picture is to be like: embeddings [T, D] of unit length, of which the mean direction is taken. */
+  setTarget(embeds: Float32Array): void {
+    this.#gpu.write(this.#encoder.target, meanDirection(embeds, this.#model.dimensions), 'parameters');
+  }
+
+  /** Sends the crops of a step. `size`: of the step's picture, if it is not that of the options. */
+  setStep(
+    seed: number,
+    step: number,
+    { width, height }: { width: number; height: number } = this.options,
+  ): void {
+    const { batch, augment } = this.options;
+    const size = this.#model.imageSize;
+    const transforms = cropTransforms({ seed, step, batch, width, height, size, augment });
+    this.#encoder.sampler.set(width, height, transforms);
+  }
+
+  /**
+   * Adds d(−weight·mean cosine)/d image to `gradImage`; both are f32 [H, W, 4] of the step's size. Leaves the cosines in
+   * `cosines`.
+   */
+  record(recorder: Recorder, image: GPUBuffer, gradImage: GPUBuffer, weight = 1): void {
+    const { program, sampler, cosines, pixels } = this.#encoder;
+    if (weight !== this.#weight) {
+      const { batch } = this.options;
+      const seeds = new Float32Array(batch).fill(-weight / batch);
+      this.#gpu.write(program.gradient(cosines), seeds, 'parameters');
+      this.#weight = weight;
+    }
+    sampler.record(recorder, image);
+    program.recordForward(recorder);
+    program.recordBackward(recorder);
+    sampler.recordBackward(recorder, image, program.gradient(pixels), gradImage);
+  }
+
+  destroy(): void {
+    this.#arena.destroy();
+  }
+}

@@ -1,0 +1,53 @@
+import { Tokenizer } from '@huggingface/tokenizers';
+import { InputError } from '../../wgsl/core/index.ts';
+import type { TextConfig } from './config.ts';
+import { readJson } from './json.ts';
+
+/** Texts to ids as CLIP wants them: begin, words, end, then padding, of one length. */
+export class ClipTokenizer {
+  readonly #tokenizer: Tokenizer;
+  readonly #path: string;
+  readonly #vocabulary: number;
+
+  private constructor(tokenizer: Tokenizer, path: string, vocabulary: number) {
+    this.#tokenizer = tokenizer;
+    this.#path = path;
+    this.#vocabulary = vocabulary;
+  }
+
+  /** @throws InputError naming the file, when it is not a tokenizer that the library knows. */
+  static async read(path: string, configPath: string | undefined, text: TextConfig): Promise<ClipTokenizer> {
+    const [model, config] = [await readJson(path), configPath ? await readJson(configPath) : {}];
+    try {
+      return new ClipTokenizer(new Tokenizer(Object(model), Object(config)), path, text.vocab_size);
+    } catch (error) {
+      throw new InputError(
+        `is not a tokenizer that @huggingface/tokenizers reads: ${(error as Error).message}`,
+        path,
+      );
+    }
+  }
+
+  /**
+   * Ids of a text, exactly `length` of them. Too long a text loses its last words, never its end mark, as transformers
+   * truncates. Padding repeats the end mark: attention is causal and both pooling rules take the first end mark, so that
+   * nothing behind it reaches the result.
+   */
+  encode(text: string, length: number): number[] {
+    const { ids } = this.#tokenizer.encode(text);
+    const wrong = ids.findIndex((id: number) => !Number.isInteger(id) || id < 0 || id >= this.#vocabulary);
+    if (wrong >= 0 || ids.length < 2) {
+      const found =
+        wrong >= 0
+          ? `id ${ids[wrong]}, of a vocabulary of ${this.#vocabulary} in config.json`
+          : `${ids.length} ids`;
+      throw new InputError(
+        `gives ${JSON.stringify(text)} ${found}: it does not belong to this model`,
+        this.#path,
+      );
+    }
+    const end = ids[ids.length - 1];
+    const kept = ids.length > length ? [...ids.slice(0, length - 1), end] : ids;
+    return [...kept, ...Array<number>(length - kept.length).fill(end)];
+  }
+}

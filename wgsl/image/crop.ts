@@ -1,0 +1,130 @@
+import { type Arena, type BoundKernel, gridFor, type Kernel, type Recorder } from '../core/index.ts';
+import type { CropTransform } from './crop_transforms.ts';
+
+export interface CropShape {
+  /** Crops per batch. */
+  batch: number;
+  /** Their side, pixels. */
+  size: number;
+  /** Of the encoder's preprocessor: pixels are (rgb − mean)/deviation. */
+  mean: readonly [number, number, number];
+  deviation: readonly [number, number, number];
+}
+
+const THREADS = 64;
+/** Filters with less weight than this inside the picture count as outside: 1/sum stays finite. */
+const SMALLEST_SUM = 1e-6;
+
+/**
+ * The differentiable crop: a render f32 [H, W, 4] (only rgb is used) → `pixels` f32 [B, 3, S, S], and the way back. Antialiased
+ * triangle filter of half width max(1, scale) source pixels along each axis of the crop, as torch's `interpolate(antialias)`.
+ */
+export class CropSampler {
+  readonly shape: CropShape;
+  readonly #forward: Kernel;
+  readonly #backward: Kernel;
+  readonly #picture: GPUBuffer;
+  readonly #crops: GPUBuffer;
+  readonly #pixels: GPUBuffer;
+  readonly #inverseSums: GPUBuffer;
+  readonly #bound = new Map<string, BoundKernel>();
+  readonly #ids = new WeakMap<GPUBuffer, number>();
+  readonly #arena: Arena;
+  #nextId = 0;
+  #width = 0;
+  #height = 0;
+
+  private constructor(arena: Arena, shape: CropShape, pixels: GPUBuffer, forward: Kernel, backward: Kernel) {
+    this.#arena = arena;
+    this.shape = shape;
+    this.#pixels = pixels;
+    this.#forward = forward;
+    this.#backward = backward;
+    this.#picture = arena.uniform('crop/picture', forward.struct('Picture').size);
+    this.#crops = arena.buffer('crop/crops', shape.batch * forward.struct('Crop').size);
+    this.#inverseSums = arena.buffer('crop/inverseSums', 4 * shape.batch * shape.size ** 2);
+  }
+
+  /** `pixels` is where the crops go, f32 [B, 3, S, S]; everything else is made in `arena`. */
+  static async create(arena: Arena, shape: CropShape, pixels: GPUBuffer): Promise<CropSampler> {
+    const constants = { THREADS, BATCH: shape.batch, SIDE: shape.size };
+    const [forward, backward] = await Promise.all([
+      arena.gpu.kernel({
+        label: 'image/crop',
+        source: new URL('./crop.wgsl', import.meta.url),
+        constants: { ...constants, SMALLEST_SUM },
+      }),
+      arena.gpu.kernel({
+        label: 'image/crop_backward',
+        source: new URL('./crop_backward.wgsl', import.meta.url),
+        constants,
+      }),
+    ]);
+    return new CropSampler(arena, shape, pixels, forward, backward);
+  }
+
+  /** Sends the crops of the coming step, `shape.batch` of them, of a picture of this size. */
+  set(width: number, height: number, transforms: readonly CropTransform[]): void {
+    const { batch, mean, deviation } = this.shape;
+    if (transforms.length !== batch) throw new Error(`${batch} crops are expected, got ${transforms.length}`);
+    const { gpu } = this.#arena;
+    if (width !== this.#width || height !== this.#height) {
+      const numbers = { width, height, channel_mean: mean, channel_deviation: deviation };
+      gpu.write(this.#picture, this.#forward.pack('Picture', numbers), 'parameters');
+      this.#width = width;
+      this.#height = height;
+    }
+    const bytes = this.#forward.struct('Crop').size;
+    const packed = new Uint8Array(batch * bytes);
+    transforms.forEach(({ axisX, axisY, origin }, i) => {
+      const reach = [axisX, axisY].map((axis) => Math.max(1, Math.hypot(...axis)));
+      const crop = this.#forward.pack('Crop', { axis_x: axisX, axis_y: axisY, origin, reach });
+      packed.set(new Uint8Array(crop), i * bytes);
+    });
+    gpu.write(this.#crops, packed, 'parameters');
+  }
+
+  /** Cuts the crops out of `image`, f32 [H, W, 4] of the size given to `set`. */
+  record(recorder: Recorder, image: GPUBuffer): void {
+    const { batch, size } = this.shape;
+    const bound = this.#bind([image], () =>
+      this.#forward.bind({
+        picture: this.#picture,
+        crops: this.#crops,
+        image,
+        pixels: this.#pixels,
+        inverse_sums: this.#inverseSums,
+      }),
+    );
+    recorder.run(bound, gridFor(batch * size * size, THREADS));
+  }
+
+  /** After `record`: adds the gradient of `gradPixels` [B, 3, S, S] to `gradImage` f32 [H, W, 4]. */
+  recordBackward(recorder: Recorder, image: GPUBuffer, gradPixels: GPUBuffer, gradImage: GPUBuffer): void {
+    const bound = this.#bind([image, gradPixels, gradImage], () =>
+      this.#backward.bind({
+        picture: this.#picture,
+        crops: this.#crops,
+        image,
+        grad_pixels: gradPixels,
+        inverse_sums: this.#inverseSums,
+        grad_image: gradImage,
+      }),
+    );
+    recorder.run(bound, gridFor(this.#width * this.#height, THREADS));
+  }
+
+  /** Bind groups are made the first time that a set of buffers comes along. */
+  #bind(buffers: readonly GPUBuffer[], make: () => BoundKernel): BoundKernel {
+    const key = buffers
+      .map((buffer) => {
+        const id = this.#ids.get(buffer) ?? this.#nextId++;
+        this.#ids.set(buffer, id);
+        return id;
+      })
+      .join();
+    let bound = this.#bound.get(key);
+    if (!bound) this.#bound.set(key, (bound = make()));
+    return bound;
+  }
+}
