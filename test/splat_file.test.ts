@@ -8,10 +8,11 @@ import {
   readGaussians,
   uploadGaussians,
 } from '../stages/artefacts/gaussians-host.ts';
-import { checkSplatFile, importGaussians } from '../stages/artefacts/gaussians-import.ts';
+import { importGaussians } from '../stages/artefacts/gaussians-import.ts';
 import { encodePly, exportPly } from '../stages/artefacts/gaussians-ply.ts';
 import { checkPlyHeader } from '../stages/artefacts/ply-header.ts';
 import { releaseGaussians } from '../stages/artefacts/release.ts';
+import { checkSplatFile } from '../stages/artefacts/splat-file-check.ts';
 import { load } from '../stages/load/stage.ts';
 import { random4 } from '../wgsl/core/index.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
@@ -179,6 +180,14 @@ test('files of other kinds and damaged compact files are InputErrors', async () 
     await throwsInput(() => importGaussians(path), path);
     await throwsInput(() => importGaussians(put(folder, `empty/${name}`, '')), name);
   }
+});
+
+test('a SOG that announces what no machine holds is refused before it is read', async () => {
+  for (const count of [4e9, 0, -1, 1.5, '"31"', 'null']) {
+    const path = put(folder, 'sog/meta.json', `{"version":2,"count":${count}}`);
+    await throwsInput(() => checkSplatFile(path), path, 'not 1 to 16777216');
+  }
+  await throwsInput(() => checkSplatFile(put(folder, 'sog/meta.json', '{')), 'is not JSON');
 });
 
 test('a splat is saved exactly, in the same bytes each time, and found again', () =>

@@ -1,7 +1,8 @@
 import { InputError } from '../../wgsl/core/index.ts';
 import { parameterWidths } from './gaussians.ts';
 import { emptyGaussians, type HostGaussians } from './gaussians-host.ts';
-import { readPlyHeader, SPLAT_PROPERTIES } from './ply-header.ts';
+import { SPLAT_PROPERTIES } from './ply-header.ts';
+import { checkSplatFile } from './splat-file-check.ts';
 import { type DataTable, openSource, splatTransform } from './splat-transform.ts';
 
 export interface ImportedGaussians {
@@ -23,29 +24,6 @@ const LIMITS: readonly (readonly [pattern: RegExp, limit: number])[] = [
 ];
 const SHORTEST_QUAT = 1e-9;
 const OPAQUE_LOGIT = 16; // 1 − 1e-7: f32 knows no opacity between this and 1
-
-/** The formats that can be imported, by the ends of file names. */
-export const SPLAT_FILES = [
-  '.ply',
-  '.compressed.ply',
-  '.sog',
-  'meta.json',
-  '.spz',
-  '.splat',
-  '.ksplat',
-] as const;
-
-/**
- * Checks a splat file without reading its contents: the kind by its name and, for .ply, the whole header against the
- * file's size. Throws InputError.
- */
-export async function checkSplatFile(path: string): Promise<void> {
-  const lower = path.toLowerCase();
-  if (!SPLAT_FILES.some((end) => lower.endsWith(end))) {
-    throw new InputError(`is no splat that can be read; expected a name in ${SPLAT_FILES.join(', ')}`, path);
-  }
-  if (lower.endsWith('.ply')) await readPlyHeader(path);
-}
 
 /**
  * Reads a splat from a file: 3DGS's .ply of SH degree 0–3 (see `readPlyHeader`), or one of the compact formats of

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
-import { checkSplatFile } from '../artefacts/gaussians-import.ts';
+import { checkSplatFile } from '../artefacts/splat-file-check.ts';
 import { defineStage, type Report, silent } from '../stage.ts';
 import { checkCapture, loadCapture } from './capture.ts';
 import { loadSplat } from './splat.ts';

@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises';
+import { InputError } from '../../wgsl/core/index.ts';
+import { readPlyHeader } from './ply-header.ts';
+
+const MAX_SOG_COUNT = 2 ** 24; // with SH, more than one buffer of any adapter holds
+
+/** The formats that can be imported, by the ends of file names. */
+export const SPLAT_FILES = [
+  '.ply',
+  '.compressed.ply',
+  '.sog',
+  'meta.json',
+  '.spz',
+  '.splat',
+  '.ksplat',
+] as const;
+
+/**
+ * Checks a splat file without reading its contents: the kind by its name and, for .ply, the whole header against the
+ * file's size. Throws InputError.
+ */
+export async function checkSplatFile(path: string): Promise<void> {
+  const lower = path.toLowerCase();
+  if (!SPLAT_FILES.some((end) => lower.endsWith(end))) {
+    throw new InputError(`is no splat that can be read; expected a name in ${SPLAT_FILES.join(', ')}`, path);
+  }
+  if (lower.endsWith('.ply')) await readPlyHeader(path);
+  if (lower.endsWith('.json')) await checkSogMeta(path);
+}
+
+/** The library allocates what a SOG's meta.json announces before it looks at the pictures. */
+async function checkSogMeta(path: string): Promise<void> {
+  const fail = (message: string) => new InputError(`${message}; expected the meta.json of a SOG splat`, path);
+  const text = await readFile(path, 'utf8').catch((error: Error) => {
+    throw fail(`cannot be read: ${error.message}`);
+  });
+  let meta: { count?: unknown; means?: { shape?: unknown[] } } | null;
+  try {
+    meta = JSON.parse(text);
+  } catch (error) {
+    throw fail(`is not JSON: ${(error as Error).message}`);
+  }
+  const count = meta?.count ?? meta?.means?.shape?.[0];
+  if (!Number.isInteger(count) || Number(count) < 1 || Number(count) > MAX_SOG_COUNT) {
+    throw fail(`announces ${JSON.stringify(count) ?? 'no count of'} Gaussians, not 1 to ${MAX_SOG_COUNT}`);
+  }
+}
