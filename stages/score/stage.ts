@@ -1,6 +1,8 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { Score, Scores } from '../artefacts/scores.ts';
 import { formatScores } from '../artefacts/scores-file.ts';
+import { modelFiles } from '../clip/directory.ts';
+import { resolvePrompt } from '../clip/prompts.ts';
 import { defineStage, type Report, silent } from '../stage.ts';
 import { METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
@@ -16,6 +18,11 @@ export const scoreStage = defineStage<ScoreOptions>({
   needs: ['dataset', 'gaussians'],
   uses: ['base', 'style', 'frames'],
   gives: ['scores'],
+  async preflight({ metrics, prompt, model }) {
+    if (!metrics.includes('clip')) return;
+    if (prompt) await resolvePrompt(prompt);
+    if (model) await modelFiles(model);
+  },
   async run({ gpu, report, output }, { dataset, gaussians, base, style, frames }, options) {
     const scores = await run(
       gpu,

@@ -1,3 +1,4 @@
+import { clipMetric } from './clip.ts';
 import { consistency } from './consistency.ts';
 import type { Metric } from './metric.ts';
 import { psnrMetric } from './psnr.ts';
@@ -7,6 +8,7 @@ import { ssimMetric } from './ssim.ts';
 export const METRICS = {
   psnr: psnrMetric,
   ssim: ssimMetric,
+  clip: clipMetric,
   consistency,
 } satisfies Record<string, Metric>;
 
