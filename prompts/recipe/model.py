@@ -56,6 +56,7 @@ def save_model(model, tokenizer, directory):
     half = CLIPModel(model.config)
     half.load_state_dict(model.state_dict())
     half.half().save_pretrained(directory, safe_serialization=True)
+    os.chmod(os.path.join(directory, "model.safetensors"), 0o644)
     save_tokenizer(tokenizer, directory, CONTEXT)
     preprocessor = {
         "image_processor_type": "CLIPImageProcessor",

@@ -19,7 +19,7 @@ def named_parts(labels):
     # Nothing named: name the scene, else the colour, else the medium.
     lone = ~named.any(1)
     first = torch.where(labels[:, 3] >= 0, 3, torch.where(labels[:, 1] >= 0, 1, 0))
-    named[lone, first[lone]] = True
+    named |= lone[:, None] & (torch.arange(4, device=labels.device) == first[:, None])
     return torch.where(named, labels, -1)
 
 

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import signal
-import sys
 import tarfile
 import tempfile
 import time
@@ -57,7 +56,7 @@ class Log:
     """Prints with the elapsed time, and into DIR/log.txt."""
 
     def __init__(self, directory):
-        self.start = time.time()
+        self.start, self.stopped = time.time(), False
         self.file = open(os.path.join(directory, "log.txt"), "w", encoding="utf-8")
 
     def __call__(self, text):
@@ -95,15 +94,18 @@ def learning_rate(step, progress, peak):
     return peak * min(1, (step + 1) / 200) * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(progress, 1))))
 
 
-def train(model, pool, table, args, log, deadline):
-    """Trains until `deadline` (seconds on the log's clock); returns the averaged model and the number of steps."""
+def train(model, pool, table, args, log, deadline, snapshot):
+    """Trains until `deadline` (seconds on the log's clock) or a SIGTERM; returns the averaged model and its steps.
+
+    `snapshot(model)` is called every 100 s, so that a run that is killed leaves a model.
+    """
     device = pool.labels.device
     tokens = torch.from_numpy(table.tokens).to(device)
     lookup = torch.from_numpy(table.lookup).to(device)
     optimiser, averaged = optimiser_for(model, args.rate), Averaged(model)
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-    began, step, told = log.seconds(), 0, 0.0
-    while (now := log.seconds()) < deadline:
+    began, step, told, kept = log.seconds(), 0, 0.0, log.seconds()
+    while (now := log.seconds()) < deadline and not log.stopped:
         progress = (now - began) / max(deadline - began, 1)
         pool.renew()
         pictures, labels = pool.sample(args.batch)
@@ -144,6 +146,9 @@ def train(model, pool, table, args, log, deadline):
             if not math.isfinite(loss.item()):
                 raise SystemExit(f"loss is {loss.item()} at step {step}")
             speed = step / max(told - began, 1e-6)
+            if told - kept > 100:
+                kept = told
+                snapshot(averaged.model)
             log(f"step {step}  loss {loss.item():.3f}  scale {scale.item():.1f}  rate {rate:.1e}  {speed:.2f} it/s")
     return averaged.model, step
 
@@ -156,6 +161,13 @@ def pictures_sheet(pool, path, count=24):
     rows = [torch.cat(list(row), 2) for row in some.split(count)]
     image = (torch.cat(rows, 1).permute(1, 2, 0).cpu().numpy() * 255).astype("uint8")
     Image.fromarray(image).save(path)
+
+
+def keep(model, tokenizer, out):
+    """Packs the model as it stands, without figures."""
+    with tempfile.TemporaryDirectory() as work:
+        save_model(model, tokenizer, os.path.join(work, "demo-clip"))
+        pack(work, out)
 
 
 def finish(model, tokenizer, robot, args, log, facts):
@@ -196,8 +208,8 @@ def pack(work, out):
 def main():
     args = arguments()
     os.makedirs(args.out, exist_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     log = Log(args.out)
+    signal.signal(signal.SIGTERM, lambda *_: setattr(log, "stopped", True))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(args.seed)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
@@ -211,7 +223,8 @@ def main():
     pool.fill()
     pictures_sheet(pool, os.path.join(args.out, "pictures.png"))
     log(f"pool of {len(pool.pictures)} pictures drawn")
-    averaged, steps = train(model, pool, table, args, log, args.minutes * 60 - args.reserve)
+    end = args.minutes * 60 - args.reserve
+    averaged, steps = train(model, pool, table, args, log, end, lambda m: keep(m, tokenizer, args.out))
     log(f"trained {steps} steps")
     facts = {
         "steps": steps,
