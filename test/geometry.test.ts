@@ -116,8 +116,8 @@ test('ring cameras look at the centre, upright, and the sphere just fits', () =>
     const edge = (c.fy * radius) / Math.sqrt(distance ** 2 - radius ** 2);
     assert.ok(edge < 20 && edge > 18, `the sphere reaches ${edge} of 20 pixels`);
   }
-  const directions = new Set(cameras.map((c) => Math.sign(cameraCenter(c)[1] - center[1])));
-  assert.is(directions.size, 2, 'from above and from below');
+  const above = cameras.filter((c) => cameraCenter(c)[1] < center[1]).length;
+  assert.ok(above > 36 && above < 48, `${above} of 48 look from above, some from below`);
   for (const count of [1, 2, 5]) {
     assert.is(ringCameras({ center, radius, count, width: 8, height: 8 }).length, count);
   }

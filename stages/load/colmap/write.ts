@@ -72,7 +72,7 @@ class ByteWriter {
 
   f64(...values: number[]): this {
     const bytes = new DataView(new ArrayBuffer(8 * values.length));
-    values.forEach((value, i) => bytes.setFloat64(8 * i, value, true));
+    for (const [i, value] of values.entries()) bytes.setFloat64(8 * i, value, true);
     return this.#push(new Uint8Array(bytes.buffer));
   }
 
