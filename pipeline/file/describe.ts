@@ -58,8 +58,7 @@ function child(schema: JsonSchema, key: string | number): JsonSchema | undefined
 /** What a schema admits, in words: `a whole number, at least 1`; `default or mcmc`; `a list of 2 whole numbers`. */
 export function describe(schema: JsonSchema): string {
   if (schema.const !== undefined) return literal(schema.const);
-  if (schema.enum) return choices(schema.enum.map(literal));
-  if (branches(schema).length) return choices([...new Set(branches(schema).map(describe))]);
+  if (schema.enum || branches(schema).length) return choices([...new Set(alternatives(schema))]);
   if (schema.path) return `the path of a ${schema.path}`;
   switch (Array.isArray(schema.type) ? schema.type[0] : schema.type) {
     case 'integer':
@@ -79,6 +78,12 @@ export function describe(schema: JsonSchema): string {
     default:
       return 'another value';
   }
+}
+
+function alternatives(schema: JsonSchema): string[] {
+  if (schema.enum) return schema.enum.map(literal);
+  const parts = branches(schema);
+  return parts.length ? parts.flatMap(alternatives) : [describe(schema)];
 }
 
 function list(schema: JsonSchema): string {
