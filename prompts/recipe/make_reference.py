@@ -44,7 +44,9 @@ def write_reference(directory, out, prefix="demo_clip"):
     """Writes the three files into the folder `out`."""
     os.makedirs(out, exist_ok=True)
     source = {"source": f"transformers CLIPModel {version}, float64"}
-    save_file(reference(directory), os.path.join(out, f"{prefix}_io.safetensors"), source)
+    io = os.path.join(out, f"{prefix}_io.safetensors")
+    save_file(reference(directory), io, source)
+    os.chmod(io, 0o644)
     shutil.copyfile(os.path.join(directory, "model.safetensors"), os.path.join(out, f"{prefix}_model.safetensors"))
     shutil.copyfile(os.path.join(directory, "config.json"), os.path.join(out, f"{prefix}_config.json"))
 
