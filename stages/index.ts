@@ -3,6 +3,15 @@ import { loadStage } from './load/stage.ts';
 import { orbitStage } from './orbit/stage.ts';
 import { scoreStage } from './score/stage.ts';
 import type { Stage } from './stage.ts';
+import { stylizeStage } from './stylize/stage.ts';
+import { trainStage } from './train/stage.ts';
 
 /** All stages, in the order in which they usually run. A new stage is a folder and a row. */
-export const stages: readonly Stage[] = [loadStage, initStage, orbitStage, scoreStage];
+export const stages: readonly Stage[] = [
+  loadStage,
+  initStage,
+  trainStage,
+  stylizeStage,
+  orbitStage,
+  scoreStage,
+];

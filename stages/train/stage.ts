@@ -9,7 +9,9 @@ export const trainStage = defineStage<TrainOptions>({
   needs: ['dataset', 'gaussians'],
   gives: ['gaussians'],
   async run({ gpu, seed, report }, { dataset, gaussians }, options) {
-    return { gaussians: await train(gpu, { dataset: dataset!, gaussians: gaussians! }, options, { seed, report }) };
+    return {
+      gaussians: await train(gpu, { dataset: dataset!, gaussians: gaussians! }, options, { seed, report }),
+    };
   },
 });
 

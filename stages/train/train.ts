@@ -73,7 +73,7 @@ async function optimize(
     train: GAUSSIAN_PARAMETERS,
     objectives: [
       photometricObjective({ dssim }),
-      ...(clip && target ? [clipObjective({ target, seed, weight: clip.weight, crops: clip.crops })] : []),
+      ...(clip && target ? [clipObjective({ target, seed, weight: clip.weight })] : []),
     ],
     regularizer: regularized
       ? (gpu, gradients) => {
