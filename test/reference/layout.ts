@@ -13,5 +13,14 @@ export interface Row {
 export interface Layout {
   name: string;
   recognises(names: string[]): boolean;
-  check(gpu: Gpu, path: string, tensors: Map<string, SafeTensor>): Promise<Row[]>;
+  /**
+   * @param metadata the file's own `__metadata__`.
+   * @throws InputError where a tensor is missing or has a shape that does not fit the others.
+   */
+  check(
+    gpu: Gpu,
+    path: string,
+    tensors: Map<string, SafeTensor>,
+    metadata: Record<string, string>,
+  ): Promise<Row[]>;
 }
