@@ -1,12 +1,21 @@
-/** The public API: the device, the runner, and the types that stages share. */
-
+/**
+ * The public API: a device, the stages as plain functions from GPU buffers to GPU buffers, and the runner of pipeline
+ * files. `scenes/script.ts` shows the functions at work.
+ */
 export { type Camera, lookAt } from '../stages/artefacts/camera.ts';
 export type { Dataset, View } from '../stages/artefacts/dataset.ts';
-export { artefactFormats } from '../stages/artefacts/formats.ts';
-export type { Frames } from '../stages/artefacts/frames.ts';
+export { type Frames, releaseFrames } from '../stages/artefacts/frames.ts';
 export type { Gaussians } from '../stages/artefacts/gaussians.ts';
+export { loadGaussians, saveGaussians } from '../stages/artefacts/gaussians-file.ts';
+export { exportPly } from '../stages/artefacts/gaussians-ply.ts';
+export { releaseDataset, releaseGaussians } from '../stages/artefacts/release.ts';
 export type { Score, Scores } from '../stages/artefacts/scores.ts';
+export { formatScores } from '../stages/artefacts/scores-file.ts';
 export { stages } from '../stages/index.ts';
+export { init } from '../stages/init/stage.ts';
+export { load } from '../stages/load/stage.ts';
+export { orbit } from '../stages/orbit/stage.ts';
+export { score } from '../stages/score/stage.ts';
 export {
   type Artefacts,
   defineStage,
@@ -15,6 +24,8 @@ export {
   type Stage,
   silent,
 } from '../stages/stage.ts';
+export { stylize } from '../stages/stylize/stage.ts';
+export { train } from '../stages/train/stage.ts';
 export {
   type Gpu,
   GpuError,

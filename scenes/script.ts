@@ -9,6 +9,7 @@ import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import {
   exportPly,
+  formatScores,
   init,
   load,
   openGpu,
@@ -63,7 +64,7 @@ const frames = await orbit(
   { frames: 12, fps: 12, size: [128, 128], background: [1, 1, 1] },
   { report, output },
 );
-const { scores } = await score(
+const scores = await score(
   gpu,
   { dataset, gaussians, base, frames, style: { prompt } },
   { background },
@@ -71,6 +72,6 @@ const { scores } = await score(
 );
 
 await output.write('splat.ply', await exportPly(gpu, gaussians));
-await output.write('scores.json', `${JSON.stringify(scores, null, 2)}\n`);
+await output.write('scores.json', formatScores(scores));
 console.log(`Results in ${folder}`);
 gpu.close();

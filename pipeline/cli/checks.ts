@@ -8,6 +8,8 @@ import { type Gpu, openGpu } from '../../wgsl/core/index.ts';
 export interface Check {
   name: string;
   ok: boolean;
+  /** Some work does without it. */
+  optional?: boolean;
   /** What was found, a fact a line. */
   found: string[];
   /** The line that mends it, or what to do. */
@@ -76,24 +78,28 @@ async function vulkanDrivers(): Promise<string[]> {
 const PACKAGES = [
   ['webgpu', 'the GPU'],
   ['sharp', 'photographs'],
-  ['onnxruntime-node', 'text encoders that come as ONNX'],
   ['@huggingface/tokenizers', 'prompts'],
   ['mediabunny', 'MP4 files'],
 ] as const;
 
 export async function checkPackages(): Promise<Check[]> {
-  const checks = PACKAGES.map(async ([name, use]): Promise<Check> => {
-    try {
-      await import(name);
-      return { name, ok: true, found: [`${await versionOf(name)}, for ${use}`] };
-    } catch (error) {
-      const found = [
-        `cannot be loaded: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
-      ];
-      return { name, ok: false, found, mend: 'npm ci' };
-    }
-  });
-  return Promise.all(checks);
+  const needed = PACKAGES.map(([name, use]) => checkPackage(name, use, 'npm ci'));
+  const optional = checkPackage(
+    'onnxruntime-node',
+    'text encoders that come as ONNX',
+    'npm install --ignore-scripts onnxruntime-node   (its script wants CUDA from the network; it works without)',
+  );
+  return Promise.all([...needed, optional.then((check) => ({ ...check, optional: true }))]);
+}
+
+async function checkPackage(name: string, use: string, mend: string): Promise<Check> {
+  try {
+    await import(name);
+    return { name, ok: true, found: [`${await versionOf(name)}, for ${use}`] };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    return { name, ok: false, found: [`cannot be loaded (${reason}); it is for ${use}`], mend };
+  }
 }
 
 /** H.264 frames at a common size: the encoder is native code with licences of its own, and may be missing. */

@@ -28,15 +28,15 @@ export function doctorCommand(): Command {
         ? JSON.stringify({ splatline, checks }, null, 2)
         : [`splatline ${splatline}`, ...checks.map(checkText)].join('\n');
       process.stdout.write(`${text}\n`);
-      const failed = checks.filter(({ ok }) => !ok);
+      const failed = checks.filter(({ ok, optional }) => !ok && !optional);
       if (failed.length) process.exitCode = failed.some(({ name }) => name === 'adapter') ? 3 : 1;
     });
 }
 
-function checkText({ name, ok, found, mend }: Check): string {
+function checkText({ name, ok, optional, found, mend }: Check): string {
   const [first, ...others] = found;
   return [
-    `${ok ? 'ok      ' : 'MISSING '} ${name}: ${first}`,
+    `${(ok ? 'ok' : optional ? 'absent' : 'MISSING').padEnd(8)} ${name}: ${first}`,
     ...others.map((fact) => `           ${fact}`),
     ...(mend ? [`           to mend: ${mend}`] : []),
   ].join('\n');

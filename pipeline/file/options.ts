@@ -26,7 +26,8 @@ function rowsOf(schema: JsonSchema, prefix: string): OptionRow[] {
       name,
       type: describe(option),
       required: schema.required?.includes(key) ?? false,
-      fallback: option.default === undefined ? undefined : literal(option.default),
+      // A map's default is that of its parts, which have rows of their own.
+      fallback: option.default === undefined || option.properties ? undefined : literal(option.default),
       description: option.description ?? '',
     };
     return [row, ...(option.properties ? rowsOf(option, `${name}.`) : [])];

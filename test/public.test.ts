@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import * as api from '../pipeline/index.ts';
+
+/** What scripts build on: a name that goes or comes is a decision, made here too. */
+const SURFACE = {
+  functions: [
+    'defineStage',
+    'exportPly',
+    'formatScores',
+    'init',
+    'load',
+    'loadGaussians',
+    'lookAt',
+    'openGpu',
+    'orbit',
+    'readPipeline',
+    'releaseDataset',
+    'releaseFrames',
+    'releaseGaussians',
+    'runPlan',
+    'saveGaussians',
+    'score',
+    'stylize',
+    'train',
+    'unexpectedTransfers',
+  ],
+  classes: ['GpuError', 'InputError'],
+  values: ['silent', 'stages'],
+};
+
+test('the public API is exactly this', () => {
+  const kindOf = (value: unknown) =>
+    typeof value !== 'function' ? 'values' : /^class\b/.test(String(value)) ? 'classes' : 'functions';
+  const found: Record<string, string[]> = { functions: [], classes: [], values: [] };
+  for (const [name, value] of Object.entries(api)) found[kindOf(value)].push(name);
+  for (const names of Object.values(found)) names.sort();
+  assert.equal(found, SURFACE);
+});
+
+test('the stages are these', () => {
+  assert.equal(
+    api.stages.map(({ name }) => name),
+    ['load', 'init', 'train', 'stylize', 'orbit', 'score'],
+  );
+});
+
+test('the package offers one command and one module', async () => {
+  const manifest = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
+  assert.equal(manifest.bin, { splatline: 'pipeline/splatline.mjs' });
+  assert.equal(Object.keys(manifest.exports), ['.', './schema.json', './package.json']);
+});
+
+test.run();
