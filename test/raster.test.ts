@@ -1,0 +1,169 @@
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readSafetensors } from '../stages/clip/safetensors.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import type { Row } from './reference/layout.ts';
+import { gradientRow, pictureRow, Shapes } from './reference/layouts/compare.ts';
+import { type RasterCase, type Rasterized, rasterize, readCase } from './reference/layouts/raster.ts';
+import { RasterReference, type SplatArrays } from './reference/raster.ts';
+
+const PARAMETERS = ['means', 'logScales', 'quats', 'opacityLogits', 'sh'] as const;
+const PICTURE = { most: 2e-5, outliers: 1e-2, share: 0.0003, atLeast: 2 };
+
+function reference(scene: RasterCase, splat: SplatArrays = scene.splat): RasterReference {
+  return new RasterReference(splat, referenceCamera(scene), scene.background, scene.shDegree);
+}
+
+function compare(found: Rasterized, judge: RasterReference, scene: RasterCase): Row[] {
+  const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
+  return [
+    pictureRow('image', found.image, judge.picture.image, 3, PICTURE),
+    pictureRow('alpha', found.alpha, judge.picture.alpha, 1, PICTURE),
+    ...PARAMETERS.map((name) =>
+      gradientRow(name, found.gradients[name], gradients[name], { l2: 5e-4, largest: 5e-4 }),
+    ),
+  ];
+}
+
+function assertPass(rows: Row[]): void {
+  const failed = rows.filter(({ pass }) => !pass);
+  assert.is(failed.length, 0, failed.map(({ tensor, error }) => `${tensor}: ${error}`).join('; '));
+}
+
+test('the plain reference agrees with gsplat', async () => {
+  const path = fileURLToPath(new URL('data/reference/raster_small.safetensors', import.meta.url));
+  const { tensors, metadata } = await readSafetensors(path);
+  const shapes = new Shapes(path, tensors);
+  const scene = readCase(path, shapes, metadata);
+  const judge = reference(scene);
+  assert.ok(judge.visible > 250);
+  const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
+  const limits = { l2: 4e-4, largest: 4e-4 };
+  const tensor = (name: string, shape: (number | string)[]) => shapes.floats(name, shape);
+  const picture = { most: 1e-5, outliers: 1e-5, share: 0, atLeast: 0 };
+  assertPass([
+    pictureRow('image', judge.picture.image, tensor('image', ['H', 'W', 3]), 3, picture),
+    pictureRow('alpha', judge.picture.alpha, tensor('alpha', ['H', 'W', 1]), 1, picture),
+    gradientRow('means', gradients.means, tensor('grad_means', ['N', 3]), limits),
+    gradientRow('logScales', gradients.logScales, tensor('grad_log_scales', ['N', 3]), limits),
+    gradientRow('quats', gradients.quats, tensor('grad_quats', ['N', 4]), limits),
+    gradientRow('opacityLogits', gradients.opacityLogits, tensor('grad_opacity_logits', ['N']), limits),
+    gradientRow('sh', gradients.sh, tensor('grad_sh', ['N', 'K', 3]), limits),
+  ]);
+});
+
+test('the plain reference agrees with finite differences, entry by entry', () => {
+  const scene = rasterScene({ seed: 40, count: 12, width: 17, height: 13, shDegree: 3 });
+  const judge = reference(scene);
+  assert.ok(judge.visible >= 6, `${judge.visible} visible`);
+  const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
+  const wrong: string[] = [];
+  for (const name of PARAMETERS) {
+    const values = Float64Array.from(scene.splat[name]);
+    for (let i = 0; i < values.length; i += name === 'sh' ? 7 : 1) {
+      const at = (offset: number) => {
+        const moved = values.slice();
+        moved[i] += offset;
+        return loss(reference(scene, { ...scene.splat, [name]: moved }).picture, scene);
+      };
+      const step = 1e-5;
+      const numeric = (at(step) - at(-step)) / (2 * step);
+      const error = Math.abs(numeric - gradients[name][i]);
+      if (!(error <= 1e-5 * Math.max(1, Math.abs(numeric))))
+        wrong.push(`${name}[${i}]: ${gradients[name][i]}, ${numeric}`);
+    }
+  }
+  assert.equal(wrong, []);
+});
+
+const SCENES = [
+  { seed: 1, count: 400, width: 61, height: 37, shDegree: 3 },
+  { seed: 2, count: 300, width: 33, height: 50, shDegree: 2, storedDegree: 3 },
+  { seed: 3, count: 300, width: 16, height: 16, shDegree: 1 },
+  { seed: 4, count: 200, width: 45, height: 9, shDegree: 0 },
+  // Nothing shines through a wall of opaque splats: the cuts at 0.99 and at 1e-4.
+  { seed: 5, count: 600, width: 24, height: 24, shDegree: 0, opacityLogits: [3, 12], logScales: [-2, 0] },
+  // Barely there: the cut at 1/255.
+  {
+    seed: 6,
+    count: 500,
+    width: 31,
+    height: 31,
+    shDegree: 0,
+    opacityLogits: [-6.5, -4.5],
+    logScales: [-2.5, 0],
+  },
+  { seed: 7, count: 3, width: 1, height: 1, shDegree: 0, logScales: [0, 1] },
+] as const;
+
+for (const tile of [8, 16]) {
+  for (const options of SCENES) {
+    const { count, width, height, shDegree } = options;
+    test(`kernels with tiles of ${tile}: ${count} Gaussians, ${width}×${height}, SH ${shDegree}`, () =>
+      withGpu(async (gpu) => {
+        const scene = rasterScene({ ...options } as Parameters<typeof rasterScene>[0]);
+        const judge = reference(scene);
+        assert.ok(judge.visible > 0);
+        assertPass(compare(await rasterize(gpu, scene, tile), judge, scene));
+      }));
+  }
+}
+
+test('equal depths are drawn in the order of their numbers', () =>
+  withGpu(async (gpu) => {
+    const scene = rasterScene({ seed: 9, count: 64, width: 20, height: 20, shDegree: 0 });
+    // Eight means, each taken eight times.
+    scene.splat.means = scene.splat.means.map((_, i) => scene.splat.means[i % 24]);
+    assertPass(compare(await rasterize(gpu, scene), reference(scene), scene));
+  }));
+
+test('with nothing in view the picture is the background and no parameter has a gradient', () =>
+  withGpu(async (gpu) => {
+    const scene = rasterScene({ seed: 10, count: 5, width: 9, height: 7, shDegree: 1 });
+    scene.splat.means.fill(-50);
+    assert.is(reference(scene).visible, 0);
+    const found = await rasterize(gpu, scene);
+    assertPass(compare(found, reference(scene), scene));
+    assert.ok(PARAMETERS.every((name) => found.gradients[name].every((value) => value === 0)));
+  }));
+
+test('the kernels’ gradients agree with finite differences of the kernels’ pictures', () =>
+  withGpu(async (gpu) => {
+    // Wide splats: where one ends at α = 1/255, the picture has a step that a finite difference sees and a gradient does not.
+    const scene = rasterScene({
+      seed: 11,
+      count: 12,
+      width: 24,
+      height: 18,
+      shDegree: 2,
+      logScales: [0.2, 1],
+      opacityLogits: [-1, 1],
+    });
+    const { gradients } = await rasterize(gpu, scene);
+    for (const name of PARAMETERS) {
+      // Along the gradient itself: one number for the whole tensor.
+      const gradient = gradients[name];
+      const norm = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0));
+      assert.ok(norm > 0);
+      const step = 5e-3;
+      const [low, high] = await Promise.all(
+        [-step, step].map(async (offset) => {
+          const moved = scene.splat[name].map((value, i) => value + (offset * gradient[i]) / norm);
+          return loss(await rasterize(gpu, { ...scene, splat: { ...scene.splat, [name]: moved } }), scene);
+        }),
+      );
+      const numeric = (high - low) / (2 * step);
+      assert.ok(Math.abs(numeric - norm) < 0.02 * norm, `${name}: ${norm}, finite difference ${numeric}`);
+    }
+  }));
+
+function loss({ image, alpha }: { image: ArrayLike<number>; alpha: ArrayLike<number> }, scene: RasterCase) {
+  let sum = 0;
+  for (let i = 0; i < image.length; i++) sum += image[i] * scene.weightImage[i];
+  for (let i = 0; i < alpha.length; i++) sum += alpha[i] * scene.weightAlpha[i];
+  return sum;
+}
+
+test.run();
