@@ -1,7 +1,7 @@
 /**
  * The whole chain as a script, without a pipeline file: every stage is a function from GPU buffers to GPU buffers.
  *
- *     npx tsx scenes/script.ts [FOLDER [STEPS]]
+ *     npx tsx scenes/script.ts [FOLDER [STEPS [CLIP_MODEL]]]
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -20,7 +20,7 @@ import {
   train,
 } from '../pipeline/index.ts';
 
-const [folder = 'out/script', steps = '300'] = argv.slice(2);
+const [folder = 'out/script', steps = '300', model] = argv.slice(2);
 const colmap = fileURLToPath(new URL('playbot', import.meta.url));
 const background = 'white';
 const seed = 42;
@@ -54,7 +54,7 @@ const prompt = 'rococo';
 const gaussians = await stylize(
   gpu,
   { dataset, gaussians: base },
-  { prompt, steps: Math.ceil(Number(steps) / 3), background },
+  { prompt, model, steps: Math.ceil(Number(steps) / 3), background },
   { seed, report },
 );
 
@@ -66,7 +66,7 @@ const frames = await orbit(
 );
 const scores = await score(
   gpu,
-  { dataset, gaussians, base, frames, style: { prompt } },
+  { dataset, gaussians, base, frames, style: { prompt, model } },
   { background },
   { report },
 );

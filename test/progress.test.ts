@@ -34,8 +34,9 @@ test('away from a terminal a stage prints a line every few seconds and one at it
   const text = printed(false, [
     [0, RUN],
     [0, { event: 'stage', stage: 'train', index: 1, count: 2 }],
-    [0, progress(1)],
+    [0.5, progress(1)],
     [1, progress(20)],
+    [5, progress(40)],
     [6, progress(50)],
     [8, progress(100, { loss: 0.05, psnr: 24 })],
     [8, { event: 'done', stage: 'train', seconds: 8 }],
@@ -44,9 +45,9 @@ test('away from a terminal a stage prints a line every few seconds and one at it
     text,
     [
       'fox: load → train, seed 1, on driver',
-      'train     1/100  4.26 it/s  loss 0.1235  1:15 left',
+      'train     20/100  4.26 it/s  loss 0.1235  1:15 left',
       'train     50/100  4.26 it/s  loss 0.1235  1:15 left',
-      'train     done in 8.0 s, 100 steps, loss 0.05, psnr 24',
+      'train     done in 8.0 s, 100 steps, 12.5 it/s, loss 0.05, psnr 24',
       '',
     ].join('\n'),
   );
@@ -67,7 +68,7 @@ test('on a terminal the line is rewritten, cut to the width, and notes go above 
   assert.is(parts.length, 5); // two redraws, and the note and the end that replace them
   assert.is(parts[2], 'train     a fact\n');
   assert.ok(parts[3].length <= 59, 'a line that wraps cannot be rewritten');
-  assert.match(parts[4], /^train {5}done in 2\.0 s, 100 steps, loss 1/);
+  assert.match(parts[4], /^train {5}done in 2\.0 s, 3 steps, 1\.50 it\/s, loss 1/);
 });
 
 test('the meter tells the speed of the last seconds', () => {

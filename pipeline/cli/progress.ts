@@ -8,7 +8,8 @@ export interface Screen {
   write(text: string): unknown;
 }
 
-/** Between two lines of one stage, where lines cannot be rewritten. */
+/** Where lines cannot be rewritten: from a stage's start to its first line, and between two lines. */
+const FIRST_LINE_SECONDS = 1;
 const PLAIN_LINE_SECONDS = 5;
 const REDRAW_SECONDS = 0.1;
 const CLEAR_LINE = '\r\x1b[2K';
@@ -52,7 +53,7 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
       }
       case 'stage':
         latest = undefined;
-        shown = Number.NEGATIVE_INFINITY;
+        shown = screen.isTTY ? Number.NEGATIVE_INFINITY : now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS;
         if (screen.isTTY) redraw(`${label(event.stage)}  …`);
         return;
       case 'progress': {
@@ -72,9 +73,7 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
         line(`${label(event.stage)}  warning: ${event.text}`);
         return;
       case 'done': {
-        const last = latest
-          ? `, ${[`${latest.steps} steps`, ...metricTexts(latest.metrics)].join(', ')}`
-          : '';
+        const last = latest ? `, ${summary(latest, event.seconds)}` : '';
         line(`${label(event.stage)}  done in ${duration(event.seconds)}${last}`);
         return;
       }
@@ -90,6 +89,12 @@ export function progressText({ step, steps, metrics, perSecond, secondsLeft }: P
   const rate = perSecond > 0 ? [`${perSecond.toPrecision(3)} it/s`] : [];
   const left = perSecond > 0 && step < steps ? [`${duration(secondsLeft)} left`] : [];
   return [`${step}/${steps}`, ...rate, ...metricTexts(metrics), ...left].join('  ');
+}
+
+/** `300 steps, 4.2 it/s, loss 0.05`: over the whole stage. */
+function summary({ step, metrics }: ProgressEvent, seconds: number): string {
+  const rate = seconds > 0 ? [`${(step / seconds).toPrecision(3)} it/s`] : [];
+  return [`${step} steps`, ...rate, ...metricTexts(metrics)].join(', ');
 }
 
 function metricTexts(metrics: Record<string, number>): string[] {

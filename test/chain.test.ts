@@ -1,0 +1,121 @@
+/** The whole chain on the carried capture at a tiny size, as users start it: the command line and the script. */
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readPipeline } from '../pipeline/file/read.ts';
+import { $ } from '../pipeline/process.ts';
+import type { RunEvent } from '../pipeline/run/events.ts';
+import { unexpectedTransfers } from '../pipeline/run/transfers.ts';
+import { stages } from '../stages/index.ts';
+import { inScratch } from './helpers/fake-stages.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const SCENE = 'scenes/demo.yaml';
+const MODEL = 'test/data/clip-tiny';
+const TINY = [
+  'load.downscale=8',
+  'train.steps=12',
+  'train.cap=5100',
+  'train.mcmc.refineStart=4',
+  'train.mcmc.refineEvery=4',
+  'stylize.steps=4',
+  'stylize.crops.count=2',
+  `stylize.model=${MODEL}`,
+  'orbit.frames=3',
+  'orbit.size=[48, 32]',
+];
+
+function splatline(out: string, ...args: string[]) {
+  const sets = TINY.flatMap((set) => ['--set', set]);
+  return $({ cwd: root, nothrow: true })`
+    ${process.execPath} pipeline/splatline.mjs run ${SCENE} --json --out ${out} ${sets} ${args}`;
+}
+
+async function eventsOf(run: ReturnType<typeof splatline>): Promise<RunEvent[]> {
+  const { exitCode, stdout, stderr } = await run;
+  assert.is(exitCode, 0, stderr);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as RunEvent);
+}
+
+/** What must repeat to the byte, by path: splats, pictures and numbers. The muxer stamps the time into the video. */
+async function repeatable(folder: string): Promise<Map<string, Buffer>> {
+  const names = [
+    'base.ply',
+    'splat.ply',
+    'scores.json',
+    ...(await readdir(join(folder, 'frames'))).sort().map((name) => `frames/${name}`),
+  ];
+  return new Map(
+    await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)),
+  );
+}
+
+function assertSame(a: Map<string, Buffer>, b: Map<string, Buffer>): void {
+  assert.equal([...a.keys()], [...b.keys()]);
+  assert.equal(
+    [...a.keys()].filter((name) => !a.get(name)!.equals(b.get(name)!)),
+    [],
+    'files that differ',
+  );
+}
+
+test('two runs in two processes give the same bytes, a resumed one too, and scene data stays on the GPU', async () => {
+  await inScratch(async (folder) => {
+    const [a, b] = ['a', 'b'].map((name) => join(folder, name));
+    const [events] = await Promise.all([eventsOf(splatline(a)), eventsOf(splatline(b))]);
+    const first = await repeatable(a);
+    assert.is(first.size, 6);
+    assert.not(first.get('splat.ply')!.equals(first.get('base.ply')!), 'restyling changed nothing');
+    assertSame(first, await repeatable(b));
+
+    const result = events.find((event) => event.event === 'result')!;
+    assert.ok(result.files.some((file) => file.endsWith('turntable.mp4')));
+    for (const file of result.files) assert.ok(existsSync(file), file);
+    const plan = await readPipeline(join(root, SCENE), { registry: stages, set: TINY, cwd: root });
+    assert.equal(unexpectedTransfers(result.ledger, plan.stages), []);
+    const images = result.ledger.filter(({ purpose }) => purpose === 'images');
+    assert.is(images.length, 1, 'pictures are uploaded once, by load');
+
+    await eventsOf(splatline(a, '--from', 'stylize'));
+    assertSame(first, await repeatable(a));
+    await eventsOf(splatline(a, '--from', 'score'));
+    assertSame(first, await repeatable(a));
+  });
+});
+
+test('Ctrl-C ends a run with 130 and leaves nothing half-written', async () => {
+  await inScratch(async (folder) => {
+    const out = join(folder, 'out');
+    const run = splatline(out, '--set', 'train.steps=100000');
+    // Listening, not iterating: leaving an iteration would close the pipe, and end the run by itself.
+    await new Promise<void>((resolve) => {
+      run.stdout.on('data', (chunk) => String(chunk).includes('"progress","stage":"train"') && resolve());
+      run.stdout.on('close', resolve);
+    });
+    process.kill(run.pid!, 'SIGINT');
+    const { exitCode, stderr } = await run;
+    assert.is(exitCode, 130, stderr);
+    assert.equal((await readdir(out)).sort(), ['run.json', 'stages']);
+    assert.equal(await readdir(join(out, 'stages')), ['init']);
+  });
+});
+
+test('the script runs the chain with plain functions', async () => {
+  await inScratch(async (folder) => {
+    const { exitCode, stdout, stderr } = await $({ cwd: root, nothrow: true })`
+      ${process.execPath} --import ./pipeline/typescript.mjs scenes/script.ts ${folder} 6 ${MODEL}`;
+    assert.is(exitCode, 0, stderr);
+    assert.match(stdout, /Results in /);
+    const names = await readdir(folder);
+    for (const name of ['splat.ply', 'scores.json', 'turntable.mp4', 'frames'])
+      assert.ok(names.includes(name), name);
+  });
+});
+
+test.run();
