@@ -1,6 +1,6 @@
 /**
  * Kernels whose plain reference has another name than their own, because several kernels make one operation. A kernel
- * without a row here has its reference in the file of its own name.
+ * without a row here has its reference in the file of its own name, a `…_backward` in that of its forward kernel.
  */
 export const REFERENCE_OF: Readonly<Record<string, string>> = {
   radix_histogram: 'radix_sort',
@@ -13,7 +13,21 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   to_rgba8: 'rgba8',
   from_rgba8: 'rgba8',
   ssim_forward: 'ssim',
-  ssim_backward: 'ssim',
   photometric_l1: 'photometric',
   photometric_reduce: 'photometric',
+  softmax: 'attention',
+  patchify: 'tokens',
+  image_tokens: 'tokens',
+  text_tokens: 'tokens',
+  pool: 'tokens',
+  product_rows: 'product',
+  product_tiled: 'product',
+  project: 'raster',
+  admit: 'raster',
+  compact: 'raster',
+  depth_counts: 'raster',
+  emit: 'raster',
+  tile_ranges: 'raster',
+  rasterize_forward: 'raster',
+  rasterize_backward: 'raster',
 };
