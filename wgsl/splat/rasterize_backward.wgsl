@@ -1,12 +1,14 @@
-// Gradient of the blending, tile by tile, without atomics. One workgroup a tile. Splats go back to front in chunks:
-//   1. a thread a pixel walks the chunk, recovers each splat's transmittance, and leaves two numbers per (splat, pixel) in
-//      workgroup memory: the blending weight and the gradient to the exponent;
-//   2. the threads split up the chunk's (splat, pixel) table by splat and sum nine moments in a fixed order.
+// Gradient of the blending, tile by tile, without atomics. One workgroup a tile; a thread has four pixels of a column, one in
+// each component of its vectors. Splats go back to front in chunks:
+//   1. each thread walks the chunk, recovers the transmittance before each splat, and leaves its pixels' sums of nine moments
+//      in workgroup memory;
+//   2. the threads share the chunk's (splat, moment) table, and each sums all threads' entries in order.
 // Each pair's sums go to its place before the tile sort, so that a Gaussian's pairs lie in a row for the next kernel.
 // Moments: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
 #include <grid>
 #include <view>
 #include <projection>
+#include <tile_pixels>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
@@ -19,125 +21,107 @@
 @group(0) @binding(7) var<storage, read> gradient: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> moments: array<f32>;
 
-const PIXELS = TILE * TILE;
-const LANES = u32(PIXELS / CHUNK);
 const MOMENTS = 9u;
-
-struct Entry { weight: f32, exponent: f32 }
+// A row of the table per (splat, moment), one float longer than the threads: neighbours read from different banks.
+const ROW = THREADS + 1u;
 
 var<workgroup> chunk: array<array<vec4f, 3>, CHUNK>;
 var<workgroup> pairs_of: array<u32, CHUNK>;
-var<workgroup> entries: array<array<Entry, PIXELS>, CHUNK>;
-var<workgroup> pixels: array<vec3f, PIXELS>;
-var<workgroup> sums: array<array<f32, PIXELS>, MOMENTS>;
+var<workgroup> table: array<f32, CHUNK * MOMENTS * ROW>;
 var<workgroup> range: vec2u;
 var<workgroup> deepest: atomic<u32>;
 
-@compute @workgroup_size(TILE, TILE)
+@compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let tile = linear_group(group, groups);
   if (tile >= view.tiles.x * view.tiles.y) { return; }
-  let corner = vec2u(tile % view.tiles.x, tile / view.tiles.x) * u32(TILE);
-  let pixel = corner + local.xy;
-  let at = vec2f(pixel) + 0.5;
+  let pixels = pixels_of(view, tile, lane);
 
-  var t = 1.0;
-  var seen = 0u;
-  var g = vec4f(0.0);
-  if (all(pixel < view.size)) {
-    let i = pixel.y * view.size.x + pixel.x;
-    t = transmittance[i];
-    seen = looked[i];
-    g = gradient[i];
+  var t = vec4f(1.0);
+  var seen = vec4u(0u);
+  var gr = vec4f(0.0);
+  var gg = vec4f(0.0);
+  var gb = vec4f(0.0);
+  var ga = vec4f(0.0);
+  for (var k = 0u; k < 4u; k++) {
+    if (pixels.inside[k]) {
+      let i = pixels.index[k];
+      t[k] = transmittance[i];
+      seen[k] = looked[i];
+      gr[k] = gradient[i].r;
+      gg[k] = gradient[i].g;
+      gb[k] = gradient[i].b;
+      ga[k] = gradient[i].a;
+    }
   }
-  pixels[lane] = g.rgb;
-  atomicMax(&deepest, seen);
+  atomicMax(&deepest, max(max(seen.x, seen.y), max(seen.z, seen.w)));
   if (lane == 0u) { range = vec2u(tileStarts[tile], tileStarts[tile + 1u]); }
   let pairs = workgroupUniformLoad(&range);
   let depth = pairs.x + workgroupUniformLoad(&deepest);
 
   // Pairs behind every pixel's last splat: no gradient.
-  for (var k = depth * MOMENTS + lane; k < pairs.y * MOMENTS; k += u32(PIXELS)) {
+  for (var k = depth * MOMENTS + lane; k < pairs.y * MOMENTS; k += THREADS) {
     moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;
   }
 
   // What lies behind the current splat, seen through the image gradient: Σ weight·(colour · g), and T_last·(g.a − background · g).
-  var behind = 0.0;
-  let rest = t * (g.a - dot(view.background, g.rgb));
+  var behind = vec4f(0.0);
+  let rest = t * (ga - (view.background.r * gr + view.background.g * gg + view.background.b * gb));
 
   for (var end = depth; end > pairs.x; end -= min(u32(CHUNK), end - pairs.x)) {
     let first = max(end, pairs.x + u32(CHUNK)) - u32(CHUNK);
     let size = end - first;
     workgroupBarrier();
-    if (lane < size) {
-      let pair = sortedPairs[first + lane];
+    for (var k = lane; k < size; k += THREADS) {
+      let pair = sortedPairs[first + k];
       let i = 3u * gaussian_from_pair[pair];
-      pairs_of[lane] = pair;
-      chunk[lane] = array<vec4f, 3>(splats[i], splats[i + 1u], splats[i + 2u]);
+      pairs_of[k] = pair;
+      chunk[k] = array<vec4f, 3>(splats[i], splats[i + 1u], splats[i + 2u]);
     }
     workgroupBarrier();
 
     for (var k = size; k > 0u; k--) {
       let s = k - 1u;
-      var entry = Entry(0.0, 0.0);
-      if (first + s < pairs.x + seen) {
-        let a = chunk[s][0];
-        let b = chunk[s][1];
-        let d = a.xy - at;
-        let sigma = 0.5 * (a.z * d.x * d.x + b.x * d.y * d.y) + a.w * d.x * d.y;
-        let raw = b.y * exp(-sigma);
-        let alpha = min(ALPHA_MAX, raw);
-        if (sigma >= 0.0 && alpha >= ALPHA_MIN) {
-          let through = 1.0 / (1.0 - alpha);
-          t *= through;
-          let weight = alpha * t;
-          let tinted = dot(vec3f(b.zw, chunk[s][2].x), g.rgb);
-          // dL/dalpha; the exponent's share is −alpha of it, and nothing where alpha was clamped.
-          let toAlpha = t * tinted + through * (rest - behind);
-          entry.weight = weight;
-          if (raw <= ALPHA_MAX) { entry.exponent = -alpha * toAlpha; }
-          behind += weight * tinted;
-        }
-      }
-      entries[s][lane] = entry;
+      let s0 = chunk[s][0];
+      let s1 = chunk[s][1];
+      let s2 = chunk[s][2];
+      let dx = s0.x - pixels.x;
+      let dy = s0.y - pixels.y;
+      let sigma = 0.5 * (s0.z * dx * dx + s1.x * dy * dy) + s0.w * dx * dy;
+      let raw = s1.y * exp(-sigma);
+      let alpha = min(vec4f(ALPHA_MAX), raw);
+      let hit = (vec4u(first + s - pairs.x) < seen) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
+      let through = 1.0 / (1.0 - alpha);
+      t = select(t, t * through, hit);
+      let weight = select(vec4f(0.0), alpha * t, hit);
+      let tinted = s1.z * gr + s1.w * gg + s2.x * gb;
+      // dL/dalpha; the exponent's share is −alpha of it, and nothing where alpha was clamped.
+      let toAlpha = t * tinted + through * (rest - behind);
+      let e = select(vec4f(0.0), -alpha * toAlpha, hit & (raw <= vec4f(ALPHA_MAX)));
+      behind += weight * tinted;
+      let sum = e.x + e.y + e.z + e.w;
+      let alongY = dot(e, dy);
+      let at = s * MOMENTS * ROW + lane;
+      table[at] = dot(weight, gr);
+      table[at + ROW] = dot(weight, gg);
+      table[at + 2u * ROW] = dot(weight, gb);
+      table[at + 3u * ROW] = sum;
+      table[at + 4u * ROW] = dx * sum;
+      table[at + 5u * ROW] = alongY;
+      table[at + 6u * ROW] = dx * dx * sum;
+      table[at + 7u * ROW] = dx * alongY;
+      table[at + 8u * ROW] = dot(e, dy * dy);
     }
     workgroupBarrier();
 
-    // Thread (s, j) sums pixels j, j + LANES, … of splat s.
-    let s = lane / LANES;
-    // Written out: software Vulkan (Mesa 25.0) keeps the last round's values when the zero is left implicit in a loop.
-    var m = array<f32, MOMENTS>();
-    if (s < size) {
-      let mean = chunk[s][0].xy;
-      for (var p = lane % LANES; p < u32(PIXELS); p += LANES) {
-        let entry = entries[s][p];
-        let tint = entry.weight * pixels[p];
-        let d = mean - (vec2f(corner + vec2u(p % u32(TILE), p / u32(TILE))) + 0.5);
-        let e = entry.exponent;
-        m[0] += tint.x;
-        m[1] += tint.y;
-        m[2] += tint.z;
-        m[3] += e;
-        m[4] += e * d.x;
-        m[5] += e * d.y;
-        m[6] += e * d.x * d.x;
-        m[7] += e * d.x * d.y;
-        m[8] += e * d.y * d.y;
-      }
-    }
-    for (var j = 0u; j < MOMENTS; j++) { sums[j][lane] = m[j]; }
-    workgroupBarrier();
-    for (var k = lane; k < size * MOMENTS; k += u32(PIXELS)) {
-      let j = k % MOMENTS;
-      let owner = k / MOMENTS;
-      var sum = 0.0;
-      for (var l = 0u; l < LANES; l++) { sum += sums[j][owner * LANES + l]; }
-      moments[pairs_of[owner] * MOMENTS + j] = sum;
+    for (var k = lane; k < size * MOMENTS; k += THREADS) {
+      var total = 0.0;
+      for (var l = 0u; l < THREADS; l++) { total += table[k * ROW + l]; }
+      moments[pairs_of[k / MOMENTS] * MOMENTS + k % MOMENTS] = total;
     }
   }
 }

@@ -52,8 +52,8 @@ export class RasterizerBackward {
       gpu.kernel({
         label: 'splat/rasterize_backward',
         source: new URL('./rasterize_backward.wgsl', import.meta.url),
-        // The chunk's table must fit a workgroup's memory: 8 bytes a (splat, pixel), beside 52 bytes a pixel.
-        constants: { TILE: tile, CHUNK: tile >= 16 ? 4 : 16 },
+        // The table takes 9 bytes a pixel and splat of the chunk: 16 KiB holds every adapter.
+        constants: { TILE: tile, CHUNK: tile >= 16 ? 6 : 24 },
       }),
       gpu.kernel({
         label: 'splat/project_backward',
