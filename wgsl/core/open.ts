@@ -45,7 +45,8 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
 }
 
 async function webgpu(dawn: string[]): Promise<GPU> {
-  const inNode = typeof process !== 'undefined' && Boolean(process.versions?.node);
+  // Deno has a `process` that names a Node version, and an adapter of its own.
+  const inNode = typeof process !== 'undefined' && Boolean(process.versions?.node) && !('Deno' in globalThis);
   if (!inNode) {
     if (!globalThis.navigator?.gpu) throw new GpuError(NO_ADAPTER);
     return navigator.gpu;
