@@ -34,8 +34,9 @@ export class ClipTokenizer {
    * nothing behind it reaches the result.
    */
   encode(text: string, length: number): number[] {
-    const { ids } = this.#tokenizer.encode(text);
-    const wrong = ids.findIndex((id: number) => !Number.isInteger(id) || id < 0 || id >= this.#vocabulary);
+    // The package's own types do not resolve under NodeNext.
+    const ids: number[] = this.#tokenizer.encode(text).ids;
+    const wrong = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= this.#vocabulary);
     if (wrong >= 0 || ids.length < 2) {
       const found =
         wrong >= 0

@@ -3,8 +3,13 @@
 #include <grid>
 #include <gelu>
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+struct Sizes {
+  count: u32,
+}
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -13,7 +18,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = linear_group(group, groups) * THREADS + thread;
-  if (i < COUNT) {
+  if (i < sizes.count) {
     y[i] = gelu(x[i]);
   }
 }

@@ -3,9 +3,14 @@
 #include <grid>
 #include <gelu>
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(2) var<storage, read_write> grad_x: array<f32>;
+struct Sizes {
+  count: u32,
+}
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> grad_y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> grad_x: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -14,7 +19,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = linear_group(group, groups) * THREADS + thread;
-  if (i >= COUNT) {
+  if (i >= sizes.count) {
     return;
   }
   var value = grad_y[i] * gelu_slope(x[i]);

@@ -1,9 +1,6 @@
-import { type Arena, gridFor } from '../core/index.ts';
-import { derived, type Graph, size, type Value } from './graph.ts';
+import { derived, type Graph, type Lowering, size, type Value } from './graph.ts';
+import { lowerElements } from './lower.ts';
 import type { Dispatch } from './product.ts';
-import type { Tuning } from './tuning.ts';
-
-const source = new URL('./add.wgsl', import.meta.url);
 
 /** x + y, elementwise, of equal shapes. */
 export function add(graph: Graph, label: string, x: Value, y: Value): Value {
@@ -14,21 +11,17 @@ export function add(graph: Graph, label: string, x: Value, y: Value): Value {
     label,
     inputs: [x, y],
     output,
-    async forward({ arena, tuning, buffer }) {
-      const kernel = await arena.gpu.kernel({
-        label: 'nn/add',
-        source,
-        constants: { THREADS: tuning.threads, COUNT: count, SUM: true, ACCUMULATE: false },
-      });
-      const bound = kernel.bind({ x: buffer(x), y: buffer(y), sum: buffer(output) });
-      return [{ bound, groups: gridFor(count, tuning.threads) }];
+    async forward(at) {
+      const bindings = { x: at.buffer(x), y: at.buffer(y), sum: at.buffer(output) };
+      const constants = { SUM: true, ACCUMULATE: false };
+      return [await lowerElements(at, { name: 'add', constants, sizes: { count }, bindings })];
     },
-    async backward({ arena, tuning, gradient, adds }) {
+    async backward(at) {
       const wanted = [x, y].filter((input) => input.needsGradient);
       return Promise.all(
         wanted.map((input, i) => {
-          const again = adds(input) || (i === 1 && x === y);
-          return bindAddTo(arena, tuning, gradient(output), gradient(input), count, again);
+          const again = at.adds(input) || (i === 1 && x === y);
+          return lowerAddTo(at, at.gradient(output), at.gradient(input), count, again);
         }),
       );
     },
@@ -36,18 +29,18 @@ export function add(graph: Graph, label: string, x: Value, y: Value): Value {
 }
 
 /** to (+)= from, `count` floats. */
-export async function bindAddTo(
-  arena: Arena,
-  tuning: Tuning,
+export function lowerAddTo(
+  at: Lowering,
   from: GPUBuffer,
   to: GPUBuffer,
   count: number,
   accumulate: boolean,
 ): Promise<Dispatch> {
-  const kernel = await arena.gpu.kernel({
-    label: 'nn/add',
-    source,
-    constants: { THREADS: tuning.threads, COUNT: count, SUM: false, ACCUMULATE: accumulate },
+  const constants = { SUM: false, ACCUMULATE: accumulate };
+  return lowerElements(at, {
+    name: 'add',
+    constants,
+    sizes: { count },
+    bindings: { x: from, y: from, sum: to },
   });
-  return { bound: kernel.bind({ x: from, y: from, sum: to }), groups: gridFor(count, tuning.threads) };
 }

@@ -1,6 +1,6 @@
 import { derived, type Graph, internal, size, type Value } from './graph.ts';
+import { lowerRows } from './lower.ts';
 import { bindProduct, type Operand } from './product.ts';
-import { kernelOf, rowConstants, rowGrid } from './rows.ts';
 
 /**
  * Columns `offset … offset + width` of a packed value whose rows are tokens: q, k or v of all heads side by side. The slices
@@ -96,8 +96,12 @@ export function attention(graph: Graph, label: string, spec: AttentionSpec): Val
         b: tokens(k, buffer(k.value), keys, 'token'),
         c: result(scores(p, 'query')),
       });
-      const constants = { ...rowConstants(tuning, rows, keys), QUERIES: queries, CAUSAL: causal };
-      const softmax = await kernelOf(at, 'softmax', constants);
+      const softmax = await lowerRows(at, {
+        name: 'softmax',
+        constants: { CAUSAL: causal },
+        sizes: { rows, width: keys, queries },
+        bindings: { scores: p },
+      });
       const gather = await bindProduct(arena, tuning, {
         label: `${label}/mix`,
         ...matrices,
@@ -108,7 +112,7 @@ export function attention(graph: Graph, label: string, spec: AttentionSpec): Val
         b: tokens(v, buffer(v.value), keys, 'channel'),
         c: result(tokens(own, buffer(output), queries, 'token')),
       });
-      return [ask, { bound: softmax.bind({ scores: p }), groups: rowGrid(tuning, rows) }, gather];
+      return [ask, softmax, gather];
     },
     async backward(at) {
       const { arena, tuning, buffer, gradient, adds } = at;
@@ -124,11 +128,12 @@ export function attention(graph: Graph, label: string, spec: AttentionSpec): Val
         b: tokens(v, buffer(v.value), keys, 'token'),
         c: result(scores(ds, 'query')),
       });
-      const softmax = await kernelOf(at, 'softmax_backward', rowConstants(tuning, rows, keys));
-      const dispatches = [
-        probabilityGradient,
-        { bound: softmax.bind({ probabilities: p, gradient: ds }), groups: rowGrid(tuning, rows) },
-      ];
+      const softmax = await lowerRows(at, {
+        name: 'softmax_backward',
+        sizes: { rows, width: keys },
+        bindings: { probabilities: p, gradient: ds },
+      });
+      const dispatches = [probabilityGradient, softmax];
       if (v.value.needsGradient) {
         dispatches.push(
           await product('v', {

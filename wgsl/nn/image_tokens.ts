@@ -1,6 +1,5 @@
-import { gridFor } from '../core/index.ts';
 import { derived, type Graph, size, type Value } from './graph.ts';
-import { kernelOf } from './rows.ts';
+import { lowerElements } from './lower.ts';
 
 export interface ImageTokenWeights {
   /** [width] */
@@ -20,28 +19,26 @@ export function imageTokens(
   const [rows, width] = patches.shape;
   const perPicture = rows / batch;
   const output = derived(label, [batch, 1 + perPicture, width], [patches]);
-  const shape = { WIDTH: width, PATCHES: perPicture };
+  const shape = { width, patches: perPicture };
   return graph.add({
     label,
     inputs: [patches],
     output,
     async forward(at) {
-      const { threads } = at.tuning;
-      const kernel = await kernelOf(at, 'image_tokens', { THREADS: threads, COUNT: size(output), ...shape });
-      const bound = kernel.bind({
+      const bindings = {
         patches: at.buffer(patches),
         class_embedding: weights.classEmbedding,
         positions: weights.positions,
         tokens: at.buffer(output),
-      });
-      return [{ bound, groups: gridFor(size(output), threads) }];
+      };
+      const sizes = { count: size(output), ...shape };
+      return [await lowerElements(at, { name: 'image_tokens', sizes, bindings })];
     },
     async backward(at) {
-      const { threads } = at.tuning;
-      const constants = { THREADS: threads, COUNT: size(patches), ...shape, ACCUMULATE: at.adds(patches) };
-      const kernel = await kernelOf(at, 'image_tokens_backward', constants);
-      const bound = kernel.bind({ grad_tokens: at.gradient(output), grad_patches: at.gradient(patches) });
-      return [{ bound, groups: gridFor(size(patches), threads) }];
+      const bindings = { grad_tokens: at.gradient(output), grad_patches: at.gradient(patches) };
+      const constants = { ACCUMULATE: at.adds(patches) };
+      const sizes = { count: size(patches), ...shape };
+      return [await lowerElements(at, { name: 'image_tokens_backward', constants, sizes, bindings })];
     },
   });
 }

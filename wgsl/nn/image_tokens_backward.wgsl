@@ -2,8 +2,15 @@
 
 #include <grid>
 
-@group(0) @binding(0) var<storage, read> grad_tokens: array<f32>;
-@group(0) @binding(1) var<storage, read_write> grad_patches: array<f32>;
+struct Sizes {
+  count: u32,
+  width: u32,
+  patches: u32,
+}
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> grad_tokens: array<f32>;
+@group(0) @binding(2) var<storage, read_write> grad_patches: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -12,11 +19,11 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = linear_group(group, groups) * THREADS + thread;
-  if (i >= COUNT) {
+  if (i >= sizes.count) {
     return;
   }
-  let batch = i / (WIDTH * PATCHES);
-  var value = grad_tokens[i + (batch + 1u) * WIDTH];
+  let batch = i / (sizes.width * sizes.patches);
+  var value = grad_tokens[i + (batch + 1u) * sizes.width];
   if (ACCUMULATE) {
     value += grad_patches[i];
   }

@@ -1,5 +1,5 @@
 import { derived, type Graph, internal, size, type Value } from './graph.ts';
-import { kernelOf, rowConstants, rowGrid } from './rows.ts';
+import { lowerRows } from './lower.ts';
 
 export interface LayerNormWeights {
   /** [width] */
@@ -23,28 +23,27 @@ export function layerNorm(graph: Graph, label: string, x: Value, weights: LayerN
     extras: [statistics],
     saved: [x, statistics],
     async forward(at) {
-      const constants = { ...rowConstants(at.tuning, rows, width), EPSILON: epsilon };
-      const kernel = await kernelOf(at, 'layer_norm', constants);
-      const bound = kernel.bind({
+      const bindings = {
         x: at.buffer(x),
         weight,
         bias,
         y: at.buffer(output),
         statistics: at.buffer(statistics),
-      });
-      return [{ bound, groups: rowGrid(at.tuning, rows) }];
+      };
+      return [await lowerRows(at, { name: 'layer_norm', sizes: { rows, width, epsilon }, bindings })];
     },
     async backward(at) {
-      const constants = { ...rowConstants(at.tuning, rows, width), ACCUMULATE: at.adds(x) };
-      const kernel = await kernelOf(at, 'layer_norm_backward', constants);
-      const bound = kernel.bind({
+      const bindings = {
         x: at.buffer(x),
         weight,
         statistics: at.buffer(statistics),
         grad_y: at.gradient(output),
         grad_x: at.gradient(x),
-      });
-      return [{ bound, groups: rowGrid(at.tuning, rows) }];
+      };
+      const constants = { ACCUMULATE: at.adds(x) };
+      return [
+        await lowerRows(at, { name: 'layer_norm_backward', constants, sizes: { rows, width }, bindings }),
+      ];
     },
   });
 }

@@ -1,4 +1,4 @@
-import { bindAddTo } from './add.ts';
+import { lowerAddTo } from './add.ts';
 import { derived, type Graph, type Value } from './graph.ts';
 import { bindProduct } from './product.ts';
 
@@ -54,7 +54,8 @@ export function linear(
       });
       return [product];
     },
-    async backward({ arena, tuning, gradient, adds, handedOver }) {
+    async backward(at) {
+      const { arena, tuning, gradient, adds, handedOver } = at;
       const dispatches = [];
       if (x.needsGradient) {
         dispatches.push(
@@ -72,9 +73,7 @@ export function linear(
       }
       if (residual?.needsGradient && !handedOver(residual)) {
         const [from, to] = [gradient(output), gradient(residual)];
-        dispatches.push(
-          await bindAddTo(arena, tuning, from, to, rows * outputs, adds(residual) || residual === x),
-        );
+        dispatches.push(await lowerAddTo(at, from, to, rows * outputs, adds(residual) || residual === x));
       }
       return dispatches;
     },

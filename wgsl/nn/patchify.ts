@@ -1,6 +1,5 @@
-import { gridFor } from '../core/index.ts';
 import { derived, type Graph, size, type Value } from './graph.ts';
-import { kernelOf } from './rows.ts';
+import { lowerElements } from './lower.ts';
 
 /** Pictures [B, C, S, S] → patches [B·⌊S/patch⌋², C·patch²], so that a patch embedding is a linear layer. */
 export function patchify(graph: Graph, label: string, pixels: Value, patch: number): Value {
@@ -8,24 +7,21 @@ export function patchify(graph: Graph, label: string, pixels: Value, patch: numb
   if (side !== width) throw new Error(`${label}: pictures must be square, got ${side}×${width}`);
   const grid = Math.floor(side / patch);
   const output = derived(label, [batch * grid * grid, channels * patch * patch], [pixels]);
-  const shape = { CHANNELS: channels, SIDE: side, PATCH: patch, GRID: grid };
+  const shape = { channels, side, patch_side: patch, grid };
   return graph.add({
     label,
     inputs: [pixels],
     output,
     async forward(at) {
-      const { threads } = at.tuning;
-      const constants = { THREADS: threads, COUNT: size(output), ...shape };
-      const kernel = await kernelOf(at, 'patchify', constants);
-      const bound = kernel.bind({ pixels: at.buffer(pixels), patches: at.buffer(output) });
-      return [{ bound, groups: gridFor(size(output), threads) }];
+      const bindings = { pixels: at.buffer(pixels), patches: at.buffer(output) };
+      const sizes = { count: size(output), ...shape };
+      return [await lowerElements(at, { name: 'patchify', sizes, bindings })];
     },
     async backward(at) {
-      const { threads } = at.tuning;
-      const constants = { THREADS: threads, COUNT: size(pixels), ...shape, ACCUMULATE: at.adds(pixels) };
-      const kernel = await kernelOf(at, 'patchify_backward', constants);
-      const bound = kernel.bind({ grad_patches: at.gradient(output), grad_pixels: at.gradient(pixels) });
-      return [{ bound, groups: gridFor(size(pixels), threads) }];
+      const bindings = { grad_patches: at.gradient(output), grad_pixels: at.gradient(pixels) };
+      const constants = { ACCUMULATE: at.adds(pixels) };
+      const sizes = { count: size(pixels), ...shape };
+      return [await lowerElements(at, { name: 'patchify_backward', constants, sizes, bindings })];
     },
   });
 }

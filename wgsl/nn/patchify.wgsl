@@ -1,13 +1,19 @@
-// Cuts pictures [B, CHANNELS, SIDE, SIDE] into rows of patches [B·GRID², CHANNELS·PATCH²], channel first within a row, as a
+// Cuts pictures [B, channels, side, side] into rows of patches [B·grid², channels·patch²], channel first within a row, as a
 // convolution's kernel is stored. One invocation per number of the result.
 
 #include <grid>
 
-@group(0) @binding(0) var<storage, read> pixels: array<f32>;
-@group(0) @binding(1) var<storage, read_write> patches: array<f32>;
+struct Sizes {
+  count: u32,
+  channels: u32,
+  side: u32,
+  patch_side: u32,
+  grid: u32,
+}
 
-const AREA = PATCH * PATCH;
-const WIDTH = CHANNELS * AREA;
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> pixels: array<f32>;
+@group(0) @binding(2) var<storage, read_write> patches: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -16,13 +22,15 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = linear_group(group, groups) * THREADS + thread;
-  if (i >= COUNT) {
+  if (i >= sizes.count) {
     return;
   }
-  let row = i / WIDTH;
-  let channel = i % WIDTH / AREA;
-  let cell = row % (GRID * GRID);
-  let y = cell / GRID * PATCH + i % AREA / PATCH;
-  let x = cell % GRID * PATCH + i % PATCH;
-  patches[i] = pixels[((row / (GRID * GRID) * CHANNELS + channel) * SIDE + y) * SIDE + x];
+  let area = sizes.patch_side * sizes.patch_side;
+  let width = sizes.channels * area;
+  let row = i / width;
+  let channel = i % width / area;
+  let cell = row % (sizes.grid * sizes.grid);
+  let y = cell / sizes.grid * sizes.patch_side + i % area / sizes.patch_side;
+  let x = cell % sizes.grid * sizes.patch_side + i % sizes.patch_side;
+  patches[i] = pixels[((row / (sizes.grid * sizes.grid) * sizes.channels + channel) * sizes.side + y) * sizes.side + x];
 }

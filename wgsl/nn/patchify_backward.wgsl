@@ -3,10 +3,17 @@
 
 #include <grid>
 
-@group(0) @binding(0) var<storage, read> grad_patches: array<f32>;
-@group(0) @binding(1) var<storage, read_write> grad_pixels: array<f32>;
+struct Sizes {
+  count: u32,
+  channels: u32,
+  side: u32,
+  patch_side: u32,
+  grid: u32,
+}
 
-const AREA = PATCH * PATCH;
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> grad_patches: array<f32>;
+@group(0) @binding(2) var<storage, read_write> grad_pixels: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -15,19 +22,20 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = linear_group(group, groups) * THREADS + thread;
-  if (i >= COUNT) {
+  if (i >= sizes.count) {
     return;
   }
-  let x = i % SIDE;
-  let y = i / SIDE % SIDE;
-  let channel = i / (SIDE * SIDE) % CHANNELS;
-  let batch = i / (SIDE * SIDE * CHANNELS);
-  let column = x / PATCH;
-  let line = y / PATCH;
+  let area = sizes.patch_side * sizes.patch_side;
+  let x = i % sizes.side;
+  let y = i / sizes.side % sizes.side;
+  let channel = i / (sizes.side * sizes.side) % sizes.channels;
+  let batch = i / (sizes.side * sizes.side * sizes.channels);
+  let column = x / sizes.patch_side;
+  let line = y / sizes.patch_side;
   var value = 0.0;
-  if (column < GRID && line < GRID) {
-    let row = (batch * GRID + line) * GRID + column;
-    value = grad_patches[(row * CHANNELS + channel) * AREA + y % PATCH * PATCH + x % PATCH];
+  if (column < sizes.grid && line < sizes.grid) {
+    let row = (batch * sizes.grid + line) * sizes.grid + column;
+    value = grad_patches[(row * sizes.channels + channel) * area + y % sizes.patch_side * sizes.patch_side + x % sizes.patch_side];
   }
   if (ACCUMULATE) {
     value += grad_pixels[i];

@@ -1,32 +1,24 @@
-import { gridFor } from '../core/index.ts';
 import { derived, type Graph, size, type Value } from './graph.ts';
-import { kernelOf } from './rows.ts';
+import { lowerElements } from './lower.ts';
 
 /** One token of each sequence: [B, length, width] → [B, width]; `places` u32 [B] says which (below length). */
 export function pool(graph: Graph, label: string, tokens: Value, places: GPUBuffer): Value {
   const [batch, length, width] = tokens.shape;
   const output = derived(label, [batch, width], [tokens]);
-  const shape = { WIDTH: width, LENGTH: length };
   return graph.add({
     label,
     inputs: [tokens],
     output,
     async forward(at) {
-      const { threads } = at.tuning;
-      const kernel = await kernelOf(at, 'pool', { THREADS: threads, COUNT: size(output), ...shape });
-      const bound = kernel.bind({ tokens: at.buffer(tokens), places, pooled: at.buffer(output) });
-      return [{ bound, groups: gridFor(size(output), threads) }];
+      const bindings = { tokens: at.buffer(tokens), places, pooled: at.buffer(output) };
+      const sizes = { count: size(output), width, length };
+      return [await lowerElements(at, { name: 'pool', sizes, bindings })];
     },
     async backward(at) {
-      const { threads } = at.tuning;
-      const constants = { THREADS: threads, COUNT: size(tokens), ...shape, ACCUMULATE: at.adds(tokens) };
-      const kernel = await kernelOf(at, 'pool_backward', constants);
-      const bound = kernel.bind({
-        grad_pooled: at.gradient(output),
-        places,
-        grad_tokens: at.gradient(tokens),
-      });
-      return [{ bound, groups: gridFor(size(tokens), threads) }];
+      const bindings = { grad_pooled: at.gradient(output), places, grad_tokens: at.gradient(tokens) };
+      const constants = { ACCUMULATE: at.adds(tokens) };
+      const sizes = { count: size(tokens), width, length };
+      return [await lowerElements(at, { name: 'pool_backward', constants, sizes, bindings })];
     },
   });
 }

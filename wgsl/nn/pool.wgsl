@@ -1,10 +1,17 @@
-// Takes one token of each sequence: [B, LENGTH, WIDTH] → [B, WIDTH], row `places[b]`. One invocation per number of the result.
+// Takes one token of each sequence: [B, length, width] → [B, width], row `places[b]`. One invocation per number of the result.
 
 #include <grid>
 
-@group(0) @binding(0) var<storage, read> tokens: array<f32>;
-@group(0) @binding(1) var<storage, read> places: array<u32>;
-@group(0) @binding(2) var<storage, read_write> pooled: array<f32>;
+struct Sizes {
+  count: u32,
+  width: u32,
+  length: u32,
+}
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> tokens: array<f32>;
+@group(0) @binding(2) var<storage, read> places: array<u32>;
+@group(0) @binding(3) var<storage, read_write> pooled: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -13,9 +20,9 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = linear_group(group, groups) * THREADS + thread;
-  if (i >= COUNT) {
+  if (i >= sizes.count) {
     return;
   }
-  let batch = i / WIDTH;
-  pooled[i] = tokens[(batch * LENGTH + places[batch]) * WIDTH + i % WIDTH];
+  let batch = i / sizes.width;
+  pooled[i] = tokens[(batch * sizes.length + places[batch]) * sizes.width + i % sizes.width];
 }

@@ -2,9 +2,16 @@
 
 #include <grid>
 
-@group(0) @binding(0) var<storage, read> grad_pooled: array<f32>;
-@group(0) @binding(1) var<storage, read> places: array<u32>;
-@group(0) @binding(2) var<storage, read_write> grad_tokens: array<f32>;
+struct Sizes {
+  count: u32,
+  width: u32,
+  length: u32,
+}
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> grad_pooled: array<f32>;
+@group(0) @binding(2) var<storage, read> places: array<u32>;
+@group(0) @binding(3) var<storage, read_write> grad_tokens: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -13,13 +20,13 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = linear_group(group, groups) * THREADS + thread;
-  if (i >= COUNT) {
+  if (i >= sizes.count) {
     return;
   }
-  let batch = i / (WIDTH * LENGTH);
+  let batch = i / (sizes.width * sizes.length);
   var value = 0.0;
-  if (i / WIDTH % LENGTH == places[batch]) {
-    value = grad_pooled[batch * WIDTH + i % WIDTH];
+  if (i / sizes.width % sizes.length == places[batch]) {
+    value = grad_pooled[batch * sizes.width + i % sizes.width];
   }
   if (ACCUMULATE) {
     value += grad_tokens[i];

@@ -1,10 +1,17 @@
-// Softmax of rows of WIDTH scores, in place. LANES invocations share a row. With CAUSAL, row q of every QUERIES rows looks
+// Softmax of rows of width scores, in place. LANES invocations share a row. With CAUSAL, row q of every queries rows looks
 // at columns 0…q only; the others become 0.
 
 #include <grid>
 #include <row_sum>
 
-@group(0) @binding(0) var<storage, read_write> scores: array<f32>;
+struct Sizes {
+  rows: u32,
+  width: u32,
+  queries: u32,
+}
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read_write> scores: array<f32>;
 
 @compute @workgroup_size(LANES, ROWS_PER_GROUP)
 fn main(
@@ -13,8 +20,8 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
 ) {
   let row = linear_group(group, groups) * ROWS_PER_GROUP + local.y;
-  let start = min(row, ROWS - 1u) * WIDTH;
-  let seen = select(WIDTH, row % QUERIES + 1u, CAUSAL);
+  let start = min(row, sizes.rows - 1u) * sizes.width;
+  let seen = select(sizes.width, row % sizes.queries + 1u, CAUSAL);
   var largest = -3.4e38;
   for (var i = local.x; i < seen; i += LANES) {
     largest = max(largest, scores[start + i]);
@@ -25,10 +32,10 @@ fn main(
     sum += exp(scores[start + i] - largest);
   }
   sum = row_sum(local, sum);
-  if (row >= ROWS) {
+  if (row >= sizes.rows) {
     return;
   }
-  for (var i = local.x; i < WIDTH; i += LANES) {
+  for (var i = local.x; i < sizes.width; i += LANES) {
     scores[start + i] = select(0.0, exp(scores[start + i] - largest) / sum, i < seen);
   }
 }

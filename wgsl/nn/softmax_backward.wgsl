@@ -1,11 +1,17 @@
-// dL/dscore = p·(dL/dp − Σ p·dL/dp) over rows of WIDTH, in place in `gradient`. LANES invocations share a row. Masked
+// dL/dscore = p·(dL/dp − Σ p·dL/dp) over rows of width, in place in `gradient`. LANES invocations share a row. Masked
 // columns have p = 0 and so gradient 0.
 
 #include <grid>
 #include <row_sum>
 
-@group(0) @binding(0) var<storage, read> probabilities: array<f32>;
-@group(0) @binding(1) var<storage, read_write> gradient: array<f32>;
+struct Sizes {
+  rows: u32,
+  width: u32,
+}
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> probabilities: array<f32>;
+@group(0) @binding(2) var<storage, read_write> gradient: array<f32>;
 
 @compute @workgroup_size(LANES, ROWS_PER_GROUP)
 fn main(
@@ -14,16 +20,16 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
 ) {
   let row = linear_group(group, groups) * ROWS_PER_GROUP + local.y;
-  let start = min(row, ROWS - 1u) * WIDTH;
+  let start = min(row, sizes.rows - 1u) * sizes.width;
   var dot = 0.0;
-  for (var i = local.x; i < WIDTH; i += LANES) {
+  for (var i = local.x; i < sizes.width; i += LANES) {
     dot += probabilities[start + i] * gradient[start + i];
   }
   dot = row_sum(local, dot);
-  if (row >= ROWS) {
+  if (row >= sizes.rows) {
     return;
   }
-  for (var i = local.x; i < WIDTH; i += LANES) {
+  for (var i = local.x; i < sizes.width; i += LANES) {
     gradient[start + i] = probabilities[start + i] * (gradient[start + i] - dot);
   }
 }

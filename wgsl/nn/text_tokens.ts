@@ -1,6 +1,5 @@
-import { gridFor } from '../core/index.ts';
 import { type Graph, internal, size, type Value } from './graph.ts';
-import { kernelOf } from './rows.ts';
+import { lowerElements } from './lower.ts';
 
 export interface TextTokenWeights {
   /** [vocabulary, width] */
@@ -24,11 +23,9 @@ export function textTokens(
     inputs: [],
     output,
     async forward(at) {
-      const { threads } = at.tuning;
-      const constants = { THREADS: threads, COUNT: size(output), WIDTH: width, LENGTH: length };
-      const kernel = await kernelOf(at, 'text_tokens', constants);
-      const bound = kernel.bind({ ids, ...weights, tokens: at.buffer(output) });
-      return [{ bound, groups: gridFor(size(output), threads) }];
+      const sizes = { count: size(output), width, length };
+      const bindings = { ids, ...weights, tokens: at.buffer(output) };
+      return [await lowerElements(at, { name: 'text_tokens', sizes, bindings })];
     },
     async backward() {
       throw new Error(`${label}: ids have no gradient`);

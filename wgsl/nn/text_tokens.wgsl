@@ -1,12 +1,19 @@
-// Text tokens [T, LENGTH, WIDTH]: each id's row of the table plus the embedding of its position. Ids were checked on the
+// Text tokens [T, length, width]: each id's row of the table plus the embedding of its position. Ids were checked on the
 // host. One invocation per number.
 
 #include <grid>
 
-@group(0) @binding(0) var<storage, read> ids: array<u32>;
-@group(0) @binding(1) var<storage, read> embeddings: array<f32>;
-@group(0) @binding(2) var<storage, read> positions: array<f32>;
-@group(0) @binding(3) var<storage, read_write> tokens: array<f32>;
+struct Sizes {
+  count: u32,
+  width: u32,
+  length: u32,
+}
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> ids: array<u32>;
+@group(0) @binding(2) var<storage, read> embeddings: array<f32>;
+@group(0) @binding(3) var<storage, read> positions: array<f32>;
+@group(0) @binding(4) var<storage, read_write> tokens: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -15,10 +22,10 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = linear_group(group, groups) * THREADS + thread;
-  if (i >= COUNT) {
+  if (i >= sizes.count) {
     return;
   }
-  let token = i / WIDTH;
-  let channel = i % WIDTH;
-  tokens[i] = embeddings[ids[token] * WIDTH + channel] + positions[token % LENGTH * WIDTH + channel];
+  let token = i / sizes.width;
+  let channel = i % sizes.width;
+  tokens[i] = embeddings[ids[token] * sizes.width + channel] + positions[token % sizes.length * sizes.width + channel];
 }

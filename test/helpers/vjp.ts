@@ -1,0 +1,114 @@
+import * as assert from 'uvu/assert';
+import type { Arena } from '../../wgsl/core/index.ts';
+import { add } from '../../wgsl/nn/add.ts';
+import { Graph, size, type Value } from '../../wgsl/nn/graph.ts';
+import { Program } from '../../wgsl/nn/program.ts';
+import { GPU_TUNING, SOFTWARE_TUNING } from '../../wgsl/nn/tuning.ts';
+import { uniform } from './numbers.ts';
+
+/** A plain function of tensors, in double precision: what an op must compute. */
+export type Reference = (inputs: readonly Float64Array[]) => Float64Array;
+
+/** Σ_j seed_j ∂f_j/∂x_i of one input by central differences of the double-precision reference. */
+export function differences(
+  f: Reference,
+  inputs: readonly Float64Array[],
+  which: number,
+  seed: ArrayLike<number>,
+) {
+  const step = 1e-5;
+  const along = (i: number, shift: number) => {
+    const moved = inputs.map((input) => Float64Array.from(input));
+    moved[which][i] += shift;
+    return f(moved);
+  };
+  return Float64Array.from(inputs[which], (_, i) => {
+    const [plus, minus] = [along(i, step), along(i, -step)];
+    return plus.reduce((sum, value, j) => sum + ((value - minus[j]) / (2 * step)) * seed[j], 0);
+  });
+}
+
+/** |found − expected| ≤ tolerance·(1 + |expected|) for every entry, and enough entries; all mismatches counted. */
+export function near(
+  found: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what: string,
+): void {
+  assert.ok(expected.length > 0, `${what}: nothing to compare`);
+  let wrong = 0;
+  let first = -1;
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(found[i] - expected[i]);
+    if (error <= tolerance * (1 + Math.abs(expected[i]))) continue;
+    if (!wrong++) first = i;
+  }
+  assert.is(
+    wrong,
+    0,
+    `${what}: ${wrong} of ${expected.length} differ, first [${first}]: ${found[first]}, expected ${expected[first]}`,
+  );
+}
+
+export interface OpCase {
+  shapes: readonly (readonly number[])[];
+  build: (graph: Graph, inputs: Value[]) => Value;
+  reference: Reference;
+  /** Tolerance of `near`. */
+  tolerance: number;
+  seed?: number;
+  range?: readonly [number, number];
+}
+
+/**
+ * Compares an op with its reference, forward, and backward with differences of the reference: in both kernel shapes, and once
+ * applied twice to the same inputs, where the second gradient is added to the first.
+ */
+export async function checkOp(
+  arena: Arena,
+  { shapes, build, reference, tolerance, seed = 1, range = [-2, 2] }: OpCase,
+) {
+  const inputs = shapes.map((shape, i) => uniform(size({ shape }), seed + i, ...range));
+  const doubles = inputs.map((input) => Float64Array.from(input));
+  const expected = reference(doubles);
+  const cotangent = uniform(expected.length, seed + 77, -1, 1);
+  const gradients = doubles.map((_, i) => differences(reference, doubles, i, cotangent));
+  for (const tuning of [SOFTWARE_TUNING, GPU_TUNING]) {
+    for (const times of [1, 2]) {
+      const what = `${tuning.product} ×${times}`;
+      const graph = new Graph();
+      const values = shapes.map((shape, i) => graph.input(`input${i}`, shape, true));
+      let output = build(graph, values);
+      assert.is(size(output), expected.length, `${what}: size of the output`);
+      if (times === 2) output = add(graph, 'twice', output, build(graph, values));
+      const program = await Program.compile(arena, graph, { outputs: [output], seeds: [output], tuning });
+      values.forEach((value, i) => {
+        arena.gpu.write(program.buffer(value), inputs[i], 'test');
+      });
+      arena.gpu.write(program.gradient(output), cotangent, 'test');
+      // Twice: a second run must not see anything of the first.
+      for (let run = 0; run < 2; run++) {
+        arena.gpu.run('test', (recorder) => {
+          program.recordForward(recorder);
+          program.recordBackward(recorder);
+        });
+      }
+      const found = await arena.gpu.readFloats(program.buffer(output), 'test', expected.length);
+      near(
+        found,
+        expected.map((value) => times * value),
+        tolerance,
+        `${what}: forward`,
+      );
+      for (const [i, value] of values.entries()) {
+        const gradient = await arena.gpu.readFloats(program.gradient(value), 'test', inputs[i].length);
+        near(
+          gradient,
+          gradients[i].map((v) => times * v),
+          tolerance,
+          `${what}: gradient of input ${i}`,
+        );
+      }
+    }
+  }
+}

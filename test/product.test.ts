@@ -1,0 +1,143 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { linear as linearOp } from '../wgsl/nn/linear.ts';
+import { bindProduct } from '../wgsl/nn/product.ts';
+import { GPU_TUNING, SOFTWARE_TUNING } from '../wgsl/nn/tuning.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { uniform } from './helpers/numbers.ts';
+import { checkOp, near } from './helpers/vjp.ts';
+import { linear, product } from './reference/product.ts';
+
+// f32 sums of up to 200 products of numbers below 2.
+const TOLERANCE = 1e-5;
+
+test('products of all sizes around the tiles, both bodies, any strides', () =>
+  withGpu(async (gpu, arena) => {
+    for (const [rows, columns, depth] of [
+      [1, 1, 1],
+      [7, 31, 5],
+      [9, 33, 16],
+      [65, 66, 17],
+      [130, 129, 200],
+    ]) {
+      const [a, b] = [uniform(rows * depth, 1, -1, 1), uniform(depth * columns, 2, -1, 1)];
+      const expected = product(a, b, rows, columns, depth);
+      const turn = (x: Float32Array, m: number, n: number) =>
+        x.map((_, i) => x[(i % m) * n + Math.floor(i / m)]);
+      const layouts = [
+        {
+          a: { buffer: arena.upload('a', a, 'test'), outer: depth, depth: 1 },
+          b: { buffer: arena.upload('b', b, 'test'), outer: 1, depth: columns },
+        },
+        {
+          a: { buffer: arena.upload('aT', turn(a, rows, depth), 'test'), outer: 1, depth: rows },
+          b: { buffer: arena.upload('bT', turn(b, depth, columns), 'test'), outer: depth, depth: 1 },
+        },
+      ];
+      for (const tuning of [SOFTWARE_TUNING, GPU_TUNING]) {
+        for (const [i, operands] of layouts.entries()) {
+          const c = arena.buffer('c', 4 * rows * columns);
+          const spec = { label: 'test', rows, columns, depth, ...operands, c: { buffer: c, row: columns } };
+          const { bound, groups } = await bindProduct(arena, tuning, spec);
+          gpu.run('test', (recorder) => recorder.run(bound, groups));
+          const found = await gpu.readFloats(c, 'test', rows * columns);
+          near(found, expected, TOLERANCE, `${tuning.product} ${rows}×${columns}×${depth}, layout ${i}`);
+        }
+      }
+    }
+  }));
+
+test('batches and heads lie where their strides say; alpha, bias, residual and accumulation', () =>
+  withGpu(async (gpu, arena) => {
+    const [batches, heads, rows, columns, depth] = [2, 3, 5, 4, 6];
+    // A [batch, row, head, depth], B [batch, head, column, depth], C [batch, row, head, column]: as attention packs them.
+    const a = uniform(batches * rows * heads * depth, 3, -1, 1);
+    const b = uniform(batches * heads * columns * depth, 4, -1, 1);
+    const [bias, residual] = [uniform(columns, 5), uniform(batches * rows * heads * columns, 6)];
+    const start = uniform(residual.length, 7);
+    const expected = Float64Array.from(start, (value, i) => {
+      const column = i % columns;
+      const head = Math.floor(i / columns) % heads;
+      const row = Math.floor(i / columns / heads) % rows;
+      const batch = Math.floor(i / columns / heads / rows);
+      let sum = 0;
+      for (let k = 0; k < depth; k++) {
+        sum +=
+          a[((batch * rows + row) * heads + head) * depth + k] *
+          b[((batch * heads + head) * columns + column) * depth + k];
+      }
+      return 0.5 * sum + bias[column] + residual[i] + value;
+    });
+    for (const tuning of [SOFTWARE_TUNING, GPU_TUNING]) {
+      const c = arena.upload('c', start, 'test');
+      const { bound, groups } = await bindProduct(arena, tuning, {
+        label: 'test',
+        rows,
+        columns,
+        depth,
+        batches,
+        heads,
+        alpha: 0.5,
+        a: {
+          buffer: arena.upload('a', a, 'test'),
+          batch: rows * heads * depth,
+          head: depth,
+          outer: heads * depth,
+          depth: 1,
+        },
+        b: {
+          buffer: arena.upload('b', b, 'test'),
+          batch: heads * columns * depth,
+          head: columns * depth,
+          outer: depth,
+          depth: 1,
+        },
+        c: { buffer: c, batch: rows * heads * columns, head: columns, row: heads * columns },
+        bias: arena.upload('bias', bias, 'test'),
+        residual: arena.upload('residual', residual, 'test'),
+        accumulate: true,
+      });
+      gpu.run('test', (recorder) => recorder.run(bound, groups));
+      near(await gpu.readFloats(c, 'test', expected.length), expected, TOLERANCE, tuning.product);
+    }
+  }));
+
+test('linear: x·Wᵀ + b + residual, and the gradients of x and residual', () =>
+  withGpu(async (_, arena) => {
+    const [rows, inputs, outputs] = [5, 7, 6];
+    const [weight, bias] = [uniform(inputs * outputs, 11, -1, 1), uniform(outputs, 12)];
+    const turned = weight.map((_, i) => weight[(i % outputs) * inputs + Math.floor(i / outputs)]);
+    for (const transposed of [undefined, arena.upload('transposed', turned, 'test')]) {
+      const weights = {
+        weight: arena.upload('weight', weight, 'test'),
+        transposed,
+        bias: arena.upload('bias', bias, 'test'),
+        inputs,
+        outputs,
+      };
+      await checkOp(arena, {
+        shapes: [
+          [rows, inputs],
+          [rows, outputs],
+        ],
+        build: (graph, [x, residual]) => linearOp(graph, 'linear', x, weights, residual),
+        reference: ([x, residual]) => linear(x, weight, rows, inputs, outputs, bias, residual),
+        tolerance: TOLERANCE,
+      });
+    }
+  }));
+
+test('linear refuses rows of another width', () =>
+  withGpu(async (_, arena) => {
+    const weights = { weight: arena.buffer('weight', 16), inputs: 2, outputs: 2 };
+    const build = checkOp(arena, {
+      shapes: [[2, 3]],
+      build: (graph, [x]) => linearOp(graph, 'linear', x, weights),
+      reference: ([x]) => x,
+      tolerance: 0,
+    });
+    const error = await build.catch((reason: unknown) => reason);
+    assert.match(String(error), /takes rows of 2, got 3/);
+  }));
+
+test.run();
