@@ -181,7 +181,8 @@ interface Hit {
   dy: number;
 }
 
-function gaussiansOf({ means, logScales, quats, opacityLogits, sh }: SplatArrays): Gaussian[] {
+/** One record a Gaussian. */
+export function gaussiansOf({ means, logScales, quats, opacityLogits, sh }: SplatArrays): Gaussian[] {
   const count = opacityLogits.length;
   const width = sh.length / count;
   const slice = (from: ArrayLike<number>, i: number, size: number) =>

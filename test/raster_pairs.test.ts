@@ -1,0 +1,132 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Arena, Gpu } from '../wgsl/core/index.ts';
+import { COUNTER_WORDS, COUNTERS } from '../wgsl/splat/counters.ts';
+import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import { touch } from './reference/pairs.ts';
+import { project } from './reference/project.ts';
+import { gaussiansOf } from './reference/raster.ts';
+
+const COUNT = 500;
+const SCENE = rasterScene({ seed: 20, count: COUNT, width: 71, height: 43, shDegree: 0 });
+
+async function rasterizer(gpu: Gpu, arena: Arena, tile: number, intersections: number) {
+  const upload = (name: keyof typeof SCENE.splat) => arena.upload(name, SCENE.splat[name], 'test');
+  const counts = arena.upload('counts', new Uint32Array([COUNT, 0]), 'test');
+  const engine = await Rasterizer.create(gpu, arena, {
+    label: 'rasterizer',
+    splat: {
+      means: upload('means'),
+      logScales: upload('logScales'),
+      quats: upload('quats'),
+      opacityLogits: upload('opacityLogits'),
+      sh: upload('sh'),
+    },
+    counts,
+    rows: COUNT,
+    shDegree: 0,
+    width: SCENE.camera.width,
+    height: SCENE.camera.height,
+    intersections,
+    tile,
+  });
+  const run = async (step: number) => {
+    engine.setView(SCENE.camera, { step });
+    gpu.run('test', (recorder) => engine.record(recorder));
+    return {
+      counters: await gpu.readWords(engine.counters, 'test', COUNTER_WORDS),
+      counts: await gpu.readWords(counts, 'test', 2),
+    };
+  };
+  return { engine, run };
+}
+
+for (const tile of [8, 16]) {
+  test(`tiles of ${tile} get their splats, each once, nearest first`, () =>
+    withGpu(async (gpu, arena) => {
+      const { engine, run } = await rasterizer(gpu, arena, tile, 40_000);
+      const { counters } = await run(0);
+      const read = (name: keyof typeof engine.internals) => gpu.readWords(engine.internals[name], 'test');
+      const splats = await gpu.readFloats(engine.internals.splats, 'test');
+      const tileCounts = await read('tileCounts');
+      const tileStarts = await read('tileStarts');
+      const sortedPairs = await read('sortedPairs');
+      const gaussianFromPair = await read('gaussianFromPair');
+      const pairFromGaussian = await read('pairFromGaussian');
+      const { width, height } = SCENE.camera;
+      const columns = Math.ceil(width / tile);
+      const tiles = columns * Math.ceil(height / tile);
+      const pairs = counters[COUNTERS.INTERSECTIONS];
+
+      const expected = gaussiansOf(SCENE.splat).map((row) => project(row, referenceCamera(SCENE), 0));
+      const visible = Array.from({ length: COUNT }, (_, i) => i).filter((i) => tileCounts[i] > 0);
+      assert.is(counters[COUNTERS.VISIBLE], visible.length);
+      assert.is(
+        pairs,
+        visible.reduce((sum, i) => sum + tileCounts[i], 0),
+      );
+      assert.ok(visible.length > 150 && pairs > 2 * visible.length, 'enough was compared');
+      assert.ok(
+        visible.every((i) => expected[i]),
+        'what is culled has no tiles',
+      );
+
+      // Depth order: a Gaussian's pairs begin where those of the nearer ones end.
+      const depth = (i: number) => splats[12 * i + 9];
+      const order = [...visible].sort((a, b) => depth(a) - depth(b) || a - b);
+      let begin = 0;
+      for (const i of order) {
+        assert.is(pairFromGaussian[i], begin);
+        for (let k = 0; k < tileCounts[i]; k++) assert.is(gaussianFromPair[begin + k], i);
+        begin += tileCounts[i];
+        assert.ok(Math.abs(depth(i) - expected[i]!.depth) < 1e-5);
+      }
+
+      const rank = new Map(order.map((i, place) => [i, place]));
+      const wrong: string[] = [];
+      for (let t = 0; t < tiles; t++) {
+        const list = Array.from(
+          { length: tileStarts[t + 1] - tileStarts[t] },
+          (_, k) => gaussianFromPair[sortedPairs[tileStarts[t] + k]],
+        );
+        if (!list.every((i, k) => k === 0 || rank.get(i)! > rank.get(list[k - 1])!))
+          wrong.push(`tile ${t}: order`);
+        const here = new Set(list);
+        const place = { x: t % columns, y: Math.floor(t / columns), size: tile };
+        for (const [i, splat] of expected.entries()) {
+          if (!splat) continue;
+          const { must, may } = touch(splat, place, { width, height });
+          if (must && !here.has(i)) wrong.push(`tile ${t} lacks ${i}`);
+          if (!may && here.has(i)) wrong.push(`tile ${t} has ${i}`);
+        }
+      }
+      assert.equal(wrong, []);
+      assert.is(tileStarts[0], 0);
+      assert.is(tileStarts[tiles], pairs, 'no pair was left over');
+    }));
+}
+
+test('pairs beyond the capacity latch the step, and nothing runs until the host has answered', () =>
+  withGpu(async (gpu, arena) => {
+    const roomy = await rasterizer(gpu, arena, 16, 40_000);
+    const { counters } = await roomy.run(0);
+    const needed = counters[COUNTERS.WANTED];
+    const exact = await rasterizer(gpu, arena, 16, needed);
+    const enough = await exact.run(3);
+    assert.is(enough.counters[COUNTERS.FAILED], 0);
+    assert.is(enough.counters[COUNTERS.INTERSECTIONS], needed);
+    assert.equal([...enough.counts], [COUNT, 0]);
+
+    const tight = await rasterizer(gpu, arena, 16, needed - 1);
+    for (const step of [5, 6]) {
+      const failed = await tight.run(step);
+      assert.is(failed.counters[COUNTERS.FAILED], 1 + 5, 'the first step that failed');
+      assert.is(failed.counters[COUNTERS.NEEDED], needed);
+      assert.is(failed.counters[COUNTERS.INTERSECTIONS], 0);
+      assert.equal([...failed.counts], [0, 1]);
+    }
+  }));
+
+test.run();
