@@ -20,6 +20,8 @@ export interface OptimizerOptions {
   width: number;
   height: number;
   objectives: readonly ObjectiveFactory[];
+  /** First guess of (tile, splat) pairs; from the state's rows unless given. Only speed depends on it. */
+  pairs?: number;
   /** The parameters that Adam moves; the others stay as they are, to the bit. */
   train: readonly GaussianParameter[];
   /** Work between the backward pass and Adam: it may add to the parameters' gradients. */
@@ -66,7 +68,7 @@ export class SplatOptimizer {
     this.#state = state;
     this.#options = options;
     this.#arena = state.gpu.arena(`${options.label}/optimizer`);
-    this.#pairs = Math.max(LEAST_PAIRS, PAIRS_PER_ROW * state.capacity);
+    this.#pairs = options.pairs ?? Math.max(LEAST_PAIRS, PAIRS_PER_ROW * state.capacity);
   }
 
   static async create(state: TrainingState, options: OptimizerOptions): Promise<SplatOptimizer> {

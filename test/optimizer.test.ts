@@ -1,0 +1,112 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { lookAt } from '../stages/artefacts/camera.ts';
+import type { View } from '../stages/artefacts/dataset.ts';
+import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts/gaussians.ts';
+import { photometricObjective } from '../stages/optimizer/objectives/photometric.ts';
+import { SplatOptimizer, type Step } from '../stages/optimizer/optimizer.ts';
+import type { TrainingState } from '../stages/optimizer/state.ts';
+import { backgroundAt, ViewOrder } from '../stages/optimizer/views.ts';
+import type { Arena } from '../wgsl/core/index.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { hostRows, readMoments, readRows, stateOf } from './helpers/state.ts';
+
+const STEPS = 8;
+const COUNT = 200;
+const rows = hostRows(COUNT, 1);
+const RATES = { means: 1e-3, logScales: 5e-3, quats: 1e-3, opacityLogits: 5e-2, sh: [2.5e-3, 1e-4] } as const;
+
+/** Views of 40×32 and 33×21 pixels: sizes may differ within one training. */
+function viewsOf(arena: Arena): View[] {
+  return [0, 1].map((i) => {
+    const [width, height] = i ? [33, 21] : [40, 32];
+    const pixels = Uint32Array.from({ length: width * height }, (_, p) => 0xff000000 | (p * 2654435761));
+    return {
+      name: `view-${i}`,
+      split: 'train',
+      camera: {
+        width,
+        height,
+        fx: 40,
+        fy: 40,
+        cx: width / 2,
+        cy: height / 2,
+        viewmat: lookAt([3 * i, -1, -4], [0, 0, 0], [0, -1, 0]),
+      },
+      image: arena.upload(`photo-${i}`, pixels, 'test'),
+    };
+  });
+}
+
+const stepOf = (step: number, views: View[]): Step => ({
+  step,
+  view: new ViewOrder(views, 5).at(step),
+  background: backgroundAt('random', 5, step),
+  shDegree: 1,
+  rates: RATES,
+});
+
+async function optimize(
+  state: TrainingState,
+  views: View[],
+  { pairs, train = GAUSSIAN_PARAMETERS }: { pairs?: number; train?: readonly GaussianParameter[] } = {},
+): Promise<{ failures: number[] }> {
+  const optimizer = await SplatOptimizer.create(state, {
+    label: 'test',
+    width: 40,
+    height: 32,
+    pairs,
+    objectives: [photometricObjective({ dssim: 0.2 })],
+    train,
+  });
+  const failures: number[] = [];
+  for (let step = 0; step < STEPS; step++) {
+    await optimizer.step(stepOf(step, views));
+    if (step < STEPS - 1) continue;
+    const failed = await optimizer.settle();
+    if (failed === undefined) continue;
+    failures.push(failed);
+    step = failed - 1;
+  }
+  optimizer.destroy();
+  return { failures };
+}
+
+test('a run whose buffers overflow ends in the bytes of one whose buffers were large enough', () =>
+  withGpu(async (_, arena) => {
+    const views = viewsOf(arena);
+    const roomy = stateOf(arena, rows, 1);
+    const tight = stateOf(arena, rows, 1);
+    assert.equal((await optimize(roomy, views)).failures, []);
+    const { failures } = await optimize(tight, views, { pairs: 16 });
+    assert.ok(failures.length > 0, 'the small capacity overflowed');
+    assert.equal(await readRows(tight), await readRows(roomy));
+    assert.equal(await readMoments(tight, 'v'), await readMoments(roomy, 'v'));
+    assert.not.equal(await readRows(roomy), rows);
+  }));
+
+test('parameters that are not trained stay as they are, to the bit', () =>
+  withGpu(async (_, arena) => {
+    const state = stateOf(arena, rows, 1);
+    await optimize(state, viewsOf(arena), { train: ['sh'] });
+    const after = await readRows(state);
+    for (const name of GAUSSIAN_PARAMETERS) {
+      if (name === 'sh') assert.not.equal(after.sh, rows.sh);
+      else assert.equal(after[name], rows[name], name);
+    }
+  }));
+
+test('every epoch shows each view once, in orders that differ', () => {
+  const views = Array.from({ length: 10 }, (_, i) => ({ name: `${i}` }) as View);
+  const order = new ViewOrder(views, 3);
+  const epochs = [0, 1, 2].map((epoch) => views.map((_, i) => order.at(10 * epoch + i).name));
+  for (const epoch of epochs) assert.equal([...epoch].sort(), views.map(({ name }) => name).sort());
+  assert.not.equal(epochs[0], epochs[1]);
+  assert.equal(
+    views.map((_, i) => new ViewOrder(views, 3).at(10 + i).name),
+    epochs[1],
+    'a fresh object resumes anywhere',
+  );
+});
+
+test.run();
