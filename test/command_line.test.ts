@@ -53,6 +53,10 @@ test('a mistake in the file is one sentence with its place, exit code 2, and not
       /^p\.yaml:3:30: unknown key downscal in load: expected .*; the nearest is `downscale`\n$/,
     );
     assert.not(existsSync(join(folder, 'out')));
+    const json = await splatline(['run', 'p.yaml', '--json'], folder);
+    assert.is(json.exitCode, 2);
+    assert.is(json.stderr, stderr);
+    assert.equal(JSON.parse(json.stdout), { event: 'error', message: stderr.trim(), exitCode: 2 });
   });
 });
 

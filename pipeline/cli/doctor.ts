@@ -8,6 +8,7 @@ import {
   checkPackages,
   checkVideoEncoder,
 } from './checks.ts';
+import { EXIT } from './exit.ts';
 
 /** `splatline doctor`: exit code 3 without an adapter, 1 when anything else is missing. */
 export function doctorCommand(): Command {
@@ -29,7 +30,8 @@ export function doctorCommand(): Command {
         : [`splatline ${splatline}`, ...checks.map(checkText)].join('\n');
       process.stdout.write(`${text}\n`);
       const failed = checks.filter(({ ok, optional }) => !ok && !optional);
-      if (failed.length) process.exitCode = failed.some(({ name }) => name === 'adapter') ? 3 : 1;
+      if (failed.length)
+        process.exitCode = failed.some(({ name }) => name === 'adapter') ? EXIT.gpu : EXIT.fault;
     });
 }
 

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { stages } from '../../stages/index.ts';
 import { readPipeline } from '../file/read.ts';
 import { runPlan } from '../run/runner.ts';
+import { exitCodeOf } from './exit.ts';
 import { progressPrinter } from './progress.ts';
 
 interface RunFlags {
@@ -24,10 +25,14 @@ export function runCommand(): Command {
     .option('--out <folder>', 'write everything here instead of out/<name>')
     .option('--json', 'print one JSON line per event')
     .action(async (file: string, { set, json, ...flags }: RunFlags) => {
-      const plan = await readPipeline(file, { set, registry: stages });
-      const onEvent = json
-        ? (event: unknown) => process.stdout.write(`${JSON.stringify(event)}\n`)
-        : progressPrinter(process.stdout);
-      await runPlan(plan, { ...flags, onEvent });
+      const printJson = (event: unknown) => process.stdout.write(`${JSON.stringify(event)}\n`);
+      try {
+        const plan = await readPipeline(file, { set, registry: stages });
+        await runPlan(plan, { ...flags, onEvent: json ? printJson : progressPrinter(process.stdout) });
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        if (json) printJson({ event: 'error', message, exitCode: exitCodeOf(error) });
+        throw error;
+      }
     });
 }
