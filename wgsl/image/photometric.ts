@@ -27,7 +27,7 @@ export class PhotometricLoss {
   readonly #arena: Arena;
   readonly #options: LossOptions;
   readonly #kernels: LossKernels;
-  readonly #maps?: GPUBuffer;
+  readonly #maps: GPUBuffer;
   readonly #partials: GPUBuffer;
 
   private constructor(gpu: Gpu, arena: Arena, options: LossOptions, kernels: LossKernels) {
@@ -36,7 +36,8 @@ export class PhotometricLoss {
     this.#options = options;
     this.#kernels = kernels;
     const { label, width, height } = options;
-    if (kernels.ssim) this.#maps = arena.buffer(`${label}/ssim_maps`, 4 * 9 * width * height);
+    const mapped = kernels.comparison.kind === 'ssim' ? 9 * width * height : 1;
+    this.#maps = arena.buffer(`${label}/ssim_maps`, 4 * mapped);
     this.#partials = arena.buffer(`${label}/partials`, partialBytes(options));
   }
 
@@ -51,20 +52,20 @@ export class PhotometricLoss {
   /** Binds a view's photograph. Writes one small uniform; nothing is written per step. */
   bindPhoto(photo: GPUBuffer, size: PictureSize): BoundPhoto {
     const { render, gradient, metrics, dssimWeight } = this.#options;
-    const { ssim, l1, reduce } = this.#kernels;
+    const { comparison, reduce } = this.#kernels;
     const picture = pictureNumbers(this.#gpu, this.#arena, reduce, this.#options, size, dssimWeight);
     const compared = { picture, render, photo };
     const partials = this.#partials;
     const groups = tileGrid(size);
     const last = { bound: reduce.bind({ picture, partials, metrics }), groups: [1, 1] as const };
-    if (!ssim || !this.#maps) {
-      return { steps: [{ bound: l1.bind({ ...compared, gradient, partials }), groups }, last] };
+    if (comparison.kind === 'l1') {
+      return { steps: [{ bound: comparison.l1.bind({ ...compared, gradient, partials }), groups }, last] };
     }
     const maps = this.#maps;
     return {
       steps: [
-        { bound: ssim.forward.bind({ ...compared, maps, partials }), groups },
-        { bound: ssim.backward.bind({ ...compared, maps, gradient }), groups },
+        { bound: comparison.forward.bind({ ...compared, maps, partials }), groups },
+        { bound: comparison.backward.bind({ ...compared, maps, gradient }), groups },
         last,
       ],
     };
@@ -77,37 +78,29 @@ export class PhotometricLoss {
 }
 
 interface LossKernels {
-  ssim?: { forward: Kernel; backward: Kernel };
-  l1: Kernel;
+  comparison: { kind: 'l1'; l1: Kernel } | { kind: 'ssim'; forward: Kernel; backward: Kernel };
   reduce: Kernel;
 }
 
 async function loadKernels(gpu: Gpu, options: LossOptions): Promise<LossKernels> {
   const constants = pictureConstants(options, false);
-  const reduce = gpu.kernel({
+  const load = (name: string, more: Record<string, boolean> = {}) =>
+    gpu.kernel({
+      label: `image/${name}`,
+      source: new URL(`./${name}.wgsl`, import.meta.url),
+      constants: { ...constants, ...more },
+    });
+  const reduce = await gpu.kernel({
     label: 'image/photometric_reduce',
     source: new URL('./photometric_reduce.wgsl', import.meta.url),
     constants: { THREADS: REDUCE_THREADS },
   });
-  const l1 = gpu.kernel({
-    label: 'image/photometric_l1',
-    source: new URL('./photometric_l1.wgsl', import.meta.url),
-    constants,
-  });
-  if (options.dssimWeight === 0) return { l1: await l1, reduce: await reduce };
-  const forward = gpu.kernel({
-    label: 'image/ssim_forward',
-    source: new URL('./ssim_forward.wgsl', import.meta.url),
-    constants: { ...constants, WITH_MAPS: true },
-  });
-  const backward = gpu.kernel({
-    label: 'image/ssim_backward',
-    source: new URL('./ssim_backward.wgsl', import.meta.url),
-    constants,
-  });
-  return {
-    ssim: { forward: await forward, backward: await backward },
-    l1: await l1,
-    reduce: await reduce,
-  };
+  if (options.dssimWeight === 0) {
+    return { comparison: { kind: 'l1', l1: await load('photometric_l1') }, reduce };
+  }
+  const [forward, backward] = await Promise.all([
+    load('ssim_forward', { WITH_MAPS: true }),
+    load('ssim_backward'),
+  ]);
+  return { comparison: { kind: 'ssim', forward, backward }, reduce };
 }
