@@ -1,10 +1,13 @@
+import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Dataset } from '../stages/artefacts/dataset.ts';
-import { releaseFrames } from '../stages/artefacts/frames.ts';
+import { type Frame, releaseFrames } from '../stages/artefacts/frames.ts';
 import type { Gaussians } from '../stages/artefacts/gaussians.ts';
 import type { Scores } from '../stages/artefacts/scores.ts';
 import { formatScores } from '../stages/artefacts/scores-file.ts';
+import { openClip } from '../stages/clip/model.ts';
+import { ClipScorer } from '../stages/clip/scorer.ts';
 import { orbit } from '../stages/orbit/stage.ts';
 import { score as scoreOf } from '../stages/score/metrics/metric.ts';
 import { score, scoreStage } from '../stages/score/stage.ts';
@@ -14,9 +17,12 @@ import { ToRgba8 } from '../wgsl/image/to_rgba8.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
+import { fromRgba8 } from './reference/rgba8.ts';
 
 const SMALL = { frames: 24, fps: 10, size: [64, 36] as [number, number] };
 const PIXELS = 1600;
+const TINY_CLIP = fileURLToPath(new URL('./data/clip-tiny', import.meta.url));
+const PROMPT = 'a red ball';
 const value = ({ scores }: Scores, name: string) =>
   scores.find((one) => one.name === name)?.value ?? Number.NaN;
 
@@ -115,6 +121,61 @@ test('a splat is consistent with itself, and a picture of another splat is not',
     releaseFrames(frames);
   }));
 
+test('the CLIP score is 100 cosines of the frames with the prompt', () =>
+  withGpu(async (gpu, arena) => {
+    const dataset = ringDataset();
+    const gaussians = balls(arena, 'now');
+    const frames = await orbit(
+      gpu,
+      { dataset, gaussians, base: balls(arena, 'base', 0) },
+      { ...SMALL, frames: 3 },
+    );
+    const scene = { dataset, gaussians, frames };
+    const metrics = ['clip' as const];
+    const style = { prompt: PROMPT, model: TINY_CLIP };
+    const scores = await score(gpu, { ...scene, style }, { metrics });
+    assert.equal(
+      scores.scores.map(({ name, over }) => [name, over]),
+      [
+        ['clip', `3 frames, "${PROMPT}", clip-tiny`],
+        ['clip.before', `3 frames, "${PROMPT}", clip-tiny`],
+      ],
+    );
+    // Options win over the style, and give the same numbers when they say the same.
+    const said = await score(
+      gpu,
+      { ...scene, style: { prompt: 'else' } },
+      { metrics, prompt: PROMPT, model: TINY_CLIP },
+    );
+    assert.equal(said, scores);
+
+    // The cosines of the embeddings, computed here.
+    const model = await openClip(gpu, TINY_CLIP);
+    const [text, scorer] = [await model.embedTexts([PROMPT]), await ClipScorer.create(gpu, model)];
+    const toScore = async (list: Frame[]) => {
+      const pictures = [];
+      for (const { color: rgba8, camera } of list) {
+        const words = await gpu.readWords(rgba8, 'test');
+        const color = arena.upload('picture', Float32Array.from(fromRgba8(words)), 'test');
+        pictures.push({ color, width: camera.width, height: camera.height });
+      }
+      const embeds = await scorer.embedImages(pictures);
+      const cosines = list.map((_, i) => {
+        const image = embeds.subarray(i * text.length, (i + 1) * text.length);
+        const dot = image.reduce((sum, x, j) => sum + x * text[j], 0);
+        return dot / Math.hypot(...image);
+      });
+      return (100 * cosines.reduce((sum, cosine) => sum + cosine, 0)) / list.length;
+    };
+    const [now, before] = [await toScore(frames.frames), await toScore(frames.before)];
+    assert.ok(Math.abs(value(scores, 'clip') - now) < 1e-3, `${value(scores, 'clip')} instead of ${now}`);
+    assert.ok(Math.abs(value(scores, 'clip.before') - before) < 1e-3);
+    assert.ok(Math.abs(now - before) > 0.01, `${now} and ${before} are told apart`);
+    scorer.destroy();
+    model.destroy();
+    releaseFrames(frames);
+  }));
+
 test('what cannot be measured is skipped aloud, and the file repeats', () =>
   withGpu(async (gpu, arena) => {
     const notes: string[] = [];
@@ -126,6 +187,7 @@ test('what cannot be measured is skipped aloud, and the file repeats', () =>
     const { scores } = await scoreStage.run({ gpu, seed: 1, report, output }, scene, options);
     assert.equal(scores, { scores: [] });
     assert.ok(notes.some((note) => /^psnr is skipped: there are no held-out photographs/.test(note)));
+    assert.ok(notes.some((note) => /^clip is skipped: no orbit stage/.test(note)));
     assert.ok(notes.some((note) => /^consistency is skipped: no orbit stage/.test(note)));
     assert.is(files.get('scores.json'), formatScores({ scores: [] }));
     const dataset = await photographed(gpu, arena, scene.gaussians);
