@@ -145,12 +145,13 @@ def folder(seed):
         tokenizer_object=made, bos_token="<|startoftext|>", eos_token="<|endoftext|>", pad_token="<|endoftext|>"
     )
     ids = fast(TEXTS, padding="max_length", truncation=True, max_length=length, return_tensors="pt").input_ids
-    # A wide picture: its middle third is what the encoder sees, halved in size by exact averages.
+    # A wide picture, fitted as CLIPImageProcessor does (with the antialiased triangle filter): halved, and the middle cut.
     side = 2 * size
     y, x = torch.meshgrid(torch.arange(side), torch.arange(3 * side), indexing="ij")
     picture = torch.stack([x / (3 * side), y / side, ((x // 7 + y // 5) % 2).float()], -1)
-    middle = picture[:, side : 2 * side].permute(2, 0, 1)[None]
-    small = torch.nn.functional.interpolate(middle, size=(size, size), mode="bilinear", antialias=True)
+    planes = picture.permute(2, 0, 1)[None]
+    small = torch.nn.functional.interpolate(planes, size=(size, 3 * size), mode="bilinear", antialias=True)
+    small = small[..., size : 2 * size]
     mean, deviation = (torch.tensor(preprocessor[k]).view(1, 3, 1, 1) for k in ("image_mean", "image_std"))
     with torch.no_grad():
         words, image = text_embeds(model, ids), image_embeds(model, (small - mean) / deviation)

@@ -47,7 +47,7 @@ fn main(
     }
   }
   let color = image[i].rgb;
-  let inside = color >= vec3f(0.0) & color <= vec3f(1.0);
+  let inside = (color >= vec3f(0.0)) & (color <= vec3f(1.0));
   let change = select(vec3f(0.0), gradient / picture.channel_deviation, inside);
   grad_image[i] += vec4f(change, 0.0);
 }

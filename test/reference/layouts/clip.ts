@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { readClipConfig } from '../../../stages/clip/config.ts';
+import { type ClipConfig, readClipConfig } from '../../../stages/clip/config.ts';
 import { readSafetensors, type SafeTensor } from '../../../stages/clip/safetensors.ts';
 import { encodeTexts } from '../../../stages/clip/text.ts';
 import { imageEncoder, loadVision } from '../../../stages/clip/vision.ts';
@@ -10,19 +10,11 @@ import { Graph } from '../../../wgsl/nn/graph.ts';
 import { Program } from '../../../wgsl/nn/program.ts';
 import type { Tuning } from '../../../wgsl/nn/tuning.ts';
 import type { Layout, Row } from '../layout.ts';
+import { absoluteRow, gradientRow, Shapes } from './compare.ts';
 
 /** Relative in L2. */
 const EMBEDDING_LIMIT = 1e-4;
 const GRADIENT_LIMIT = 1e-3;
-
-const IO_TENSORS = [
-  'pixel_values',
-  'input_ids',
-  'image_embeds',
-  'text_embeds',
-  'cosine',
-  'grad_pixel_values',
-];
 
 /**
  * Inputs and outputs of transformers' CLIPModel: `X_io.safetensors`, with the model in `X_model.safetensors` and
@@ -47,54 +39,41 @@ export async function checkClip(
 ): Promise<Row[]> {
   const config = await readClipConfig(sibling(path, 'config.json'));
   const model = await readSafetensors(sibling(path, 'model.safetensors'));
-  const tensor = (name: string): SafeTensor => {
-    const found = tensors.get(name);
-    if (!found)
-      throw new InputError(`tensor "${name}" is missing; the layout has ${IO_TENSORS.join(', ')}`, path);
-    return found;
-  };
-  const ids = tensor('input_ids');
-  const length = ids.shape[1];
-  const rows = Array.from({ length: ids.shape[0] }, (_, i) =>
-    ids.data.subarray(i * length, (i + 1) * length),
-  );
-  const texts = await encodeTexts(gpu, config, model, rows);
-  const targets = normalised(tensor('text_embeds').data as Float32Array, config.projection_dim);
+  const shapes = new Shapes(path, tensors);
+  const { image_size: side, patch_size: patch } = config.vision_config;
+  const pixels = shapes.floats('pixel_values', ['B', 3, side, side]);
+  const gradient = shapes.floats('grad_pixel_values', ['B', 3, side, side]);
+  const embeds = ['B', config.projection_dim] as const;
+  const textEmbeds = shapes.floats('text_embeds', embeds);
+  const imageEmbeds = shapes.floats('image_embeds', embeds);
+  const cosines = shapes.floats('cosine', ['B']);
+  const batch = shapes.size('B');
+  const texts = await encodeTexts(gpu, config, model, readIds(path, tensors.get('input_ids'), config, batch));
 
   const arena = gpu.arena('reference/clip');
   try {
-    const pixels = tensor('pixel_values');
-    const batch = pixels.shape[0];
     const graph = new Graph();
-    const input = graph.input('pixels', pixels.shape, true);
+    const input = graph.input('pixels', [batch, 3, side, side], true);
     const places = arena.buffer('places', 4 * batch);
-    const weights = loadVision(arena, config, model);
-    const image = imageEncoder(graph, input, weights, config.vision_config.patch_size, places);
-    const cos = cosine(graph, 'cosine', image, arena.upload('targets', targets, 'test'), false);
+    const image = imageEncoder(graph, input, loadVision(arena, config, model), patch, places);
+    const targets = arena.upload('targets', normalised(textEmbeds, config.projection_dim), 'test');
+    const cos = cosine(graph, 'cosine', image, targets, false);
     const program = await Program.compile(arena, graph, { outputs: [image, cos], seeds: [cos], tuning });
-    gpu.write(program.buffer(input), pixels.data, 'test');
+    gpu.write(program.buffer(input), pixels, 'test');
     gpu.write(program.gradient(cos), new Float32Array(batch).fill(1), 'test');
     gpu.run('reference/clip', (recorder) => {
       program.recordForward(recorder);
       program.recordBackward(recorder);
     });
-    const read = (buffer: GPUBuffer, like: string) =>
-      gpu.readFloats(buffer, 'test', tensor(like).data.length);
+    const read = (buffer: GPUBuffer, like: Float32Array) => gpu.readFloats(buffer, 'test', like.length);
+    const embedding = { l2: EMBEDDING_LIMIT };
     return [
-      row('text_embeds', texts, tensor('text_embeds'), EMBEDDING_LIMIT),
-      row(
-        'image_embeds',
-        await read(program.buffer(image), 'image_embeds'),
-        tensor('image_embeds'),
-        EMBEDDING_LIMIT,
-      ),
-      row('cosine', await read(program.buffer(cos), 'cosine'), tensor('cosine'), EMBEDDING_LIMIT),
-      row(
-        'grad_pixel_values',
-        await read(program.gradient(input), 'grad_pixel_values'),
-        tensor('grad_pixel_values'),
-        GRADIENT_LIMIT,
-      ),
+      gradientRow('text_embeds', texts, textEmbeds, embedding),
+      gradientRow('image_embeds', await read(program.buffer(image), imageEmbeds), imageEmbeds, embedding),
+      absoluteRow('cosine', await read(program.buffer(cos), cosines), cosines, EMBEDDING_LIMIT),
+      gradientRow('grad_pixel_values', await read(program.gradient(input), gradient), gradient, {
+        l2: GRADIENT_LIMIT,
+      }),
     ];
   } finally {
     arena.destroy();
@@ -130,20 +109,25 @@ function sibling(path: string, name: string): string {
   return match[1] + name;
 }
 
-function row(tensor: string, found: Float32Array, expected: SafeTensor, limit: number): Row {
-  let difference = 0;
-  let norm = 0;
-  for (let i = 0; i < expected.data.length; i++) {
-    difference += (found[i] - expected.data[i]) ** 2;
-    norm += expected.data[i] ** 2;
+/** Rows of ids, checked against the model's length and vocabulary. */
+function readIds(
+  path: string,
+  ids: SafeTensor | undefined,
+  { text_config: text }: ClipConfig,
+  batch: number,
+) {
+  const { max_position_embeddings: longest, vocab_size: vocabulary } = text;
+  const expected = `[${batch}, 1 to ${longest}]`;
+  if (!ids) throw new InputError(`tensor "input_ids" is missing; ${expected} is expected`, path);
+  const [rows, length] = ids.shape;
+  if (ids.shape.length !== 2 || rows !== batch || length < 1 || length > longest) {
+    throw new InputError(`tensor "input_ids" is [${ids.shape}]; ${expected} is expected`, path);
   }
-  const error = Math.sqrt(difference / norm);
-  return {
-    tensor,
-    error: `${error.toExponential(2)} relative L2`,
-    limit: limit.toExponential(0),
-    pass: error <= limit,
-  };
+  const wrong = ids.data.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabulary);
+  if (wrong >= 0) {
+    throw new InputError(`input_ids[${wrong}] is ${ids.data[wrong]}, of a vocabulary of ${vocabulary}`, path);
+  }
+  return Array.from({ length: rows }, (_, i) => ids.data.subarray(i * length, (i + 1) * length));
 }
 
 function normalised(rows: Float32Array, width: number): Float32Array {

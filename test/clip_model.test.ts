@@ -1,0 +1,188 @@
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openClip } from '../stages/clip/model.ts';
+import { ClipScorer } from '../stages/clip/scorer.ts';
+import { InputError } from '../wgsl/core/index.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { near } from './helpers/vjp.ts';
+
+const data = fileURLToPath(new URL('./data/', import.meta.url));
+const tiny = join(data, 'clip-tiny');
+
+interface Expected {
+  texts: string[];
+  ids: number[][];
+  textEmbeds: number[][];
+  imageEmbeds: number[];
+  cosines: number[];
+}
+const expected: Expected = JSON.parse(await readFile(join(tiny, 'expected.json'), 'utf8'));
+
+let copies: string;
+test.before(async () => {
+  copies = await mkdtemp(join(tmpdir(), 'clip-'));
+});
+test.after(() => rm(copies, { recursive: true }));
+
+async function copy(name: string): Promise<string> {
+  const folder = join(copies, name);
+  await cp(tiny, folder, { recursive: true });
+  return folder;
+}
+
+test('tokens and text embeddings are those of transformers', () =>
+  withGpu(async (gpu) => {
+    const model = await openClip(gpu, tiny);
+    assert.equal(
+      expected.texts.map((text) => model.tokenize(text)),
+      expected.ids,
+    );
+    const embeds = await model.embedTexts(expected.texts);
+    near(embeds, expected.textEmbeds.flat(), 1e-5, 'text embeddings');
+    model.destroy();
+  }));
+
+test('whole pictures are fitted, encoded and compared as transformers does', () =>
+  withGpu(async (gpu, arena) => {
+    const [width, height] = [144, 48];
+    const color = new Float32Array(width * height * 4);
+    for (let i = 0; i < width * height; i++) {
+      const [x, y] = [i % width, Math.floor(i / width)];
+      color.set([x / width, y / height, (Math.floor(x / 7) + Math.floor(y / 5)) % 2, 1], 4 * i);
+    }
+    const picture = { color: arena.upload('picture', color, 'test'), width, height };
+    const model = await openClip(gpu, tiny);
+    const scorer = await ClipScorer.create(gpu, model);
+    const live = gpu.liveBytes;
+    near(
+      await scorer.embedImages([picture, picture]),
+      [...expected.imageEmbeds, ...expected.imageEmbeds],
+      1e-4,
+      'image',
+    );
+    for (const [i, text] of expected.textEmbeds.entries()) {
+      near(
+        await scorer.cosines([picture, picture], Float32Array.from(text)),
+        Array(2).fill(expected.cosines[i]),
+        1e-5,
+        'cosine',
+      );
+    }
+    assert.is(gpu.liveBytes, live, 'scoring leaves no buffer behind');
+    scorer.destroy();
+    model.destroy();
+  }));
+
+test('an ONNX text encoder is preferred, in onnxruntime', () =>
+  withGpu(async (gpu) => {
+    const folder = await copy('onnx');
+    await mkdir(join(folder, 'onnx'));
+    await cp(join(data, 'text_model.onnx'), join(folder, 'onnx', 'text_model.onnx'));
+    const model = await openClip(gpu, folder);
+    const embeds = await model.embedTexts(expected.texts);
+    const rows = expected.ids.map((ids) => {
+      const row = Array.from(
+        { length: 16 },
+        (_, d) => ids.reduce((sum, id) => sum + ((id + 3 * d) % 7), 0) / ids.length,
+      );
+      return row.map((value) => value / Math.hypot(...row));
+    });
+    near(embeds, rows.flat(), 1e-6, 'text embeddings');
+    model.destroy();
+
+    await writeFile(join(folder, 'onnx', 'text_model.onnx'), 'not a graph');
+    const broken = await openClip(gpu, folder);
+    const error = await broken.embedTexts(['a']).catch((reason: unknown) => reason);
+    assert.instance(error, InputError);
+    assert.match(String(error), /text_model\.onnx: onnxruntime cannot load it/);
+  }));
+
+type Damage = [name: string, file: string, change: (text: string) => string | undefined, expected: RegExp];
+const set = (changes: object) => (text: string) => JSON.stringify({ ...JSON.parse(text), ...changes });
+const vision = (changes: object) => (text: string) => {
+  const config = JSON.parse(text);
+  return JSON.stringify({ ...config, vision_config: { ...config.vision_config, ...changes } });
+};
+const damages: Damage[] = [
+  ['no config', 'config.json', () => undefined, /lacks config\.json .*hf download/],
+  ['config cut short', 'config.json', (text) => text.slice(0, 99), /config\.json: is not JSON/],
+  ['not CLIP', 'config.json', set({ model_type: 'siglip' }), /config\.json: model_type: a CLIP model/],
+  [
+    'activation',
+    'config.json',
+    vision({ hidden_act: 'relu' }),
+    /vision_config\.hidden_act: .*gelu and quick_gelu/,
+  ],
+  [
+    'heads',
+    'config.json',
+    vision({ num_attention_heads: 5 }),
+    /num_attention_heads: 5 heads do not divide hidden_size 32/,
+  ],
+  ['patches', 'config.json', vision({ patch_size: 25 }), /patch_size: patches of 25 pixels are larger/],
+  [
+    'width',
+    'config.json',
+    vision({ intermediate_size: 65 }),
+    /fc1\.weight" is \[64,32\]; config\.json says \[65,32\]/,
+  ],
+  ['layers', 'config.json', vision({ num_hidden_layers: 3 }), /layers\.2\.\S+" is missing/],
+  ['huge', 'config.json', vision({ hidden_size: 1e9 }), /vision_config\.hidden_size/],
+  ['vocabulary', 'config.json', (text) => text.replace('"vocab_size": 522', '"vocab_size": 300'), /300/],
+  ['tokenizer', 'tokenizer.json', () => '{}', /tokenizer\.json: is not a tokenizer/],
+  ['tokenizer null', 'tokenizer.json', () => 'null', /tokenizer\.json: is not a tokenizer/],
+  ['crop size', 'preprocessor_config.json', set({ crop_size: 30 }), /crop_size 30×30 is not the 24×24/],
+  [
+    'deviation',
+    'preprocessor_config.json',
+    set({ image_std: [0.2, 0, 0.2] }),
+    /image_std .* must be above 0/,
+  ],
+  ['mean', 'preprocessor_config.json', set({ image_mean: [0.5] }), /image_mean: three numbers/],
+];
+
+for (const [name, file, change, pattern] of damages) {
+  test(`refuses: ${name}`, () =>
+    withGpu(async (gpu) => {
+      const path = join(await copy(name), file);
+      const damaged = change(await readFile(path, 'utf8'));
+      if (damaged === undefined) await rm(path);
+      else await writeFile(path, damaged);
+      const error = await openClip(gpu, join(copies, name))
+        .then(async (model) => {
+          try {
+            model.vision();
+            await model.embedTexts(['a robot']);
+          } finally {
+            model.destroy();
+          }
+        })
+        .catch((reason: unknown) => reason);
+      assert.instance(error, InputError);
+      assert.match((error as Error).message, pattern);
+      assert.ok((error as Error).message.includes(join(copies, name)), 'names the folder');
+    }));
+}
+
+test('refuses weights that are not finite, and a folder that is not there', () =>
+  withGpu(async (gpu) => {
+    const folder = await copy('nan');
+    const path = join(folder, 'model.safetensors');
+    const bytes = await readFile(path);
+    bytes.writeUInt16LE(0x7e00, bytes.length - 2); // the last tensor's last f16
+    await writeFile(path, bytes);
+    const model = await openClip(gpu, folder);
+    assert.throws(
+      () => model.vision(),
+      /model\.safetensors: tensor ".+" has 1 values that are not finite, the first at \d+/,
+    );
+    model.destroy();
+    const error = await openClip(gpu, join(copies, 'none')).catch((reason: unknown) => reason);
+    assert.match(String(error), /none: is missing; a CLIP model's folder is expected/);
+  }));
+
+test.run();

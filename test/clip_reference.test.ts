@@ -1,0 +1,69 @@
+import { readdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { poolPlace } from '../stages/clip/config.ts';
+import { readSafetensors } from '../stages/clip/safetensors.ts';
+import { GPU_TUNING } from '../wgsl/nn/tuning.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { checkClip, clipLayout } from './reference/layouts/clip.ts';
+
+const folder = fileURLToPath(new URL('./data/reference/', import.meta.url));
+const names = (await readdir(folder)).filter((name) => /^clip_.*_io\.safetensors$/.test(name));
+const EXPECTED = ['text_embeds', 'image_embeds', 'cosine', 'grad_pixel_values'];
+
+test('there are models of both activations, both end rules and all float types', () => {
+  for (const name of ['clip_bfloat', 'clip_gelu', 'clip_tiny_random']) {
+    assert.ok(names.includes(`${name}_io.safetensors`), `${name} is there`);
+  }
+});
+
+for (const name of names) {
+  test(`${name}: embeddings and gradient agree with transformers`, () =>
+    withGpu(async (gpu) => {
+      const { tensors } = await readSafetensors(folder + name);
+      assert.ok(clipLayout.recognises([...tensors.keys()]));
+      const rows = await checkClip(gpu, folder + name, tensors);
+      assert.equal(
+        rows.map(({ tensor }) => tensor),
+        EXPECTED,
+      );
+      assert.equal(
+        rows.filter(({ pass }) => !pass),
+        [],
+      );
+    }));
+}
+
+test('the kernels for GPUs compute the same', () =>
+  withGpu(async (gpu) => {
+    const path = `${folder}clip_gelu_io.safetensors`;
+    const { tensors } = await readSafetensors(path);
+    const rows = await checkClip(gpu, path, tensors, GPU_TUNING);
+    assert.is(rows.length, EXPECTED.length);
+    assert.equal(
+      rows.filter(({ pass }) => !pass),
+      [],
+    );
+  }));
+
+test('a wrong embedding and a wrong gradient are seen', () =>
+  withGpu(async (gpu) => {
+    const path = `${folder}clip_bfloat_io.safetensors`;
+    const { tensors } = await readSafetensors(path);
+    for (const name of ['image_embeds', 'grad_pixel_values']) tensors.get(name)!.data[0] += 0.5;
+    const failed = (await checkClip(gpu, path, tensors)).filter(({ pass }) => !pass);
+    assert.equal(
+      failed.map(({ tensor }) => tensor),
+      ['image_embeds', 'grad_pixel_values'],
+    );
+  }));
+
+test('where the text encoder takes its result', () => {
+  assert.is(poolPlace([0, 5, 9, 9, 9], 2), 2, 'first of the largest');
+  assert.is(poolPlace([0, 5, 2, 9, 1], 2), 3, 'not where id 2 is');
+  assert.is(poolPlace([7, 5, 3, 9, 3], 3), 2, 'first end mark');
+  assert.is(poolPlace([7, 5, 4, 9, 4], 3), 0, 'none: as transformers');
+});
+
+test.run();

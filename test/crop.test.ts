@@ -1,0 +1,96 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CropSampler } from '../wgsl/image/crop.ts';
+import { type CropTransform, centerTransform, cropTransforms } from '../wgsl/image/crop_transforms.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { uniform } from './helpers/numbers.ts';
+import { differences, near } from './helpers/vjp.ts';
+import { type CropCase, crop } from './reference/crop.ts';
+
+const mean = [0.48, 0.45, 0.4] as const;
+const deviation = [0.26, 0.25, 0.27] as const;
+const augment = { scale: [0.5, 1], rotate: 25, flip: true } as const;
+
+/** Shrinking and turned, mirrored, stretched unevenly, magnified, half outside, and wholly outside. */
+const transforms: CropTransform[] = [
+  ...cropTransforms({ seed: 3, step: 5, batch: 2, width: 13, height: 11, size: 4, augment }),
+  { axisX: [-2.5, 0], axisY: [0, 2.5], origin: [12, 0.5] },
+  centerTransform(13, 11, { kind: 'exact', width: 4, height: 6 }, 4),
+  { axisX: [0.7, 0.2], axisY: [-0.2, 0.7], origin: [5, 4] },
+  { axisX: [2, 0], axisY: [0, 2], origin: [-5, 7] },
+  { axisX: [1, 0], axisY: [0, 1], origin: [40, 40] },
+];
+
+test('crops and their gradient against a plain reference and its differences', () =>
+  withGpu(async (gpu, arena) => {
+    const [width, height, size, batch] = [13, 11, 4, transforms.length];
+    const image = uniform(width * height * 4, 1, -0.3, 1.3);
+    const given: CropCase = { width, height, size, transforms, mean, deviation };
+    const doubles = Float64Array.from(image);
+    const expected = crop(doubles, given);
+    const cotangent = uniform(expected.length, 2, -1, 1);
+
+    const pixels = arena.buffer('pixels', 4 * expected.length);
+    const sampler = await CropSampler.create(arena, { batch, size, mean, deviation }, pixels);
+    const color = arena.upload('image', image, 'test');
+    const gradPixels = arena.upload('gradPixels', cotangent, 'test');
+    const before = uniform(image.length, 3);
+    const gradImage = arena.upload('gradImage', before, 'test');
+    sampler.set(width, height, transforms);
+    gpu.run('test', (recorder) => {
+      sampler.record(recorder, color);
+      sampler.recordBackward(recorder, color, gradPixels, gradImage);
+    });
+    near(await gpu.readFloats(pixels, 'test', expected.length), expected, 2e-5, 'crops');
+    const change = differences((inputs) => crop(inputs[0], given), [doubles], 0, cotangent);
+    const added = change.map((value, i) => value + before[i]);
+    near(
+      await gpu.readFloats(gradImage, 'test', image.length),
+      added,
+      2e-5,
+      'gradient, added to what was there',
+    );
+    const stopped = image.findIndex((value, i) => i % 4 < 3 && value > 1);
+    assert.is(change[stopped], 0, 'the clamp stops gradients');
+    assert.ok(change.filter((value, i) => i % 4 < 3 && value !== 0).length > 200, 'most pixels are seen');
+  }));
+
+test('random crops stay inside, repeat by step, and use their ranges', () => {
+  const request = { seed: 9, batch: 64, width: 40, height: 30, size: 8, augment };
+  const first = cropTransforms({ ...request, step: 1 });
+  assert.equal(first, cropTransforms({ ...request, step: 1 }));
+  assert.not.equal(first, cropTransforms({ ...request, step: 2 }));
+  let mirrored = 0;
+  const sides = first.map(({ axisX, axisY, origin }) => {
+    for (const [u, v] of [
+      [0, 0],
+      [8, 0],
+      [0, 8],
+      [8, 8],
+    ]) {
+      const [x, y] = [0, 1].map((i) => origin[i] + u * axisX[i] + v * axisY[i]);
+      assert.ok(x >= -1e-9 && x <= 40 + 1e-9 && y >= -1e-9 && y <= 30 + 1e-9, `corner at ${x}, ${y}`);
+    }
+    assert.ok(Math.abs(axisX[0] * axisY[0] + axisX[1] * axisY[1]) < 1e-12, 'axes are orthogonal');
+    if (axisX[0] * axisY[1] - axisX[1] * axisY[0] < 0) mirrored++;
+    const angle = Math.atan2(-axisY[0], axisY[1]);
+    assert.ok(Math.abs(angle) <= (25 * Math.PI) / 180);
+    return (8 * Math.hypot(...axisY) * (Math.abs(Math.cos(angle)) + Math.abs(Math.sin(angle)))) / 30;
+  });
+  assert.ok(mirrored > 16 && mirrored < 48, `${mirrored} of 64 mirrored`);
+  assert.ok(Math.min(...sides) >= 0.5 && Math.min(...sides) < 0.55, `smallest ${Math.min(...sides)}`);
+  assert.ok(Math.max(...sides) <= 1 && Math.max(...sides) > 0.95, `largest ${Math.max(...sides)}`);
+});
+
+test('the centre of a whole picture', () => {
+  assert.equal(centerTransform(300, 200, { kind: 'shortest-edge', pixels: 100 }, 100), {
+    axisX: [2, 0],
+    axisY: [0, 2],
+    origin: [50, 0],
+  });
+  // resized to a shortest edge of 256 of which the middle 224 is cut
+  const { origin } = centerTransform(512, 512, { kind: 'shortest-edge', pixels: 256 }, 224);
+  assert.equal(origin, [32, 32]);
+});
+
+test.run();
