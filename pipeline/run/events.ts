@@ -22,13 +22,16 @@ export interface ProgressEvent {
   secondsLeft: number;
 }
 
-/** Steps per second over a sliding window, so that a slow start or a growing splat does not mislead. */
+/**
+ * Steps per second over a sliding window, so that a slow start or a growing splat does not mislead. The window is long
+ * because steps are told when they are recorded, and the GPU does many of them between two looks.
+ */
 export class Meter {
   readonly #now: () => number;
   readonly #windowSeconds: number;
   #marks: { step: number; at: number }[] = [];
 
-  constructor(now: () => number = () => performance.now() / 1000, windowSeconds = 10) {
+  constructor(now: () => number = () => performance.now() / 1000, windowSeconds = 30) {
     this.#now = now;
     this.#windowSeconds = windowSeconds;
     this.#marks.push({ step: 0, at: now() });
