@@ -2,7 +2,9 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Gpu, openGpu } from '../../wgsl/core/index.ts';
+import { checkClip } from '../../stages/clip/check.ts';
+import { GET_CLIP, MODEL_FILES } from '../../stages/clip/directory.ts';
+import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
 
 /** One thing that doctor looked at. */
 export interface Check {
@@ -143,8 +145,6 @@ export async function checkModels(folders: readonly string[]): Promise<Check[]> 
   return [{ name: 'CLIP model', ok: false, found: [`none in ${prompts}`], mend }];
 }
 
-const MODEL_FILES = ['config.json', 'tokenizer.json', 'preprocessor_config.json', 'model.safetensors'];
-
 async function checkModel(folder: string): Promise<Check> {
   const name = 'CLIP model';
   const missing: string[] = [];
@@ -153,11 +153,15 @@ async function checkModel(folder: string): Promise<Check> {
     const mend = `put ${missing.join(', ')} of the same model from the Hugging Face hub there`;
     return { name, ok: false, found: [`${folder} lacks ${missing.join(', ')}`], mend };
   }
-  const { size } = await stat(join(folder, 'model.safetensors'));
-  const text = (await isFile(join(folder, 'onnx', 'text_model.onnx')))
-    ? 'text encoder as ONNX'
-    : 'text encoder on the GPU';
-  return { name, ok: true, found: [`${folder}, ${bytes(size)}, ${text}`] };
+  try {
+    const { files } = await checkClip(folder);
+    const { size } = await stat(files.weights);
+    const text = files.onnxText ? 'text encoder as ONNX' : 'text encoder on the GPU';
+    return { name, ok: true, found: [`${folder}, ${bytes(size)}, ${text}`] };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return { name, ok: false, found: [error.message], mend: `fetch the model again: ${GET_CLIP}` };
+  }
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -20,6 +20,9 @@ const OPTIONAL = {
   onnxText: 'onnx/text_model.onnx',
 } as const;
 
+/** The names of the files without which a folder is no model. */
+export const MODEL_FILES: readonly string[] = Object.values(FILES);
+
 export type ModelFiles = Record<keyof typeof FILES, string> & Partial<Record<keyof typeof OPTIONAL, string>>;
 
 /** The line that fetches a real CLIP. */
@@ -38,7 +41,7 @@ export async function modelFiles(directory: string): Promise<ModelFiles> {
   }
   const path = (file: string) => join(directory, file);
   const missing = [];
-  for (const file of Object.values(FILES)) if (!(await exists(path(file)))) missing.push(file);
+  for (const file of MODEL_FILES) if (!(await exists(path(file)))) missing.push(file);
   if (missing.length) {
     throw new InputError(`lacks ${missing.join(', ')} of the Hugging Face layout. ${advice()}`, directory);
   }

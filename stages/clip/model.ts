@@ -1,11 +1,11 @@
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { type ClipConfig, readClipConfig } from './config.ts';
-import { DEMO_CLIP, modelFiles } from './directory.ts';
+import type { ClipConfig } from './config.ts';
+import { type ClipDescription, describeClip, tokenIds } from './description.ts';
+import { DEMO_CLIP } from './directory.ts';
 import { encodeTextsOnnx } from './onnx-text.ts';
-import { type Preprocessor, readPreprocessor } from './preprocessor.ts';
+import type { Preprocessor } from './preprocessor.ts';
 import { readSafetensors, type SafetensorsFile } from './safetensors.ts';
 import { encodeTexts } from './text.ts';
-import { ClipTokenizer } from './tokenizer.ts';
 import { loadVision, type VisionWeights } from './vision.ts';
 
 /**
@@ -17,20 +17,18 @@ export class ClipModel {
   readonly directory: string;
   readonly config: ClipConfig;
   readonly preprocessor: Preprocessor;
+  readonly #description: ClipDescription;
   readonly #file: SafetensorsFile;
-  readonly #tokenizer: ClipTokenizer;
-  readonly #onnxText?: string;
   readonly #arena: Arena;
   #vision?: VisionWeights;
 
-  constructor(gpu: Gpu, directory: string, parts: ClipParts) {
+  constructor(gpu: Gpu, directory: string, description: ClipDescription, file: SafetensorsFile) {
     this.gpu = gpu;
     this.directory = directory;
-    this.config = parts.config;
-    this.preprocessor = parts.preprocessor;
-    this.#file = parts.file;
-    this.#tokenizer = parts.tokenizer;
-    this.#onnxText = parts.onnxText;
+    this.config = description.config;
+    this.preprocessor = description.preprocessor;
+    this.#description = description;
+    this.#file = file;
     this.#arena = gpu.arena('clip');
   }
 
@@ -52,15 +50,16 @@ export class ClipModel {
 
   /** Ids of a text, padded to the context length. */
   tokenize(text: string): number[] {
-    return this.#tokenizer.encode(text, this.config.text_config.max_position_embeddings);
+    return tokenIds(this.#description, text);
   }
 
   /** Embeddings [T, D] of unit length; by onnxruntime when the model has an ONNX text encoder, else by the GPU. */
   async embedTexts(texts: readonly string[]): Promise<Float32Array> {
     if (!texts.length) throw new InputError('no text to embed');
     const ids = texts.map((text) => this.tokenize(text));
-    const raw = this.#onnxText
-      ? await encodeTextsOnnx(this.#onnxText, ids, this.dimensions)
+    const { onnxText } = this.#description.files;
+    const raw = onnxText
+      ? await encodeTextsOnnx(onnxText, ids, this.dimensions)
       : await encodeTexts(this.gpu, this.config, this.#file, ids);
     for (let i = 0; i < texts.length; i++)
       normalise(raw.subarray(i * this.dimensions, (i + 1) * this.dimensions), texts[i]);
@@ -73,14 +72,6 @@ export class ClipModel {
   }
 }
 
-interface ClipParts {
-  config: ClipConfig;
-  preprocessor: Preprocessor;
-  file: SafetensorsFile;
-  tokenizer: ClipTokenizer;
-  onnxText?: string;
-}
-
 /**
  * Opens a model folder of the Hugging Face layout (`config.json`, `tokenizer.json`, `preprocessor_config.json`,
  * `model.safetensors` in f32, f16 or bf16); without one, the small model that the package carries.
@@ -88,15 +79,8 @@ interface ClipParts {
  * @throws InputError naming the file and what is wrong with it.
  */
 export async function openClip(gpu: Gpu, directory = DEMO_CLIP): Promise<ClipModel> {
-  const files = await modelFiles(directory);
-  const config = await readClipConfig(files.config);
-  return new ClipModel(gpu, directory, {
-    config,
-    preprocessor: await readPreprocessor(files.preprocessor, config.vision_config.image_size),
-    tokenizer: await ClipTokenizer.read(files.tokenizer, files.tokenizerConfig, config.text_config),
-    file: await readSafetensors(files.weights),
-    onnxText: files.onnxText,
-  });
+  const description = await describeClip(directory);
+  return new ClipModel(gpu, directory, description, await readSafetensors(description.files.weights));
 }
 
 function normalise(row: Float32Array, text: string): void {

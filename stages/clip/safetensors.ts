@@ -1,7 +1,14 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { InputError } from '../../wgsl/core/index.ts';
 import { widenBfloat, widenHalf } from './half.ts';
-import { type Dtype, type Entry, HEADER_LIMIT, parseHeader, tensorPlace } from './safetensors-header.ts';
+import {
+  type Dtype,
+  type Entry,
+  HEADER_LIMIT,
+  type Header,
+  parseHeader,
+  tensorPlace,
+} from './safetensors-header.ts';
 
 /** A tensor as it lay in the file; `data` is row-major and of the wider type (see `readSafetensors`). */
 export interface SafeTensor {
@@ -28,30 +35,42 @@ const CHUNK_BYTES = 2 ** 28;
  * @throws InputError with the file, the tensor, the byte where it lies, what was found and what was expected.
  */
 export async function readSafetensors(path: string): Promise<SafetensorsFile> {
-  const file = await openFile(path);
-  try {
-    const { size } = await file.stat();
-    if (size < 8)
-      throw new InputError(
-        `${size} bytes long; a safetensors file starts with 8 bytes of header length`,
-        path,
-      );
-    const head = await readBytes(file, path, 0, 8);
-    const headerBytes = Number(new DataView(head).getBigUint64(0, true));
-    if (headerBytes > Math.min(HEADER_LIMIT, size - 8)) {
-      throw new InputError(
-        `byte 0: a header of ${headerBytes} bytes is announced, but ${size - 8} follow (and at most ${HEADER_LIMIT} are ` +
-          'allowed): the file is truncated or is not safetensors; fetch it again',
-        path,
-      );
-    }
-    const header = parseHeader(await readBytes(file, path, 8, headerBytes), path, size);
+  return withFile(path, async (file, size) => {
+    const header = await readHeader(file, path, size);
     const tensors = new Map<string, SafeTensor>();
     for (const entry of header.entries) {
       const bytes = await readBytes(file, path, entry.start, entry.end - entry.start);
       tensors.set(entry.name, { dtype: entry.dtype, shape: entry.shape, data: widen(bytes, entry, path) });
     }
     return { path, tensors, metadata: header.metadata };
+  });
+}
+
+/** The header alone, checked as `readSafetensors` does. */
+export async function readSafetensorsHeader(path: string): Promise<Header> {
+  return withFile(path, (file, size) => readHeader(file, path, size));
+}
+
+async function readHeader(file: FileHandle, path: string, size: number): Promise<Header> {
+  if (size < 8) {
+    throw new InputError(`${size} bytes long; a safetensors file starts with 8 bytes of header length`, path);
+  }
+  const head = await readBytes(file, path, 0, 8);
+  const headerBytes = Number(new DataView(head).getBigUint64(0, true));
+  if (headerBytes > Math.min(HEADER_LIMIT, size - 8)) {
+    throw new InputError(
+      `byte 0: a header of ${headerBytes} bytes is announced, but ${size - 8} follow (and at most ${HEADER_LIMIT} are ` +
+        'allowed): the file is truncated or is not safetensors; fetch it again',
+      path,
+    );
+  }
+  return parseHeader(await readBytes(file, path, 8, headerBytes), path, size);
+}
+
+async function withFile<T>(path: string, work: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
+  const file = await openFile(path);
+  try {
+    return await work(file, (await file.stat()).size);
   } finally {
     await file.close();
   }

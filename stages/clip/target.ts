@@ -1,4 +1,5 @@
-import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { Gpu } from '../../wgsl/core/index.ts';
+import { checkCrops } from './check.ts';
 import { type ClipModel, openClip } from './model.ts';
 import { ClipObjective } from './objective.ts';
 import type { CropOptions } from './options.ts';
@@ -17,22 +18,21 @@ export async function openClipTarget(
   gpu: Gpu,
   { prompt: nameOrText, model: directory, crops }: { prompt: string; model?: string; crops: CropOptions },
 ): Promise<ClipTarget> {
-  if (crops.scale[0] > crops.scale[1]) {
-    throw new InputError(`crops.scale is [smallest, largest], got [${crops.scale.join(', ')}]`);
-  }
+  checkCrops(crops);
   const prompt = await resolvePrompt(nameOrText);
   const model = await openClip(gpu, directory);
+  const owned: { destroy(): void }[] = [model];
+  const destroy = () => {
+    for (const part of owned.reverse()) part.destroy();
+  };
   try {
     const { count, ...augment } = crops;
     const objective = await ClipObjective.create(gpu, model, { batch: count, width: 1, height: 1, augment });
+    owned.push(objective);
     objective.setTarget(await model.embedTexts([prompt.text]));
-    const destroy = () => {
-      objective.destroy();
-      model.destroy();
-    };
     return { prompt, model, objective, destroy };
   } catch (error) {
-    model.destroy();
+    destroy();
     throw error;
   }
 }

@@ -1,8 +1,7 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { Score, Scores } from '../artefacts/scores.ts';
 import { formatScores } from '../artefacts/scores-file.ts';
-import { modelFiles } from '../clip/directory.ts';
-import { resolvePrompt } from '../clip/prompts.ts';
+import { checkClip, checkClipTarget } from '../clip/check.ts';
 import { defineStage, type Report, silent } from '../stage.ts';
 import { METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
@@ -20,8 +19,8 @@ export const scoreStage = defineStage<ScoreOptions>({
   gives: ['scores'],
   async preflight({ metrics, prompt, model }) {
     if (!metrics.includes('clip')) return;
-    if (prompt) await resolvePrompt(prompt);
-    if (model) await modelFiles(model);
+    if (prompt !== undefined) await checkClipTarget({ prompt, model });
+    else if (model !== undefined) await checkClip(model);
   },
   async run({ gpu, report, output }, { dataset, gaussians, base, style, frames }, options) {
     const scores = await run(

@@ -1,3 +1,4 @@
+import { checkClipTarget } from '../clip/check.ts';
 import { defineStage } from '../stage.ts';
 import { type TrainOptions, trainOptions } from './options.ts';
 import { train } from './train.ts';
@@ -8,6 +9,9 @@ export const trainStage = defineStage<TrainOptions>({
   options: trainOptions,
   needs: ['dataset', 'gaussians'],
   gives: ['gaussians'],
+  async preflight({ clip }) {
+    if (clip) await checkClipTarget(clip);
+  },
   async run({ gpu, seed, report }, { dataset, gaussians }, options) {
     return {
       gaussians: await train(gpu, { dataset: dataset!, gaussians: gaussians! }, options, { seed, report }),

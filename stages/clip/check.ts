@@ -1,0 +1,65 @@
+import { InputError } from '../../wgsl/core/index.ts';
+import { type ClipDescription, describeClip, tokenIds } from './description.ts';
+import { DEMO_CLIP } from './directory.ts';
+import type { CropOptions } from './options.ts';
+import { resolvePrompt } from './prompts.ts';
+import { readSafetensorsHeader } from './safetensors.ts';
+import { tensorPlace } from './safetensors-header.ts';
+import { textTensors, visionTensors } from './tensors.ts';
+
+/**
+ * Looks at a model folder without a GPU and without reading the weights: its files are there, the configurations and the
+ * tokenizer are of the known kind, and the weights' header lists every tensor in the shape that config.json says.
+ *
+ * @throws InputError as `openClip` would, but for numbers that are not finite.
+ */
+export async function checkClip(directory = DEMO_CLIP): Promise<ClipDescription> {
+  const description = await describeClip(directory);
+  const { files, config } = description;
+  const { entries } = await readSafetensorsHeader(files.weights);
+  const found = new Map(entries.map((entry) => [entry.name, entry]));
+  const expected = [...visionTensors(config), ...(files.onnxText ? [] : textTensors(config))];
+  const missing = expected.filter(([name]) => !found.has(name)).map(([name]) => name);
+  if (missing.length) {
+    const more = missing.length > 1 ? ` and ${missing.length - 1} more` : '';
+    throw new InputError(
+      `lacks tensor "${missing[0]}"${more}; a CLIPModel of the shape in config.json has it`,
+      files.weights,
+    );
+  }
+  for (const [name, shape] of expected) {
+    const entry = found.get(name)!;
+    if (entry.shape.join() !== shape.join()) {
+      throw new InputError(
+        `${tensorPlace(entry)} is [${entry.shape}]; config.json says [${shape}]`,
+        files.weights,
+      );
+    }
+    if (entry.dtype.startsWith('I')) {
+      throw new InputError(`${tensorPlace(entry)} holds ${entry.dtype}; floats are expected`, files.weights);
+    }
+  }
+  return description;
+}
+
+/** Looks at what `openClipTarget` will open. @throws InputError on a broken model, an empty prompt, impossible crops. */
+export async function checkClipTarget({
+  prompt,
+  model,
+  crops,
+}: {
+  prompt: string;
+  model?: string;
+  crops?: CropOptions;
+}): Promise<void> {
+  if (crops) checkCrops(crops);
+  const { text } = await resolvePrompt(prompt);
+  tokenIds(await checkClip(model), text);
+}
+
+/** @throws InputError when the smallest crop is above the largest. */
+export function checkCrops({ scale: [smallest, largest] }: CropOptions): void {
+  if (smallest > largest) {
+    throw new InputError(`crops.scale is [smallest, largest], got [${smallest}, ${largest}]`);
+  }
+}
