@@ -12,7 +12,8 @@ import { argv, exit } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { type Camera, lookAt, type Vec3 } from '../stages/artefacts/camera.ts';
-import { uploadGaussians } from '../stages/artefacts/gaussians-host.ts';
+import { GAUSSIAN_PARAMETERS, parameterWidths } from '../stages/artefacts/gaussians.ts';
+import { emptyGaussians, type HostGaussians, uploadGaussians } from '../stages/artefacts/gaussians-host.ts';
 import { importGaussians } from '../stages/artefacts/gaussians-import.ts';
 import { encodeCameras, encodeImages, encodePoints } from '../stages/load/colmap/write.ts';
 import { openGpu } from '../wgsl/core/index.ts';
@@ -20,8 +21,10 @@ import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { quatOf, surfacePoints, toBytes } from './playbot-points.ts';
 
 const SIZE = 256;
-const FOCAL = 300; // pixels: 46° of view
-const TARGET: Vec3 = [0, -0.58, 0]; // the robot's middle; y points down
+const FOCAL = 350; // pixels: 40° of view
+const TARGET: Vec3 = [0, -0.5, 0]; // the robot's middle; y points down
+/** The splat's ground is cut to a disc of this radius, without the large Gaussians that would reach beyond it. */
+const GROUND = { radius: 0.4, height: 0.15, largest: 0.03 };
 const UP: Vec3 = [0, -1, 0];
 const BACKGROUND = [1, 1, 1] as const;
 const POINTS = 5000;
@@ -48,12 +51,29 @@ if (!source) {
   exit(2);
 }
 const folder = join(dirname(fileURLToPath(import.meta.url)), 'playbot');
-const { gaussians: host } = await importGaussians(source);
+const host = withoutFarGround((await importGaussians(source)).gaussians);
 const shots = await renderShots();
 const points = surfacePoints(host, shots, POINTS);
 await write();
 console.log(`${shots.length} views and ${points.length} points in ${folder}`);
 exit(0);
+
+function withoutFarGround(splat: HostGaussians): HostGaussians {
+  const rows = Array.from({ length: splat.count }, (_, i) => i).filter((i) => {
+    const [x, y, z] = splat.means.subarray(3 * i, 3 * i + 3);
+    const largest = Math.exp(Math.max(...splat.logScales.subarray(3 * i, 3 * i + 3)));
+    return -y > GROUND.height || (Math.hypot(x, z) < GROUND.radius && largest < GROUND.largest);
+  });
+  const kept = emptyGaussians(rows.length, splat.shDegree);
+  const widths = parameterWidths(splat.shDegree);
+  for (const name of GAUSSIAN_PARAMETERS) {
+    const width = widths[name];
+    rows.forEach((row, i) => {
+      kept[name].set(splat[name].subarray(width * row, width * (row + 1)), width * i);
+    });
+  }
+  return kept;
+}
 
 async function renderShots(): Promise<Shot[]> {
   const gpu = await openGpu();
