@@ -32,7 +32,7 @@ test('it loads: 49 + 7 views around the robot, upright, no warnings', () =>
     assert.equal(report.warnings, []);
     assert.equal(report.notes, ['49 train and 7 test views, 32×32, 5000 points']);
     assertClose(dataset.up, [0, -1, 0], { absolute: 1e-6 });
-    assertClose(dataset.center, [0, -0.58, 0], { absolute: 1e-6 });
+    assertClose(dataset.center, [0, -0.5, 0], { absolute: 1e-6 });
     releaseDataset(dataset);
   }));
 
