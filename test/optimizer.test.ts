@@ -1,12 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { backgroundAt } from '../stages/artefacts/background.ts';
 import { lookAt } from '../stages/artefacts/camera.ts';
 import type { View } from '../stages/artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts/gaussians.ts';
 import { photometricObjective } from '../stages/optimizer/objectives/photometric.ts';
 import { SplatOptimizer, type Step } from '../stages/optimizer/optimizer.ts';
 import type { TrainingState } from '../stages/optimizer/state.ts';
-import { backgroundAt, ViewOrder } from '../stages/optimizer/views.ts';
+import { ViewOrder } from '../stages/optimizer/views.ts';
 import type { Arena } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { hostRows, readMoments, readRows, stateOf } from './helpers/state.ts';

@@ -1,5 +1,4 @@
-import { permutation, random4 } from '../../wgsl/core/index.ts';
-import type { Vec3 } from '../artefacts/camera.ts';
+import { permutation } from '../../wgsl/core/index.ts';
 import type { View } from '../artefacts/dataset.ts';
 
 /** The view of a step: every epoch visits all views once, in an order of its own. */
@@ -22,18 +21,6 @@ export class ViewOrder {
     }
     return this.#views[this.#order[step % this.#views.length]];
   }
-}
-
-export type Background = 'black' | 'white' | 'random' | readonly [number, number, number];
-
-export function backgroundAt(background: Background, seed: number, step: number): Vec3 {
-  if (background === 'black') return [0, 0, 0];
-  if (background === 'white') return [1, 1, 1];
-  if (background === 'random') {
-    const [r, g, b] = random4(seed, 'background', step, 0);
-    return [r, g, b];
-  }
-  return background;
 }
 
 /** The size that holds every view. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { backgroundOption } from '../artefacts/background.ts';
 
 const side = z
   .number()
@@ -7,8 +8,6 @@ const side = z
   .max(8192)
   .multipleOf(2, 'H.264 needs an even width and height')
   .describe('Pixels, even');
-
-const channel = z.number().min(0).max(1);
 
 /** What the orbit stage can be told. */
 export const orbitOptions = z.strictObject({
@@ -31,10 +30,7 @@ export const orbitOptions = z.strictObject({
     .max(10)
     .default(1)
     .describe("Focal length as a multiple of the training cameras'"),
-  background: z
-    .union([z.enum(['black', 'white']), z.tuple([channel, channel, channel])])
-    .default('black')
-    .describe('Behind the splat: a name or [r, g, b] from 0 to 1'),
+  background: backgroundOption(),
   video: z.boolean().default(true).describe('Write turntable.mp4'),
   compare: z
     .boolean()
@@ -56,9 +52,3 @@ export const orbitOptions = z.strictObject({
 
 export type OrbitOptions = z.output<typeof orbitOptions>;
 export type OrbitInput = z.input<typeof orbitOptions>;
-
-/** The background as a colour. */
-export function backgroundColor(background: OrbitOptions['background']): readonly [number, number, number] {
-  if (background === 'black') return [0, 0, 0];
-  return background === 'white' ? [1, 1, 1] : background;
-}

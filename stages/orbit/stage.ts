@@ -1,4 +1,5 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
+import { backgroundColor } from '../artefacts/background.ts';
 import type { Camera } from '../artefacts/camera.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import { type Frames, releaseFrames } from '../artefacts/frames.ts';
@@ -6,7 +7,7 @@ import type { Gaussians } from '../artefacts/gaussians.ts';
 import { defineStage, type OutputFolder, type Report, silent } from '../stage.ts';
 import { boundsRing } from './bounds.ts';
 import { FrameFiles } from './frame-files.ts';
-import { backgroundColor, type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
+import { type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
 import { ringCameras } from './path.ts';
 import { checkBudget, renderFrames } from './render-frames.ts';
 import { fitRing, type Ring } from './ring.ts';

@@ -1,8 +1,7 @@
 import { z } from 'zod';
+import { backgroundOption } from '../artefacts/background.ts';
 import { clipTarget } from '../clip/options.ts';
 import { METRIC_NAMES } from './metrics/index.ts';
-
-const channel = z.number().min(0).max(1);
 
 /** What the score stage can be told. */
 export const scoreOptions = z.strictObject({
@@ -19,10 +18,7 @@ export const scoreOptions = z.strictObject({
   model: clipTarget.model.describe(
     "Of clip: folder of a CLIP model in the Hugging Face layout; stylize's, or the small one of the package, unless given",
   ),
-  background: z
-    .union([z.enum(['black', 'white']), z.tuple([channel, channel, channel])])
-    .default('black')
-    .describe('Behind the splat on held-out views: a name or [r, g, b] from 0 to 1'),
+  background: backgroundOption('Behind the splat on held-out views'),
 });
 
 export type ScoreOptions = z.output<typeof scoreOptions>;

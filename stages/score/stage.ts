@@ -1,4 +1,5 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
+import { backgroundColor } from '../artefacts/background.ts';
 import type { Score, Scores } from '../artefacts/scores.ts';
 import { formatScores } from '../artefacts/scores-file.ts';
 import { checkClip, checkClipTarget } from '../clip/check.ts';
@@ -54,7 +55,7 @@ async function run(gpu: Gpu, scene: ScoreScene, options: ScoreOptions, report: R
       prompt: prompt ?? scene.style?.prompt,
       // The style's model belongs to the style's prompt and to any other that names no model.
       model: model ?? scene.style?.model,
-      background: background === 'black' ? [0, 0, 0] : background === 'white' ? [1, 1, 1] : background,
+      background: backgroundColor(background),
     },
     share<Value>(key: string, make: () => Promise<Value>) {
       let value = shared.get(key) as Promise<Value> | undefined;

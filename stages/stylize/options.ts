@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { trainingBackgroundOption } from '../artefacts/background.ts';
 import { clipTarget, cropOptions } from '../clip/options.ts';
 
 const rate = (value: number, text: string) => z.number().min(0).default(value).describe(text);
@@ -14,10 +15,7 @@ export const stylizeOptions = z.strictObject({
     .min(1)
     .default(['sh'])
     .describe('The parameters that change; all others stay as they are, to the bit'),
-  background: z
-    .union([z.enum(['black', 'white', 'random']), z.tuple([z.number(), z.number(), z.number()])])
-    .default('black')
-    .describe('Behind the splat: a name or [r, g, b] from 0 to 1'),
+  background: trainingBackgroundOption('Behind the splat while restyling'),
   crops: cropOptions.prefault({}).describe('Crops of each render that CLIP sees'),
   rates: z
     .strictObject({

@@ -1,11 +1,12 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { backgroundAt } from '../artefacts/background.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';
 import { openClipTarget } from '../clip/target.ts';
 import { clipObjective } from '../optimizer/objectives/clip.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { createState, detachGaussians } from '../optimizer/state.ts';
-import { backgroundAt, largestView, ViewOrder } from '../optimizer/views.ts';
+import { largestView, ViewOrder } from '../optimizer/views.ts';
 import { type Report, silent } from '../stage.ts';
 import { type StylizeOptions, stylizeOptions, type TRAINABLE } from './options.ts';
 

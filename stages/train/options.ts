@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { trainingBackgroundOption } from '../artefacts/background.ts';
 import { clipTermOptions } from '../clip/options.ts';
 import { RATES } from './schedule.ts';
 import { STRATEGIES } from './strategies/index.ts';
@@ -27,10 +28,7 @@ export const trainOptions = z.strictObject({
     .min(0)
     .optional()
     .describe('Steps between SH degrees; 1000, or a seventh of shorter runs. 0: all bands from the start'),
-  background: z
-    .union([z.enum(['black', 'white', 'random']), z.tuple([z.number(), z.number(), z.number()])])
-    .default('black')
-    .describe('Behind the splat while training: a name or [r, g, b] from 0 to 1'),
+  background: trainingBackgroundOption('Behind the splat while training'),
   start: z
     .enum(['strategy', 'keep'])
     .default('strategy')

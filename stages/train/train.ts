@@ -1,6 +1,7 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { Regularize } from '../../wgsl/splat/regularize.ts';
 import { applyStartValues } from '../../wgsl/splat/start_values.ts';
+import { backgroundAt } from '../artefacts/background.ts';
 import type { Dataset, View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
 import { openClipTarget } from '../clip/target.ts';
@@ -8,7 +9,7 @@ import { clipObjective } from '../optimizer/objectives/clip.ts';
 import { photometricObjective } from '../optimizer/objectives/photometric.ts';
 import { type Rates, SplatOptimizer } from '../optimizer/optimizer.ts';
 import { createState, detachGaussians, gaussiansOf, type TrainingState } from '../optimizer/state.ts';
-import { backgroundAt, largestView, ViewOrder } from '../optimizer/views.ts';
+import { largestView, ViewOrder } from '../optimizer/views.ts';
 import { type Report, silent } from '../stage.ts';
 import { type TrainOptions, trainOptions } from './options.ts';
 import { meansRate, SH_REST, shDegreeAt } from './schedule.ts';

@@ -1,4 +1,5 @@
 import type { Gpu } from '../../../wgsl/core/index.ts';
+import type { Vec3 } from '../../artefacts/camera.ts';
 import type { Dataset } from '../../artefacts/dataset.ts';
 import type { Frames } from '../../artefacts/frames.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
@@ -20,7 +21,7 @@ export interface MetricSettings {
   prompt?: string;
   /** Folder of a CLIP model. */
   model?: string;
-  background: readonly [number, number, number];
+  background: Vec3;
 }
 
 /** The scene with what metrics share; a shared measurement is made once, by whoever asks first. */
