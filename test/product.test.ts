@@ -1,17 +1,24 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Gpu } from '../wgsl/core/index.ts';
 import { linear as linearOp } from '../wgsl/nn/linear.ts';
 import { bindProduct } from '../wgsl/nn/product.ts';
-import { GPU_TUNING, SOFTWARE_TUNING } from '../wgsl/nn/tuning.ts';
+import { GPU_TUNING, SOFTWARE_TUNING, type Tuning, tuningFor } from '../wgsl/nn/tuning.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { checkOp, near } from './helpers/vjp.ts';
 import { linear, product } from './reference/product.ts';
 
+/** All bodies that the adapter runs. */
+function tunings(gpu: Gpu): Tuning[] {
+  const own = tuningFor(gpu);
+  return [SOFTWARE_TUNING, GPU_TUNING, ...(own.product === 'shuffle' ? [own] : [])];
+}
+
 // f32 sums of up to 200 products of numbers below 2.
 const TOLERANCE = 1e-5;
 
-test('products of all sizes around the tiles, both bodies, any strides', () =>
+test('products of all sizes around the tiles, all bodies, any strides', () =>
   withGpu(async (gpu, arena) => {
     for (const [rows, columns, depth] of [
       [1, 1, 1],
@@ -34,7 +41,7 @@ test('products of all sizes around the tiles, both bodies, any strides', () =>
           b: { buffer: arena.upload('bT', turn(b, depth, columns), 'test'), outer: depth, depth: 1 },
         },
       ];
-      for (const tuning of [SOFTWARE_TUNING, GPU_TUNING]) {
+      for (const tuning of tunings(gpu)) {
         for (const [i, operands] of layouts.entries()) {
           const c = arena.buffer('c', 4 * rows * columns);
           const spec = { label: 'test', rows, columns, depth, ...operands, c: { buffer: c, row: columns } };
@@ -68,7 +75,7 @@ test('batches and heads lie where their strides say; alpha, bias, residual and a
       }
       return 0.5 * sum + bias[column] + residual[i] + value;
     });
-    for (const tuning of [SOFTWARE_TUNING, GPU_TUNING]) {
+    for (const tuning of tunings(gpu)) {
       const c = arena.upload('c', start, 'test');
       const { bound, groups } = await bindProduct(arena, tuning, {
         label: 'test',
@@ -106,25 +113,21 @@ test('linear: x·Wᵀ + b + residual, and the gradients of x and residual', () =
   withGpu(async (_, arena) => {
     const [rows, inputs, outputs] = [5, 7, 6];
     const [weight, bias] = [uniform(inputs * outputs, 11, -1, 1), uniform(outputs, 12)];
-    const turned = weight.map((_, i) => weight[(i % outputs) * inputs + Math.floor(i / outputs)]);
-    for (const transposed of [undefined, arena.upload('transposed', turned, 'test')]) {
-      const weights = {
-        weight: arena.upload('weight', weight, 'test'),
-        transposed,
-        bias: arena.upload('bias', bias, 'test'),
-        inputs,
-        outputs,
-      };
-      await checkOp(arena, {
-        shapes: [
-          [rows, inputs],
-          [rows, outputs],
-        ],
-        build: (graph, [x, residual]) => linearOp(graph, 'linear', x, weights, residual),
-        reference: ([x, residual]) => linear(x, weight, rows, inputs, outputs, bias, residual),
-        tolerance: TOLERANCE,
-      });
-    }
+    const weights = {
+      weight: arena.upload('weight', weight, 'test'),
+      bias: arena.upload('bias', bias, 'test'),
+      inputs,
+      outputs,
+    };
+    await checkOp(arena, {
+      shapes: [
+        [rows, inputs],
+        [rows, outputs],
+      ],
+      build: (graph, [x, residual]) => linearOp(graph, 'linear', x, weights, residual),
+      reference: ([x, residual]) => linear(x, weight, rows, inputs, outputs, bias, residual),
+      tolerance: TOLERANCE,
+    });
   }));
 
 test('linear refuses rows of another width', () =>

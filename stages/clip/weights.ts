@@ -1,19 +1,16 @@
 import { type Arena, InputError } from '../../wgsl/core/index.ts';
 import type { LayerNormWeights } from '../../wgsl/nn/layer_norm.ts';
 import type { LinearWeights } from '../../wgsl/nn/linear.ts';
-import { tuningFor } from '../../wgsl/nn/tuning.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 
 /** Takes tensors of a model file to the GPU, each checked for its shape and for numbers that are not finite. */
 export class WeightLoader {
   readonly #arena: Arena;
   readonly #file: SafetensorsFile;
-  readonly #transpose: boolean;
 
   constructor(arena: Arena, file: SafetensorsFile) {
     this.#arena = arena;
     this.#file = file;
-    this.#transpose = tuningFor(arena.gpu).product === 'rows';
   }
 
   /** @throws InputError when the tensor is missing, has another shape, or holds NaN or infinity. */
@@ -75,7 +72,6 @@ export class WeightLoader {
       this.#arena.upload(`${label}.${role}`, data, 'weights');
     return {
       weight: upload('weight', weight),
-      transposed: this.#transpose ? upload('transposed', transpose(weight, outputs, inputs)) : undefined,
       bias: bias && upload('bias', bias),
       inputs,
       outputs,
@@ -91,13 +87,4 @@ function concatenate(parts: Float32Array[]): Float32Array {
     at += part.length;
   }
   return whole;
-}
-
-function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const turned = new Float32Array(matrix.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++)
-      turned[column * rows + row] = matrix[row * columns + column];
-  }
-  return turned;
 }

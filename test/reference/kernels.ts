@@ -21,6 +21,7 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   text_tokens: 'tokens',
   pool: 'tokens',
   product_rows: 'product',
+  product_shuffle: 'product',
   product_tiled: 'product',
   project: 'raster',
   admit: 'pairs',

@@ -21,10 +21,9 @@ export function activation(graph: Graph, label: string, x: Value, kind: Activati
     },
     async backward(at) {
       const bindings = { x: at.buffer(x), grad_y: at.gradient(output), grad_x: at.gradient(x) };
-      const constants = { GELU_IS_EXACT: exact, ACCUMULATE: at.adds(x) };
-      return [
-        await lowerElements(at, { name: 'activation_backward', constants, sizes: { count }, bindings }),
-      ];
+      const constants = { GELU_IS_EXACT: exact };
+      const sizes = { count, accumulates: Number(at.adds(x)) };
+      return [await lowerElements(at, { name: 'activation_backward', constants, sizes, bindings })];
     },
   });
 }

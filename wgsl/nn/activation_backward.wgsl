@@ -4,6 +4,7 @@
 #include <gelu>
 
 struct Sizes {
+  accumulates: u32,
   count: u32,
 }
 
@@ -23,7 +24,7 @@ fn main(
     return;
   }
   var value = grad_y[i] * gelu_slope(x[i]);
-  if (ACCUMULATE) {
+  if (sizes.accumulates == 1u) {
     value += grad_x[i];
   }
   grad_x[i] = value;

@@ -13,8 +13,8 @@ export function add(graph: Graph, label: string, x: Value, y: Value): Value {
     output,
     async forward(at) {
       const bindings = { x: at.buffer(x), y: at.buffer(y), sum: at.buffer(output) };
-      const constants = { SUM: true, ACCUMULATE: false };
-      return [await lowerElements(at, { name: 'add', constants, sizes: { count }, bindings })];
+      const sizes = { count, adds_y: 1, accumulates: 0 };
+      return [await lowerElements(at, { name: 'add', sizes, bindings })];
     },
     async backward(at) {
       const wanted = [x, y].filter((input) => input.needsGradient);
@@ -36,11 +36,10 @@ export function lowerAddTo(
   count: number,
   accumulate: boolean,
 ): Promise<Dispatch> {
-  const constants = { SUM: false, ACCUMULATE: accumulate };
+  const sizes = { count, adds_y: 0, accumulates: Number(accumulate) };
   return lowerElements(at, {
     name: 'add',
-    constants,
-    sizes: { count },
+    sizes,
     bindings: { x: from, y: from, sum: to },
   });
 }

@@ -1,8 +1,10 @@
-// Elementwise sums. SUM: sum[i] = x[i] + y[i]; otherwise sum[i] (+)= x[i], by ACCUMULATE. One invocation per element.
+// Elementwise sums. sum[i] (+)= x[i] (+ y[i]), by `accumulates` and `adds_y`. One invocation per element.
 
 #include <grid>
 
 struct Sizes {
+  accumulates: u32,
+  adds_y: u32,
   count: u32,
 }
 
@@ -22,10 +24,10 @@ fn main(
     return;
   }
   var value = x[i];
-  if (SUM) {
+  if (sizes.adds_y == 1u) {
     value += y[i];
   }
-  if (ACCUMULATE) {
+  if (sizes.accumulates == 1u) {
     value += sum[i];
   }
   sum[i] = value;

@@ -26,8 +26,9 @@ export function cosine(graph: Graph, label: string, x: Value, targets: GPUBuffer
         grad_cosines: at.gradient(output),
         grad_x: at.gradient(x),
       };
-      const constants = { ACCUMULATE: at.adds(x) };
-      return [await lowerRows(at, { name: 'cosine_backward', constants, sizes, bindings })];
+      const accumulates = Number(at.adds(x));
+      const use = { name: 'cosine_backward', sizes: { ...sizes, accumulates }, bindings };
+      return [await lowerRows(at, use)];
     },
   });
 }

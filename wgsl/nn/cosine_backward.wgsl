@@ -4,6 +4,7 @@
 #include <row_sum>
 
 struct Sizes {
+  accumulates: u32,
   rows: u32,
   width: u32,
   target_stride: u32,
@@ -39,7 +40,7 @@ fn main(
   for (var i = local.x; i < sizes.width; i += LANES) {
     let at = row * sizes.width + i;
     var value = scale * (targets[row * sizes.target_stride + i] - dot / squares * x[at]);
-    if (ACCUMULATE) {
+    if (sizes.accumulates == 1u) {
       value += grad_x[at];
     }
     grad_x[at] = value;

@@ -36,9 +36,8 @@ export function imageTokens(
     },
     async backward(at) {
       const bindings = { grad_tokens: at.gradient(output), grad_patches: at.gradient(patches) };
-      const constants = { ACCUMULATE: at.adds(patches) };
-      const sizes = { count: size(patches), ...shape };
-      return [await lowerElements(at, { name: 'image_tokens_backward', constants, sizes, bindings })];
+      const sizes = { accumulates: Number(at.adds(patches)), count: size(patches), ...shape };
+      return [await lowerElements(at, { name: 'image_tokens_backward', sizes, bindings })];
     },
   });
 }

@@ -3,6 +3,7 @@
 #include <grid>
 
 struct Sizes {
+  accumulates: u32,
   count: u32,
   width: u32,
   patches: u32,
@@ -24,7 +25,7 @@ fn main(
   }
   let batch = i / (sizes.width * sizes.patches);
   var value = grad_tokens[i + (batch + 1u) * sizes.width];
-  if (ACCUMULATE) {
+  if (sizes.accumulates == 1u) {
     value += grad_patches[i];
   }
   grad_patches[i] = value;

@@ -40,10 +40,8 @@ export function layerNorm(graph: Graph, label: string, x: Value, weights: LayerN
         grad_y: at.gradient(output),
         grad_x: at.gradient(x),
       };
-      const constants = { ACCUMULATE: at.adds(x) };
-      return [
-        await lowerRows(at, { name: 'layer_norm_backward', constants, sizes: { rows, width }, bindings }),
-      ];
+      const sizes = { rows, width, accumulates: Number(at.adds(x)) };
+      return [await lowerRows(at, { name: 'layer_norm_backward', sizes, bindings })];
     },
   });
 }

@@ -5,6 +5,7 @@
 #include <row_sum>
 
 struct Sizes {
+  accumulates: u32,
   rows: u32,
   width: u32,
 }
@@ -42,7 +43,7 @@ fn main(
   for (var i = local.x; i < sizes.width; i += LANES) {
     let normal = (x[start + i] - mean) * scale;
     var value = scale * (grad_y[start + i] * weight[i] - mean_g - normal * mean_dot);
-    if (ACCUMULATE) {
+    if (sizes.accumulates == 1u) {
       value += grad_x[start + i];
     }
     grad_x[start + i] = value;

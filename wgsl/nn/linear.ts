@@ -6,8 +6,6 @@ import { bindProduct } from './product.ts';
 export interface LinearWeights {
   /** [out, in], as PyTorch stores it. */
   weight: GPUBuffer;
-  /** [in, out]: the same numbers transposed, where the forward product reads them faster (`Tuning.product` rows). */
-  transposed?: GPUBuffer;
   /** [out] */
   bias?: GPUBuffer;
   inputs: number;
@@ -38,16 +36,14 @@ export function linear(
     output,
     handsOver: residual,
     async forward({ arena, tuning, buffer }) {
-      const { weight, transposed, bias } = weights;
+      const { weight, bias } = weights;
       const product = await bindProduct(arena, tuning, {
         label,
         rows,
         columns: outputs,
         depth: inputs,
         a: { buffer: buffer(x), outer: inputs, depth: 1 },
-        b: transposed
-          ? { buffer: transposed, outer: 1, depth: outputs }
-          : { buffer: weight, outer: inputs, depth: 1 },
+        b: { buffer: weight, outer: inputs, depth: 1 },
         c: { buffer: buffer(output), row: outputs },
         bias,
         residual: residual && buffer(residual),

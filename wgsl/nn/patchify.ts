@@ -19,9 +19,8 @@ export function patchify(graph: Graph, label: string, pixels: Value, patch: numb
     },
     async backward(at) {
       const bindings = { grad_patches: at.gradient(output), grad_pixels: at.gradient(pixels) };
-      const constants = { ACCUMULATE: at.adds(pixels) };
-      const sizes = { count: size(pixels), ...shape };
-      return [await lowerElements(at, { name: 'patchify_backward', constants, sizes, bindings })];
+      const sizes = { accumulates: Number(at.adds(pixels)), count: size(pixels), ...shape };
+      return [await lowerElements(at, { name: 'patchify_backward', sizes, bindings })];
     },
   });
 }

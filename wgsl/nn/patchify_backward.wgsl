@@ -4,6 +4,7 @@
 #include <grid>
 
 struct Sizes {
+  accumulates: u32,
   count: u32,
   channels: u32,
   side: u32,
@@ -37,7 +38,7 @@ fn main(
     let row = (batch * sizes.grid + line) * sizes.grid + column;
     value = grad_patches[(row * sizes.channels + channel) * area + y % sizes.patch_side * sizes.patch_side + x % sizes.patch_side];
   }
-  if (ACCUMULATE) {
+  if (sizes.accumulates == 1u) {
     value += grad_pixels[i];
   }
   grad_pixels[i] = value;

@@ -16,9 +16,8 @@ export function pool(graph: Graph, label: string, tokens: Value, places: GPUBuff
     },
     async backward(at) {
       const bindings = { grad_pooled: at.gradient(output), places, grad_tokens: at.gradient(tokens) };
-      const constants = { ACCUMULATE: at.adds(tokens) };
-      const sizes = { count: size(tokens), width, length };
-      return [await lowerElements(at, { name: 'pool_backward', constants, sizes, bindings })];
+      const sizes = { accumulates: Number(at.adds(tokens)), count: size(tokens), width, length };
+      return [await lowerElements(at, { name: 'pool_backward', sizes, bindings })];
     },
   });
 }

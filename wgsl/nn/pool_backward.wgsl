@@ -3,6 +3,7 @@
 #include <grid>
 
 struct Sizes {
+  accumulates: u32,
   count: u32,
   width: u32,
   length: u32,
@@ -28,7 +29,7 @@ fn main(
   if (i / sizes.width % sizes.length == places[batch]) {
     value = grad_pooled[batch * sizes.width + i % sizes.width];
   }
-  if (ACCUMULATE) {
+  if (sizes.accumulates == 1u) {
     value += grad_tokens[i];
   }
   grad_tokens[i] = value;

@@ -1,4 +1,4 @@
-import { type Arena, type BoundKernel, GpuError } from '../core/index.ts';
+import { type Arena, type BoundKernel, type Constants, GpuError } from '../core/index.ts';
 import type { Tuning } from './tuning.ts';
 
 /** A kernel with its buffers and its grid: one entry of a program. */
@@ -53,6 +53,8 @@ const DEPTH = 16;
 /** Fewer tiles than this leave a GPU idle: smaller tiles then. */
 const BUSY_TILES = 256;
 const MAX_GROUPS = 65535;
+/** Rows of C that a subgroup of the shuffling body keeps in registers; measured: 8. */
+const SHUFFLE_ROWS = 8;
 
 /**
  * Binds C[m,n] = alpha·Σ A[m,k]·B[k,n] (+ bias[n]) (+ residual) (+ C), f32 with f32 sums, k ascending. y = x·Wᵀ + b, its
@@ -61,12 +63,12 @@ const MAX_GROUPS = 65535;
 export async function bindProduct(arena: Arena, tuning: Tuning, spec: ProductSpec): Promise<Dispatch> {
   const { gpu } = arena;
   const { rows, columns, depth, batches = 1, heads = 1, a, b, c } = spec;
-  const flags = { BIAS: !!spec.bias, RESIDUAL: !!spec.residual, ACCUMULATE: !!spec.accumulate };
-  const shape = tuning.product === 'rows' ? rowsShape(gpu.adapter.subgroupMaxSize) : tiledShape(spec);
+  const shape = shapeOf(tuning, spec, gpu.adapter.subgroupMaxSize);
   const kernel = await gpu.kernel({
     label: `nn/product_${tuning.product}`,
     source: shape.source,
-    constants: { ...flags, ...shape.constants },
+    enables: shape.enables,
+    constants: shape.constants,
   });
   const uniform = arena.uniform(`${spec.label}/shape`, kernel.struct('Product').size);
   const numbers = kernel.pack('Product', {
@@ -89,9 +91,12 @@ export async function bindProduct(arena: Arena, tuning: Tuning, spec: ProductSpe
     c_head: c.head ?? 0,
     c_row: c.row,
     alpha: spec.alpha ?? 1,
+    has_bias: Number(!!spec.bias),
+    has_residual: Number(!!spec.residual),
+    accumulates: Number(!!spec.accumulate),
   });
   gpu.write(uniform, numbers, 'parameters');
-  // A buffer bound for writing may not be bound again: what the variant does not read gets one of its own.
+  // A buffer bound for writing may not be bound again: what this product does not read gets one of its own.
   const unused = spec.bias && spec.residual ? undefined : arena.buffer(`${spec.label}/unused`, 16);
   const bound = kernel.bind({
     product: uniform,
@@ -110,7 +115,27 @@ export async function bindProduct(arena: Arena, tuning: Tuning, spec: ProductSpe
   return { bound, groups };
 }
 
-function rowsShape(subgroup: number) {
+interface Shape {
+  source: URL;
+  enables?: string[];
+  constants: Constants;
+  /** Of C, per workgroup. */
+  rows: number;
+  columns: number;
+}
+
+function shapeOf({ product }: Tuning, spec: ProductSpec, subgroup: number): Shape {
+  switch (product) {
+    case 'rows':
+      return rowsShape(subgroup);
+    case 'shuffle':
+      return shuffleShape(spec, subgroup);
+    case 'tiled':
+      return tiledShape(spec);
+  }
+}
+
+function rowsShape(subgroup: number): Shape {
   const lanes = Math.max(8, Math.min(32, subgroup));
   return {
     source: new URL('./product_rows.wgsl', import.meta.url),
@@ -120,7 +145,20 @@ function rowsShape(subgroup: number) {
   };
 }
 
-function tiledShape({ rows, columns, batches = 1, heads = 1 }: ProductSpec) {
+/** Wide tiles, unless narrow ones overhang less, or the registers of 16 lanes would spill. */
+function shuffleShape({ columns }: ProductSpec, lanes: number): Shape {
+  const [narrow, wide] = [4 * lanes, 8 * lanes];
+  const far = lanes <= 8 && Math.ceil(columns / wide) * wide <= Math.ceil(columns / narrow) * narrow;
+  return {
+    source: new URL('./product_shuffle.wgsl', import.meta.url),
+    enables: ['subgroups'],
+    constants: { LANES: lanes, ROWS: SHUFFLE_ROWS, FAR: far },
+    rows: SHUFFLE_ROWS,
+    columns: far ? wide : narrow,
+  };
+}
+
+function tiledShape({ rows, columns, batches = 1, heads = 1 }: ProductSpec): Shape {
   const tiles = Math.ceil(rows / 64) * Math.ceil(columns / 64) * batches * heads;
   const side = tiles >= BUSY_TILES ? 16 : 8;
   return {

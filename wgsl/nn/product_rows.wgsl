@@ -42,19 +42,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     s6 = fma(vec4f(a[a6 + ka]), row, s6);
     s7 = fma(vec4f(a[a7 + ka]), row, s7);
   }
-  put_row(group.z, m, n, s0);
-  put_row(group.z, m + 1u, n, s1);
-  put_row(group.z, m + 2u, n, s2);
-  put_row(group.z, m + 3u, n, s3);
-  put_row(group.z, m + 4u, n, s4);
-  put_row(group.z, m + 5u, n, s5);
-  put_row(group.z, m + 6u, n, s6);
-  put_row(group.z, m + 7u, n, s7);
-}
-
-fn put_row(matrix: u32, m: u32, n: u32, sums: vec4f) {
-  put(matrix, m, n, sums.x);
-  put(matrix, m, n + LANES, sums.y);
-  put(matrix, m, n + 2u * LANES, sums.z);
-  put(matrix, m, n + 3u * LANES, sums.w);
+  let rows = rows_from(m, 8u);
+  for (var r = 0u; r < rows; r++) {
+    let low = select(select(s0, s1, r == 1u), select(s2, s3, r == 3u), r >= 2u);
+    let high = select(select(s4, s5, r == 5u), select(s6, s7, r == 7u), r >= 6u);
+    let sums = select(low, high, r >= 4u);
+    for (var at = n; at < min(n + 4u * LANES, product.columns); at += LANES) {
+      put(group.z, m + r, at, sums[(at - n) / LANES]);
+    }
+  }
 }

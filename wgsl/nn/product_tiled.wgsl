@@ -47,10 +47,13 @@ fn main(
   }
   let m = m0 + 4u * local.y;
   let n = n0 + 4u * local.x;
-  put_row(group.z, m, n, s0);
-  put_row(group.z, m + 1u, n, s1);
-  put_row(group.z, m + 2u, n, s2);
-  put_row(group.z, m + 3u, n, s3);
+  let rows = rows_from(m, 4u);
+  for (var r = 0u; r < rows; r++) {
+    let sums = select(select(s0, s1, r == 1u), select(s2, s3, r == 3u), r >= 2u);
+    for (var at = n; at < min(n + 4u, product.columns); at++) {
+      put(group.z, m + r, at, sums[at - n]);
+    }
+  }
 }
 
 // Which vec4 (x, along the edge) and depth (y) the i-th load fills: neighbours in memory go to neighbouring invocations.
@@ -77,11 +80,4 @@ fn load_b(start: u32, n: u32, k: u32) -> vec4f {
   let columns =
     start + min(n + vec4u(0u, 1u, 2u, 3u), vec4u(product.columns - 1u)) * product.b_column + k * product.b_depth;
   return vec4f(b[columns.x], b[columns.y], b[columns.z], b[columns.w]);
-}
-
-fn put_row(matrix: u32, m: u32, n: u32, sums: vec4f) {
-  put(matrix, m, n, sums.x);
-  put(matrix, m, n + 1u, sums.y);
-  put(matrix, m, n + 2u, sums.z);
-  put(matrix, m, n + 3u, sums.w);
 }

@@ -2,8 +2,8 @@ import type { Gpu } from '../core/index.ts';
 
 /** How the kernels of this room are shaped for an adapter. Results are bit-exact per adapter, not across shapes. */
 export interface Tuning {
-  /** Which body multiplies matrices. */
-  product: 'rows' | 'tiled';
+  /** Which body multiplies matrices; `shuffle` needs subgroups. */
+  product: 'rows' | 'shuffle' | 'tiled';
   /** Invocations that share one row in kernels that reduce rows; a power of two. */
   lanes: number;
   /** Rows per workgroup there. */
@@ -19,5 +19,8 @@ export const GPU_TUNING: Tuning = { product: 'tiled', lanes: 32, rows: 4, thread
 export const SOFTWARE_TUNING: Tuning = { product: 'rows', lanes: 1, rows: 8, threads: 64 };
 
 export function tuningFor(gpu: Gpu): Tuning {
-  return /software|swiftshader/i.test(gpu.adapter.architecture) ? SOFTWARE_TUNING : GPU_TUNING;
+  if (!/software|swiftshader/i.test(gpu.adapter.architecture)) return GPU_TUNING;
+  const { subgroupMinSize: least, subgroupMaxSize: most } = gpu.adapter;
+  const known = gpu.has('subgroups') && least === most && most >= 4;
+  return known ? { ...SOFTWARE_TUNING, product: 'shuffle' } : SOFTWARE_TUNING;
 }

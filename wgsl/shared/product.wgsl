@@ -22,6 +22,9 @@ struct Product {
   c_head: u32,
   c_row: u32,
   alpha: f32,
+  has_bias: u32,
+  has_residual: u32,
+  accumulates: u32,
 }
 
 @group(0) @binding(0) var<uniform> product: Product;
@@ -39,22 +42,27 @@ fn b_start(matrix: u32) -> u32 {
   return product.b_offset + matrix / product.heads * product.b_batch + matrix % product.heads * product.b_head;
 }
 
-// Writes one entry, unless it lies beyond the matrix (the last tiles overhang).
+// Writes one entry; columns beyond the matrix (the last tiles overhang) are dropped. Callers write from loops whose bounds are
+// not constants: each unrolled copy costs a software adapter's compiler some 100 ms.
 fn put(matrix: u32, m: u32, n: u32, sum: f32) {
-  if (m >= product.rows || n >= product.columns) {
-    return;
+  if (n < product.columns) {
+    let at = product.c_offset + matrix / product.heads * product.c_batch + matrix % product.heads * product.c_head +
+      m * product.c_row + n;
+    var value = product.alpha * sum;
+    if (product.has_bias == 1u) {
+      value += bias[n];
+    }
+    if (product.has_residual == 1u) {
+      value += residual[at];
+    }
+    if (product.accumulates == 1u) {
+      value += c[at];
+    }
+    c[at] = value;
   }
-  let at = product.c_offset + matrix / product.heads * product.c_batch + matrix % product.heads * product.c_head +
-    m * product.c_row + n;
-  var value = product.alpha * sum;
-  if (BIAS) {
-    value += bias[n];
-  }
-  if (RESIDUAL) {
-    value += residual[at];
-  }
-  if (ACCUMULATE) {
-    value += c[at];
-  }
-  c[at] = value;
+}
+
+// How many of `count` rows from m on the matrix has.
+fn rows_from(m: u32, count: u32) -> u32 {
+  return min(count, product.rows - min(m, product.rows));
 }
