@@ -10,5 +10,3 @@ const INTERSECTIONS = 2u;
 const FAILED = 3u;
 // WANTED of the step that FAILED names.
 const NEEDED = 4u;
-// Word of `counts` that is set with the latch: nothing that lasts may be changed while it is not 0.
-const HALT = 1u;

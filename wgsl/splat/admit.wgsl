@@ -17,7 +17,6 @@ fn main() {
       counters[NEEDED] = counters[WANTED];
     }
     counts[0] = 0u;
-    counts[HALT] = 1u;
     counters[VISIBLE] = 0u;
   }
   counters[INTERSECTIONS] = select(counters[WANTED], 0u, counters[FAILED] != 0u);

@@ -15,7 +15,7 @@ export interface RasterizerOptions {
   /** Prefix of the buffers' labels. */
   label: string;
   splat: SplatBuffers;
-  /** u32 [2]: the number of Gaussians, read when the kernels run, and the halt word. The overflow latch sets them to 0 and 1. */
+  /** u32, the number of Gaussians at word 0, read when the kernels run. The overflow latch sets it to 0. */
   counts: GPUBuffer;
   /** Rows that the splat's buffers hold. */
   rows: number;

@@ -75,7 +75,7 @@ export class SplatRenderer {
     this.#arena?.destroy();
     const arena = (this.#arena = this.#gpu.arena(this.#label));
     this.#splat = splat;
-    this.#counts = arena.upload('counts', new Uint32Array([splat.count, 0]), 'parameters');
+    this.#counts = arena.upload('counts', new Uint32Array([splat.count]), 'parameters');
     this.#rasterizer = await Rasterizer.create(this.#gpu, arena, {
       label: 'rasterizer',
       splat,
