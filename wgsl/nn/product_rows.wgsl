@@ -29,10 +29,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var s5 = vec4f();
   var s6 = vec4f();
   var s7 = vec4f();
-  for (var k = 0u; k < product.depth; k++) {
-    let kb = k * product.b_depth;
+  let depth = product.depth;
+  let a_step = product.a_depth;
+  let b_step = product.b_depth;
+  for (var k = 0u; k < depth; k++) {
+    let kb = k * b_step;
     let row = vec4f(b[b_at.x + kb], b[b_at.y + kb], b[b_at.z + kb], b[b_at.w + kb]);
-    let ka = k * product.a_depth;
+    let ka = k * a_step;
     s0 = fma(vec4f(a[a0 + ka]), row, s0);
     s1 = fma(vec4f(a[a1 + ka]), row, s1);
     s2 = fma(vec4f(a[a2 + ka]), row, s2);
@@ -43,12 +46,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     s7 = fma(vec4f(a[a7 + ka]), row, s7);
   }
   let rows = rows_from(m, 8u);
+  let finish = finish_of(group.z);
+  let end = min(n + 4u * LANES, finish.columns);
   for (var r = 0u; r < rows; r++) {
     let low = select(select(s0, s1, r == 1u), select(s2, s3, r == 3u), r >= 2u);
     let high = select(select(s4, s5, r == 5u), select(s6, s7, r == 7u), r >= 6u);
     let sums = select(low, high, r >= 4u);
-    for (var at = n; at < min(n + 4u * LANES, product.columns); at += LANES) {
-      put(group.z, m + r, at, sums[(at - n) / LANES]);
+    for (var at = n; at < end; at += LANES) {
+      put(finish, m + r, at, sums[(at - n) / LANES]);
     }
   }
 }

@@ -17,17 +17,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   let b_far = b_start(group.z) + min(near + 4u * LANES, last_column) * product.b_column;
   var sums_near: array<vec4f, ROWS>;
   var sums_far: array<vec4f, ROWS>;
-  for (var k0 = 0u; k0 < product.depth; k0 += LANES) {
+  let depth = product.depth;
+  let a_step = product.a_depth;
+  let b_step = product.b_depth;
+  let a_row = product.a_row;
+  for (var k0 = 0u; k0 < depth; k0 += LANES) {
     // Beyond the depth the last value is read again, and no step uses it.
-    let mine = min(k0 + lane, product.depth - 1u) * product.a_depth;
+    let mine = min(k0 + lane, depth - 1u) * a_step;
     var held: array<f32, ROWS>;
     for (var r = 0u; r < ROWS; r++) {
-      held[r] = a[a_at + min(m + r, last_row) * product.a_row + mine];
+      held[r] = a[a_at + min(m + r, last_row) * a_row + mine];
     }
     // Not a constant, so that compilers keep the loop: unrolled, its registers spill.
-    let steps = min(LANES, product.depth - k0);
+    let steps = min(LANES, depth - k0);
     for (var step = 0u; step < steps; step++) {
-      let kb = (k0 + step) * product.b_depth;
+      let kb = (k0 + step) * b_step;
       let row_near = vec4f(b[b_near.x + kb], b[b_near.y + kb], b[b_near.z + kb], b[b_near.w + kb]);
       var row_far = vec4f();
       if (FAR) {
@@ -43,6 +47,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     }
   }
   let rows = rows_from(m, ROWS);
+  let finish = finish_of(group.z);
+  let middle = n + 4u * LANES;
+  let near_end = min(middle, finish.columns);
+  let far_end = min(middle + 4u * LANES, finish.columns);
   for (var r = 0u; r < rows; r++) {
     // A chain of selects keeps the sums in registers, where an index that is not constant would not.
     var row_near = sums_near[0];
@@ -51,12 +59,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
       row_near = select(row_near, sums_near[i], i == r);
       row_far = select(row_far, sums_far[i], i == r);
     }
-    for (var at = n; at < min(n + 4u * LANES, product.columns); at += LANES) {
-      put(group.z, m + r, at, row_near[(at - n) / LANES]);
+    for (var at = n; at < near_end; at += LANES) {
+      put(finish, m + r, at, row_near[(at - n) / LANES]);
     }
     if (FAR) {
-      for (var at = n + 4u * LANES; at < min(n + 8u * LANES, product.columns); at += LANES) {
-        put(group.z, m + r, at, row_far[(at - n) / LANES - 4u]);
+      for (var at = middle; at < far_end; at += LANES) {
+        put(finish, m + r, at, row_far[(at - middle) / LANES]);
       }
     }
   }

@@ -48,10 +48,12 @@ fn main(
   let m = m0 + 4u * local.y;
   let n = n0 + 4u * local.x;
   let rows = rows_from(m, 4u);
+  let finish = finish_of(group.z);
+  let end = min(n + 4u, finish.columns);
   for (var r = 0u; r < rows; r++) {
     let sums = select(select(s0, s1, r == 1u), select(s2, s3, r == 3u), r >= 2u);
-    for (var at = n; at < min(n + 4u, product.columns); at++) {
-      put(group.z, m + r, at, sums[at - n]);
+    for (var at = n; at < end; at++) {
+      put(finish, m + r, at, sums[at - n]);
     }
   }
 }

@@ -42,24 +42,45 @@ fn b_start(matrix: u32) -> u32 {
   return product.b_offset + matrix / product.heads * product.b_batch + matrix % product.heads * product.b_head;
 }
 
-// Writes one entry; columns beyond the matrix (the last tiles overhang) are dropped. Callers write from loops whose bounds are
-// not constants: each unrolled copy costs a software adapter's compiler some 100 ms.
-fn put(matrix: u32, m: u32, n: u32, sum: f32) {
-  if (n < product.columns) {
-    let at = product.c_offset + matrix / product.heads * product.c_batch + matrix % product.heads * product.c_head +
-      m * product.c_row + n;
-    var value = product.alpha * sum;
-    if (product.has_bias == 1u) {
-      value += bias[n];
-    }
-    if (product.has_residual == 1u) {
-      value += residual[at];
-    }
-    if (product.accumulates == 1u) {
-      value += c[at];
-    }
-    c[at] = value;
+// What happens to a sum on its way to C; read once, before the loops (a uniform read costs a software adapter a load).
+struct Finish {
+  // Of C's row 0.
+  start: u32,
+  row: u32,
+  columns: u32,
+  alpha: f32,
+  adds_bias: bool,
+  adds_residual: bool,
+  accumulates: bool,
+}
+
+fn finish_of(matrix: u32) -> Finish {
+  return Finish(
+    product.c_offset + matrix / product.heads * product.c_batch + matrix % product.heads * product.c_head,
+    product.c_row,
+    product.columns,
+    product.alpha,
+    product.has_bias == 1u,
+    product.has_residual == 1u,
+    product.accumulates == 1u,
+  );
+}
+
+// Writes one entry inside the matrix. Callers write from loops whose bounds are not constants: each unrolled copy costs a
+// software adapter's compiler some 100 ms.
+fn put(finish: Finish, m: u32, n: u32, sum: f32) {
+  let at = finish.start + m * finish.row + n;
+  var value = finish.alpha * sum;
+  if (finish.adds_bias) {
+    value += bias[n];
   }
+  if (finish.adds_residual) {
+    value += residual[at];
+  }
+  if (finish.accumulates) {
+    value += c[at];
+  }
+  c[at] = value;
 }
 
 // How many of `count` rows from m on the matrix has.
