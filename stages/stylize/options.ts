@@ -28,4 +28,6 @@ export const stylizeOptions = z.strictObject({
     .prefault({})
     .describe("Adam's learning rates"),
 });
+
 export type StylizeOptions = z.output<typeof stylizeOptions>;
+export type StylizeInput = z.input<typeof stylizeOptions>;

@@ -8,7 +8,7 @@ import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { createState, detachGaussians } from '../optimizer/state.ts';
 import { largestView, ViewOrder } from '../optimizer/views.ts';
 import { type Report, silent } from '../stage.ts';
-import { type StylizeOptions, stylizeOptions, type TRAINABLE } from './options.ts';
+import { type StylizeInput, stylizeOptions, type TRAINABLE } from './options.ts';
 
 export interface StylizeInputs {
   dataset: Dataset;
@@ -33,7 +33,7 @@ const LOOK_EVERY = 50;
 export async function stylize(
   gpu: Gpu,
   { dataset, gaussians }: StylizeInputs,
-  given: Partial<StylizeOptions> & Pick<StylizeOptions, 'prompt'>,
+  given: StylizeInput,
   { seed = 42, report = silent }: { seed?: number; report?: Report } = {},
 ): Promise<Gaussians> {
   const options = stylizeOptions.parse(given);

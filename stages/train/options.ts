@@ -40,3 +40,4 @@ export const trainOptions = z.strictObject({
 });
 
 export type TrainOptions = z.output<typeof trainOptions>;
+export type TrainInput = z.input<typeof trainOptions>;

@@ -11,7 +11,7 @@ import { type Rates, SplatOptimizer } from '../optimizer/optimizer.ts';
 import { createState, detachGaussians, gaussiansOf, type TrainingState } from '../optimizer/state.ts';
 import { largestView, ViewOrder } from '../optimizer/views.ts';
 import { type Report, silent } from '../stage.ts';
-import { type TrainOptions, trainOptions } from './options.ts';
+import { type TrainInput, type TrainOptions, trainOptions } from './options.ts';
 import { meansRate, SH_REST, shDegreeAt } from './schedule.ts';
 import { STRATEGIES, type Strategy, type StrategyContext } from './strategies/index.ts';
 
@@ -30,7 +30,7 @@ const LOOK_EVERY = 50;
 export async function train(
   gpu: Gpu,
   { dataset, gaussians }: TrainInputs,
-  given: Partial<TrainOptions> = {},
+  given: TrainInput = {},
   { seed = 42, report = silent }: { seed?: number; report?: Report } = {},
 ): Promise<Gaussians> {
   const options = trainOptions.parse(given);
