@@ -101,6 +101,20 @@ test('an ONNX text encoder is preferred, in onnxruntime', () =>
     assert.match(String(error), /text_model\.onnx: onnxruntime cannot load it/);
   }));
 
+test('the package’s own model opens, and tells its prompts apart', () =>
+  withGpu(async (gpu) => {
+    const model = await openClip(gpu);
+    const [a, b] = ['a stained glass robot', 'a pencil sketch of a robot'];
+    const embeds = await model.embedTexts([a, b, a]);
+    const cosine = (i: number, j: number) => {
+      const row = (at: number) => embeds.subarray(at * model.dimensions, (at + 1) * model.dimensions);
+      return row(i).reduce((sum, value, c) => sum + value * row(j)[c], 0);
+    };
+    assert.ok(Math.abs(cosine(0, 2) - 1) < 1e-6, 'the same text');
+    assert.ok(cosine(0, 1) < 0.9, `${cosine(0, 1)} between two styles`);
+    model.destroy();
+  }));
+
 type Damage = [name: string, file: string, change: (text: string) => string | undefined, expected: RegExp];
 const set = (changes: object) => (text: string) => JSON.stringify({ ...JSON.parse(text), ...changes });
 const vision = (changes: object) => (text: string) => {
