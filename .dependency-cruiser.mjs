@@ -23,6 +23,18 @@ export default {
       'The device layer knows no kernel.',
     ),
     room(
+      'families-apart',
+      { path: '^wgsl/(sort|image|optim|nn)/' },
+      { path: '^wgsl/', pathNot: '^wgsl/($1|core)/' },
+      'A family of kernels is read alone; only splat stands on another, sort.',
+    ),
+    room(
+      'splat-on-sort',
+      { path: '^wgsl/splat/' },
+      { path: '^wgsl/', pathNot: '^wgsl/(splat|sort|core)/' },
+      'The rasteriser sorts; it needs no other family.',
+    ),
+    room(
       'stages-below-pipeline',
       { path: '^stages/' },
       { path: '^(pipeline|scenes|test)/' },
