@@ -11,7 +11,7 @@ export const initOptions = z.strictObject({
   from: z
     .enum(['points', 'random'])
     .default('points')
-    .describe('Where the first Gaussians lie: at the capture’s SfM points, or at random in the cameras’ box'),
+    .describe("Where the first Gaussians lie: at the capture's SfM points, or at random in the cameras' box"),
   count: z.int().min(1).max(10_000_000).default(100_000).describe('How many, with `from: random`'),
   shDegree: z
     .literal([0, 1, 2, 3])
@@ -44,7 +44,7 @@ export async function init(
 /** The stage: the first Gaussians, from SfM points or at random. */
 export const initStage = defineStage<InitOptions>({
   name: 'init',
-  summary: 'makes the first Gaussians, from the capture’s points or at random',
+  summary: "Makes the first Gaussians, at the capture's points or at random",
   options: initOptions,
   needs: ['dataset'],
   gives: ['gaussians'],

@@ -35,7 +35,7 @@ export const loadOptions = z
       .min(1)
       .max(64)
       .default(1)
-      .describe('Divides the pictures’ width and height, by area averaging'),
+      .describe("Divides the pictures' width and height, by area averaging"),
     holdout: z
       .int()
       .min(0)
@@ -47,7 +47,7 @@ export const loadOptions = z
     size: z
       .tuple([z.int().min(16).max(MAX_SIDE), z.int().min(16).max(MAX_SIDE)])
       .default([512, 512])
-      .describe('Width and height of a splat’s views, pixels'),
+      .describe("[width, height] of a splat's views, pixels"),
   })
   .refine(({ colmap, ply }) => (colmap === undefined) !== (ply === undefined), {
     message: 'expected exactly one of `colmap` (a capture) and `ply` (a splat)',
@@ -87,7 +87,7 @@ export async function load(
 /** The stage: a capture, or a splat with views around it, on the GPU. */
 export const loadStage = defineStage<LoadOptions>({
   name: 'load',
-  summary: 'reads a COLMAP capture or a splat, and puts it on the GPU',
+  summary: 'Reads a COLMAP capture, or a splat, onto the GPU',
   options: loadOptions,
   needs: [],
   gives: ['dataset', 'gaussians'],

@@ -23,7 +23,7 @@ export interface OrbitScene {
 /** The stage: a turntable of the splat as pictures on the GPU, PNG files and a video. */
 export const orbitStage = defineStage<OrbitOptions>({
   name: 'orbit',
-  summary: 'Renders a turntable: frames/*.png, turntable.mp4',
+  summary: 'Renders a turntable into frames/*.png and turntable.mp4',
   options: orbitOptions,
   needs: ['dataset', 'gaussians'],
   uses: ['base'],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { backgroundOption } from '../artefacts/background.ts';
 import { clipTarget } from '../clip/options.ts';
-import { METRIC_NAMES } from './metrics/index.ts';
+import { METRIC_NAMES, METRICS } from './metrics/index.ts';
 
 /** What the score stage can be told. */
 export const scoreOptions = z.strictObject({
@@ -9,7 +9,11 @@ export const scoreOptions = z.strictObject({
     .array(z.enum(METRIC_NAMES))
     .min(1)
     .default([...METRIC_NAMES])
-    .describe('What to measure; a metric that lacks its input is skipped with a note'),
+    .describe(
+      `What to measure; ${Object.values(METRICS)
+        .map(({ name, summary }) => `${name}: ${summary}`)
+        .join('; ')}. A metric that lacks its input is skipped with a note`,
+    ),
   prompt: clipTarget.prompt
     .optional()
     .describe(

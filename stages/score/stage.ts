@@ -13,7 +13,7 @@ export type { ScoreScene } from './metrics/metric.ts';
 /** The stage: numbers about the splat and its turntable, in `scores.json`. */
 export const scoreStage = defineStage<ScoreOptions>({
   name: 'score',
-  summary: 'Measures PSNR, SSIM, CLIP score and view consistency: scores.json',
+  summary: 'Measures PSNR, SSIM, CLIP score and view consistency into scores.json',
   options: scoreOptions,
   needs: ['dataset', 'gaussians'],
   uses: ['base', 'style', 'frames'],

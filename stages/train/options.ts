@@ -19,7 +19,11 @@ export const trainOptions = z.strictObject({
   strategy: z
     .enum(Object.keys(STRATEGIES) as [keyof typeof STRATEGIES])
     .default('mcmc')
-    .describe('How Gaussians come and go: default (3DGS) or mcmc (3DGS-MCMC)'),
+    .describe(
+      `How Gaussians come and go; ${Object.entries(STRATEGIES)
+        .map(([name, { summary }]) => `${name}: ${summary}`)
+        .join('; ')}`,
+    ),
   cap: z.number().int().min(1).default(1_000_000).describe('Largest number of Gaussians (mcmc)'),
   dssim: z.number().min(0).max(1).default(0.2).describe('Weight of D-SSIM against L1'),
   shInterval: z

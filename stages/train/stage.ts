@@ -5,7 +5,7 @@ import { train } from './train.ts';
 
 export const trainStage = defineStage<TrainOptions>({
   name: 'train',
-  summary: 'Trains the splat on the photographs, optionally towards a prompt as well',
+  summary: 'Trains the splat on the photographs, and on request towards a prompt',
   options: trainOptions,
   needs: ['dataset', 'gaussians'],
   gives: ['gaussians'],

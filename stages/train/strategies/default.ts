@@ -185,7 +185,7 @@ class Default implements Strategy {
 }
 
 export const defaultStrategy = defineStrategy({
-  summary: '3DGS: duplicate, split and prune by screen gradients',
+  summary: 'as 3DGS, duplicate, split and prune by screen gradients',
   options,
   async create(state, options, context) {
     if (!(context.extent > 0)) {

@@ -123,7 +123,7 @@ class Mcmc implements Strategy {
 }
 
 export const mcmcStrategy = defineStrategy({
-  summary: '3DGS-MCMC: noise, relocate the dead, grow to a cap',
+  summary: 'as 3DGS-MCMC, add noise, relocate the dead, grow to a cap',
   options,
   async create(state, options, context) {
     const limit = rowLimit(state.gpu, state.shDegree);
