@@ -22,9 +22,7 @@ test('Adam follows torch over ten steps, with two rates in a row and a count on 
     const gradients = arena.upload('g', zeros(), 'test');
     const moments = { m: arena.upload('m', zeros(), 'test'), v: arena.upload('v', zeros(), 'test') };
     const counts = arena.upload('counts', new Uint32Array([USED]), 'test');
-    const tensors = [
-      { name: 'sh', parameters, gradients, moments, rows: ROWS, width: WIDTH, head: HEAD },
-    ];
+    const tensors = [{ name: 'sh', parameters, gradients, moments, rows: ROWS, width: WIDTH, head: HEAD }];
     const adam = await Adam.create(gpu, arena, { label: 'adam', counts, tensors });
 
     const used = USED * WIDTH;

@@ -12,10 +12,7 @@ export const cropOptions = z.strictObject({
 });
 export type CropOptions = z.output<typeof cropOptions>;
 
-const prompt = z
-  .string()
-  .min(1)
-  .describe('A name in the prompt library, or the text itself');
+const prompt = z.string().min(1).describe('A name in the prompt library, or the text itself');
 const model = z
   .string()
   .optional()

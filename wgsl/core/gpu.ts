@@ -1,7 +1,7 @@
 import { GpuError } from './errors.ts';
 import { Kernel, type KernelSpec } from './kernel.ts';
 import { Ledger, type Purpose } from './ledger.ts';
-import { Profiler } from './profiler.ts';
+import type { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
 
 /** What the adapter says of itself; part of every result's provenance. */

@@ -5,7 +5,7 @@ export { type Bindings, type BoundKernel, Kernel, type KernelSpec, type StructLa
 export { Ledger, type LedgerRow, PURPOSES, type Purpose } from './ledger.ts';
 export { NO_ADAPTER, type OpenOptions, openGpu } from './open.ts';
 export { Profiler, type SpanTotal } from './profiler.ts';
-export { permutation, pcg4d, RANDOM, random4, randomInt, type RandomPurpose } from './random.ts';
+export { pcg4d, permutation, RANDOM, type RandomPurpose, random4, randomInt } from './random.ts';
 export { gridFor, Recorder } from './recorder.ts';
-export { Tap } from './tap.ts';
 export { assemble, type Constants, readText } from './source.ts';
+export { Tap } from './tap.ts';
