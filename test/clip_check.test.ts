@@ -49,13 +49,14 @@ test('the listed tensors are those that transformers saved, and whole models pas
 test('tells what is wrong with a model, without a GPU', async () => {
   const fc1 = 'vision_model.encoder.layers.0.mlp.fc1.weight';
   const renamed = await withHeader('renamed', (header) => header.replace(fc1, `${fc1.slice(0, -1)}x`));
-  await throwsInput(() => checkClip(renamed), join(renamed, 'model.safetensors'), `lacks tensor "${fc1}";`);
+  await throwsInput(
+    () => checkClip(renamed),
+    join(renamed, 'model.safetensors'),
+    `tensor "${fc1}" is missing;`,
+  );
 
   const turned = await withHeader('turned', (header) => header.replaceAll('[64,32]', '[32,64]'));
-  await throwsInput(
-    () => checkClip(turned),
-    /tensor ".+fc1\.weight" at byte \d+ is \[32,64\]; .+ says \[64,32\]/,
-  );
+  await throwsInput(() => checkClip(turned), /tensor ".+fc1\.weight" is \[32,64\]; .+ says \[64,32\]/);
 
   const { entries } = await readSafetensorsHeader(join(tiny, 'model.safetensors'));
   const { name, start, end } = entries[entries.length - 1];
@@ -66,7 +67,7 @@ test('tells what is wrong with a model, without a GPU', async () => {
     return JSON.stringify(tensors);
   };
   const whole = await withHeader('whole', integers, end - start);
-  await throwsInput(() => checkClip(whole), /tensor ".+" at byte \d+ holds I32; floats are expected/);
+  await throwsInput(() => checkClip(whole), /tensor ".+" holds I32; floats are expected/);
 
   const short = await copy('short');
   const weights = await readFile(join(short, 'model.safetensors'));
@@ -86,7 +87,7 @@ test('text tensors are not asked for where the text encoder is an ONNX graph', a
   const folder = await withHeader('onnx', (header) => header.replaceAll('text_', 'txet_'));
   await throwsInput(
     () => checkClip(folder),
-    'lacks tensor "text_model.embeddings.token_embedding.weight" and',
+    'tensor "text_model.embeddings.token_embedding.weight" is missing',
   );
   await mkdir(join(folder, 'onnx'));
   await writeFile(join(folder, 'onnx', 'text_model.onnx'), '');

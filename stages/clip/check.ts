@@ -4,8 +4,7 @@ import { DEMO_CLIP } from './directory.ts';
 import type { CropOptions } from './options.ts';
 import { resolvePrompt } from './prompts.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
-import { tensorPlace } from './safetensors-header.ts';
-import { textTensors, visionTensors } from './tensors.ts';
+import { checkTensor, textTensors, visionTensors } from './tensors.ts';
 
 /**
  * Looks at a model folder without a GPU and without reading the weights: its files are there, the configurations and the
@@ -19,26 +18,7 @@ export async function checkClip(directory = DEMO_CLIP): Promise<ClipDescription>
   const { entries } = await readSafetensorsHeader(files.weights);
   const found = new Map(entries.map((entry) => [entry.name, entry]));
   const expected = [...visionTensors(config), ...(files.onnxText ? [] : textTensors(config))];
-  const missing = expected.filter(([name]) => !found.has(name)).map(([name]) => name);
-  if (missing.length) {
-    const more = missing.length > 1 ? ` and ${missing.length - 1} more` : '';
-    throw new InputError(
-      `lacks tensor "${missing[0]}"${more}; a CLIPModel of the shape in config.json has it`,
-      files.weights,
-    );
-  }
-  for (const [name, shape] of expected) {
-    const entry = found.get(name)!;
-    if (entry.shape.join() !== shape.join()) {
-      throw new InputError(
-        `${tensorPlace(entry)} is [${entry.shape}]; config.json says [${shape}]`,
-        files.weights,
-      );
-    }
-    if (entry.dtype.startsWith('I')) {
-      throw new InputError(`${tensorPlace(entry)} holds ${entry.dtype}; floats are expected`, files.weights);
-    }
-  }
+  for (const [name, shape] of expected) checkTensor(files.weights, name, shape, found.get(name));
   return description;
 }
 

@@ -1,9 +1,24 @@
+import { InputError } from '../../wgsl/core/index.ts';
 import type { ClipConfig, TextConfig, VisionConfig } from './config.ts';
+import type { Dtype } from './safetensors-header.ts';
 
 /** Shapes by tensor name, as transformers' CLIPModel saves them; linear weights are [outputs, inputs]. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
 type Shape = [name: string, shape: readonly number[]];
+
+/** @throws InputError when a tensor of the file `path` is missing, has another shape, or holds integers. */
+export function checkTensor(
+  path: string,
+  name: string,
+  shape: readonly number[],
+  found: { dtype: Dtype; shape: readonly number[] } | undefined,
+): void {
+  const fail = (text: string) => new InputError(`tensor ${JSON.stringify(name)} ${text}`, path);
+  if (!found) throw fail('is missing; a CLIPModel of the shape in config.json has it');
+  if (found.shape.join() !== shape.join()) throw fail(`is [${found.shape}]; config.json says [${shape}]`);
+  if (found.dtype.startsWith('I')) throw fail(`holds ${found.dtype}; floats are expected`);
+}
 
 /** What the image encoder is made of. */
 export function visionTensors({ vision_config: vision, projection_dim: dimensions }: ClipConfig): Shapes {

@@ -7,7 +7,8 @@ import { Program } from '../../wgsl/nn/program.ts';
 import { textTokens } from '../../wgsl/nn/text_tokens.ts';
 import { type ClipConfig, poolPlace } from './config.ts';
 import type { SafetensorsFile } from './safetensors.ts';
-import { type LayerShape, loadLayer, transformerLayer } from './transformer.ts';
+import { textTensors } from './tensors.ts';
+import { layerShape, loadLayer, transformerLayer } from './transformer.ts';
 import { WeightLoader } from './weights.ts';
 
 /**
@@ -23,28 +24,18 @@ export async function encodeTexts(
   ids: readonly ArrayLike<number>[],
 ): Promise<Float32Array> {
   const { text_config: text, projection_dim: dimensions } = config;
-  const { hidden_size: width, layer_norm_eps: epsilon, vocab_size: vocabulary } = text;
+  const { hidden_size: width } = text;
   const length = ids[0].length;
-  const shape: LayerShape = {
-    width,
-    inner: text.intermediate_size,
-    heads: text.num_attention_heads,
-    activation: text.hidden_act,
-    epsilon,
-  };
+  const shape = layerShape(text);
   const arena = gpu.arena('clip/text');
   try {
-    const load = new WeightLoader(arena, file);
+    const load = new WeightLoader(arena, file, textTensors(config));
     const words = Uint32Array.from(ids.flatMap((row) => Array.from(row)));
     const places = Uint32Array.from(ids, (row) => poolPlace(row, text.eos_token_id));
     const embeddings = 'text_model.embeddings';
-    const positions = load.floats(`${embeddings}.position_embedding.weight`, [
-      text.max_position_embeddings,
-      width,
-    ]);
     const tokenWeights = {
-      embeddings: load.buffer(`${embeddings}.token_embedding.weight`, [vocabulary, width]),
-      positions: arena.upload('positions', positions, 'weights'),
+      embeddings: load.buffer(`${embeddings}.token_embedding.weight`),
+      positions: load.buffer(`${embeddings}.position_embedding.weight`),
     };
     const graph = new Graph();
     const idBuffer = arena.upload('ids', words, 'parameters');
@@ -55,8 +46,8 @@ export async function encodeTexts(
     }
     // Normalising one token after pooling is normalising all before.
     const pooled = pool(graph, 'pool', x, arena.upload('places', places, 'parameters'));
-    const after = load.layerNorm('text_model.final_layer_norm', width, epsilon);
-    const projection = load.linear(['text_projection'], width, dimensions, false);
+    const after = load.layerNorm('text_model.final_layer_norm', shape.epsilon);
+    const projection = load.linear('text_projection');
     const output = linear(graph, 'projection', layerNorm(graph, 'after', pooled, after), projection);
     const program = await Program.compile(arena, graph, { outputs: [output] });
     gpu.run('clip/text', (recorder) => program.recordForward(recorder));

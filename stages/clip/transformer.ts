@@ -4,14 +4,23 @@ import type { Graph, Value } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer_norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { pool } from '../../wgsl/nn/pool.ts';
+import type { TextConfig, VisionConfig } from './config.ts';
 import type { WeightLoader } from './weights.ts';
 
 export interface LayerShape {
   width: number;
-  inner: number;
   heads: number;
   activation: Activation;
   epsilon: number;
+}
+
+export function layerShape(tower: TextConfig | VisionConfig): LayerShape {
+  return {
+    width: tower.hidden_size,
+    heads: tower.num_attention_heads,
+    activation: tower.hidden_act,
+    epsilon: tower.layer_norm_eps,
+  };
 }
 
 /** One pre-norm layer: x += out(attention(norm1(x))); x += fc2(act(fc1(norm2(x)))). */
@@ -34,18 +43,16 @@ export function loadLayer(
   shape: LayerShape,
   pooled: boolean,
 ): LayerWeights {
-  const { width, inner, epsilon } = shape;
+  const { epsilon } = shape;
   const [q, k, v] = ['q', 'k', 'v'].map((role) => `${name}.self_attn.${role}_proj`);
-  const projections = pooled
-    ? { q: load.linear([q], width, width), kv: load.linear([k, v], width, width) }
-    : { qkv: load.linear([q, k, v], width, width) };
+  const projections = pooled ? { q: load.linear(q), kv: load.linear(k, v) } : { qkv: load.linear(q, k, v) };
   return {
-    norm1: load.layerNorm(`${name}.layer_norm1`, width, epsilon),
+    norm1: load.layerNorm(`${name}.layer_norm1`, epsilon),
     ...projections,
-    out: load.linear([`${name}.self_attn.out_proj`], width, width),
-    norm2: load.layerNorm(`${name}.layer_norm2`, width, epsilon),
-    fc1: load.linear([`${name}.mlp.fc1`], width, inner),
-    fc2: load.linear([`${name}.mlp.fc2`], inner, width),
+    out: load.linear(`${name}.self_attn.out_proj`),
+    norm2: load.layerNorm(`${name}.layer_norm2`, epsilon),
+    fc1: load.linear(`${name}.mlp.fc1`),
+    fc2: load.linear(`${name}.mlp.fc2`),
   };
 }
 

@@ -6,7 +6,14 @@ import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { patchify } from '../../wgsl/nn/patchify.ts';
 import type { ClipConfig } from './config.ts';
 import type { SafetensorsFile } from './safetensors.ts';
-import { type LayerShape, type LayerWeights, loadLayer, transformerLayer } from './transformer.ts';
+import { visionTensors } from './tensors.ts';
+import {
+  type LayerShape,
+  type LayerWeights,
+  layerShape,
+  loadLayer,
+  transformerLayer,
+} from './transformer.ts';
 import { WeightLoader } from './weights.ts';
 
 /** The image encoder on the GPU; programs of any batch size share it. */
@@ -22,34 +29,26 @@ export interface VisionWeights {
 
 /** @throws InputError naming file and tensor when one is missing or wrong. */
 export function loadVision(arena: Arena, config: ClipConfig, file: SafetensorsFile): VisionWeights {
-  const load = new WeightLoader(arena, file);
-  const { vision_config: vision, projection_dim: dimensions } = config;
-  const { hidden_size: width, patch_size: patch, layer_norm_eps: epsilon } = vision;
-  const shape: LayerShape = {
-    width,
-    inner: vision.intermediate_size,
-    heads: vision.num_attention_heads,
-    activation: vision.hidden_act,
-    epsilon,
-  };
-  const patches = Math.floor(vision.image_size / patch) ** 2;
+  const load = new WeightLoader(arena, file, visionTensors(config));
+  const { vision_config: vision } = config;
+  const shape = layerShape(vision);
+  const { epsilon } = shape;
   const embeddings = 'vision_model.embeddings';
-  const kernel = load.floats(`${embeddings}.patch_embedding.weight`, [width, 3, patch, patch]);
   const last = vision.num_hidden_layers - 1;
   return {
     shape,
-    patch: load.linearOf(`${embeddings}.patch_embedding`, kernel, 3 * patch * patch, width),
+    patch: load.linear(`${embeddings}.patch_embedding`),
     tokens: {
-      classEmbedding: load.buffer(`${embeddings}.class_embedding`, [width]),
-      positions: load.buffer(`${embeddings}.position_embedding.weight`, [1 + patches, width]),
+      classEmbedding: load.buffer(`${embeddings}.class_embedding`),
+      positions: load.buffer(`${embeddings}.position_embedding.weight`),
     },
     // transformers' own spelling
-    before: load.layerNorm('vision_model.pre_layrnorm', width, epsilon),
+    before: load.layerNorm('vision_model.pre_layrnorm', epsilon),
     layers: Array.from({ length: last + 1 }, (_, i) =>
       loadLayer(load, `vision_model.encoder.layers.${i}`, shape, i === last),
     ),
-    after: load.layerNorm('vision_model.post_layernorm', width, epsilon),
-    projection: load.linear(['visual_projection'], width, dimensions, false),
+    after: load.layerNorm('vision_model.post_layernorm', epsilon),
+    projection: load.linear('visual_projection'),
   };
 }
 

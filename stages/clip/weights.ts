@@ -2,33 +2,29 @@ import { type Arena, InputError } from '../../wgsl/core/index.ts';
 import type { LayerNormWeights } from '../../wgsl/nn/layer_norm.ts';
 import type { LinearWeights } from '../../wgsl/nn/linear.ts';
 import type { SafetensorsFile } from './safetensors.ts';
+import { checkTensor, type Shapes } from './tensors.ts';
 
-/** Takes tensors of a model file to the GPU, each checked for its shape and for numbers that are not finite. */
+/**
+ * Takes tensors of a model file to the GPU, each checked for its shape and for numbers that are not finite. `shapes` lists
+ * what may be asked for.
+ */
 export class WeightLoader {
   readonly #arena: Arena;
   readonly #file: SafetensorsFile;
+  readonly #shapes: Shapes;
 
-  constructor(arena: Arena, file: SafetensorsFile) {
+  constructor(arena: Arena, file: SafetensorsFile, shapes: Shapes) {
     this.#arena = arena;
     this.#file = file;
+    this.#shapes = shapes;
   }
 
   /** @throws InputError when the tensor is missing, has another shape, or holds NaN or infinity. */
-  floats(name: string, shape: readonly number[]): Float32Array {
+  floats(name: string): Float32Array {
     const { path, tensors } = this.#file;
     const tensor = tensors.get(name);
-    if (!tensor) {
-      throw new InputError(
-        `tensor "${name}" is missing; a CLIPModel of the shape in config.json has it`,
-        path,
-      );
-    }
-    if (tensor.shape.join() !== shape.join()) {
-      throw new InputError(`tensor "${name}" is [${tensor.shape}]; config.json says [${shape}]`, path);
-    }
-    if (!(tensor.data instanceof Float32Array)) {
-      throw new InputError(`tensor "${name}" holds ${tensor.dtype}; floats are expected`, path);
-    }
+    checkTensor(path, name, this.#shapeOf(name), tensor);
+    if (!(tensor?.data instanceof Float32Array)) throw new Error(`tensor ${name} was not widened to floats`);
     const wrong = tensor.data.findIndex((value) => !Number.isFinite(value));
     if (wrong >= 0) {
       const count = tensor.data.reduce((sum, value) => sum + Number(!Number.isFinite(value)), 0);
@@ -40,42 +36,37 @@ export class WeightLoader {
     return tensor.data;
   }
 
-  buffer(name: string, shape: readonly number[]): GPUBuffer {
-    return this.#arena.upload(name, this.floats(name, shape), 'weights');
+  buffer(name: string): GPUBuffer {
+    return this.#arena.upload(name, this.floats(name), 'weights');
   }
 
-  layerNorm(name: string, width: number, epsilon: number): LayerNormWeights {
-    return {
-      weight: this.buffer(`${name}.weight`, [width]),
-      bias: this.buffer(`${name}.bias`, [width]),
-      epsilon,
+  layerNorm(name: string, epsilon: number): LayerNormWeights {
+    return { weight: this.buffer(`${name}.weight`), bias: this.buffer(`${name}.bias`), epsilon };
+  }
+
+  /**
+   * One layer of several of the same input, side by side: their outputs follow each other. Biased where the list has a
+   * bias; weights of more than two dimensions (a patch embedding) are taken as [outputs, inputs].
+   */
+  linear(...names: string[]): LinearWeights {
+    const shape = this.#shapeOf(`${names[0]}.weight`);
+    const inputs = shape.slice(1).reduce((product, length) => product * length, 1);
+    const upload = (role: string) => {
+      const numbers = concatenate(names.map((name) => this.floats(`${name}.${role}`)));
+      return this.#arena.upload(`${names.join('+')}.${role}`, numbers, 'weights');
     };
-  }
-
-  /** One layer of several of the same input, side by side: their outputs follow each other. */
-  linear(names: readonly string[], inputs: number, outputsEach: number, biased = true): LinearWeights {
-    const outputs = outputsEach * names.length;
-    const weight = concatenate(names.map((name) => this.floats(`${name}.weight`, [outputsEach, inputs])));
-    const bias = concatenate(biased ? names.map((name) => this.floats(`${name}.bias`, [outputsEach])) : []);
-    return this.linearOf(names.join('+'), weight, inputs, outputs, biased ? bias : undefined);
-  }
-
-  /** A linear layer from its numbers [outputs, inputs]. */
-  linearOf(
-    label: string,
-    weight: Float32Array,
-    inputs: number,
-    outputs: number,
-    bias?: Float32Array,
-  ): LinearWeights {
-    const upload = (role: string, data: Float32Array) =>
-      this.#arena.upload(`${label}.${role}`, data, 'weights');
     return {
-      weight: upload('weight', weight),
-      bias: bias && upload('bias', bias),
+      weight: upload('weight'),
+      bias: this.#shapes.has(`${names[0]}.bias`) ? upload('bias') : undefined,
       inputs,
-      outputs,
+      outputs: shape[0] * names.length,
     };
+  }
+
+  #shapeOf(name: string): readonly number[] {
+    const shape = this.#shapes.get(name);
+    if (!shape) throw new Error(`tensor ${name} is not in the list of tensors`);
+    return shape;
   }
 }
 
