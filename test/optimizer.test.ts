@@ -4,6 +4,7 @@ import { backgroundAt } from '../stages/artefacts/background.ts';
 import { lookAt } from '../stages/artefacts/camera.ts';
 import type { View } from '../stages/artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts/gaussians.ts';
+import { runCourse } from '../stages/optimizer/course.ts';
 import { photometricObjective } from '../stages/optimizer/objectives/photometric.ts';
 import { SplatOptimizer, type Step } from '../stages/optimizer/optimizer.ts';
 import type { TrainingState } from '../stages/optimizer/state.ts';
@@ -39,8 +40,7 @@ function viewsOf(arena: Arena): View[] {
   });
 }
 
-const stepOf = (step: number, views: View[]): Step => ({
-  step,
+const stepOf = (step: number, views: View[]): Omit<Step, 'step'> => ({
   view: new ViewOrder(views, 5).at(step),
   background: backgroundAt('random', 5, step),
   shDegree: 1,
@@ -51,7 +51,7 @@ async function optimize(
   state: TrainingState,
   views: View[],
   { pairs, train = GAUSSIAN_PARAMETERS }: { pairs?: number; train?: readonly GaussianParameter[] } = {},
-): Promise<{ failures: number[] }> {
+): Promise<{ failures: number[]; between: number[]; after: number[] }> {
   const optimizer = await SplatOptimizer.create(state, {
     label: 'test',
     width: 40,
@@ -61,16 +61,22 @@ async function optimize(
     train,
   });
   const failures: number[] = [];
-  for (let step = 0; step < STEPS; step++) {
-    await optimizer.step(stepOf(step, views));
-    if (step < STEPS - 1) continue;
-    const failed = await optimizer.settle();
-    if (failed === undefined) continue;
-    failures.push(failed);
-    step = failed - 1;
-  }
+  const settle = optimizer.settle.bind(optimizer);
+  optimizer.settle = async () => {
+    const failed = await settle();
+    if (failed !== undefined) failures.push(failed);
+    return failed;
+  };
+  const between: number[] = [];
+  const after: number[] = [];
+  await runCourse(optimizer, {
+    steps: STEPS,
+    at: (step) => stepOf(step, views),
+    between: { due: (step) => step % 3 === 2, run: async (step) => void between.push(step) },
+    after: (step) => void after.push(step),
+  });
   optimizer.destroy();
-  return { failures };
+  return { failures, between, after };
 }
 
 test('a run whose buffers overflow ends in the bytes of one whose buffers were large enough', () =>
@@ -78,9 +84,12 @@ test('a run whose buffers overflow ends in the bytes of one whose buffers were l
     const views = viewsOf(arena);
     const roomy = stateOf(arena, rows, 1);
     const tight = stateOf(arena, rows, 1);
-    assert.equal((await optimize(roomy, views)).failures, []);
-    const { failures } = await optimize(tight, views, { pairs: 16 });
+    const expected = { failures: [], between: [2, 5], after: [0, 1, 2, 3, 4, 5, 6, 7] };
+    assert.equal(await optimize(roomy, views), expected);
+    const { failures, between, after } = await optimize(tight, views, { pairs: 16 });
     assert.ok(failures.length > 0, 'the small capacity overflowed');
+    assert.equal(between, [2, 5], 'nothing is done between steps that are void');
+    assert.is(after.at(-1), 7);
     assert.equal(await readRows(tight), await readRows(roomy));
     assert.equal(await readMoments(tight, 'v'), await readMoments(roomy, 'v'));
     assert.not.equal(await readRows(roomy), rows);

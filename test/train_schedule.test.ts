@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { meansRate, RATES, SH_REST, shDegreeAt } from '../stages/train/schedule.ts';
+import { adamRates } from '../stages/optimizer/parameters.ts';
+import { meansRate, RATES, shDegreeAt } from '../stages/train/schedule.ts';
 
 /** Within a few roundings of the last digit of a double. */
 function same(actual: number, expected: number): void {
@@ -9,7 +10,9 @@ function same(actual: number, expected: number): void {
 
 test('the rates are gsplat’s', () => {
   assert.equal(RATES, { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 5e-2, sh: 2.5e-3 });
-  same(RATES.sh * SH_REST, 1.25e-4);
+  const { means, logScales, quats, opacityLogits, sh } = adamRates(RATES, 7e-4);
+  assert.equal([means, logScales, quats, opacityLogits, sh![0]], [7e-4, 5e-3, 1e-3, 5e-2, 2.5e-3]);
+  same(sh![1], 1.25e-4);
 });
 
 test('the means’ rate falls to a hundredth by one factor a step, as ExponentialLR with γ = 0.01^(1/steps)', () => {

@@ -31,3 +31,11 @@ export interface Dataset {
   /** 1.1 × the largest distance of a camera centre from their mean (gsplat's scene scale), world units. */
   extent: number;
 }
+
+/** The picture size that holds every view. */
+export function largestView(views: readonly View[]): { width: number; height: number } {
+  return {
+    width: Math.max(...views.map(({ camera }) => camera.width)),
+    height: Math.max(...views.map(({ camera }) => camera.height)),
+  };
+}

@@ -73,7 +73,12 @@ export class SplatOptimizer {
 
   static async create(state: TrainingState, options: OptimizerOptions): Promise<SplatOptimizer> {
     const optimizer = new SplatOptimizer(state, options);
-    await optimizer.#build();
+    try {
+      await optimizer.#build();
+    } catch (error) {
+      optimizer.destroy();
+      throw error;
+    }
     return optimizer;
   }
 

@@ -22,11 +22,3 @@ export class ViewOrder {
     return this.#views[this.#order[step % this.#views.length]];
   }
 }
-
-/** The size that holds every view. */
-export function largestView(views: readonly View[]): { width: number; height: number } {
-  return {
-    width: Math.max(...views.map(({ camera }) => camera.width)),
-    height: Math.max(...views.map(({ camera }) => camera.height)),
-  };
-}

@@ -1,30 +1,21 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { backgroundAt } from '../artefacts/background.ts';
-import type { Dataset } from '../artefacts/dataset.ts';
-import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';
+import { type Dataset, largestView } from '../artefacts/dataset.ts';
+import type { Gaussians } from '../artefacts/gaussians.ts';
 import { openClipTarget } from '../clip/target.ts';
+import { runCourse } from '../optimizer/course.ts';
 import { clipObjective } from '../optimizer/objectives/clip.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
+import { adamRates, PARAMETERS } from '../optimizer/parameters.ts';
 import { createState, detachGaussians } from '../optimizer/state.ts';
-import { largestView, ViewOrder } from '../optimizer/views.ts';
+import { ViewOrder } from '../optimizer/views.ts';
 import { type Report, silent } from '../stage.ts';
-import { type StylizeInput, stylizeOptions, type TRAINABLE } from './options.ts';
+import { type StylizeInput, stylizeOptions } from './options.ts';
 
 export interface StylizeInputs {
   dataset: Dataset;
   gaussians: Gaussians;
 }
-
-const PARAMETER: Record<(typeof TRAINABLE)[number], GaussianParameter> = {
-  means: 'means',
-  scales: 'logScales',
-  quats: 'quats',
-  opacity: 'opacityLogits',
-  sh: 'sh',
-};
-/** SH bands above 0 learn at a twentieth, as in training. */
-const SH_REST = 1 / 20;
-const LOOK_EVERY = 50;
 
 /**
  * Restyles a splat towards a prompt: minimises −CLIP(render, prompt) (the paper's eq. 5) by Adam on the named parameters,
@@ -41,46 +32,31 @@ export async function stylize(
   if (!views.length) throw new InputError('stylize needs training views, and the dataset has none');
   const { rates, steps } = options;
   const arena = gpu.arena('stylize/state');
-  const target = await openClipTarget(gpu, options);
+  const owned: { destroy(): void }[] = [arena];
   try {
+    const target = await openClipTarget(gpu, options);
+    owned.push(target);
     const state = createState(arena, gaussians);
     const order = new ViewOrder(views, seed);
     const optimizer = await SplatOptimizer.create(state, {
       label: 'stylize',
       ...largestView(views),
-      train: options.train.map((name) => PARAMETER[name]),
+      train: options.train.map((name) => PARAMETERS[name]),
       objectives: [clipObjective({ target, seed, weight: 1 })],
     });
-    try {
-      for (let step = 0; step < steps; step++) {
-        await optimizer.step({
-          step,
-          view: order.at(step),
-          background: backgroundAt(options.background, seed, step),
-          shDegree: state.shDegree,
-          rates: {
-            means: rates.means * dataset.extent,
-            logScales: rates.scales,
-            quats: rates.quats,
-            opacityLogits: rates.opacity,
-            sh: [rates.sh, rates.sh * SH_REST],
-          },
-        });
-        if (step === steps - 1 || step % LOOK_EVERY === LOOK_EVERY - 1) {
-          const failed = await optimizer.settle();
-          if (failed !== undefined) {
-            step = failed - 1;
-            continue;
-          }
-        }
-        report.progress({ step: step + 1, steps, metrics: { ...optimizer.metrics } });
-      }
-    } finally {
-      optimizer.destroy();
-    }
+    owned.push(optimizer);
+    await runCourse(optimizer, {
+      steps,
+      at: (step) => ({
+        view: order.at(step),
+        background: backgroundAt(options.background, seed, step),
+        shDegree: state.shDegree,
+        rates: adamRates(rates, rates.means * dataset.extent),
+      }),
+      after: (step) => report.progress({ step: step + 1, steps, metrics: { ...optimizer.metrics } }),
+    });
     return detachGaussians(state, 'stylize/gaussians');
   } finally {
-    target.destroy();
-    arena.destroy();
+    for (const part of owned.reverse()) part.destroy();
   }
 }

@@ -1,18 +1,9 @@
 import { z } from 'zod';
 import { trainingBackgroundOption } from '../artefacts/background.ts';
 import { clipTermOptions } from '../clip/options.ts';
+import { ratesOption } from '../optimizer/parameters.ts';
 import { RATES } from './schedule.ts';
 import { STRATEGIES } from './strategies/index.ts';
-
-const rate = (value: number, text: string) => z.number().min(0).default(value).describe(text);
-
-const rates = z.strictObject({
-  means: rate(RATES.means, 'Of the means, per unit of scene extent; falls to a hundredth'),
-  scales: rate(RATES.scales, 'Of the log scales'),
-  quats: rate(RATES.quats, 'Of the quaternions'),
-  opacity: rate(RATES.opacity, 'Of the opacity logits'),
-  sh: rate(RATES.sh, 'Of SH band 0; the others learn at a twentieth'),
-});
 
 export const trainOptions = z.strictObject({
   steps: z.number().int().min(1).max(1_000_000).default(7000).describe('Training steps, one view each'),
@@ -37,7 +28,7 @@ export const trainOptions = z.strictObject({
     .enum(['strategy', 'keep'])
     .default('strategy')
     .describe("Opacity and scale to start from: the strategy's, or keep those that came in"),
-  rates: rates.prefault({}).describe("Adam's learning rates"),
+  rates: ratesOption(RATES, 'Of the means, per unit of scene extent; falls to a hundredth'),
   clip: clipTermOptions.optional().describe('Joint optimisation: adds −weight · CLIP(render, prompt)'),
   mcmc: STRATEGIES.mcmc.options.omit({ cap: true }).prefault({}).describe('Settings of the mcmc strategy'),
   default: STRATEGIES.default.options.prefault({}).describe('Settings of the default strategy'),

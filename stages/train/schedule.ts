@@ -1,8 +1,7 @@
 /** Learning rates and SH bands over a training of `steps` steps: 3DGS's and gsplat's, scaled to short runs. */
 
-/** gsplat's rates; the means' is per unit of scene extent. SH bands above 0 learn at a twentieth. */
+/** gsplat's rates; the means' is per unit of scene extent. */
 export const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 5e-2, sh: 2.5e-3 } as const;
-export const SH_REST = 1 / 20;
 /** The means' rate falls to this part of itself over the training, by the same factor each step. */
 const MEANS_DECAY = 0.01;
 /** 3DGS raises the SH degree every 1000 steps; a run of fewer than 7000 keeps the proportion. */

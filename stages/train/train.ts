@@ -2,26 +2,26 @@ import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { Regularize } from '../../wgsl/splat/regularize.ts';
 import { applyStartValues } from '../../wgsl/splat/start_values.ts';
 import { backgroundAt } from '../artefacts/background.ts';
-import type { Dataset, View } from '../artefacts/dataset.ts';
+import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
 import { openClipTarget } from '../clip/target.ts';
+import { runCourse } from '../optimizer/course.ts';
 import { clipObjective } from '../optimizer/objectives/clip.ts';
 import { photometricObjective } from '../optimizer/objectives/photometric.ts';
-import { type Rates, SplatOptimizer } from '../optimizer/optimizer.ts';
+import { type OptimizerOptions, SplatOptimizer } from '../optimizer/optimizer.ts';
+import { adamRates } from '../optimizer/parameters.ts';
 import { createState, detachGaussians, gaussiansOf, type TrainingState } from '../optimizer/state.ts';
-import { largestView, ViewOrder } from '../optimizer/views.ts';
+import { ViewOrder } from '../optimizer/views.ts';
 import { type Report, silent } from '../stage.ts';
 import { type TrainInput, type TrainOptions, trainOptions } from './options.ts';
-import { meansRate, SH_REST, shDegreeAt } from './schedule.ts';
+import { meansRate, shDegreeAt } from './schedule.ts';
 import { STRATEGIES, type Strategy, type StrategyContext } from './strategies/index.ts';
+import { finalCount } from './strategies/mcmc.ts';
 
 export interface TrainInputs {
   dataset: Dataset;
   gaussians: Gaussians;
 }
-
-/** Steps between looks at the overflow latch: what may have to be done again at most. */
-const LOOK_EVERY = 50;
 
 /**
  * Trains a splat on the photographs of the training views: (1 − dssim)·L1 + dssim·(1 − SSIM) (Kerbl et al. 2023, eq. 7), with
@@ -42,88 +42,69 @@ export async function train(
   }
   const arena = gpu.arena('train/state');
   const context = { seed, steps: options.steps, extent: dataset.extent };
+  const owned: { destroy(): void }[] = [arena];
   try {
     const state = createState(arena, gaussians, rowsFor(gaussians.count, options));
     const strategy = await createStrategy(state, options, context);
+    owned.push(strategy);
     if (options.start === 'strategy') await applyStartValues(arena, gaussiansOf(state), strategy.start);
-    await optimize(state, strategy, views, options, context, report);
-    strategy.destroy();
+    const { clip, dssim } = options;
+    const objectives = [photometricObjective({ dssim })];
+    if (clip) {
+      const target = await openClipTarget(gpu, clip);
+      owned.push(target);
+      objectives.push(clipObjective({ target, seed, weight: clip.weight }));
+    }
+    const optimizer = await SplatOptimizer.create(state, {
+      label: 'train',
+      ...largestView(views),
+      train: GAUSSIAN_PARAMETERS,
+      objectives,
+      regularizer: regularizerOf(state, strategy),
+    });
+    owned.push(optimizer);
+    await optimize(optimizer, state, strategy, views, options, context, report);
     return detachGaussians(state, 'train/gaussians');
   } finally {
-    arena.destroy();
+    for (const part of owned.reverse()) part.destroy();
   }
 }
 
 async function optimize(
+  optimizer: SplatOptimizer,
   state: TrainingState,
   strategy: Strategy,
   views: readonly View[],
   options: TrainOptions,
-  context: StrategyContext,
+  { seed, steps, extent }: StrategyContext,
   report: Report,
 ): Promise<void> {
-  const { steps, clip, dssim } = options;
-  const { seed, extent } = context;
   const order = new ViewOrder(views, seed);
-  const { regularizers } = strategy;
-  const regularized = regularizers.opacity > 0 || regularizers.scale > 0;
-  const target = clip && (await openClipTarget(state.gpu, clip));
-  const optimizer = await SplatOptimizer.create(state, {
-    label: 'train',
-    ...largestView(views),
-    train: GAUSSIAN_PARAMETERS,
-    objectives: [
-      photometricObjective({ dssim }),
-      ...(clip && target ? [clipObjective({ target, seed, weight: clip.weight })] : []),
-    ],
-    regularizer: regularized
-      ? (gpu, gradients) => {
-          const { counts, capacity, parameters } = state;
-          return Regularize.create(
-            gpu,
-            { counts, rows: capacity, splat: parameters, gradients },
-            regularizers,
-          );
-        }
-      : undefined,
+  const meansAt = (step: number) => meansRate(step, steps, options.rates.means, extent);
+  await runCourse(optimizer, {
+    steps,
+    at: (step) => ({
+      view: order.at(step),
+      background: backgroundAt(options.background, seed, step),
+      shDegree: shDegreeAt(step, steps, state.shDegree, options.shInterval),
+      rates: adamRates(options.rates, meansAt(step)),
+    }),
+    behind: (recorder, step) => strategy.recordStep(recorder, step, { means: meansAt(step) }),
+    between: { due: (step) => strategy.refineDue(step), run: (step) => strategy.refine(step) },
+    after: (step) => {
+      const metrics = { ...optimizer.metrics, splats: state.count };
+      report.progress({ step: step + 1, steps, metrics });
+    },
   });
-  try {
-    for (let step = 0; step < steps; step++) {
-      const means = meansRate(step, steps, options.rates.means, extent);
-      await optimizer.step(
-        {
-          step,
-          view: order.at(step),
-          background: backgroundAt(options.background, seed, step),
-          shDegree: shDegreeAt(step, steps, state.shDegree, options.shInterval),
-          rates: ratesAt(options, means),
-        },
-        (recorder) => strategy.recordStep(recorder, step, { means }),
-      );
-      const refine = strategy.refineDue(step);
-      if (refine || step === steps - 1 || step % LOOK_EVERY === LOOK_EVERY - 1) {
-        const failed = await optimizer.settle();
-        if (failed !== undefined) {
-          step = failed - 1;
-          continue;
-        }
-      }
-      if (refine) await strategy.refine(step);
-      report.progress({ step: step + 1, steps, metrics: { ...optimizer.metrics, splats: state.count } });
-    }
-  } finally {
-    optimizer.destroy();
-    target?.destroy();
-  }
 }
 
-function ratesAt({ rates }: TrainOptions, means: number): Rates {
-  return {
-    means,
-    logScales: rates.scales,
-    quats: rates.quats,
-    opacityLogits: rates.opacity,
-    sh: [rates.sh, rates.sh * SH_REST],
+/** The strategy's terms of the loss, bound to the state as it is; none where their weights are 0. */
+function regularizerOf(state: TrainingState, { regularizers }: Strategy): OptimizerOptions['regularizer'] {
+  if (!(regularizers.opacity > 0 || regularizers.scale > 0)) return undefined;
+  return (gpu, gradients) => {
+    const { counts, capacity, parameters } = state;
+    const buffers = { counts, rows: capacity, splat: parameters, gradients };
+    return Regularize.create(gpu, buffers, regularizers);
   };
 }
 
@@ -139,7 +120,5 @@ function createStrategy(
 
 /** Rows to start with: all that mcmc can come to, so that nothing is copied on the way. */
 function rowsFor(count: number, { strategy, cap, steps, mcmc }: TrainOptions): number {
-  if (strategy !== 'mcmc') return count;
-  const refinements = Math.ceil(steps / mcmc.refineEvery);
-  return Math.max(count, Math.min(cap, Math.ceil(count * 1.05 ** refinements)));
+  return strategy === 'mcmc' ? finalCount(count, { ...mcmc, cap }, steps) : count;
 }

@@ -1,6 +1,6 @@
 import { PhotometricMetrics, psnr } from '../../../wgsl/image/photometric_metrics.ts';
 import { SplatRenderer } from '../../../wgsl/splat/renderer.ts';
-import type { View } from '../../artefacts/dataset.ts';
+import { largestView, type View } from '../../artefacts/dataset.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
 import { countOf, type Measured, type MetricInput, mean, score } from './metric.ts';
 
@@ -38,8 +38,7 @@ async function compareWithPhotos(input: MetricInput, views: View[]): Promise<Hel
   const arena = gpu.arena('score/held-out');
   const renderer = await SplatRenderer.create(gpu, 'score/renderer');
   try {
-    const width = Math.max(...views.map(({ camera }) => camera.width));
-    const height = Math.max(...views.map(({ camera }) => camera.height));
+    const { width, height } = largestView(views);
     const render = arena.buffer('render', 16 * width * height);
     const metrics = arena.buffer('metrics', 16);
     const results = arena.buffer('results', 16 * views.length);
