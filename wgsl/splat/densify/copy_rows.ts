@@ -1,5 +1,6 @@
-import { type Arena, type BoundKernel, gridFor, type Recorder } from '../../core/index.ts';
-import { GROUP, SOURCES } from './constants.ts';
+import type { Arena } from '../../core/index.ts';
+import { SOURCES } from './constants.ts';
+import { bindPass, FixedPass } from './fixed_pass.ts';
 
 export interface CopyRowsOptions {
   /** Floats a row. */
@@ -23,28 +24,21 @@ export interface CopyRowsBuffers {
 }
 
 /** Copies a parameter's rows from their sources; copies start with zero moments. */
-export class CopyRows {
-  readonly #bound: BoundKernel;
-  readonly #floats: number;
-
-  private constructor(bound: BoundKernel, floats: number) {
-    this.#bound = bound;
-    this.#floats = floats;
-  }
-
-  static async create(arena: Arena, options: CopyRowsOptions, buffers: CopyRowsBuffers): Promise<CopyRows> {
-    const { width, first, rows, forget } = options;
-    const kernel = await arena.gpu.kernel({
-      label: 'splat/densify/copy_rows',
-      source: new URL('./copy_rows.wgsl', import.meta.url),
-      constants: { GROUP, ...SOURCES, WIDTH: width },
+export class CopyRows extends FixedPass {
+  static async create(
+    arena: Arena,
+    { width, first, rows, forget }: CopyRowsOptions,
+    buffers: CopyRowsBuffers,
+  ): Promise<CopyRows> {
+    const bound = await bindPass(arena, {
+      name: 'copy_rows',
+      constants: { ...SOURCES, WIDTH: width },
+      struct: 'Copy',
+      variable: 'extent',
+      numbers: { first, rows, forget: Number(forget) },
+      buffers: { ...buffers },
+      threads: (rows - first) * width,
     });
-    const extent = arena.uniform('copy_rows/extent', kernel.struct('Copy').size);
-    arena.gpu.write(extent, kernel.pack('Copy', { first, rows, forget: Number(forget) }), 'parameters');
-    return new CopyRows(kernel.bind({ extent, ...buffers }), (rows - first) * width);
-  }
-
-  record(recorder: Recorder): void {
-    recorder.run(this.#bound, gridFor(this.#floats, GROUP));
+    return new CopyRows(bound);
   }
 }

@@ -1,5 +1,6 @@
-import { type Arena, type BoundKernel, gridFor, RANDOM, type Recorder } from '../../core/index.ts';
-import { GROUP, SOURCES, WORDS } from './constants.ts';
+import { type Arena, RANDOM } from '../../core/index.ts';
+import { SOURCES, WORDS } from './constants.ts';
+import { bindPass, FixedPass } from './fixed_pass.ts';
 import type { Draw } from './sampling_weights.ts';
 
 export interface DrawSourcesBuffers {
@@ -14,32 +15,21 @@ export interface DrawSourcesBuffers {
 }
 
 /** A multinomial sample with replacement, one source per waiting row; row and step name its random number. */
-export class DrawSources {
-  readonly #bound: BoundKernel;
-  readonly #rows: number;
-
-  private constructor(bound: BoundKernel, rows: number) {
-    this.#bound = bound;
-    this.#rows = rows;
-  }
-
+export class DrawSources extends FixedPass {
   static async create(
     arena: Arena,
-    draw: Omit<Draw, 'deadOpacity'>,
+    { count, rows, seed, step }: Omit<Draw, 'deadOpacity'>,
     buffers: DrawSourcesBuffers,
   ): Promise<DrawSources> {
-    const { count, rows, seed, step } = draw;
-    const kernel = await arena.gpu.kernel({
-      label: 'splat/densify/draw_sources',
-      source: new URL('./draw_sources.wgsl', import.meta.url),
-      constants: { GROUP, ...SOURCES, ...WORDS, PURPOSE: RANDOM.relocate },
+    const bound = await bindPass(arena, {
+      name: 'draw_sources',
+      constants: { ...SOURCES, ...WORDS, PURPOSE: RANDOM.relocate },
+      struct: 'Draw',
+      variable: 'draw',
+      numbers: { count, rows, seed, step },
+      buffers: { ...buffers },
+      threads: rows,
     });
-    const uniform = arena.uniform('draw_sources/draw', kernel.struct('Draw').size);
-    arena.gpu.write(uniform, kernel.pack('Draw', { count, rows, seed, step }), 'parameters');
-    return new DrawSources(kernel.bind({ draw: uniform, ...buffers }), rows);
-  }
-
-  record(recorder: Recorder): void {
-    recorder.run(this.#bound, gridFor(this.#rows, GROUP));
+    return new DrawSources(bound);
   }
 }

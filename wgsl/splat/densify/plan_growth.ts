@@ -1,5 +1,6 @@
-import { type Arena, type BoundKernel, gridFor, type Recorder } from '../../core/index.ts';
-import { GROUP, SPLIT_SHRINK } from './constants.ts';
+import type { Arena } from '../../core/index.ts';
+import { SPLIT_SHRINK } from './constants.ts';
+import { bindPass, FixedPass } from './fixed_pass.ts';
 
 /** Thresholds of growing and pruning. Infinity turns one off. */
 export interface GrowthRules {
@@ -31,51 +32,30 @@ export interface PlanGrowthBuffers {
 const NEVER = 3e38;
 
 /** The decisions of gsplat's DefaultStrategy: `_grow_gs`, then `_prune_gs` on what that gives. */
-export class PlanGrowth {
-  readonly #bound: BoundKernel;
-  readonly #count: number;
-
-  private constructor(bound: BoundKernel, count: number) {
-    this.#bound = bound;
-    this.#count = count;
-  }
-
+export class PlanGrowth extends FixedPass {
   static async create(
     arena: Arena,
     count: number,
     rules: GrowthRules,
-    buffers: PlanGrowthBuffers,
+    { statistics, logScales, opacityLogits, parts }: PlanGrowthBuffers,
   ): Promise<PlanGrowth> {
-    const kernel = await arena.gpu.kernel({
-      label: 'splat/densify/plan_growth',
-      source: new URL('./plan_growth.wgsl', import.meta.url),
-      constants: { GROUP, SPLIT_SHRINK, REVISED_OPACITY: rules.revisedOpacity },
+    const bound = await bindPass(arena, {
+      name: 'plan_growth',
+      constants: { SPLIT_SHRINK, REVISED_OPACITY: rules.revisedOpacity },
+      struct: 'Rules',
+      variable: 'rules',
+      numbers: {
+        count,
+        grow_gradient: Math.min(rules.growGradient, NEVER),
+        small_scale: Math.min(rules.smallScale, NEVER),
+        split_radius: Math.min(rules.splitRadius, NEVER),
+        prune_opacity: rules.pruneOpacity,
+        prune_scale: Math.min(rules.pruneScale, NEVER),
+        prune_radius: Math.min(rules.pruneRadius, NEVER),
+      },
+      buffers: { statistics, log_scales: logScales, opacity_logits: opacityLogits, parts },
+      threads: count,
     });
-    const uniform = arena.uniform('plan_growth/rules', kernel.struct('Rules').size);
-    const packed = kernel.pack('Rules', {
-      count,
-      grow_gradient: Math.min(rules.growGradient, NEVER),
-      small_scale: Math.min(rules.smallScale, NEVER),
-      split_radius: Math.min(rules.splitRadius, NEVER),
-      prune_opacity: rules.pruneOpacity,
-      prune_scale: Math.min(rules.pruneScale, NEVER),
-      prune_radius: Math.min(rules.pruneRadius, NEVER),
-    });
-    arena.gpu.write(uniform, packed, 'parameters');
-    const { statistics, logScales, opacityLogits, parts } = buffers;
-    return new PlanGrowth(
-      kernel.bind({
-        rules: uniform,
-        statistics,
-        log_scales: logScales,
-        opacity_logits: opacityLogits,
-        parts,
-      }),
-      count,
-    );
-  }
-
-  record(recorder: Recorder): void {
-    recorder.run(this.#bound, gridFor(this.#count, GROUP));
+    return new PlanGrowth(bound);
   }
 }

@@ -1,5 +1,5 @@
-import { type Arena, type BoundKernel, gridFor, type Recorder } from '../../core/index.ts';
-import { GROUP } from './constants.ts';
+import type { Arena } from '../../core/index.ts';
+import { bindPass, FixedPass } from './fixed_pass.ts';
 
 export interface ResetOpacityBuffers {
   opacityLogits: GPUBuffer;
@@ -9,34 +9,21 @@ export interface ResetOpacityBuffers {
 }
 
 /** Lowers the opacities of `count` Gaussians to at most `opacity` and zeroes their moments, as gsplat's `reset_opa`. */
-export class ResetOpacity {
-  readonly #bound: BoundKernel;
-  readonly #count: number;
-
-  private constructor(bound: BoundKernel, count: number) {
-    this.#bound = bound;
-    this.#count = count;
-  }
-
+export class ResetOpacity extends FixedPass {
   static async create(
     arena: Arena,
     count: number,
     opacity: number,
-    buffers: ResetOpacityBuffers,
+    { opacityLogits, m, v }: ResetOpacityBuffers,
   ): Promise<ResetOpacity> {
-    const kernel = await arena.gpu.kernel({
-      label: 'splat/densify/reset_opacity',
-      source: new URL('./reset_opacity.wgsl', import.meta.url),
-      constants: { GROUP },
+    const bound = await bindPass(arena, {
+      name: 'reset_opacity',
+      struct: 'Reset',
+      variable: 'reset',
+      numbers: { count, highest_logit: Math.log(opacity / (1 - opacity)) },
+      buffers: { opacity_logits: opacityLogits, m, v },
+      threads: count,
     });
-    const uniform = arena.uniform('reset_opacity/reset', kernel.struct('Reset').size);
-    const packed = kernel.pack('Reset', { count, highest_logit: Math.log(opacity / (1 - opacity)) });
-    arena.gpu.write(uniform, packed, 'parameters');
-    const { opacityLogits, m, v } = buffers;
-    return new ResetOpacity(kernel.bind({ reset: uniform, opacity_logits: opacityLogits, m, v }), count);
-  }
-
-  record(recorder: Recorder): void {
-    recorder.run(this.#bound, gridFor(this.#count, GROUP));
+    return new ResetOpacity(bound);
   }
 }

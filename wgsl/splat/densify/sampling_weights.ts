@@ -1,5 +1,6 @@
-import { type Arena, type BoundKernel, gridFor, RANDOM, type Recorder } from '../../core/index.ts';
-import { GROUP, SOURCES } from './constants.ts';
+import { type Arena, RANDOM } from '../../core/index.ts';
+import { SOURCES } from './constants.ts';
+import { bindPass, FixedPass } from './fixed_pass.ts';
 
 /** One drawing of sources: rows `count` … `rows`−1 are new, and those at or below `deadOpacity` are to be moved. */
 export interface Draw {
@@ -28,40 +29,21 @@ export function weightUnit(count: number): number {
 }
 
 /** Integer weights for drawing with probability ∝ opacity, and the rows that wait for a draw. */
-export class SamplingWeights {
-  readonly #bound: BoundKernel;
-  readonly #rows: number;
-
-  private constructor(bound: BoundKernel, rows: number) {
-    this.#bound = bound;
-    this.#rows = rows;
-  }
-
-  static async create(arena: Arena, draw: Draw, buffers: SamplingWeightsBuffers): Promise<SamplingWeights> {
-    const { count, rows, seed, step, deadOpacity } = draw;
-    const kernel = await arena.gpu.kernel({
-      label: 'splat/densify/sampling_weights',
-      source: new URL('./sampling_weights.wgsl', import.meta.url),
-      constants: { GROUP, ...SOURCES, PURPOSE: RANDOM.relocate },
+export class SamplingWeights extends FixedPass {
+  static async create(
+    arena: Arena,
+    { count, rows, seed, step, deadOpacity }: Draw,
+    { opacityLogits, weights, sources }: SamplingWeightsBuffers,
+  ): Promise<SamplingWeights> {
+    const bound = await bindPass(arena, {
+      name: 'sampling_weights',
+      constants: { ...SOURCES, PURPOSE: RANDOM.relocate },
+      struct: 'Draw',
+      variable: 'draw',
+      numbers: { count, rows, seed, step, unit: weightUnit(count), dead_opacity: deadOpacity },
+      buffers: { opacity_logits: opacityLogits, weights, sources },
+      threads: rows,
     });
-    const uniform = arena.uniform('sampling_weights/draw', kernel.struct('Draw').size);
-    const packed = kernel.pack('Draw', {
-      count,
-      rows,
-      seed,
-      step,
-      unit: weightUnit(count),
-      dead_opacity: deadOpacity,
-    });
-    arena.gpu.write(uniform, packed, 'parameters');
-    const { opacityLogits, weights, sources } = buffers;
-    return new SamplingWeights(
-      kernel.bind({ draw: uniform, opacity_logits: opacityLogits, weights, sources }),
-      rows,
-    );
-  }
-
-  record(recorder: Recorder): void {
-    recorder.run(this.#bound, gridFor(this.#rows, GROUP));
+    return new SamplingWeights(bound);
   }
 }

@@ -1,0 +1,51 @@
+import { type Arena, type BoundKernel, type Constants, gridFor, type Recorder } from '../../core/index.ts';
+import { GROUP } from './constants.ts';
+
+/** A kernel with its buffers, and how many threads it takes. */
+export interface Bound {
+  kernel: BoundKernel;
+  threads: number;
+}
+
+export interface PassSpec {
+  /** The kernel's file beside its host, without the ending. */
+  name: string;
+  /** Besides GROUP. */
+  constants?: Constants;
+  /** The uniform: its struct, the variable that holds it, and its numbers. */
+  struct: string;
+  variable: string;
+  numbers: Record<string, number>;
+  /** By their WGSL names. */
+  buffers: Record<string, GPUBuffer>;
+  threads: number;
+}
+
+/**
+ * What most of densification is made of: a kernel over a number of items that the host knows, bound once to one uniform and
+ * the buffers of one refinement.
+ */
+export abstract class FixedPass {
+  readonly #bound: Bound;
+
+  protected constructor(bound: Bound) {
+    this.#bound = bound;
+  }
+
+  record(recorder: Recorder): void {
+    recorder.run(this.#bound.kernel, gridFor(this.#bound.threads, GROUP));
+  }
+}
+
+/** Compiles the kernel, writes its uniform into the arena, and binds. */
+export async function bindPass(arena: Arena, spec: PassSpec): Promise<Bound> {
+  const { name, constants, struct, variable, numbers, buffers, threads } = spec;
+  const kernel = await arena.gpu.kernel({
+    label: `splat/densify/${name}`,
+    source: new URL(`./${name}.wgsl`, import.meta.url),
+    constants: { GROUP, ...constants },
+  });
+  const uniform = arena.uniform(`${name}/${variable}`, kernel.struct(struct).size);
+  arena.gpu.write(uniform, kernel.pack(struct, numbers), 'parameters');
+  return { kernel: kernel.bind({ [variable]: uniform, ...buffers }), threads };
+}
