@@ -1,8 +1,9 @@
-import { type FileHandle, open, readFile, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { FRAME_BYTES_PER_PIXEL, type Frame, type Frames, releaseFrames } from './frames.ts';
+import { readSavedJson } from './json.ts';
 
 /*
  * Pictures saved exactly, to resume from: `frames.json` has the cameras, `frames.bin` and `before.bin` the pictures one after
@@ -57,7 +58,7 @@ export async function saveFrames(gpu: Gpu, frames: Frames, folder: string): Prom
 
 /** Loads what `saveFrames` wrote. Throws InputError when a file is missing, damaged or of another length. */
 export async function loadFrames(gpu: Gpu, folder: string): Promise<Frames> {
-  const head = await readHeader(join(folder, 'frames.json'));
+  const head = await readSavedJson(join(folder, 'frames.json'), header, 'orbit');
   const frames: Frames = { fps: head.fps, frames: [], before: [] };
   try {
     for (const which of LISTS) {
@@ -109,27 +110,6 @@ async function readFrame(
   };
 }
 
-async function readHeader(path: string): Promise<z.output<typeof header>> {
-  const text = await readFile(path, 'utf8').catch((error: Error) =>
-    damaged(path, `cannot be read (${error.message})`),
-  );
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    damaged(path, `is not JSON (${(error as Error).message})`);
-  }
-  const parsed = header.safeParse(json);
-  if (!parsed.success) {
-    const { path: at, message } = parsed.error.issues[0];
-    damaged(path, `${at.join('.') || 'it'}: ${message}`);
-  }
-  return parsed.data;
-}
-
 function damaged(path: string, found: string): never {
-  throw new InputError(
-    `${found}; this is not a saved turntable as it was written: run again from the orbit stage`,
-    path,
-  );
+  throw new InputError(`${found}; it is not as it was saved: run again from the orbit stage`, path);
 }

@@ -1,7 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { Gpu } from '../../wgsl/core/index.ts';
+import { readSavedJson } from './json.ts';
 import type { Scores } from './scores.ts';
 
 const scoresFile = z.strictObject({
@@ -28,11 +29,5 @@ export async function saveScores(_gpu: Gpu, scores: Scores, folder: string): Pro
 
 /** Loads what `saveScores` wrote. Throws InputError when it is missing or not that. */
 export async function loadScores(_gpu: Gpu, folder: string): Promise<Scores> {
-  const path = join(folder, 'scores.json');
-  try {
-    return scoresFile.parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch (error) {
-    const found = error instanceof z.ZodError ? error.issues[0].message : (error as Error).message;
-    throw new InputError(`these are not saved scores (${found}): run again from the score stage`, path);
-  }
+  return readSavedJson(join(folder, 'scores.json'), scoresFile, 'score');
 }

@@ -1,7 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { Gpu } from '../../wgsl/core/index.ts';
+import { readSavedJson } from './json.ts';
 import type { Style } from './style.ts';
 
 const styleFile = z.strictObject({ prompt: z.string(), model: z.string().optional() });
@@ -13,11 +14,5 @@ export async function saveStyle(_gpu: Gpu, { prompt, model }: Style, folder: str
 
 /** Loads what `saveStyle` wrote. Throws InputError when it is missing or not that. */
 export async function loadStyle(_gpu: Gpu, folder: string): Promise<Style> {
-  const path = join(folder, 'style.json');
-  try {
-    return styleFile.parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch (error) {
-    const found = error instanceof z.ZodError ? error.issues[0].message : (error as Error).message;
-    throw new InputError(`this is not a saved style (${found}): run again from the stylize stage`, path);
-  }
+  return readSavedJson(join(folder, 'style.json'), styleFile, 'stylize');
 }

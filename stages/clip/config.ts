@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ACTIVATIONS } from '../../wgsl/nn/activation.ts';
-import { checkJson, readJson } from './json.ts';
+import { checkJson, readJson } from '../artefacts/json.ts';
 
 // Bounds: the largest public CLIP (ViT-bigG/14) is 1664 wide, 48 deep and has 336 px inputs in its largest relatives.
 const count = (limit: number) => z.number().int().min(1).max(limit);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Fit } from '../../wgsl/image/crop_transforms.ts';
-import { checkJson, readJson } from './json.ts';
+import { checkJson, readJson } from '../artefacts/json.ts';
 
 const pixels = z.number().int().min(1).max(8192);
 const rectangle = z.object({ height: pixels, width: pixels });

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
-import { checkJson } from './json.ts';
+import { checkJson } from '../artefacts/json.ts';
 
 const LIBRARY = fileURLToPath(new URL('../../prompts/library.yaml', import.meta.url));
 

@@ -1,7 +1,7 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../wgsl/core/index.ts';
+import { readJson } from '../artefacts/json.ts';
 import type { TextConfig } from './config.ts';
-import { readJson } from './json.ts';
 
 /** Texts to ids as CLIP wants them: begin, words, end, then padding, of one length. */
 export class ClipTokenizer {

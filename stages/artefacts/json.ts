@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import type { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 
-/** A tokenizer of a large multilingual model has some 20 MB; nothing that a CLIP directory holds as JSON has more. */
+/** A tokenizer of a large multilingual model has some 20 MB; no JSON that is read here has more. */
 const JSON_LIMIT = 64 * 2 ** 20;
 
 /** @throws InputError naming the file, and the position where it stops being JSON. */
@@ -10,8 +10,9 @@ export async function readJson(path: string): Promise<unknown> {
   let text: string;
   try {
     const { size } = await stat(path);
-    if (size > JSON_LIMIT)
+    if (size > JSON_LIMIT) {
       throw new InputError(`${size} bytes of JSON; at most ${JSON_LIMIT} are expected`, path);
+    }
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (error instanceof InputError) throw error;
@@ -30,4 +31,17 @@ export function checkJson<T>(path: string, schema: z.ZodType<T>, value: unknown)
   if (parsed.success) return parsed.data;
   const { path: keys, message } = parsed.error.issues[0];
   throw new InputError(`${keys.length ? `${keys.join('.')}: ` : ''}${message}`, path);
+}
+
+/**
+ * JSON that an earlier run saved. @throws InputError naming the file, what is wrong with it, and the stage to run again.
+ */
+export async function readSavedJson<T>(path: string, schema: z.ZodType<T>, stage: string): Promise<T> {
+  try {
+    return checkJson(path, schema, await readJson(path));
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const found = error.message.slice(`${path}: `.length);
+    throw new InputError(`${found}; it is not as it was saved: run again from the ${stage} stage`, path);
+  }
 }
