@@ -5,7 +5,13 @@ import { ResetOpacity } from '../../../wgsl/splat/densify/reset_opacity.ts';
 import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen_statistics.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { growAndPrune } from './grow.ts';
-import { PUBLISHED_STEPS, type RefineSchedule, refineSchedule, refinesAt } from './schedule.ts';
+import {
+  PUBLISHED_STEPS,
+  type RefineSchedule,
+  refineOptions,
+  refineSchedule,
+  refinesAt,
+} from './schedule.ts';
 import { defineStrategy, type Strategy, type StrategyContext } from './strategy.ts';
 
 const options = z.strictObject({
@@ -43,14 +49,7 @@ const options = z.strictObject({
     .max(1)
     .default(0)
     .describe('Part of the steps in which the screen radius counts; 0, as in 3DGS in effect: never'),
-  refineStart: z
-    .number()
-    .int()
-    .min(0)
-    .default(500)
-    .describe('Step after which refining starts, a tenth of the steps at the latest'),
-  refineUntil: z.number().min(0).max(1).default(0.5).describe('Part of the steps in which it refines'),
-  refineEvery: z.number().int().min(1).default(100).describe('Steps between refinements'),
+  ...refineOptions(0.5),
   resetEvery: z
     .number()
     .int()

@@ -3,7 +3,7 @@ import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.
 import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
 import { rowLimit, type TrainingState } from '../../optimizer/state.ts';
 import { addCopies, type Redistribution, relocateDead } from './redistribute.ts';
-import { type RefineSchedule, refinements, refineSchedule, refinesAt } from './schedule.ts';
+import { type RefineSchedule, refinements, refineOptions, refineSchedule, refinesAt } from './schedule.ts';
 import { defineStrategy, type LearningRates, type Strategy, type StrategyContext } from './strategy.ts';
 
 const options = z.strictObject({
@@ -12,19 +12,7 @@ const options = z.strictObject({
   minOpacity: z.number().gt(0).lt(1).default(0.005).describe('Opacity up to which a Gaussian is relocated'),
   opacityRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean opacity in the loss'),
   scaleRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean scale in the loss'),
-  refineStart: z
-    .number()
-    .int()
-    .min(0)
-    .default(500)
-    .describe('Step after which refining starts, a tenth of the steps at the latest'),
-  refineUntil: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(25 / 30)
-    .describe('Part of the steps in which it refines'),
-  refineEvery: z.number().int().min(1).default(100).describe('Steps between refinements'),
+  ...refineOptions(25 / 30),
 });
 export type McmcOptions = z.output<typeof options>;
 

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** Steps of the published schedules, which are for runs of this length. */
 export const PUBLISHED_STEPS = 30_000;
 
@@ -8,6 +10,20 @@ export interface RefineSchedule {
   stop: number;
   /** … that are multiples of this. */
   every: number;
+}
+
+/** The options that make a schedule; `until`: the published part of the steps. */
+export function refineOptions(until: number) {
+  return {
+    refineStart: z
+      .number()
+      .int()
+      .min(0)
+      .default(500)
+      .describe('Step after which refining starts, a tenth of the steps at the latest'),
+    refineUntil: z.number().min(0).max(1).default(until).describe('Part of the steps in which it refines'),
+    refineEvery: z.number().int().min(1).default(100).describe('Steps between refinements'),
+  };
 }
 
 export interface RefineOptions {
