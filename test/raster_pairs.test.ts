@@ -5,6 +5,7 @@ import { COUNTER_WORDS, COUNTERS } from '../wgsl/splat/counters.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import { uploadSplat } from './reference/layouts/raster.ts';
 import { touch } from './reference/pairs.ts';
 import { project } from './reference/project.ts';
 import { gaussiansOf } from './reference/raster.ts';
@@ -13,17 +14,10 @@ const COUNT = 500;
 const SCENE = rasterScene({ seed: 20, count: COUNT, width: 71, height: 43, shDegree: 0 });
 
 async function rasterizer(gpu: Gpu, arena: Arena, tile: number, intersections: number) {
-  const upload = (name: keyof typeof SCENE.splat) => arena.upload(name, SCENE.splat[name], 'test');
   const counts = arena.upload('counts', new Uint32Array([COUNT]), 'test');
   const engine = await Rasterizer.create(gpu, arena, {
     label: 'rasterizer',
-    splat: {
-      means: upload('means'),
-      logScales: upload('logScales'),
-      quats: upload('quats'),
-      opacityLogits: upload('opacityLogits'),
-      sh: upload('sh'),
-    },
+    splat: uploadSplat(arena, SCENE.splat),
     counts,
     rows: COUNT,
     shDegree: 0,

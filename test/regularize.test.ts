@@ -28,7 +28,7 @@ test('the regulariser adds its gradient, for as many rows as the GPU counts', ()
       opacityLogits: upload('gradOpacityLogits', before.slice(0, ROWS)),
       logScales: upload('gradLogScales', before),
     };
-    const counts = arena.upload('counts', new Uint32Array([COUNT, 0]), 'test');
+    const counts = arena.upload('counts', new Uint32Array([COUNT]), 'test');
     const kernel = await Regularize.create(gpu, { counts, rows: ROWS, splat, gradients }, WEIGHTS);
     gpu.run('test', (recorder) => kernel.record(recorder));
     const expected = regularize(opacityLogits.slice(0, COUNT), logScales.slice(0, 3 * COUNT), WEIGHTS);

@@ -1,8 +1,8 @@
-import { type Gpu, InputError } from '../../../wgsl/core/index.ts';
+import { type Arena, type Gpu, InputError } from '../../../wgsl/core/index.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../../wgsl/splat/counters.ts';
 import { Rasterizer } from '../../../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../../../wgsl/splat/rasterizer_backward.ts';
-import type { PinholeCamera, Rgb } from '../../../wgsl/splat/types.ts';
+import type { PinholeCamera, Rgb, SplatBuffers } from '../../../wgsl/splat/types.ts';
 import type { Layout } from '../layout.ts';
 import type { SplatArrays } from '../raster.ts';
 import { gradientRow, pictureRow, Shapes } from './compare.ts';
@@ -105,6 +105,18 @@ export interface Rasterized {
   gradients: Record<keyof SplatArrays, Float32Array>;
 }
 
+/** A splat's arrays on the GPU. */
+export function uploadSplat(arena: Arena, splat: RasterCase['splat']): SplatBuffers {
+  const upload = (name: keyof SplatArrays) => arena.upload(name, splat[name], 'test');
+  return {
+    means: upload('means'),
+    logScales: upload('logScales'),
+    quats: upload('quats'),
+    opacityLogits: upload('opacityLogits'),
+    sh: upload('sh'),
+  };
+}
+
 /** Runs the kernels, forward and backward, with room for all intersections. `tile`: the adapter's unless given. */
 export async function rasterize(gpu: Gpu, given: RasterCase, tile?: number): Promise<Rasterized> {
   let intersections = 16 * given.splat.opacityLogits.length;
@@ -126,17 +138,10 @@ async function attempt(
   const count = splat.opacityLogits.length;
   const arena = gpu.arena('reference/raster');
   try {
-    const upload = (name: keyof SplatArrays) => arena.upload(name, splat[name], 'test');
     const rasterizer = await Rasterizer.create(gpu, arena, {
       label: 'rasterizer',
-      splat: {
-        means: upload('means'),
-        logScales: upload('logScales'),
-        quats: upload('quats'),
-        opacityLogits: upload('opacityLogits'),
-        sh: upload('sh'),
-      },
-      counts: arena.upload('counts', new Uint32Array([count, 0]), 'test'),
+      splat: uploadSplat(arena, splat),
+      counts: arena.upload('counts', new Uint32Array([count]), 'test'),
       rows: count,
       shDegree: storedDegree,
       width,
