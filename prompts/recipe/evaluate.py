@@ -118,3 +118,29 @@ def _single_axes(judge, robot, size, rng, count):
         by_scene.append((image_features(judge.model, pictures) @ places.T).argmax(1) == s)
     mean = round(sum(by_medium.values()) / len(by_medium), 1)
     return {"media_top1_robot": mean, "objects_top1": _rate(by_object), "scenes_top1": _rate(by_scene), "media_robot": by_medium}
+
+
+def main():
+    """Prints the figures of a model directory on pictures drawn anew."""
+    import json
+    import os
+    import sys
+
+    import numpy as np
+    from tokenizers import Tokenizer
+    from transformers import CLIPModel
+
+    from subjects import Robot
+
+    directory = sys.argv[1]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.manual_seed(1001)
+    model = CLIPModel.from_pretrained(directory, dtype=torch.float32).to(device).requires_grad_(False)
+    tokenizer = Tokenizer.from_file(os.path.join(directory, "tokenizer.json"))
+    robot = Robot(os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "robot_views.webp"), device)
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 512
+    print(json.dumps(evaluate(model, tokenizer, robot, np.random.default_rng(1001), count=count), indent=2))
+
+
+if __name__ == "__main__":
+    main()
