@@ -1,8 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Arena, Gpu } from '../wgsl/core/index.ts';
+import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
 import { COUNTER_WORDS, COUNTERS } from '../wgsl/splat/counters.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
+import { RasterizerBackward } from '../wgsl/splat/rasterizer_backward.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
 import { uploadSplat } from './reference/layouts/raster.ts';
@@ -121,6 +122,54 @@ test('pairs beyond the capacity latch the step, and nothing runs until the host 
       assert.is(failed.counters[COUNTERS.INTERSECTIONS], 0);
       assert.equal([...failed.counts], [0]);
     }
+  }));
+
+/** Streaks of hundreds of pixels by half a pixel, aslant: their conics lose the digits that a covariance would need. */
+function streaks(count: number): typeof SCENE.splat {
+  const random = (i: number) => random4(20, 'init', 0, i);
+  const rows = Array.from({ length: count }, (_, i) => random(i));
+  return {
+    means: Float32Array.from(rows.flatMap(([x, y, z]) => [10 * x - 5, 8 * y - 4, 5 + z])),
+    logScales: Float32Array.from(rows.flatMap(() => [Math.log(4), Math.log(1e-3), Math.log(1e-3)])),
+    quats: Float32Array.from(
+      rows.flatMap(([, , , w]) => {
+        const half = Math.PI / 8 + 0.15 * (w - 0.5);
+        return [Math.cos(half), 0, 0, Math.sin(half)];
+      }),
+    ),
+    opacityLogits: new Float32Array(count).fill(-4),
+    sh: new Float32Array(3 * count).fill(1),
+  };
+}
+
+test('thin streaks keep all their tiles, and their gradient does not remember an earlier view', () =>
+  withGpu(async (gpu, arena) => {
+    const count = 150;
+    const [width, height] = [512, 384];
+    const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
+    const gradientsOf = async (...eyes: number[]) => {
+      const splat = uploadSplat(arena, streaks(count));
+      const counts = arena.upload('counts', new Uint32Array([count]), 'test');
+      const options = { label: 'streaks', splat, counts, rows: count, shDegree: 0, width, height };
+      const forward = await Rasterizer.create(gpu, arena, { ...options, intersections: 1 << 18 });
+      const backward = await RasterizerBackward.create(gpu, arena, forward);
+      gpu.write(backward.imageGradient, gradient, 'test');
+      for (const x of eyes) {
+        const viewmat = [1, 0, 0, x, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
+        forward.setView({ width, height, fx: 250, fy: 250, cx: width / 2, cy: height / 2, viewmat });
+        gpu.run('test', (recorder) => {
+          forward.record(recorder);
+          backward.record(recorder);
+        });
+      }
+      const counters = await gpu.readWords(forward.counters, 'test', COUNTER_WORDS);
+      const tiles = Math.ceil(width / forward.options.tile) * Math.ceil(height / forward.options.tile);
+      const starts = await gpu.readWords(forward.internals.tileStarts, 'test');
+      assert.ok(counters[COUNTERS.INTERSECTIONS] > 10 * count, 'streaks cross many tiles');
+      assert.is(starts[tiles], counters[COUNTERS.INTERSECTIONS], 'no pair was left over');
+      return gpu.readFloats(backward.gradients.means, 'test', 3 * count);
+    };
+    assert.equal(await gradientsOf(0, 1.3, 0), await gradientsOf(0));
   }));
 
 test.run();

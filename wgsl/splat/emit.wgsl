@@ -14,6 +14,7 @@
 @group(0) @binding(6) var<storage, read_write> tileKeys: array<u32>;
 @group(0) @binding(7) var<storage, read_write> gaussian_from_pair: array<u32>;
 @group(0) @binding(8) var<storage, read_write> pair_from_gaussian: array<u32>;
+@group(0) @binding(9) var<storage, read> boxes: array<vec2u>;
 
 @compute @workgroup_size(SIZE)
 fn main(
@@ -28,14 +29,12 @@ fn main(
     let b = splats[3u * i + 1u];
     let conic = vec3f(a.zw, b.x);
     let sigma = log(255.0 * b.y);
-    let det = 1.0 / (conic.x * conic.z - conic.y * conic.y);
-    // One tile more on each side: the covariance is recovered from the conic with rounding, and the test below is exact.
-    let box = tile_box(a.xy, vec2f(conic.z, conic.x) * det * 1.001, sigma, view.tiles);
+    let box = boxes[i];
     var at = offsets[k];
     let end = at + tileCounts[i];
     pair_from_gaussian[i] = at;
-    for (var y = box.low.y; y < box.high.y; y++) {
-      for (var x = box.low.x; x < box.high.x; x++) {
+    for (var y = box.x >> 16u; y < (box.y >> 16u); y++) {
+      for (var x = box.x & 0xffffu; x < (box.y & 0xffffu); x++) {
         if (at < end && touches_tile(vec2u(x, y), a.xy, conic, sigma)) {
           tileKeys[at] = y * view.tiles.x + x;
           gaussian_from_pair[at] = i;
@@ -43,7 +42,8 @@ fn main(
         }
       }
     }
-    // Two compilations of one test may round apart where it does not matter: what is left over goes behind the last tile.
+    // Two compilations of one test may round apart, where alpha stays below 1/255 either way: what is left over goes behind
+    // the last tile, where no pixel sees it.
     for (; at < end; at++) {
       tileKeys[at] = view.tiles.x * view.tiles.y;
       gaussian_from_pair[at] = i;

@@ -18,6 +18,8 @@
 @group(0) @binding(8) var<storage, read_write> tileCounts: array<u32>;
 // 1 where visible: the scan turns it into the place among the visible.
 @group(0) @binding(9) var<storage, read_write> visible: array<u32>;
+// The tiles' box, 16 bits a number: x and y of the low corner, then of the high one. emit walks the same box.
+@group(0) @binding(10) var<storage, read_write> boxes: array<vec2u>;
 
 fn color(i: u32, direction: vec3f) -> vec3f {
   let basis = sh_basis(direction, view.shDegree);
@@ -47,6 +49,7 @@ fn project_one(i: u32) -> u32 {
     }
   }
   if (count == 0u) { return 0u; }
+  boxes[i] = vec2u(box.low.x | (box.low.y << 16u), box.high.x | (box.high.y << 16u));
   let rgb = color(i, normalize(mean - view.center));
   let radius = sqrt(2.0 * sigma * max(p.cov.x, p.cov.z));
   splats[3u * i] = vec4f(p.mean, conic.xy);

@@ -63,6 +63,12 @@ fn main(
   let pairs = workgroupUniformLoad(&range);
   let depth = pairs.x + workgroupUniformLoad(&deepest);
 
+  // Pairs that were left over belong to no tile: the last one answers for them.
+  if (tile + 1u == view.tiles.x * view.tiles.y) {
+    for (var k = pairs.y * MOMENTS + lane; k < tileStarts[tile + 2u] * MOMENTS; k += THREADS) {
+      moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;
+    }
+  }
   // Pairs behind every pixel's last splat: no gradient.
   for (var k = depth * MOMENTS + lane; k < pairs.y * MOMENTS; k += THREADS) {
     moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;

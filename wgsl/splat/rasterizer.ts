@@ -104,6 +104,7 @@ export class Rasterizer {
     const counters = buffer('counters', 4 * COUNTER_WORDS);
     const splats = buffer('splats', 48 * rows);
     const tileCounts = buffer('tile_counts', 4 * rows);
+    const boxes = buffer('boxes', 8 * rows);
     const place = buffer('place', 4 * rows);
     const depthKeys = buffer('depth_keys', 4 * rows);
     const gaussians = buffer('gaussians', 4 * rows);
@@ -172,6 +173,7 @@ export class Rasterizer {
           splats,
           tileCounts,
           visible: place,
+          boxes,
         }),
         groups: overRows,
       },
@@ -195,13 +197,14 @@ export class Rasterizer {
           tileKeys,
           gaussian_from_pair: gaussianFromPair,
           pair_from_gaussian: pairFromGaussian,
+          boxes,
         }),
         groups: overRows,
       },
       { step: tileSort, groups: overRows },
       {
         step: kernels.tileRanges.bind({ view, counters, sortedTiles: tileSort.sortedKeys, tileStarts }),
-        groups: gridFor(tiles + 1, SIZE),
+        groups: gridFor(tiles + 2, SIZE),
       },
       {
         step: kernels.forward.bind({

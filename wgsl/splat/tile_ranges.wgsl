@@ -1,5 +1,5 @@
 // Where each tile's pairs begin among the sorted: a binary search for the first key not below the tile. One thread a tile,
-// and one more for the end.
+// one for the end of the last, and one for the end of the pairs left over behind it (see emit).
 #include <grid>
 #include <view>
 #include <counters>
@@ -16,7 +16,7 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let tile = linear_group(group, groups) * SIZE + lane;
-  if (tile > view.tiles.x * view.tiles.y) { return; }
+  if (tile > view.tiles.x * view.tiles.y + 1u) { return; }
   var low = 0u;
   var high = counters[INTERSECTIONS];
   while (low < high) {
