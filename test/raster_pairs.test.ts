@@ -129,34 +129,34 @@ function streaks(count: number): typeof SCENE.splat {
   const random = (i: number) => random4(20, 'init', 0, i);
   const rows = Array.from({ length: count }, (_, i) => random(i));
   return {
-    means: Float32Array.from(rows.flatMap(([x, y, z]) => [10 * x - 5, 8 * y - 4, 5 + z])),
-    logScales: Float32Array.from(rows.flatMap(() => [Math.log(4), Math.log(1e-3), Math.log(1e-3)])),
+    means: Float32Array.from(rows.flatMap(([x, y, z]) => [20 * x - 10, 15 * y - 7.5, 5 + z])),
+    logScales: Float32Array.from(rows.flatMap(() => [Math.log(20), Math.log(1e-3), Math.log(1e-3)])),
     quats: Float32Array.from(
       rows.flatMap(([, , , w]) => {
         const half = Math.PI / 8 + 0.15 * (w - 0.5);
         return [Math.cos(half), 0, 0, Math.sin(half)];
       }),
     ),
-    opacityLogits: new Float32Array(count).fill(-4),
+    opacityLogits: new Float32Array(count).fill(-5.4),
     sh: new Float32Array(3 * count).fill(1),
   };
 }
 
 test('thin streaks keep all their tiles, and their gradient does not remember an earlier view', () =>
   withGpu(async (gpu, arena) => {
-    const count = 150;
-    const [width, height] = [512, 384];
+    const count = 300;
+    const [width, height] = [2048, 1536];
     const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
     const gradientsOf = async (...eyes: number[]) => {
       const splat = uploadSplat(arena, streaks(count));
       const counts = arena.upload('counts', new Uint32Array([count]), 'test');
       const options = { label: 'streaks', splat, counts, rows: count, shDegree: 0, width, height };
-      const forward = await Rasterizer.create(gpu, arena, { ...options, intersections: 1 << 18 });
+      const forward = await Rasterizer.create(gpu, arena, { ...options, intersections: 1 << 19 });
       const backward = await RasterizerBackward.create(gpu, arena, forward);
       gpu.write(backward.imageGradient, gradient, 'test');
       for (const x of eyes) {
         const viewmat = [1, 0, 0, x, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
-        forward.setView({ width, height, fx: 250, fy: 250, cx: width / 2, cy: height / 2, viewmat });
+        forward.setView({ width, height, fx: 500, fy: 500, cx: width / 2, cy: height / 2, viewmat });
         gpu.run('test', (recorder) => {
           forward.record(recorder);
           backward.record(recorder);
