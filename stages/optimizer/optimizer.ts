@@ -1,8 +1,9 @@
 import { type Arena, type Gpu, GpuError, type Recorder, Tap } from '../../wgsl/core/index.ts';
 import { Adam } from '../../wgsl/optim/adam.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
+import { grownPairs, guessedPairs } from '../../wgsl/splat/pair_capacity.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
-import { RasterizerBackward } from '../../wgsl/splat/rasterizer_backward.ts';
+import { BYTES_PER_PAIR, RasterizerBackward } from '../../wgsl/splat/rasterizer_backward.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter, parameterWidths } from '../artefacts/gaussians.ts';
@@ -41,11 +42,8 @@ export interface Step {
   rates: Rates;
 }
 
-/** First guess of (tile, splat) pairs per Gaussian; too little costs one growth, too much costs memory. */
+/** First guess of (tile, splat) pairs per Gaussian. */
 const PAIRS_PER_ROW = 6;
-const LEAST_PAIRS = 1 << 16;
-/** Room above what overflowed, so that the next view does not overflow too. */
-const GROWTH = 1.5;
 /** Steps between two marks on the queue, and marks that may lie ahead of the GPU. */
 const MARK_EVERY = 4;
 const MARKS_AHEAD = 4;
@@ -68,7 +66,7 @@ export class SplatOptimizer {
     this.#state = state;
     this.#options = options;
     this.#arena = state.gpu.arena(`${options.label}/optimizer`);
-    this.#pairs = options.pairs ?? Math.max(LEAST_PAIRS, PAIRS_PER_ROW * state.capacity);
+    this.#pairs = options.pairs ?? guessedPairs(this.#gpu, PAIRS_PER_ROW * state.capacity, BYTES_PER_PAIR);
   }
 
   static async create(state: TrainingState, options: OptimizerOptions): Promise<SplatOptimizer> {
@@ -121,7 +119,7 @@ export class SplatOptimizer {
     this.#marks = [];
     const counters = await this.#gpu.readWords(this.#engine.rasterizer.counters, 'metrics', COUNTER_WORDS);
     if (!counters[COUNTERS.FAILED]) return undefined;
-    this.#pairs = Math.ceil(GROWTH * counters[COUNTERS.NEEDED]);
+    this.#pairs = grownPairs(this.#gpu, counters[COUNTERS.NEEDED], BYTES_PER_PAIR, this.#options);
     setCount(this.#state, this.#state.count);
     await this.#build();
     return counters[COUNTERS.FAILED] - 1;
@@ -188,13 +186,6 @@ async function buildEngine(
 ): Promise<Engine> {
   const { gpu, parameters, counts, capacity, shDegree, screen, version } = state;
   const { width, height } = options;
-  const pairLimit = Math.floor(gpu.device.limits.maxStorageBufferBindingSize / 36);
-  if (pairs > pairLimit) {
-    throw new GpuError(
-      `a view of ${width}×${height} needs room for ${pairs} (tile, splat) pairs; this adapter's largest binding holds ` +
-        `${pairLimit}. Load smaller pictures (load.downscale) or train fewer Gaussians (train.cap)`,
-    );
-  }
   const rasterizer = await Rasterizer.create(gpu, arena, {
     label: 'rasterizer',
     splat: parameters,

@@ -151,13 +151,19 @@ function requireRows(gpu: Gpu, shDegree: number, rows: number): void {
 export function detachGaussians(state: TrainingState, label: string): Gaussians {
   const { gpu, count, shDegree, parameters } = state;
   const widths = parameterWidths(shDegree);
-  const recorder = gpu.recorder(`${label}/detach`);
-  const copies = GAUSSIAN_PARAMETERS.map((name) => {
-    const bytes = 4 * widths[name] * count;
-    const copy = gpu.buffer(`${label}/${name}`, bytes);
-    if (bytes) recorder.copy(parameters[name], copy, bytes);
-    return [name, copy] as const;
-  });
-  gpu.submit(recorder);
-  return { count, shDegree, ...(Object.fromEntries(copies) as Record<GaussianParameter, GPUBuffer>) };
+  const owner = gpu.arena(label);
+  try {
+    const recorder = gpu.recorder(`${label}/detach`);
+    const copies = GAUSSIAN_PARAMETERS.map((name) => {
+      const bytes = 4 * widths[name] * count;
+      const copy = owner.buffer(name, bytes);
+      if (bytes) recorder.copy(parameters[name], copy, bytes);
+      return [name, copy] as const;
+    });
+    gpu.submit(recorder);
+    return { count, shDegree, ...(Object.fromEntries(copies) as Record<GaussianParameter, GPUBuffer>) };
+  } catch (error) {
+    owner.destroy();
+    throw error;
+  }
 }

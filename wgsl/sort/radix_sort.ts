@@ -28,7 +28,7 @@ export interface RadixSortOptions {
 
 const MAX_DIGIT_BITS = 8;
 const MAX_DIGITS = 2 ** MAX_DIGIT_BITS;
-const MAX_CAPACITY = 2 ** 26;
+export const MAX_CAPACITY = 2 ** 26;
 
 /** The digit widths of the passes, low digit first: as few passes of at most 8 bits as hold `bits`, evenly shared. */
 export function digitWidths(bits: number): number[] {

@@ -6,6 +6,8 @@ const SIZE = 256;
 const MAX_GROUPS = 2048;
 /** Floats that each (tile, splat) pair leaves for its Gaussian. */
 const MOMENTS = 9;
+/** What a pair takes in the widest buffer. */
+export const BYTES_PER_PAIR = 4 * MOMENTS;
 
 /**
  * The rasteriser's backward pass: from an image gradient to the gradients of all raw parameters, in a fixed order of sums.
@@ -61,7 +63,7 @@ export class RasterizerBackward {
         constants: { SIZE, SH_DEGREE: shDegree },
       }),
     ]);
-    const moments = buffer('moments', 4 * MOMENTS * intersections);
+    const moments = buffer('moments', BYTES_PER_PAIR * intersections);
     const imageGradient = buffer('image_gradient', 16 * width * height);
     const screen = given.screen ?? buffer('screen', 8 * rows);
     const gradients = {

@@ -1,5 +1,6 @@
 import type { Arena, Gpu } from '../core/index.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
+import { grownPairs, guessedPairs } from './pair_capacity.ts';
 import { Rasterizer } from './rasterizer.ts';
 import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
 
@@ -10,6 +11,10 @@ export interface RenderTarget {
   /** f32 [H,W]: alpha-weighted mean camera z; 0 where nothing was hit. */
   depth?: GPUBuffer;
 }
+
+const PAIRS_PER_ROW = 4;
+/** Each of the rasteriser's buffers takes a word a pair. */
+const BYTES_PER_PAIR = 4;
 
 export type Splat = SplatBuffers & { count: number; shDegree: number };
 
@@ -48,7 +53,8 @@ export class SplatRenderer {
       });
       const counters = await gpu.readWords(rasterizer.counters, 'metrics', COUNTER_WORDS);
       if (!counters[COUNTERS.FAILED]) return;
-      await this.#build(splat, rasterizer.options, Math.ceil(counters[COUNTERS.NEEDED] * 1.25));
+      const pairs = grownPairs(gpu, counters[COUNTERS.NEEDED], BYTES_PER_PAIR, camera);
+      await this.#build(splat, rasterizer.options, pairs);
     }
   }
 
@@ -67,7 +73,8 @@ export class SplatRenderer {
     if (same && now && camera.width <= now.width && camera.height <= now.height) return;
     const width = Math.max(camera.width, now?.width ?? 0);
     const height = Math.max(camera.height, now?.height ?? 0);
-    await this.#build(splat, { width, height }, now?.intersections ?? Math.max(65536, 4 * splat.count));
+    const guess = now?.intersections ?? PAIRS_PER_ROW * splat.count;
+    await this.#build(splat, { width, height }, guessedPairs(this.#gpu, guess, BYTES_PER_PAIR));
   }
 
   async #build(splat: Splat, size: { width: number; height: number }, intersections: number): Promise<void> {
