@@ -1,4 +1,4 @@
-import { type Arena, type Gpu, GpuError, type Recorder, Tap } from '../../wgsl/core/index.ts';
+import { type Arena, type Gpu, type Recorder, Tap } from '../../wgsl/core/index.ts';
 import { Adam } from '../../wgsl/optim/adam.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
 import { grownPairs, guessedPairs } from '../../wgsl/splat/pair_capacity.ts';
