@@ -102,12 +102,18 @@ async function readFrame(
     return bytes;
   };
   const [color, depth] = [await plane(), await plane()];
-  return {
-    name,
-    camera,
-    color: gpu.upload(`frames/${name}/color`, color, 'checkpoints'),
-    depth: gpu.upload(`frames/${name}/depth`, depth, 'checkpoints'),
-  };
+  const owner = gpu.arena(`frames/${name}`);
+  try {
+    return {
+      name,
+      camera,
+      color: owner.upload('color', color, 'checkpoints'),
+      depth: owner.upload('depth', depth, 'checkpoints'),
+    };
+  } catch (error) {
+    owner.destroy();
+    throw error;
+  }
 }
 
 function damaged(path: string, found: string): never {

@@ -32,18 +32,13 @@ export async function renderFrames(
   const pixels = width * height;
   checkMemory(gpu, pixels, cameras.length * (splats.base ? 2 : 1), options.memory);
   const renderer = await SplatRenderer.create(gpu, 'orbit/renderer');
-  const picture = gpu.buffer('orbit/picture', 16 * pixels);
   const toRgba8 = await ToRgba8.create(gpu, pixels);
+  const arena = gpu.arena('orbit');
   const result: Frames = { fps: options.fps, frames: [], before: [] };
-  const draw = async (list: FrameList, splat: Gaussians) => {
+  const draw = async (list: FrameList, splat: Gaussians, picture: GPUBuffer) => {
     for (const camera of cameras) {
       const name = String(result[list].length).padStart(4, '0');
-      const frame: Frame = {
-        name,
-        camera,
-        color: gpu.buffer(`orbit/${list}/${name}/color`, 4 * pixels),
-        depth: gpu.buffer(`orbit/${list}/${name}/depth`, 4 * pixels),
-      };
+      const frame = createFrame(gpu, list, name, camera);
       result[list].push(frame);
       await renderer.render(
         splat,
@@ -57,16 +52,28 @@ export async function renderFrames(
     }
   };
   try {
-    await draw('frames', splats.gaussians);
-    if (splats.base) await draw('before', splats.base);
+    const picture = arena.buffer('picture', 16 * pixels);
+    await draw('frames', splats.gaussians, picture);
+    if (splats.base) await draw('before', splats.base, picture);
     await gpu.settle();
     return result;
   } catch (error) {
     releaseFrames(result);
     throw error;
   } finally {
-    picture.destroy();
+    arena.destroy();
     renderer.destroy();
+  }
+}
+
+function createFrame(gpu: Gpu, list: FrameList, name: string, camera: Camera): Frame {
+  const owner = gpu.arena(`orbit/${list}/${name}`);
+  const bytes = 4 * camera.width * camera.height;
+  try {
+    return { name, camera, color: owner.buffer('color', bytes), depth: owner.buffer('depth', bytes) };
+  } catch (error) {
+    owner.destroy();
+    throw error;
   }
 }
 

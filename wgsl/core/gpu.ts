@@ -13,7 +13,10 @@ export interface AdapterReport {
   features: string[];
   subgroupMinSize: number;
   subgroupMaxSize: number;
-  /** A CPU behind a software driver: kernels with a serial variant choose it. Results are the same either way. */
+  /**
+   * A CPU behind a software driver: kernels choose other shapes for it. Sorts and scans give the same bits in every shape;
+   * sums of floats (matrix products, tiles) are taken in another order, and agree to rounding.
+   */
   software: boolean;
 }
 
@@ -118,21 +121,22 @@ export class Gpu {
       size,
       usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
     });
-    const encoder = this.device.createCommandEncoder({ label: 'core/read' });
-    encoder.copyBufferToBuffer(buffer, offset, staging, 0, size);
-    this.device.queue.submit([encoder.finish()]);
     try {
+      const encoder = this.device.createCommandEncoder({ label: 'core/read' });
+      encoder.copyBufferToBuffer(buffer, offset, staging, 0, size);
+      this.device.queue.submit([encoder.finish()]);
       await staging.mapAsync(GPUMapMode.READ);
+      const copy = staging.getMappedRange().slice(0, bytes);
+      this.ledger.add('down', purpose, bytes);
+      this.check();
+      return copy;
     } catch (error) {
+      // What the device reported on its own explains the failed mapping.
       this.check();
       throw error;
+    } finally {
+      staging.destroy();
     }
-    const copy = staging.getMappedRange().slice(0, bytes);
-    staging.unmap();
-    staging.destroy();
-    this.ledger.add('down', purpose, bytes);
-    this.check();
-    return copy;
   }
 
   async readFloats(buffer: GPUBuffer, purpose: Purpose, count?: number): Promise<Float32Array> {

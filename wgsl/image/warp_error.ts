@@ -56,9 +56,9 @@ export class WarpError {
   readonly #result: GPUBuffer;
   #used = 0;
 
-  private constructor(gpu: Gpu, label: string, main: Kernel, finish: Kernel, options: WarpErrorOptions) {
-    this.#gpu = gpu;
-    this.#arena = gpu.arena(`${label}/warp_error`);
+  private constructor(arena: Arena, main: Kernel, finish: Kernel, options: WarpErrorOptions) {
+    this.#gpu = arena.gpu;
+    this.#arena = arena;
     this.#main = main;
     this.#finish = finish;
     this.#options = options;
@@ -75,7 +75,13 @@ export class WarpError {
     };
     const main = await gpu.kernel(spec);
     const finish = await gpu.kernel({ ...spec, entry: 'finish', label: 'image/warp_error/finish' });
-    return new WarpError(gpu, label, main, finish, options);
+    const arena = gpu.arena(`${label}/warp_error`);
+    try {
+      return new WarpError(arena, main, finish, options);
+    } catch (error) {
+      arena.destroy();
+      throw error;
+    }
   }
 
   /** Submits the comparison of `b` with `a` warped into it; nothing waits. Throws when `pairs` were submitted already. */

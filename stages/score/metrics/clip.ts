@@ -46,8 +46,9 @@ async function cosines(
   const { width, height } = frames[0].camera;
   const fromRgba8 = await FromRgba8.create(gpu, width * height);
   const scorer = await ClipScorer.create(gpu, model);
-  const color = gpu.buffer('score/clip/picture', 16 * width * height);
+  const arena = gpu.arena('score/clip');
   try {
+    const color = arena.buffer('picture', 16 * width * height);
     const values: number[] = [];
     for (const frame of frames) {
       const bound = fromRgba8.bind(frame.color, color);
@@ -56,7 +57,7 @@ async function cosines(
     }
     return values;
   } finally {
-    color.destroy();
+    arena.destroy();
     scorer.destroy();
   }
 }

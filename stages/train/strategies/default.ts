@@ -172,14 +172,17 @@ class Default implements Strategy {
   async #reset(): Promise<void> {
     const { gpu, count, parameters, moments } = this.#state;
     const arena = gpu.arena('train/default/reset');
-    const opacity = 2 * this.#options.pruneOpacity;
-    const { opacityLogits } = parameters;
-    const reset = await ResetOpacity.create(arena, count, opacity, {
-      opacityLogits,
-      ...moments.opacityLogits,
-    });
-    gpu.run('train/default/reset', (recorder) => reset.record(recorder));
-    arena.destroy();
+    try {
+      const opacity = 2 * this.#options.pruneOpacity;
+      const { opacityLogits } = parameters;
+      const reset = await ResetOpacity.create(arena, count, opacity, {
+        opacityLogits,
+        ...moments.opacityLogits,
+      });
+      gpu.run('train/default/reset', (recorder) => reset.record(recorder));
+    } finally {
+      arena.destroy();
+    }
   }
 }
 
