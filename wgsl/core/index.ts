@@ -3,6 +3,13 @@ export { formatPlace, GpuError, InputError, type Place } from './errors.ts';
 export { type AdapterReport, Arena, type Data, Gpu } from './gpu.ts';
 export { type Bindings, type BoundKernel, Kernel, type KernelSpec, type StructLayout } from './kernel.ts';
 export { Ledger, type LedgerRow, PURPOSES, type Purpose } from './ledger.ts';
+export {
+  describeMissing,
+  type LimitName,
+  type MissingLimit,
+  missingLimits,
+  NEEDED_LIMITS,
+} from './limits.ts';
 export { NO_ADAPTER, type OpenOptions, openGpu } from './open.ts';
 export { Profiler, type SpanTotal } from './profiler.ts';
 export { pcg4d, permutation, RANDOM, type RandomPurpose, random4, randomInt } from './random.ts';

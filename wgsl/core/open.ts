@@ -1,5 +1,6 @@
 import { GpuError } from './errors.ts';
 import { Gpu } from './gpu.ts';
+import { describeMissing, missingLimits } from './limits.ts';
 
 export interface OpenOptions {
   /** A device that the caller already has (a browser's or Deno's). */
@@ -21,12 +22,25 @@ export const NO_ADAPTER =
   'Run `node pipeline/setup.mjs`, which installs a software driver on Debian and Ubuntu, ' +
   'or `splatline doctor` to see what is missing';
 
-/** Opens the adapter with its full limits. In Node through Dawn (npm `webgpu`); elsewhere through `navigator.gpu`. */
+/**
+ * Opens the adapter with its full limits. In Node through Dawn (npm `webgpu`); elsewhere through `navigator.gpu`.
+ *
+ * @throws GpuError when there is no adapter, or one whose limits are too low for the kernels (`missingLimits`).
+ */
 export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
-  if (options.device) return wrap(options.device, options.device.adapterInfo);
+  const { device: given } = options;
+  if (given) {
+    requireLimits(given.limits, 'the device', 'request it with the limits of its adapter as requiredLimits');
+    return wrap(given, given.adapterInfo);
+  }
   const entry = await webgpu(options.dawn ?? []);
   const adapter = await entry.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) throw new GpuError(NO_ADAPTER);
+  requireLimits(
+    adapter.limits,
+    `the adapter ${adapter.info.device || adapter.info.vendor || 'of this machine'}`,
+    'update its driver, or use another adapter (`node pipeline/setup.mjs` installs a software driver on Debian and Ubuntu)',
+  );
   const without = options.without ?? [];
   const requiredFeatures = WANTED.filter((name) => adapter.features.has(name) && !without.includes(name));
   const requiredLimits: Record<string, number> = {};
@@ -42,6 +56,12 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   }
   const device = await adapter.requestDevice({ label: 'splatline', requiredFeatures, requiredLimits });
   return wrap(device, adapter.info);
+}
+
+function requireLimits(limits: GPUSupportedLimits, whose: string, mend: string): void {
+  const missing = missingLimits(limits);
+  if (missing.length)
+    throw new GpuError(`${whose} is too small for the kernels: ${describeMissing(missing)}; ${mend}`);
 }
 
 async function webgpu(dawn: string[]): Promise<GPU> {

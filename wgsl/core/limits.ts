@@ -1,0 +1,32 @@
+/**
+ * What the kernels need of a device. WebGPU promises every device 8 storage buffers, 16384 bytes and 256 invocations; a
+ * device has more only when it was requested with more. test/limits.test.ts counts the kernels' buffers.
+ */
+export const NEEDED_LIMITS = {
+  /** project_backward binds 15; adapters come with 8, 10 or 16. */
+  maxStorageBuffersPerShaderStage: 16,
+  /** Bytes: the tables of rasterize_backward and product_tiled. */
+  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeInvocationsPerWorkgroup: 256,
+} as const;
+
+export type LimitName = keyof typeof NEEDED_LIMITS;
+
+/** A limit that is too low. */
+export interface MissingLimit {
+  name: LimitName;
+  found: number;
+  needed: number;
+}
+
+/** The limits of an adapter or a device that are below what the kernels need; none where everything runs. */
+export function missingLimits(limits: Readonly<Record<LimitName, number>>): MissingLimit[] {
+  return (Object.keys(NEEDED_LIMITS) as LimitName[])
+    .map((name) => ({ name, found: limits[name], needed: NEEDED_LIMITS[name] }))
+    .filter(({ found, needed }) => !(found >= needed));
+}
+
+/** `maxStorageBuffersPerShaderStage is 8 and 16 is needed`, all of them. */
+export function describeMissing(missing: readonly MissingLimit[]): string {
+  return missing.map(({ name, found, needed }) => `${name} is ${found} and ${needed} is needed`).join(', ');
+}
