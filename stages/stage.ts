@@ -56,6 +56,8 @@ export interface StageContext {
  * - `source`: it only reads the user's files, so a resumed run repeats it instead of keeping a copy.
  * - Options that are paths carry `.meta({ path: 'folder' | 'file' })`: relative to the pipeline file, checked to exist
  *   before anything runs.
+ * - `needsPhotographs`: its dataset must have photographs; `givesPhotographs` says whether the one that a stage gives does
+ *   (by default yes). The plan is refused where they do not meet.
  * - `preflight` looks at the inputs on disk before anything runs and throws InputError.
  */
 export interface Stage<Options = unknown> {
@@ -66,6 +68,8 @@ export interface Stage<Options = unknown> {
   uses?: readonly ArtefactName[];
   gives: readonly ArtefactName[];
   source?: boolean;
+  needsPhotographs?: boolean;
+  givesPhotographs?(options: Options): boolean;
   givesFor?(options: Options): readonly ArtefactName[];
   preflight?(options: Options): Promise<void>;
   run(context: StageContext, inputs: Partial<Artefacts>, options: Options): Promise<Partial<Artefacts>>;

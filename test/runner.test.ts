@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,6 +9,7 @@ import type { RunEvent } from '../pipeline/run/events.ts';
 import { type RunOptions, runPlan } from '../pipeline/run/runner.ts';
 import type { Gaussians } from '../stages/artefacts/gaussians.ts';
 import { defineStage, type Stage } from '../stages/stage.ts';
+import { InputError } from '../wgsl/core/index.ts';
 import {
   fakeFormats,
   fakeGpu,
@@ -202,6 +203,63 @@ test('a folder with other files in it is not written to', async () => {
     assert.match((await rejection(run())).message, /this folder holds other files \(stages\)/);
     assert.is(await text(join(out, 'stages', 'train', 'source.ts')), 'mine');
     assert.match((await rejection(run({ out: join(folder, 'p.yaml') }))).message, /this is a file/);
+  });
+});
+
+test('mistakes that a stage finds leave an earlier run as it was; nothing hides them', async () => {
+  await bench(async ({ out, run }) => {
+    await run();
+    const before = await text(join(out, 'run.json'));
+    const refuses = (name: string) =>
+      fakeStages.map((stage) =>
+        stage.name === name
+          ? { ...stage, run: async () => Promise.reject(new InputError(`${name} refuses`)) }
+          : stage,
+      );
+    for (const name of ['load', 'init']) {
+      assert.is((await rejection(run({ registry: refuses(name) }))).message, `${name} refuses`);
+      assert.is(await text(join(out, 'run.json')), before);
+      assert.ok(existsSync(join(out, 'stages', 'score')));
+    }
+    const fresh = join(out, '..', 'a', 'b');
+    await rejection(run({ registry: refuses('init'), out: fresh }));
+    assert.not(existsSync(join(out, '..', 'a')));
+    // A manifest that cannot be written is told beside the fault, not instead of it.
+    const events: RunEvent[] = [];
+    const sabotage = {
+      ...fakeStages[1],
+      async run() {
+        await rm(fresh, { recursive: true });
+        await writeFile(fresh, 'a file');
+        throw new Error('the real one');
+      },
+    };
+    const registry = fakeStages.map((stage) => (stage.name === 'init' ? sabotage : stage));
+    const error = await rejection(run({ registry, out: fresh, onEvent: (event) => void events.push(event) }));
+    assert.is(error.message, 'the real one');
+    assert.match(JSON.stringify(events.at(-1)), /"warn".*run\.json could not be written/);
+  });
+});
+
+test('a folder that another run writes to, and one with hidden files, are refused', async () => {
+  await bench(async ({ out, run }) => {
+    await mkdir(join(out, '.git'), { recursive: true });
+    assert.match((await rejection(run())).message, /this folder holds other files \(\.git\)/);
+    await rm(out, { recursive: true });
+    const partial = join(out, `.partial-${process.ppid}`);
+    await mkdir(partial, { recursive: true });
+    const error = await rejection(run());
+    assert.match(error.message, /another run \(process \d+\) is writing here; wait/);
+    assert.is(error.name, 'InputError');
+    assert.equal(trail, []);
+    await rm(partial, { recursive: true });
+    await mkdir(join(out, '.partial-999999999')); // of a run that was killed
+    await mkdir(join(out, `.partial-${process.pid}`, 'old'), { recursive: true }); // with this process's number
+    await run();
+    assert.equal(
+      (await readdir(out)).filter((name) => name.startsWith('.')),
+      [],
+    );
   });
 });
 

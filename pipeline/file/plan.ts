@@ -22,10 +22,21 @@ export interface Plan {
 /** Stages whose needs no stage before them gives, each with the stage that would. */
 export function orderMistakes(stages: readonly PlannedStage[], registry: readonly Stage[]): Mistake[] {
   const given = new Set<ArtefactName>();
-  return stages.flatMap(({ id, stage, options, place }) => {
+  /** The stage that gave the dataset, where it has no photographs. */
+  let pictureless: PlannedStage | undefined;
+  return stages.flatMap((planned) => {
+    const { id, stage, options, place } = planned;
     const missing = stage.needs.filter((name) => !given.has(name));
-    for (const name of stageGives(stage, options)) given.add(name);
-    return missing.map((name) => ({ text: needSentence(id, name, stages, registry), place }));
+    const gives = stageGives(stage, options);
+    const mistakes = missing.map((name) => ({ text: needSentence(id, name, stages, registry), place }));
+    if (stage.needsPhotographs && pictureless) {
+      const text = `\`${id}\` needs photographs, and what \`${pictureless.id}\` loads has none; load a COLMAP capture, or leave \`${id}\` out`;
+      mistakes.push({ text, place });
+    }
+    for (const name of gives) given.add(name);
+    if (gives.includes('dataset'))
+      pictureless = stage.givesPhotographs?.(options) === false ? planned : undefined;
+    return mistakes;
   });
 }
 

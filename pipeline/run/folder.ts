@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmdirSync, rmSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
@@ -9,27 +9,43 @@ export const MANIFEST = 'run.json';
 /** Where stages' outputs are kept for later runs, below a run's folder. */
 export const STORE = 'stages';
 
+const ASIDE = /^\.partial-(\d+)$/;
+/** Folders that runs of this process have open. */
+const opened = new Set<string>();
+
 /**
  * The folder of one run. Everything is written aside, in a folder of this process, and renamed into place when it is
- * complete; the aside folder goes when the process ends, however it ends.
+ * complete; the aside folder goes when the process ends, however it ends. Nothing is made before `open`, and what `open`
+ * made goes with `close` where nothing was placed in it.
  */
 export class RunFolder {
   readonly root: string;
   readonly #aside: string;
   #serial = 0;
-  readonly #atExit = () => rmSync(this.#aside, { recursive: true, force: true });
+  /** Folders that `open` made, the innermost first. */
+  #made: string[] = [];
+  readonly #atExit = () => this.#clear();
 
-  private constructor(root: string) {
-    this.root = root;
-    this.#aside = join(root, `.partial-${process.pid}`);
+  constructor(root: string) {
+    this.root = resolve(root);
+    this.#aside = join(this.root, `.partial-${process.pid}`);
   }
 
-  /** Throws InputError where `root` is a file, or a folder with anything in it that is no run of ours. */
+  get isOpen(): boolean {
+    return opened.has(this.root);
+  }
+
+  /**
+   * Throws InputError where `root` is a file, a folder with anything in it that is no run of ours, or one that another
+   * run is writing to.
+   */
   static async check(root: string): Promise<void> {
     const info = await stat(root).catch(() => undefined);
     if (!info) return;
     if (!info.isDirectory()) throw new InputError('this is a file; expected a folder for the results', root);
-    const names = (await readdir(root)).filter((name) => !name.startsWith('.'));
+    const all = await readdir(root);
+    refuseOthers(root, all);
+    const names = all.filter((name) => !ASIDE.test(name));
     if (names.length && !names.includes(MANIFEST)) {
       throw new InputError(
         `this folder holds other files (${names.slice(0, 3).join(', ')}); expected a new or empty one, or an earlier run's`,
@@ -39,17 +55,27 @@ export class RunFolder {
   }
 
   /** Makes the folder, and takes away what runs that were killed left half-written in it. */
-  static async open(root: string): Promise<RunFolder> {
-    await RunFolder.check(root);
-    const folder = new RunFolder(resolve(root));
-    await mkdir(folder.#aside, { recursive: true });
-    process.once('exit', folder.#atExit);
-    for (const name of await readdir(folder.root)) {
-      const owner = /^\.partial-(\d+)$/.exec(name)?.[1];
-      if (owner && !isAlive(Number(owner)))
-        await rm(join(folder.root, name), { recursive: true, force: true });
+  async open(): Promise<void> {
+    await RunFolder.check(this.root);
+    if (this.isOpen) throw new InputError('a run of this process is writing here already', this.root);
+    opened.add(this.root);
+    process.once('exit', this.#atExit);
+    try {
+      const first = await mkdir(this.root, { recursive: true });
+      for (let made = this.root; first && made.length >= first.length; made = dirname(made)) {
+        this.#made.push(made);
+      }
+      await rm(this.#aside, { recursive: true, force: true }); // of an earlier process with our number
+      await mkdir(this.#aside);
+      const names = await readdir(this.root);
+      refuseOthers(this.root, names); // who came in the meantime
+      for (const name of names) {
+        if (ownerOf(name) && ownerOf(name) !== process.pid) await this.remove(name);
+      }
+    } catch (error) {
+      this.close();
+      throw error;
     }
-    return folder;
   }
 
   /** A new folder aside, to write to and then `place`. */
@@ -82,9 +108,21 @@ export class RunFolder {
     return this.place(file, path);
   }
 
-  async close(): Promise<void> {
+  close(): void {
+    if (!this.isOpen) return;
     process.removeListener('exit', this.#atExit);
-    await rm(this.#aside, { recursive: true, force: true });
+    this.#clear();
+    opened.delete(this.root);
+  }
+
+  /** Synchronous, because a process that ends waits for nothing. */
+  #clear(): void {
+    try {
+      rmSync(this.#aside, { recursive: true, force: true });
+      for (const folder of this.#made) rmdirSync(folder);
+    } catch {
+      // A folder that holds something stays, and so do those around it; what the run failed of is not hidden.
+    }
   }
 }
 
@@ -119,6 +157,24 @@ export class StagedOutput implements OutputFolder {
       for (const name of await readdir(aside)) await this.#folder.place(join(aside, name), name);
     }
     return [...this.#paths].sort();
+  }
+}
+
+/** The process that a folder aside belongs to. */
+function ownerOf(name: string): number | undefined {
+  const owner = ASIDE.exec(name)?.[1];
+  return owner === undefined ? undefined : Number(owner);
+}
+
+function refuseOthers(root: string, names: readonly string[]): void {
+  for (const name of names) {
+    const owner = ownerOf(name);
+    if (owner === undefined || owner === process.pid || !isAlive(owner)) continue;
+    throw new InputError(
+      `another run (process ${owner}) is writing here; wait for it or choose another folder with --out ` +
+        `(if process ${owner} is something else, delete ${name})`,
+      root,
+    );
   }
 }
 

@@ -1,7 +1,13 @@
 import { join, resolve } from 'node:path';
 import { type ArtefactFormats, artefactFormats } from '../../stages/artefacts/formats.ts';
-import { type ArtefactName, type Artefacts, type Report, stageGives } from '../../stages/stage.ts';
-import { type Gpu, type LedgerRow, openGpu } from '../../wgsl/core/index.ts';
+import {
+  type ArtefactName,
+  type Artefacts,
+  type OutputFolder,
+  type Report,
+  stageGives,
+} from '../../stages/stage.ts';
+import { type Gpu, InputError, type LedgerRow, openGpu } from '../../wgsl/core/index.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { Meter, type RunEvent } from './events.ts';
 import { MANIFEST, RunFolder, StagedOutput } from './folder.ts';
@@ -34,7 +40,8 @@ export interface RunResult {
 }
 
 /**
- * Runs a plan. Inputs are looked at first; only then is the folder made. Outputs appear when their stage has succeeded.
+ * Runs a plan. Inputs are looked at first, and source stages read them; only then is the folder made, and nothing in it
+ * changes before a stage has succeeded. Outputs appear when their stage has succeeded.
  * @throws InputError for what the user can mend, GpuError when the device fails.
  */
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
@@ -45,14 +52,11 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
   for (const { stage, options: stageOptions } of [...todo.repeat, ...todo.run])
     await stage.preflight?.(stageOptions);
   const gpu = options.gpu ?? (await openGpu());
+  const folder = new RunFolder(out);
   try {
-    const folder = await RunFolder.open(out);
-    try {
-      return await new Run(plan, todo, gpu, folder, formats, options).run();
-    } finally {
-      await folder.close();
-    }
+    return await new Run(plan, todo, gpu, folder, formats, options).run();
   } finally {
+    folder.close();
     if (!options.gpu) gpu.close();
   }
 }
@@ -69,6 +73,9 @@ class Run {
   readonly #files: RunFile[] = [];
   readonly #timings: StageTiming[] = [];
   #artefacts: Partial<Artefacts> = {};
+  #seconds = () => 0;
+  /** Whether this run has written anything. */
+  #begun = false;
 
   constructor(
     plan: Plan,
@@ -92,50 +99,60 @@ class Run {
     const start = performance.now();
     const { name, seed } = this.#plan;
     const { root: out } = this.#folder;
-    const stages = this.#todo.run.map(({ id }) => id);
-    this.#tell({ event: 'run', name, out, seed, stages, adapter: this.#gpu.adapter });
-    const seconds = () => (performance.now() - start) / 1000;
+    const { run } = this.#todo;
+    this.#seconds = () => (performance.now() - start) / 1000;
+    this.#tell({
+      event: 'run',
+      name,
+      out,
+      seed,
+      stages: run.map(({ id }) => id),
+      adapter: this.#gpu.adapter,
+    });
     try {
-      await this.#writeManifest('running', seconds());
-      await this.#resume();
-      for (const [index, planned] of this.#todo.run.entries()) {
-        this.#tell({ event: 'stage', stage: planned.id, index, count: stages.length });
-        await this.#stage(planned, index);
-      }
+      await this.#repeat();
+      // Source stages at the front only read what the user gave: all of it is known to be good before the folder is made.
+      const sources = run.findIndex(({ stage }) => !stage.source);
+      const readOnly = sources < 0 ? run.length : sources;
+      for (let index = 0; index < readOnly; index++) await this.#stage(run[index], index);
+      await this.#folder.open();
+      await this.#takeUp();
+      for (let index = readOnly; index < run.length; index++) await this.#stage(run[index], index);
       await this.#publish();
-      await this.#writeManifest('done', seconds());
+      await this.#writeManifest('done');
     } catch (error) {
-      await this.#writeManifest('failed', seconds(), error);
+      await this.#fail(error);
       throw error;
     }
     const files = this.#files.map(({ path }) => join(out, path));
-    const result = { out, files, seconds: seconds(), ledger: this.#gpu.ledger.rows() };
+    const result = { out, files, seconds: this.#seconds(), ledger: this.#gpu.ledger.rows() };
     this.#tell({ event: 'result', ...result });
     return result;
   }
 
-  async #resume(): Promise<void> {
+  /** Source stages before `from` read the user's files again. */
+  async #repeat(): Promise<void> {
     const { load, repeat } = this.#todo;
     const { from } = this.#options;
     if (from !== undefined) {
       const loaded = [...new Set(load.map(({ id }) => id))];
       this.#tell({ event: 'resume', from, loaded, repeated: repeat.map(({ id }) => id) });
     }
-    for (const planned of repeat) this.#keep(await this.#perform(planned, new StagedOutput(this.#folder)));
+    for (const planned of repeat) this.#keep(await this.#perform(planned, NO_OUTPUT));
+  }
+
+  /** What an earlier run saved. */
+  async #takeUp(): Promise<void> {
     this.#gpu.ledger.stage = RESUME;
-    for (const { id, name } of load) this.#keep({ [name]: await this.#store.load(id, name) });
+    for (const { id, name } of this.#todo.load) this.#keep({ [name]: await this.#store.load(id, name) });
   }
 
   async #stage(planned: PlannedStage, index: number): Promise<void> {
     const start = performance.now();
-    const output = new StagedOutput(this.#folder);
-    const given = await this.#perform(planned, output);
-    const later = this.#plan.stages.slice(this.#plan.stages.indexOf(planned) + 1).map(({ id }) => id);
-    if (!planned.stage.source) {
-      const record = { seed: this.#plan.seed, lineage: lineageOf(this.#plan, planned) };
-      await this.#store.save(planned.id, record, given, later);
-    }
-    for (const path of await output.publish()) this.#files.push({ path, stage: planned.id });
+    this.#tell({ event: 'stage', stage: planned.id, index, count: this.#todo.run.length });
+    const given = planned.stage.source
+      ? await this.#perform(planned, NO_OUTPUT)
+      : await this.#performAndSave(planned);
     this.#keep(given);
     this.#release(this.#todo.run.slice(index + 1));
     const seconds = (performance.now() - start) / 1000;
@@ -143,8 +160,37 @@ class Run {
     this.#tell({ event: 'done', stage: planned.id, seconds });
   }
 
+  async #performAndSave(planned: PlannedStage): Promise<Partial<Artefacts>> {
+    const output = new StagedOutput(this.#folder);
+    const given = await this.#perform(planned, output);
+    await this.#begin();
+    const later = this.#plan.stages.slice(this.#plan.stages.indexOf(planned) + 1).map(({ id }) => id);
+    const record = { seed: this.#plan.seed, lineage: lineageOf(this.#plan, planned) };
+    await this.#store.save(planned.id, record, given, later);
+    for (const path of await output.publish()) this.#files.push({ path, stage: planned.id });
+    return given;
+  }
+
+  /** Before the first file takes its place, the folder says whose it is. */
+  async #begin(): Promise<void> {
+    if (this.#begun) return;
+    this.#begun = true;
+    await this.#writeManifest('running');
+  }
+
+  /** Says so in run.json, except for a mistake of the user's that was found before anything was written. */
+  async #fail(error: unknown): Promise<void> {
+    if (!this.#folder.isOpen || (!this.#begun && error instanceof InputError)) return;
+    try {
+      await this.#writeManifest('failed', error);
+    } catch (second) {
+      const text = `${MANIFEST} could not be written: ${second instanceof Error ? second.message : second}`;
+      this.#tell({ event: 'warn', stage: this.#gpu.ledger.stage, text });
+    }
+  }
+
   /** The stage's work, and the check that the device lived through it. */
-  async #perform({ id, stage, options }: PlannedStage, output: StagedOutput): Promise<Partial<Artefacts>> {
+  async #perform({ id, stage, options }: PlannedStage, output: OutputFolder): Promise<Partial<Artefacts>> {
     const gpu = this.#gpu;
     gpu.ledger.stage = id;
     const context = { gpu, seed: this.#plan.seed, report: this.#report(id), output };
@@ -193,6 +239,7 @@ class Run {
 
   /** Writes the artefacts that people want as files, from the buffers that the stages left. */
   async #publish(): Promise<void> {
+    await this.#begin();
     this.#gpu.ledger.stage = RESULTS;
     const output = new StagedOutput(this.#folder);
     const publish = <Name extends ArtefactName>(name: Name, value: Artefacts[Name]) =>
@@ -205,11 +252,7 @@ class Run {
     this.#free(before);
   }
 
-  async #writeManifest(
-    status: 'running' | 'done' | 'failed',
-    seconds: number,
-    error?: unknown,
-  ): Promise<void> {
+  async #writeManifest(status: 'running' | 'done' | 'failed', error?: unknown): Promise<void> {
     const manifest = await manifestOf({
       status,
       error,
@@ -217,7 +260,7 @@ class Run {
       adapter: this.#gpu.adapter,
       from: this.#options.from,
       until: this.#options.until,
-      seconds,
+      seconds: this.#seconds(),
       stages: this.#timings,
       files: this.#files,
       root: this.#folder.root,
@@ -226,6 +269,11 @@ class Run {
     await this.#folder.write(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
   }
 }
+
+/** A source stage only reads. */
+const NO_OUTPUT: OutputFolder = {
+  write: async (path) => Promise.reject(new Error(`a source stage cannot write ${path}`)),
+};
 
 /** The work, or a GpuError as soon as the device is lost: work that waits for a lost device may never end. */
 async function orDeviceLost<T>(gpu: Gpu, work: Promise<T>): Promise<T> {

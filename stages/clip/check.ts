@@ -3,14 +3,14 @@ import { type ClipDescription, describeClip, tokenIds } from './description.ts';
 import { DEMO_CLIP } from './directory.ts';
 import type { CropOptions } from './options.ts';
 import { resolvePrompt } from './prompts.ts';
-import { readSafetensorsHeader } from './safetensors.ts';
+import { checkSafetensorsFinite, readSafetensorsHeader } from './safetensors.ts';
 import { checkTensor, textTensors, visionTensors } from './tensors.ts';
 
 /**
- * Looks at a model folder without a GPU and without reading the weights: its files are there, the configurations and the
- * tokenizer are of the known kind, and the weights' header lists every tensor in the shape that config.json says.
+ * Looks at a model folder without a GPU: its files are there, the configurations and the tokenizer are of the known kind,
+ * the weights' header lists every tensor in the shape that config.json says, and their numbers are finite.
  *
- * @throws InputError as `openClip` would, but for numbers that are not finite.
+ * @throws InputError as `openClip` would.
  */
 export async function checkClip(directory = DEMO_CLIP): Promise<ClipDescription> {
   const description = await describeClip(directory);
@@ -19,6 +19,7 @@ export async function checkClip(directory = DEMO_CLIP): Promise<ClipDescription>
   const found = new Map(entries.map((entry) => [entry.name, entry]));
   const expected = [...visionTensors(config), ...(files.onnxText ? [] : textTensors(config))];
   for (const [name, shape] of expected) checkTensor(files.weights, name, shape, found.get(name));
+  await checkSafetensorsFinite(files.weights, new Set(expected.map(([name]) => name)));
   return description;
 }
 

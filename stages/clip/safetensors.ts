@@ -51,6 +51,34 @@ export async function readSafetensorsHeader(path: string): Promise<Header> {
   return withFile(path, (file, size) => readHeader(file, path, size));
 }
 
+/**
+ * Reads the named tensors, one at a time, only to see that their numbers are finite. @throws InputError naming the first
+ * that are not.
+ */
+export async function checkSafetensorsFinite(path: string, names: ReadonlySet<string>): Promise<void> {
+  await withFile(path, async (file, size) => {
+    const { entries } = await readHeader(file, path, size);
+    for (const entry of entries.filter(({ name }) => names.has(name))) {
+      const bytes = await readBytes(file, path, entry.start, entry.end - entry.start);
+      checkFinite(widen(bytes, entry, path), entry.name, path);
+    }
+  });
+}
+
+/** @throws InputError when a tensor holds NaN or infinity. */
+export function checkFinite(values: ArrayLike<number>, name: string, path: string): void {
+  let [count, first] = [0, -1];
+  for (let i = 0; i < values.length; i++) {
+    if (Number.isFinite(values[i])) continue;
+    if (!count++) first = i;
+  }
+  if (!count) return;
+  throw new InputError(
+    `tensor "${name}" has ${count} values that are not finite, the first at ${first}`,
+    path,
+  );
+}
+
 async function readHeader(file: FileHandle, path: string, size: number): Promise<Header> {
   if (size < 8) {
     throw new InputError(`${size} bytes long; a safetensors file starts with 8 bytes of header length`, path);

@@ -1,7 +1,7 @@
-import { type Arena, InputError } from '../../wgsl/core/index.ts';
+import type { Arena } from '../../wgsl/core/index.ts';
 import type { LayerNormWeights } from '../../wgsl/nn/layer_norm.ts';
 import type { LinearWeights } from '../../wgsl/nn/linear.ts';
-import type { SafetensorsFile } from './safetensors.ts';
+import { checkFinite, type SafetensorsFile } from './safetensors.ts';
 import { checkTensor, type Shapes } from './tensors.ts';
 
 /**
@@ -25,14 +25,7 @@ export class WeightLoader {
     const tensor = tensors.get(name);
     checkTensor(path, name, this.#shapeOf(name), tensor);
     if (!(tensor?.data instanceof Float32Array)) throw new Error(`tensor ${name} was not widened to floats`);
-    const wrong = tensor.data.findIndex((value) => !Number.isFinite(value));
-    if (wrong >= 0) {
-      const count = tensor.data.reduce((sum, value) => sum + Number(!Number.isFinite(value)), 0);
-      throw new InputError(
-        `tensor "${name}" has ${count} values that are not finite, the first at ${wrong}`,
-        path,
-      );
-    }
+    checkFinite(tensor.data, name, path);
     return tensor.data;
   }
 

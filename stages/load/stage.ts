@@ -93,6 +93,7 @@ export const loadStage = defineStage<LoadOptions>({
   gives: ['dataset', 'gaussians'],
   source: true,
   givesFor: (options) => (options.ply === undefined ? ['dataset'] : ['dataset', 'gaussians']),
+  givesPhotographs: (options) => options.ply === undefined,
   async preflight(options) {
     const source = sourceOf(options);
     if (source.kind === 'splat') await checkSplatFile(source.ply);

@@ -8,6 +8,7 @@ export const trainStage = defineStage<TrainOptions>({
   summary: 'Trains the splat on the photographs, and on request towards a prompt',
   options: trainOptions,
   needs: ['dataset', 'gaussians'],
+  needsPhotographs: true,
   gives: ['gaussians'],
   async preflight({ clip }) {
     if (clip) await checkClipTarget(clip);
