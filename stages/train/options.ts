@@ -15,7 +15,12 @@ export const trainOptions = z.strictObject({
         .map(([name, { summary }]) => `${name}: ${summary}`)
         .join('; ')}`,
     ),
-  cap: z.number().int().min(1).default(1_000_000).describe('Largest number of Gaussians (mcmc)'),
+  cap: z
+    .number()
+    .int()
+    .min(1)
+    .default(1_000_000)
+    .describe('Number of Gaussians up to which mcmc adds; a start with more keeps them all'),
   dssim: z.number().min(0).max(1).default(0.2).describe('Weight of D-SSIM against L1'),
   shInterval: z
     .number()

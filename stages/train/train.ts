@@ -40,6 +40,12 @@ export async function train(
       'train needs photographs, and the dataset has none among its training views; load a COLMAP capture, or leave train out',
     );
   }
+  if (options.strategy === 'mcmc' && gaussians.count > options.cap) {
+    report.warn(
+      `train.cap is ${options.cap} and training starts with ${gaussians.count} Gaussians: all of them stay and none are added; ` +
+        'for a smaller splat start from fewer (init: from random, with count)',
+    );
+  }
   const arena = gpu.arena('train/state');
   const context = { seed, steps: options.steps, extent: dataset.extent };
   const owned: { destroy(): void }[] = [arena];

@@ -7,7 +7,7 @@ import { type RefineSchedule, refinements, refineOptions, refineSchedule, refine
 import { defineStrategy, type LearningRates, type Strategy, type StrategyContext } from './strategy.ts';
 
 const options = z.strictObject({
-  cap: z.number().int().min(1).default(1_000_000).describe('Largest number of Gaussians'),
+  cap: z.number().int().min(1).default(1_000_000).describe('Number of Gaussians up to which it adds'),
   noise: z.number().min(0).default(5e5).describe('Rate of the noise on the means; × their learning rate'),
   minOpacity: z.number().gt(0).lt(1).default(0.005).describe('Opacity up to which a Gaussian is relocated'),
   opacityRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean opacity in the loss'),

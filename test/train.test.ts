@@ -1,0 +1,47 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { releaseGaussians } from '../stages/artefacts/release.ts';
+import type { TrainInput } from '../stages/train/options.ts';
+import { train } from '../stages/train/stage.ts';
+import { InputError } from '../wgsl/core/index.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { recordingReport } from './helpers/report.ts';
+import { balls, ringDataset } from './helpers/tiny-scene.ts';
+
+const BALLS = 8;
+
+test('a start above the cap keeps every Gaussian, and the report says so', () =>
+  withGpu(async (gpu, arena) => {
+    const dataset = ringDataset();
+    for (const view of dataset.views) view.image = arena.buffer(view.name, 4 * 1600);
+    const gaussians = balls(arena, 'start');
+    const outcome = async (options: TrainInput) => {
+      const report = recordingReport();
+      const refineEverySecond = { refineStart: 0, refineEvery: 2 };
+      const given = { steps: 4, mcmc: refineEverySecond, ...options };
+      const trained = await train(gpu, { dataset, gaussians }, given, { report });
+      releaseGaussians(trained);
+      return { count: trained.count, warnings: report.warnings };
+    };
+    const above = await outcome({ cap: 5 });
+    assert.is(above.count, BALLS);
+    assert.is(above.warnings.length, 1);
+    assert.match(above.warnings[0], /train\.cap is 5 and training starts with 8 Gaussians: all of them stay/);
+    assert.equal(await outcome({ cap: BALLS }), { count: BALLS, warnings: [] });
+    assert.equal(
+      (await outcome({ cap: 5, strategy: 'default' })).warnings,
+      [],
+      'the cap is of no concern to it',
+    );
+  }));
+
+test('a dataset without photographs cannot be trained on', () =>
+  withGpu(async (gpu, arena) => {
+    const error = await train(gpu, { dataset: ringDataset(), gaussians: balls(arena, 'start') }).catch(
+      (error: Error) => error,
+    );
+    assert.instance(error, InputError);
+    assert.match(String(error), /needs photographs.*load a COLMAP capture, or leave train out/);
+  }));
+
+test.run();
