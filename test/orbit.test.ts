@@ -1,13 +1,19 @@
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cameraCenter, type Vec3 } from '../stages/artefacts/camera.ts';
+import { cameraCenter, subtract, type Vec3 } from '../stages/artefacts/camera.ts';
 import { releaseFrames } from '../stages/artefacts/frames.ts';
+import { readGaussians } from '../stages/artefacts/gaussians-host.ts';
+import { encodePly } from '../stages/artefacts/gaussians-ply.ts';
+import { releaseGaussians } from '../stages/artefacts/release.ts';
+import { load } from '../stages/load/stage.ts';
 import { orbitOptions } from '../stages/orbit/options.ts';
 import { orbit, orbitStage } from '../stages/orbit/stage.ts';
 import { type Report, silent } from '../stages/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
+import { recordingReport } from './helpers/report.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
 import { project } from './reference/warp_error.ts';
 
@@ -90,6 +96,32 @@ test('the stage renders before and after, and compares them side by side', () =>
     assert.ok(bytes('metrics') < 4096);
     assert.equal(down.map((row) => row.purpose).sort(), ['frames', 'metrics']);
     releaseFrames(frames);
+  }));
+
+test('a splat that was loaded from a file is shown from all sides, however few its views', () =>
+  withGpu(async (gpu, arena) => {
+    const host = await readGaussians(gpu, balls(arena, 'now'), 'test');
+    const ply = put(scratchFolder(), 'balls.ply', await encodePly(host));
+    for (const views of [1, 2, 3, 5, 8]) {
+      const { dataset, gaussians } = await load(gpu, { ply, views, size: [40, 30] });
+      const report = recordingReport();
+      const { center } = dataset;
+      const frames = await orbit(
+        gpu,
+        { dataset, gaussians: gaussians! },
+        { ...SMALL, frames: 4 },
+        { report },
+      );
+      assert.match(report.notes.join(), /^a full turn, /, `${views} views`);
+      const eyes = frames.frames.map(({ camera }) => subtract(cameraCenter(camera), center));
+      for (const [i, eye] of eyes.entries()) {
+        const [next, opposite] = [eyes[(i + 1) % 4], eyes[(i + 2) % 4]];
+        assert.ok(Math.abs(eye[0] * next[0] + eye[2] * next[2]) < 1e-6, 'a quarter of a turn each');
+        assert.ok(Math.hypot(eye[0] + opposite[0], eye[2] + opposite[2]) < 1e-6, 'and opposite after two');
+      }
+      releaseFrames(frames);
+      releaseGaussians(gaussians!);
+    }
   }));
 
 test('two runs give the same pixels and PNG bytes', () =>

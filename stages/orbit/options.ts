@@ -22,7 +22,7 @@ export const orbitOptions = z.strictObject({
     .enum(['auto', 'full', 'swing'])
     .default('auto')
     .describe(
-      'Of path cameras; full: once around; swing: to and fro over the arc that the cameras cover; auto: swing where the cameras leave a gap above 90 degrees',
+      'Of path cameras; full: once around; swing: to and fro over the arc that the cameras cover; auto: swing where cameras with photographs leave a gap above 90 degrees',
     ),
   zoom: z
     .number()

@@ -1,7 +1,7 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor } from '../artefacts/background.ts';
 import type { Camera } from '../artefacts/camera.ts';
-import type { Dataset } from '../artefacts/dataset.ts';
+import type { Dataset, View } from '../artefacts/dataset.ts';
 import { type Frames, releaseFrames } from '../artefacts/frames.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { defineStage, type OutputFolder, type Report, silent } from '../stage.ts';
@@ -90,13 +90,18 @@ async function run(
   }
 }
 
+/** Views that were made up around a splat say nothing of which sides can be seen: it is shown from all. */
+function turnOf({ turn }: OrbitOptions, views: readonly View[]): OrbitOptions['turn'] {
+  return turn === 'auto' && !views.some(({ image }) => image) ? 'full' : turn;
+}
+
 async function chooseRing(gpu: Gpu, scene: OrbitScene, options: OrbitOptions, report: Report): Promise<Ring> {
   const { views, up, center, extent } = scene.dataset;
   const cameras: Camera[] = views.filter(({ split }) => split === 'train').map(({ camera }) => camera);
   const ring =
     options.path === 'bounds'
       ? await boundsRing(gpu, scene.gaussians, { up, cameras })
-      : fitRing({ cameras, up, center, extent }, options.turn);
+      : fitRing({ cameras, up, center, extent }, turnOf(options, views));
   const degrees = Math.round((ring.arc * 180) / Math.PI);
   const kind = degrees >= 360 ? 'a full turn' : `a swing of ${degrees}°, as far as the cameras went`;
   report.note(
