@@ -47,6 +47,12 @@ export interface StageContext {
   output: OutputFolder;
 }
 
+/** What a stage takes from outside the run: absolute paths of files, and texts by what they are. */
+export interface Reading {
+  files?: readonly string[];
+  texts?: Record<string, string>;
+}
+
 /**
  * A stage: typed options (zod: defaults, docs, JSON Schema), what it needs and gives, and its work. It owns every buffer
  * that it makes and does not pass on, and frees them before it returns.
@@ -58,6 +64,7 @@ export interface StageContext {
  *   before anything runs.
  * - `needsPhotographs`: its dataset must have photographs; `givesPhotographs` says whether the one that a stage gives does
  *   (by default yes). The plan is refused where they do not meet.
+ * - `reads` names what it reads from outside, so that a resumed run notices when that has changed.
  * - `preflight` looks at the inputs on disk before anything runs and throws InputError.
  */
 export interface Stage<Options = unknown> {
@@ -71,6 +78,7 @@ export interface Stage<Options = unknown> {
   needsPhotographs?: boolean;
   givesPhotographs?(options: Options): boolean;
   givesFor?(options: Options): readonly ArtefactName[];
+  reads?(options: Options): Promise<Reading>;
   preflight?(options: Options): Promise<void>;
   run(context: StageContext, inputs: Partial<Artefacts>, options: Options): Promise<Partial<Artefacts>>;
 }
@@ -83,6 +91,11 @@ export function defineStage<Options>(stage: Stage<Options>): Stage<Options> {
 /** What a stage gives with these (parsed) options. */
 export function stageGives<Options>(stage: Stage<Options>, options: Options): readonly ArtefactName[] {
   return stage.givesFor?.(options) ?? stage.gives;
+}
+
+/** What a stage reads with these (parsed) options. Throws InputError where it cannot be told. */
+export async function stageReads<Options>(stage: Stage<Options>, options: Options): Promise<Reading> {
+  return (await stage.reads?.(options)) ?? {};
 }
 
 /** For scripts that want no progress. */

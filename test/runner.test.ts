@@ -169,6 +169,49 @@ test('--from is refused where the saved work is missing, or was done otherwise',
   });
 });
 
+test('--from is refused where an input file or a text has changed, and warns of another adapter', async () => {
+  await bench(async ({ folder, out, run }) => {
+    const file = join(folder, 'capture', 'a.png');
+    await writeFile(file, 'one');
+    let prompt = 'red';
+    const registry = fakeStages.map((stage): Stage => {
+      if (stage.name === 'load') return { ...stage, reads: async () => ({ files: [file] }) };
+      return stage.name === 'train' ? { ...stage, reads: async () => ({ texts: { prompt } }) } : stage;
+    });
+    await run({ registry });
+    const manifest = JSON.parse(await text(join(out, 'run.json')));
+    assert.is(
+      manifest.pipeline[0].files[file],
+      '7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed',
+    );
+    await run({ registry, from: 'stylize' });
+    await writeFile(file, 'two');
+    const error = await rejection(run({ registry, from: 'stylize' }));
+    assert.match(
+      error.message,
+      /^--from stylize: train was saved after other work: load read .*a\.png, which has changed since; run from load/,
+    );
+    await writeFile(file, 'one');
+    prompt = 'blue';
+    assert.match(
+      (await rejection(run({ registry, from: 'score' }))).message,
+      /train ran with the prompt red, and it is now blue; run from train/,
+    );
+    prompt = 'red';
+    const events: RunEvent[] = [];
+    const gpu = fakeGpu();
+    gpu.adapter.description = 'another';
+    await run({ registry, from: 'stylize', gpu, onEvent: (event) => void events.push(event) });
+    const warnings = events.filter(({ event }) => event === 'warn');
+    assert.is(warnings.length, 1);
+    assert.match(JSON.stringify(warnings), /train was made with adapter fake fake, and this is fake another/);
+    assert.match(
+      (await rejection(run({ from: 'train', out: join(folder, 'new') }))).message,
+      /run without --from$/,
+    );
+  });
+});
+
 test('a stage that fails leaves nothing half-written and keeps what was there', async () => {
   await bench(async ({ out, run }) => {
     await run();

@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
-import { lineageOf } from './resume.ts';
+import { type StageIdentity, sha256 } from './lineage.ts';
 
 /** A file that a run left for people: its path below the run's folder and the stage that wrote it. */
 export interface RunFile {
@@ -23,6 +21,8 @@ interface ManifestInput {
   status: 'running' | 'done' | 'failed';
   error?: unknown;
   plan: Plan;
+  /** The stages up to the last that runs. */
+  lineage: StageIdentity[];
   adapter: AdapterReport;
   from?: string;
   until?: string;
@@ -35,14 +35,14 @@ interface ManifestInput {
 
 /** The run's provenance, `run.json`: what ran, on what, how long, what crossed to and from the GPU, and what it left. */
 export async function manifestOf(input: ManifestInput) {
-  const { plan, error, files, root, ...rest } = input;
+  const { plan, lineage, error, files, root, ...rest } = input;
   return {
     ...rest,
     ...(error === undefined ? {} : { error: error instanceof Error ? error.message : String(error) }),
     versions: { splatline: await packageVersion(), node: process.version },
     name: plan.name,
     seed: plan.seed,
-    pipeline: plan.stages.length ? lineageOf(plan, plan.stages.at(-1)!) : [],
+    pipeline: lineage,
     files: await Promise.all(
       files.map(async ({ path, stage }) => {
         const file = join(root, path);
@@ -55,10 +55,4 @@ export async function manifestOf(input: ManifestInput) {
 export async function packageVersion(): Promise<string> {
   const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
-}
-
-async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
-  return hash.digest('hex');
 }

@@ -11,9 +11,10 @@ import { type Gpu, InputError, type LedgerRow, openGpu } from '../../wgsl/core/i
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { Meter, type RunEvent } from './events.ts';
 import { MANIFEST, RunFolder, StagedOutput } from './folder.ts';
-import { manifestOf, type RunFile, type StageTiming } from './manifest.ts';
-import { lineageOf, type Schedule, schedule, wantedBy } from './resume.ts';
-import { entriesOf, StageStore } from './store.ts';
+import { lineageOf, type StageIdentity } from './lineage.ts';
+import { manifestOf, packageVersion, type RunFile, type StageTiming } from './manifest.ts';
+import { checkLineage, madeOtherwise, type Schedule, schedule, wantedBy } from './resume.ts';
+import { entriesOf, type MadeBy, StageStore } from './store.ts';
 import { RESULTS, RESUME } from './transfers.ts';
 
 export interface RunOptions {
@@ -51,10 +52,12 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
   const todo = await schedule(plan, out, formats, options);
   for (const { stage, options: stageOptions } of [...todo.repeat, ...todo.run])
     await stage.preflight?.(stageOptions);
+  const lineage = await lineageOf(todo.upTo);
+  if (options.from !== undefined) await checkLineage(todo, lineage, out, options.from);
   const gpu = options.gpu ?? (await openGpu());
   const folder = new RunFolder(out);
   try {
-    return await new Run(plan, todo, gpu, folder, formats, options).run();
+    return await new Run(plan, todo, lineage, gpu, folder, formats, options).run();
   } finally {
     folder.close();
     if (!options.gpu) gpu.close();
@@ -64,6 +67,7 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
 class Run {
   readonly #plan: Plan;
   readonly #todo: Schedule;
+  readonly #lineage: StageIdentity[];
   readonly #gpu: Gpu;
   readonly #folder: RunFolder;
   readonly #formats: ArtefactFormats;
@@ -80,6 +84,7 @@ class Run {
   constructor(
     plan: Plan,
     todo: Schedule,
+    lineage: StageIdentity[],
     gpu: Gpu,
     folder: RunFolder,
     formats: ArtefactFormats,
@@ -87,6 +92,7 @@ class Run {
   ) {
     this.#plan = plan;
     this.#todo = todo;
+    this.#lineage = lineage;
     this.#gpu = gpu;
     this.#folder = folder;
     this.#formats = formats;
@@ -143,6 +149,8 @@ class Run {
 
   /** What an earlier run saved. */
   async #takeUp(): Promise<void> {
+    const otherwise = await madeOtherwise(this.#todo, this.#folder.root, await this.#madeBy());
+    for (const text of otherwise) this.#tell({ event: 'warn', stage: this.#options.from ?? '', text });
     this.#gpu.ledger.stage = RESUME;
     for (const { id, name } of this.#todo.load) this.#keep({ [name]: await this.#store.load(id, name) });
   }
@@ -164,11 +172,19 @@ class Run {
     const output = new StagedOutput(this.#folder);
     const given = await this.#perform(planned, output);
     await this.#begin();
-    const later = this.#plan.stages.slice(this.#plan.stages.indexOf(planned) + 1).map(({ id }) => id);
-    const record = { seed: this.#plan.seed, lineage: lineageOf(this.#plan, planned) };
+    const index = this.#plan.stages.indexOf(planned);
+    const later = this.#plan.stages.slice(index + 1).map(({ id }) => id);
+    const { seed } = this.#plan;
+    const record = { seed, lineage: this.#lineage.slice(0, index + 1), madeBy: await this.#madeBy() };
     await this.#store.save(planned.id, record, given, later);
     for (const path of await output.publish()) this.#files.push({ path, stage: planned.id });
     return given;
+  }
+
+  async #madeBy(): Promise<MadeBy> {
+    const { description, device, vendor, architecture } = this.#gpu.adapter;
+    const adapter = [vendor, architecture, device, description].filter(Boolean).join(' ');
+    return { splatline: await packageVersion(), adapter };
   }
 
   /** Before the first file takes its place, the folder says whose it is. */
@@ -257,6 +273,7 @@ class Run {
       status,
       error,
       plan: this.#plan,
+      lineage: this.#lineage,
       adapter: this.#gpu.adapter,
       from: this.#options.from,
       until: this.#options.until,

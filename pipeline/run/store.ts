@@ -4,12 +4,11 @@ import type { ArtefactFormat, ArtefactFormats } from '../../stages/artefacts/for
 import type { ArtefactName, Artefacts } from '../../stages/stage.ts';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { type RunFolder, STORE } from './folder.ts';
+import type { StageIdentity } from './lineage.ts';
 
-/** One stage as it ran: what a later run compares before it builds on the stage's output. */
-export interface StageIdentity {
-  id: string;
-  stage: string;
-  options: unknown;
+export interface MadeBy {
+  splatline: string;
+  adapter: string;
 }
 
 /** What lies in `stages/<id>/stage.json`. */
@@ -17,6 +16,8 @@ export interface StageRecord {
   seed: number;
   /** The stage itself last, after everything that ran before it. */
   lineage: StageIdentity[];
+  /** What made it, in words: the adapter and the version of this package. */
+  madeBy: MadeBy;
   /** The folder of each artefact, below `stages/`; an artefact that was passed on lies with the stage that made it. */
   artefacts: Partial<Record<ArtefactName, string>>;
 }

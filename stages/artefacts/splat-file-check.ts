@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
 import { readPlyHeader } from './ply-header.ts';
 
@@ -26,6 +27,14 @@ export async function checkSplatFile(path: string): Promise<void> {
   }
   if (lower.endsWith('.ply')) await readPlyHeader(path);
   if (lower.endsWith('.json')) await checkSogMeta(path);
+}
+
+/** The files that make up a splat: the one that names it, and beside a SOG's meta.json its pictures. */
+export async function splatFiles(path: string): Promise<string[]> {
+  if (!path.toLowerCase().endsWith('.json')) return [path];
+  const folder = dirname(path);
+  const names = (await readdir(folder)).filter((name) => name.toLowerCase().endsWith('.webp')).sort();
+  return [path, ...names.map((name) => join(folder, name))];
 }
 
 /** The library allocates what a SOG's meta.json announces before it looks at the pictures. */

@@ -1,6 +1,7 @@
 import { InputError } from '../../wgsl/core/index.ts';
+import type { Reading } from '../stage.ts';
 import { type ClipDescription, describeClip, tokenIds } from './description.ts';
-import { DEMO_CLIP } from './directory.ts';
+import { DEMO_CLIP, modelFiles } from './directory.ts';
 import type { CropOptions } from './options.ts';
 import { resolvePrompt } from './prompts.ts';
 import { checkSafetensorsFinite, readSafetensorsHeader } from './safetensors.ts';
@@ -36,6 +37,18 @@ export async function checkClipTarget({
   if (crops) checkCrops(crops);
   const { text } = await resolvePrompt(prompt);
   tokenIds(await checkClip(model), text);
+}
+
+/** What a CLIP target depends on: the model's files, and the text that the prompt stands for. */
+export async function clipTargetReads({
+  prompt,
+  model,
+}: {
+  prompt: string;
+  model?: string;
+}): Promise<Reading> {
+  const files = Object.values(await modelFiles(model ?? DEMO_CLIP));
+  return { files, texts: { prompt: (await resolvePrompt(prompt)).text } };
 }
 
 /** @throws InputError when the smallest crop is above the largest. */

@@ -35,6 +35,12 @@ export async function checkCapture(options: CaptureOptions): Promise<void> {
   await surveyCapture(options);
 }
 
+/** All files that `loadCapture` reads: the model's and the pictures. */
+export async function captureFiles(options: CaptureOptions): Promise<string[]> {
+  const { model, shots } = await surveyCapture(options);
+  return [...model.files, ...shots.map(({ path }) => path)];
+}
+
 /** Reads a COLMAP capture and uploads each picture once. On failure nothing stays on the GPU. */
 export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Report): Promise<Dataset> {
   const { model, shots } = await surveyCapture(options);

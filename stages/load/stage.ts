@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
-import { checkSplatFile } from '../artefacts/splat-file-check.ts';
+import { checkSplatFile, splatFiles } from '../artefacts/splat-file-check.ts';
 import { defineStage, type Report, silent } from '../stage.ts';
-import { checkCapture, loadCapture } from './capture.ts';
+import { captureFiles, checkCapture, loadCapture } from './capture.ts';
 import { loadSplat } from './splat.ts';
 
 const MAX_SIDE = 16384;
@@ -94,6 +94,10 @@ export const loadStage = defineStage<LoadOptions>({
   source: true,
   givesFor: (options) => (options.ply === undefined ? ['dataset'] : ['dataset', 'gaussians']),
   givesPhotographs: (options) => options.ply === undefined,
+  async reads(options) {
+    const source = sourceOf(options);
+    return { files: await (source.kind === 'splat' ? splatFiles(source.ply) : captureFiles(source)) };
+  },
   async preflight(options) {
     const source = sourceOf(options);
     if (source.kind === 'splat') await checkSplatFile(source.ply);

@@ -1,4 +1,4 @@
-import { checkClipTarget } from '../clip/check.ts';
+import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
 import { defineStage } from '../stage.ts';
 import { type StylizeOptions, stylizeOptions } from './options.ts';
 import { stylize } from './stylize.ts';
@@ -10,6 +10,7 @@ export const stylizeStage = defineStage<StylizeOptions>({
   needs: ['dataset', 'gaussians'],
   uses: ['base'],
   gives: ['gaussians', 'base', 'style'],
+  reads: clipTargetReads,
   preflight: checkClipTarget,
   async run({ gpu, seed, report }, { dataset, gaussians, base }, options) {
     const restyled = await stylize(gpu, { dataset: dataset!, gaussians: gaussians! }, options, {

@@ -1,4 +1,4 @@
-import { checkClipTarget } from '../clip/check.ts';
+import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
 import { defineStage } from '../stage.ts';
 import { type TrainOptions, trainOptions } from './options.ts';
 import { train } from './train.ts';
@@ -10,6 +10,7 @@ export const trainStage = defineStage<TrainOptions>({
   needs: ['dataset', 'gaussians'],
   needsPhotographs: true,
   gives: ['gaussians'],
+  reads: async ({ clip }) => (clip ? clipTargetReads(clip) : {}),
   async preflight({ clip }) {
     if (clip) await checkClipTarget(clip);
   },

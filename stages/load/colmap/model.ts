@@ -11,6 +11,8 @@ export interface ColmapModel {
   folder: string;
   /** Path of the cameras file, for errors about a camera. */
   camerasFile: string;
+  /** Paths of all its files. */
+  files: string[];
   cameras: Map<number, ColmapCamera>;
   /** At least one; sorted by name (code units), which is the order that hold-out counts in. */
   images: ColmapImage[];
@@ -27,9 +29,8 @@ const FORMATS = ['bin', 'txt'] as const;
 export async function readModel(capture: string): Promise<ColmapModel> {
   const { folder, format } = await findModel(capture);
   const path = (name: string) => join(folder, `${name}.${format}`);
-  const [camerasBytes, imagesBytes, pointsBytes] = await Promise.all(
-    ['cameras', 'images', 'points3D'].map((name) => readBytes(path(name))),
-  );
+  const files = ['cameras', 'images', 'points3D'].map(path);
+  const [camerasBytes, imagesBytes, pointsBytes] = await Promise.all(files.map(readBytes));
   const binary = format === 'bin';
   const cameras = (binary ? readCamerasBinary : readCamerasText)(path('cameras'), camerasBytes);
   const images = (binary ? readImagesBinary : readImagesText)(path('images'), imagesBytes);
@@ -46,7 +47,7 @@ export async function readModel(capture: string): Promise<ColmapModel> {
     );
   }
   images.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  return { folder, camerasFile: path('cameras'), cameras, images, points };
+  return { folder, camerasFile: path('cameras'), files, cameras, images, points };
 }
 
 async function findModel(capture: string): Promise<{ folder: string; format: 'bin' | 'txt' }> {

@@ -1,0 +1,55 @@
+/** What the stages say they read: a resumed run compares it. */
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { loadOptions, loadStage } from '../stages/load/stage.ts';
+import { stageReads } from '../stages/stage.ts';
+import { stylizeOptions } from '../stages/stylize/options.ts';
+import { stylizeStage } from '../stages/stylize/stage.ts';
+import { trainOptions } from '../stages/train/options.ts';
+import { trainStage } from '../stages/train/stage.ts';
+import { tinyCapture, writeCapture } from './helpers/colmap.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+
+const MODEL = fileURLToPath(new URL('./data/clip-tiny', import.meta.url));
+const MODEL_PARTS = [
+  'config.json',
+  'model.safetensors',
+  'preprocessor_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+];
+
+const names = (files: readonly string[] = []) => files.map((file) => basename(file)).sort();
+
+test('load reads the model and every picture of a capture', async () => {
+  const capture = tinyCapture();
+  const colmap = await writeCapture(capture);
+  const { files } = await stageReads(loadStage, loadOptions.parse({ colmap }));
+  const pictures = capture.images.map(({ name }) => name);
+  assert.equal(names(files), ['cameras.bin', 'images.bin', 'points3D.bin', ...pictures].sort());
+  assert.ok(files?.includes(join(colmap, 'sparse/0', 'cameras.bin')));
+});
+
+test('load reads a splat, and beside a SOG’s meta.json its pictures', async () => {
+  const folder = scratchFolder();
+  for (const name of ['a.ply', 'meta.json', 'means_l.webp', 'other.txt']) put(folder, name, '');
+  const read = async (name: string) =>
+    names((await stageReads(loadStage, loadOptions.parse({ ply: join(folder, name) }))).files);
+  assert.equal(await read('a.ply'), ['a.ply']);
+  assert.equal(await read('meta.json'), ['means_l.webp', 'meta.json']);
+});
+
+test('stylize, and train with a prompt, read the model and the prompt’s text', async () => {
+  const target = { prompt: 'rococo', model: MODEL };
+  const styled = await stageReads(stylizeStage, stylizeOptions.parse(target));
+  assert.equal(names(styled.files), MODEL_PARTS);
+  assert.not.equal(styled.texts?.prompt, 'rococo', 'the name in the library, not its text');
+  assert.equal(await stageReads(trainStage, trainOptions.parse({ clip: target })), styled);
+  assert.equal(await stageReads(trainStage, trainOptions.parse({})), {});
+  const own = await stageReads(stylizeStage, stylizeOptions.parse({ prompt: 'made of moss' }));
+  assert.equal(own.texts, { prompt: 'made of moss' });
+});
+
+test.run();
