@@ -2,6 +2,11 @@
 
 var<workgroup> scan_values: array<u32, THREADS>;
 
+// A sum that would wrap stays at 2^32 − 1: a total that is too large then looks too large.
+fn saturating_add(a: u32, b: u32) -> u32 {
+  return select(a + b, 0xffffffffu, a + b < a);
+}
+
 struct Scanned {
   before: u32, // sum over the threads before this one
   total: u32, // sum over the first `upto` threads
@@ -16,7 +21,7 @@ fn workgroup_scan(thread: u32, value: u32, upto: u32) -> Scanned {
   workgroupBarrier();
   for (var step = 1u; step < upto; step *= 2u) {
     if (thread >= step) {
-      sum += scan_values[thread - step];
+      sum = saturating_add(sum, scan_values[thread - step]);
     }
     workgroupBarrier();
     scan_values[thread] = sum;

@@ -33,7 +33,8 @@ const MAX_CAPACITY = 2 ** 26;
  * Exclusive prefix sum of u32 values in place, of a count that lives on the GPU. Reduce, then scan: two dispatches of a
  * fixed grid, each workgroup owning one contiguous chunk (Merrill and Grimshaw, "Parallel Scan for Stream
  * Architectures", 2009). Decoupled look-back would read the values once less but waits on other workgroups, which
- * WebGPU does not promise to run. Sums wrap at 2^32.
+ * WebGPU does not promise to run. A total of 2^32 and more is given as
+ * 2^32 − 1; the prefixes mean nothing then.
  */
 export class Scan {
   readonly #reduce: BoundKernel;

@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let upto = select(group.x, active_groups, group.x == 0u);
   var partial = 0u;
   for (var i = thread; i < upto; i += THREADS) {
-    partial += partials[1u + i];
+    partial = saturating_add(partial, partials[1u + i]);
   }
   var before = workgroup_scan(thread, partial, min(THREADS, upto)).total;
   if (group.x == 0u) {

@@ -1,4 +1,4 @@
-// First half of the scan: each workgroup sums its chunk of the values. Sums are u32 and wrap.
+// First half of the scan: each workgroup sums its chunk of the values. Sums are u32 and saturate.
 // partials[0] is the count, clamped to the capacity; partials[1 + group] the sum of that group's chunk.
 
 #include <chunks>
@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let end = min(count, (group.x + 1u) * size);
   var sum = 0u;
   for (var i = group.x * size + thread; i < end; i += THREADS) {
-    sum += values[i];
+    sum = saturating_add(sum, values[i]);
   }
   let total = workgroup_scan(thread, sum, min(THREADS, size)).total;
   if (thread == 0u) {
