@@ -12,6 +12,7 @@ const loader = ['--import', './pipeline/typescript.mjs'];
 const CHECKS = [
   ['test/radix_sort.test.ts'],
   ['test/scan.test.ts'],
+  ['test/optimizer.test.ts'],
   [
     'test/reference/check.ts',
     ...['raster_small', 'ssim', 'clip_tiny_random_io'].map(
@@ -31,7 +32,7 @@ const widths = device.startsWith('llvmpipe') ? [128, 256, 512] : [undefined];
 
 for (const width of widths) {
   const size = width ? width / 32 : subgroupMaxSize;
-  test(`sort, scan, rasteriser, SSIM and CLIP with subgroups of ${size}`, async () => {
+  test(`sort, scan, training steps, rasteriser, SSIM and CLIP with subgroups of ${size}`, async () => {
     const env = { ...process.env, ...(width && { LP_NATIVE_VECTOR_WIDTH: String(width) }) };
     const run = $({ cwd, env, nothrow: true });
     const found = await run`${process.execPath} ${loader} --input-type=module -e ${SIZE_OF}`;
