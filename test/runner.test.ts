@@ -72,7 +72,7 @@ test('runs the chain, saves every stage and publishes the results', async () => 
     assert.equal(trail, ['load', 'init', 'train', 'stylize', 'score']);
     assert.equal(
       result.files,
-      ['log/train.txt', 'base.ply', 'scores.json', 'splat.ply'].map((name) => join(out, name)),
+      ['log/train.txt', 'splat.ply', 'base.ply', 'scores.json'].map((name) => join(out, name)),
     );
     assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42 rococo');
     assert.is(await text(join(out, 'base.ply')), 'init train 10 seed 42');
@@ -226,6 +226,71 @@ test('a stage that fails leaves nothing half-written and keeps what was there', 
     const manifest = JSON.parse(await text(join(out, 'run.json')));
     assert.is(manifest.status, 'failed');
     assert.is(manifest.error, 'as asked');
+  });
+});
+
+test('what a redone stage and later ones had left goes; a failed run leaves it, and the new splat', async () => {
+  await bench(async ({ out, run }) => {
+    const withPictures = (count: number, fails = false) =>
+      fakeStages.map((stage): Stage => {
+        if (stage.name !== 'score') return stage;
+        return {
+          ...stage,
+          async run(context, inputs, options) {
+            if (fails) throw new InputError('no pictures');
+            for (let i = 0; i < count; i++) await context.output.write(`sub/frames/${i}.png`, '');
+            await context.output.write(`only-${count}.txt`, '');
+            return stage.run(context, inputs, options);
+          },
+        };
+      });
+    const listed = async () =>
+      (JSON.parse(await text(join(out, 'run.json'))).files as { path: string; earlier?: true }[])
+        .map(({ path, earlier }) => (earlier ? `(${path})` : path))
+        .sort();
+    await run({ registry: withPictures(2) });
+    await run({ registry: withPictures(1), from: 'score' });
+    assert.not(existsSync(join(out, 'only-2.txt')));
+    assert.equal(await readdir(join(out, 'sub', 'frames')), ['0.png']);
+    assert.equal(await listed(), [
+      'base.ply',
+      'log/train.txt',
+      'only-1.txt',
+      'scores.json',
+      'splat.ply',
+      'sub/frames/0.png',
+    ]);
+
+    await rejection(run({ registry: withPictures(1, true), set: ['train.steps=3'] }));
+    assert.match(await text(join(out, 'splat.ply')), /train 3/);
+    assert.match(await text(join(out, 'base.ply')), /train 3/);
+    assert.ok(existsSync(join(out, 'sub', 'frames', '0.png')));
+    assert.equal(await listed(), [
+      '(only-1.txt)',
+      '(scores.json)',
+      '(sub/frames/0.png)',
+      'base.ply',
+      'log/train.txt',
+      'splat.ply',
+    ]);
+
+    await run({ until: 'train' });
+    assert.equal((await readdir(out)).sort(), ['log', 'run.json', 'splat.ply', 'stages']);
+    assert.equal(await listed(), ['log/train.txt', 'splat.ply']);
+  });
+});
+
+test('a run.json that names files elsewhere takes none of them away', async () => {
+  await bench(async ({ folder, out, run }) => {
+    await run({ until: 'init' });
+    const mine = join(folder, 'mine.txt');
+    await writeFile(mine, '');
+    const paths = ['../mine.txt', mine, 'a/../../mine.txt', 'stages/init/stage.json', '.', '', 7];
+    const files = paths.map((path) => ({ path, stage: 'train' }));
+    await writeFile(join(out, 'run.json'), JSON.stringify({ files: [...files, null, 'x'] }));
+    await run({ from: 'train' });
+    assert.ok(existsSync(mine));
+    assert.ok(existsSync(join(out, 'stages', 'init', 'stage.json')));
   });
 });
 

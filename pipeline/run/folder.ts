@@ -1,5 +1,5 @@
 import { rmdirSync, rmSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
@@ -101,6 +101,18 @@ export class RunFolder {
     await rm(join(this.root, path), { recursive: true, force: true });
   }
 
+  /** Removes one file, and the folders around it that hold nothing else. */
+  async removeFile(path: string): Promise<void> {
+    await this.remove(path);
+    for (let above = dirname(normalize(path)); above !== '.'; above = dirname(above)) {
+      const emptied = await rmdir(join(this.root, above)).then(
+        () => true,
+        () => false,
+      );
+      if (!emptied) return;
+    }
+  }
+
   /** Writes one file, complete or not at all. */
   async write(path: string, bytes: Uint8Array | string): Promise<string> {
     const file = join(await this.aside(), 'file');
@@ -126,10 +138,16 @@ export class RunFolder {
   }
 }
 
+/** Whether a path names a file for people: below the folder, and neither the store nor the manifest. */
+export function isResultPath(path: string): boolean {
+  const clean = normalize(path);
+  const [top] = clean.split(sep);
+  return !clean.startsWith(sep) && !['..', '.', '', STORE, MANIFEST].includes(top) && !ASIDE.test(top);
+}
+
 /** Collects what a stage writes, aside; `publish` moves all of it into place when the stage has succeeded. */
 export class StagedOutput implements OutputFolder {
   readonly #folder: RunFolder;
-  readonly #reserved = new Set([STORE, MANIFEST]);
   readonly #paths = new Set<string>();
   #aside?: Promise<string>;
 
@@ -139,10 +157,7 @@ export class StagedOutput implements OutputFolder {
 
   async write(path: string, bytes: Uint8Array | string): Promise<void> {
     const clean = normalize(path);
-    const [top] = clean.split(sep);
-    if (clean.startsWith(sep) || top === '..' || top === '.' || this.#reserved.has(top)) {
-      throw new Error(`a stage cannot write to ${path}`);
-    }
+    if (!isResultPath(path)) throw new Error(`a stage cannot write to ${path}`);
     this.#aside ??= this.#folder.aside();
     const target = join(await this.#aside, clean);
     await mkdir(dirname(target), { recursive: true });

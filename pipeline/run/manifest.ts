@@ -8,6 +8,8 @@ import { type StageIdentity, sha256 } from './lineage.ts';
 export interface RunFile {
   path: string;
   stage: string;
+  /** Left by an earlier run; this one has not come to its stage. */
+  earlier?: true;
 }
 
 export interface StageTiming {
@@ -28,7 +30,7 @@ interface ManifestInput {
   until?: string;
   seconds: number;
   stages: StageTiming[];
-  files: RunFile[];
+  files: readonly RunFile[];
   root: string;
   ledger: LedgerRow[];
 }
@@ -43,13 +45,15 @@ export async function manifestOf(input: ManifestInput) {
     name: plan.name,
     seed: plan.seed,
     pipeline: lineage,
-    files: await Promise.all(
-      files.map(async ({ path, stage }) => {
-        const file = join(root, path);
-        return { path, stage, bytes: (await stat(file)).size, sha256: await sha256(file) };
-      }),
-    ),
+    files: (await Promise.all(files.map((file) => withContents(file, root)))).flat(),
   };
+}
+
+/** A file that is no longer there, as somebody took it away, is not listed. */
+async function withContents(file: RunFile, root: string) {
+  const path = join(root, file.path);
+  const info = await stat(path).catch(() => undefined);
+  return info?.isFile() ? [{ ...file, bytes: info.size, sha256: await sha256(path) }] : [];
 }
 
 export async function packageVersion(): Promise<string> {

@@ -11,8 +11,10 @@ import { type Gpu, InputError, type LedgerRow, openGpu } from '../../wgsl/core/i
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { Meter, type RunEvent } from './events.ts';
 import { MANIFEST, RunFolder, StagedOutput } from './folder.ts';
+import { HeldArtefacts } from './held.ts';
 import { lineageOf, type StageIdentity } from './lineage.ts';
-import { manifestOf, packageVersion, type RunFile, type StageTiming } from './manifest.ts';
+import { manifestOf, packageVersion, type StageTiming } from './manifest.ts';
+import { Results } from './results.ts';
 import { checkLineage, madeOtherwise, type Schedule, schedule, wantedBy } from './resume.ts';
 import { entriesOf, type MadeBy, StageStore } from './store.ts';
 import { RESULTS, RESUME } from './transfers.ts';
@@ -74,9 +76,10 @@ class Run {
   readonly #store: StageStore;
   readonly #tell: (event: RunEvent) => void;
   readonly #options: RunOptions;
-  readonly #files: RunFile[] = [];
+  readonly #results: Results;
+  readonly #held: HeldArtefacts;
+  readonly #published = new Map<ArtefactName, object>();
   readonly #timings: StageTiming[] = [];
-  #artefacts: Partial<Artefacts> = {};
   #seconds = () => 0;
   /** Whether this run has written anything. */
   #begun = false;
@@ -97,6 +100,9 @@ class Run {
     this.#folder = folder;
     this.#formats = formats;
     this.#options = options;
+    const first = todo.upTo.length - todo.run.length;
+    this.#results = new Results(folder, new Set(todo.upTo.slice(0, first).map(({ id }) => id)));
+    this.#held = new HeldArtefacts(formats);
     this.#store = new StageStore(gpu, folder, formats);
     this.#tell = options.onEvent ?? (() => {});
   }
@@ -122,15 +128,19 @@ class Run {
       const readOnly = sources < 0 ? run.length : sources;
       for (let index = 0; index < readOnly; index++) await this.#stage(run[index], index);
       await this.#folder.open();
+      await this.#results.readEarlier();
       await this.#takeUp();
       for (let index = readOnly; index < run.length; index++) await this.#stage(run[index], index);
-      await this.#publish();
+      await this.#begin();
+      await this.#publish(this.#held.all, (name) => this.#held.giverOf(name));
+      this.#held.keepOnly(new Set());
+      await this.#results.finish();
       await this.#writeManifest('done');
     } catch (error) {
       await this.#fail(error);
       throw error;
     }
-    const files = this.#files.map(({ path }) => join(out, path));
+    const files = this.#results.files.map(({ path }) => join(out, path));
     const result = { out, files, seconds: this.#seconds(), ledger: this.#gpu.ledger.rows() };
     this.#tell({ event: 'result', ...result });
     return result;
@@ -144,7 +154,7 @@ class Run {
       const loaded = [...new Set(load.map(({ id }) => id))];
       this.#tell({ event: 'resume', from, loaded, repeated: repeat.map(({ id }) => id) });
     }
-    for (const planned of repeat) this.#keep(await this.#perform(planned, NO_OUTPUT));
+    for (const planned of repeat) this.#held.take(await this.#perform(planned, NO_OUTPUT), planned.id);
   }
 
   /** What an earlier run saved. */
@@ -152,7 +162,9 @@ class Run {
     const otherwise = await madeOtherwise(this.#todo, this.#folder.root, await this.#madeBy());
     for (const text of otherwise) this.#tell({ event: 'warn', stage: this.#options.from ?? '', text });
     this.#gpu.ledger.stage = RESUME;
-    for (const { id, name } of this.#todo.load) this.#keep({ [name]: await this.#store.load(id, name) });
+    for (const { id, name } of this.#todo.load) {
+      this.#held.take({ [name]: await this.#store.load(id, name) }, id);
+    }
   }
 
   async #stage(planned: PlannedStage, index: number): Promise<void> {
@@ -161,8 +173,8 @@ class Run {
     const given = planned.stage.source
       ? await this.#perform(planned, NO_OUTPUT)
       : await this.#performAndSave(planned);
-    this.#keep(given);
-    this.#release(this.#todo.run.slice(index + 1));
+    this.#held.take(given, planned.id);
+    this.#held.keepOnly(wantedBy(this.#todo.run.slice(index + 1), this.#formats));
     const seconds = (performance.now() - start) / 1000;
     this.#timings.push({ id: planned.id, seconds, peakBytes: this.#gpu.peakBytes });
     this.#tell({ event: 'done', stage: planned.id, seconds });
@@ -177,7 +189,9 @@ class Run {
     const { seed } = this.#plan;
     const record = { seed, lineage: this.#lineage.slice(0, index + 1), madeBy: await this.#madeBy() };
     await this.#store.save(planned.id, record, given, later);
-    for (const path of await output.publish()) this.#files.push({ path, stage: planned.id });
+    this.#results.add(await output.publish(), planned.id);
+    await this.#publishGiven(planned, given);
+    await this.#results.redone(planned.id);
     return given;
   }
 
@@ -210,7 +224,7 @@ class Run {
     const gpu = this.#gpu;
     gpu.ledger.stage = id;
     const context = { gpu, seed: this.#plan.seed, report: this.#report(id), output };
-    const given = await orDeviceLost(gpu, stage.run(context, { ...this.#artefacts }, options));
+    const given = await orDeviceLost(gpu, stage.run(context, this.#held.all, options));
     await gpu.settle();
     const missing = stageGives(stage, options).filter((name) => !given[name]);
     if (missing.length) throw new Error(`stage ${id} did not give ${missing.join(', ')}`);
@@ -227,45 +241,28 @@ class Run {
     };
   }
 
-  #keep(given: Partial<Artefacts>): void {
-    const before = this.#artefacts;
-    this.#artefacts = { ...before, ...given };
-    this.#free(before);
+  /** A stage that made a splat leaves it at once, so that a later failure does not cost it; a first guess is none. */
+  async #publishGiven({ id, stage }: PlannedStage, given: Partial<Artefacts>): Promise<void> {
+    const isFirstGuess = stage.gives.includes('gaussians') && !stage.needs.includes('gaussians');
+    if (!isFirstGuess) await this.#publish(given, () => id);
   }
 
-  /** Lets go of what neither the stages to come nor the results need. */
-  #release(next: readonly PlannedStage[]): void {
-    const wanted = wantedBy(next, this.#formats);
-    const before = this.#artefacts;
-    this.#artefacts = Object.fromEntries(entriesOf(before).filter(([name]) => wanted.has(name)));
-    this.#free(before);
-  }
-
-  /** Destroys the buffers of `before` that no artefact holds now: artefacts may share buffers. */
-  #free(before: Partial<Artefacts>): void {
-    const held = new Set(this.#buffers(this.#artefacts));
-    for (const buffer of this.#buffers(before)) if (!held.has(buffer)) buffer.destroy();
-  }
-
-  #buffers(artefacts: Partial<Artefacts>): GPUBuffer[] {
-    const of = <Name extends ArtefactName>(name: Name, value: Artefacts[Name]) =>
-      this.#formats[name].buffers(value);
-    return entriesOf(artefacts).flatMap(([name, value]) => of(name, value));
-  }
-
-  /** Writes the artefacts that people want as files, from the buffers that the stages left. */
-  async #publish(): Promise<void> {
-    await this.#begin();
-    this.#gpu.ledger.stage = RESULTS;
-    const output = new StagedOutput(this.#folder);
-    const publish = <Name extends ArtefactName>(name: Name, value: Artefacts[Name]) =>
-      this.#formats[name].publish?.(this.#gpu, value, output);
-    for (const [name, value] of entriesOf(this.#artefacts)) await publish(name, value);
-    await this.#gpu.settle();
-    for (const path of await output.publish()) this.#files.push({ path, stage: RESULTS });
-    const before = this.#artefacts;
-    this.#artefacts = {};
-    this.#free(before);
+  /** Writes the artefacts that people want as files, from the buffers that the stages left; each value once. */
+  async #publish(artefacts: Partial<Artefacts>, giverOf: (name: ArtefactName) => string): Promise<void> {
+    const { ledger } = this.#gpu;
+    const { stage } = ledger;
+    ledger.stage = RESULTS;
+    const publish = async <Name extends ArtefactName>(name: Name, value: Artefacts[Name]) => {
+      const format = this.#formats[name];
+      if (!format.publish || this.#published.get(name) === value) return;
+      const output = new StagedOutput(this.#folder);
+      await format.publish(this.#gpu, value, output);
+      await this.#gpu.settle();
+      this.#results.add(await output.publish(), giverOf(name));
+      this.#published.set(name, value);
+    };
+    for (const [name, value] of entriesOf(artefacts)) await publish(name, value);
+    ledger.stage = stage;
   }
 
   async #writeManifest(status: 'running' | 'done' | 'failed', error?: unknown): Promise<void> {
@@ -279,7 +276,7 @@ class Run {
       until: this.#options.until,
       seconds: this.#seconds(),
       stages: this.#timings,
-      files: this.#files,
+      files: this.#results.all,
       root: this.#folder.root,
       ledger: this.#gpu.ledger.rows(),
     });
