@@ -45,6 +45,7 @@ test('a sample is the buffer as it was at that point, is skipped when no slot is
       direction: 'down',
       bytes: 16,
       transfers: 2,
+      largest: 8,
     });
 
     gpu.run('test', (recorder) => tap.record(recorder, other, look));

@@ -65,4 +65,19 @@ test('scene data under the name of metrics is found by its size', () => {
   );
 });
 
+test('one large transfer does not hide among many small ones', () => {
+  const many = (ledger: Ledger) => {
+    for (let i = 0; i < 1000; i++) book(ledger, 'train', 'down', 'metrics', 16);
+  };
+  assert.equal(unexpected(many), []);
+  assert.equal(
+    unexpected((ledger) => {
+      many(ledger);
+      book(ledger, 'train', 'down', 'metrics', 1e6);
+      many(ledger);
+    }),
+    ['train down metrics'],
+  );
+});
+
 test.run();

@@ -11,7 +11,7 @@ type Flow = `${LedgerRow['direction']} ${Purpose}`;
 const SMALL: readonly Flow[] = ['up parameters', 'down metrics'];
 /** What a stage after load may move beside that. */
 const WORK: readonly Flow[] = [...SMALL, 'up weights', 'down frames', 'down checkpoints', 'up checkpoints'];
-/** Small purposes stay small: this much in one transfer on average is scene data under a wrong name. */
+/** Small purposes stay small: this much in one transfer is scene data under a wrong name. */
 const SMALL_TRANSFER_BYTES = 256 * 1024;
 
 /** What may cross between CPU and GPU in this stage: scene data enters with the source and the first splat, and stays. */
@@ -31,9 +31,9 @@ export function unexpectedTransfers(
   rows: readonly LedgerRow[],
   stages: readonly PlannedStage[],
 ): LedgerRow[] {
-  return rows.filter(({ stage, direction, purpose, bytes, transfers }) => {
+  return rows.filter(({ stage, direction, purpose, largest }) => {
     const flow: Flow = `${direction} ${purpose}`;
     if (!allowed(stage, stages).includes(flow)) return true;
-    return SMALL.includes(flow) && bytes / transfers > SMALL_TRANSFER_BYTES;
+    return SMALL.includes(flow) && largest > SMALL_TRANSFER_BYTES;
   });
 }

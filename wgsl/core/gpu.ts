@@ -31,12 +31,11 @@ export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterReport;
   readonly ledger = new Ledger();
-  /** Set to measure GPU time by kernel: each recorded kernel then has a pass of its own. */
-  profiler?: Profiler;
   /** Bytes of all live buffers made here, now and at most. */
   liveBytes = 0;
   peakBytes = 0;
   readonly #kernels = new Map<string, Promise<Kernel>>();
+  #profiler?: Profiler;
   #failure?: GpuError;
   #closing = false;
 
@@ -50,6 +49,15 @@ export class Gpu {
     device.lost.then((info) => {
       if (!this.#closing) this.#failure ??= new GpuError(`the GPU device was lost: ${info.message}`);
     });
+  }
+
+  /** Set to measure GPU time by kernel: each recorded kernel then has a pass of its own. */
+  get profiler(): Profiler | undefined {
+    return this.#profiler;
+  }
+  set profiler(profiler: Profiler | undefined) {
+    this.#profiler = profiler;
+    if (profiler) profiler.ledger = this.ledger;
   }
 
   has(feature: GPUFeatureName): boolean {

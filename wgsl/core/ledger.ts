@@ -24,6 +24,8 @@ export interface LedgerRow {
   direction: Direction;
   bytes: number;
   transfers: number;
+  /** Bytes of the largest single transfer. */
+  largest: number;
 }
 
 /** Counts every byte that the device sends or receives, by stage and purpose. */
@@ -38,7 +40,9 @@ export class Ledger {
     if (row) {
       row.bytes += bytes;
       row.transfers++;
-    } else this.#rows.set(key, { stage: this.stage, purpose, direction, bytes, transfers: 1 });
+      row.largest = Math.max(row.largest, bytes);
+    } else
+      this.#rows.set(key, { stage: this.stage, purpose, direction, bytes, transfers: 1, largest: bytes });
   }
 
   /** All rows so far, in order of first appearance. */

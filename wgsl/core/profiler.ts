@@ -1,3 +1,5 @@
+import type { Ledger } from './ledger.ts';
+
 export interface SpanTotal {
   label: string;
   calls: number;
@@ -6,6 +8,8 @@ export interface SpanTotal {
 
 /** GPU time by kernel label, from timestamps around every pass of one recorder at a time. */
 export class Profiler {
+  /** Where its readbacks are booked; the `Gpu` that it is set on gives it. */
+  ledger?: Ledger;
   readonly #device: GPUDevice;
   readonly #set: GPUQuerySet;
   readonly #resolved: GPUBuffer;
@@ -50,10 +54,13 @@ export class Profiler {
 
   /** Reads the spans of the recorder that was submitted last and adds them to the totals. Waits for the GPU. */
   async collect(): Promise<void> {
+    const bytes = 16 * this.#labels.length;
+    if (!bytes) return;
     await this.#device.queue.onSubmittedWorkDone();
-    await this.#staging.mapAsync(GPUMapMode.READ);
-    const times = new BigUint64Array(this.#staging.getMappedRange().slice(0));
+    await this.#staging.mapAsync(GPUMapMode.READ, 0, bytes);
+    const times = new BigUint64Array(this.#staging.getMappedRange(0, bytes).slice(0));
     this.#staging.unmap();
+    this.ledger?.add('down', 'metrics', bytes);
     this.#labels.forEach((label, i) => {
       const row = this.#totals.get(label) ?? { label, calls: 0, totalMs: 0 };
       row.calls++;

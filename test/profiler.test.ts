@@ -1,0 +1,49 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Profiler } from '../wgsl/core/index.ts';
+import { Scan } from '../wgsl/sort/scan.ts';
+import { withGpu } from './helpers/gpu.ts';
+
+test('spans are totalled by kernel, and their readback is on the ledger', () =>
+  withGpu(async (gpu, arena) => {
+    if (!gpu.has('timestamp-query')) {
+      console.log('skipped: this adapter offers no timestamp queries');
+      return;
+    }
+    const words = arena.upload('words', new Uint32Array([3, 0]), 'test');
+    const scan = await Scan.create(gpu, arena, {
+      label: 'scan',
+      capacity: 3,
+      values: arena.upload('values', new Uint32Array([1, 2, 3]), 'test'),
+      count: words,
+      countWord: 0,
+      total: words,
+      totalWord: 1,
+    });
+    const { stage } = gpu.ledger;
+    gpu.ledger.stage = 'profiler';
+    const profiler = new Profiler(gpu.device, 8);
+    gpu.profiler = profiler;
+    gpu.run('test', (recorder) => scan.record(recorder));
+    await profiler.collect();
+    await profiler.collect(); // nothing was recorded in between
+    gpu.profiler = undefined;
+    assert.equal(
+      profiler
+        .totals()
+        .map(({ label, calls }) => [label, calls])
+        .sort(),
+      [
+        ['sort/scan', 1],
+        ['sort/scan_reduce', 1],
+      ],
+    );
+    const rows = gpu.ledger.rows().filter((row) => row.stage === 'profiler');
+    assert.equal(rows, [
+      { stage: 'profiler', purpose: 'metrics', direction: 'down', bytes: 32, transfers: 1, largest: 32 },
+    ]);
+    gpu.ledger.stage = stage;
+    profiler.destroy();
+  }));
+
+test.run();
