@@ -8,6 +8,9 @@ interface AptSource {
 interface Packages {
   packages?: Record<string, { version?: string; integrity?: string; optional?: boolean }>;
 }
+export function setUp(): void;
+export function neededNode(): string;
+export function isNodeEnough(version: string, needed?: string): boolean;
 export function packagesAreCurrent(lock: Packages, installed: Packages | undefined): boolean;
 export function parseAptSources(text: string, format: 'list' | 'sources'): AptSource[];
 export function backportsSource(

@@ -33,6 +33,19 @@ const PROBE = `
   process.exit(adapter ? 0 : ${NO_ADAPTER});
 `;
 
+/** The Node that package.json asks for (`engines.node`, of the form `>=20.9`): its number. */
+export function neededNode() {
+  const { engines } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  return engines.node.replace('>=', '');
+}
+
+/** @param {string} version such as `20.20.0` */
+export function isNodeEnough(version, needed = neededNode()) {
+  const [major, minor] = version.split('.').map(Number);
+  const [neededMajor, neededMinor = 0] = needed.split('.').map(Number);
+  return major > neededMajor || (major === neededMajor && minor >= neededMinor);
+}
+
 /**
  * Whether what is installed (npm's own record in node_modules) is what the lock file asks for. Optional packages may be
  * missing, as those of other platforms are. Compares contents: times lie after a copy.
@@ -305,12 +318,17 @@ function fail(text) {
   process.exitCode = 1;
 }
 
-function main() {
-  const lock = JSON.parse(read(join(ROOT, 'package-lock.json')) ?? '{}');
-  const installed = read(join(ROOT, 'node_modules', '.package-lock.json'));
-  if (!packagesAreCurrent(lock, installed && JSON.parse(installed)) && !installPackages()) {
-    return fail('npm ci failed; its own words are above');
+/** Sets the exit code, and says what is missing and the line that mends it. */
+export function setUp() {
+  const needed = neededNode();
+  if (!isNodeEnough(process.versions.node, needed)) {
+    return fail(`this is Node ${process.versions.node}; install Node ${needed} or newer (nodejs.org)`);
   }
+  // Only a checkout has a lock file; a package that npm installed has its packages from whoever installed it.
+  const lock = read(join(ROOT, 'package-lock.json'));
+  const installed = read(join(ROOT, 'node_modules', '.package-lock.json'));
+  const current = !lock || packagesAreCurrent(JSON.parse(lock), installed && JSON.parse(installed));
+  if (!current && !installPackages()) return fail('npm ci failed; its own words are above');
   const status = probe();
   if (status === 0) return;
   if (status !== NO_ADAPTER) return fail('Dawn (npm `webgpu`) does not start here; its own words are above');
@@ -320,4 +338,4 @@ function main() {
   );
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) main();
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) setUp();

@@ -1,5 +1,5 @@
 /**
- * Teaches this process TypeScript: `node --import ./pipeline/typescript.mjs FILE.ts`, or an import before the first .ts.
+ * Teaches this process TypeScript: `node --import splatline/typescript FILE.ts`, or an import before the first .ts.
  * No tsconfig is read: not that of the folder where the user happens to stand.
  */
 import { register as registerHooks } from 'node:module';

@@ -22,7 +22,7 @@ test('--version and --help end well', async () => {
   assert.is(version.exitCode, 0);
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
   assert.is(help.exitCode, 0);
-  for (const name of ['run', 'stages', 'doctor']) assert.match(help.stdout, name);
+  for (const name of ['run', 'stages', 'doctor', 'setup']) assert.match(help.stdout, name);
 });
 
 test('a wrong command or option is answered with the nearest one and exit code 2', async () => {

@@ -5,6 +5,8 @@ import { $ } from '../pipeline/process.ts';
 import {
   backportsSource,
   driverPlan,
+  isNodeEnough,
+  neededNode,
   packagesAreCurrent,
   parseAptSources,
   parseOsRelease,
@@ -23,6 +25,12 @@ URIs: http://security.example/debian-security
 Suites: bookworm-security
 Components: main
 `;
+
+test('the Node that package.json asks for is enough, and an older one is not', () => {
+  assert.is(neededNode(), '20.9');
+  for (const version of ['20.9.0', '20.20.1', '22.0.0']) assert.ok(isNodeEnough(version), version);
+  for (const version of ['20.8.9', '18.20.0']) assert.not(isNodeEnough(version), version);
+});
 
 test('packages are current when npm’s record says what the lock says', () => {
   const lock = {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
@@ -5,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { checkClip } from '../../stages/clip/check.ts';
 import { GET_CLIP, MODEL_FILES } from '../../stages/clip/directory.ts';
 import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
+import { isNodeEnough, neededNode } from '../setup.mjs';
 
 /** One thing that doctor looked at. */
 export interface Check {
@@ -19,14 +21,16 @@ export interface Check {
 }
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** Only a checkout has a lock file beside it. */
+const REINSTALL = existsSync(join(ROOT, 'package-lock.json')) ? 'npm ci' : 'npm install splatline';
 
 export function checkNode(version = process.versions.node): Check {
-  const ok = Number(version.split('.')[0]) >= 20;
+  const ok = isNodeEnough(version);
   return {
     name: 'node',
     ok,
     found: [`${version}, ${process.platform} ${process.arch}`],
-    ...(ok ? {} : { mend: 'install Node 20 or newer (nodejs.org)' }),
+    ...(ok ? {} : { mend: `install Node ${neededNode()} or newer (nodejs.org)` }),
   };
 }
 
@@ -45,7 +49,7 @@ export async function checkAdapter(open: () => Promise<Gpu> = openGpu): Promise<
       name,
       ok: false,
       found,
-      mend: 'node pipeline/setup.mjs   (or install your GPU vendor’s driver with Vulkan)',
+      mend: 'npx splatline setup   (or install your GPU vendor’s driver with Vulkan)',
     };
   }
   const { vendor, architecture, device, description, features, subgroupMinSize, subgroupMaxSize } =
@@ -85,7 +89,7 @@ const PACKAGES = [
 ] as const;
 
 export async function checkPackages(): Promise<Check[]> {
-  const needed = PACKAGES.map(([name, use]) => checkPackage(name, use, 'npm ci'));
+  const needed = PACKAGES.map(([name, use]) => checkPackage(name, use, REINSTALL));
   const optional = checkPackage(
     'onnxruntime-node',
     'text encoders that come as ONNX',
@@ -128,7 +132,7 @@ export async function checkVideoEncoder(): Promise<Check> {
       name,
       ok: false,
       found: [error instanceof Error ? error.message.split('\n')[0] : String(error)],
-      mend: 'npm ci',
+      mend: REINSTALL,
     };
   }
 }

@@ -3,6 +3,7 @@ import { packageVersion } from '../run/manifest.ts';
 import { doctorCommand } from './doctor.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
 import { runCommand } from './run.ts';
+import { setupCommand } from './setup.ts';
 import { stagesCommand } from './stages.ts';
 
 /** The command line. Sets the exit code: 2 where the user's input is at fault, 3 where the adapter is, 1 for our own faults. */
@@ -21,7 +22,8 @@ export async function main(args: readonly string[]): Promise<void> {
     .configureHelp({ showGlobalOptions: true })
     .addCommand(runCommand())
     .addCommand(stagesCommand())
-    .addCommand(doctorCommand());
+    .addCommand(doctorCommand())
+    .addCommand(setupCommand());
   for (const command of program.commands) command.exitOverride();
   try {
     await program.parseAsync([...args], { from: 'user' });

@@ -19,8 +19,8 @@ const instances: GPU[] = [];
 
 export const NO_ADAPTER =
   'no WebGPU adapter: there is no GPU driver with Vulkan (Linux), Metal (macOS) or D3D12 (Windows) here. ' +
-  'Run `node pipeline/setup.mjs`, which installs a software driver on Debian and Ubuntu, ' +
-  'or `splatline doctor` to see what is missing';
+  'Run `npx splatline setup`, which installs a software driver on Debian and Ubuntu, ' +
+  'or `npx splatline doctor` to see what is missing';
 
 /**
  * Opens the adapter with its full limits. In Node through Dawn (npm `webgpu`); elsewhere through `navigator.gpu`.
@@ -39,7 +39,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   requireLimits(
     adapter.limits,
     `the adapter ${adapter.info.device || adapter.info.vendor || 'of this machine'}`,
-    'update its driver, or use another adapter (`node pipeline/setup.mjs` installs a software driver on Debian and Ubuntu)',
+    'update its driver, or use another adapter (`npx splatline setup` installs a software driver on Debian and Ubuntu)',
   );
   const without = options.without ?? [];
   const requiredFeatures = WANTED.filter((name) => adapter.features.has(name) && !without.includes(name));
