@@ -196,7 +196,11 @@ const MISTAKES: [string, string, string | RegExp][] = [
     'stagse: []\nstages:\n  - init:\n',
     /^p\.yaml:1:1: unknown key stagse in the file: expected name, seed or stages; the nearest is `stages`/,
   ],
-  ['unsafe name', `name: ../../etc\n${chain('train:')}`, /^p\.yaml:1:1: `name` of the file/],
+  [
+    'unsafe name',
+    `name: ../../etc\n${chain('train:')}`,
+    /^p\.yaml:1:1: `name` of the file is \.\.\/\.\.\/etc: expected letters, digits, dots, dashes and underscores/,
+  ],
   [
     'seed',
     `seed: -1\n${chain('train:')}`,

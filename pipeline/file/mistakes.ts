@@ -38,6 +38,9 @@ export function mistakesOf(
     // A refinement of the stage's own says what it wants better than any schema.
     if (issue.code === 'custom') return [{ text: `${owner}: ${issue.message}`, place }];
     const given = at(value, path);
+    // So does what is written beside a pattern.
+    if (issue.code === 'invalid_format')
+      return [{ text: `${owner} is ${found(given)}: ${issue.message}`, place }];
     const node = schemaAt(schema, path);
     const expected = node ? describe(node) : issue.message;
     if (given === undefined) {

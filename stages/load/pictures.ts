@@ -66,13 +66,15 @@ async function checkSignature(path: string): Promise<void> {
   const file = await open(path).catch((error: Error) => {
     throw new InputError(`cannot be opened: ${error.message}`, path);
   });
+  let bytesRead: number;
   try {
-    await file.read(head, 0, head.length, 0);
+    ({ bytesRead } = await file.read(head, 0, head.length, 0));
   } catch (error) {
     throw new InputError(`cannot be read: ${(error as Error).message}`, path);
   } finally {
     await file.close();
   }
+  if (!bytesRead) throw new InputError('is empty; expected a PNG, JPEG or WebP picture', path);
   const known = SIGNATURES.some(({ offset, bytes }) => bytes.every((byte, i) => head[offset + i] === byte));
   if (!known) {
     const found = [...head.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
