@@ -40,7 +40,7 @@ export function mistakesOf(
     const given = at(value, path);
     // So does what is written beside a pattern.
     if (issue.code === 'invalid_format')
-      return [{ text: `${owner} is ${found(given)}: ${issue.message}`, place }];
+      return [{ text: `${owner} is ${literal(given)}: ${issue.message}`, place }];
     const node = schemaAt(schema, path);
     const expected = node ? describe(node) : issue.message;
     if (given === undefined) {

@@ -10,7 +10,10 @@ export const pipelineHead = z.strictObject({
   name: z
     .string()
     .max(100)
-    .regex(NAME, 'expected letters, digits, dots, dashes and underscores: it names the folder out/<name>')
+    .regex(
+      NAME,
+      'expected letters, digits, dots, dashes and underscores, a letter or digit first, as it names the folder out/<name>',
+    )
     .optional()
     .describe('The name of the run: results go to out/<name>. Default: the name of the file.'),
   seed: z
