@@ -1,0 +1,51 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readPipeline } from '../../pipeline/file/read.ts';
+import { type RunOptions, runPlan } from '../../pipeline/run/runner.ts';
+import type { Stage } from '../../stages/stage.ts';
+import { fakeFormats, fakeGpu, fakeStages, inScratch, trail } from './fake-stages.ts';
+
+export const FILE = `name: fox
+stages:
+  - load: { colmap: capture }
+  - init:
+  - train:
+  - stylize: { prompt: rococo }
+  - score:
+`;
+
+export interface Bench {
+  folder: string;
+  out: string;
+  run(
+    options?: RunOptions & { set?: string[]; registry?: readonly Stage[]; file?: string },
+  ): Promise<Awaited<ReturnType<typeof runPlan>>>;
+}
+
+export async function bench(body: (bench: Bench) => Promise<void>): Promise<void> {
+  await inScratch(async (folder) => {
+    await mkdir(join(folder, 'capture'));
+    const out = join(folder, 'out');
+    await body({
+      folder,
+      out,
+      async run({ set, registry = fakeStages, file = FILE, ...options } = {}) {
+        await writeFile(join(folder, 'p.yaml'), file);
+        trail.length = 0;
+        const plan = await readPipeline('p.yaml', { set, cwd: folder, registry });
+        return runPlan(plan, { out, gpu: fakeGpu(), formats: fakeFormats, ...options });
+      },
+    });
+  });
+}
+
+export async function rejection(work: Promise<unknown>): Promise<Error> {
+  try {
+    await work;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it succeeded');
+}
+
+export const text = (path: string) => readFile(path, 'utf8');
