@@ -43,7 +43,10 @@ export default {
     room(
       'stages-apart',
       { path: '^stages/(?!artefacts/|clip/|optimizer/)([^/]+)/' },
-      { path: '^stages/', pathNot: '^stages/($1|artefacts|clip|optimizer)/|^stages/stage\\.ts$' },
+      {
+        path: '^stages/',
+        pathNot: '^stages/($1|artefacts|clip|optimizer)/|^stages/(stage|checkpoints)\\.ts$',
+      },
       'A stage never imports another stage.',
     ),
     room(
@@ -61,7 +64,7 @@ export default {
     room(
       'optimizer-below-stages',
       { path: '^stages/optimizer/' },
-      { path: '^stages/(?!optimizer/|clip/|artefacts/|stage\\.ts$)' },
+      { path: '^stages/(?!optimizer/|clip/|artefacts/|(stage|checkpoints)\\.ts$)' },
       'What train and stylize share knows neither.',
     ),
     room(

@@ -5,6 +5,7 @@ import type { Frames } from './artefacts/frames.ts';
 import type { Gaussians } from './artefacts/gaussians.ts';
 import type { Scores } from './artefacts/scores.ts';
 import type { Style } from './artefacts/style.ts';
+import type { CheckpointKeeper } from './checkpoints.ts';
 
 /** All that stages hand each other, by name. */
 export interface Artefacts {
@@ -24,6 +25,8 @@ export interface Progress {
   step: number;
   steps: number;
   metrics?: Record<string, number>;
+  /** Steps that an earlier run had finished, of a stage that goes on from its checkpoint: rates count from here. */
+  from?: number;
 }
 
 /** How a stage speaks while it works. The runner turns this into a progress line or into JSON events. */
@@ -45,6 +48,8 @@ export interface StageContext {
   seed: number;
   report: Report;
   output: OutputFolder;
+  /** Keeps the unfinished work of stages that take long; where there is none, a stage that was stopped starts anew. */
+  checkpoints?: CheckpointKeeper;
 }
 
 /** What a stage takes from outside the run: absolute paths of files, and texts by what they are. */
@@ -64,11 +69,15 @@ export interface Reading {
  *   before anything runs.
  * - `needsPhotographs`: its dataset must have photographs; `givesPhotographs` says whether the one that a stage gives does
  *   (by default yes). The plan is refused where they do not meet.
- * - `reads` names what it reads from outside, so that a resumed run notices when that has changed.
+ * - `reads` names what it reads from outside, so that a later run notices when that has changed. Without it, all files that
+ *   its path options lead to count.
+ * - `module` is the `import.meta.url` of the module that defines it: its work is made again when that, or anything that it
+ *   imports, has changed. Without it, only changes of `run` itself and of the options are noticed.
  * - `preflight` looks at the inputs on disk before anything runs and throws InputError.
  */
 export interface Stage<Options = unknown> {
   name: string;
+  module?: string;
   summary: string;
   options: z.ZodType<Options>;
   needs: readonly ArtefactName[];

@@ -11,6 +11,7 @@ import type { TrainingState } from '../stages/optimizer/state.ts';
 import { ViewOrder } from '../stages/optimizer/views.ts';
 import type { Arena } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
+import { recordingReport } from './helpers/report.ts';
 import { hostRows, readMoments, readRows, stateOf } from './helpers/state.ts';
 
 const STEPS = 8;
@@ -51,7 +52,7 @@ async function optimize(
   state: TrainingState,
   views: View[],
   { pairs, train = GAUSSIAN_PARAMETERS }: { pairs?: number; train?: readonly GaussianParameter[] } = {},
-): Promise<{ failures: number[]; between: number[]; after: number[] }> {
+): Promise<{ failures: number[]; between: number[]; told: number[] }> {
   const optimizer = await SplatOptimizer.create(state, {
     label: 'test',
     width: 40,
@@ -68,15 +69,16 @@ async function optimize(
     return failed;
   };
   const between: number[] = [];
-  const after: number[] = [];
+  const report = recordingReport();
   await runCourse(optimizer, {
     steps: STEPS,
     at: (step) => stepOf(step, views),
     between: { due: (step) => step % 3 === 2, run: async (step) => void between.push(step) },
-    after: (step) => void after.push(step),
+    metrics: () => ({}),
+    report,
   });
   optimizer.destroy();
-  return { failures, between, after };
+  return { failures, between, told: report.steps };
 }
 
 test('a run whose buffers overflow ends in the bytes of one whose buffers were large enough', () =>
@@ -84,12 +86,12 @@ test('a run whose buffers overflow ends in the bytes of one whose buffers were l
     const views = viewsOf(arena);
     const roomy = stateOf(arena, rows, 1);
     const tight = stateOf(arena, rows, 1);
-    const expected = { failures: [], between: [2, 5], after: [0, 1, 2, 3, 4, 5, 6, 7] };
+    const expected = { failures: [], between: [2, 5], told: [1, 2, 3, 4, 5, 6, 7, 8] };
     assert.equal(await optimize(roomy, views), expected);
-    const { failures, between, after } = await optimize(tight, views, { pairs: 16 });
+    const { failures, between, told } = await optimize(tight, views, { pairs: 16 });
     assert.ok(failures.length > 0, 'the small capacity overflowed');
     assert.equal(between, [2, 5], 'nothing is done between steps that are void');
-    assert.is(after.at(-1), 7);
+    assert.is(told.at(-1), STEPS);
     assert.equal(await readRows(tight), await readRows(roomy));
     assert.equal(await readMoments(tight, 'v'), await readMoments(roomy, 'v'));
     assert.not.equal(await readRows(roomy), rows);

@@ -1,9 +1,13 @@
 /** What the stages say they read: a resumed run compares it. */
-import { basename, join } from 'node:path';
+import { cpus } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { clipReads } from '../stages/clip/check.ts';
 import { loadOptions, loadStage } from '../stages/load/stage.ts';
+import { scoreOptions } from '../stages/score/options.ts';
+import { scoreStage } from '../stages/score/stage.ts';
 import { stageReads } from '../stages/stage.ts';
 import { stylizeOptions } from '../stages/stylize/options.ts';
 import { stylizeStage } from '../stages/stylize/stage.ts';
@@ -46,10 +50,32 @@ test('stylize, and train with a prompt, read the model and the prompt’s text',
   const styled = await stageReads(stylizeStage, stylizeOptions.parse(target));
   assert.equal(names(styled.files), MODEL_PARTS);
   assert.not.equal(styled.texts?.prompt, 'rococo', 'the name in the library, not its text');
-  assert.equal(await stageReads(trainStage, trainOptions.parse({ clip: target })), styled);
+  assert.is(styled.texts?.model, MODEL, 'the style names the folder, which score opens');
+  const trained = await stageReads(trainStage, trainOptions.parse({ clip: target }));
+  assert.equal(trained, { files: styled.files, texts: { prompt: styled.texts?.prompt } });
   assert.equal(await stageReads(trainStage, trainOptions.parse({})), {});
   const own = await stageReads(stylizeStage, stylizeOptions.parse({ prompt: 'made of moss' }));
   assert.equal(own.texts, { prompt: 'made of moss' });
+});
+
+test('score reads the model, by its name too, and the text of a prompt of its own; without `clip` nothing', async () => {
+  const read = (options: object) => stageReads(scoreStage, scoreOptions.parse(options));
+  const own = await read({ prompt: 'made of moss', model: MODEL });
+  assert.equal(names(own.files), MODEL_PARTS);
+  assert.equal(own.texts, { prompt: 'made of moss', 'model folder': 'clip-tiny' });
+  const styled = await read({});
+  assert.ok(styled.files?.length && styled.files.every((file) => dirname(file).endsWith('demo-clip')));
+  assert.equal(styled.texts, {}, 'the prompt comes with the style');
+  assert.equal(await read({ metrics: ['psnr'], model: MODEL }), {});
+});
+
+test('a model whose text encoder is ONNX depends on the CPU, too', async () => {
+  const folder = scratchFolder();
+  for (const name of [...MODEL_PARTS, 'onnx/text_model.onnx']) put(folder, name, '');
+  const { files, texts } = await clipReads(folder);
+  assert.equal(names(files), [...MODEL_PARTS, 'text_model.onnx'].sort());
+  assert.equal(texts, { 'CPU of the text encoder': cpus()[0].model });
+  assert.equal((await clipReads(MODEL)).texts, {});
 });
 
 test.run();

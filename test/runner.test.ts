@@ -24,7 +24,7 @@ test('runs the chain, saves every stage and publishes the results', async () => 
     );
     assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42 rococo');
     assert.is(await text(join(out, 'base.ply')), 'init train 10 seed 42');
-    // What stylize passed on unchanged is kept once, with the stage that made it; load is repeated, not kept.
+    // What stylize passed on unchanged is kept once, with the stage that made it; load only reads, and is not kept.
     assert.equal((await readdir(join(out, 'stages'))).sort(), ['init', 'score', 'stylize', 'train']);
     assert.equal((await readdir(join(out, 'stages', 'stylize'))).sort(), ['gaussians', 'stage.json']);
     assert.equal((await readdir(out)).sort(), [

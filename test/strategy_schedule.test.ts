@@ -37,6 +37,17 @@ test('mcmc grows by a twentieth up to its cap, and knows where it ends', () => {
   for (let i = 0; i < 53; i++) count = Math.min(5000, Math.floor(1.05 * count));
   assert.is(finalCount(1000, options, 7000), count);
   assert.is(finalCount(100, options, 7000), grow(100, 53));
+  for (const [from, times] of [
+    [0, 0],
+    [600, 0],
+    [601, 1],
+    [700, 1],
+    [5800, 52],
+    [5801, 53],
+    [7000, 53],
+  ]) {
+    assert.is(finalCount(grow(100, times), options, 7000, from), grow(100, 53), `resumed at step ${from}`);
+  }
 });
 
 function grow(count: number, times: number): number {

@@ -1,16 +1,21 @@
 import { Command, CommanderError } from 'commander';
+import { Stopped } from '../../stages/checkpoints.ts';
+import { Regression } from '../regression.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { doctorCommand } from './doctor.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
+import { gcCommand } from './gc.ts';
+import { goldenCommand } from './golden.ts';
+import { watchSignals } from './interruption.ts';
+import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
 import { setupCommand } from './setup.ts';
 import { stagesCommand } from './stages.ts';
+import { verifyCommand } from './verify.ts';
 
 /** The command line. Sets the exit code: 2 where the user's input is at fault, 3 where the adapter is, 1 for our own faults. */
 export async function main(args: readonly string[]): Promise<void> {
-  // Handlers on 'exit' take away what is half-written.
-  process.once('SIGINT', () => quit('interrupted', EXIT.interrupted));
-  process.once('SIGTERM', () => quit('terminated', EXIT.terminated));
+  watchSignals();
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     process.exit(EXIT.unread); // whoever read us (head, less) has had enough
@@ -21,6 +26,10 @@ export async function main(args: readonly string[]): Promise<void> {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .addCommand(runCommand())
+    .addCommand(planCommand())
+    .addCommand(verifyCommand())
+    .addCommand(gcCommand())
+    .addCommand(goldenCommand())
     .addCommand(stagesCommand())
     .addCommand(doctorCommand())
     .addCommand(setupCommand());
@@ -29,6 +38,8 @@ export async function main(args: readonly string[]): Promise<void> {
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
     process.exitCode = report(error);
+    // What a stage that was not asked is still doing must not keep the process.
+    if (error instanceof Stopped) process.exit();
   }
 }
 
@@ -36,16 +47,13 @@ export async function main(args: readonly string[]): Promise<void> {
 function report(error: unknown): number {
   const code = exitCodeOf(error);
   if (error instanceof CommanderError) return code;
+  if (error instanceof Stopped) return code; // the signal's handler has said so
   const text = error instanceof Error ? error.message : String(error);
+  const ours = code === EXIT.fault && !(error instanceof Regression);
   const stack = error instanceof Error ? error.stack : undefined;
-  process.stderr.write(`${code === EXIT.fault ? (stack ?? text) : text}\n`);
-  if (code === EXIT.fault) {
+  process.stderr.write(`${ours ? (stack ?? text) : text}\n`);
+  if (ours) {
     process.stderr.write('This is a fault of splatline itself: please report it with the lines above.\n');
   }
   return code;
-}
-
-function quit(word: string, code: number): void {
-  process.stderr.write(`\n${word}\n`);
-  process.exit(code);
 }

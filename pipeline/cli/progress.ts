@@ -43,14 +43,12 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
         );
         return;
       }
-      case 'resume': {
-        const parts = [
-          ...event.repeated.map((id) => `${id} again`),
-          ...event.loaded.map((id) => `${id} as saved`),
-        ];
-        if (parts.length) line(`${label(event.from)}  resumes on ${parts.join(', ')}`);
+      case 'cached':
+        line(`${label(event.stage)}  cached (took ${duration(event.seconds)})`);
         return;
-      }
+      case 'wait':
+        line(`${label(event.stage)}  ${event.text}`);
+        return;
       case 'stage':
         latest = undefined;
         shown = screen.isTTY ? Number.NEGATIVE_INFINITY : now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS;
@@ -78,7 +76,9 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
         return;
       }
       case 'result':
-        line(`\nFinished in ${duration(event.seconds)}. Results in ${event.out}:`);
+        line(
+          `\n${event.ran.length ? 'Finished' : 'All cached: finished'} in ${duration(event.seconds)}. Results in ${event.out}:`,
+        );
         for (const group of grouped(event.files)) line(`  ${group}`);
     }
   };

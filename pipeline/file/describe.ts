@@ -60,7 +60,11 @@ export function describe(schema: JsonSchema): string {
   if (schema.const !== undefined) return literal(schema.const);
   if (schema.enum || branches(schema).length) return choices([...new Set(alternatives(schema))]);
   if (schema.path) return `the path of a ${schema.path}`;
-  switch (Array.isArray(schema.type) ? schema.type[0] : schema.type) {
+  if (Array.isArray(schema.type)) {
+    const types = schema.type.filter((type) => type !== 'null' || schema.type?.length === 1);
+    return choices(types.map((type) => describe({ ...schema, type })));
+  }
+  switch (schema.type) {
     case 'integer':
       return ['a whole number', ...bounds(schema)].join(', ');
     case 'number':
@@ -111,6 +115,11 @@ function bounds(schema: JsonSchema): string[] {
   if (schema.multipleOf !== undefined) words.push(`a multiple of ${schema.multipleOf}`);
   if (exclusiveMaximum !== undefined && safe(exclusiveMaximum)) words.push(`below ${exclusiveMaximum}`);
   return words;
+}
+
+/** Whether a value is a map of keys, rather than a list, a scalar or nothing. */
+export function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A value as a sentence shows it, cut to a readable length. */

@@ -37,6 +37,7 @@ export function mistakesOf(
     const place = placeOf(path);
     // A refinement of the stage's own says what it wants better than any schema.
     if (issue.code === 'custom') return [{ text: `${owner}: ${issue.message}`, place }];
+    if (issue.code === 'invalid_key') return [{ text: `${owner}: ${issue.issues[0].message}`, place }];
     const given = at(value, path);
     // So does what is written beside a pattern.
     if (issue.code === 'invalid_format')
@@ -58,6 +59,30 @@ export function throwMistakes(mistakes: readonly Mistake[]): void {
   const rest = others.map(({ text, place }) => `\n${new InputError(text, place).message}`);
   throw new InputError(first.text + rest.join(''), first.place);
 }
+
+/** A mistake of one cell of a matrix. */
+export interface CellMistake extends Mistake {
+  cell: string;
+}
+
+/** Each mistake once, with the cells that make it, where not all do. */
+export function mergeCellMistakes(mistakes: readonly CellMistake[], cells: number): Mistake[] {
+  const merged = new Map<string, { mistake: Mistake; cells: string[] }>();
+  for (const { cell, ...mistake } of mistakes) {
+    const key = JSON.stringify(mistake);
+    const known = merged.get(key);
+    if (known) known.cells.push(cell);
+    else merged.set(key, { mistake, cells: [cell] });
+  }
+  return [...merged.values()].map(({ mistake, cells: some }) => {
+    if (some.length === cells) return mistake;
+    const shown = some.slice(0, CELLS_SHOWN).join(', ');
+    const more = some.length > CELLS_SHOWN ? ` and ${some.length - CELLS_SHOWN} more` : '';
+    return { ...mistake, text: `${mistake.text} (cell${some.length > 1 ? 's' : ''} ${shown}${more})` };
+  });
+}
+
+const CELLS_SHOWN = 3;
 
 /** The branch of a union that the value was meant for: the only one that got past the value's own type. */
 function closestBranch(issue: z.core.$ZodIssueInvalidUnion, path: Path): Issue[] | undefined {

@@ -1,6 +1,6 @@
 import type { Stage } from '../../stages/stage.ts';
 import { describe, type JsonSchema, literal } from './describe.ts';
-import { stageSchema } from './schema.ts';
+import { headSchema, stageSchema } from './schema.ts';
 
 /** One option of a stage as people read of it. */
 export interface OptionRow {
@@ -34,19 +34,20 @@ function rowsOf(schema: JsonSchema, prefix: string): OptionRow[] {
   });
 }
 
+/** The keys at the top of a pipeline file; what stands below them, each key's own words say. */
+function headRows(): OptionRow[] {
+  return rowsOf(headSchema(), '').filter(({ name }) => !name.includes('.'));
+}
+
 /** The reference of all stages and options, `docs/options.md`. */
 export function optionsReference(registry: readonly Stage[]): string {
   const sections = registry.map((stage) => {
-    const rows = optionRows(stage).map(({ name, type, required, fallback, description }) => {
-      const value = required ? '(required)' : fallback === undefined ? '' : `\`${fallback}\``;
-      return `| \`${name}\` | ${cell(type)} | ${cell(value)} | ${cell(description)} |`;
-    });
+    const rows = optionRows(stage);
     const flow = [
       `Needs: ${stage.needs.join(', ') || 'nothing'}.`,
       ...(stage.uses?.length ? [`Uses when there: ${stage.uses.join(', ')}.`] : []),
       `Gives: ${stage.gives.join(', ')}.`,
     ];
-    const table = ['| option | value | default | meaning |', '|---|---|---|---|', ...rows];
     return [
       `## ${stage.name}`,
       '',
@@ -54,7 +55,7 @@ export function optionsReference(registry: readonly Stage[]): string {
       '',
       flow.join(' '),
       '',
-      ...(rows.length ? table : ['No options.']),
+      ...(rows.length ? table(rows, 'option') : ['No options.']),
     ].join('\n');
   });
   return [
@@ -62,11 +63,23 @@ export function optionsReference(registry: readonly Stage[]): string {
     '',
     "Written by `npm run schema` from the stages' own schemas. A stage that appears twice takes an `id`.",
     '',
+    '## The top of the file',
+    '',
+    ...table(headRows(), 'key'),
+    '',
     sections.join('\n\n'),
     '',
   ].join('\n');
 }
 
+function table(rows: readonly OptionRow[], what: string): string[] {
+  const lines = rows.map(({ name, type, required, fallback, description }) => {
+    const value = required ? '(required)' : fallback === undefined ? '' : `\`${fallback}\``;
+    return `| \`${name}\` | ${cell(type)} | ${cell(value)} | ${cell(description)} |`;
+  });
+  return [`| ${what} | value | default | meaning |`, '|---|---|---|---|', ...lines];
+}
+
 function cell(text: string): string {
-  return text.replace(/\|/g, '\\|').replace(/\n/g, ' ');
+  return text.replace(/\|/g, '\\|').replace(/</g, '&lt;').replace(/\n/g, ' ');
 }

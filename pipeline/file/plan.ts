@@ -1,5 +1,6 @@
 import { type ArtefactName, type Stage, stageGives } from '../../stages/stage.ts';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
+import type { Cell } from './cells.ts';
 import { choices, nearest } from './describe.ts';
 import type { Mistake } from './mistakes.ts';
 
@@ -17,7 +18,16 @@ export interface Plan {
   name: string;
   seed: number;
   stages: PlannedStage[];
+  /** The pipeline file, absolute. */
+  file: string;
+  /** How often a stage that takes long saves its unfinished work. Part of no key: it changes no byte. */
+  checkpoints: CheckpointInterval;
+  /** The cell of the matrix that this is, where the file has one. */
+  cell?: Cell;
 }
+
+/** Seconds or finished steps between two checkpoints. */
+export type CheckpointInterval = { seconds: number } | { steps: number } | 'off';
 
 /** Stages whose needs no stage before them gives, each with the stage that would. */
 export function orderMistakes(stages: readonly PlannedStage[], registry: readonly Stage[]): Mistake[] {

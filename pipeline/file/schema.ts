@@ -1,9 +1,38 @@
 import { z } from 'zod';
 import type { Stage } from '../../stages/stage.ts';
-import type { JsonSchema } from './describe.ts';
+import { branches, type JsonSchema } from './describe.ts';
 
 /** A run's name is the name of its folder. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+/** So `${matrix.AXIS}` and `--set matrix.AXIS=…` can be told from all else. */
+const AXIS = /^[A-Za-z][A-Za-z0-9_-]*$/;
+export const AXIS_NAME = 'expected an axis called by letters, digits, dashes and underscores, a letter first';
+
+/** What `--set KEY.…` and `${KEY.…}` mean without a stage: no stage may be called so. */
+export const RESERVED_IDS: readonly string[] = ['matrix', 'env', 'checkpoints'];
+
+/** The axes of a matrix. That no value is there twice, and how many cells are allowed, is checked where they are read. */
+export const matrixAxes = z
+  .record(z.string().regex(AXIS, AXIS_NAME), z.array(z.union([z.string(), z.number(), z.boolean()])).min(1))
+  .refine((axes) => Object.keys(axes).length > 0, 'expected at least one axis, such as `seed: [1, 2]`')
+  .meta({ minProperties: 1 });
+
+const checkpoints = z
+  .union([
+    z.literal('off'),
+    z
+      .strictObject({
+        seconds: z.number().positive().optional().describe('Seconds between two checkpoints.'),
+        steps: z.int().min(1).optional().describe('Finished steps between two checkpoints.'),
+      })
+      .refine(
+        ({ seconds, steps }) => (seconds === undefined) !== (steps === undefined),
+        'expected either seconds or steps, or off',
+      )
+      .meta({ minProperties: 1, maxProperties: 1 }),
+  ])
+  .default({ seconds: 30 });
 
 /** The head of a pipeline file. The stages' own options are checked by their stages. */
 export const pipelineHead = z.strictObject({
@@ -22,6 +51,14 @@ export const pipelineHead = z.strictObject({
     .max(2 ** 32 - 1)
     .default(42)
     .describe('All random numbers follow from it: the same seed gives the same bytes.'),
+  checkpoints: checkpoints.describe(
+    'How often a stage that takes long saves its unfinished work, so that a run that was stopped or killed goes on from there: { seconds } or { steps }, one of them, or off. It changes no result.',
+  ),
+  matrix: matrixAxes
+    .optional()
+    .describe(
+      `Runs every combination of these values: each axis is a list, and \${matrix.AXIS} stands for its value wherever a text, a number or true or false may stand.`,
+    ),
   stages: z
     .array(z.unknown())
     .min(1)
@@ -39,8 +76,11 @@ export function isStageId(id: unknown): id is string {
   return typeof id === 'string' && id.length <= 100 && NAME.test(id);
 }
 
+let head: JsonSchema | undefined;
+
 export function headSchema(): JsonSchema {
-  return jsonSchema(pipelineHead);
+  head ??= jsonSchema(pipelineHead);
+  return head;
 }
 
 /** Draft 7 is what editors' YAML servers read best. A check that JSON Schema cannot say is left to zod. */
@@ -51,25 +91,35 @@ function jsonSchema(schema: z.ZodType): JsonSchema {
 
 /** The JSON Schema of one stage's options as a file gives them (defaults may be left out), `id` included. */
 export function stageSchema(stage: Stage): JsonSchema {
-  const schema = jsonSchema(stage.options);
-  const { $schema: _, ...rest } = schema;
-  return { ...rest, description: stage.summary, properties: { id: STAGE_ID, ...rest.properties } };
+  const known = stageSchemas.get(stage);
+  if (known) return known;
+  const { $schema: _, ...rest } = jsonSchema(stage.options);
+  const schema = { ...rest, description: stage.summary, properties: { id: STAGE_ID, ...rest.properties } };
+  stageSchemas.set(stage, schema);
+  return schema;
 }
+
+/** A matrix asks a thousand times. */
+const stageSchemas = new WeakMap<Stage, JsonSchema>();
 
 /** The JSON Schema of a pipeline file, for editors: `pipeline/schema.json`. */
 export function pipelineSchema(registry: readonly Stage[]): JsonSchema {
-  const head = headSchema();
+  const { matrix, stages, ...scalars } = headSchema().properties ?? {};
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'splatline pipeline',
-    ...head,
+    ...headSchema(),
+    definitions: { substitution: SUBSTITUTION },
     properties: {
-      ...head.properties,
+      ...substitutables(scalars),
+      matrix,
       stages: {
-        ...head.properties?.stages,
+        ...stages,
         items: {
           type: 'object',
-          properties: Object.fromEntries(registry.map((stage) => [stage.name, optional(stageSchema(stage))])),
+          properties: Object.fromEntries(
+            registry.map((stage) => [stage.name, optional(substitutable(stageSchema(stage)))]),
+          ),
           additionalProperties: false,
           minProperties: 1,
           maxProperties: 1,
@@ -82,4 +132,56 @@ export function pipelineSchema(registry: readonly Stage[]): JsonSchema {
 /** `- score:` with nothing after it is a stage with all its defaults, if it needs no option. */
 function optional(schema: JsonSchema): JsonSchema {
   return schema.required?.length ? schema : { ...schema, type: ['object', 'null'] };
+}
+
+/**
+ * The schema with `${…}` allowed wherever a scalar may stand. What is wrong with any other value reads as before.
+ *
+ * @param alone false for the alternatives of a union, which is opened as a whole
+ */
+function substitutable(schema: JsonSchema, alone = true): JsonSchema {
+  const { properties, additionalProperties, items, anyOf, oneOf, allOf } = schema;
+  const opened = alone && takesScalar(schema) && !takesAnyText(schema);
+  const all = (list: JsonSchema[]) => list.map((branch) => substitutable(branch, alone && !opened));
+  const inner: JsonSchema = {
+    ...schema,
+    ...(properties && { properties: substitutables(properties) }),
+    ...(typeof additionalProperties === 'object' && {
+      additionalProperties: substitutable(additionalProperties),
+    }),
+    ...(items && {
+      items: Array.isArray(items) ? items.map((item) => substitutable(item)) : substitutable(items),
+    }),
+    ...(anyOf && { anyOf: all(anyOf) }),
+    ...(oneOf && { oneOf: all(oneOf) }),
+    ...(allOf && { allOf: all(allOf) }),
+  };
+  if (!opened) return inner;
+  // What editors show beside a key stays where they look for it.
+  const { description, default: fallback, ...rest } = inner;
+  return {
+    ...(description !== undefined && { description }),
+    ...(fallback !== undefined && { default: fallback }),
+    if: { $ref: '#/definitions/substitution' },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
+    then: true,
+    else: rest,
+  };
+}
+
+/** A text with `${…}` in it that is not written `$${…}`. */
+const SUBSTITUTION: JsonSchema = { type: 'string', pattern: '(^|[^$])\\$\\{(matrix|env)\\.[^}]+\\}' };
+
+function substitutables(properties: Record<string, JsonSchema>): Record<string, JsonSchema> {
+  return Object.fromEntries(Object.entries(properties).map(([key, schema]) => [key, substitutable(schema)]));
+}
+
+function takesScalar(schema: JsonSchema): boolean {
+  if (branches(schema).length) return branches(schema).some(takesScalar);
+  if (schema.enum || schema.const !== undefined) return true;
+  return ['string', 'number', 'integer', 'boolean'].includes(String(schema.type));
+}
+
+function takesAnyText({ type, pattern, enum: listed, const: only }: JsonSchema): boolean {
+  return type === 'string' && pattern === undefined && listed === undefined && only === undefined;
 }

@@ -32,8 +32,12 @@ export function readYaml(bytes: Uint8Array, file: string): Located {
   boundNesting(text, file);
   const doc = parse(text, counter);
   const fault = doc.errors[0] ?? doc.warnings[0];
-  if (fault)
-    throw new InputError(`this is not valid YAML: ${firstLine(fault.message)}`, placeAt(fault.pos[0]));
+  if (fault) {
+    const place = placeAt(fault.pos[0]);
+    const bare = text.split('\n')[place.line! - 1]?.includes('${');
+    const hint = bare ? `; inside { } and [ ] a text with \${…} stands in quotes: "\${matrix.seed}"` : '';
+    throw new InputError(`this is not valid YAML: ${firstLine(fault.message)}${hint}`, place);
+  }
 
   const offsets = new Map<string, number>();
   let values = 0;

@@ -3,13 +3,24 @@ import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
 /** What a run tells while it runs; `--json` prints each as one line. */
 export type RunEvent =
   | { event: 'run'; name: string; out: string; seed: number; stages: string[]; adapter: AdapterReport }
-  | { event: 'resume'; from: string; loaded: string[]; repeated: string[] }
   | { event: 'stage'; stage: string; index: number; count: number }
+  /** The stage's work was found in the store; `seconds` is what it took when it was done. */
+  | { event: 'cached'; stage: string; key: string; seconds: number }
+  /** Another process is at it. */
+  | { event: 'wait'; stage: string; text: string }
   | ProgressEvent
   | { event: 'note'; stage: string; text: string }
   | { event: 'warn'; stage: string; text: string }
   | { event: 'done'; stage: string; seconds: number }
-  | { event: 'result'; out: string; files: string[]; seconds: number; ledger: LedgerRow[] };
+  | {
+      event: 'result';
+      out: string;
+      files: string[];
+      seconds: number;
+      /** Ids of the stages whose work was done, not found. */
+      ran: string[];
+      ledger: LedgerRow[];
+    };
 
 export interface ProgressEvent {
   event: 'progress';
@@ -37,8 +48,11 @@ export class Meter {
     this.#marks.push({ step: 0, at: now() });
   }
 
-  mark(step: number, steps: number): { perSecond: number; secondsLeft: number } {
+  /** `from`: the steps that an earlier run had finished, which this one's time says nothing of. */
+  mark(step: number, steps: number, from = 0): { perSecond: number; secondsLeft: number } {
     const at = this.#now();
+    const [start] = this.#marks;
+    if (start.step < from) start.step = from;
     this.#marks.push({ step, at });
     while (this.#marks.length > 2 && at - this.#marks[1].at > this.#windowSeconds) this.#marks.shift();
     const [first] = this.#marks;

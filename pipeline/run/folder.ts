@@ -3,49 +3,50 @@ import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/prom
 import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
+import { explainDiskError } from '../store/disk-errors.ts';
+import { type Lock, type LockOptions, Locks } from '../store/locks.ts';
 
 /** The file that marks a folder as a run's, and says what the run was. */
 export const MANIFEST = 'run.json';
-/** Where stages' outputs are kept for later runs, below a run's folder. */
-export const STORE = 'stages';
+/** One folder per stage, below a run's folder. */
+export const STAGES = 'stages';
+/** The store, where a run was given a folder of its own (`--out`). */
+export const STORE = '.store';
 
-const ASIDE = /^\.partial-(\d+)$/;
+const ASIDE = '.partial';
+const LOCK = '.run';
 /** Folders that runs of this process have open. */
 const opened = new Set<string>();
 
 /**
- * The folder of one run. Everything is written aside, in a folder of this process, and renamed into place when it is
- * complete; the aside folder goes when the process ends, however it ends. Nothing is made before `open`, and what `open`
- * made goes with `close` where nothing was placed in it.
+ * The folder of one run. Everything is put together aside and renamed into place when it is complete; the aside folder
+ * goes when the process ends, however it ends. One run at a time: another waits at `open`. Nothing is made before that, and
+ * what `open` made goes with `close` where nothing was placed in it.
  */
 export class RunFolder {
   readonly root: string;
   readonly #aside: string;
   #serial = 0;
+  #lock?: Lock;
   /** Folders that `open` made, the innermost first. */
   #made: string[] = [];
   readonly #atExit = () => this.#clear();
 
   constructor(root: string) {
     this.root = resolve(root);
-    this.#aside = join(this.root, `.partial-${process.pid}`);
+    this.#aside = join(this.root, ASIDE);
   }
 
   get isOpen(): boolean {
-    return opened.has(this.root);
+    return this.#lock !== undefined;
   }
 
-  /**
-   * Throws InputError where `root` is a file, a folder with anything in it that is no run of ours, or one that another
-   * run is writing to.
-   */
+  /** Throws InputError where `root` is a file, or a folder with anything in it that is no run of ours. */
   static async check(root: string): Promise<void> {
     const info = await stat(root).catch(() => undefined);
     if (!info) return;
     if (!info.isDirectory()) throw new InputError('this is a file; expected a folder for the results', root);
-    const all = await readdir(root);
-    refuseOthers(root, all);
-    const names = all.filter((name) => !ASIDE.test(name));
+    const names = (await readdir(root)).filter((name) => !isOurs(name));
     if (names.length && !names.includes(MANIFEST)) {
       throw new InputError(
         `this folder holds other files (${names.slice(0, 3).join(', ')}); expected a new or empty one, or an earlier run's`,
@@ -54,10 +55,15 @@ export class RunFolder {
     }
   }
 
-  /** Makes the folder, and takes away what runs that were killed left half-written in it. */
-  async open(): Promise<void> {
+  /**
+   * Makes the folder, waits for a run that has it open, and takes away what runs that were killed left half-written.
+   * @throws InputError where it cannot be written.
+   */
+  async open(waiting: LockOptions = {}): Promise<void> {
     await RunFolder.check(this.root);
-    if (this.isOpen) throw new InputError('a run of this process is writing here already', this.root);
+    if (opened.has(this.root)) {
+      throw new InputError('a run of this process is writing here already', this.root);
+    }
     opened.add(this.root);
     process.once('exit', this.#atExit);
     try {
@@ -65,16 +71,12 @@ export class RunFolder {
       for (let made = this.root; first && made.length >= first.length; made = dirname(made)) {
         this.#made.push(made);
       }
-      await rm(this.#aside, { recursive: true, force: true }); // of an earlier process with our number
+      this.#lock = await new Locks(this.root).lock(LOCK, waiting);
+      await rm(this.#aside, { recursive: true, force: true });
       await mkdir(this.#aside);
-      const names = await readdir(this.root);
-      refuseOthers(this.root, names); // who came in the meantime
-      for (const name of names) {
-        if (ownerOf(name) && ownerOf(name) !== process.pid) await this.remove(name);
-      }
     } catch (error) {
-      this.close();
-      throw error;
+      await this.close();
+      throw explainDiskError(error, this.root);
     }
   }
 
@@ -120,86 +122,60 @@ export class RunFolder {
     return this.place(file, path);
   }
 
-  close(): void {
-    if (!this.isOpen) return;
+  async close(): Promise<void> {
+    if (!opened.delete(this.root)) return;
     process.removeListener('exit', this.#atExit);
     this.#clear();
-    opened.delete(this.root);
+    await this.#lock?.release();
+    this.#lock = undefined;
+    this.#removeEmpty();
   }
 
   /** Synchronous, because a process that ends waits for nothing. */
   #clear(): void {
+    if (!this.#lock) return; // another run's
     try {
       rmSync(this.#aside, { recursive: true, force: true });
+    } catch {
+      // It stays until the next run; what this one failed of is not hidden.
+    }
+  }
+
+  #removeEmpty(): void {
+    try {
       for (const folder of this.#made) rmdirSync(folder);
     } catch {
-      // A folder that holds something stays, and so do those around it; what the run failed of is not hidden.
+      // A folder that holds something stays, and so do those around it.
     }
   }
 }
 
-/** Whether a path names a file for people: below the folder, and neither the store nor the manifest. */
+/** Whether a path names a file for people: below the folder, and none of those that the runner keeps there. */
 export function isResultPath(path: string): boolean {
   const clean = normalize(path);
   const [top] = clean.split(sep);
-  return !clean.startsWith(sep) && !['..', '.', '', STORE, MANIFEST].includes(top) && !ASIDE.test(top);
+  return !clean.startsWith(sep) && !['..', '.', '', STAGES, MANIFEST].includes(top) && !isOurs(top);
 }
 
-/** Collects what a stage writes, aside; `publish` moves all of it into place when the stage has succeeded. */
+/** Takes what a stage writes for people, below a folder of a store entry that is not finished yet. */
 export class StagedOutput implements OutputFolder {
-  readonly #folder: RunFolder;
-  readonly #paths = new Set<string>();
-  #aside?: Promise<string>;
+  readonly #root: string;
 
-  constructor(folder: RunFolder) {
-    this.#folder = folder;
+  constructor(root: string) {
+    this.#root = root;
   }
 
   async write(path: string, bytes: Uint8Array | string): Promise<void> {
-    const clean = normalize(path);
     if (!isResultPath(path)) throw new Error(`a stage cannot write to ${path}`);
-    this.#aside ??= this.#folder.aside();
-    const target = join(await this.#aside, clean);
+    const target = join(this.#root, normalize(path));
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, bytes);
-    this.#paths.add(clean);
-  }
-
-  /** Puts the files in place and returns their paths below the run's folder, sorted. A folder replaces its forerunner. */
-  async publish(): Promise<string[]> {
-    if (this.#aside) {
-      const aside = await this.#aside;
-      for (const name of await readdir(aside)) await this.#folder.place(join(aside, name), name);
-    }
-    return [...this.#paths].sort();
   }
 }
 
-/** The process that a folder aside belongs to. */
-function ownerOf(name: string): number | undefined {
-  const owner = ASIDE.exec(name)?.[1];
-  return owner === undefined ? undefined : Number(owner);
-}
-
-function refuseOthers(root: string, names: readonly string[]): void {
-  for (const name of names) {
-    const owner = ownerOf(name);
-    if (owner === undefined || owner === process.pid || !isAlive(owner)) continue;
-    throw new InputError(
-      `another run (process ${owner}) is writing here; wait for it or choose another folder with --out ` +
-        `(if process ${owner} is something else, delete ${name})`,
-      root,
-    );
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0); // signal 0 only asks
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
+/** Names that say nothing of what a folder is: of killed runs, of one that is running, of its store. */
+function isOurs(name: string): boolean {
+  return [ASIDE, STORE].includes(name) || name.startsWith(`${LOCK}.lock`);
 }
 
 function ignoreMissing(error: unknown): void {

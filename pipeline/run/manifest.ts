@@ -1,8 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Score } from '../../stages/artefacts/scores.ts';
 import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
-import type { Plan } from '../file/plan.ts';
-import { type StageIdentity, sha256 } from './lineage.ts';
+import type { Cell } from '../file/cells.ts';
+import { sha256 } from '../keys/hash.ts';
+import type { StageIdentity } from '../keys/identity.ts';
+import type { StageOutput } from './compare.ts';
+import type { GitState } from './git.ts';
 
 /** A file that a run left for people: its path below the run's folder and the stage that wrote it. */
 export interface RunFile {
@@ -12,48 +16,68 @@ export interface RunFile {
   earlier?: true;
 }
 
-export interface StageTiming {
+/** How a run came by a stage's work; `read`: a source stage, whose work is not kept; `unused`: nothing asked for it. */
+export type How = 'ran' | 'cached' | 'read' | 'unused';
+
+/** One stage of a run. */
+export interface StageRow extends StageOutput {
   id: string;
+  stage: string;
+  key: string;
+  how: How;
+  /** Of this run; for work that was found done, `madeIn` says what it took. */
   seconds: number;
+  madeIn?: number;
   /** Most bytes that were alive on the GPU at once, from the start of the run to the end of this stage. */
   peakBytes: number;
+  options: unknown;
+  seed: number;
+  identity: StageIdentity;
+  /** Where the files were that the identity names by content. */
+  places: unknown;
 }
 
-interface ManifestInput {
-  status: 'running' | 'done' | 'failed';
-  error?: unknown;
-  plan: Plan;
-  /** The stages up to the last that runs. */
-  lineage: StageIdentity[];
-  adapter: AdapterReport;
+/** `run.json`: what ran, on what, how long, what crossed to and from the GPU, what it left, and how to repeat it. */
+export interface Manifest {
+  format: 1;
+  status: 'running' | 'done' | 'failed' | 'stopped';
+  error?: string;
+  name: string;
+  seed: number;
+  /** Repeats the run, typed in `cwd`. */
+  command: string;
+  cwd: string;
+  file: string;
+  cell?: Cell;
   from?: string;
   until?: string;
+  /** `packages` of the stages' code; `webgpu` among them is Dawn. */
+  versions: { splatline: string; node: string; packages: Record<string, string> };
+  git?: GitState;
+  adapter: AdapterReport;
   seconds: number;
-  stages: StageTiming[];
-  files: readonly RunFile[];
-  root: string;
+  stages: StageRow[];
+  files: (RunFile & { bytes: number; sha256: string })[];
+  scores?: readonly Score[];
   ledger: LedgerRow[];
 }
 
-/** The run's provenance, `run.json`: what ran, on what, how long, what crossed to and from the GPU, and what it left. */
-export async function manifestOf(input: ManifestInput) {
-  const { plan, lineage, error, files, root, ...rest } = input;
-  return {
-    ...rest,
-    ...(error === undefined ? {} : { error: error instanceof Error ? error.message : String(error) }),
-    versions: { splatline: await packageVersion(), node: process.version },
-    name: plan.name,
-    seed: plan.seed,
-    pipeline: lineage,
-    files: (await Promise.all(files.map((file) => withContents(file, root)))).flat(),
-  };
-}
+export type Contents = ReadonlyMap<string, { bytes: number; sha256: string }>;
 
-/** A file that is no longer there, as somebody took it away, is not listed. */
-async function withContents(file: RunFile, root: string) {
-  const path = join(root, file.path);
-  const info = await stat(path).catch(() => undefined);
-  return info?.isFile() ? [{ ...file, bytes: info.size, sha256: await sha256(path) }] : [];
+/** Adds size and sha256 to each file; one that is no longer there, as somebody took it away, is not listed. */
+export async function withContents(
+  files: readonly RunFile[],
+  known: Contents,
+  root: string,
+): Promise<Manifest['files']> {
+  const rows = files.map(async (file) => {
+    const contents = known.get(file.path);
+    if (contents && !file.earlier) return [{ ...file, ...contents }];
+    const path = join(root, file.path);
+    const info = await stat(path).catch(() => undefined);
+    return info?.isFile() ? [{ ...file, bytes: info.size, sha256: await sha256(path) }] : [];
+  });
+  return (await Promise.all(rows)).flat();
 }
 
 export async function packageVersion(): Promise<string> {

@@ -10,14 +10,11 @@ import type { RunFile } from './manifest.ts';
  */
 export class Results {
   readonly #folder: RunFolder;
-  /** Stages whose earlier work this run builds on. */
-  readonly #kept: ReadonlySet<string>;
   #earlier: RunFile[] = [];
   #files: RunFile[] = [];
 
-  constructor(folder: RunFolder, kept: Iterable<string>) {
+  constructor(folder: RunFolder) {
     this.#folder = folder;
-    this.#kept = new Set(kept);
   }
 
   /** This run's files so far, in the order of writing. */
@@ -27,10 +24,7 @@ export class Results {
 
   /** All files that stand in the folder; `earlier` marks those whose stage this run has not come to. */
   get all(): RunFile[] {
-    const earlier = this.#earlier.map(
-      ({ path, stage }): RunFile =>
-        this.#kept.has(stage) ? { path, stage } : { path, stage, earlier: true },
-    );
+    const earlier = this.#earlier.map(({ path, stage }): RunFile => ({ path, stage, earlier: true }));
     return [...earlier, ...this.#files];
   }
 
@@ -59,7 +53,7 @@ export class Results {
 
   /** Takes away what was made from older work than this run's. */
   async finish(): Promise<void> {
-    await this.#drop((file) => !this.#kept.has(file.stage));
+    await this.#drop(() => true);
   }
 
   async #drop(isOld: (file: RunFile) => boolean): Promise<void> {

@@ -1,32 +1,33 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { type ArtefactFormats, artefactFormats } from '../../stages/artefacts/formats.ts';
-import {
-  type ArtefactName,
-  type Artefacts,
-  type OutputFolder,
-  type Report,
-  stageGives,
-} from '../../stages/stage.ts';
+import type { Score } from '../../stages/artefacts/scores.ts';
+import { Stopped } from '../../stages/checkpoints.ts';
+import { type ArtefactName, stageGives } from '../../stages/stage.ts';
 import { type Gpu, InputError, type LedgerRow, openGpu } from '../../wgsl/core/index.ts';
-import type { Plan, PlannedStage } from '../file/plan.ts';
-import { Meter, type RunEvent } from './events.ts';
-import { MANIFEST, RunFolder, StagedOutput } from './folder.ts';
-import { HeldArtefacts } from './held.ts';
-import { lineageOf, type StageIdentity } from './lineage.ts';
-import { manifestOf, packageVersion, type StageTiming } from './manifest.ts';
+import type { Plan } from '../file/plan.ts';
+import type { KeyedStage } from '../keys/identity.ts';
+import type { Store } from '../store/store.ts';
+import type { RunEvent } from './events.ts';
+import { MANIFEST, RunFolder } from './folder.ts';
+import type { Manifest } from './manifest.ts';
+import { missingStages } from './missing.ts';
+import { type ArtefactRef, aboutOf } from './outputs.ts';
+import { deviceFor, keysOf, placeOf, preflight, type Range, rangeOf } from './prepare.ts';
+import { isForPeople, publishedNames } from './publication.ts';
+import { RunRecord } from './record.ts';
 import { Results } from './results.ts';
-import { checkLineage, madeOtherwise, type Schedule, schedule, wantedBy } from './resume.ts';
-import { entriesOf, type MadeBy, StageStore } from './store.ts';
-import { RESULTS, RESUME } from './transfers.ts';
+import { View } from './view.ts';
+import { holderWords, stoppedBy } from './waiting.ts';
+import { Workshop } from './workshop.ts';
 
-export interface RunOptions {
-  /** The folder that takes everything the run writes. Default: `out/<name>`. */
-  out?: string;
-  /** Resume with this stage on what an earlier run saved. */
-  from?: string;
-  /** Stop after this stage. */
-  until?: string;
+export interface RunOptions extends Range {
   onEvent?(event: RunEvent): void;
+  /** Aborted to stop the run: a stage that keeps checkpoints saves one first, the others end at once. */
+  signal?: AbortSignal;
+  /** The command that repeats the run, for run.json. */
+  command?: string;
+  /** The adapter to open, as `openGpu` takes it. */
+  adapter?: string;
   /** A device to run on, left open. Default: one of our own. */
   gpu?: Gpu;
   /** How artefacts are kept; tests bring their own. */
@@ -38,263 +39,220 @@ export interface RunResult {
   /** Absolute paths of what the run left for people. */
   files: string[];
   seconds: number;
+  /** Ids of the stages whose work was done, not found. */
+  ran: string[];
   /** Every byte between CPU and GPU, by stage and purpose. */
   ledger: LedgerRow[];
 }
 
 /**
- * Runs a plan. Inputs are looked at first, and source stages read them; only then is the folder made, and nothing in it
- * changes before a stage has succeeded. Outputs appear when their stage has succeeded.
- * @throws InputError for what the user can mend, GpuError when the device fails.
+ * Runs a plan: takes the stages whose work the store has as they are, and does the others. Source stages that are needed
+ * read first; only then is anything made on disk. A stage's output appears in the store when it is complete, and in the
+ * run's folder as soon as it is there.
+ * @throws InputError for what the user can mend, GpuError when the device fails, Stopped when `signal` asked for it.
  */
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
-  const out = resolve(options.out ?? join('out', plan.name));
-  const formats = options.formats ?? artefactFormats;
+  const { out, store } = placeOf(plan.name, options);
   await RunFolder.check(out);
-  const todo = await schedule(plan, out, formats, options);
-  for (const { stage, options: stageOptions } of [...todo.repeat, ...todo.run])
-    await stage.preflight?.(stageOptions);
-  const lineage = await lineageOf(todo.upTo);
-  if (options.from !== undefined) await checkLineage(todo, lineage, out, options.from);
-  const gpu = options.gpu ?? (await openGpu());
+  const { upTo, forced } = rangeOf(plan, options);
+  const { adapter } = options;
+  const gpu = options.gpu ?? (await deviceFor(upTo, () => openGpu({ adapter })));
   const folder = new RunFolder(out);
   try {
-    return await new Run(plan, todo, lineage, gpu, folder, formats, options).run();
+    const stages = await keysOf(plan, upTo, gpu);
+    const formats = options.formats ?? artefactFormats;
+    const parts = { plan, stages, forced, gpu, store, folder, formats, options };
+    return await new Run(parts).run();
   } finally {
-    folder.close();
+    await folder.close();
     if (!options.gpu) gpu.close();
   }
 }
 
+interface Parts {
+  plan: Plan;
+  stages: KeyedStage[];
+  /** Ids of stages that run though their work is saved. */
+  forced: ReadonlySet<string>;
+  gpu: Gpu;
+  store: Store;
+  folder: RunFolder;
+  formats: ArtefactFormats;
+  options: RunOptions;
+}
+
 class Run {
-  readonly #plan: Plan;
-  readonly #todo: Schedule;
-  readonly #lineage: StageIdentity[];
-  readonly #gpu: Gpu;
-  readonly #folder: RunFolder;
-  readonly #formats: ArtefactFormats;
-  readonly #store: StageStore;
-  readonly #tell: (event: RunEvent) => void;
-  readonly #options: RunOptions;
+  readonly #parts: Parts;
+  readonly #workshop: Workshop;
   readonly #results: Results;
-  readonly #held: HeldArtefacts;
-  readonly #published = new Map<ArtefactName, object>();
-  readonly #timings: StageTiming[] = [];
-  #seconds = () => 0;
-  /** Whether this run has written anything. */
+  readonly #view: View;
+  readonly #record: RunRecord;
+  readonly #tell: (event: RunEvent) => void;
+  /** Where each artefact lies after the stages so far, and the id of the stage that gave it. */
+  readonly #bound = new Map<ArtefactName, { ref: ArtefactRef; by: string }>();
+  /** What is shown for people already, by artefact, and the keys of those files. */
+  readonly #shown = new Map<ArtefactName, string>();
+  readonly #publications: string[] = [];
+  #scores?: readonly Score[];
+  /** Whether this run has written to its folder. */
   #begun = false;
 
-  constructor(
-    plan: Plan,
-    todo: Schedule,
-    lineage: StageIdentity[],
-    gpu: Gpu,
-    folder: RunFolder,
-    formats: ArtefactFormats,
-    options: RunOptions,
-  ) {
-    this.#plan = plan;
-    this.#todo = todo;
-    this.#lineage = lineage;
-    this.#gpu = gpu;
-    this.#folder = folder;
-    this.#formats = formats;
-    this.#options = options;
-    const first = todo.upTo.length - todo.run.length;
-    this.#results = new Results(folder, new Set(todo.upTo.slice(0, first).map(({ id }) => id)));
-    this.#held = new HeldArtefacts(formats);
-    this.#store = new StageStore(gpu, folder, formats);
-    this.#tell = options.onEvent ?? (() => {});
+  constructor(parts: Parts) {
+    const { plan, folder, options } = parts;
+    const { checkpoints } = plan;
+    const { signal, onEvent: tell = () => {} } = options;
+    this.#parts = parts;
+    this.#tell = tell;
+    this.#results = new Results(folder);
+    this.#view = new View(folder, this.#results);
+    this.#record = new RunRecord(parts);
+    const how: RunRecord['how'] = (...row) => this.#record.how(...row);
+    this.#workshop = new Workshop({ ...parts, checkpoints, signal, tell, how });
   }
 
   async run(): Promise<RunResult> {
-    const start = performance.now();
-    const { name, seed } = this.#plan;
-    const { root: out } = this.#folder;
-    const { run } = this.#todo;
-    this.#seconds = () => (performance.now() - start) / 1000;
+    const { plan, stages, gpu, folder } = this.#parts;
+    const { root: out } = folder;
     this.#tell({
       event: 'run',
-      name,
+      name: plan.name,
       out,
-      seed,
-      stages: run.map(({ id }) => id),
-      adapter: this.#gpu.adapter,
+      seed: plan.seed,
+      stages: stages.map(({ id }) => id),
+      adapter: gpu.adapter,
     });
     try {
-      await this.#repeat();
-      // Source stages at the front only read what the user gave: all of it is known to be good before the folder is made.
-      const sources = run.findIndex(({ stage }) => !stage.source);
-      const readOnly = sources < 0 ? run.length : sources;
-      for (let index = 0; index < readOnly; index++) await this.#stage(run[index], index);
-      await this.#folder.open();
-      await this.#results.readEarlier();
-      await this.#takeUp();
-      for (let index = readOnly; index < run.length; index++) await this.#stage(run[index], index);
-      await this.#begin();
-      await this.#publish(this.#held.all, (name) => this.#held.giverOf(name));
-      this.#held.keepOnly(new Set());
-      await this.#results.finish();
-      await this.#writeManifest('done');
+      await this.#open();
+      for (const [index, stage] of stages.entries()) await this.#stage(stage, index);
+      await this.#finish();
     } catch (error) {
+      this.#workshop.keepOnly([]);
       await this.#fail(error);
       throw error;
     }
+    const { seconds, ran } = this.#record;
     const files = this.#results.files.map(({ path }) => join(out, path));
-    const result = { out, files, seconds: this.#seconds(), ledger: this.#gpu.ledger.rows() };
+    const result = { out, files, seconds, ran, ledger: gpu.ledger.rows() };
     this.#tell({ event: 'result', ...result });
     return result;
   }
 
-  /** Source stages before `from` read the user's files again. */
-  async #repeat(): Promise<void> {
-    const { load, repeat } = this.#todo;
-    const { from } = this.#options;
-    if (from !== undefined) {
-      const loaded = [...new Set(load.map(({ id }) => id))];
-      this.#tell({ event: 'resume', from, loaded, repeated: repeat.map(({ id }) => id) });
+  /** Before anything is made on disk, what the user gave is known to be good. */
+  async #open(): Promise<void> {
+    const { folder, store, options } = this.#parts;
+    const missing = await missingStages(this.#parts);
+    await preflight(missing);
+    for (const stage of missing) {
+      if (!stage.stage.source) break;
+      await this.#workshop.read(stage);
     }
-    for (const planned of repeat) this.#held.take(await this.#perform(planned, NO_OUTPUT), planned.id);
+    if (missing.length) await store.writable();
+    await folder.open({
+      signal: options.signal,
+      onWait: (holder) => {
+        const text = `${holderWords(holder)} is writing to ${folder.root}; waiting for that`;
+        this.#tell({ event: 'wait', stage: '', text });
+      },
+    });
+    await this.#results.readEarlier();
   }
 
-  /** What an earlier run saved. */
-  async #takeUp(): Promise<void> {
-    const otherwise = await madeOtherwise(this.#todo, this.#folder.root, await this.#madeBy());
-    for (const text of otherwise) this.#tell({ event: 'warn', stage: this.#options.from ?? '', text });
-    this.#gpu.ledger.stage = RESUME;
-    for (const { id, name } of this.#todo.load) {
-      this.#held.take({ [name]: await this.#store.load(id, name) }, id);
+  async #stage(stage: KeyedStage, index: number): Promise<void> {
+    const { signal } = this.#parts.options;
+    if (signal?.aborted) throw stoppedBy(signal);
+    const gives = stageGives(stage.stage, stage.options);
+    const { id, key } = stage;
+    if (stage.stage.source) {
+      for (const name of gives) this.#bound.set(name, { ref: { key, name }, by: id });
+      return;
     }
-  }
-
-  async #stage(planned: PlannedStage, index: number): Promise<void> {
-    const start = performance.now();
-    this.#tell({ event: 'stage', stage: planned.id, index, count: this.#todo.run.length });
-    const given = planned.stage.source
-      ? await this.#perform(planned, NO_OUTPUT)
-      : await this.#performAndSave(planned);
-    this.#held.take(given, planned.id);
-    this.#held.keepOnly(wantedBy(this.#todo.run.slice(index + 1), this.#formats));
-    const seconds = (performance.now() - start) / 1000;
-    this.#timings.push({ id: planned.id, seconds, peakBytes: this.#gpu.peakBytes });
-    this.#tell({ event: 'done', stage: planned.id, seconds });
-  }
-
-  async #performAndSave(planned: PlannedStage): Promise<Partial<Artefacts>> {
-    const output = new StagedOutput(this.#folder);
-    const given = await this.#perform(planned, output);
+    const entry = await this.#workshop.entryOf(stage);
     await this.#begin();
-    const index = this.#plan.stages.indexOf(planned);
-    const later = this.#plan.stages.slice(index + 1).map(({ id }) => id);
-    const { seed } = this.#plan;
-    const record = { seed, lineage: this.#lineage.slice(0, index + 1), madeBy: await this.#madeBy() };
-    await this.#store.save(planned.id, record, given, later);
-    this.#results.add(await output.publish(), planned.id);
-    await this.#publishGiven(planned, given);
-    await this.#results.redone(planned.id);
-    return given;
+    for (const [name, ref] of Object.entries(aboutOf(entry).artefacts)) {
+      this.#bound.set(name as ArtefactName, { ref, by: id });
+    }
+    await this.#view.showFiles(entry, id);
+    await this.#view.showStage(entry, id, this.#record.stageFile(stage, entry));
+    this.#record.made(stage, entry);
+    if (isForPeople(stage.stage)) for (const name of gives) await this.#publish(name, id);
+    await this.#results.redone(id);
+    await this.#letGo(index + 1);
   }
 
-  async #madeBy(): Promise<MadeBy> {
-    const { description, device, vendor, architecture } = this.#gpu.adapter;
-    const adapter = [vendor, architecture, device, description].filter(Boolean).join(' ');
-    return { splatline: await packageVersion(), adapter };
+  /** Shows an artefact as the file that people want, if it is one of those; each value once. */
+  async #publish(name: ArtefactName, stage: string): Promise<void> {
+    const ref = this.#bound.get(name)?.ref;
+    if (!this.#parts.formats[name].publish || !ref || this.#shown.get(name) === idOf(ref)) return;
+    const entry = await this.#workshop.publication(name, ref, stage);
+    await this.#view.showFiles(entry, stage);
+    this.#record.published(entry);
+    this.#publications.push(entry.key);
+    this.#shown.set(name, idOf(ref));
+  }
+
+  /** Lets go of buffers that no later stage with work to do takes and nobody is to see. */
+  async #letGo(next: number): Promise<void> {
+    const { stages, formats } = this.#parts;
+    const wanted: ArtefactRef[] = [];
+    for (const stage of stages.slice(next)) {
+      if (!(await this.#workshop.isMissing(stage))) continue;
+      for (const [name, giver] of stage.inputs) {
+        const bound = this.#bound.get(name);
+        wanted.push(bound?.by === giver.id ? bound.ref : { key: giver.key, name });
+      }
+    }
+    for (const name of publishedNames(formats)) {
+      const ref = this.#bound.get(name)?.ref;
+      if (ref && this.#shown.get(name) !== idOf(ref)) wanted.push(ref);
+    }
+    this.#workshop.keepOnly(wanted);
+  }
+
+  async #finish(): Promise<void> {
+    await this.#begin();
+    for (const [name, { by }] of this.#bound) await this.#publish(name, by);
+    const scores = this.#bound.get('scores');
+    if (scores) this.#scores = (await this.#workshop.value({ ...scores.ref, name: 'scores' })).scores;
+    this.#workshop.keepOnly([]);
+    await this.#results.finish();
+    await this.#view.onlyStages(this.#parts.stages.map(({ id }) => id));
+    await this.#remember();
+    await this.#write('done');
   }
 
   /** Before the first file takes its place, the folder says whose it is. */
   async #begin(): Promise<void> {
     if (this.#begun) return;
     this.#begun = true;
-    await this.#writeManifest('running');
+    await this.#remember();
+    await this.#write('running');
+  }
+
+  /** What gc must leave: all that this run shows. */
+  async #remember(): Promise<void> {
+    const { stages, store, folder } = this.#parts;
+    const kept = stages.filter(({ stage }) => !stage.source).map(({ key }) => key);
+    await store.runs.remember(folder.root, [...kept, ...this.#publications]);
   }
 
   /** Says so in run.json, except for a mistake of the user's that was found before anything was written. */
   async #fail(error: unknown): Promise<void> {
-    if (!this.#folder.isOpen || (!this.#begun && error instanceof InputError)) return;
+    const { folder, gpu } = this.#parts;
+    if (!folder.isOpen || (!this.#begun && error instanceof InputError)) return;
     try {
-      await this.#writeManifest('failed', error);
+      await this.#write(error instanceof Stopped ? 'stopped' : 'failed', error);
     } catch (second) {
       const text = `${MANIFEST} could not be written: ${second instanceof Error ? second.message : second}`;
-      this.#tell({ event: 'warn', stage: this.#gpu.ledger.stage, text });
+      this.#tell({ event: 'warn', stage: gpu.ledger.stage, text });
     }
   }
 
-  /** The stage's work, and the check that the device lived through it. */
-  async #perform({ id, stage, options }: PlannedStage, output: OutputFolder): Promise<Partial<Artefacts>> {
-    const gpu = this.#gpu;
-    gpu.ledger.stage = id;
-    const context = { gpu, seed: this.#plan.seed, report: this.#report(id), output };
-    const given = await orDeviceLost(gpu, stage.run(context, this.#held.all, options));
-    await gpu.settle();
-    const missing = stageGives(stage, options).filter((name) => !given[name]);
-    if (missing.length) throw new Error(`stage ${id} did not give ${missing.join(', ')}`);
-    return given;
-  }
-
-  #report(stage: string): Report {
-    const meter = new Meter();
-    return {
-      progress: ({ step, steps, metrics = {} }) =>
-        this.#tell({ event: 'progress', stage, step, steps, metrics, ...meter.mark(step, steps) }),
-      note: (text) => this.#tell({ event: 'note', stage, text }),
-      warn: (text) => this.#tell({ event: 'warn', stage, text }),
-    };
-  }
-
-  /** A stage that made a splat leaves it at once, so that a later failure does not cost it; a first guess is none. */
-  async #publishGiven({ id, stage }: PlannedStage, given: Partial<Artefacts>): Promise<void> {
-    const isFirstGuess = stage.gives.includes('gaussians') && !stage.needs.includes('gaussians');
-    if (!isFirstGuess) await this.#publish(given, () => id);
-  }
-
-  /** Writes the artefacts that people want as files, from the buffers that the stages left; each value once. */
-  async #publish(artefacts: Partial<Artefacts>, giverOf: (name: ArtefactName) => string): Promise<void> {
-    const { ledger } = this.#gpu;
-    const { stage } = ledger;
-    ledger.stage = RESULTS;
-    const publish = async <Name extends ArtefactName>(name: Name, value: Artefacts[Name]) => {
-      const format = this.#formats[name];
-      if (!format.publish || this.#published.get(name) === value) return;
-      const output = new StagedOutput(this.#folder);
-      await format.publish(this.#gpu, value, output);
-      await this.#gpu.settle();
-      this.#results.add(await output.publish(), giverOf(name));
-      this.#published.set(name, value);
-    };
-    for (const [name, value] of entriesOf(artefacts)) await publish(name, value);
-    ledger.stage = stage;
-  }
-
-  async #writeManifest(status: 'running' | 'done' | 'failed', error?: unknown): Promise<void> {
-    const manifest = await manifestOf({
-      status,
-      error,
-      plan: this.#plan,
-      lineage: this.#lineage,
-      adapter: this.#gpu.adapter,
-      from: this.#options.from,
-      until: this.#options.until,
-      seconds: this.#seconds(),
-      stages: this.#timings,
-      files: this.#results.all,
-      root: this.#folder.root,
-      ledger: this.#gpu.ledger.rows(),
-    });
-    await this.#folder.write(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
+  async #write(status: Manifest['status'], error?: unknown): Promise<void> {
+    const manifest = await this.#record.manifest(status, this.#results.all, { scores: this.#scores, error });
+    await this.#parts.folder.write(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
   }
 }
 
-/** A source stage only reads. */
-const NO_OUTPUT: OutputFolder = {
-  write: async (path) => Promise.reject(new Error(`a source stage cannot write ${path}`)),
-};
-
-/** The work, or a GpuError as soon as the device is lost: work that waits for a lost device may never end. */
-async function orDeviceLost<T>(gpu: Gpu, work: Promise<T>): Promise<T> {
-  const lost = gpu.device.lost.then((): Promise<never> => {
-    gpu.check();
-    return new Promise(() => {}); // closed on purpose
-  });
-  lost.catch(() => {}); // the race reports it; after the race nobody listens
-  return Promise.race([work, lost]);
+function idOf({ key, name }: ArtefactRef): string {
+  return `${key} ${name}`;
 }

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { ArtefactName, Artefacts, OutputFolder } from '../stage.ts';
-import { loadFrames, saveFrames } from './frames-file.ts';
+import { framesParts, loadFrames, saveFrames } from './frames-file.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from './gaussians.ts';
-import { loadGaussians, saveGaussians } from './gaussians-file.ts';
+import { gaussiansParts, loadGaussians, saveGaussians } from './gaussians-file.ts';
 import { exportPly } from './gaussians-ply.ts';
+import type { SavedPart } from './saved-part.ts';
 import { loadScores, saveScores } from './scores-file.ts';
 import { loadStyle, saveStyle } from './style-file.ts';
 
@@ -17,6 +18,8 @@ export interface ArtefactFormat<Value> {
   buffers(value: Value): GPUBuffer[];
   save?(gpu: Gpu, value: Value, folder: string): Promise<void>;
   load?(gpu: Gpu, folder: string): Promise<Value>;
+  /** The pieces of what `save` wrote, to say which one differs; without it, files are compared whole. */
+  parts?(folder: string): Promise<SavedPart[]>;
   publish?(gpu: Gpu, value: Value, output: OutputFolder): Promise<void>;
 }
 
@@ -32,6 +35,7 @@ export const artefactFormats: ArtefactFormats = {
     buffers: ({ frames, before }) => [...frames, ...before].flatMap(({ color, depth }) => [color, depth]),
     save: saveFrames,
     load: loadFrames,
+    parts: framesParts,
   },
   scores: { buffers: () => [], save: saveScores, load: loadScores },
 };
@@ -43,6 +47,7 @@ function splatFormat(published: string): ArtefactFormat<Gaussians> {
     buffers: (splat) => GAUSSIAN_PARAMETERS.map((name) => splat[name]),
     save: (gpu, splat, folder) => saveGaussians(gpu, splat, fileIn(folder)),
     load: (gpu, folder) => loadGaussians(gpu, fileIn(folder)),
+    parts: (folder) => gaussiansParts(fileIn(folder)),
     publish: async (gpu, splat, output) => output.write(published, await exportPly(gpu, splat)),
   };
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { FRAME_BYTES_PER_PIXEL, type Frame, type Frames, releaseFrames } from './frames.ts';
 import { readSavedJson } from './json.ts';
+import type { SavedPart } from './saved-part.ts';
 
 /*
  * Pictures saved exactly, to resume from: `frames.json` has the cameras, `frames.bin` and `before.bin` the pictures one after
@@ -83,6 +84,21 @@ export async function loadFrames(gpu: Gpu, folder: string): Promise<Frames> {
     releaseFrames(frames);
     throw error;
   }
+}
+
+/** Each picture's colour and depth in what `saveFrames` wrote: `frames 0007 color`. */
+export async function framesParts(folder: string): Promise<SavedPart[]> {
+  const head = await readSavedJson(join(folder, 'frames.json'), header, 'orbit');
+  return LISTS.flatMap((which) => {
+    let end = 0;
+    return head[which].flatMap(({ name, camera }) =>
+      ['color', 'depth'].map((plane) => {
+        const start = end;
+        end += 4 * camera.width * camera.height;
+        return { name: `${which} ${name} ${plane}`, file: `${which}.bin`, start, end };
+      }),
+    );
+  });
 }
 
 async function readFrame(

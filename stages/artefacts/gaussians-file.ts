@@ -1,7 +1,9 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians, parameterWidths } from './gaussians.ts';
 import { assertFinite, emptyGaussians, readGaussians, uploadGaussians } from './gaussians-host.ts';
+import type { SavedPart } from './saved-part.ts';
 
 /**
  * A splat saved exactly, to resume from: the five f32 tensors as they are on the GPU, in the safetensors layout (so that
@@ -59,6 +61,23 @@ export async function loadGaussians(gpu: Gpu, path: string): Promise<Gaussians> 
       at += await readAll(file, path, new Uint8Array(host[name].buffer), at);
     }
     return uploadGaussians(gpu, 'gaussians', host, 'checkpoints');
+  } finally {
+    await file.close();
+  }
+}
+
+/** The five tensors in what `saveGaussians` wrote. Throws InputError as `loadGaussians` does. */
+export async function gaussiansParts(path: string): Promise<SavedPart[]> {
+  const file = await open(path);
+  try {
+    const { count, shDegree, bytes } = await readHeader(file, path, (await file.stat()).size);
+    const widths = parameterWidths(shDegree);
+    let end = bytes;
+    return GAUSSIAN_PARAMETERS.map((name) => {
+      const start = end;
+      end += 4 * widths[name] * count;
+      return { name, file: basename(path), start, end };
+    });
   } finally {
     await file.close();
   }

@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Reading } from '../stage.ts';
 import { type ClipDescription, describeClip, tokenIds } from './description.ts';
@@ -39,7 +40,7 @@ export async function checkClipTarget({
   tokenIds(await checkClip(model), text);
 }
 
-/** What a CLIP target depends on: the model's files, and the text that the prompt stands for. */
+/** What a CLIP target depends on: the model, and the text that the prompt stands for. */
 export async function clipTargetReads({
   prompt,
   model,
@@ -47,8 +48,15 @@ export async function clipTargetReads({
   prompt: string;
   model?: string;
 }): Promise<Reading> {
-  const files = Object.values(await modelFiles(model ?? DEMO_CLIP));
-  return { files, texts: { prompt: (await resolvePrompt(prompt)).text } };
+  const { files, texts } = await clipReads(model);
+  return { files, texts: { ...texts, prompt: (await resolvePrompt(prompt)).text } };
+}
+
+/** What a model depends on: its files, and where they hold an ONNX text encoder, the CPU by which onnxruntime picks its code. */
+export async function clipReads(model = DEMO_CLIP): Promise<Reading> {
+  const files = await modelFiles(model);
+  const cpu = files.onnxText ? cpus()[0]?.model : undefined;
+  return { files: Object.values(files), texts: cpu ? { 'CPU of the text encoder': cpu } : {} };
 }
 
 /** @throws InputError when the smallest crop is above the largest. */

@@ -44,6 +44,7 @@ export async function init(
 /** The stage: the first Gaussians, from SfM points or at random. */
 export const initStage = defineStage<InitOptions>({
   name: 'init',
+  module: import.meta.url,
   summary: "Makes the first Gaussians, at the capture's points or at random",
   options: initOptions,
   needs: ['dataset'],

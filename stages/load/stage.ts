@@ -87,6 +87,7 @@ export async function load(
 /** The stage: a capture, or a splat with views around it, on the GPU. */
 export const loadStage = defineStage<LoadOptions>({
   name: 'load',
+  module: import.meta.url,
   summary: 'Reads a COLMAP capture, or a splat, onto the GPU',
   options: loadOptions,
   needs: [],

@@ -69,6 +69,14 @@ export class SplatOptimizer {
     this.#pairs = options.pairs ?? guessedPairs(this.#gpu, PAIRS_PER_ROW * state.capacity, BYTES_PER_PAIR);
   }
 
+  get gpu(): Gpu {
+    return this.#gpu;
+  }
+
+  get label(): string {
+    return this.#options.label;
+  }
+
   static async create(state: TrainingState, options: OptimizerOptions): Promise<SplatOptimizer> {
     const optimizer = new SplatOptimizer(state, options);
     try {

@@ -58,8 +58,28 @@ export function createState(
   gaussians: Gaussians,
   capacity: number = gaussians.count,
 ): TrainingState {
+  const state = blankState(arena, gaussians, capacity);
+  const widths = parameterWidths(state.shDegree);
+  if (state.count) {
+    arena.gpu.run('train/state/fill', (recorder) => {
+      for (const name of GAUSSIAN_PARAMETERS) {
+        recorder.copy(gaussians[name], state.parameters[name], 4 * widths[name] * state.count);
+      }
+    });
+  }
+  return state;
+}
+
+/**
+ * A state of `count` Gaussians that are all zero, for a checkpoint to fill; otherwise as `createState`.
+ * @throws InputError when this adapter cannot hold them.
+ */
+export function blankState(
+  arena: Arena,
+  { count, shDegree }: Pick<Gaussians, 'count' | 'shDegree'>,
+  capacity: number = count,
+): TrainingState {
   const { gpu } = arena;
-  const { count, shDegree } = gaussians;
   const rows = Math.max(count, capacity);
   requireRows(gpu, shDegree, rows);
   const widths = parameterWidths(shDegree);
@@ -80,13 +100,6 @@ export function createState(
     counts: arena.buffer('counts', 4),
     version: 0,
   };
-  if (count) {
-    gpu.run('train/state/fill', (recorder) => {
-      for (const name of GAUSSIAN_PARAMETERS) {
-        recorder.copy(gaussians[name], state.parameters[name], 4 * widths[name] * count);
-      }
-    });
-  }
   setCount(state, count);
   return state;
 }

@@ -23,6 +23,7 @@ export interface OrbitScene {
 /** The stage: a turntable of the splat as pictures on the GPU, PNG files and a video. */
 export const orbitStage = defineStage<OrbitOptions>({
   name: 'orbit',
+  module: import.meta.url,
   summary: 'Renders a turntable into frames/*.png and turntable.mp4',
   options: orbitOptions,
   needs: ['dataset', 'gaussians'],

@@ -1,8 +1,9 @@
+import { basename, resolve } from 'node:path';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor } from '../artefacts/background.ts';
 import type { Score, Scores } from '../artefacts/scores.ts';
 import { formatScores } from '../artefacts/scores-file.ts';
-import { checkClip, checkClipTarget } from '../clip/check.ts';
+import { checkClip, checkClipTarget, clipReads, clipTargetReads } from '../clip/check.ts';
 import { defineStage, type Report, silent } from '../stage.ts';
 import { METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
@@ -13,11 +14,21 @@ export type { ScoreScene } from './metrics/metric.ts';
 /** The stage: numbers about the splat and its turntable, in `scores.json`. */
 export const scoreStage = defineStage<ScoreOptions>({
   name: 'score',
+  module: import.meta.url,
   summary: 'Measures PSNR, SSIM, CLIP score and view consistency into scores.json',
   options: scoreOptions,
   needs: ['dataset', 'gaussians'],
   uses: ['base', 'style', 'frames'],
   gives: ['scores'],
+  async reads({ metrics, prompt, model }) {
+    if (!metrics.includes('clip')) return {};
+    // The style's prompt and model, where they are what is used, count through the stage that gave it.
+    const { files, texts } = await (prompt === undefined
+      ? clipReads(model)
+      : clipTargetReads({ prompt, model }));
+    // The scores name the model's folder.
+    return { files, texts: { ...texts, ...(model ? { 'model folder': basename(resolve(model)) } : {}) } };
+  },
   async preflight({ metrics, prompt, model }) {
     if (!metrics.includes('clip')) return;
     if (prompt !== undefined) await checkClipTarget({ prompt, model });

@@ -5,6 +5,7 @@ import { train } from './train.ts';
 
 export const trainStage = defineStage<TrainOptions>({
   name: 'train',
+  module: import.meta.url,
   summary: 'Trains the splat on the photographs, and on request towards a prompt',
   options: trainOptions,
   needs: ['dataset', 'gaussians'],
@@ -14,10 +15,9 @@ export const trainStage = defineStage<TrainOptions>({
   async preflight({ clip }) {
     if (clip) await checkClipTarget(clip);
   },
-  async run({ gpu, seed, report }, { dataset, gaussians }, options) {
-    return {
-      gaussians: await train(gpu, { dataset: dataset!, gaussians: gaussians! }, options, { seed, report }),
-    };
+  async run({ gpu, seed, report, checkpoints }, { dataset, gaussians }, options) {
+    const inputs = { dataset: dataset!, gaussians: gaussians! };
+    return { gaussians: await train(gpu, inputs, options, { seed, report, checkpoints }) };
   },
 });
 

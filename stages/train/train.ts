@@ -1,16 +1,24 @@
-import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { Regularize } from '../../wgsl/splat/regularize.ts';
 import { applyStartValues } from '../../wgsl/splat/start_values.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
+import type { CheckpointKeeper } from '../checkpoints.ts';
 import { openClipTarget } from '../clip/target.ts';
 import { runCourse } from '../optimizer/course.ts';
+import { type KeptParts, keptNumbers, latestCheckpoint, stateParts, writeBack } from '../optimizer/kept.ts';
 import { clipObjective } from '../optimizer/objectives/clip.ts';
 import { photometricObjective } from '../optimizer/objectives/photometric.ts';
 import { type OptimizerOptions, SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates } from '../optimizer/parameters.ts';
-import { createState, detachGaussians, gaussiansOf, type TrainingState } from '../optimizer/state.ts';
+import {
+  blankState,
+  createState,
+  detachGaussians,
+  gaussiansOf,
+  type TrainingState,
+} from '../optimizer/state.ts';
 import { ViewOrder } from '../optimizer/views.ts';
 import { type Report, silent } from '../stage.ts';
 import { type TrainInput, type TrainOptions, trainOptions } from './options.ts';
@@ -23,15 +31,24 @@ export interface TrainInputs {
   gaussians: Gaussians;
 }
 
+export interface TrainSettings {
+  seed?: number;
+  report?: Report;
+  checkpoints?: CheckpointKeeper;
+}
+
 /**
  * Trains a splat on the photographs of the training views: (1 − dssim)·L1 + dssim·(1 − SSIM) (Kerbl et al. 2023, eq. 7), with
  * `clip` also − weight·CLIP (the paper's eq. 3 when dssim is 0). Gives new Gaussians; the ones that came in stay as they are.
+ * With `checkpoints` it goes on from the newest one, to the same bytes, and leaves others on the way.
+ *
+ * @throws Stopped when the keeper of the checkpoints is stopping.
  */
 export async function train(
   gpu: Gpu,
   { dataset, gaussians }: TrainInputs,
   given: TrainInput = {},
-  { seed = 42, report = silent }: { seed?: number; report?: Report } = {},
+  { seed = 42, report = silent, checkpoints }: TrainSettings = {},
 ): Promise<Gaussians> {
   const options = trainOptions.parse(given);
   const views = dataset.views.filter(({ split, image }) => split === 'train' && image);
@@ -50,10 +67,9 @@ export async function train(
   const context = { seed, steps: options.steps, extent: dataset.extent };
   const owned: { destroy(): void }[] = [arena];
   try {
-    const state = createState(arena, gaussians, rowsFor(gaussians.count, options));
-    const strategy = await createStrategy(state, options, context);
+    const training = await begin(arena, gaussians, options, context, checkpoints);
+    const { state, strategy } = training;
     owned.push(strategy);
-    if (options.start === 'strategy') await applyStartValues(arena, gaussiansOf(state), strategy.start);
     const { clip, dssim } = options;
     const objectives = [photometricObjective({ dssim })];
     if (clip) {
@@ -69,26 +85,71 @@ export async function train(
       regularizer: regularizerOf(state, strategy),
     });
     owned.push(optimizer);
-    await optimize(optimizer, state, strategy, views, options, context, report);
+    await optimize(optimizer, training, views, options, report, checkpoints);
     return detachGaussians(state, 'train/gaussians');
   } finally {
     for (const part of owned.reverse()) part.destroy();
   }
 }
 
+interface Training {
+  state: TrainingState;
+  strategy: Strategy;
+  context: StrategyContext;
+  /** The step to begin with. */
+  from: number;
+}
+
+/** The state to go on with: the checkpoint's, or the Gaussians' with the strategy's start values. */
+async function begin(
+  arena: Arena,
+  gaussians: Gaussians,
+  options: TrainOptions,
+  given: StrategyContext,
+  checkpoints?: CheckpointKeeper,
+): Promise<Training> {
+  const { shDegree } = gaussians;
+  const saved = await latestCheckpoint(checkpoints, termsOf(given, shDegree));
+  const from = saved?.step ?? 0;
+  const context = { ...given, from };
+  const state = saved
+    ? blankState(arena, { count: saved.numbers.count, shDegree }, rowsFor(saved.numbers.count, options, from))
+    : createState(arena, gaussians, rowsFor(gaussians.count, options, from));
+  const strategy = await createStrategy(state, options, context);
+  try {
+    if (saved) writeBack(arena.gpu, partsOf(state, strategy), saved);
+    else if (options.start === 'strategy') await applyStartValues(arena, gaussiansOf(state), strategy.start);
+    return { state, strategy, context, from };
+  } catch (error) {
+    strategy.destroy();
+    throw error;
+  }
+}
+
+function termsOf({ seed, steps }: StrategyContext, shDegree: number) {
+  return { seed, steps, shDegree };
+}
+
+/** All of a training that lasts from one step to the next. */
+function partsOf(state: TrainingState, strategy: Strategy): KeptParts {
+  const own = Object.entries(strategy.kept()).map(([name, part]) => [`strategy/${name}`, part]);
+  return { ...stateParts(state, GAUSSIAN_PARAMETERS), ...Object.fromEntries(own) };
+}
+
 async function optimize(
   optimizer: SplatOptimizer,
-  state: TrainingState,
-  strategy: Strategy,
+  { state, strategy, context, from }: Training,
   views: readonly View[],
   options: TrainOptions,
-  { seed, steps, extent }: StrategyContext,
   report: Report,
+  keeper?: CheckpointKeeper,
 ): Promise<void> {
+  const { seed, steps, extent } = context;
   const order = new ViewOrder(views, seed);
   const meansAt = (step: number) => meansRate(step, steps, options.rates.means, extent);
   await runCourse(optimizer, {
     steps,
+    from,
     at: (step) => ({
       view: order.at(step),
       background: backgroundAt(options.background, seed, step),
@@ -97,9 +158,14 @@ async function optimize(
     }),
     behind: (recorder, step) => strategy.recordStep(recorder, step, { means: meansAt(step) }),
     between: { due: (step) => strategy.refineDue(step), run: (step) => strategy.refine(step) },
-    after: (step) => {
-      const metrics = { ...optimizer.metrics, splats: state.count };
-      report.progress({ step: step + 1, steps, metrics });
+    metrics: () => ({ ...optimizer.metrics, splats: state.count }),
+    report,
+    checkpoints: keeper && {
+      keeper,
+      kept: () => ({
+        numbers: keptNumbers(state, termsOf(context, state.shDegree)),
+        parts: partsOf(state, strategy),
+      }),
     },
   });
 }
@@ -125,6 +191,6 @@ function createStrategy(
 }
 
 /** Rows to start with: all that mcmc can come to, so that nothing is copied on the way. */
-function rowsFor(count: number, { strategy, cap, steps, mcmc }: TrainOptions): number {
-  return strategy === 'mcmc' ? finalCount(count, { ...mcmc, cap }, steps) : count;
+function rowsFor(count: number, { strategy, cap, steps, mcmc }: TrainOptions, from: number): number {
+  return strategy === 'mcmc' ? finalCount(count, { ...mcmc, cap }, steps, from) : count;
 }

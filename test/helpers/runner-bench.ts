@@ -17,6 +17,7 @@ stages:
 export interface Bench {
   folder: string;
   out: string;
+  store: string;
   run(
     options?: RunOptions & { set?: string[]; registry?: readonly Stage[]; file?: string },
   ): Promise<Awaited<ReturnType<typeof runPlan>>>;
@@ -26,14 +27,16 @@ export async function bench(body: (bench: Bench) => Promise<void>): Promise<void
   await inScratch(async (folder) => {
     await mkdir(join(folder, 'capture'));
     const out = join(folder, 'out');
+    const store = join(folder, 'store');
     await body({
       folder,
       out,
+      store,
       async run({ set, registry = fakeStages, file = FILE, ...options } = {}) {
         await writeFile(join(folder, 'p.yaml'), file);
         trail.length = 0;
         const plan = await readPipeline('p.yaml', { set, cwd: folder, registry });
-        return runPlan(plan, { out, gpu: fakeGpu(), formats: fakeFormats, ...options });
+        return runPlan(plan, { out, store, gpu: fakeGpu(), formats: fakeFormats, ...options });
       },
     });
   });

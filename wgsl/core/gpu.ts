@@ -18,6 +18,8 @@ export interface AdapterReport {
    * sums of floats (matrix products, tiles) are taken in another order, and agree to rounding.
    */
   software: boolean;
+  /** The model of the CPU behind a software driver, where it can be told: the driver compiles for the CPU that it meets. */
+  cpu?: string;
 }
 
 /** A typed array that can be uploaded. */

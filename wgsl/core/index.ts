@@ -14,5 +14,11 @@ export { NO_ADAPTER, type OpenOptions, openGpu } from './open.ts';
 export { Profiler, type SpanTotal } from './profiler.ts';
 export { pcg4d, permutation, RANDOM, type RandomPurpose, random4, randomInt } from './random.ts';
 export { gridFor, Recorder } from './recorder.ts';
+export {
+  type Shot,
+  Snapshot,
+  type SnapshotOptions,
+  type SnapshotPart,
+} from './snapshot.ts';
 export { assemble, type Constants, readText } from './source.ts';
 export { Tap } from './tap.ts';

@@ -5,6 +5,11 @@ import { describeMissing, missingLimits } from './limits.ts';
 export interface OpenOptions {
   /** A device that the caller already has (a browser's or Deno's). */
   device?: GPUDevice;
+  /**
+   * The adapter whose name, as `splatline doctor` and the driver give it, has this in it (letter case counts); Node only.
+   * Default: the fastest. Equal adapters have equal names: which of them Dawn sees is the driver's to say.
+   */
+  adapter?: string;
   /** Dawn's own options, Node only, e.g. `enable-dawn-features=allow_unsafe_apis`. */
   dawn?: string[];
   /** Leave out features that the adapter offers, to test what happens without them. */
@@ -25,7 +30,7 @@ export const NO_ADAPTER =
 /**
  * Opens the adapter with its full limits. In Node through Dawn (npm `webgpu`); elsewhere through `navigator.gpu`.
  *
- * @throws GpuError when there is no adapter, or one whose limits are too low for the kernels (`missingLimits`).
+ * @throws GpuError when there is no adapter, none of the given name, or one whose limits are too low for the kernels (`missingLimits`).
  */
 export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   const { device: given } = options;
@@ -33,8 +38,10 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
     requireLimits(given.limits, 'the device', 'request it with the limits of its adapter as requiredLimits');
     return wrap(given, given.adapterInfo);
   }
-  const entry = await webgpu(options.dawn ?? []);
-  const adapter = await entry.requestAdapter({ powerPreference: 'high-performance' });
+  const entry = await webgpu(options.dawn ?? [], options.adapter);
+  const adapter = await entry
+    .requestAdapter({ powerPreference: 'high-performance' })
+    .catch((error: unknown) => Promise.reject(unknownName(error, options.adapter)));
   if (!adapter) throw new GpuError(NO_ADAPTER);
   requireLimits(
     adapter.limits,
@@ -64,23 +71,37 @@ function requireLimits(limits: GPUSupportedLimits, whose: string, mend: string):
     throw new GpuError(`${whose} is too small for the kernels: ${describeMissing(missing)}; ${mend}`);
 }
 
-async function webgpu(dawn: string[]): Promise<GPU> {
+async function webgpu(dawn: string[], adapter: string | undefined): Promise<GPU> {
   // Deno has a `process` that names a Node version, and an adapter of its own.
   const inNode = typeof process !== 'undefined' && Boolean(process.versions?.node) && !('Deno' in globalThis);
   if (!inNode) {
     if (!globalThis.navigator?.gpu) throw new GpuError(NO_ADAPTER);
+    if (adapter !== undefined) throw new GpuError('an adapter can be chosen by name in Node only');
     return navigator.gpu;
   }
   const { create, globals } = await import('webgpu');
   for (const [name, value] of Object.entries(globals)) {
     if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true });
   }
-  const instance = create(dawn);
+  const instance = create(adapter === undefined ? dawn : [...dawn, `adapter=${adapter}`]);
   instances.push(instance);
   return instance;
 }
 
-function wrap(device: GPUDevice, info: GPUAdapterInfo): Gpu {
+/** Dawn refuses a name that no adapter has with a list of those it has: ` * backend: 'vulkan', name: 'llvmpipe …'`. */
+function unknownName(error: unknown, adapter: string | undefined): unknown {
+  const message = error instanceof Error ? error.message : String(error);
+  if (adapter === undefined || !message.includes('Available adapters')) return error;
+  const names = [...message.matchAll(/name: '(.*)'$/gm)].map(([, name]) => name);
+  if (!names.length) return new GpuError(NO_ADAPTER);
+  return new GpuError(
+    `no adapter has ${JSON.stringify(adapter)} in its name; there is ${[...new Set(names)].join('; ')}`,
+  );
+}
+
+async function wrap(device: GPUDevice, info: GPUAdapterInfo): Promise<Gpu> {
+  const software = info.isFallbackAdapter ?? false;
+  const cpu = software ? await cpuModel() : undefined;
   return new Gpu(device, {
     vendor: info.vendor,
     architecture: info.architecture,
@@ -89,6 +110,18 @@ function wrap(device: GPUDevice, info: GPUAdapterInfo): Gpu {
     features: [...device.features].sort(),
     subgroupMinSize: info.subgroupMinSize ?? 0,
     subgroupMaxSize: info.subgroupMaxSize ?? 0,
-    software: info.isFallbackAdapter ?? false,
+    software,
+    ...(cpu ? { cpu } : {}),
   });
+}
+
+/** As the operating system names it; undefined in a browser, and where the system does not say or Deno may not ask. */
+async function cpuModel(): Promise<string | undefined> {
+  if (typeof process === 'undefined' || !process.versions?.node) return undefined;
+  const { cpus } = await import('node:os');
+  try {
+    return cpus()[0]?.model.trim() || undefined;
+  } catch {
+    return undefined;
+  }
 }

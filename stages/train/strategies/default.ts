@@ -3,6 +3,7 @@ import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.
 import type { GrowthRules } from '../../../wgsl/splat/densify/plan_growth.ts';
 import { ResetOpacity } from '../../../wgsl/splat/densify/reset_opacity.ts';
 import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen_statistics.ts';
+import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { growAndPrune } from './grow.ts';
 import {
@@ -113,7 +114,7 @@ class Default implements Strategy {
 
   recordStep(recorder: Recorder, step: number): void {
     if (step >= this.#schedule.stop) return;
-    if (this.#version !== this.#state.version) this.#statistics = this.#follow();
+    this.#keepUp();
     this.#collect.record(recorder, this.#state.count);
   }
 
@@ -131,8 +132,18 @@ class Default implements Strategy {
     if (this.#resets(step)) await this.#reset();
   }
 
+  kept(): KeptParts {
+    this.#keepUp();
+    const bytes = 4 * STATISTICS_WIDTH * this.#state.count;
+    return { statistics: { buffer: this.#statistics, bytes } };
+  }
+
   destroy(): void {
     this.#arena.destroy();
+  }
+
+  #keepUp(): void {
+    if (this.#version !== this.#state.version) this.#statistics = this.#follow();
   }
 
   /** Binds to the state's present buffers. The statistics of those before are void; gives new ones, all zero. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.ts';
 import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
+import type { KeptParts } from '../../optimizer/kept.ts';
 import { rowLimit, type TrainingState } from '../../optimizer/state.ts';
 import { addCopies, type Redistribution, relocateDead } from './redistribute.ts';
 import { type RefineSchedule, refinements, refineOptions, refineSchedule, refinesAt } from './schedule.ts';
@@ -24,10 +25,10 @@ export function grownCount(count: number, cap: number): number {
   return Math.max(count, Math.min(cap, Math.floor(GROWTH * count)));
 }
 
-/** How many Gaussians a run of `steps` that starts with `count` ends with. */
-export function finalCount(count: number, options: McmcOptions, steps: number): number {
+/** How many Gaussians a run of `steps` ends with that has `count` before step `from`. */
+export function finalCount(count: number, options: McmcOptions, steps: number, from = 0): number {
   let final = count;
-  for (let left = refinements(refineSchedule(options, steps)); left > 0; left--) {
+  for (let left = refinements(refineSchedule(options, steps), from); left > 0; left--) {
     const grown = grownCount(final, options.cap);
     if (grown === final) break;
     final = grown;
@@ -95,6 +96,11 @@ class Mcmc implements Strategy {
     this.#state.gpu.run('train/mcmc/noise', (recorder) => this.#noise(recorder, owed));
   }
 
+  /** Nothing: noise is drawn by counter, and what is owed is paid before the step is over. */
+  kept(): KeptParts {
+    return {};
+  }
+
   destroy(): void {
     this.#arena.destroy();
   }
@@ -115,7 +121,7 @@ export const mcmcStrategy = defineStrategy({
   options,
   async create(state, options, context) {
     const limit = rowLimit(state.gpu, state.shDegree);
-    const most = finalCount(state.count, options, context.steps);
+    const most = finalCount(state.count, options, context.steps, context.from);
     if (most > limit) {
       throw new InputError(
         `cap ${options.cap} lets the splat grow to ${most} Gaussians of SH degree ${state.shDegree}; ` +

@@ -49,7 +49,7 @@ export function refinesAt({ start, stop, every }: RefineSchedule, step: number):
   return step > start && step < stop && step % every === 0;
 }
 
-/** How many refinements the schedule has. */
-export function refinements({ start, stop, every }: RefineSchedule): number {
-  return Math.max(0, Math.floor((stop - 1) / every) - Math.floor(start / every));
+/** How many refinements the schedule has, after step `from` and those that follow. */
+export function refinements({ start, stop, every }: RefineSchedule, from = 0): number {
+  return Math.max(0, Math.floor((stop - 1) / every) - Math.floor(Math.max(start, from - 1) / every));
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
+import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 
 /** How a strategy lets Gaussians come, go and move while they are trained. */
@@ -20,6 +21,11 @@ export interface Strategy {
    * replace buffers (`state.version`). Reads back at most a few bytes.
    */
   refine(step: number): Promise<void>;
+  /**
+   * What of its own lasts from one step to the next, as it is between two steps, bound to the state as it is: checkpoints
+   * save it, and fill it again before the first step of a training that goes on.
+   */
+  kept(): KeptParts;
   /** Frees what the strategy owns; the state stays. */
   destroy(): void;
 }
@@ -36,6 +42,8 @@ export interface StrategyContext {
   steps: number;
   /** Scene extent, world units: see `Dataset`. */
   extent: number;
+  /** The step that training begins with; 0 unless it goes on from a checkpoint. */
+  from?: number;
 }
 
 /** A row of the registry. */

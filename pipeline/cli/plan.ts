@@ -1,0 +1,35 @@
+import { Command } from 'commander';
+import { stages } from '../../stages/index.ts';
+import { readPipeline } from '../file/read.ts';
+import { type Outlook, planRun } from '../run/outlook.ts';
+import { type PlaceFlags, withPlaceOptions } from './place.ts';
+import { duration } from './progress.ts';
+
+/** `splatline plan FILE`. */
+export function planCommand(): Command {
+  const command = new Command('plan')
+    .description('Say which stages of a pipeline file would run, which are saved, and why.')
+    .argument('<file>', 'a pipeline file (YAML)');
+  return withPlaceOptions(command)
+    .option('--cell <values>', 'one cell of the matrix: its name, or prompt=rococo,seed=1')
+    .option('--adapter <name>', 'run on the adapter whose name has this in it')
+    .option('--json', 'print one JSON line per stage')
+    .action(async (file: string, { set, cell, json, adapter, ...range }: PlanFlags) => {
+      const plan = await readPipeline(file, { set, cell, registry: stages });
+      const rows = await planRun(plan, { ...range, adapter });
+      for (const row of rows) process.stdout.write(`${json ? JSON.stringify(row) : lineOf(row, rows)}\n`);
+    });
+}
+
+interface PlanFlags extends Omit<PlaceFlags, 'adapter'> {
+  cell?: string;
+  adapter?: string;
+  json?: boolean;
+}
+
+function lineOf({ id, does, why, seconds, resumes }: Outlook, rows: readonly Outlook[]): string {
+  const width = Math.max(...rows.map((row) => row.id.length));
+  const took = seconds === undefined ? '' : ` (took ${duration(seconds)})`;
+  const from = resumes === undefined ? '' : `; goes on after step ${resumes}`;
+  return `${id.padEnd(width)}  ${does.padEnd(6)}  ${why}${took}${from}`;
+}

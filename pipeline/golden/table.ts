@@ -1,0 +1,76 @@
+import { failures, passes, type Report, type Row, subject, summary } from './report.ts';
+
+/** The report as plain text for a terminal or a log; the last lines are the summary. */
+export function reportTable(report: Report): string {
+  const { mode, because, notes, adapter, tolerance, rows } = report;
+  const head =
+    mode === 'bytes'
+      ? [`judged by bytes, on the adapter that recorded: ${adapter.now}`]
+      : [
+          `judged by tolerance, not by bytes: ${because.join('; ')}`,
+          `  recorded on ${adapter.recorded}`,
+          `  now         ${adapter.now}`,
+        ];
+  const verdict = (row: Row) => verdictOf(row, report);
+  const frames = rows.flatMap((row) =>
+    row.kind === 'frame' ? [[row.name, String(row.max), text(row.mean), text(row.ssim), verdict(row)]] : [],
+  );
+  const allowed = [
+    'allowed elsewhere',
+    String(tolerance.max),
+    text(tolerance.mean),
+    text(tolerance.ssim),
+    '',
+  ];
+  const scores = rows.flatMap((row) =>
+    row.kind === 'score'
+      ? [[row.name, text(row.golden), text(row.now), `±${text(row.bound)}`, row.unit, verdict(row)]]
+      : [],
+  );
+  return [
+    ...head,
+    ...notes.map((note) => `note: ${note}`),
+    '',
+    'committed splat',
+    ...align([['frame', 'max', 'mean', 'SSIM', ''], ...frames, allowed]),
+    '',
+    'chain',
+    ...(['cameras', 'tensor', 'turntable'] as const).flatMap((kind) => groupLine(kind, report)),
+    ...(scores.length ? align([['score', 'golden', 'now', 'elsewhere', 'unit', ''], ...scores]) : []),
+    '',
+    summary(report),
+  ].join('\n');
+}
+
+/** `ok`, `FAIL`, or that this mode cannot tell. */
+export function verdictOf(row: Row, { mode }: Report): string {
+  const passed = passes(row, mode);
+  return passed === undefined ? 'not judged' : passed ? 'ok' : 'FAIL';
+}
+
+/** Many hashes are one line: how many agree, and the first that does not. */
+function groupLine(kind: 'cameras' | 'tensor' | 'turntable', report: Report): string[] {
+  const rows = report.rows.filter((row) => row.kind === kind);
+  if (!rows.length) return [];
+  const names = { cameras: 'turntable’s cameras', tensor: 'tensors', turntable: 'turntable pictures' };
+  const equal = rows.filter(({ exact }) => exact).length;
+  const first = rows.find(({ exact }) => !exact);
+  const failed = failures(report).some((row) => row.kind === kind);
+  const judged = rows.some((row) => passes(row, report.mode) !== undefined);
+  const found = first
+    ? `${equal} of ${rows.length} equal, the first that differs: ${subject(first)}`
+    : 'equal';
+  return [`  ${names[kind]}: ${found}  ${failed ? 'FAIL' : judged ? 'ok' : 'not judged on another adapter'}`];
+}
+
+/** Columns of equal width, the first to the left, numbers to the right. */
+function align(rows: readonly string[][]): string[] {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows.map((row) =>
+    `  ${row.map((cell, i) => (i === 0 || i === row.length - 1 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd(),
+  );
+}
+
+export function text(value: number | undefined): string {
+  return value === undefined ? '–' : String(Number(value.toFixed(6)));
+}

@@ -1,0 +1,1 @@
+export { Regression } from './golden/regression.ts';

@@ -1,0 +1,88 @@
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { checkJson, readJson } from '../../stages/artefacts/json.ts';
+import { type FileContents, hashFile } from '../store/hash.ts';
+import { Store } from '../store/store.ts';
+import { MANIFEST, STORE } from './folder.ts';
+
+/** What verifying needs of a run.json. */
+const manifestSchema = z.object({
+  format: z.literal(1),
+  stages: z.array(z.object({ id: z.string(), key: z.string(), how: z.string() })),
+  files: z.array(z.object({ path: z.string(), bytes: z.number(), sha256: z.string() })),
+});
+
+/** A file that is not as it was written. */
+export interface DamagedFile {
+  /** Absolute. */
+  path: string;
+  found: string;
+  expected: string;
+  /** Where a damaged entry of the store lies now; the next run makes it again. */
+  movedTo?: string;
+}
+
+export interface Verification {
+  files: number;
+  entries: number;
+  damaged: DamagedFile[];
+  /** Stages whose saved work the store does not have (any more); a run would do them again. */
+  missing: string[];
+}
+
+/**
+ * Re-hashes what a run left: the files in its folder, and the entries of its stages in the store, of which the damaged are
+ * set aside. @throws InputError where there is no run.json.
+ */
+export async function verifyRun(
+  run: string,
+  { store: root }: { store?: string } = {},
+): Promise<Verification> {
+  const file = basename(run).endsWith('.json') ? resolve(run) : join(resolve(run), MANIFEST);
+  const folder = dirname(file);
+  const { stages, files } = checkJson(file, manifestSchema, await readJson(file));
+  const damaged: DamagedFile[] = [];
+  for (const { path, bytes, sha256 } of files) {
+    const found = await contentsOf(join(folder, path));
+    if (typeof found === 'string' || found.sha256 !== sha256) {
+      damaged.push({ path: join(folder, path), ...difference(found, { bytes, sha256 }) });
+    }
+  }
+  const store = new Store(root === undefined ? await storeBeside(folder) : resolve(root));
+  const missing: string[] = [];
+  let entries = 0;
+  for (const { id, key } of stages.filter(({ how }) => !['read', 'unused'].includes(how))) {
+    const entry = await store.find(key);
+    if (!entry) missing.push(id);
+    if (!entry) continue;
+    entries++;
+    const wrong = await store.check(entry);
+    if (!wrong.length) continue;
+    const movedTo = await store.setAside(key, wrong.map(({ path, found }) => `${path}: ${found}`).join('\n'));
+    damaged.push(...wrong.map((one) => ({ ...one, path: join(entry.folder, one.path), movedTo })));
+  }
+  return { files: files.length, entries, damaged, missing };
+}
+
+/** A run with a folder of its own has its store inside; others share the one beside them. */
+async function storeBeside(folder: string): Promise<string> {
+  const inside = join(folder, STORE);
+  return (await stat(inside).catch(() => undefined)) ? inside : join(dirname(folder), STORE);
+}
+
+async function contentsOf(path: string): Promise<FileContents | string> {
+  return hashFile(path).catch((error: NodeJS.ErrnoException) =>
+    error.code === 'ENOENT' ? 'missing' : `cannot be read (${error.code})`,
+  );
+}
+
+function difference(
+  found: FileContents | string,
+  expected: FileContents,
+): { found: string; expected: string } {
+  if (typeof found === 'string') return { found, expected: `${expected.bytes} bytes` };
+  return found.bytes === expected.bytes
+    ? { found: found.sha256, expected: expected.sha256 }
+    : { found: `${found.bytes} bytes`, expected: `${expected.bytes} bytes` };
+}

@@ -1,0 +1,320 @@
+/** What a run takes as it was saved, what it does again and why, and what it never uses. */
+
+import { existsSync } from 'node:fs';
+import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { z } from 'zod';
+import type { RunEvent } from '../pipeline/run/events.ts';
+import type { Manifest } from '../pipeline/run/manifest.ts';
+import { verifyRun } from '../pipeline/run/verify.ts';
+import { Stopped } from '../stages/checkpoints.ts';
+import { defineStage, type Stage } from '../stages/stage.ts';
+import { fakeGpu, fakeSplat, fakeStages, trail, wasFreed } from './helpers/fake-stages.ts';
+import { type Bench, bench, rejection, text } from './helpers/runner-bench.ts';
+
+const manifestOf = async (out: string): Promise<Manifest> => JSON.parse(await text(join(out, 'run.json')));
+
+/** Where the store has a file of a stage's artefact. */
+async function savedFile({ out, store }: Bench, id: string, path = 'artefacts/gaussians/splat.txt') {
+  const { key } = (await manifestOf(out)).stages.find((row) => row.id === id)!;
+  return join(store, 'entries', key.slice(0, 2), key, path);
+}
+
+async function spoil(file: string, contents: string): Promise<void> {
+  await chmod(file, 0o644);
+  await writeFile(file, contents);
+}
+
+test('a finished run is found done: no stage runs, no capture is read, the same files stand there', async () => {
+  await bench(async ({ out, run }) => {
+    const first = await run();
+    assert.equal(first.ran, ['init', 'train', 'stylize', 'score']);
+    const before = await Promise.all(first.files.map(text));
+    await rm(out, { recursive: true });
+    const second = await run();
+    assert.equal(trail, []);
+    assert.equal(second.ran, []);
+    assert.equal(second.files, first.files);
+    assert.equal(await Promise.all(second.files.map(text)), before);
+    const { stages } = await manifestOf(out);
+    assert.equal(
+      stages.map(({ id, how }) => `${id} ${how}`),
+      ['load unused', 'init cached', 'train cached', 'stylize cached', 'score cached'],
+    );
+  });
+});
+
+test('a change runs what depends on it and nothing else; going back runs nothing', async () => {
+  await bench(async ({ folder, out, run }) => {
+    await run();
+    await run({ set: ['stylize.prompt=neon'] });
+    assert.equal(trail, ['stylize', 'score'], 'load is not repeated: nothing needs the capture');
+    assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42 neon');
+    await run();
+    assert.equal(trail, []);
+    assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42 rococo');
+    await run({ set: ['train.steps=11'] });
+    assert.equal(trail, ['load', 'train', 'stylize', 'score']);
+    await run({ set: ['seed=1'] });
+    assert.equal(trail, ['load', 'init', 'train', 'stylize', 'score']);
+    await writeFile(join(folder, 'capture', 'new.png'), 'a picture more');
+    await run();
+    assert.equal(trail, ['load', 'init', 'train', 'stylize', 'score']);
+    const gpu = fakeGpu();
+    gpu.adapter.description = 'another';
+    await run({ gpu });
+    assert.equal(trail, ['load', 'init', 'train', 'stylize', 'score']);
+  });
+});
+
+test('what a prompt’s name stands for, and the bytes of files, are part of the key', async () => {
+  await bench(async ({ folder, run }) => {
+    const file = join(folder, 'capture', 'a.png');
+    await writeFile(file, 'one');
+    let prompt = 'red';
+    const registry = fakeStages.map((stage): Stage => {
+      if (stage.name === 'load') return { ...stage, reads: async () => ({ files: [file] }) };
+      return stage.name === 'train' ? { ...stage, reads: async () => ({ texts: { prompt } }) } : stage;
+    });
+    await run({ registry });
+    await run({ registry });
+    assert.equal(trail, []);
+    prompt = 'blue';
+    await run({ registry });
+    assert.equal(trail, ['load', 'train', 'stylize', 'score']);
+    await writeFile(file, 'two');
+    await run({ registry });
+    assert.equal(trail, ['load', 'init', 'train', 'stylize', 'score']);
+    await writeFile(file, 'one');
+    prompt = 'red';
+    await run({ registry });
+    assert.equal(trail, []);
+  });
+});
+
+test('--from does the stage and those after it again; --until stops; either refuses a name that is none', async () => {
+  await bench(async ({ out, run }) => {
+    await run();
+    const whole = await Promise.all(
+      ['splat.ply', 'base.ply', 'scores.json'].map((name) => text(join(out, name))),
+    );
+    await run({ until: 'train' });
+    assert.equal(trail, []);
+    assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42');
+    assert.not(existsSync(join(out, 'base.ply')));
+    assert.not(
+      existsSync(join(out, 'stages', 'stylize')),
+      'what the run no longer has is gone from its folder',
+    );
+    await run({ from: 'stylize' });
+    assert.equal(trail, ['stylize', 'score']);
+    assert.equal(
+      await Promise.all(['splat.ply', 'base.ply', 'scores.json'].map((name) => text(join(out, name)))),
+      whole,
+    );
+    await run({ from: 'train', until: 'train' });
+    assert.equal(trail, ['load', 'train']);
+    for (const [options, expected] of [
+      [{ from: 'stylise' }, /^--from stylise: no stage is called stylise: .*nearest is `stylize`/],
+      [{ until: 'x' }, /^--until x: no stage is called x/],
+      [{ from: 'score', until: 'train' }, /^--until train: train comes before score/],
+    ] as const) {
+      const error = await rejection(run(options));
+      assert.is(error.name, 'InputError');
+      assert.match(error.message, expected);
+    }
+  });
+});
+
+test('a forced stage that comes out with other bytes says so', async () => {
+  await bench(async ({ run }) => {
+    let round = 0;
+    const registry = fakeStages.map((stage): Stage => {
+      if (stage.name !== 'train') return stage;
+      return { ...stage, run: async () => ({ gaussians: fakeSplat(`round ${round}`) }) };
+    });
+    const events: RunEvent[] = [];
+    const onEvent = (event: RunEvent) => void events.push(event);
+    await run({ registry });
+    await run({ registry, from: 'train', onEvent });
+    assert.not(events.some(({ event }) => event === 'warn'));
+    round = 1;
+    await run({ registry, from: 'train', onEvent });
+    const warnings = events.filter((event) => event.event === 'warn');
+    assert.is(warnings.length, 1);
+    assert.match(JSON.stringify(warnings[0]), /artefacts\/gaussians\/splat\.txt came out with other bytes/);
+  });
+});
+
+test('a damaged entry is set aside when it is read, made again, and never used', async () => {
+  await bench(async (given) => {
+    const { out, run } = given;
+    await run();
+    const whole = await text(join(out, 'splat.ply'));
+    // Of equal length, so that only a hash tells: noticed when a later stage wants it.
+    const trained = await savedFile(given, 'train');
+    await spoil(trained, (await text(trained)).replace('10', '99'));
+    const events: RunEvent[] = [];
+    await run({ set: ['stylize.prompt=neon'], onEvent: (event) => void events.push(event) });
+    assert.equal(trail, ['load', 'train', 'stylize', 'score']);
+    assert.is(await text(join(out, 'splat.ply')), whole.replace('rococo', 'neon'));
+    const [warning] = events.filter(({ event }) => event === 'warn');
+    assert.match(
+      JSON.stringify(warning),
+      /"stage":"train","text":"saved work is damaged.*moved to .*damaged/,
+    );
+
+    // A file for people, before it is shown.
+    const log = await savedFile(given, 'train', 'files/log/train.txt');
+    await spoil(log, (await text(log)).replace('10', '99'));
+    await run({ set: ['stylize.prompt=neon'] });
+    assert.equal(trail, ['load', 'train']);
+    assert.is(await text(join(out, 'log', 'train.txt')), 'steps 10\n');
+
+    // Cut short: noticed without reading it, and what stands on it need not be done again.
+    await spoil(await savedFile(given, 'init'), 'in');
+    await run({ set: ['stylize.prompt=neon'] });
+    assert.equal(trail, ['load', 'init']);
+  });
+});
+
+test('verify re-hashes the folder and the store, sets aside what is damaged, and the next run mends it', async () => {
+  await bench(async (given) => {
+    const { out, store, run } = given;
+    await run();
+    const good = await verifyRun(out, { store });
+    assert.equal(good, { files: 4, entries: 4, damaged: [], missing: [] });
+    const trained = await savedFile(given, 'train');
+    await spoil(trained, (await text(trained)).replace('10', '99'));
+    await rm(join(out, 'scores.json'));
+    const { damaged } = await verifyRun(join(out, 'run.json'), { store });
+    assert.is(damaged.length, 2);
+    assert.equal([damaged[0].path, damaged[0].found], [join(out, 'scores.json'), 'missing']);
+    assert.is(damaged[1].path, trained);
+    assert.ok(existsSync(damaged[1].movedTo!));
+    assert.equal((await verifyRun(out, { store })).missing, ['train']);
+    await run();
+    assert.equal(trail, ['load', 'train']);
+    assert.equal(await verifyRun(out, { store }), good);
+  });
+});
+
+test('buffers of saved work are loaded only where a stage that runs wants them, and freed after it', async () => {
+  await bench(async ({ run }) => {
+    await run();
+    const seen: string[] = [];
+    const loaded: ReturnType<typeof fakeSplat>[] = [];
+    const { fakeFormats } = await import('./helpers/fake-stages.ts');
+    const formats = {
+      ...fakeFormats,
+      gaussians: {
+        ...fakeFormats.gaussians,
+        async load(_gpu: unknown, folder: string) {
+          const splat = fakeSplat(await readFile(join(folder, 'splat.txt'), 'utf8'));
+          seen.push(splat.means.label);
+          loaded.push(splat);
+          return splat;
+        },
+      },
+    };
+    await run({ formats });
+    assert.equal(seen, []);
+    await run({ formats, set: ['stylize.prompt=neon'] });
+    assert.equal(seen, ['init train 10 seed 42'], 'not what init made');
+    assert.ok(loaded.every(wasFreed));
+  });
+});
+
+test('two runs on one store at once: one does the work, the other waits, says so and takes it', async () => {
+  await bench(async ({ folder, run }) => {
+    const waits: string[] = [];
+    const slow = fakeStages.map((stage): Stage => {
+      if (stage.name !== 'train') return stage;
+      return {
+        ...stage,
+        async run(context, inputs, options) {
+          await new Promise((resolve) => setTimeout(resolve, 400));
+          return stage.run(context, inputs, options);
+        },
+      };
+    });
+    const one = (name: string) =>
+      run({
+        registry: slow,
+        out: join(folder, name),
+        onEvent: (event) => void (event.event === 'wait' && waits.push(event.text)),
+      });
+    await Promise.all([one('a'), one('b')]);
+    assert.is(trail.filter((name) => name === 'train').length, 1);
+    assert.ok(
+      waits.some((words) => /process \d+ is doing it; waiting for that/.test(words)),
+      waits.join(),
+    );
+    assert.is(await text(join(folder, 'a', 'splat.ply')), await text(join(folder, 'b', 'splat.ply')));
+  });
+});
+
+test('a stage that was stopped goes on from its checkpoint; a forced one does not take that of another run', async () => {
+  await bench(async ({ out, store, run }) => {
+    const starts: number[] = [];
+    const counter = defineStage({
+      name: 'count',
+      summary: '',
+      options: z.strictObject({ to: z.int() }),
+      needs: [],
+      gives: [],
+      async run({ checkpoints, output }, _inputs, { to }) {
+        const saved = await checkpoints!.latest();
+        starts.push(saved?.step ?? 0);
+        for (let step = (saved?.step ?? 0) + 1; step <= to; step++) {
+          if (checkpoints!.due(step) || checkpoints!.stopping) {
+            await checkpoints!.save({ step, numbers: {}, tensors: { a: new Uint8Array([step]) } });
+          }
+          if (checkpoints!.stopping) throw new Stopped();
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        await output.write('counted.txt', String(to));
+        return {};
+      },
+    });
+    const stopping = new AbortController();
+    const file = 'checkpoints: { steps: 3 }\nstages:\n  - count: { to: 30 }\n';
+    const go = (options = {}) => run({ registry: [counter], file, ...options });
+    setTimeout(() => stopping.abort(new Stopped()), 100);
+    const error = await rejection(go({ signal: stopping.signal }));
+    assert.is(error.name, 'Stopped');
+    await go({ from: 'count' });
+    await rm(join(store, 'entries'), { recursive: true });
+    await go();
+    assert.equal([starts[0], starts[1]], [0, 0]);
+    assert.ok(starts[2] > 0, `${starts}`);
+    assert.is(await text(join(out, 'counted.txt')), '30');
+    const left = await stat(join(store, 'checkpoints', (await manifestOf(out)).stages[0].key)).catch(
+      () => undefined,
+    );
+    assert.is(left, undefined, 'checkpoints of finished work go');
+  });
+});
+
+test('a stage that does not listen is ended at once when the run is stopped', async () => {
+  await bench(async ({ run }) => {
+    const deaf = defineStage({
+      name: 'deaf',
+      summary: '',
+      options: z.strictObject({}),
+      needs: [],
+      gives: [],
+      run: () => new Promise(() => {}),
+    });
+    const stopping = new AbortController();
+    setTimeout(() => stopping.abort(new Stopped()), 20);
+    const error = await rejection(
+      run({ registry: [deaf], file: 'stages:\n  - deaf:\n', signal: stopping.signal }),
+    );
+    assert.is(error.name, 'Stopped');
+  });
+});
+
+test.run();

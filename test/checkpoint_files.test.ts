@@ -1,0 +1,183 @@
+/** Checkpoints on disk: exact, the two newest, and the one before where the newest is damaged. */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { keyOf, newStore } from './helpers/store-bench.ts';
+
+const KEY = keyOf(5);
+const folderOf = (root: string, step: number) =>
+  join(root, 'checkpoints', KEY, String(step).padStart(12, '0'));
+const tensorsFile = (root: string, step: number) => join(folderOf(root, step), 'tensors.safetensors');
+const save = (files: ReturnType<typeof newStore>['store'], step: number) =>
+  files.checkpoints(KEY).save({ step, numbers: { step }, tensors: { x: new Uint8Array(100).fill(step) } });
+
+function headerOf(file: Buffer): { header: Record<string, unknown>; data: Buffer } {
+  const length = Number(file.readBigUInt64LE(0));
+  return { header: JSON.parse(file.toString('utf8', 8, 8 + length)), data: file.subarray(8 + length) };
+}
+
+test('numbers and bytes come back exactly, in memory of their own', async () => {
+  const { store, root } = newStore();
+  const moments = Float32Array.from([0.1, -0, Number.NaN, 3e-45]);
+  const numbers = { count: 2 ** 40 + 1, ratio: 0.1 + 0.2, tiny: 5e-324, 'a "name" ü': -1 };
+  const big = new Uint8Array(9 * 2 ** 20 + 3).map((_, i) => i % 251); // several pieces
+  const tensors = { 'means.m': new Uint8Array(moments.buffer), empty: new Uint8Array(0), ü: big };
+  await store.checkpoints(KEY).save({ step: 1234, numbers, tensors });
+  const found = await newStore(root).store.checkpoints(KEY).latest();
+  assert.ok(found);
+  assert.is(found.step, 1234);
+  assert.equal(found.numbers, numbers);
+  assert.equal(Object.keys(found.tensors), Object.keys(tensors));
+  for (const [name, bytes] of Object.entries(tensors)) {
+    assert.is(Buffer.compare(found.tensors[name], bytes), 0, name);
+    assert.is(found.tensors[name].byteOffset, 0);
+  }
+  assert.is(new Float32Array(found.tensors['means.m'].buffer)[3], moments[3]);
+  assert.equal(await readdir(join(root, 'tmp')), []);
+});
+
+test('the file is safetensors as others read it: aligned header, tensors one after the other', async () => {
+  const { store, root } = newStore();
+  const tensors = { b: Uint8Array.of(1, 2, 3), a: Uint8Array.of(4) };
+  await store.checkpoints(KEY).save({ step: 7, numbers: { n: 1 }, tensors });
+  const file = await readFile(tensorsFile(root, 7));
+  const { header, data } = headerOf(file);
+  assert.is((file.length - data.length) % 8, 0);
+  assert.equal(header, {
+    __metadata__: { format: 'splatline checkpoint 1', step: '7', numbers: '{"n":1}' },
+    b: { dtype: 'U8', shape: [3], data_offsets: [0, 3] },
+    a: { dtype: 'U8', shape: [1], data_offsets: [3, 4] },
+  });
+  assert.equal([...data], [1, 2, 3, 4]);
+});
+
+test('the two newest are kept, by step and by no clock', async () => {
+  const { store, root } = newStore();
+  const files = store.checkpoints(KEY);
+  assert.equal(await files.steps(), []);
+  await save(store, 9);
+  await save(store, 10);
+  for (const [step, time] of [
+    [9, 5e9],
+    [10, 1],
+  ])
+    await utimes(folderOf(root, step), time, time);
+  assert.is((await files.latest())?.step, 10);
+  await save(store, 100);
+  assert.equal(await files.steps(), [10, 100]);
+  await save(store, 100); // again, as after a resume
+  assert.equal(await files.steps(), [10, 100]);
+  assert.is((await files.latest())?.tensors.x[0], 100);
+  await save(store, 50);
+  assert.equal(await files.steps(), [50, 100]);
+  assert.ok(await files.remove());
+  assert.not(await files.remove());
+  assert.not(existsSync(files.folder));
+  assert.is(await files.latest(), undefined);
+  assert.equal(await readdir(join(root, 'tmp')), []);
+});
+
+async function flipByte(path: string, at: number): Promise<void> {
+  const bytes = await readFile(path);
+  bytes[at < 0 ? bytes.length + at : at] ^= 1;
+  await writeFile(path, bytes);
+}
+
+const DAMAGES: [string, (root: string) => Promise<void>, RegExp][] = [
+  ['truncated', (root) => truncate(tensorsFile(root, 20), 150), /is 150 bytes long; \d+ are expected/],
+  ['empty', (root) => truncate(tensorsFile(root, 20), 0), /is 0 bytes long/],
+  ['changed in its data', (root) => flipByte(tensorsFile(root, 20), -1), /has sha256 .* is expected/],
+  ['changed in its first byte', (root) => flipByte(tensorsFile(root, 20), 0), /header|sha256/],
+  ['changed in its numbers', (root) => flipByte(tensorsFile(root, 20), 85), /sha256|header|byte 8/],
+  ['without its tensors', (root) => rm(tensorsFile(root, 20)), /ENOENT/],
+  ['without its record', (root) => rm(join(folderOf(root, 20), 'checkpoint.json')), /ENOENT/],
+  [
+    'with half a record',
+    (root) => truncate(join(folderOf(root, 20), 'checkpoint.json'), 30),
+    /checkpoint\.json: /,
+  ],
+  [
+    'that of another step',
+    async (root) => {
+      await rm(folderOf(root, 20), { recursive: true });
+      await mkdir(folderOf(root, 20));
+      for (const name of ['checkpoint.json', 'tensors.safetensors'])
+        await writeFile(join(folderOf(root, 20), name), await readFile(join(folderOf(root, 10), name)));
+    },
+    /is that of step 10/,
+  ],
+];
+
+for (const [name, spoil, reason] of DAMAGES) {
+  test(`where the newest is ${name}, it is set aside and told, and the one before is given`, async () => {
+    const { store, root, damaged } = newStore();
+    await save(store, 10);
+    await save(store, 20);
+    await spoil(root);
+    const found = await store.checkpoints(KEY).latest();
+    assert.is(found?.step, 10);
+    assert.is(found?.tensors.x[99], 10);
+    assert.is(damaged.length, 1);
+    assert.is(damaged[0].what, 'checkpoint');
+    assert.is(damaged[0].path, folderOf(root, 20));
+    assert.match(damaged[0].reason, reason);
+    assert.ok(existsSync(damaged[0].movedTo!));
+    assert.equal(await store.checkpoints(KEY).steps(), [10]);
+    await save(store, 20);
+    assert.is((await store.checkpoints(KEY).latest())?.step, 20);
+  });
+}
+
+test('where all are damaged there is none', async () => {
+  const { store, root, damaged } = newStore();
+  await save(store, 10);
+  await save(store, 20);
+  for (const step of [10, 20]) await truncate(tensorsFile(root, step), 9);
+  assert.is(await store.checkpoints(KEY).latest(), undefined);
+  assert.is(damaged.length, 2);
+});
+
+test('what could not come back exactly is refused, and leaves nothing', async () => {
+  const { store, root } = newStore();
+  const files = store.checkpoints(KEY);
+  const none = { step: 1, numbers: {}, tensors: {} };
+  for (const [wrong, message] of [
+    [{ ...none, numbers: { loss: Number.NaN } }, /cannot keep loss = NaN/],
+    [{ ...none, numbers: { loss: -0 } }, /cannot keep loss/],
+    [{ ...none, step: 1.5 }, /step 1\.5/],
+    [{ ...none, step: -1 }, /step -1/],
+    [{ ...none, tensors: { __metadata__: new Uint8Array(1) } }, /cannot be called __metadata__/],
+  ] as const) {
+    const error = await files.save(wrong).then(
+      () => undefined,
+      (thrown: Error) => thrown,
+    );
+    assert.match(String(error), message);
+  }
+  assert.equal(await files.steps(), []);
+  if (existsSync(root)) assert.equal(await readdir(join(root, 'tmp')), []);
+});
+
+test('a large save gives the event loop its turn between pieces', async () => {
+  const { store } = newStore();
+  const tensors = { x: new Uint8Array(64 * 2 ** 20) };
+  let turns = 0;
+  let longest = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    turns++;
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  const start = performance.now();
+  await store.checkpoints(KEY).save({ step: 1, numbers: {}, tensors });
+  clearInterval(timer);
+  // 16 pieces: at least about as many turns; a hash in one go would leave one gap as long as the whole.
+  assert.ok(turns >= 12, `${turns} turns`);
+  assert.ok(longest < (performance.now() - start) / 2, `${longest} ms at a stretch`);
+});
+
+test.run();

@@ -1,0 +1,94 @@
+/**
+ * A stand-in for `splatline run`, for tests of what runs the cells of a matrix: no GPU, no pipeline. What a cell does is
+ * the value of its axis `do`:
+ *
+ *     ok          prints events, writes run.json, ends with 0
+ *     fail-N      prints an error event and ends with exit code N
+ *     crash       writes to stderr and ends with 1, without an event
+ *     killed      dies of SIGKILL
+ *     hang        waits for a signal, then saves as a run that was stopped, and ends with 130 or 143
+ *
+ * Every call is a line in `$FAKE_LOG`: `{ at: 'start' | 'end', cell, args, pid, … }`.
+ */
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+
+const args = process.argv.slice(2);
+const valueOf = (flag) => args[args.indexOf(flag) + 1];
+const cell = valueOf('--cell');
+const values = Object.fromEntries(cell.split(',').map((pair) => pair.split('=')));
+const out = valueOf('--out');
+const log = (at, more = {}) =>
+  appendFileSync(process.env.FAKE_LOG, `${JSON.stringify({ at, cell, pid: process.pid, ...more })}\n`);
+const print = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
+
+function save(status) {
+  mkdirSync(out, { recursive: true });
+  const stages = [{ id: 'train', stage: 'train', key: `key-${values.n ?? 'x'}`, how: 'ran' }];
+  const scores = [
+    { name: 'psnr', value: 20 + Number(values.n ?? 0), unit: 'dB', over: '7 views' },
+    { name: 'psnr.before', value: 1, unit: 'dB', over: '7 views' },
+  ];
+  writeFileSync(join(out, 'run.json'), JSON.stringify({ status, stages, scores, pid: process.pid }));
+}
+
+function end(code) {
+  log('end', { code });
+  process.exitCode = code;
+}
+
+log('start', { args, driver: process.env.FAKE_DRIVER });
+print({
+  event: 'run',
+  name: 'fake',
+  out,
+  seed: 1,
+  stages: ['train'],
+  adapter: { device: 'fake', description: 'fake driver' },
+});
+print({ event: 'stage', stage: 'train', index: 0, count: 1 });
+process.stdout.write('not an event\n');
+await wait(Number(process.env.FAKE_MS ?? 30));
+
+const [what, code] = values.do.split('-');
+if (what === 'ok') {
+  save('done');
+  print({ event: 'done', stage: 'train', seconds: 0.1 });
+  print({ event: 'result', out, files: [], seconds: 0.1, ran: ['train'], ledger: [] });
+  end(0);
+} else if (what === 'fail') {
+  print({ event: 'error', message: `as asked, ${code}`, exitCode: Number(code) });
+  end(Number(code));
+} else if (what === 'crash') {
+  process.stderr.write('Error: out of luck\n    at somewhere\n');
+  end(1);
+} else if (what === 'killed') {
+  process.kill(process.pid, 'SIGKILL');
+} else if (what === 'hang') {
+  const alive = setInterval(
+    () =>
+      print({
+        event: 'progress',
+        stage: 'train',
+        step: 1,
+        steps: 2,
+        metrics: {},
+        perSecond: 1,
+        secondsLeft: 1,
+      }),
+    20,
+  );
+  const onSignal = (signal, exit) => {
+    process.on(signal, () => {
+      log('signal', { signal });
+      clearInterval(alive);
+      setTimeout(() => {
+        save('stopped');
+        end(exit);
+      }, 50);
+    });
+  };
+  onSignal('SIGINT', 130);
+  onSignal('SIGTERM', 143);
+}

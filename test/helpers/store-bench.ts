@@ -1,0 +1,78 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { $ } from '../../pipeline/process.ts';
+import { type DamagedEvent, type Entry, Store } from '../../pipeline/store/store.ts';
+import { scratchFolder } from './scratch.ts';
+
+/** A key like any other. */
+export const keyOf = (digit: number | string) => String(digit).repeat(64).slice(0, 64);
+
+/** A store in a folder of its own, and what it tells of damage. */
+export function newStore(root = join(scratchFolder(), 'store')) {
+  const store = new Store(root);
+  const damaged: DamagedEvent[] = [];
+  store.onDamaged = (event) => void damaged.push(event);
+  return { store, root, damaged };
+}
+
+/** Makes an entry of these files. */
+export async function commit(
+  store: Store,
+  key: string,
+  files: Record<string, string | Uint8Array>,
+  about: unknown = {},
+): Promise<Entry> {
+  const draft = await store.draft();
+  for (const [path, contents] of Object.entries(files)) {
+    await mkdir(dirname(join(draft.folder, path)), { recursive: true });
+    await writeFile(join(draft.folder, path), contents);
+  }
+  return draft.commit(key, { identity: { key }, about });
+}
+
+/** A process that uses the store (`store-child.ts`); gives its pid, and its further lines as they come. */
+export async function startChild(root: string, key: string, what: string) {
+  const script = fileURLToPath(new URL('./store-child.ts', import.meta.url));
+  const loader = fileURLToPath(new URL('../../pipeline/typescript.mjs', import.meta.url));
+  const child = $({ nothrow: true })`${process.execPath} --import ${loader} ${script} ${root} ${key} ${what}`;
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const line = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${what}: the process ended: ${(await child).stderr}`);
+    return value as string;
+  };
+  const pid = Number(await line());
+  return {
+    pid,
+    line,
+    /** Resolves with its exit code. */
+    ended: async () => (await child).exitCode,
+    /** SIGKILL; resolves when it is gone. */
+    async kill() {
+      process.kill(pid, 'SIGKILL');
+      await child;
+    },
+  };
+}
+
+/** A small disk of its own at `folder`, for as long as `work` takes; false where this machine does not let us mount. */
+export async function withDisk(
+  size: string,
+  work: (disk: { folder: string; readOnly: () => Promise<void> }) => Promise<void>,
+): Promise<boolean> {
+  const folder = join(scratchFolder(), 'disk');
+  await mkdir(folder);
+  const mounted = await $({ nothrow: true })`mount -t tmpfs -o size=${size} none ${folder}`;
+  if (mounted.exitCode !== 0) {
+    console.log(`skipped: no small disk can be mounted here: ${mounted.stderr.trim()}`);
+    return false;
+  }
+  try {
+    await work({ folder, readOnly: async () => void (await $`mount -o remount,ro ${folder}`) });
+  } finally {
+    await $`umount -l ${folder}`;
+  }
+  return true;
+}

@@ -1,0 +1,345 @@
+/** What a stage's key depends on, and what it does not. */
+import { cp, readFile, rename, symlink } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { z } from 'zod';
+import { readPipeline } from '../pipeline/file/read.ts';
+import { canonical } from '../pipeline/keys/canonical.ts';
+import { sha256, sha256All } from '../pipeline/keys/hash.ts';
+import { identities, type KeyedStage, keyOf } from '../pipeline/keys/identity.ts';
+import { stageSeeds } from '../pipeline/keys/seeds.ts';
+import { $ } from '../pipeline/process.ts';
+import { stages } from '../stages/index.ts';
+import { defineStage, type Stage } from '../stages/stage.ts';
+import { type AdapterReport, openGpu } from '../wgsl/core/index.ts';
+import { tinyCapture, writeCapture } from './helpers/colmap.ts';
+import { fakeStages } from './helpers/fake-stages.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const MODEL = join(root, 'test/data/clip-tiny');
+
+const ADAPTER: AdapterReport = {
+  vendor: 'mesa',
+  architecture: 'software',
+  device: 'llvmpipe',
+  description: 'llvmpipe: Mesa 25.0.7',
+  features: ['shader-f16'],
+  subgroupMinSize: 8,
+  subgroupMaxSize: 8,
+  software: true,
+  cpu: 'one',
+};
+
+const PLACE = { file: 'p.yaml' };
+
+const FILE = `name: fox
+stages:
+  - load: { colmap: capture }
+  - init:
+  - train: { steps: 300 }
+  - stylize: { prompt: rococo }
+  - orbit:
+  - score:
+`;
+
+interface Change {
+  set?: string[];
+  file?: string;
+  adapter?: Partial<AdapterReport>;
+  registry?: readonly Stage[];
+}
+
+/** A folder with a capture and a pipeline file; `keys` reads and keys it anew. */
+async function bench() {
+  const folder = scratchFolder();
+  await rename(await writeCapture(tinyCapture()), join(folder, 'capture'));
+  const keys = async ({ set, file = FILE, adapter, registry = stages }: Change = {}, cwd = folder) => {
+    put(cwd, 'p.yaml', file);
+    const plan = await readPipeline('p.yaml', { set, cwd, registry });
+    return identities(plan, { ...ADAPTER, ...adapter });
+  };
+  return { folder, keys };
+}
+
+/** Ids of the stages whose keys differ. */
+const changed = (before: readonly KeyedStage[], now: readonly KeyedStage[]) =>
+  now.flatMap(({ id, key }, i) => (before[i].key === key ? [] : [id]));
+
+test('a key is the hash of the identity, and the same each time', async () => {
+  const { keys } = await bench();
+  const first = await keys();
+  for (const { key, identity } of first) {
+    assert.match(key, /^[0-9a-f]{64}$/);
+    assert.is(key, keyOf(identity));
+    assert.equal(identity, JSON.parse(JSON.stringify(identity)), 'it survives JSON');
+  }
+  assert.equal(changed(first, await keys()), []);
+  assert.is(new Set(first.map(({ key }) => key)).size, first.length);
+});
+
+test('an option changes its stage and what depends on it, nothing else', async () => {
+  const { keys } = await bench();
+  const before = await keys();
+  const after = async (set: string) => changed(before, await keys({ set: [set] }));
+  assert.equal(await after('orbit.frames=3'), ['orbit', 'score']);
+  assert.equal(await after('stylize.prompt=moss'), ['stylize', 'orbit', 'score']);
+  assert.equal(await after('train.steps=301'), ['train', 'stylize', 'orbit', 'score']);
+  assert.equal(await after('train.steps=300'), [], 'as it was');
+  assert.equal(
+    await after('load.holdout=3'),
+    before.map(({ id }) => id),
+  );
+  assert.equal(await after('score.metrics=[psnr]'), ['score']);
+});
+
+test('the seed, the adapter and its CPU change every stage', async () => {
+  const { keys } = await bench();
+  const before = await keys();
+  const all = before.map(({ id }) => id);
+  assert.equal(changed(before, await keys({ set: ['seed=1'] })), all);
+  assert.equal(changed(before, await keys({ adapter: { description: 'llvmpipe: Mesa 26.0.0' } })), all);
+  assert.equal(changed(before, await keys({ adapter: { cpu: 'another' } })), all);
+  assert.equal(changed(before, await keys({ adapter: { features: [] } })), all);
+});
+
+test('the bytes of a file count, not its time; a default written out is the default', async () => {
+  const { folder, keys } = await bench();
+  const before = await keys();
+  const [image] = tinyCapture().images;
+  const path = join(folder, 'capture', 'images', image.name);
+  const bytes = await readFile(path);
+  put(folder, `capture/images/${image.name}`, bytes);
+  assert.equal(changed(before, await keys()), []);
+  put(folder, 'capture/images/not-registered.png', 'x');
+  assert.equal(changed(before, await keys({ set: ['load.holdout=8'] })), []);
+  bytes[bytes.length - 1] ^= 1;
+  put(folder, `capture/images/${image.name}`, bytes);
+  const now = await keys();
+  assert.equal(
+    changed(before, now),
+    before.map(({ id }) => id),
+  );
+  const name = `colmap:images/${image.name}`;
+  assert.not.equal(now[0].identity.files[name], before[0].identity.files[name]);
+  assert.is(now[0].places.files[name], path);
+});
+
+test('where a capture lies, and what the file and its stages are called, counts for nothing', async () => {
+  const { folder, keys } = await bench();
+  const before = await keys();
+  const elsewhere = join(scratchFolder(), 'a/b');
+  await cp(folder, elsewhere, { recursive: true });
+  const moved = await keys({}, elsewhere);
+  assert.equal(changed(before, moved), []);
+  assert.is(moved[0].places.options.colmap, join(elsewhere, 'capture'));
+  assert.is(
+    (moved[0].options as { colmap: string }).colmap,
+    join(elsewhere, 'capture'),
+    'the stage still finds it',
+  );
+  const file = FILE.replace('name: fox', 'name: owl').replace('steps: 300', 'id: teach, steps: 300');
+  const renamed = await keys({ file });
+  assert.is(renamed[2].id, 'teach');
+  assert.equal(changed(before, renamed), []);
+  await rename(join(elsewhere, 'capture'), join(elsewhere, 'scan'));
+  assert.equal(changed(before, await keys({ file: FILE.replace('capture', 'scan') }, elsewhere)), []);
+});
+
+test('a clone of the package elsewhere gives the same keys', async () => {
+  const clone = join(scratchFolder(), 'clone');
+  for (const part of ['package.json', 'pipeline', 'stages', 'wgsl', 'prompts', 'scenes']) {
+    await cp(join(root, part), join(clone, part), { recursive: true });
+  }
+  await symlink(join(root, 'node_modules'), join(clone, 'node_modules'));
+  const script = `
+    const { readPipeline } = await import('./pipeline/file/read.ts');
+    const { identities } = await import('./pipeline/keys/identity.ts');
+    const { stages } = await import('./stages/index.ts');
+    const plan = await readPipeline('scenes/demo.yaml', { registry: stages });
+    console.log(JSON.stringify((await identities(plan, {})).map(({ key }) => key)));`;
+  const keysIn = async (cwd: string) => {
+    const loader = join(cwd, 'pipeline/typescript.mjs');
+    const { stdout } = await $({
+      cwd,
+    })`${process.execPath} --import ${loader} --input-type=module --eval ${script}`;
+    return JSON.parse(stdout) as string[];
+  };
+  const [here, there] = await Promise.all([keysIn(root), keysIn(clone)]);
+  assert.is(here.length, 6);
+  assert.equal(there, here);
+});
+
+test('the model’s place counts where a stage hands it on, elsewhere only what is in it', async () => {
+  const { folder, keys } = await bench();
+  await cp(MODEL, join(folder, 'one'), { recursive: true });
+  await cp(MODEL, join(folder, 'two'), { recursive: true });
+  const clip = (model: string) => keys({ set: [`train.clip={prompt: moss, model: ${model}}`] });
+  assert.equal(changed(await clip('one'), await clip('two')), []);
+  const style = (model: string) => keys({ set: [`stylize.model=${model}`] });
+  assert.equal(changed(await style('one'), await style('two')), ['stylize', 'orbit', 'score']);
+  const score = (model: string) => keys({ set: [`score.model=${model}`] });
+  assert.equal(changed(await score('one'), await score('two')), ['score'], 'the scores name its folder');
+  const before = await clip('one');
+  put(folder, 'one/config.json', `${await readFile(join(folder, 'one/config.json'), 'utf8')} `);
+  const now = await clip('one');
+  assert.is(changed(before, now)[0], 'train');
+  assert.ok(now[2].identity.files['clip.model:config.json']);
+});
+
+test('inputs are the nearest earlier givers', async () => {
+  const { keys } = await bench();
+  const twice = FILE.replace(
+    '  - orbit:',
+    '  - stylize: { id: again, prompt: moss }\n  - orbit: { id: orbit }',
+  );
+  const keyed = await keys({ file: twice });
+  const inputsOf = (id: string) => {
+    const { inputs, identity } = keyed.find((stage) => stage.id === id)!;
+    for (const [name, { key }] of inputs) {
+      assert.is(identity.inputs[name]?.key, key);
+      assert.ok(keyed.some((stage) => stage.key === key));
+    }
+    return Object.fromEntries([...inputs].map(([name, giver]) => [name, giver.id]));
+  };
+  assert.equal(inputsOf('load'), {});
+  assert.equal(inputsOf('train'), { dataset: 'load', gaussians: 'init' });
+  assert.equal(inputsOf('stylize'), { dataset: 'load', gaussians: 'train' }, 'no base yet');
+  assert.equal(inputsOf('again'), { dataset: 'load', gaussians: 'stylize', base: 'stylize' });
+  assert.equal(inputsOf('score'), {
+    dataset: 'load',
+    gaussians: 'again',
+    base: 'again',
+    style: 'again',
+    frames: 'orbit',
+  });
+});
+
+test('the second of two stages of a kind draws other random numbers, the first the run’s own', async () => {
+  const { keys } = await bench();
+  const two = FILE.replace('  - orbit:', '  - stylize: { id: again, prompt: rococo }\n  - orbit:');
+  const seeds = (await keys({ file: two })).map(({ seed, identity }) => {
+    assert.is(identity.seed, seed);
+    return seed;
+  });
+  assert.equal(seeds.filter((seed) => seed === 42).length, 6);
+  assert.not.equal(seeds[4], 42);
+  const seedsOf = (names: string) =>
+    stageSeeds(
+      42,
+      [...names].map((name) => ({ id: name, stage: { ...stages[0], name }, options: {}, place: PLACE })),
+    );
+  const [first, second, third] = seedsOf('aaa');
+  assert.is(new Set([first, second, third]).size, 3);
+  assert.equal(seedsOf('aabac'), [first, second, 42, third, 42], 'other stages do not count');
+  assert.ok([second, third].every((seed) => Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32));
+});
+
+test('the code is the stage’s own, and what every result passes through', async () => {
+  const { keys } = await bench();
+  const [load, , train, , orbit] = await keys();
+  assert.ok(train.identity.code['wgsl/splat/project.wgsl']);
+  assert.ok(train.identity.code['stages/optimizer/optimizer.ts']);
+  assert.not.ok(load.identity.code['wgsl/splat/project.wgsl']);
+  assert.not.ok(orbit.identity.code['stages/train/stage.ts']);
+  for (const { identity } of [load, train, orbit]) {
+    assert.is(
+      identity.code['stages/artefacts/formats.ts'],
+      await sha256(join(root, 'stages/artefacts/formats.ts')),
+    );
+    assert.ok(identity.code['wgsl/core/kernel.ts']);
+    assert.ok(identity.packages.splatline && identity.packages.webgpu);
+  }
+  assert.ok(
+    Object.keys(load.identity.packages).some((name) => name.startsWith('@img/sharp-')),
+    'the decoder itself',
+  );
+  assert.is(train.identity.runtime.node, process.versions.node.split('.')[0]);
+});
+
+test('a stage of no module is known by its text, and what it does not name it may read', async () => {
+  const folder = scratchFolder();
+  put(folder, 'data/a.txt', 'a');
+  put(folder, 'data/deep/b.txt', 'b');
+  const options = z.strictObject({
+    from: z.union([z.literal('demo'), z.string().meta({ path: 'folder' })]),
+    table: z.array(z.number()).default([]),
+  });
+  const stageThat = (run: Stage['run']) =>
+    defineStage({ name: 'own', summary: '', options, needs: [], gives: [], run }) as Stage;
+  const keysOf = async (stage: Stage, from = join(folder, 'data')) => {
+    const planned = { id: 'own', stage, options: { from, table: Float32Array.of(1, 2) }, place: PLACE };
+    return (await identities({ seed: 1, stages: [planned] }, ADAPTER))[0];
+  };
+  const one = await keysOf(stageThat(async () => ({})));
+  assert.equal(Object.keys(one.identity.files), ['from:a.txt', 'from:deep/b.txt']);
+  assert.equal(one.identity.options, { from: '<folder>', table: [1, 2] });
+  assert.is((await keysOf(stageThat(async () => ({})))).key, one.key);
+  const other = async () => ({ scores: { scores: [] } });
+  assert.not.equal((await keysOf(stageThat(other))).key, one.key);
+  const named = await keysOf(
+    stageThat(async () => ({})),
+    'demo',
+  );
+  assert.equal(named.identity.options, { from: 'demo', table: [1, 2] });
+  put(folder, 'data/deep/b.txt', 'changed');
+  assert.not.equal((await keysOf(stageThat(async () => ({})))).key, one.key);
+  const reading: Stage = {
+    ...stageThat(async () => ({})),
+    reads: async () => ({ files: [join(folder, 'gone')] }),
+  };
+  try {
+    await keysOf(reading);
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as Error).name, 'InputError');
+    assert.match((error as Error).message, /gone: cannot be read \(ENOENT\)/);
+  }
+});
+
+test('the tests’ own stages have keys, too', async () => {
+  const { keys } = await bench();
+  const file = FILE.replace('  - orbit:\n', '');
+  const before = await keys({ file, registry: fakeStages });
+  const after = await keys({ file, registry: fakeStages, set: ['train.steps=7'] });
+  assert.equal(changed(before, after), ['train', 'stylize', 'score']);
+});
+
+test('canonical: sorted, plain, and nothing lost', () => {
+  const value = { b: 1, a: { d: undefined, c: [Uint8Array.of(1, 2), null, true] } };
+  assert.is(JSON.stringify(canonical(value)), '{"a":{"c":[[1,2],null,true]},"b":1}');
+  assert.is(JSON.stringify(canonical(Object.assign(Object.create(null), { x: 'é' }))), '{"x":"é"}');
+  for (const lost of [
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    () => {},
+    new Map(),
+    1n,
+    new Date(0),
+    [undefined],
+  ]) {
+    assert.throws(() => canonical({ a: lost }, 'x'), /^x\.a(\[0\])? is .*, which has no place in a key$/);
+  }
+});
+
+test('files of any size are hashed whole', async () => {
+  const folder = scratchFolder();
+  const large = put(folder, 'large', Buffer.alloc(2 ** 21 + 3, 7));
+  const empty = put(folder, 'empty', '');
+  const hashes = await sha256All([large, empty, large]);
+  assert.is(hashes.size, 2);
+  assert.is(hashes.get(empty), 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
+  assert.is(hashes.get(large), (await $`sha256sum ${large}`).stdout.slice(0, 64));
+});
+
+test('a software adapter names its CPU', async () => {
+  const gpu = await openGpu();
+  const { software, cpu } = gpu.adapter;
+  gpu.close();
+  assert.is(cpu, software ? cpus()[0].model.trim() : undefined);
+});
+
+test.run();

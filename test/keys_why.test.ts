@@ -1,0 +1,149 @@
+/** Why a stage has to run, in words. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { StageIdentity } from '../pipeline/keys/identity.ts';
+import { type Naming, sentence, why } from '../pipeline/keys/why.ts';
+
+const identity: StageIdentity = {
+  format: 1,
+  stage: 'train',
+  options: { steps: 300, clip: { weight: 0.1, prompt: 'rococo' }, size: [1, 2] },
+  files: { 'colmap:images/0001.png': 'a', 'package:prompts/demo-clip/config.json': 'b' },
+  texts: { prompt: 'gilded scrolls' },
+  inputs: { gaussians: { stage: 'init', key: '1' }, dataset: { stage: 'load', key: '2' } },
+  seed: 42,
+  code: { 'stages/train/train.ts': 'c', 'wgsl/splat/project.wgsl': 'd' },
+  packages: { splatline: '0.1.0', webgpu: '0.6.2', sharp: '0.35.5' },
+  runtime: { node: '20', platform: 'linux', arch: 'x64' },
+  adapter: {
+    vendor: 'mesa',
+    architecture: 'software',
+    device: 'llvmpipe',
+    description: 'Mesa 25',
+    features: ['subgroups'],
+    subgroupMinSize: 8,
+    subgroupMaxSize: 8,
+    software: true,
+    cpu: 'one',
+  },
+};
+const { adapter } = identity;
+
+const told = (now: Partial<StageIdentity>, naming?: Naming) =>
+  sentence(why({ ...identity, ...now }, [identity], naming));
+
+test('each kind of difference has its sentence', () => {
+  const options = identity.options as Record<string, unknown>;
+  const cases: [Partial<StageIdentity>, string][] = [
+    [{ options: { ...options, steps: 500 } as never }, 'train.steps was 300, is now 500'],
+    [{ options: { ...options, size: [1, 3] } as never }, 'train.size was [1,2], is now [1,3]'],
+    [
+      { options: { ...options, clip: { prompt: 'rococo', weight: 1 } } as never },
+      'train.clip.weight was 0.1, is now 1',
+    ],
+    [{ options: { ...options, extra: true } as never }, 'train.extra is now true, was not set'],
+    [{ options: { steps: 300, clip: options.clip } as never }, 'train.size was [1,2], is not set now'],
+    [{ texts: { prompt: 'moss' } }, 'the prompt was "gilded scrolls", is now moss'],
+    [{ texts: {} }, 'the prompt was "gilded scrolls", is no longer read'],
+    [{ texts: { ...identity.texts, model: '/m' } }, 'the model is now /m, was not read'],
+    [{ files: { ...identity.files, 'colmap:images/0001.png': 'z' } }, 'colmap:images/0001.png has changed'],
+    [
+      { files: { ...identity.files, 'package:prompts/demo-clip/config.json': 'z' } },
+      'prompts/demo-clip/config.json has changed',
+    ],
+    [{ files: { ...identity.files, 'colmap:x.png': 'z' } }, 'colmap:x.png is read now'],
+    [{ seed: 1 }, 'the seed was 42, is now 1'],
+    [{ code: { ...identity.code, 'wgsl/splat/project.wgsl': 'z' } }, 'wgsl/splat/project.wgsl has changed'],
+    [{ code: { ...identity.code, 'wgsl/splat/new.wgsl': 'z' } }, 'wgsl/splat/new.wgsl is new'],
+    [{ code: { 'stages/train/train.ts': 'c' } }, 'wgsl/splat/project.wgsl is no longer used'],
+    [{ packages: { ...identity.packages, splatline: '0.2.0' } }, 'splatline 0.1.0, now 0.2.0'],
+    [{ packages: { ...identity.packages, webgpu: '0.7.0' } }, 'webgpu (Dawn) 0.6.2, now 0.7.0'],
+    [{ packages: { ...identity.packages, yaml: '2.9.1' } }, 'yaml absent, now 2.9.1'],
+    [{ runtime: { ...identity.runtime, node: '22' } }, 'Node 20 on linux x64, now Node 22 on linux x64'],
+    [
+      { adapter: { ...adapter, description: 'Mesa 26' } },
+      'another adapter: mesa software llvmpipe Mesa 25 one, now mesa software llvmpipe Mesa 26 one',
+    ],
+    [{ adapter: { ...adapter, features: [] } }, 'the adapter\'s features: ["subgroups"], now []'],
+    [
+      { inputs: { ...identity.inputs, gaussians: { stage: 'init', key: '9' } } },
+      'its input gaussians (from init) is made anew',
+    ],
+    [
+      { inputs: { ...identity.inputs, gaussians: { stage: 'load', key: '9' } } },
+      'its input gaussians was from init, is now from load',
+    ],
+    [
+      { inputs: { dataset: { stage: 'load', key: '2' } } },
+      'it had an input gaussians (from init), and has none now',
+    ],
+    [
+      { inputs: { ...identity.inputs, base: { stage: 'stylize', key: '3' } } },
+      'it has an input base (from stylize), and had none',
+    ],
+    [{ format: 2 }, 'saved work is told apart in another way since'],
+  ];
+  for (const [now, expected] of cases) assert.is(told(now), expected);
+});
+
+test('inputs that one stage gave are one reason', () => {
+  const input = (key: string) => ({ stage: 'stylize', key });
+  const before = { ...identity, inputs: { base: input('1'), gaussians: input('1'), style: input('1') } };
+  const now = { ...identity, inputs: { base: input('2'), gaussians: input('2'), style: input('2') } };
+  assert.is(
+    sentence(why(now, [before])),
+    'its inputs base, gaussians and style (from stylize) are made anew',
+  );
+});
+
+test('nothing differs, or nothing is there to compare with', () => {
+  assert.equal(why(identity, [{ ...identity, seed: 1 }, identity]), []);
+  assert.is(sentence([]), '');
+  assert.equal(why(identity, []), [{ cause: 'new', text: 'never run before' }]);
+  assert.is(sentence(why(identity, [{ ...identity, stage: 'stylize' }])), 'never run before');
+});
+
+test('the nearest earlier run is the one that is compared with, the first of equals', () => {
+  const far = { ...identity, seed: 1, options: { steps: 1 } };
+  const near = { ...identity, seed: 2 };
+  const next = { ...identity, seed: 3 };
+  assert.is(sentence(why(identity, [far, near, next])), 'the seed was 2, is now 42');
+  assert.is(sentence(why(identity, [next, near, far])), 'the seed was 3, is now 42');
+});
+
+test('its own causes come first, and more than two are counted', () => {
+  const now = {
+    inputs: { ...identity.inputs, gaussians: { stage: 'init', key: '9' } },
+    adapter: { ...adapter, cpu: 'two' },
+    seed: 1,
+    options: { steps: 500 },
+  };
+  const reasons = why({ ...identity, ...now }, [{ ...identity, options: { steps: 300 } }]);
+  assert.equal(
+    reasons.map(({ cause }) => cause),
+    ['option', 'seed', 'adapter', 'input'],
+  );
+  assert.is(sentence(reasons), 'train.steps was 300, is now 500; the seed was 42, is now 1; and 2 more');
+});
+
+test('the text behind a changed prompt is the same change', () => {
+  const options = { ...(identity.options as object), clip: { weight: 0.1, prompt: 'moss' } };
+  assert.is(told({ options, texts: { prompt: 'moss' } }), 'train.clip.prompt was rococo, is now moss');
+});
+
+test('stages and files are called as the user knows them', () => {
+  const name = 'colmap:images/0001.png';
+  const files = { ...identity.files, [name]: 'z' };
+  const naming = (path: string): Naming => ({
+    places: { options: {}, files: { [name]: path } },
+    cwd: '/work',
+  });
+  assert.is(told({ files }, naming('/work/scenes/images/0001.png')), 'scenes/images/0001.png has changed');
+  assert.is(told({ files }, naming('/data/images/0001.png')), '/data/images/0001.png has changed');
+  assert.is(
+    told({ options: { ...(identity.options as object), steps: 1 } as never }, { id: 'first' }),
+    'first.steps was 300, is now 1',
+  );
+});
+
+test.run();

@@ -1,0 +1,315 @@
+/** The store's entries: complete or absent, checked, set aside. Full and read-only disks are in store_disk.test.ts. */
+import { existsSync } from 'node:fs';
+import {
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { asideName, asideOwner } from '../pipeline/store/leftovers.ts';
+import { Store } from '../pipeline/store/store.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+import { commit, keyOf, newStore, startChild } from './helpers/store-bench.ts';
+import { throwsInput } from './helpers/throws.ts';
+
+const KEY = keyOf('a1');
+const FILES = { 'artefacts/gaussians/x.bin': 'splat', 'files/frames/0.png': 'picture' };
+const sha256OfSplat = '7cb4bd2c12a41e06e757fff19d023f5d98e82e8a09739ad70f95c7c805e1dfbe';
+
+async function rejection(work: () => Promise<unknown>): Promise<Error> {
+  try {
+    await work();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+/** Overwrites part of a read-only file. */
+async function damage(path: string, contents: string): Promise<void> {
+  await chmod(path, 0o644);
+  await writeFile(path, contents);
+}
+
+test('looking for something makes nothing on disk', async () => {
+  const { store, root } = newStore();
+  assert.is(await store.find(KEY), undefined);
+  assert.equal(await store.keys(), []);
+  assert.is(await store.checkpoints(KEY).latest(), undefined);
+  assert.is(store.holder(KEY), undefined);
+  assert.equal(await store.runs.all(), []);
+  await store.used(KEY);
+  assert.not(existsSync(root));
+});
+
+test('an entry is found by another store object as it was committed; nothing is left aside', async () => {
+  const { store, root } = newStore();
+  const entry = await commit(store, KEY, FILES, { refers: [keyOf(2)], seconds: 1.5 });
+  const other = newStore(root);
+  const found = await other.store.find(KEY);
+  assert.equal(found, entry);
+  assert.equal(entry.record.files, [
+    { path: 'artefacts/gaussians/x.bin', bytes: 5, sha256: sha256OfSplat },
+    {
+      path: 'files/frames/0.png',
+      bytes: 7,
+      sha256: entry.record.files[1].sha256,
+    },
+  ]);
+  assert.equal(entry.record.identity, { key: KEY });
+  assert.equal(entry.record.about, { refers: [keyOf(2)], seconds: 1.5 });
+  assert.is(entry.folder, join(root, 'entries', 'a1', KEY));
+  for (const path of ['entry.json', ...Object.keys(FILES)]) {
+    assert.is((await stat(join(entry.folder, path))).mode & 0o777, 0o444);
+  }
+  assert.equal(await readdir(join(root, 'tmp')), []);
+  assert.equal(await store.check(entry), []);
+  assert.equal(await store.keys(), [KEY]);
+  assert.equal(other.damaged, []);
+});
+
+test('a draft that is discarded, or cannot be committed, leaves nothing', async () => {
+  const { store, root } = newStore();
+  const draft = await store.draft();
+  await writeFile(join(draft.folder, 'x'), '');
+  await draft.discard();
+  assert.match(
+    (await rejection(() => commit(store, KEY, { 'entry.json': '' }))).message,
+    /cannot write entry.json/,
+  );
+  const links = await store.draft();
+  await symlink('/etc/hostname', join(links.folder, 'link'));
+  assert.match(
+    (await rejection(() => links.commit(KEY, { identity: 1 }))).message,
+    /neither file nor folder/,
+  );
+  assert.match((await rejection(() => commit(store, '../x', FILES))).message, /no key/);
+  assert.equal(await readdir(join(root, 'tmp')), []);
+  assert.equal(await readdir(join(root, 'entries')), []);
+  assert.is(await store.find(KEY), undefined);
+});
+
+test('a later commit replaces the entry; who had opened the old one reads on', async () => {
+  const { store, root, damaged } = newStore();
+  await commit(store, KEY, { old: 'old', both: 'old' });
+  const entry = await commit(store, KEY, { both: 'new' });
+  assert.equal(await store.find(KEY), entry);
+  assert.equal((await readdir(entry.folder)).sort(), ['both', 'entry.json']);
+  assert.is(await readFile(join(entry.folder, 'both'), 'utf8'), 'new');
+  assert.equal(await readdir(join(root, 'tmp')), []);
+  assert.equal(damaged, []);
+});
+
+test('commits of one key at once: one of them stays, whole', async () => {
+  const { store, root, damaged } = newStore();
+  await Promise.all(Array.from({ length: 8 }, (_, i) => commit(store, KEY, { a: `${i}`, b: `${i}` })));
+  const entry = await store.find(KEY);
+  assert.ok(entry);
+  assert.equal(await store.check(entry), []);
+  assert.is(await readFile(join(entry.folder, 'a'), 'utf8'), await readFile(join(entry.folder, 'b'), 'utf8'));
+  assert.equal(await readdir(join(root, 'tmp')), []);
+  assert.equal(damaged, []);
+});
+
+const DAMAGES: [string, (folder: string) => Promise<void>, RegExp][] = [
+  ['a missing file', (folder) => rm(join(folder, 'x.bin')), /^x\.bin: missing; 5 bytes expected$/],
+  ['a truncated file', (folder) => truncate(join(folder, 'x.bin'), 2), /^x\.bin: 2 bytes; 5 bytes expected$/],
+  ['no record', (folder) => rm(join(folder, 'entry.json')), /^entry\.json is missing$/],
+  ['a record cut short', (folder) => truncate(join(folder, 'entry.json'), 20), /^entry\.json is not JSON/],
+  ['an empty record', (folder) => truncate(join(folder, 'entry.json'), 0), /^entry\.json is not JSON/],
+  [
+    'a record of another kind',
+    (folder) => damage(join(folder, 'entry.json'), '{"format":1}'),
+    /^entry\.json: /,
+  ],
+  [
+    'a record of another key',
+    async (folder) => {
+      const text = await readFile(join(folder, 'entry.json'), 'utf8');
+      await damage(join(folder, 'entry.json'), text.replaceAll(KEY, keyOf(3)));
+    },
+    /^entry\.json is that of 3333/,
+  ],
+  [
+    'a record that leads out of the entry',
+    async (folder) => {
+      const text = await readFile(join(folder, 'entry.json'), 'utf8');
+      await damage(join(folder, 'entry.json'), text.replace('"x.bin"', '"a/../../x.bin"'));
+    },
+    /leads out of the entry/,
+  ],
+];
+
+for (const [name, spoil, reason] of DAMAGES) {
+  test(`${name}: the entry is set aside, told, never used again, and can be made again`, async () => {
+    const { store, root, damaged } = newStore();
+    const { folder } = await commit(store, KEY, { 'x.bin': 'splat' });
+    await spoil(folder);
+    assert.is(await store.find(KEY), undefined);
+    assert.is(damaged.length, 1);
+    const [{ movedTo, ...event }] = damaged;
+    assert.equal(event, { what: 'entry', key: KEY, path: folder, reason: event.reason });
+    assert.match(event.reason, reason);
+    assert.is(movedTo, join(root, 'damaged', `${KEY}-1`));
+    assert.is(await readFile(join(movedTo!, 'why.txt'), 'utf8'), `${event.reason}\n`);
+    assert.not(existsSync(folder));
+    assert.is(await store.find(KEY), undefined);
+    assert.is(damaged.length, 1);
+    const again = await commit(store, KEY, { 'x.bin': 'splat' });
+    assert.equal(await store.find(KEY), again);
+    assert.match(String(await store.setAside(KEY, 'a test')), /-2$/);
+    assert.is(await store.setAside(KEY, 'a test'), undefined);
+  });
+}
+
+test('hashing again finds what size does not tell', async () => {
+  const { store } = newStore();
+  const entry = await commit(store, KEY, { a: 'aaaa', b: 'bbbb', c: 'cccc', d: 'dddd' });
+  await damage(join(entry.folder, 'b'), 'bbBb');
+  await damage(join(entry.folder, 'c'), 'cc');
+  await rm(join(entry.folder, 'd'));
+  const [b, c, d] = await store.check(entry);
+  const [, wholeB, , wholeD] = entry.record.files;
+  assert.equal([b.path, b.expected], ['b', wholeB.sha256]);
+  assert.match(b.found, /^[0-9a-f]{64}$/);
+  assert.not.equal(b.found, b.expected);
+  assert.equal(c, { path: 'c', found: '2 bytes', expected: '4 bytes' });
+  assert.equal(d, { path: 'd', found: 'missing', expected: wholeD.sha256 });
+  assert.equal(await store.check(entry, ['a']), []);
+  assert.is((await store.check(entry, ['a', 'b'])).length, 1);
+  assert.match((await rejection(() => store.check(entry, ['e']))).message, /has no file e/);
+});
+
+test('an entry of a newer format is a sentence, and stays', async () => {
+  const { store, damaged } = newStore();
+  const entry = await commit(store, KEY, FILES);
+  const whole = await commit(store, keyOf(2), FILES);
+  await damage(join(entry.folder, 'entry.json'), JSON.stringify({ format: 2, key: KEY }));
+  await throwsInput(
+    () => store.find(KEY),
+    'entry.json: this entry has format 2',
+    'newer splatline',
+    '--store',
+  );
+  assert.ok(existsSync(entry.folder));
+  assert.equal(damaged, []);
+  const all = [];
+  for await (const each of store.entries()) all.push(each);
+  assert.equal(all, [whole]);
+});
+
+test('a root that is a file, holds other things, or is of a newer version is refused, for reading too', async () => {
+  const folder = scratchFolder();
+  const file = put(folder, 'file', 'text');
+  put(folder, 'photos/1.jpg', '');
+  put(folder, 'newer/store.json', '{"format":2}');
+  const cases: [string, RegExp][] = [
+    [file, /file: this is a file; a store is a folder/],
+    [join(folder, 'photos'), /photos: this folder holds other files \(1\.jpg\) and no store\.json/],
+    [join(folder, 'newer'), /newer\/store\.json: this store has format 2/],
+  ];
+  for (const [root, message] of cases) {
+    const store = new Store(root);
+    for (const work of [
+      () => store.find(KEY),
+      () => store.draft(),
+      () => store.writable(),
+      () => store.lock(KEY),
+    ]) {
+      await throwsInput(work, message, '--store');
+    }
+  }
+  assert.is(await readFile(file, 'utf8'), 'text');
+  assert.equal(await readdir(join(folder, 'photos')), ['1.jpg']);
+  assert.equal(await readdir(join(folder, 'newer')), ['store.json']);
+});
+
+test('an empty folder becomes a store, with a marker and a tag for backups; ten openers at once agree', async () => {
+  const root = scratchFolder();
+  await Promise.all(Array.from({ length: 10 }, () => new Store(root).writable()));
+  assert.equal((await readdir(root)).sort(), [
+    'CACHEDIR.TAG',
+    'checkpoints',
+    'damaged',
+    'entries',
+    'locks',
+    'runs',
+    'store.json',
+    'tmp',
+  ]);
+  assert.is(await readFile(join(root, 'store.json'), 'utf8'), '{"format":1}\n');
+  assert.match(
+    await readFile(join(root, 'CACHEDIR.TAG'), 'utf8'),
+    /^Signature: 8a477f597d28d172789f06886806bc55\n/,
+  );
+  assert.equal(await readdir(join(root, 'tmp')), []);
+});
+
+test('a store that is taken away while it is in use is made again', async () => {
+  const { store, root } = newStore();
+  await commit(store, KEY, FILES);
+  await rm(root, { recursive: true });
+  assert.is(await store.find(KEY), undefined);
+  const entry = await commit(store, KEY, FILES);
+  assert.equal(await new Store(root).find(KEY), entry);
+});
+
+test('the time of use is noted', async () => {
+  const { store } = newStore();
+  const { folder } = await commit(store, KEY, FILES);
+  await utimes(join(folder, 'entry.json'), 1000, 1000);
+  assert.is(await store.lastUse(KEY), 1_000_000);
+  await store.used(KEY);
+  assert.ok(Math.abs((await store.lastUse(KEY))! - Date.now()) < 60_000);
+});
+
+test('what a killed process left half-written goes with the next that writes; what a living one writes stays', async () => {
+  const { store, root } = newStore();
+  const living = await store.draft();
+  const child = await startChild(root, KEY, 'draft');
+  const left = await child.line();
+  assert.is(asideOwner(left.split('/').at(-1)!), 'alive');
+  await commit(new Store(root), keyOf(2), FILES);
+  assert.ok(existsSync(left));
+  await child.kill();
+  assert.is(asideOwner(left.split('/').at(-1)!), 'dead');
+  // A stranger's, and one of an earlier process with our number.
+  const [stranger, earlier] = ['0-7-0123456789ab-0123456789ab', asideName().replace(/-\d+-/, '-1-')];
+  await mkdir(join(root, 'tmp', stranger));
+  await mkdir(join(root, 'tmp', earlier));
+  await new Store(root).find(keyOf(2));
+  assert.ok(existsSync(left), 'reading changes nothing');
+  await commit(new Store(root), keyOf(3), FILES);
+  assert.equal((await readdir(join(root, 'tmp'))).sort(), [stranger, living.folder.split('/').at(-1)].sort());
+  await living.discard();
+});
+
+test('SIGKILL at any instant leaves entries and checkpoints whole', async () => {
+  const { store, root, damaged } = newStore();
+  for (let round = 0; round < 4; round++) {
+    const child = await startChild(root, KEY, 'churn');
+    await child.line();
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 150));
+    // Readers meet entries that are being replaced, too.
+    for (let look = 0; look < 20; look++) await store.find(KEY);
+    await child.kill();
+    const entry = await store.find(KEY);
+    if (entry) assert.equal(await store.check(entry), []);
+    const latest = await store.checkpoints(KEY).latest();
+    assert.ok(latest, 'two are kept while a third is written');
+    assert.is(latest.tensors.x[0], latest.step % 256);
+    await store.checkpoints(KEY).remove();
+  }
+  assert.equal(damaged, []);
+});
+
+test.run();

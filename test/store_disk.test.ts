@@ -1,0 +1,121 @@
+/** The store on disks that are full or read-only. Needs the right to mount a small disk; says so where there is none. */
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { explainDiskError } from '../pipeline/store/disk-errors.ts';
+import { collect } from '../pipeline/store/gc.ts';
+import { InputError } from '../wgsl/core/index.ts';
+import { commit, keyOf, newStore, withDisk } from './helpers/store-bench.ts';
+import { throwsInput } from './helpers/throws.ts';
+
+const [A, B] = [keyOf(1), keyOf(2)];
+const SPACE = ['cannot be written: no space is left on the disk (ENOSPC)', 'splatline gc', '--store'];
+
+/** Takes all that is free. */
+async function fill(folder: string): Promise<void> {
+  const ballast = join(folder, 'ballast');
+  await mkdir(ballast, { recursive: true });
+  const name = String((await readdir(ballast)).length);
+  await writeFile(join(ballast, name), new Uint8Array(2 ** 24)).catch(() => undefined);
+}
+
+test('a full disk is a sentence with the folder and what to do; what was there stays, nothing is left aside', async () => {
+  await withDisk('2m', async ({ folder }) => {
+    const { store, root, damaged } = newStore(join(folder, 'store'));
+    const entry = await commit(store, A, { x: 'whole' });
+    await store.checkpoints(B).save({ step: 5, numbers: {}, tensors: { x: new Uint8Array(1000).fill(5) } });
+    const big = { step: 6, numbers: {}, tensors: { x: new Uint8Array(4 * 2 ** 20) } };
+    await throwsInput(() => store.checkpoints(B).save(big), root, ...SPACE);
+    assert.equal(await readdir(join(root, 'tmp')), []);
+
+    // Filled while a stage writes to its draft: the draft's owner gets the words from explainDiskError.
+    const draft = await store.draft();
+    const failure = await writeFile(join(draft.folder, 'x'), new Uint8Array(4 * 2 ** 20)).catch(
+      (error) => error,
+    );
+    assert.instance(explainDiskError(failure, root), InputError);
+    await draft.discard();
+
+    // Filled when the record is to be written.
+    const late = await store.draft();
+    await writeFile(join(late.folder, 'x'), 'x');
+    const works = [
+      () => late.commit(B, { identity: {} }),
+      () => store.lock(B),
+      () => store.writable(),
+      () => store.runs.remember(folder, [A]),
+    ];
+    for (const work of works) {
+      await fill(folder); // what failed before may have given some back
+      await throwsInput(work, root, ...SPACE);
+    }
+    assert.equal(await readdir(join(root, 'tmp')), []);
+    assert.equal(await readdir(join(root, 'locks')), []);
+    assert.equal(await readdir(join(root, 'runs')), []);
+
+    assert.equal(await store.find(A), entry);
+    assert.is((await store.checkpoints(B).latest())?.tensors.x[999], 5);
+    await rm(join(folder, 'ballast'), { recursive: true });
+    await store.writable();
+    assert.ok(await commit(store, B, { x: 'x' }));
+    assert.equal(damaged, []);
+  });
+});
+
+test('a full disk can be freed', async () => {
+  await withDisk('1m', async ({ folder }) => {
+    const { store } = newStore(join(folder, 'store'));
+    await commit(store, A, { x: new Uint8Array(500_000) });
+    await fill(folder);
+    assert.is((await collect(store, { maxBytes: 0 })).bytes, 500_000);
+    assert.equal(await store.keys(), []);
+  });
+});
+
+test('a read-only store is read; writing is a sentence', async () => {
+  await withDisk('1m', async ({ folder, readOnly }) => {
+    const { store, root, damaged } = newStore(join(folder, 'store'));
+    const entry = await commit(store, A, { x: 'whole' });
+    await store.checkpoints(B).save({ step: 5, numbers: {}, tensors: {} });
+    const broken = await commit(store, B, { x: 'broken' });
+    await rm(join(broken.folder, 'x'));
+    await readOnly();
+    const fresh = newStore(root);
+    assert.equal(await fresh.store.find(A), entry);
+    assert.equal(await fresh.store.check(entry), []);
+    await fresh.store.used(A);
+    assert.is((await fresh.store.checkpoints(B).latest())?.step, 5);
+    assert.is(fresh.store.holder(A), undefined);
+    // Damage is told though nothing can be moved.
+    assert.is(await fresh.store.find(B), undefined);
+    assert.is(fresh.damaged.length, 1);
+    assert.is(fresh.damaged[0].movedTo, undefined);
+    const message = ['cannot be written: the file system is read-only (EROFS)', '--store', root];
+    for (const work of [
+      () => fresh.store.draft(),
+      () => fresh.store.lock(A),
+      () => fresh.store.tryLock(A),
+      () => fresh.store.writable(),
+      () => fresh.store.setAside(A, 'a test'),
+      () => fresh.store.checkpoints(B).save({ step: 6, numbers: {}, tensors: {} }),
+      () => fresh.store.checkpoints(B).remove(),
+      () => fresh.store.runs.remember(folder, [A]),
+      () => collect(fresh.store, { maxBytes: 0 }),
+    ]) {
+      await throwsInput(work, ...message);
+    }
+    // A store that is not there yet.
+    await throwsInput(() => newStore(join(folder, 'other')).store.writable(), 'EROFS');
+    assert.equal(damaged, []);
+  });
+});
+
+test('codes of other kinds are left as they are', async () => {
+  const other = new Error('something else');
+  assert.is(explainDiskError(other, '/x'), other);
+  const missing = await mkdir('/nowhere/x').catch((error: Error) => error);
+  assert.is(explainDiskError(missing, '/x'), missing);
+});
+
+test.run();

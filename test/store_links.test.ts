@@ -1,0 +1,97 @@
+/** How files come from the store into a run's folder: every way that this file system knows. */
+import { existsSync } from 'node:fs';
+import { chmod, link, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { placeFile, WAYS, type Way } from '../pipeline/store/links.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+import { withDisk } from './helpers/store-bench.ts';
+
+const text = (path: string) => readFile(path, 'utf8');
+
+/** A read-only file, as those of the store are. */
+async function source(folder = scratchFolder(), contents = 'contents') {
+  const from = put(folder, 'entry/x', contents);
+  await chmod(from, 0o444);
+  return { folder, from, to: join(folder, 'run/frames/x') };
+}
+
+for (const way of WAYS) {
+  test(`by ${way}: a new file, and in place of one whose other names keep their contents`, async () => {
+    const { folder, from, to } = await source();
+    try {
+      assert.is(await placeFile(from, to, [way]), way);
+    } catch (error) {
+      assert.is(way, 'reflink');
+      assert.match(String(error), /ENOTSUP|EOPNOTSUPP|EINVAL|ENOTTY|ENOSYS/);
+      assert.equal(await readdir(join(folder, 'run/frames')), []);
+      return console.log(`skipped: no reflinks on the file system of ${folder}`);
+    }
+    assert.is(await text(to), 'contents');
+    assert.is((await stat(to)).mode & 0o777, 0o444);
+    assert.is((await stat(to)).ino === (await stat(from)).ino, way === 'hard link');
+    // What was there before has another name, which must not change.
+    const [old, elsewhere] = [put(folder, 'run/old', 'theirs'), join(folder, 'elsewhere')];
+    await link(old, elsewhere);
+    await placeFile(from, old, [way]);
+    assert.is(await text(old), 'contents');
+    assert.is(await text(elsewhere), 'theirs');
+    // A link is replaced, not followed.
+    const pointer = join(folder, 'run/pointer');
+    await symlink(elsewhere, pointer);
+    await placeFile(from, pointer, [way]);
+    assert.is(await text(elsewhere), 'theirs');
+    assert.ok((await stat(pointer)).isFile());
+    assert.is(await text(pointer), 'contents');
+    // Again over itself, which a rename of two names of one file would leave beside.
+    await placeFile(from, to, [way]);
+    assert.equal(await readdir(join(folder, 'run/frames')), ['x']);
+    assert.equal((await readdir(join(folder, 'run'))).sort(), ['frames', 'old', 'pointer']);
+  });
+}
+
+test('the best way is gone that there is: never a copy within one file system', async () => {
+  const { from, to } = await source();
+  const way: Way = await placeFile(from, to);
+  assert.ok(way === 'reflink' || way === 'hard link', way);
+});
+
+test('onto another file system it is a copy', async () => {
+  const done = await withDisk('1m', async ({ folder }) => {
+    const { from } = await source();
+    const to = join(folder, 'x');
+    assert.is(await placeFile(from, to), 'copy');
+    assert.is(await text(to), 'contents');
+    assert.is((await stat(to)).mode & 0o777, 0o444);
+  });
+  if (!done) return;
+});
+
+test('a full disk leaves what was there, and nothing beside it', async () => {
+  await withDisk('64k', async ({ folder }) => {
+    const { from } = await source(scratchFolder(), 'x'.repeat(200_000));
+    const to = put(folder, 'x', 'before');
+    const error = await placeFile(from, to).catch((thrown: Error) => thrown);
+    assert.match(String(error), /ENOSPC/);
+    assert.equal(await readdir(folder), ['x']);
+    assert.is(await text(to), 'before');
+  });
+});
+
+test('a source that is missing, or a folder in the way, is an error that leaves nothing beside', async () => {
+  const { folder, from, to } = await source();
+  assert.match(String(await placeFile(join(folder, 'none'), to).catch((error: Error) => error)), /ENOENT/);
+  put(folder, 'run/taken/inside', '');
+  const taken = join(folder, 'run/taken');
+  assert.match(
+    String(await placeFile(from, taken).catch((error: Error) => error)),
+    /EISDIR|EEXIST|ENOTEMPTY/,
+  );
+  assert.ok(existsSync(join(taken, 'inside')));
+  assert.equal((await readdir(join(folder, 'run'))).sort(), ['frames', 'taken']);
+  await rm(taken, { recursive: true });
+  await writeFile(taken, '');
+});
+
+test.run();
