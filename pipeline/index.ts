@@ -11,6 +11,7 @@ export { exportPly } from '../stages/artefacts/gaussians-ply.ts';
 export { releaseDataset, releaseGaussians } from '../stages/artefacts/release.ts';
 export type { Score, Scores } from '../stages/artefacts/scores.ts';
 export { formatScores } from '../stages/artefacts/scores-file.ts';
+export { type CheckpointKeeper, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
 export { stages } from '../stages/index.ts';
 export { init } from '../stages/init/stage.ts';
 export { load } from '../stages/load/stage.ts';
@@ -35,7 +36,13 @@ export {
   openGpu,
 } from '../wgsl/core/index.ts';
 export type { Plan, PlannedStage } from './file/plan.ts';
-export { type ReadOptions, readPipeline } from './file/read.ts';
+export { type MatrixPlan, type ReadOptions, readMatrix, readPipeline } from './file/read.ts';
 export type { RunEvent } from './run/events.ts';
+export type { Manifest } from './run/manifest.ts';
+export { type Outlook, planRun } from './run/outlook.ts';
+export { repeatRun } from './run/repeat.ts';
 export { type RunOptions, type RunResult, runPlan } from './run/runner.ts';
 export { unexpectedTransfers } from './run/transfers.ts';
+export { type Verification, verifyRun } from './run/verify.ts';
+export { type Collected, collect } from './store/gc.ts';
+export { Store } from './store/store.ts';

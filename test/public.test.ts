@@ -6,6 +6,7 @@ import * as api from '../pipeline/index.ts';
 /** What scripts build on: a name that goes or comes is a decision, made here too. */
 const SURFACE = {
   functions: [
+    'collect',
     'defineStage',
     'exportPly',
     'formatScores',
@@ -15,18 +16,22 @@ const SURFACE = {
     'lookAt',
     'openGpu',
     'orbit',
+    'planRun',
+    'readMatrix',
     'readPipeline',
     'releaseDataset',
     'releaseFrames',
     'releaseGaussians',
+    'repeatRun',
     'runPlan',
     'saveGaussians',
     'score',
     'stylize',
     'train',
     'unexpectedTransfers',
+    'verifyRun',
   ],
-  classes: ['GpuError', 'InputError'],
+  classes: ['GpuError', 'InputError', 'Stopped', 'Store'],
   values: ['silent', 'stages'],
 };
 

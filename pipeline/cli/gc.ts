@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { collect } from '../store/gc.ts';
 import { Store } from '../store/store.ts';
 
 const SPANS: Record<string, number> = { s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
@@ -26,6 +25,7 @@ export function gcCommand(): Command {
     .option('--all', 'free all that no kept run needs')
     .option('--dry-run', 'only say what would be freed')
     .action(async ({ store, olderThan, keep, all, dryRun }: GcFlags) => {
+      const { collect } = await import('../store/gc.ts');
       const { freed, kept } = await collect(new Store(resolve(store)), {
         olderThanMs: all ? 0 : olderThan,
         maxBytes: keep,

@@ -4,13 +4,12 @@ import { Command, InvalidArgumentError } from 'commander';
 import { InputError } from '../../wgsl/core/index.ts';
 import { adapterName } from '../golden/adapter.ts';
 import { DEFAULT_TOLERANCE } from '../golden/bounds.ts';
-import { type Checked, checkGolden } from '../golden/check.ts';
-import { reportPage } from '../golden/html.ts';
+import type { Checked } from '../golden/check.ts';
 import { junitXml } from '../golden/junit.ts';
-import { type Recorded, recordGolden } from '../golden/record.ts';
-import { Regression } from '../golden/regression.ts';
+import type { Recorded } from '../golden/record.ts';
 import { failures, summary } from '../golden/report.ts';
 import { reportTable } from '../golden/table.ts';
+import { Regression } from '../regression.ts';
 import { interruptible } from './interruption.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -75,6 +74,7 @@ function recordCommand(): Command {
       const say = (what: string) => process.stdout.write(`golden    ${what}\n`);
       const onEvent = progressPrinter(process.stdout);
       const tolerance = { max, mean, ssim };
+      const { recordGolden } = await import('../golden/record.ts');
       const recorded = await interruptible((signal) =>
         recordGolden(file, { ...options, tolerance, onEvent, say, signal }),
       );
@@ -110,10 +110,14 @@ function checkCommand(): Command {
             onEvent: progressPrinter(process.stdout),
             say: (what: string) => process.stdout.write(`golden    ${what}\n`),
           };
+      const { checkGolden } = await import('../golden/check.ts');
       const checked = await interruptible((signal) => checkGolden(file, { ...options, ...speaks, signal }));
       const { report } = checked;
       if (junit !== undefined) await writeReport(junit, junitXml(report));
-      if (html !== undefined) await writeReport(html, reportPage(checked));
+      if (html !== undefined) {
+        const { reportPage } = await import('../golden/html.ts');
+        await writeReport(html, reportPage(checked));
+      }
       process.stdout.write(
         `${json ? JSON.stringify(jsonOf(checked), null, 2) : `\n${reportTable(report)}`}\n`,
       );

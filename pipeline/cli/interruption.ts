@@ -31,6 +31,9 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   running = new AbortController();
   try {
     return await work(running.signal);
+  } catch (error) {
+    // A stage that stopped says where; the exit code is that of the signal.
+    throw error instanceof Stopped && running.signal.aborted ? running.signal.reason : error;
   } finally {
     running = undefined;
   }

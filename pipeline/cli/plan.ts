@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { stages } from '../../stages/index.ts';
 import { readPipeline } from '../file/read.ts';
-import { type Outlook, planRun } from '../run/outlook.ts';
+import type { Outlook } from '../run/outlook.ts';
 import { type PlaceFlags, withPlaceOptions } from './place.ts';
 import { duration } from './progress.ts';
 
@@ -16,6 +16,7 @@ export function planCommand(): Command {
     .option('--json', 'print one JSON line per stage')
     .action(async (file: string, { set, cell, json, adapter, ...range }: PlanFlags) => {
       const plan = await readPipeline(file, { set, cell, registry: stages });
+      const { planRun } = await import('../run/outlook.ts');
       const rows = await planRun(plan, { ...range, adapter });
       for (const row of rows) process.stdout.write(`${json ? JSON.stringify(row) : lineOf(row, rows)}\n`);
     });

@@ -2,14 +2,11 @@ import { Command, InvalidArgumentError } from 'commander';
 import { stages } from '../../stages/index.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { readMatrix, readPipeline } from '../file/read.ts';
-import { repeatRun } from '../run/repeat.ts';
 import { runPlan } from '../run/runner.ts';
 import { exitCodeOf } from './exit.ts';
 import { interruptible } from './interruption.ts';
-import { matrixPrinter } from './matrix-progress.ts';
 import { type RunFlags, withPlaceOptions } from './place.ts';
 import { progressPrinter } from './progress.ts';
-import { runCells } from './run-cells.ts';
 
 /** `splatline run FILE`. */
 export function runCommand(): Command {
@@ -52,6 +49,7 @@ async function run(
     if (file !== undefined || set.length) {
       throw new InputError('repeats a run as it was; leave the file and --set out', `--frozen ${frozen}`);
     }
+    const { repeatRun } = await import('../run/repeat.ts');
     const { compared } = await repeatRun(frozen, stages, { out, signal, onEvent, adapter: oneOf(adapters) });
     const text = `${compared} tensors, pictures and files are the same, to the byte`;
     if (printJson) printJson({ event: 'frozen', compared });
@@ -61,7 +59,11 @@ async function run(
   if (file === undefined)
     throw new InputError('expected a pipeline file, or --frozen with a run.json', 'run');
   const matrix = cell === undefined ? await readMatrix(file, { set, registry: stages }) : undefined;
-  if (matrix) return runCells(matrix, flags, signal, printJson ?? matrixPrinter(process.stdout));
+  if (matrix) {
+    const { matrixPrinter } = await import('./matrix-progress.ts');
+    const { runCells } = await import('./run-cells.ts');
+    return runCells(matrix, flags, signal, printJson ?? matrixPrinter(process.stdout));
+  }
   const plan = await readPipeline(file, { set, cell, registry: stages });
   const command = commandLine(process.argv.slice(2));
   await runPlan(plan, { from, until, out, store, adapter: oneOf(adapters), signal, onEvent, command });

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { Regression } from '../regression.ts';
-import { verifyRun } from '../run/verify.ts';
 
 /** `splatline verify RUN`. */
 export function verifyCommand(): Command {
@@ -9,6 +8,7 @@ export function verifyCommand(): Command {
     .argument('<run>', "a run's folder, or its run.json")
     .option('--store <folder>', 'where its saved work lies, if not in .store beside or in the folder')
     .action(async (run: string, { store }: { store?: string }) => {
+      const { verifyRun } = await import('../run/verify.ts');
       const { files, entries, damaged, missing } = await verifyRun(run, { store });
       for (const { path, found, expected, movedTo } of damaged) {
         process.stdout.write(

@@ -1,8 +1,8 @@
 import type { Checked } from './check.ts';
 import { compare } from './compare.ts';
+import { escaped } from './escape.ts';
 import { heatMap } from './heat-map.ts';
 import type { FramePair } from './judge.ts';
-import { escaped } from './junit.ts';
 import { encodePicture, type Picture } from './picture.ts';
 import { type Report, type Row, subject, summary } from './report.ts';
 import { text, verdictOf } from './table.ts';

@@ -1,3 +1,4 @@
+import { escaped } from './escape.ts';
 import { complaint, passes, type Report, type Row } from './report.ts';
 
 /** Names of the suites, by the kind of row. */
@@ -59,14 +60,4 @@ function written(attributes: Record<string, string | number>): string {
   return Object.entries(attributes)
     .map(([name, value]) => ` ${name}="${escaped(String(value))}"`)
     .join('');
-}
-
-/** For XML and HTML, in text and in attributes; control characters have no place in XML 1.0. */
-export function escaped(text: string): string {
-  return text
-    .replace(/[^\P{Cc}\n\t]/gu, '�')
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/>/g, '&gt;')
-    .replace(/"/g, '&quot;');
 }

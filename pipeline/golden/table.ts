@@ -1,6 +1,6 @@
 import { failures, passes, type Report, type Row, subject, summary } from './report.ts';
 
-/** The report as plain text for a terminal or a log; the last lines are the summary. */
+/** The report as plain text for a terminal or a log. Failures are summed up by the `Regression` that follows it. */
 export function reportTable(report: Report): string {
   const { mode, because, notes, adapter, tolerance, rows } = report;
   const head =
@@ -37,8 +37,7 @@ export function reportTable(report: Report): string {
     'chain',
     ...(['cameras', 'tensor', 'turntable'] as const).flatMap((kind) => groupLine(kind, report)),
     ...(scores.length ? align([['score', 'golden', 'now', 'elsewhere', 'unit', ''], ...scores]) : []),
-    '',
-    summary(report),
+    ...(failures(report).length ? [] : ['', summary(report)]),
   ].join('\n');
 }
 

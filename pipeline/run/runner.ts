@@ -6,6 +6,7 @@ import { type ArtefactName, stageGives } from '../../stages/stage.ts';
 import { type Gpu, InputError, type LedgerRow, openGpu } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
+import type { Entry } from '../store/record.ts';
 import type { Store } from '../store/store.ts';
 import type { RunEvent } from './events.ts';
 import { MANIFEST, RunFolder } from './folder.ts';
@@ -96,6 +97,8 @@ class Run {
   #scores?: readonly Score[];
   /** Whether this run has written to its folder. */
   #begun = false;
+  /** Whether the store could not note what this run needs. */
+  #unnoted = false;
 
   constructor(parts: Parts) {
     const { plan, folder, options } = parts;
@@ -107,7 +110,8 @@ class Run {
     this.#view = new View(folder, this.#results);
     this.#record = new RunRecord(parts);
     const how: RunRecord['how'] = (...row) => this.#record.how(...row);
-    this.#workshop = new Workshop({ ...parts, checkpoints, signal, tell, how });
+    const redone = (stage: KeyedStage, entry: Entry) => this.#show(stage, entry);
+    this.#workshop = new Workshop({ ...parts, checkpoints, signal, tell, how, redone });
   }
 
   async run(): Promise<RunResult> {
@@ -167,16 +171,21 @@ class Run {
       return;
     }
     const entry = await this.#workshop.entryOf(stage);
-    await this.#begin();
     for (const [name, ref] of Object.entries(aboutOf(entry).artefacts)) {
       this.#bound.set(name as ArtefactName, { ref, by: id });
     }
-    await this.#view.showFiles(entry, id);
-    await this.#view.showStage(entry, id, this.#record.stageFile(stage, entry));
-    this.#record.made(stage, entry);
+    await this.#show(stage, entry);
     if (isForPeople(stage.stage)) for (const name of gives) await this.#publish(name, id);
     await this.#results.redone(id);
     await this.#letGo(index + 1);
+  }
+
+  /** The stage's work in the run's folder. */
+  async #show(stage: KeyedStage, entry: Entry): Promise<void> {
+    await this.#begin();
+    await this.#view.showFiles(entry, stage.id);
+    await this.#view.showStage(entry, stage.id, this.#record.stageFile(stage, entry));
+    this.#record.made(stage, entry);
   }
 
   /** Shows an artefact as the file that people want, if it is one of those; each value once. */
@@ -228,11 +237,21 @@ class Run {
     await this.#write('running');
   }
 
-  /** What gc must leave: all that this run shows. */
+  /**
+   * What gc must leave: all that this run shows. A store that takes no more names (read-only, full) serves a run with
+   * nothing to do all the same.
+   */
   async #remember(): Promise<void> {
     const { stages, store, folder } = this.#parts;
     const kept = stages.filter(({ stage }) => !stage.source).map(({ key }) => key);
-    await store.runs.remember(folder.root, [...kept, ...this.#publications]);
+    try {
+      await store.runs.remember(folder.root, [...kept, ...this.#publications]);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      const text = `the store could not note that this run needs it, so gc may free what it shows: ${error.message}`;
+      if (!this.#unnoted) this.#tell({ event: 'warn', stage: '', text });
+      this.#unnoted = true;
+    }
   }
 
   /** Says so in run.json, except for a mistake of the user's that was found before anything was written. */

@@ -38,6 +38,8 @@ interface Tools {
   tell(event: RunEvent): void;
   /** Told how the run came by each stage's work. */
   how(stage: string, how: How, seconds: number): void;
+  /** Told when a stage before the present one was done again, because its work was damaged or is gone. */
+  redone(stage: KeyedStage, entry: Entry): Promise<void>;
 }
 
 /**
@@ -83,7 +85,7 @@ export class Workshop {
       await this.read(maker);
       return this.#held.get(ref)!;
     }
-    const entry = (await this.#found(ref.key)) ?? (await this.#make(maker));
+    const entry = (await this.#found(ref.key)) ?? (await this.#makeAgain(maker));
     const place = aboutOf(entry).artefacts[ref.name];
     if (!place) throw new Error(`${maker.id} did not give ${ref.name}`);
     if (place.key !== ref.key || place.name !== ref.name) {
@@ -160,6 +162,12 @@ export class Workshop {
       return undefined;
     }
     await store.used(key);
+    return entry;
+  }
+
+  async #makeAgain(stage: KeyedStage): Promise<Entry> {
+    const entry = await this.#make(stage);
+    await this.#tools.redone(stage, entry);
     return entry;
   }
 

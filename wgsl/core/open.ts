@@ -115,12 +115,21 @@ async function wrap(device: GPUDevice, info: GPUAdapterInfo): Promise<Gpu> {
   });
 }
 
-/** As the operating system names it; undefined in a browser, and where the system does not say or Deno may not ask. */
+/**
+ * As the operating system names it, on Linux with the numbers that tell processors of one name apart; undefined in a
+ * browser, and where the system does not say or Deno may not ask.
+ */
 async function cpuModel(): Promise<string | undefined> {
   if (typeof process === 'undefined' || !process.versions?.node) return undefined;
-  const { cpus } = await import('node:os');
+  const [{ cpus }, { readFile }] = await Promise.all([import('node:os'), import('node:fs/promises')]);
   try {
-    return cpus()[0]?.model.trim() || undefined;
+    const info = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
+    const numbers = ['cpu family', 'model', 'stepping'].flatMap((name) => {
+      const found = new RegExp(`^${name}\\s*: (\\d+)$`, 'm').exec(info);
+      return found ? [`${name.replace('cpu ', '')} ${found[1]}`] : [];
+    });
+    const model = cpus()[0]?.model.trim();
+    return model && numbers.length ? `${model} (${numbers.join(', ')})` : model || undefined;
   } catch {
     return undefined;
   }

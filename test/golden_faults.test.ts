@@ -1,0 +1,132 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { encodePicture } from '../pipeline/golden/picture.ts';
+import { failures, type Report } from '../pipeline/golden/report.ts';
+import { faultyCopy, golden, ROOT, reportOf, TINY, twoAtATime } from './golden/bench.ts';
+import { FAULTS } from './golden/faults.ts';
+import { scratchFolder } from './helpers/scratch.ts';
+
+interface Found {
+  name: string;
+  /** By `golden check` on the adapter that recorded: its exit code. */
+  exitCode: number | null;
+  stderr: string;
+  report: Report;
+}
+
+const folder = scratchFolder();
+const found = new Map<string, Found>();
+
+/** What a foreign adapter would have said of the same run. */
+const foreignFailures = ({ report }: Found) => failures({ ...report, mode: 'tolerance' });
+
+test.before(async () => {
+  await writeFile(join(folder, 'tiny.yaml'), TINY);
+  const recorded = await golden(
+    ROOT,
+    ['record', 'tiny.yaml', '--frames', '4', '--size', '96', '--margin-runs', '2', '--out', 'recorded'],
+    folder,
+  );
+  assert.is(recorded.exitCode, 0, recorded.stderr);
+  const check = async (name: string, root: string): Promise<Found> => {
+    const outcome = await golden(root, ['check', 'tiny.yaml', '--json'], folder);
+    return { name, exitCode: outcome.exitCode, stderr: outcome.stderr, report: reportOf(outcome) };
+  };
+  const outcomes = await twoAtATime([
+    () => check('no fault', ROOT),
+    ...FAULTS.map(
+      (fault, i) => async () => check(fault.name, await faultyCopy(join(folder, `fault-${i}`), fault)),
+    ),
+  ]);
+  for (const outcome of outcomes) found.set(outcome.name, outcome);
+});
+
+test('no fault is no regression, by bytes', () => {
+  const { exitCode, report } = found.get('no fault')!;
+  assert.is(exitCode, 0);
+  assert.is(report.mode, 'bytes');
+  assert.equal(failures(report), []);
+});
+
+test('no fault is no regression, by tolerance', () => {
+  assert.equal(foreignFailures(found.get('no fault')!), []);
+});
+
+for (const { name } of FAULTS) {
+  test(`caught on the recording adapter: ${name}`, () => {
+    const { exitCode, stderr, report } = found.get(name)!;
+    assert.is(report.mode, 'bytes', 'another adapter answered');
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, /are not as recorded/);
+    assert.not.match(stderr, /\n {4}at /, 'a regression is told without a stack');
+  });
+}
+
+test('docs/golden.md says of each fault what was found', async () => {
+  const docs = await readFile(join(ROOT, 'docs/golden.md'), 'utf8');
+  const table = FAULTS.map((fault) => {
+    const elsewhere = foreignFailures(found.get(fault.name)!);
+    return `| ${fault.name} | caught | ${elsewhere.length ? 'caught' : 'missed'} |`;
+  });
+  const missing = table.filter((row) => !docs.includes(row));
+  assert.equal(missing, [], 'rows as measured that docs/golden.md lacks');
+});
+
+test('--as-foreign judges as the report says another adapter would', async () => {
+  const [missed, caught] = ['seed ignored', 'colour order'].map((name) =>
+    FAULTS.findIndex((fault) => fault.name === name),
+  );
+  const outcomes = await twoAtATime(
+    [missed, caught].map(
+      (i) => () =>
+        golden(join(folder, `fault-${i}`), ['check', 'tiny.yaml', '--json', '--as-foreign'], folder),
+    ),
+  );
+  const reports = outcomes.map(reportOf);
+  for (const report of reports) assert.is(report.mode, 'tolerance');
+  assert.equal(
+    outcomes.map(({ exitCode }) => exitCode),
+    [missed, caught].map((i) => (foreignFailures(found.get(FAULTS[i].name)!).length ? 1 : 0)),
+  );
+});
+
+const stored = ['--out', 'recorded', '--margin-runs', '0'];
+
+test('a recording that is refused says what to do, and leaves the old one as it is', async () => {
+  const before = await readFile(join(folder, 'tiny.golden/golden.json'), 'utf8');
+  const [large, narrow] = await twoAtATime([
+    () => golden(ROOT, ['record', 'tiny.yaml', ...stored, '--max-splat', '0.1'], folder),
+    () =>
+      golden(ROOT, ['record', 'tiny.yaml', '--out', 'elsewhere', '--margin-runs', '0', '--max', '1'], folder),
+  ]);
+  assert.is(large.exitCode, 2);
+  assert.match(large.stderr, /the splat is 0\.5 MB, .* at most 0\.1 MB.*--set train\.cap=.*--max-splat 1/);
+  assert.is(narrow.exitCode, 2);
+  assert.match(narrow.stderr, /already differs by up to 1 levels.*record with --max 2/);
+  assert.is(await readFile(join(folder, 'tiny.golden/golden.json'), 'utf8'), before);
+  const left = (await readdir(folder)).filter((name) => /golden\.(partial|old)/.test(name));
+  assert.equal(left, []);
+});
+
+test('what cannot be checked is told before anything runs', async () => {
+  await writeFile(join(folder, 'bare.yaml'), 'stages:\n  - load: { ply: none.ply }\n');
+  const [file] = await readdir(join(folder, 'tiny.golden/frames'));
+  const frame = join(folder, 'tiny.golden/frames', file);
+  const bytes = await readFile(frame);
+  const ran = (args: string[]) => golden(ROOT, args, folder);
+  const full = await ran(['check', 'tiny.yaml', '--out', 'recorded']);
+  assert.is(full.exitCode, 2);
+  assert.match(full.stderr, /recorded: is not empty/);
+  const bare = await ran(['check', 'bare.yaml']);
+  assert.is(bare.exitCode, 2);
+  assert.match(bare.stderr, /no golden renders were recorded.*splatline golden record bare\.yaml/);
+  await writeFile(frame, encodePicture({ width: 16, height: 16, rgb: new Uint8Array(768) }));
+  const damaged = await ran(['check', 'tiny.yaml']);
+  await writeFile(frame, bytes);
+  assert.is(damaged.exitCode, 2);
+  assert.match(damaged.stderr, `${file}: it is not what was recorded: restore it from git, or record again`);
+});
+
+test.run();
