@@ -35,6 +35,30 @@ export default {
       'The rasteriser sorts; it needs no other family.',
     ),
     room(
+      'store-stands-alone',
+      { path: '^pipeline/store/' },
+      { path: '^(pipeline/(?!store/)|stages/(?!checkpoints\\.ts$))' },
+      'The store knows no stage and no run.',
+    ),
+    room(
+      'files-below-keys',
+      { path: '^pipeline/file/' },
+      { path: '^pipeline/(?!file/)' },
+      'Reading a file knows nothing of running it.',
+    ),
+    room(
+      'keys-below-runs',
+      { path: '^pipeline/keys/' },
+      { path: '^pipeline/(?!keys/|file/)' },
+      'What a result depends on knows nothing of keeping it.',
+    ),
+    room(
+      'commands-on-top',
+      { path: '^pipeline/(?!cli/|splatline\\.mjs$|compiled\\.mjs$)' },
+      { path: '^pipeline/cli/' },
+      'The command line stands on everything; nothing stands on it.',
+    ),
+    room(
       'stages-below-pipeline',
       { path: '^stages/' },
       { path: '^(pipeline|scenes|test)/' },

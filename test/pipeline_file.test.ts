@@ -84,6 +84,31 @@ test('overrides win over the file, and take values off', async () => {
   assert.equal(plan.stages[0].options, { ply: './a.ply', downscale: 1 });
 });
 
+test('checkpoints are by seconds, by steps or off; the last word counts', async () => {
+  const of = async (line: string, set: string[] = []) => (await read(`${line}${GOOD}`, set)).checkpoints;
+  assert.equal(await of(''), { seconds: 30 });
+  assert.equal(await of('checkpoints: { steps: 500 }\n'), { steps: 500 });
+  assert.equal(await of('checkpoints: { seconds: 0.5 }\n'), { seconds: 0.5 });
+  assert.is(await of('checkpoints: off\n'), 'off');
+  assert.equal(await of('checkpoints: { seconds: 5 }\n', ['checkpoints.steps=50']), { steps: 50 });
+  assert.equal(await of('checkpoints: off\n', ['checkpoints.seconds=2']), { seconds: 2 });
+  assert.is(await of('', ['checkpoints=off']), 'off');
+  assert.equal(await of('checkpoints: off\n', ['checkpoints=']), { seconds: 30 });
+  assert.match(
+    await refusal(GOOD, ['checkpoints.steps=x']),
+    /^--set checkpoints\.steps=x: `checkpoints\.steps` of the file is x/,
+  );
+});
+
+test('a plan names its file', async () => {
+  await inScratch(async (folder) => {
+    await writeFile(join(folder, 'p.yaml'), 'stages:\n  - load: { ply: p.yaml }\n');
+    const plan = await readPipeline('p.yaml', { cwd: folder, registry: fakeStages });
+    assert.is(plan.file, join(folder, 'p.yaml'));
+    assert.is(plan.cell, undefined);
+  });
+});
+
 const MISTAKES: [string, string, string | RegExp][] = [
   [
     'unknown option',
@@ -194,7 +219,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'unknown top key',
     'stagse: []\nstages:\n  - init:\n',
-    /^p\.yaml:1:1: unknown key stagse in the file: expected name, seed or stages; the nearest is `stages`/,
+    /^p\.yaml:1:1: unknown key stagse in the file: expected name, seed, checkpoints, matrix or stages; the nearest is `stages`/,
   ],
   [
     'unsafe name',
@@ -205,6 +230,36 @@ const MISTAKES: [string, string, string | RegExp][] = [
     'seed',
     `seed: -1\n${chain('train:')}`,
     /^p\.yaml:1:1: `seed` of the file is -1 .*at least 0, at most 4294967295/,
+  ],
+  [
+    'reserved id',
+    chain('train: { id: matrix }'),
+    'p.yaml:4:14: `id` of train is matrix, which means something else at the top of the file: give it another',
+  ],
+  [
+    'checkpoints of both kinds',
+    `checkpoints: { seconds: 3, steps: 4 }\n${chain('train:')}`,
+    'p.yaml:1:1: `checkpoints` of the file: expected either seconds or steps, or off',
+  ],
+  [
+    'checkpoints of neither kind',
+    `checkpoints: {}\n${chain('train:')}`,
+    'p.yaml:1:1: `checkpoints` of the file: expected either seconds or steps, or off',
+  ],
+  [
+    'checkpoints out of range',
+    `checkpoints: { steps: 0 }\n${chain('train:')}`,
+    'p.yaml:1:16: `checkpoints.steps` of the file is 0 (a number): expected a whole number, at least 1',
+  ],
+  [
+    'unknown key of checkpoints',
+    `checkpoints: { second: 3 }\n${chain('train:')}`,
+    /unknown key second in `checkpoints` of the file: .*nearest is `seconds`/,
+  ],
+  [
+    'checkpoints that are a number',
+    `checkpoints: 30\n${chain('train:')}`,
+    /is 30 \(a number\): expected off or a map/,
   ],
   ['empty file', '', /^p\.yaml:1:1: expected a map with `stages`, found empty/],
   ['list', '- a\n', /p\.yaml:1:1: expected a map with `stages`/],
@@ -236,7 +291,10 @@ test('mistakes in overrides name the override', async () => {
       /^--set tarin\.steps=3: no stage is called tarin: expected load, init, train, again or score; the nearest is `train`/,
     ],
     ['train.steps', /^--set train\.steps: expected STAGE\.OPTION=VALUE/],
-    ['sed=3', /^--set sed=3: unknown key sed: expected name or seed; the nearest is `seed`/],
+    [
+      'sed=3',
+      /^--set sed=3: unknown key sed: expected name, seed, checkpoints or matrix; the nearest is `seed`/,
+    ],
     ['seed=x', /^--set seed=x: `seed` of the file is x/],
     ['load.colmap=nowhere', /^--set load\.colmap=nowhere: `colmap` of load: no such folder/],
     ['train.steps.x=1', /^--set train\.steps\.x=1: `steps` of train has no parts/],

@@ -23,6 +23,7 @@ const SURFACE = {
     'releaseFrames',
     'releaseGaussians',
     'repeatRun',
+    'runMatrix',
     'runPlan',
     'saveGaussians',
     'score',

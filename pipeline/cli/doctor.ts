@@ -1,14 +1,7 @@
 import { Command } from 'commander';
+import { EXIT } from '../exit.ts';
 import { packageVersion } from '../run/manifest.ts';
-import {
-  type Check,
-  checkAdapter,
-  checkModels,
-  checkNode,
-  checkPackages,
-  checkVideoEncoder,
-} from './checks.ts';
-import { EXIT } from './exit.ts';
+import type { Check } from './checks.ts';
 
 /** `splatline doctor`: exit code 3 without an adapter, 1 when anything else is missing. */
 export function doctorCommand(): Command {
@@ -17,6 +10,9 @@ export function doctorCommand(): Command {
     .argument('[model...]', 'folders of CLIP models to look at')
     .option('--json', 'print JSON')
     .action(async (models: string[], { json }: { json?: boolean }) => {
+      const { checkAdapter, checkModels, checkNode, checkPackages, checkVideoEncoder } = await import(
+        './checks.ts'
+      );
       const checks = [
         checkNode(),
         await checkAdapter(),

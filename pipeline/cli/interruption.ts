@@ -1,5 +1,5 @@
 import { Stopped } from '../../stages/checkpoints.ts';
-import { EXIT, TERMINATED } from './exit.ts';
+import { EXIT, TERMINATED } from '../exit.ts';
 
 /** What a signal that asks to stop is called, and what the process ends with. */
 const SIGNALS = {

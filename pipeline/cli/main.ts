@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { Stopped } from '../../stages/checkpoints.ts';
+import { EXIT, exitCodeOf } from '../exit.ts';
 import { Regression } from '../regression.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { doctorCommand } from './doctor.ts';
-import { EXIT, exitCodeOf } from './exit.ts';
 import { gcCommand } from './gc.ts';
 import { goldenCommand } from './golden.ts';
 import { watchSignals } from './interruption.ts';

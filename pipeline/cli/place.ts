@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { InputError } from '../../wgsl/core/index.ts';
+import { parseSlot } from '../matrix/slots.ts';
 
 /** `--set`, `--out`, `--store` and what else says which run is meant. */
 export interface PlaceFlags {
@@ -17,6 +19,20 @@ export interface RunFlags extends PlaceFlags {
   cell?: string;
   jobs?: number;
   failFast?: boolean;
+}
+
+/** The one adapter of a run: its name; variables for the driver are set in this process. Throws InputError. */
+export function takeAdapter([first, ...others]: readonly string[] = []): string | undefined {
+  if (others.length) {
+    throw new InputError(
+      'a run has one adapter; several are for the cells of a matrix',
+      `--adapter ${others[0]}`,
+    );
+  }
+  if (first === undefined) return undefined;
+  const { adapter, env } = parseSlot(first);
+  Object.assign(process.env, env);
+  return adapter;
 }
 
 const collect = (value: string, before: string[]) => [...before, value];

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { stages } from '../../stages/index.ts';
 import { readPipeline } from '../file/read.ts';
 import type { Outlook } from '../run/outlook.ts';
-import { type PlaceFlags, withPlaceOptions } from './place.ts';
+import { type PlaceFlags, takeAdapter, withPlaceOptions } from './place.ts';
 import { duration } from './progress.ts';
 
 /** `splatline plan FILE`. */
@@ -17,7 +17,10 @@ export function planCommand(): Command {
     .action(async (file: string, { set, cell, json, adapter, ...range }: PlanFlags) => {
       const plan = await readPipeline(file, { set, cell, registry: stages });
       const { planRun } = await import('../run/outlook.ts');
-      const rows = await planRun(plan, { ...range, adapter });
+      const rows = await planRun(plan, {
+        ...range,
+        adapter: takeAdapter(adapter === undefined ? [] : [adapter]),
+      });
       for (const row of rows) process.stdout.write(`${json ? JSON.stringify(row) : lineOf(row, rows)}\n`);
     });
 }

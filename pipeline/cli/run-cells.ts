@@ -12,7 +12,7 @@ export async function runCells(
   signal: AbortSignal,
   onEvent: (event: MatrixEvent) => void,
 ): Promise<void> {
-  const place = placeOf(matrix.name, { out, store });
+  const place = placeOf(matrix, { out, store });
   const record = await runMatrix({
     matrix,
     set,

@@ -1,11 +1,11 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { stages } from '../../stages/index.ts';
 import { InputError } from '../../wgsl/core/index.ts';
+import { exitCodeOf } from '../exit.ts';
 import { readMatrix, readPipeline } from '../file/read.ts';
 import { runPlan } from '../run/runner.ts';
-import { exitCodeOf } from './exit.ts';
 import { interruptible } from './interruption.ts';
-import { type RunFlags, withPlaceOptions } from './place.ts';
+import { type RunFlags, takeAdapter, withPlaceOptions } from './place.ts';
 import { progressPrinter } from './progress.ts';
 
 /** `splatline run FILE`. */
@@ -50,7 +50,12 @@ async function run(
       throw new InputError('repeats a run as it was; leave the file and --set out', `--frozen ${frozen}`);
     }
     const { repeatRun } = await import('../run/repeat.ts');
-    const { compared } = await repeatRun(frozen, stages, { out, signal, onEvent, adapter: oneOf(adapters) });
+    const { compared } = await repeatRun(frozen, stages, {
+      out,
+      signal,
+      onEvent,
+      adapter: takeAdapter(adapters),
+    });
     const text = `${compared} tensors, pictures and files are the same, to the byte`;
     if (printJson) printJson({ event: 'frozen', compared });
     else process.stdout.write(`${text}\n`);
@@ -66,15 +71,7 @@ async function run(
   }
   const plan = await readPipeline(file, { set, cell, registry: stages });
   const command = commandLine(process.argv.slice(2));
-  await runPlan(plan, { from, until, out, store, adapter: oneOf(adapters), signal, onEvent, command });
-}
-
-function oneOf(adapters: readonly string[]): string | undefined {
-  if (adapters.length < 2) return adapters[0];
-  throw new InputError(
-    'a run has one adapter; several are for the cells of a matrix',
-    `--adapter ${adapters[1]}`,
-  );
+  await runPlan(plan, { from, until, out, store, adapter: takeAdapter(adapters), signal, onEvent, command });
 }
 
 /** What a shell takes to repeat this command. */

@@ -21,7 +21,8 @@ export function readAxes({ top, headPlaceOf, env }: AxesSource): Axes | undefine
   if (!Object.hasOwn(top, 'matrix')) return undefined;
   const schema = headSchema();
   const placeOf = (path: Path) => headPlaceOf(['matrix', ...path]);
-  const substitution = new Substitution({ axes: [], env });
+  const names = isMap(top.matrix) ? Object.keys(top.matrix) : [];
+  const substitution = new Substitution({ axes: names, env });
   const value = substitution.fill(top.matrix, { placeOf, wantsText: () => false });
   const parsed = matrixAxes.safeParse(value);
   const mistakes = [...substitution.mistakes];

@@ -1,7 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
-import { EXIT, exitCodeOf } from '../cli/exit.ts';
+import { EXIT, exitCodeOf } from '../exit.ts';
 import { formatCell } from '../file/cells.ts';
 import type { MatrixPlan } from '../file/read.ts';
 import { MANIFEST } from '../run/folder.ts';

@@ -8,8 +8,9 @@ export interface Slot {
 
 /**
  * Reads what `--adapter` takes: `NAME`, `env:KEY=VALUE`, or a name and variables such as `NVIDIA,env:KEY=VALUE`. The
- * variables are for machines with equal adapters, which no name tells apart: the driver then shows each process one of
- * them. A name may have commas (`llvmpipe (LLVM 15.0.6, 256 bits)`). Throws InputError.
+ * variables are for machines with equal adapters, which no name tells apart: on Linux `DRI_PRIME=pci-0000_00_07_0`, a
+ * GPU's bus address, puts that one first, through the device-select layer of Mesa's Vulkan drivers, NVIDIA's GPUs included
+ * (CUDA_VISIBLE_DEVICES does nothing to Vulkan). A name may have commas (`llvmpipe (LLVM 15.0.6, 256 bits)`). Throws InputError.
  */
 export function parseSlot(argument: string): Slot {
   const slot: Slot = { env: {} };

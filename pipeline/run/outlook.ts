@@ -25,7 +25,7 @@ export async function planRun(
   plan: Plan,
   { gpu: given, adapter, ...range }: Range & { gpu?: Gpu; adapter?: string } = {},
 ): Promise<Outlook[]> {
-  const { store } = placeOf(plan.name, range);
+  const { store } = placeOf(plan, range);
   const { upTo, forced } = rangeOf(plan, range);
   const gpu = given ?? (await deviceFor(upTo, () => openGpu({ adapter })));
   try {

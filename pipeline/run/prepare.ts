@@ -22,9 +22,14 @@ export interface Place {
   store: Store;
 }
 
-export function placeOf(name: string, { out, store }: Range): Place {
+/** Of a run; a cell of a matrix has its folder below the matrix's. */
+export function placeOf(
+  { name, cell }: { name: string; cell?: { name: string } },
+  { out, store }: Range,
+): Place {
   const root = store ?? join(out ?? 'out', STORE);
-  return { out: resolve(out ?? join('out', name)), store: new Store(resolve(root)) };
+  const folder = out ?? join('out', name, cell?.name ?? '');
+  return { out: resolve(folder), store: new Store(resolve(root)) };
 }
 
 /** The stages up to `until`, and the ids of those that `from` forces. Throws InputError for a name that is none. */

@@ -53,7 +53,7 @@ export interface RunResult {
  * @throws InputError for what the user can mend, GpuError when the device fails, Stopped when `signal` asked for it.
  */
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
-  const { out, store } = placeOf(plan.name, options);
+  const { out, store } = placeOf(plan, options);
   await RunFolder.check(out);
   const { upTo, forced } = rangeOf(plan, options);
   const { adapter } = options;

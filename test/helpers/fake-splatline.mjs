@@ -3,6 +3,7 @@
  * the value of its axis `do`:
  *
  *     ok          prints events, writes run.json, ends with 0
+ *     meet        the same, once a second cell has started
  *     fail-N      prints an error event and ends with exit code N
  *     crash       writes to stderr and ends with 1, without an event
  *     killed      dies of SIGKILL
@@ -10,15 +11,16 @@
  *
  * Every call is a line in `$FAKE_LOG`: `{ at: 'start' | 'end', cell, args, pid, … }`.
  */
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
 const args = process.argv.slice(2);
-const valueOf = (flag) => args[args.indexOf(flag) + 1];
-const cell = valueOf('--cell');
+const flagOf = (flag) => args[args.indexOf(flag) + 1];
+const cell = flagOf('--cell');
 const values = Object.fromEntries(cell.split(',').map((pair) => pair.split('=')));
-const out = valueOf('--out');
+const out = flagOf('--out');
+process.stdout.on('error', () => process.exit(141)); // as the command line does when nobody reads it
 const log = (at, more = {}) =>
   appendFileSync(process.env.FAKE_LOG, `${JSON.stringify({ at, cell, pid: process.pid, ...more })}\n`);
 const print = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
@@ -49,10 +51,11 @@ print({
 });
 print({ event: 'stage', stage: 'train', index: 0, count: 1 });
 process.stdout.write('not an event\n');
-await wait(Number(process.env.FAKE_MS ?? 30));
 
 const [what, code] = values.do.split('-');
-if (what === 'ok') {
+const started = () => readFileSync(process.env.FAKE_LOG, 'utf8').match(/"at":"start"/g).length;
+while (what === 'meet' && started() < 2) await wait(10);
+if (what === 'ok' || what === 'meet') {
   save('done');
   print({ event: 'done', stage: 'train', seconds: 0.1 });
   print({ event: 'result', out, files: [], seconds: 0.1, ran: ['train'], ledger: [] });

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
-import { Stopped } from '../../stages/checkpoints.ts';
-import { GpuError, InputError } from '../../wgsl/core/index.ts';
+import { Stopped } from '../stages/checkpoints.ts';
+import { GpuError, InputError } from '../wgsl/core/index.ts';
 
 /** What a command of ours ends with. */
 export const EXIT = {

@@ -1,0 +1,61 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: what is tested is written so.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type JsonSchema, schemaAt } from '../pipeline/file/describe.ts';
+import { pipelineSchema, stageSchema } from '../pipeline/file/schema.ts';
+import { stages } from '../stages/index.ts';
+
+const schema = pipelineSchema(stages);
+const train = stages.find(({ name }) => name === 'train')!;
+
+function optionOf(stage: string, option: string): JsonSchema {
+  const items = schema.properties?.stages.items as JsonSchema;
+  return items.properties?.[stage].properties?.[option] as JsonSchema;
+}
+
+test('a substitution may stand for a number, and a wrong number reads as before', () => {
+  const steps = optionOf('train', 'steps');
+  assert.equal(steps.if, { $ref: '#/definitions/substitution' });
+  assert.is(steps.then, true);
+  const { description, default: fallback, ...bare } = schemaAt(stageSchema(train), ['steps'])!;
+  assert.equal(steps.else, bare);
+  assert.is(steps.description, description);
+  assert.is(steps.default, fallback);
+});
+
+test('no option that is a number, a choice or a truth is left out, and none is opened twice', () => {
+  const open: string[] = [];
+  const visit = (node: unknown, path: string, inside: boolean) => {
+    if (typeof node !== 'object' || node === null) return;
+    const { type, if: condition, else: otherwise, ...rest } = node as JsonSchema;
+    if (condition) {
+      assert.not(inside, `${path} is opened twice`);
+      visit(otherwise, path, true);
+      return;
+    }
+    const scalar =
+      ['number', 'integer', 'boolean'].includes(String(type)) || 'enum' in rest || 'const' in rest;
+    if (scalar && !inside) open.push(path);
+    for (const [key, value] of Object.entries(rest)) {
+      const list = ['anyOf', 'oneOf', 'allOf'].includes(key);
+      if (key === 'properties' || list)
+        for (const [name, part] of Object.entries(value as object))
+          visit(part, `${path}.${name}`, list && inside);
+      if (key === 'items') for (const part of [value].flat()) visit(part, `${path}[]`, false);
+    }
+  };
+  const { matrix, ...others } = schema.properties!;
+  for (const [name, part] of Object.entries(others)) visit(part, name, false);
+  assert.equal(open, []);
+  assert.equal((matrix.additionalProperties as JsonSchema).type, 'array');
+});
+
+test('the pattern of a substitution', () => {
+  const { substitution } = schema.definitions as Record<string, JsonSchema>;
+  const pattern = new RegExp(substitution.pattern!, 'u');
+  for (const text of ['${matrix.seed}', 'a ${env.X}/b', '1${matrix.a-b}']) assert.match(text, pattern);
+  for (const text of ['many', '${matrix}', '${seed}', '$${matrix.seed}', '${env.'])
+    assert.not.match(text, pattern);
+});
+
+test.run();

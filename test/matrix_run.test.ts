@@ -1,0 +1,313 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: what is tested is written so.
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readMatrix } from '../pipeline/file/read.ts';
+import type { MatrixEvent } from '../pipeline/matrix/events.ts';
+import type { MatrixRecord } from '../pipeline/matrix/record.ts';
+import { type MatrixOptions, runMatrix } from '../pipeline/matrix/run.ts';
+import { parseSlot } from '../pipeline/matrix/slots.ts';
+import { $ } from '../pipeline/process.ts';
+import { Stopped } from '../stages/checkpoints.ts';
+import { InputError } from '../wgsl/core/index.ts';
+import { fakeStages, inScratch } from './helpers/fake-stages.ts';
+
+const FAKE = [process.execPath, fileURLToPath(new URL('./helpers/fake-splatline.mjs', import.meta.url))];
+
+interface Call {
+  at: 'start' | 'end' | 'signal';
+  cell: string;
+  pid: number;
+  args: string[];
+  signal?: string;
+  driver?: string;
+}
+
+interface Bench {
+  folder: string;
+  events: MatrixEvent[];
+  run(axis: string, options?: Partial<MatrixOptions>): Promise<MatrixRecord>;
+  calls(): Promise<Call[]>;
+  saved(): Promise<MatrixRecord>;
+}
+
+const fileOf = (axis: string) => `name: fox
+matrix: { do: [${axis}], n: [1] }
+seed: \${matrix.n}
+stages:
+  - load: { ply: a.ply }
+  - init:
+  - stylize: { prompt: "\${matrix.do}" }
+`;
+
+async function bench(body: (bench: Bench) => Promise<void>): Promise<void> {
+  await inScratch(async (folder) => {
+    const log = join(folder, 'log');
+    process.env.FAKE_LOG = log;
+    await writeFile(join(folder, 'a.ply'), '');
+    const events: MatrixEvent[] = [];
+    await body({
+      folder,
+      events,
+      async run(axis, options = {}) {
+        await writeFile(join(folder, 'p.yaml'), fileOf(axis));
+        await writeFile(log, '');
+        events.length = 0;
+        const matrix = await readMatrix('p.yaml', { cwd: folder, registry: fakeStages });
+        return runMatrix({
+          matrix: matrix!,
+          out: 'out/fox',
+          store: 'out/.store',
+          cwd: folder,
+          program: FAKE,
+          onEvent: (event) => events.push(event),
+          ...options,
+        });
+      },
+      calls: async () =>
+        (await readFile(log, 'utf8'))
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line)),
+      saved: async () => JSON.parse(await readFile(join(folder, 'out/fox/matrix.json'), 'utf8')),
+    });
+  });
+}
+
+const statuses = ({ cells }: MatrixRecord) => cells.map(({ name, status }) => `${name} ${status}`);
+
+/** How many ran at once, at most. */
+function most(calls: readonly Call[]): number {
+  let running = 0;
+  return Math.max(
+    ...calls.filter(({ at }) => at !== 'signal').map(({ at }) => (running += at === 'start' ? 1 : -1)),
+  );
+}
+
+test('runs every cell, one after the other, and collects scores and keys', async () => {
+  await bench(async ({ folder, events, run, calls, saved }) => {
+    const record = await run('ok, ok-2', { flags: ['--until', 'stylize'] });
+    assert.equal(statuses(record), ['ok-1 done', 'ok-2-1 done']);
+    assert.is(record.exitCode, 0);
+    assert.is(record.status, 'done');
+    const made = await calls();
+    assert.is(most(made), 1);
+    assert.equal(made[0].args, [
+      'run',
+      'p.yaml',
+      ...['--cell', 'do=ok,n=1'],
+      ...['--out', join(folder, 'out/fox/ok-1')],
+      ...['--store', join(folder, 'out/.store')],
+      ...['--until', 'stylize'],
+      '--json',
+    ]);
+    const { seconds: _, ...first } = record.cells[0];
+    assert.equal(first, {
+      name: 'ok-1',
+      values: { do: 'ok', n: 1 },
+      folder: 'ok-1',
+      status: 'done',
+      exitCode: 0,
+      adapter: 'fake driver',
+      stages: [{ id: 'train', key: 'key-1', how: 'ran' }],
+      scores: [
+        { name: 'psnr', value: 21, unit: 'dB', over: '7 views' },
+        { name: 'psnr.before', value: 1, unit: 'dB', over: '7 views' },
+      ],
+    });
+    assert.equal(await saved(), JSON.parse(JSON.stringify(record)));
+    assert.equal((await readdir(join(folder, 'out/fox'))).sort(), ['matrix.json', 'ok-1', 'ok-2-1']);
+    const told = events.map((event) => ('cell' in event ? `${event.cell} ${event.event}` : event.event));
+    assert.equal(told.slice(0, 7), [
+      'matrix',
+      'ok-1 cell',
+      'ok-1 run',
+      'ok-1 stage',
+      'ok-1 done',
+      'ok-1 result',
+      'ok-1 cell-end',
+    ]);
+    assert.is(told.at(-1), 'matrix-result');
+  });
+});
+
+test('several at a time, each slot with its adapter', async () => {
+  await bench(async ({ run, calls }) => {
+    const record = await run('meet, meet-2, ok, ok-2', {
+      jobs: 2,
+      slots: [parseSlot('first'), parseSlot('second,env:FAKE_DRIVER=pci-1')],
+    });
+    assert.is(record.exitCode, 0);
+    assert.is(record.jobs, 2);
+    const made = await calls();
+    assert.is(most(made), 2);
+    for (const { args, driver } of made.filter(({ at }) => at === 'start')) {
+      const adapter = args[args.indexOf('--adapter') + 1];
+      assert.is(driver, adapter === 'second' ? 'pci-1' : undefined);
+    }
+    const adapters = made
+      .filter(({ at }) => at === 'start')
+      .map(({ args }) => args[args.indexOf('--adapter') + 1]);
+    assert.equal([...new Set(adapters)].sort(), ['first', 'second']);
+  });
+});
+
+test('a cell that fails does not stop the others; the exit code says what went wrong', async () => {
+  await bench(async ({ run, saved }) => {
+    const record = await run('fail-2, ok, crash, killed');
+    assert.equal(statuses(record), ['fail-2-1 failed', 'ok-1 done', 'crash-1 failed', 'killed-1 failed']);
+    assert.is(record.exitCode, 1);
+    assert.is(record.status, 'failed');
+    const [input, , crash, killed] = (await saved()).cells;
+    assert.is(input.error, 'as asked, 2');
+    assert.is(input.exitCode, 2);
+    assert.equal(input.scores, []);
+    assert.match(crash.error!, /^it ended with exit code 1; its last words:\n[\s\S]*out of luck/);
+    assert.match(killed.error!, /^it was ended by SIGKILL; its last words:\nnot an event$/);
+    assert.is(killed.exitCode, undefined);
+    assert.is((await run('fail-2, ok')).exitCode, 2);
+    assert.is((await run('fail-3, ok')).exitCode, 3);
+    assert.is((await run('fail-3, fail-2, ok')).exitCode, 1);
+  });
+});
+
+test('fail-fast ends the running cells and starts no other', async () => {
+  await bench(async ({ events, run, calls }) => {
+    const record = await run('fail-2, hang, ok', { jobs: 2, failFast: true });
+    assert.equal(statuses(record), ['fail-2-1 failed', 'hang-1 stopped', 'ok-1 not started']);
+    assert.is(record.exitCode, 2);
+    assert.is(record.status, 'failed');
+    assert.is(record.cells[1].exitCode, 143);
+    assert.equal(record.cells[1].stages.length, 1, 'what a stopped cell says of itself is kept');
+    const signals = (await calls()).filter(({ at }) => at === 'signal');
+    assert.equal(
+      signals.map(({ signal }) => signal),
+      ['SIGTERM'],
+    );
+    assert.ok(events.some((event) => event.event === 'stopping' && event.why === 'a cell failed'));
+  });
+});
+
+test('a request to stop reaches the cells once, with the signal that was sent; they save', async () => {
+  for (const [word, signal, code] of [
+    ['interrupted', 'SIGINT', 130],
+    ['terminated', 'SIGTERM', 143],
+  ] as const) {
+    await bench(async ({ run, calls, events }) => {
+      const stop = new AbortController();
+      const running = run('hang, hang-2, ok', { jobs: 2, signal: stop.signal });
+      for (const at of ['hang-1', 'hang-2-1'])
+        while (!events.some((event) => event.event === 'progress' && event.cell === at)) await wait(10);
+      stop.abort(new Stopped(word));
+      const record = await running;
+      assert.equal(statuses(record), ['hang-1 stopped', 'hang-2-1 stopped', 'ok-1 not started']);
+      assert.is(record.exitCode, code);
+      assert.is(record.status, 'stopped');
+      const signals = (await calls()).filter(({ at }) => at === 'signal');
+      assert.equal(
+        signals.map((call) => call.signal),
+        [signal, signal],
+      );
+    });
+  }
+});
+
+test('an earlier run of a cell is not taken for this one, and cells that are gone are not listed', async () => {
+  await bench(async ({ folder, run, saved }) => {
+    await run('ok, ok-2');
+    // The cell's folder has a run.json that says done, and now it fails early.
+    const text = JSON.stringify({
+      status: 'failed',
+      stages: [],
+      scores: [{ name: 'old', value: 1, unit: '', over: '' }],
+    });
+    await mkdir(join(folder, 'out/fox/fail-2-1'));
+    await writeFile(join(folder, 'out/fox/fail-2-1/run.json'), text);
+    await run('ok, fail-2');
+    const { cells } = await saved();
+    assert.equal(
+      cells.map(({ name }) => name),
+      ['ok-1', 'fail-2-1'],
+    );
+    assert.equal(cells[1].scores, []);
+    assert.ok(existsSync(join(folder, 'out/fox/ok-2-1/run.json')), 'what others made is left alone');
+  });
+});
+
+test('a folder of somebody else’s is refused, and nothing is started', async () => {
+  await bench(async ({ folder, run, calls }) => {
+    await mkdir(join(folder, 'docs'));
+    await writeFile(join(folder, 'docs/notes.txt'), '');
+    for (const [out, expected] of [
+      ['docs', /holds other files \(notes\.txt\)/],
+      ['a.ply', /this is a file/],
+      ['a.ply/x', /this is a file/],
+    ] as const) {
+      try {
+        await run('ok', { out });
+        throw new Error('it was accepted');
+      } catch (error) {
+        assert.instance(error, InputError, String(error));
+        assert.match((error as Error).message, expected);
+      }
+    }
+    assert.equal(await calls(), []);
+  });
+});
+
+test('when the orchestrator is killed or ends, no cell goes on', async () => {
+  await bench(async ({ folder, calls }) => {
+    await writeFile(join(folder, 'p.yaml'), fileOf('hang, hang-2'));
+    await writeFile(join(folder, 'log'), '');
+    const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+    const script = `
+      import { readMatrix } from ${url('../pipeline/file/read.ts')};
+      import { runMatrix } from ${url('../pipeline/matrix/run.ts')};
+      import { fakeStages } from ${url('./helpers/fake-stages.ts')};
+      const matrix = await readMatrix('p.yaml', { registry: fakeStages });
+      if (process.env.LEAVE) setTimeout(() => process.exit(0), 1000);
+      await runMatrix({ matrix, out: 'out/fox', store: 'out/.store', jobs: 2, program: ${JSON.stringify(FAKE)} });`;
+    await writeFile(join(folder, 'go.mts'), script);
+    const loader = new URL('../pipeline/typescript.mjs', import.meta.url).href;
+    for (const leave of ['', '1']) {
+      await writeFile(join(folder, 'log'), '');
+      const orchestrator = $({
+        cwd: folder,
+        nothrow: true,
+        prefix: 'exec ',
+        env: { ...process.env, LEAVE: leave },
+      })`${process.execPath} --import ${loader} go.mts`;
+      const started = async () => (await calls()).filter(({ at }) => at === 'start').map(({ pid }) => pid);
+      for (let i = 0; i < 500 && (await started()).length < 2; i++) await wait(20);
+      assert.is((await started()).length, 2);
+      if (!leave) process.kill(orchestrator.pid!, 'SIGKILL');
+      await orchestrator;
+      const alive = (pid: number) => existsSync(`/proc/${pid}`);
+      const pids = await started();
+      for (let i = 0; i < 100 && pids.some(alive); i++) await wait(50);
+      assert.equal(pids.filter(alive), [], leave ? 'after process.exit' : 'after SIGKILL');
+    }
+  });
+});
+
+test('what --adapter takes', () => {
+  assert.equal(parseSlot('NVIDIA'), { adapter: 'NVIDIA', env: {} });
+  assert.equal(parseSlot('llvmpipe (LLVM 15.0.6, 256 bits)'), {
+    adapter: 'llvmpipe (LLVM 15.0.6, 256 bits)',
+    env: {},
+  });
+  assert.equal(parseSlot('env:DRI_PRIME=pci-0000_00_07_0'), { env: { DRI_PRIME: 'pci-0000_00_07_0' } });
+  assert.equal(parseSlot('NVIDIA,env:A=1,2,env:B='), { adapter: 'NVIDIA', env: { A: '1,2', B: '' } });
+  for (const text of ['', 'env:', 'env:A', 'env:1=2', ' '])
+    assert.throws(
+      () => parseSlot(text),
+      (error: Error) => error instanceof InputError && /expected a NAME/.test(error.message),
+      text,
+    );
+});
+
+test.run();
