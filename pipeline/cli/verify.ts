@@ -6,7 +6,7 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .description('Re-hash everything that a run left, in its folder and in the store, against its run.json.')
     .argument('<run>', "a run's folder, or its run.json")
-    .option('--store <folder>', 'where its saved work lies, if not in .store beside or in the folder')
+    .option('--store <folder>', 'where its saved work lies now; unless given, where the run had it')
     .action(async (run: string, { store }: { store?: string }) => {
       const { verifyRun } = await import('../run/verify.ts');
       const { files, entries, damaged, missing } = await verifyRun(run, { store });

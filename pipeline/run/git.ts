@@ -7,12 +7,11 @@ export interface GitState {
   dirty: boolean;
 }
 
-/** Of the folder that a pipeline file lies in; undefined outside a repository, or without git. */
+/** Of the folder that a pipeline file lies in; undefined outside a repository, before its first commit, or without git. */
 export async function gitState(file: string): Promise<GitState | undefined> {
-  const { $ } = await import('../process.ts'); // late: a run that finds everything done does not wait for it
-  const git = $({ cwd: dirname(file), nothrow: true });
-  const both = Promise.all([git`git rev-parse HEAD`, git`git status --porcelain --untracked-files=no`]);
-  const [head, status] = await both.catch(() => []);
-  if (head?.exitCode !== 0 || status?.exitCode !== 0) return undefined;
-  return { commit: head.stdout.trim(), dirty: status.stdout.trim() !== '' };
+  const { printed } = await import('../process.ts'); // late: what runs no program loads none of that
+  const args = ['status', '--porcelain=v2', '--branch', '--untracked-files=no'];
+  const lines = (await printed('git', args, dirname(file)))?.trimEnd().split('\n');
+  const commit = /^# branch\.oid ([0-9a-f]+)$/m.exec(lines?.join('\n') ?? '')?.[1];
+  return commit && lines ? { commit, dirty: lines.some((line) => !line.startsWith('#')) } : undefined;
 }

@@ -48,6 +48,8 @@ export interface Manifest {
   command: string;
   cwd: string;
   file: string;
+  /** The folder of saved work, relative to the run's. */
+  store: string;
   cell?: Cell;
   from?: string;
   until?: string;

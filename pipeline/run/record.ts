@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import type { Score } from '../../stages/artefacts/scores.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
@@ -20,6 +21,7 @@ interface Recorded {
   stages: readonly KeyedStage[];
   gpu: Gpu;
   folder: { root: string };
+  store: { root: string };
   options: Range & { command?: string };
 }
 
@@ -87,7 +89,7 @@ export class RunRecord {
     files: readonly RunFile[],
     { scores, error }: { scores?: readonly Score[]; error?: unknown },
   ): Promise<Manifest> {
-    const { plan, gpu, folder, options } = this.#parts;
+    const { plan, gpu, folder, store, options } = this.#parts;
     const { from, until, command = `npx splatline run ${plan.file}` } = options;
     const git = await this.#git;
     const packages = Object.assign({}, ...[...this.#rows.values()].map(({ identity }) => identity.packages));
@@ -100,6 +102,7 @@ export class RunRecord {
       command,
       cwd: process.cwd(),
       file: plan.file,
+      store: relative(folder.root, store.root),
       ...(plan.cell ? { cell: plan.cell } : {}),
       ...(from === undefined ? {} : { from }),
       ...(until === undefined ? {} : { until }),

@@ -71,7 +71,12 @@ export async function repeatRun(
   const run = basename(path).endsWith('.json') ? dirname(resolve(path)) : resolve(path);
   const aside = resolve(options.out ?? join(dirname(run), `.frozen-${basename(run)}`));
   await rm(aside, { recursive: true, force: true });
-  const result = await runPlan(plan, { ...options, out: aside });
+  const result = await runPlan(plan, {
+    ...options,
+    out: aside,
+    // What stands aside goes again: its files are no results.
+    onEvent: (event) => void (event.event !== 'result' && options.onEvent?.(event)),
+  });
   const now = (await readJson(join(aside, MANIFEST))) as Manifest;
   const different = frozen.stages.flatMap((before, at) =>
     differences(before as StageOutput, now.stages[at]).map((what) => `${before.id}: ${what}`),

@@ -1,14 +1,14 @@
-import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
 import { type FileContents, hashFile } from '../store/hash.ts';
 import { Store } from '../store/store.ts';
-import { MANIFEST, STORE } from './folder.ts';
+import { MANIFEST } from './folder.ts';
 
 /** What verifying needs of a run.json. */
 const manifestSchema = z.object({
   format: z.literal(1),
+  store: z.string(),
   stages: z.array(z.object({ id: z.string(), key: z.string(), how: z.string() })),
   files: z.array(z.object({ path: z.string(), bytes: z.number(), sha256: z.string() })),
 });
@@ -41,7 +41,7 @@ export async function verifyRun(
 ): Promise<Verification> {
   const file = basename(run).endsWith('.json') ? resolve(run) : join(resolve(run), MANIFEST);
   const folder = dirname(file);
-  const { stages, files } = checkJson(file, manifestSchema, await readJson(file));
+  const { stages, files, store: beside } = checkJson(file, manifestSchema, await readJson(file));
   const damaged: DamagedFile[] = [];
   for (const { path, bytes, sha256 } of files) {
     const found = await contentsOf(join(folder, path));
@@ -49,7 +49,7 @@ export async function verifyRun(
       damaged.push({ path: join(folder, path), ...difference(found, { bytes, sha256 }) });
     }
   }
-  const store = new Store(root === undefined ? await storeBeside(folder) : resolve(root));
+  const store = new Store(resolve(root ?? join(folder, beside)));
   const missing: string[] = [];
   let entries = 0;
   for (const { id, key } of stages.filter(({ how }) => !['read', 'unused'].includes(how))) {
@@ -63,12 +63,6 @@ export async function verifyRun(
     damaged.push(...wrong.map((one) => ({ ...one, path: join(entry.folder, one.path), movedTo })));
   }
   return { files: files.length, entries, damaged, missing };
-}
-
-/** A run with a folder of its own has its store inside; others share the one beside them. */
-async function storeBeside(folder: string): Promise<string> {
-  const inside = join(folder, STORE);
-  return (await stat(inside).catch(() => undefined)) ? inside : join(dirname(folder), STORE);
 }
 
 async function contentsOf(path: string): Promise<FileContents | string> {
