@@ -1,7 +1,20 @@
-import { type Shell, $ as zx } from 'zx';
+import { execFile } from 'node:child_process';
+import { type Shell, $ as zx } from 'zx/core'; // without the helpers for scripts, which take longer to load
 
 /**
  * Starts every program that this package starts (set-up excepted, which runs before there are packages). Quiet, without
  * input; a failure throws zx's ProcessOutput with the command's own words. Arguments are quoted by zx.
  */
 export const $: Shell = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] });
+
+/**
+ * What a program prints; undefined where it is missing or fails. For what every run asks on its way: without a shell, and
+ * without the stack trace that zx takes of each caller, which has the source map read.
+ */
+export function printed(program: string, args: readonly string[], cwd: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile(program, args, { cwd, maxBuffer: Number.POSITIVE_INFINITY }, (error, stdout) =>
+      resolve(error ? undefined : stdout),
+    );
+  });
+}

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The command `splatline`: hands over to the command line, which is TypeScript.
-import './typescript.mjs';
+import { loadCommandLine } from './compiled.mjs';
 
-const { main } = await import('./cli/main.ts');
+const { main } = await loadCommandLine(process.argv.slice(2));
 await main(process.argv.slice(2));

@@ -82,25 +82,31 @@ async function vulkanDrivers(): Promise<string[]> {
 
 /** Packages with native parts, and what each is for: an install that left one out is found here. */
 const PACKAGES = [
-  ['webgpu', 'the GPU'],
-  ['sharp', 'photographs'],
-  ['@huggingface/tokenizers', 'prompts'],
-  ['mediabunny', 'MP4 files'],
+  ['webgpu', 'the GPU', () => import('webgpu')],
+  ['sharp', 'photographs', () => import('sharp')],
+  ['@huggingface/tokenizers', 'prompts', () => import('@huggingface/tokenizers')],
+  ['mediabunny', 'MP4 files', () => import('mediabunny')],
 ] as const;
 
 export async function checkPackages(): Promise<Check[]> {
-  const needed = PACKAGES.map(([name, use]) => checkPackage(name, use, REINSTALL));
+  const needed = PACKAGES.map(([name, use, load]) => checkPackage(name, use, load, REINSTALL));
   const optional = checkPackage(
     'onnxruntime-node',
     'text encoders that come as ONNX',
+    () => import('onnxruntime-node'),
     'npm install --ignore-scripts onnxruntime-node   (its script wants CUDA from the network; it works without)',
   );
   return Promise.all([...needed, optional.then((check) => ({ ...check, optional: true }))]);
 }
 
-async function checkPackage(name: string, use: string, mend: string): Promise<Check> {
+async function checkPackage(
+  name: string,
+  use: string,
+  load: () => Promise<unknown>,
+  mend: string,
+): Promise<Check> {
   try {
-    await import(name);
+    await load();
     return { name, ok: true, found: [`${await versionOf(name)}, for ${use}`] };
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);

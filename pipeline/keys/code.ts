@@ -46,6 +46,7 @@ export class CodeReader {
   readonly packages = new Packages();
   readonly #modules = new Map<string, Module>();
   readonly #folders = new Map<string, Set<string>>();
+  readonly #labels = new Map<string, string>();
 
   /**
    * The modules, all that they import, and the WGSL that these name (`new URL('./x.wgsl', import.meta.url)`) with its
@@ -151,7 +152,14 @@ export class CodeReader {
     return files;
   }
 
+  /** Modules are behind several stages, and paths take long to compare. */
   #label(path: string): string {
+    let label = this.#labels.get(path);
+    if (!label) this.#labels.set(path, (label = this.#name(path)));
+    return label;
+  }
+
+  #name(path: string): string {
     const inside = relative(PACKAGE, path);
     if (isBelow(inside) && !inside.split(sep).includes('node_modules')) return posix(inside);
     const owner = this.packages.owner(dirname(path));

@@ -1,4 +1,4 @@
-import { Tokenizer } from '@huggingface/tokenizers';
+import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../wgsl/core/index.ts';
 import { readJson } from '../artefacts/json.ts';
 import type { TextConfig } from './config.ts';
@@ -17,6 +17,7 @@ export class ClipTokenizer {
 
   /** @throws InputError naming the file, when it is not a tokenizer that the library knows. */
   static async read(path: string, configPath: string | undefined, text: TextConfig): Promise<ClipTokenizer> {
+    const { Tokenizer } = await import('@huggingface/tokenizers');
     const [model, config] = [await readJson(path), configPath ? await readJson(configPath) : {}];
     try {
       return new ClipTokenizer(new Tokenizer(Object(model), Object(config)), path, text.vocab_size);

@@ -1,16 +1,16 @@
-import { PNG } from 'pngjs';
-
 /**
  * An 8-bit RGB PNG of rgba8 pixels [H, W]; alpha is dropped, because the background is in the colours already. Filter
  * (Paeth) and compression are fixed, so that equal pixels give equal bytes with one zlib. Compresses off the main thread.
+ * The pixels may change as soon as this returns.
  */
-export function encodePng(rgba: Uint8Array, width: number, height: number): Promise<Uint8Array> {
+export async function encodePng(rgba: Uint8Array, width: number, height: number): Promise<Uint8Array> {
   const rgb = Buffer.alloc(3 * width * height);
   for (let pixel = 0; pixel < width * height; pixel++) {
     rgb[3 * pixel] = rgba[4 * pixel];
     rgb[3 * pixel + 1] = rgba[4 * pixel + 1];
     rgb[3 * pixel + 2] = rgba[4 * pixel + 2];
   }
+  const { PNG } = await import('pngjs');
   const png = new PNG({
     width,
     height,

@@ -1,5 +1,5 @@
 import type { VideoEncoder } from '@napi-rs/webcodecs';
-import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from 'mediabunny';
+import type { BufferTarget, EncodedVideoPacketSource, Mp4OutputFormat, Output } from 'mediabunny';
 import { InputError } from '../../wgsl/core/index.ts';
 import { BT709, toI420 } from './yuv.ts';
 
@@ -40,6 +40,7 @@ export class Mp4Writer {
   private constructor(
     options: VideoOptions,
     codecs: typeof import('@napi-rs/webcodecs'),
+    { EncodedPacket }: typeof import('mediabunny'),
     output: Output<Mp4OutputFormat, BufferTarget>,
     track: EncodedVideoPacketSource,
   ) {
@@ -74,14 +75,15 @@ export class Mp4Writer {
   /** Throws InputError as `checkVideo` does. */
   static async create(options: VideoOptions): Promise<Mp4Writer> {
     const { codecs, config } = await checkVideo(options);
-    const track = new EncodedVideoPacketSource('avc');
-    const output = new Output({
-      format: new Mp4OutputFormat({ fastStart: 'in-memory' }),
-      target: new BufferTarget(),
+    const muxer = await import('mediabunny');
+    const track = new muxer.EncodedVideoPacketSource('avc');
+    const output = new muxer.Output({
+      format: new muxer.Mp4OutputFormat({ fastStart: 'in-memory' }),
+      target: new muxer.BufferTarget(),
     });
     output.addVideoTrack(track, { frameRate: options.fps });
     await output.start();
-    const writer = new Mp4Writer(options, codecs, output, track);
+    const writer = new Mp4Writer(options, codecs, muxer, output, track);
     writer.#encoder.configure(config);
     return writer;
   }

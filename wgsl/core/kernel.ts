@@ -1,4 +1,3 @@
-import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { assemble, type SourceOptions } from './source.ts';
 
 export interface KernelSpec extends SourceOptions {
@@ -61,6 +60,7 @@ export class Kernel {
     const { messages } = await module.getCompilationInfo();
     const errors = messages.filter((message) => message.type === 'error');
     if (errors.length) throw new Error(shaderErrors(spec.label, code, errors));
+    const { WgslReflect } = await import('wgsl_reflect/wgsl_reflect.module.js');
     // wgsl_reflect does not know every enable; it needs none of them to see the bindings.
     const reflected = new WgslReflect(code.replace(/^enable .*;$/gm, ''));
     const bindings = reflected.getBindGroups()[0]?.filter(Boolean).map(toBinding) ?? [];
