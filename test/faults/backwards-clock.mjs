@@ -1,0 +1,11 @@
+// Preloaded (`node --import`): the wall clock begins a day ago and goes back by a second at each look. What measures
+// durations, performance.now, is left alone, as it is where somebody sets a computer's clock.
+const RealDate = Date;
+let time = RealDate.now() - 86_400_000;
+const look = () => (time -= 1000);
+
+globalThis.Date = new Proxy(RealDate, {
+  construct: (target, args, self) => Reflect.construct(target, args.length ? args : [look()], self),
+  apply: () => new RealDate(look()).toString(),
+  get: (target, name) => (name === 'now' ? look : Reflect.get(target, name)),
+});
