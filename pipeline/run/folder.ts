@@ -55,6 +55,11 @@ export class RunFolder {
     }
   }
 
+  /** Whether a run has left something at `root`. */
+  static async isRun(root: string): Promise<boolean> {
+    return (await stat(join(root, MANIFEST)).catch(() => undefined)) !== undefined;
+  }
+
   /**
    * Makes the folder, waits for a run that has it open, and takes away what runs that were killed left half-written.
    * @throws InputError where it cannot be written.

@@ -57,12 +57,16 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
   await RunFolder.check(out);
   const { upTo, forced } = rangeOf(plan, options);
   const { adapter } = options;
+  // Where nothing stands yet, mistakes are told before a device is opened; where a run does, most of its work is saved, and
+  // looking at inputs that nothing will read takes longer than finding it.
+  const isFirst = !(await RunFolder.isRun(out));
+  if (isFirst) await preflight(upTo);
   const gpu = options.gpu ?? (await deviceFor(upTo, () => openGpu({ adapter })));
   const folder = new RunFolder(out);
   try {
     const stages = await keysOf(plan, upTo, gpu);
     const formats = options.formats ?? artefactFormats;
-    const parts = { plan, stages, forced, gpu, store, folder, formats, options };
+    const parts = { plan, stages, forced, gpu, store, folder, formats, options, isFirst };
     return await new Run(parts).run();
   } finally {
     await folder.close();
@@ -80,6 +84,8 @@ interface Parts {
   folder: RunFolder;
   formats: ArtefactFormats;
   options: RunOptions;
+  /** Whether the inputs were looked at, as no run stands in the folder. */
+  isFirst: boolean;
 }
 
 class Run {
@@ -143,9 +149,9 @@ class Run {
 
   /** Before anything is made on disk, what the user gave is known to be good. */
   async #open(): Promise<void> {
-    const { folder, store, options } = this.#parts;
+    const { folder, store, options, isFirst } = this.#parts;
     const missing = await missingStages(this.#parts);
-    await preflight(missing);
+    if (!isFirst) await preflight(missing);
     for (const stage of missing) {
       if (!stage.stage.source) break;
       await this.#workshop.read(stage);
