@@ -339,7 +339,8 @@ test('a software adapter names its CPU', async () => {
   const gpu = await openGpu();
   const { software, cpu } = gpu.adapter;
   gpu.close();
-  assert.is(cpu, software ? cpus()[0].model.trim() : undefined);
+  if (software) assert.ok(cpu?.startsWith(cpus()[0].model.trim()), cpu);
+  else assert.is(cpu, undefined);
 });
 
 test.run();

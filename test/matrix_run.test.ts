@@ -19,7 +19,7 @@ import { fakeStages, inScratch } from './helpers/fake-stages.ts';
 const FAKE = [process.execPath, fileURLToPath(new URL('./helpers/fake-splatline.mjs', import.meta.url))];
 
 interface Call {
-  at: 'start' | 'end' | 'signal';
+  at: 'start' | 'listening' | 'end' | 'signal';
   cell: string;
   pid: number;
   args: string[];
@@ -177,8 +177,8 @@ test('a cell that fails does not stop the others; the exit code says what went w
 
 test('fail-fast ends the running cells and starts no other', async () => {
   await bench(async ({ events, run, calls }) => {
-    const record = await run('fail-2, hang, ok', { jobs: 2, failFast: true });
-    assert.equal(statuses(record), ['fail-2-1 failed', 'hang-1 stopped', 'ok-1 not started']);
+    const record = await run('late-2, hang, ok', { jobs: 2, failFast: true });
+    assert.equal(statuses(record), ['late-2-1 failed', 'hang-1 stopped', 'ok-1 not started']);
     assert.is(record.exitCode, 2);
     assert.is(record.status, 'failed');
     assert.is(record.cells[1].exitCode, 143);
@@ -265,11 +265,13 @@ test('when the orchestrator is killed or ends, no cell goes on', async () => {
     await writeFile(join(folder, 'log'), '');
     const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
     const script = `
+      import { readFileSync } from 'node:fs';
       import { readMatrix } from ${url('../pipeline/file/read.ts')};
       import { runMatrix } from ${url('../pipeline/matrix/run.ts')};
       import { fakeStages } from ${url('./helpers/fake-stages.ts')};
       const matrix = await readMatrix('p.yaml', { registry: fakeStages });
-      if (process.env.LEAVE) setTimeout(() => process.exit(0), 1000);
+      const starts = () => readFileSync('log', 'utf8').split('"at":"start"').length - 1;
+      if (process.env.LEAVE) setInterval(() => starts() === 2 && process.exit(0), 50);
       await runMatrix({ matrix, out: 'out/fox', store: 'out/.store', jobs: 2, program: ${JSON.stringify(FAKE)} });`;
     await writeFile(join(folder, 'go.mts'), script);
     const loader = new URL('../pipeline/typescript.mjs', import.meta.url).href;
