@@ -151,8 +151,10 @@ test('SIGINT and SIGTERM save first and exit 130 and 143; a second signal exits 
   twice.signal('SIGINT');
   twice.signal('SIGTERM');
   const { code, stderr } = await twice.ended;
-  assert.is(code, 143, stderr);
-  assert.match(stderr, /interrupted: saving what is done; once more ends at once\n\nterminated\n/);
+  // Which of the two a busy process hears first is the system's to say; the second one ends it.
+  const words = /(\w+): saving what is done; once more ends at once\n\n(\w+)\n/.exec(stderr);
+  assert.equal(words?.slice(1).sort(), ['interrupted', 'terminated'], stderr);
+  assert.is(code, words?.[2] === 'terminated' ? 143 : 130, stderr);
   assert.is((await manifestOf(places.out)).status, 'running', 'it did not stop to say so');
   assert.equal(await leftovers(places), [], 'it took away what was half-written all the same');
   const [resumed] = resumesIn(await finish(places));
