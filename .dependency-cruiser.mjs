@@ -37,7 +37,7 @@ export default {
     room(
       'store-stands-alone',
       { path: '^pipeline/store/' },
-      { path: '^(pipeline/(?!store/)|stages/(?!checkpoints\\.ts$))' },
+      { path: '^(pipeline/(?!store/|hash\\.ts$)|stages/(?!checkpoints\\.ts$))' },
       'The store knows no stage and no run.',
     ),
     room(
@@ -49,7 +49,7 @@ export default {
     room(
       'keys-below-runs',
       { path: '^pipeline/keys/' },
-      { path: '^pipeline/(?!keys/|file/)' },
+      { path: '^pipeline/(?!keys/|file/|hash\\.ts$)' },
       'What a result depends on knows nothing of keeping it.',
     ),
     room(

@@ -11,6 +11,7 @@ import { failures, summary } from '../golden/report.ts';
 import { reportTable } from '../golden/table.ts';
 import { Regression } from '../regression.ts';
 import { interruptible } from './interruption.ts';
+import { collect } from './place.ts';
 import { progressPrinter } from './progress.ts';
 
 /** `splatline golden record FILE` and `splatline golden check FILE`. */
@@ -39,7 +40,6 @@ interface RecordFlags {
 }
 
 function recordCommand(): Command {
-  const collect = (value: string, before: string[]) => [...before, value];
   return new Command('record')
     .description('Run a pipeline file and store small golden renders beside it, to be committed.')
     .argument('<file>', 'a pipeline file (YAML)')

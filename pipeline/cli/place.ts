@@ -35,7 +35,8 @@ export function takeAdapter([first, ...others]: readonly string[] = []): string 
   return adapter;
 }
 
-const collect = (value: string, before: string[]) => [...before, value];
+/** For an option that may be repeated. */
+export const collect = (value: string, before: string[]) => [...before, value];
 
 /** The options that `run` and `plan` share. */
 export function withPlaceOptions(command: Command): Command {

@@ -5,7 +5,7 @@ import { exitCodeOf } from '../exit.ts';
 import { readMatrix, readPipeline } from '../file/read.ts';
 import { runPlan } from '../run/runner.ts';
 import { interruptible } from './interruption.ts';
-import { type RunFlags, takeAdapter, withPlaceOptions } from './place.ts';
+import { collect, type RunFlags, takeAdapter, withPlaceOptions } from './place.ts';
 import { progressPrinter } from './progress.ts';
 
 /** `splatline run FILE`. */
@@ -21,7 +21,7 @@ export function runCommand(): Command {
     .option(
       '--adapter <name>',
       'run on the adapter whose name has this in it; repeated, one for each job of the matrix',
-      (value: string, before: string[]) => [...before, value],
+      collect,
       [],
     )
     .option('--json', 'print one JSON line per event')

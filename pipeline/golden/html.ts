@@ -1,11 +1,11 @@
 import type { Checked } from './check.ts';
+import { frameColumns, scoreColumns, verdictOf } from './columns.ts';
 import { compare } from './compare.ts';
 import { escaped } from './escape.ts';
 import { heatMap } from './heat-map.ts';
 import type { FramePair } from './judge.ts';
 import { encodePicture, type Picture } from './picture.ts';
-import { type Report, type Row, subject, summary } from './report.ts';
-import { text, verdictOf } from './table.ts';
+import { subject, summary } from './report.ts';
 
 const STYLE = `
 :root { color-scheme: light dark; --line: #8884; --bad: #c8102e; --good: #1a7f37; }
@@ -22,37 +22,13 @@ pre { white-space: pre-wrap; }
 
 /** One page that stands alone: verdicts, and before | after | difference of every golden camera. */
 export function reportPage({ report, frames, chain }: Checked): string {
-  const { mode, because, notes, adapter, tolerance, rows } = report;
+  const { mode, because, notes, adapter, rows } = report;
   const judged =
     mode === 'bytes'
       ? `Judged by bytes, on the adapter that recorded: ${adapter.now}.`
       : `Judged by tolerance: ${because.join('; ')}. Recorded on ${adapter.recorded}; now ${adapter.now}.`;
-  const frameTable = rows.flatMap((row) =>
-    row.kind === 'frame'
-      ? [tableRow([row.name, String(row.max), text(row.mean), text(row.ssim), verdict(row, report)])]
-      : [],
-  );
-  const allowed = [
-    'allowed elsewhere',
-    String(tolerance.max),
-    text(tolerance.mean),
-    text(tolerance.ssim),
-    '',
-  ];
-  const scoreTable = rows.flatMap((row) =>
-    row.kind === 'score'
-      ? [
-          tableRow([
-            row.name,
-            text(row.golden),
-            text(row.now),
-            `±${text(row.bound)}`,
-            row.unit,
-            verdict(row, report),
-          ]),
-        ]
-      : [],
-  );
+  const frameTable = frameColumns(report).map(judgedRow).join('');
+  const scoreTable = scoreColumns(report).map(judgedRow).join('');
   const others = rows.filter(({ kind }) => kind !== 'frame' && kind !== 'score');
   const differing = others.filter(({ exact }) => !exact);
   return `<!doctype html>
@@ -64,14 +40,14 @@ export function reportPage({ report, frames, chain }: Checked): string {
 <p>${escaped(judged)}</p>
 ${notes.map((note) => `<p>${escaped(note)}</p>`).join('\n')}
 <h2>Committed splat</h2>
-<table>${headRow(['frame', 'max, levels', 'mean, levels', 'SSIM', ''])}${frameTable.join('')}${tableRow(allowed)}</table>
+<table>${headRow(['frame', 'max, levels', 'mean, levels', 'SSIM', ''])}${frameTable}</table>
 ${frames.map((pair) => figures(pair)).join('\n')}
 <h2>Chain</h2>
 <p>${others.length - differing.length} of ${others.length} cameras, tensors and turntable pictures are equal to the recording.${
     mode === 'tolerance' ? ' On another adapter, tensors and pictures are not judged: training diverges.' : ''
   }</p>
-${differing.length ? `<ul>${differing.map((row) => `<li>${escaped(subject(row))} ${verdict(row, report)}</li>`).join('')}</ul>` : ''}
-${scoreTable.length ? `<table>${headRow(['score', 'golden', 'now', 'elsewhere', 'unit', ''])}${scoreTable.join('')}</table>` : ''}
+${differing.length ? `<ul>${differing.map((row) => `<li>${escaped(subject(row))} ${verdict(verdictOf(row, report))}</li>`).join('')}</ul>` : ''}
+${scoreTable ? `<table>${headRow(['score', 'golden', 'now', 'elsewhere', 'unit', ''])}${scoreTable}</table>` : ''}
 <h3>The splat that was trained now, through the same cameras</h3>
 <p>For the eye; no verdict rests on these.</p>
 ${chain.map((pair) => figures(pair)).join('\n')}
@@ -107,13 +83,17 @@ class Markup {
   }
 }
 
-function verdict(row: Row, report: Report): Markup {
-  const word = verdictOf(row, report);
+function verdict(word: string): Markup {
   return new Markup(`<span class="${word}">${word}</span>`);
 }
 
 function tableRow(cells: readonly (string | Markup)[]): string {
   return `<tr>${cells.map((cell) => `<td>${cell instanceof Markup ? cell : escaped(cell)}</td>`).join('')}</tr>`;
+}
+
+/** A row whose last cell is its verdict. */
+function judgedRow(cells: readonly string[]): string {
+  return tableRow([...cells.slice(0, -1), verdict(cells.at(-1) ?? '')]);
 }
 
 function headRow(cells: readonly string[]): string {

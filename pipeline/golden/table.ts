@@ -1,8 +1,9 @@
-import { failures, passes, type Report, type Row, subject, summary } from './report.ts';
+import { frameColumns, scoreColumns } from './columns.ts';
+import { failures, passes, type Report, subject, summary } from './report.ts';
 
 /** The report as plain text for a terminal or a log. Failures are summed up by the `Regression` that follows it. */
 export function reportTable(report: Report): string {
-  const { mode, because, notes, adapter, tolerance, rows } = report;
+  const { mode, because, notes, adapter } = report;
   const head =
     mode === 'bytes'
       ? [`judged by bytes, on the adapter that recorded: ${adapter.now}`]
@@ -11,40 +12,19 @@ export function reportTable(report: Report): string {
           `  recorded on ${adapter.recorded}`,
           `  now         ${adapter.now}`,
         ];
-  const verdict = (row: Row) => verdictOf(row, report);
-  const frames = rows.flatMap((row) =>
-    row.kind === 'frame' ? [[row.name, String(row.max), text(row.mean), text(row.ssim), verdict(row)]] : [],
-  );
-  const allowed = [
-    'allowed elsewhere',
-    String(tolerance.max),
-    text(tolerance.mean),
-    text(tolerance.ssim),
-    '',
-  ];
-  const scores = rows.flatMap((row) =>
-    row.kind === 'score'
-      ? [[row.name, text(row.golden), text(row.now), `±${text(row.bound)}`, row.unit, verdict(row)]]
-      : [],
-  );
+  const scores = scoreColumns(report);
   return [
     ...head,
     ...notes.map((note) => `note: ${note}`),
     '',
     'committed splat',
-    ...align([['frame', 'max', 'mean', 'SSIM', ''], ...frames, allowed]),
+    ...align([['frame', 'max', 'mean', 'SSIM', ''], ...frameColumns(report)]),
     '',
     'chain',
     ...(['cameras', 'tensor', 'turntable'] as const).flatMap((kind) => groupLine(kind, report)),
     ...(scores.length ? align([['score', 'golden', 'now', 'elsewhere', 'unit', ''], ...scores]) : []),
     ...(failures(report).length ? [] : ['', summary(report)]),
   ].join('\n');
-}
-
-/** `ok`, `FAIL`, or that this mode cannot tell. */
-export function verdictOf(row: Row, { mode }: Report): string {
-  const passed = passes(row, mode);
-  return passed === undefined ? 'not judged' : passed ? 'ok' : 'FAIL';
 }
 
 /** Many hashes are one line: how many agree, and the first that does not. */
@@ -68,8 +48,4 @@ function align(rows: readonly string[][]): string[] {
   return rows.map((row) =>
     `  ${row.map((cell, i) => (i === 0 || i === row.length - 1 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd(),
   );
-}
-
-export function text(value: number | undefined): string {
-  return value === undefined ? '–' : String(Number(value.toFixed(6)));
 }

@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
-import { type FileContents, hashFile } from '../store/hash.ts';
+import { type FileContents, hashFile } from '../hash.ts';
 import { Store } from '../store/store.ts';
 import { MANIFEST } from './folder.ts';
 

@@ -1,8 +1,8 @@
 import { chmod, readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { eachOf, hashHandle } from '../hash.ts';
 import { explainDiskError, ignore } from './disk-errors.ts';
 import { openToSync, syncFolders, writeSynced } from './durable.ts';
-import { eachOf, hashHandle } from './hash.ts';
 import { checkKey, type Entry, newRecord, RECORD } from './record.ts';
 import type { StoreRoot } from './root.ts';
 

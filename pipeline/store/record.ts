@@ -2,8 +2,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
+import { eachOf } from '../hash.ts';
 import { codeOf } from './disk-errors.ts';
-import { eachOf } from './hash.ts';
 
 /** The file that makes an entry: written last, so that where it is, all is. */
 export const RECORD = 'entry.json';

@@ -1,10 +1,10 @@
 import { readdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
+import { eachOf, hashFile } from '../hash.ts';
 import { CheckpointFiles } from './checkpoint-files.ts';
 import { codeOf, explainDiskError, ignore } from './disk-errors.ts';
 import { Draft, entryFolder } from './draft.ts';
-import { eachOf, hashFile } from './hash.ts';
 import { type Holder, type Lock, type LockOptions, Locks, type LockTimes } from './locks.ts';
 import {
   checkKey,

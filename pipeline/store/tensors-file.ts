@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
-import { type FileContents, HASH_BYTES } from './hash.ts';
+import { type FileContents, HASH_BYTES } from '../hash.ts';
 import { DamagedError } from './record.ts';
 
 /**
