@@ -5,19 +5,18 @@ import { lookAt } from '../stages/artefacts/camera.ts';
 import type { View } from '../stages/artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts/gaussians.ts';
 import { runCourse } from '../stages/optimizer/course.ts';
-import { photometricObjective } from '../stages/optimizer/objectives/photometric.ts';
-import { SplatOptimizer, type Step } from '../stages/optimizer/optimizer.ts';
+import type { Step } from '../stages/optimizer/optimizer.ts';
 import type { TrainingState } from '../stages/optimizer/state.ts';
 import { ViewOrder } from '../stages/optimizer/views.ts';
 import type { Arena } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
+import { RATES, recordingOptimizer } from './helpers/optimizer.ts';
 import { recordingReport } from './helpers/report.ts';
 import { hostRows, readMoments, readRows, stateOf } from './helpers/state.ts';
 
 const STEPS = 8;
 const COUNT = 200;
 const rows = hostRows(COUNT, 1);
-const RATES = { means: 1e-3, logScales: 5e-3, quats: 1e-3, opacityLogits: 5e-2, sh: [2.5e-3, 1e-4] } as const;
 
 /** Views of 40×32 and 33×21 pixels: sizes may differ within one training. */
 function viewsOf(arena: Arena): View[] {
@@ -51,23 +50,9 @@ const stepOf = (step: number, views: View[]): Omit<Step, 'step'> => ({
 async function optimize(
   state: TrainingState,
   views: View[],
-  { pairs, train = GAUSSIAN_PARAMETERS }: { pairs?: number; train?: readonly GaussianParameter[] } = {},
+  { pairs, train }: { pairs?: number; train?: readonly GaussianParameter[] } = {},
 ): Promise<{ failures: number[]; between: number[]; told: number[] }> {
-  const optimizer = await SplatOptimizer.create(state, {
-    label: 'test',
-    width: 40,
-    height: 32,
-    pairs,
-    objectives: [photometricObjective({ dssim: 0.2 })],
-    train,
-  });
-  const failures: number[] = [];
-  const settle = optimizer.settle.bind(optimizer);
-  optimizer.settle = async () => {
-    const failed = await settle();
-    if (failed !== undefined) failures.push(failed);
-    return failed;
-  };
+  const { optimizer, failures } = await recordingOptimizer(state, { pairs, train });
   const between: number[] = [];
   const report = recordingReport();
   await runCourse(optimizer, {
