@@ -148,7 +148,7 @@ test('the gradient that reaches SH is the slope of −CLIP(render), through rast
         height: view.camera.height,
         train: ['sh'],
         objectives: [clipObjective({ target, seed: SEED, weight: 1 })],
-        regularizer: async (_gpu, all) => {
+        onGradients: async (_gpu, all) => {
           gradients = all;
           return { record() {} };
         },

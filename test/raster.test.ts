@@ -106,7 +106,7 @@ for (const tile of [8, 16]) {
         const scene = rasterScene({ ...options } as Parameters<typeof rasterScene>[0]);
         const judge = reference(scene);
         assert.ok(judge.visible > 0);
-        assertPass(compare(await rasterize(gpu, scene, tile), judge, scene));
+        assertPass(compare(await rasterize(gpu, scene, { tile }), judge, scene));
       }));
   }
 }

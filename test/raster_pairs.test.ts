@@ -43,7 +43,9 @@ for (const tile of [8, 16]) {
     withGpu(async (gpu, arena) => {
       const { engine, run } = await rasterizer(gpu, arena, tile, 40_000);
       const { counters } = await run(0);
-      const read = (name: keyof typeof engine.internals) => gpu.readWords(engine.internals[name], 'test');
+      const read = (
+        name: 'tileCounts' | 'tileStarts' | 'sortedPairs' | 'gaussianFromPair' | 'pairFromGaussian',
+      ) => gpu.readWords(engine.internals[name], 'test');
       const splats = await gpu.readFloats(engine.internals.splats, 'test');
       const tileCounts = await read('tileCounts');
       const tileStarts = await read('tileStarts');

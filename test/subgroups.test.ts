@@ -13,6 +13,7 @@ const CHECKS = [
   ['test/radix_sort.test.ts'],
   ['test/scan.test.ts'],
   ['test/optimizer.test.ts'],
+  ['test/raster_blocks.test.ts', '16'],
   [
     'test/reference/check.ts',
     ...['raster_small', 'ssim', 'clip_tiny_random_io'].map(

@@ -12,7 +12,7 @@ test('holds a copy of the Gaussians', () =>
     const rows = hostRows(COUNT, 2);
     const state = stateOf(arena, rows, 2, 130);
     assert.is(state.capacity, 130);
-    assert.is(state.parameters.sh.size, 4 * 27 * 130);
+    assert.is(state.parameters.sh.size, 16 * Math.ceil((27 * 130) / 4));
     assert.is(state.screen.size, 8 * 130);
     assert.equal(await readRows(state), rows);
     assert.is((await gpu.readWords(state.counts, 'test', 1))[0], COUNT);

@@ -3,7 +3,9 @@ import { Adam } from '../../wgsl/optim/adam.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
 import { grownPairs, guessedPairs } from '../../wgsl/splat/pair_capacity.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
-import { BYTES_PER_PAIR, RasterizerBackward } from '../../wgsl/splat/rasterizer_backward.ts';
+import { bytesPerPair, RasterizerBackward } from '../../wgsl/splat/rasterizer_backward.ts';
+import { Regularize } from '../../wgsl/splat/regularize.ts';
+import { SplatAdam } from '../../wgsl/splat/splat_adam.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter, parameterWidths } from '../artefacts/gaussians.ts';
@@ -25,8 +27,13 @@ export interface OptimizerOptions {
   pairs?: number;
   /** The parameters that Adam moves; the others stay as they are, to the bit. */
   train: readonly GaussianParameter[];
-  /** Work between the backward pass and Adam: it may add to the parameters' gradients. */
-  regularizer?: (gpu: Gpu, gradients: Record<GaussianParameter, GPUBuffer>) => Promise<Recordable>;
+  /** Weights of mean(sigmoid(opacityLogits)) and of mean(exp(logScales)) in the loss; 0 unless given. */
+  regularizers?: { readonly opacity: number; readonly scale: number };
+  /**
+   * Work between the backward pass and Adam, which sees the parameters' gradients and may add to them. Asking for them is
+   * slow: without this, they are never written out. The parameters move alike, to rounding.
+   */
+  onGradients?: (gpu: Gpu, gradients: Record<GaussianParameter, GPUBuffer>) => Promise<Recordable>;
 }
 
 export interface Recordable {
@@ -66,7 +73,8 @@ export class SplatOptimizer {
     this.#state = state;
     this.#options = options;
     this.#arena = state.gpu.arena(`${options.label}/optimizer`);
-    this.#pairs = options.pairs ?? guessedPairs(this.#gpu, PAIRS_PER_ROW * state.capacity, BYTES_PER_PAIR);
+    this.#pairs =
+      options.pairs ?? guessedPairs(this.#gpu, PAIRS_PER_ROW * state.capacity, bytesPerPair(this.#gpu));
   }
 
   get gpu(): Gpu {
@@ -94,14 +102,14 @@ export class SplatOptimizer {
    */
   async step(step: Step, behind?: (recorder: Recorder) => void): Promise<void> {
     if (this.#engine.version !== this.#state.version) await this.#build();
-    const { rasterizer, backward, objectives, picture, regularizer, adam, tapped } = this.#engine;
+    const { rasterizer, backward, objectives, picture, update, tapped } = this.#engine;
     const { camera } = step.view;
     rasterizer.setView(camera, {
       background: step.background,
       shDegree: step.shDegree,
       step: step.step,
     });
-    adam.setStep(step.step + 1, step.rates);
+    update.setStep(step.step + 1, step.rates);
     for (const objective of objectives) objective.prepare(step.step, step.view);
     const recorder = this.#gpu.recorder(`${this.#options.label}/step`);
     rasterizer.record(recorder);
@@ -110,8 +118,7 @@ export class SplatOptimizer {
     }
     for (const objective of objectives) objective.record(recorder, step.view);
     backward.record(recorder);
-    regularizer?.record(recorder);
-    adam.record(recorder);
+    update.record(recorder);
     behind?.(recorder);
     this.#sample(recorder, tapped);
     this.#gpu.submit(recorder);
@@ -127,7 +134,7 @@ export class SplatOptimizer {
     this.#marks = [];
     const counters = await this.#gpu.readWords(this.#engine.rasterizer.counters, 'metrics', COUNTER_WORDS);
     if (!counters[COUNTERS.FAILED]) return undefined;
-    this.#pairs = grownPairs(this.#gpu, counters[COUNTERS.NEEDED], BYTES_PER_PAIR, this.#options);
+    this.#pairs = grownPairs(this.#gpu, counters[COUNTERS.NEEDED], bytesPerPair(this.#gpu), this.#options);
     setCount(this.#state, this.#state.count);
     await this.#build();
     return counters[COUNTERS.FAILED] - 1;
@@ -182,8 +189,12 @@ interface Engine {
   /** Those with numbers for the progress line, and the buffer that gathers them. */
   tapped: Objective[];
   gathered: GPUBuffer;
-  regularizer?: Recordable;
-  adam: Adam;
+  update: Update;
+}
+
+/** From what the backward pass leaves to moved parameters. */
+interface Update extends Recordable {
+  setStep(t: number, rates: Rates): void;
 }
 
 async function buildEngine(
@@ -204,26 +215,22 @@ async function buildEngine(
     height,
     intersections: pairs,
   });
-  const backward = await RasterizerBackward.create(gpu, arena, rasterizer, { screen });
+  const plain = options.onGradients !== undefined;
+  const backward = await RasterizerBackward.create(gpu, arena, rasterizer, { screen, plain });
   const picture = { width, height, color: rasterizer.color, gradient: backward.imageGradient };
   const objectives = await Promise.all(options.objectives.map((make) => make(gpu, arena, picture)));
   if (objectives.slice(1).some(({ overwrites }) => overwrites)) {
     throw new Error(`${options.label}: only the first objective may overwrite the image gradient`);
   }
-  const widths = parameterWidths(shDegree);
-  const adam = await Adam.create(gpu, arena, {
-    label: 'adam',
-    counts,
-    tensors: GAUSSIAN_PARAMETERS.filter((name) => options.train.includes(name)).map((name) => ({
-      name,
-      parameters: parameters[name],
-      gradients: backward.gradients[name],
-      moments: state.moments[name],
-      rows: capacity,
-      width: widths[name],
-      ...(name === 'sh' ? { head: 3 } : {}),
-    })),
-  });
+  const update = plain
+    ? await plainUpdate(arena, state, options, backward)
+    : await SplatAdam.create(gpu, arena, rasterizer, backward, {
+        label: 'adam',
+        moments: state.moments,
+        screen,
+        train: options.train,
+        regularizers: options.regularizers,
+      });
   const tapped = objectives.filter(({ metrics }) => metrics.words > 0);
   const words = tapped.reduce((sum, { metrics }) => sum + metrics.words, 0);
   return {
@@ -234,7 +241,38 @@ async function buildEngine(
     objectives,
     tapped,
     gathered: arena.buffer('metrics', 4 * Math.max(1, words)),
-    regularizer: await options.regularizer?.(gpu, backward.gradients),
-    adam,
+    update,
+  };
+}
+
+/** By way of gradients that are written out. */
+async function plainUpdate(
+  arena: Arena,
+  { gpu, parameters, moments, counts, capacity, shDegree }: TrainingState,
+  { train, regularizers, onGradients }: OptimizerOptions,
+  { gradients }: RasterizerBackward,
+): Promise<Update> {
+  const widths = parameterWidths(shDegree);
+  const adam = await Adam.create(gpu, arena, {
+    label: 'adam',
+    counts,
+    tensors: GAUSSIAN_PARAMETERS.filter((name) => train.includes(name)).map((name) => ({
+      name,
+      parameters: parameters[name],
+      gradients: gradients[name],
+      moments: moments[name],
+      rows: capacity,
+      width: widths[name],
+      ...(name === 'sh' ? { head: 3 } : {}),
+    })),
+  });
+  const buffers = { counts, rows: capacity, splat: parameters, gradients };
+  const regularize = regularizers && (await Regularize.create(gpu, buffers, regularizers));
+  const given = await onGradients?.(gpu, { ...gradients });
+  return {
+    setStep: (t, rates) => adam.setStep(t, rates),
+    record: (recorder) => {
+      for (const part of [regularize, given, adam]) part?.record(recorder);
+    },
   };
 }

@@ -13,8 +13,8 @@ export interface Moments {
 }
 
 /**
- * All that training changes, on the GPU. Every buffer has `capacity` rows, of which the first `count` are Gaussians; the
- * layouts are those of `Gaussians`. Kernels of a step loop to `counts[0]`, so that nothing needs to be recorded anew when
+ * All that training changes, on the GPU. Every buffer has `capacity` rows (and ends on a whole vec4f), of which the first
+ * `count` are Gaussians; the layouts are those of `Gaussians`. Kernels of a step loop to `counts[0]`, so that nothing needs to be recorded anew when
  * only the count changes; when buffers are replaced, `version` tells engines to bind again.
  */
 export interface TrainingState {
@@ -91,10 +91,10 @@ export function blankState(
     count: 0,
     capacity: rows,
     shDegree,
-    parameters: make((name) => arena.buffer(name, 4 * widths[name] * rows)),
+    parameters: make((name) => arena.buffer(name, wholeWords(widths[name] * rows))),
     moments: make((name) => ({
-      m: arena.buffer(`${name}/m`, 4 * widths[name] * rows),
-      v: arena.buffer(`${name}/v`, 4 * widths[name] * rows),
+      m: arena.buffer(`${name}/m`, wholeWords(widths[name] * rows)),
+      v: arena.buffer(`${name}/v`, wholeWords(widths[name] * rows)),
     })),
     screen: arena.buffer('screen', 8 * rows),
     counts: arena.buffer('counts', 4),
@@ -102,6 +102,11 @@ export function blankState(
   };
   setCount(state, count);
   return state;
+}
+
+/** Bytes of so many floats in whole words of four, as Adam goes through them. */
+function wholeWords(floats: number): number {
+  return 16 * Math.ceil(floats / 4);
 }
 
 /** Sets the number of Gaussians, here and on the GPU. Between steps only. */
@@ -127,7 +132,7 @@ export function growState(state: TrainingState, rows: number, limit = Number.POS
   const moved: GPUBuffer[] = [];
   gpu.run('train/state/grow', (recorder) => {
     const grow = (role: string, width: number, old: GPUBuffer) => {
-      const grown = arena.buffer(role, 4 * width * capacity);
+      const grown = arena.buffer(role, wholeWords(width * capacity));
       if (count) recorder.copy(old, grown, 4 * width * count);
       moved.push(old);
       return grown;

@@ -1,5 +1,4 @@
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { Regularize } from '../../wgsl/splat/regularize.ts';
 import { applyStartValues } from '../../wgsl/splat/start_values.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
@@ -10,7 +9,7 @@ import { runCourse } from '../optimizer/course.ts';
 import { type KeptParts, keptNumbers, latestCheckpoint, stateParts, writeBack } from '../optimizer/kept.ts';
 import { clipObjective } from '../optimizer/objectives/clip.ts';
 import { photometricObjective } from '../optimizer/objectives/photometric.ts';
-import { type OptimizerOptions, SplatOptimizer } from '../optimizer/optimizer.ts';
+import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates } from '../optimizer/parameters.ts';
 import {
   blankState,
@@ -82,7 +81,7 @@ export async function train(
       ...largestView(views),
       train: GAUSSIAN_PARAMETERS,
       objectives,
-      regularizer: regularizerOf(state, strategy),
+      regularizers: strategy.regularizers,
     });
     owned.push(optimizer);
     await optimize(optimizer, training, views, options, report, checkpoints);
@@ -168,16 +167,6 @@ async function optimize(
       }),
     },
   });
-}
-
-/** The strategy's terms of the loss, bound to the state as it is; none where their weights are 0. */
-function regularizerOf(state: TrainingState, { regularizers }: Strategy): OptimizerOptions['regularizer'] {
-  if (!(regularizers.opacity > 0 || regularizers.scale > 0)) return undefined;
-  return (gpu, gradients) => {
-    const { counts, capacity, parameters } = state;
-    const buffers = { counts, rows: capacity, splat: parameters, gradients };
-    return Regularize.create(gpu, buffers, regularizers);
-  };
 }
 
 function createStrategy(

@@ -4,6 +4,7 @@
 #include <view>
 #include <projection>
 #include <sh>
+#include <sh_rows>
 #include <tiles>
 
 @group(0) @binding(0) var<uniform> view: View;
@@ -12,7 +13,7 @@
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
 @group(0) @binding(5) var<storage, read> opacityLogits: array<f32>;
-@group(0) @binding(6) var<storage, read> sh: array<f32>;
+@group(0) @binding(6) var<storage, read> sh: array<SH_WORD>;
 // Three vec4f a Gaussian: (mean.xy, conic.xy) (conic.z, opacity, rgb.rg) (rgb.b, depth, radius, 0).
 @group(0) @binding(7) var<storage, read_write> splats: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> tileCounts: array<u32>;
@@ -21,41 +22,108 @@
 // The tiles' box, 16 bits a number: x and y of the low corner, then of the high one. emit walks the same box.
 @group(0) @binding(10) var<storage, read_write> boxes: array<vec2u>;
 
+// The tiles of a box of more than LARGE are tried by the whole group: one thread alone would hold up the rest.
+struct Large {
+  mean: vec2f,
+  conic_xy: vec2f,
+  conic_z: f32,
+  sigma: f32,
+  // 16 bits a number.
+  low: u32,
+  size: u32,
+}
+
+var<workgroup> large_count: atomic<u32>;
+var<workgroup> large: array<Large, SIZE>;
+var<workgroup> large_touched: array<atomic<u32>, SIZE>;
+
+// What a Gaussian is before its tiles are counted.
+struct Candidate {
+  mean: vec2f,
+  conic: vec3f,
+  // Of the exponent, where alpha falls to 1/255.
+  sigma: f32,
+  opacity: f32,
+  depth: f32,
+  radius: f32,
+  // Empty where it is culled.
+  box: TileBox,
+}
+
 fn color(i: u32, direction: vec3f) -> vec3f {
   let basis = sh_basis(direction, view.shDegree);
   var c = vec3f(0.5);
-  for (var k = 0u; k < u32(SH_ROWS); k++) {
-    let at = 3u * (i * u32(SH_ROWS) + k);
-    c += basis[k] * vec3f(sh[at], sh[at + 1u], sh[at + 2u]);
+  for (var step = 0u; step < u32(SH_ROWS / SH_STEP); step++) {
+    let rows = sh_rows(i, step);
+    for (var k = 0u; k < u32(SH_STEP); k++) { c += basis[u32(SH_STEP) * step + k] * rows[k]; }
   }
   return max(c, vec3f(0.0));
 }
 
-fn project_one(i: u32) -> u32 {
-  let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
-  let t = to_camera(view, mean);
-  if (!(t.z >= NEAR && t.z <= FAR)) { return 0u; }
+fn mean_of(i: u32) -> vec3f {
+  return vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
+}
+
+fn candidate(i: u32) -> Candidate {
+  var culled = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
+  let t = to_camera(view, mean_of(i));
+  if (!(t.z >= NEAR && t.z <= FAR)) { return culled; }
   let opacity = 1.0 / (1.0 + exp(-opacityLogits[i]));
-  if (!(opacity >= ALPHA_MIN)) { return 0u; }
+  if (!(opacity >= ALPHA_MIN)) { return culled; }
   let p = project(view, t, quats[i], vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]));
-  if (!(p.det > 0.0)) { return 0u; }
+  if (!(p.det > 0.0)) { return culled; }
   let sigma = log(255.0 * opacity);
-  let box = tile_box(p.mean, p.cov.xz, sigma, view.tiles);
   let conic = vec3f(p.cov.z, -p.cov.y, p.cov.x) / p.det;
+  let radius = sqrt(2.0 * sigma * max(p.cov.x, p.cov.z));
+  return Candidate(p.mean, conic, sigma, opacity, t.z, radius, tile_box(p.mean, p.cov.xz, sigma, view.tiles));
+}
+
+// How many tiles each thread's Gaussian touches. To be called by all threads, in uniform control flow.
+fn count_tiles(lane: u32, it: Candidate) -> u32 {
+  if (lane == 0u) { atomicStore(&large_count, 0u); }
+  atomicStore(&large_touched[lane], 0u);
+  workgroupBarrier();
+  let size = max(it.box.high, it.box.low) - it.box.low;
+  let is_large = size.x * size.y > u32(LARGE);
+  var place = 0u;
   var count = 0u;
-  for (var y = box.low.y; y < box.high.y; y++) {
-    for (var x = box.low.x; x < box.high.x; x++) {
-      count += select(0u, 1u, touches_tile(vec2u(x, y), p.mean, conic, sigma));
+  if (is_large) {
+    place = atomicAdd(&large_count, 1u);
+    let low = it.box.low.x | (it.box.low.y << 16u);
+    large[place] = Large(it.mean, it.conic.xy, it.conic.z, it.sigma, low, size.x | (size.y << 16u));
+  } else {
+    for (var y = it.box.low.y; y < it.box.high.y; y++) {
+      for (var x = it.box.low.x; x < it.box.high.x; x++) {
+        count += select(0u, 1u, touches_tile(vec2u(x, y), it.mean, it.conic, it.sigma));
+      }
     }
   }
-  if (count == 0u) { return 0u; }
-  boxes[i] = vec2u(box.low.x | (box.low.y << 16u), box.high.x | (box.high.y << 16u));
-  let rgb = color(i, normalize(mean - view.center));
-  let radius = sqrt(2.0 * sigma * max(p.cov.x, p.cov.z));
-  splats[3u * i] = vec4f(p.mean, conic.xy);
-  splats[3u * i + 1u] = vec4f(conic.z, opacity, rgb.xy);
-  splats[3u * i + 2u] = vec4f(rgb.z, t.z, radius, 0.0);
+  let larges = workgroupUniformLoad(&large_count);
+  if (larges == 0u) { return count; }
+  for (var k = 0u; k < larges; k++) {
+    let its = large[k];
+    let low = vec2u(its.low & 0xffffu, its.low >> 16u);
+    let columns = its.size & 0xffffu;
+    let tiles = columns * (its.size >> 16u);
+    var touched = 0u;
+    for (var tile = lane; tile < tiles; tile += u32(SIZE)) {
+      let at = low + vec2u(tile % columns, tile / columns);
+      touched += select(0u, 1u, touches_tile(at, its.mean, vec3f(its.conic_xy, its.conic_z), its.sigma));
+    }
+    if (touched > 0u) { atomicAdd(&large_touched[k], touched); }
+  }
+  workgroupBarrier();
+  if (is_large) { count = atomicLoad(&large_touched[place]); }
+  workgroupBarrier();
   return count;
+}
+
+fn store_splat(i: u32, it: Candidate) {
+  boxes[i] = vec2u(it.box.low.x | (it.box.low.y << 16u), it.box.high.x | (it.box.high.y << 16u));
+  let rgb = color(i, normalize(mean_of(i) - view.center));
+  splats[3u * i] = vec4f(it.mean, it.conic.xy);
+  splats[3u * i + 1u] = vec4f(it.conic.z, it.opacity, rgb.xy);
+  splats[3u * i + 2u] = vec4f(rgb.z, it.depth, it.radius, 0.0);
 }
 
 @compute @workgroup_size(SIZE)
@@ -65,9 +133,15 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let count = counts[0];
-  for (var i = linear_group(group, groups) * SIZE + lane; i < count; i += groups.x * groups.y * SIZE) {
-    let touched = project_one(i);
-    tileCounts[i] = touched;
-    visible[i] = min(touched, 1u);
+  for (var base = linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+    let i = base + lane;
+    var it = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
+    if (i < count) { it = candidate(i); }
+    let touched = count_tiles(lane, it);
+    if (i < count) {
+      if (touched > 0u) { store_splat(i, it); }
+      tileCounts[i] = touched;
+      visible[i] = min(touched, 1u);
+    }
   }
 }

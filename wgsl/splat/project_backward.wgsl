@@ -1,17 +1,20 @@
-// From the pairs' moments to the gradients of every raw parameter. One thread a Gaussian: it sums its pairs in order, then
-// goes back through the conic, the projection, the covariance and the spherical harmonics. Invisible ones get zeros.
+// From the pairs' moments to the plain gradients of every raw parameter: for those who look at them. Training takes the
+// shorter way of backward_sums, adam_sh and adam_geometry. One thread a Gaussian; invisible ones get zeros.
 #include <grid>
 #include <view>
 #include <projection>
 #include <sh>
-#include <counters>
+#include <sh_rows>
+#include <sh_backward>
+#include <pair_sums>
+#include <splat_backward>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> counts: array<u32>;
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
-@group(0) @binding(5) var<storage, read> sh: array<f32>;
+@group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
 @group(0) @binding(6) var<storage, read> splats: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
 @group(0) @binding(8) var<storage, read> pair_from_gaussian: array<u32>;
@@ -21,7 +24,7 @@
 @group(0) @binding(12) var<storage, read_write> gradQuats: array<vec4f>;
 @group(0) @binding(13) var<storage, read_write> gradOpacityLogits: array<f32>;
 @group(0) @binding(14) var<storage, read_write> gradSh: array<f32>;
-// [N, 2]: ‖dL/d(mean in pixels) · size / 2‖ and radius / longest side, 0 where invisible: what densification looks at.
+// [N, 2]: see screen_trace; 0 where invisible.
 @group(0) @binding(15) var<storage, read_write> screen: array<vec2f>;
 
 fn write_means(i: u32, v: vec3f) {
@@ -45,115 +48,33 @@ fn zero(i: u32) {
   screen[i] = vec2f(0.0);
 }
 
-// Writes the SH gradient and returns the gradient to the mean through the viewing direction.
-fn color_backward(i: u32, mean: vec3f, splatRgb: vec3f, toRgb: vec3f) -> vec3f {
-  // Clamped colours (max with 0) pass nothing.
-  let v = select(vec3f(0.0), toRgb, splatRgb > vec3f(0.0));
-  let offset = mean - view.center;
-  let distance = length(offset);
-  let direction = offset / distance;
-  let basis = sh_basis(direction, view.shDegree);
-  let slope = sh_basis_gradient(direction, view.shDegree);
-  var toDirection = vec3f(0.0);
-  for (var k = 0u; k < u32(SH_ROWS); k++) {
-    let at = 3u * (i * u32(SH_ROWS) + k);
-    toDirection += slope[k] * dot(vec3f(sh[at], sh[at + 1u], sh[at + 2u]), v);
-    gradSh[at] = basis[k] * v.x;
-    gradSh[at + 1u] = basis[k] * v.y;
-    gradSh[at + 2u] = basis[k] * v.z;
-  }
-  return (toDirection - direction * dot(toDirection, direction)) / distance;
-}
-
-fn quat_backward(q: vec4f, g: mat3x3f) -> vec4f {
-  // g holds dL/dR by columns: g[column][row].
-  let w = q.x; let x = q.y; let y = q.z; let z = q.w;
-  let s01 = g[1][0] + g[0][1];
-  let s02 = g[2][0] + g[0][2];
-  let s12 = g[2][1] + g[1][2];
-  let d21 = g[1][2] - g[2][1];
-  let d02 = g[2][0] - g[0][2];
-  let d10 = g[0][1] - g[1][0];
-  return 2.0 * vec4f(
-    x * d21 + y * d02 + z * d10,
-    -2.0 * x * (g[1][1] + g[2][2]) + y * s01 + z * s02 + w * d21,
-    x * s01 - 2.0 * y * (g[0][0] + g[2][2]) + z * s12 + w * d02,
-    x * s02 + y * s12 - 2.0 * z * (g[0][0] + g[1][1]) + w * d10,
-  );
-}
-
-fn backward(i: u32) {
-  let first = pair_from_gaussian[i] * 9u;
-  let last = first + tileCounts[i] * 9u;
-  var toRgb = vec3f(0.0);
-  var e = 0.0;
-  var e1 = vec2f(0.0);
-  var e2 = vec3f(0.0);
-  for (var k = first; k < last; k += 9u) {
-    toRgb += vec3f(moments[k], moments[k + 1u], moments[k + 2u]);
-    e += moments[k + 3u];
-    e1 += vec2f(moments[k + 4u], moments[k + 5u]);
-    e2 += vec3f(moments[k + 6u], moments[k + 7u], moments[k + 8u]);
-  }
+fn backward(i: u32, sums: PairSums) {
   let a = splats[3u * i];
   let b = splats[3u * i + 1u];
   let c = splats[3u * i + 2u];
   let conic = vec3f(a.zw, b.x);
-  let opacity = b.y;
-
   // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o).
-  gradOpacityLogits[i] = -e * (1.0 - opacity);
-
-  // sigma = ½ dᵀ Q d with d = mean − pixel.
-  let toMean2 = vec2f(conic.x * e1.x + conic.y * e1.y, conic.y * e1.x + conic.z * e1.y);
-  // dL/dQ as a full symmetric matrix, then dL/dcov = −Q (dL/dQ) Q.
-  let toConic = 0.5 * e2;
-  let qa = vec2f(conic.x, conic.y);
-  let qb = vec2f(conic.y, conic.z);
-  let h0 = vec2f(dot(qa, toConic.xy), dot(qa, toConic.yz));
-  let h1 = vec2f(dot(qb, toConic.xy), dot(qb, toConic.yz));
-  let toCov = -vec3f(dot(h0, qa), dot(h0, qb), dot(h1, qb));
+  gradOpacityLogits[i] = -sums.e * (1.0 - b.y);
 
   let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
-  let t = to_camera(view, mean);
-  let p = project(view, t, quats[i], vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]));
+  let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
+  let toMean2 = to_mean2(conic, sums.e1);
+  let g = geometry_backward(view, conic, toMean2, sums.e2, mean, quats[i], logScale);
+  write_scales(i, g.logScale);
+  gradQuats[i] = g.quat;
 
-  // cov = u·uᵀ with u = JW·R·S, rows u0, u1.
-  let toU0 = 2.0 * (toCov.x * p.u0 + toCov.y * p.u1);
-  let toU1 = 2.0 * (toCov.y * p.u0 + toCov.z * p.u1);
-  // u = jw·M, M = R·S: to M by columns, and to jw.
-  var toRotation: mat3x3f;
-  var toScale: vec3f;
-  for (var k = 0u; k < 3u; k++) {
-    let toColumn = p.jw0 * toU0[k] + p.jw1 * toU1[k];
-    toRotation[k] = toColumn * p.scale[k];
-    toScale[k] = dot(toColumn, p.rotation[k]) * p.scale[k];
+  // Clamped colours (max with 0) pass nothing.
+  let toRgb = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
+  let offset = mean - view.center;
+  write_means(i, g.mean + direction_backward(i, offset, toRgb, view.shDegree));
+  let basis = sh_basis(offset / length(offset), view.shDegree);
+  for (var k = 0u; k < u32(SH_ROWS); k++) {
+    let at = 3u * (i * u32(SH_ROWS) + k);
+    gradSh[at] = basis[k] * toRgb.x;
+    gradSh[at + 1u] = basis[k] * toRgb.y;
+    gradSh[at + 2u] = basis[k] * toRgb.z;
   }
-  write_scales(i, toScale);
-  let toQ = quat_backward(p.q, toRotation);
-  gradQuats[i] = (toQ - p.q * dot(toQ, p.q)) / p.qLength;
-
-  let toJw0 = p.rotation * (p.scale * toU0);
-  let toJw1 = p.rotation * (p.scale * toU1);
-  // jw0 = (fx/z)·(row0 − rx·row2): gradients to j = fx/z and to the ratio rx.
-  let j = view.focal / t.z;
-  let toJ = vec2f(
-    dot(toJw0, view.row0.xyz - p.ratio.x * view.row2.xyz),
-    dot(toJw1, view.row1.xyz - p.ratio.y * view.row2.xyz),
-  );
-  let toRatio = -j * vec2f(dot(toJw0, view.row2.xyz), dot(toJw1, view.row2.xyz));
-  // The mean's own projection uses the unclamped ratio; J's ratio moves with the point only where it is not clamped.
-  let toFreeRatio = view.focal * toMean2 + select(toRatio, vec2f(0.0), p.clamped);
-  let ratio = t.xy / t.z;
-  let toT = vec3f(
-    toFreeRatio / t.z,
-    -(dot(toFreeRatio, ratio) + dot(toJ, j)) / t.z,
-  );
-  let toMean = view.row0.xyz * toT.x + view.row1.xyz * toT.y + view.row2.xyz * toT.z;
-  write_means(i, toMean + color_backward(i, mean, vec3f(b.zw, c.x), toRgb));
-
-  let size = vec2f(view.size);
-  screen[i] = vec2f(length(toMean2 * size * 0.5), c.z / max(size.x, size.y));
+  screen[i] = screen_trace(toMean2, c.z, vec2f(view.size));
 }
 
 @compute @workgroup_size(SIZE)
@@ -163,7 +84,17 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let count = counts[0];
-  for (var i = linear_group(group, groups) * SIZE + lane; i < count; i += groups.x * groups.y * SIZE) {
-    if (tileCounts[i] == 0u) { zero(i); } else { backward(i); }
+  for (var base = linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+    let i = base + lane;
+    var pairs = 0u;
+    var first = 0u;
+    if (i < count) {
+      pairs = tileCounts[i];
+      first = select(0u, pair_from_gaussian[i], pairs > 0u);
+    }
+    let sums = sum_pairs(lane, first, pairs);
+    if (i < count) {
+      if (pairs == 0u) { zero(i); } else { backward(i, sums); }
+    }
   }
 }

@@ -1,6 +1,7 @@
 import {
   type Arena,
   type BoundKernel,
+  type Constants,
   type Gpu,
   gridFor,
   type Kernel,
@@ -9,6 +10,7 @@ import {
 import { RadixSort } from '../sort/radix_sort.ts';
 import { Scan } from '../sort/scan.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
+import { shConstants } from './sh_words.ts';
 import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
 
 export interface RasterizerOptions {
@@ -30,16 +32,35 @@ export interface RasterizerOptions {
   depth?: boolean;
   /** Tile side in pixels; `tileFor` the adapter unless given. The pictures do not depend on it. */
   tile?: number;
+  /** Build for subgroups of this size, or without them (0); `subgroupFor` the adapter unless given. */
+  subgroup?: number;
+  /** Leave what `RasterizerBackward` reads; true unless given. */
+  backward?: boolean;
 }
 
 /** Threads per group of the kernels that run over Gaussians or pairs. */
 const SIZE = 256;
 /** Groups of a kernel that loops to a count on the GPU: fills a large GPU, costs a small one nothing. */
 const MAX_GROUPS = 2048;
+/** A box of more tiles is counted by the whole group. */
+const LARGE = 32;
+/** Sizes that the kernels for subgroups are written for. */
+const SUBGROUPS = [4, 8, 16, 32];
+/** Groups of one subgroup, of a kernel that loops. */
+const MAX_SUBGROUPS = 8192;
+/** Splats of a tile that the backward pass takes at once, on adapters with subgroups. A multiple of their size. */
+export const BUCKET = 64;
 
 /** A CPU spares work with small tiles; a GPU has the threads, and spares sorting with large ones. */
 export function tileFor(gpu: Gpu): number {
   return gpu.adapter.software ? 8 : 16;
+}
+
+/** The adapter's subgroup size where the kernels for subgroups gain by it, otherwise 0. */
+export function subgroupFor(gpu: Gpu): number {
+  const { software, subgroupMinSize, subgroupMaxSize } = gpu.adapter;
+  const known = gpu.has('subgroups') && subgroupMinSize === subgroupMaxSize;
+  return known && !software && SUBGROUPS.includes(subgroupMaxSize) ? subgroupMaxSize : 0;
 }
 
 /**
@@ -64,8 +85,11 @@ export class Rasterizer {
     sortedPairs: GPUBuffer;
     gaussianFromPair: GPUBuffer;
     pairFromGaussian: GPUBuffer;
-    transmittance: GPUBuffer;
     looked: GPUBuffer;
+    /** Without subgroups: transmittance left per pixel. */
+    transmittance?: GPUBuffer;
+    /** With subgroups: the pixels' state at each bucket's start, each bucket's tile, and each tile's depth in pairs. */
+    buckets?: { states: GPUBuffer; tiles: GPUBuffer; depths: GPUBuffer };
   };
   readonly #gpu: Gpu;
   readonly #project: Kernel;
@@ -92,13 +116,22 @@ export class Rasterizer {
   }
 
   static async create(gpu: Gpu, arena: Arena, given: RasterizerOptions): Promise<Rasterizer> {
-    const options = { depth: false, tile: tileFor(gpu), ...given };
-    const { label, splat, counts, rows, width, height, intersections, tile, shDegree } = options;
+    const options = {
+      depth: false,
+      tile: tileFor(gpu),
+      subgroup: subgroupFor(gpu),
+      backward: true,
+      ...given,
+    };
+    const { label, splat, counts, rows, width, height, intersections, tile, subgroup } = options;
+    if (subgroup && !SUBGROUPS.includes(subgroup)) {
+      throw new Error(`${label}: subgroups of ${SUBGROUPS.join(', ')} invocations or 0, got ${subgroup}`);
+    }
     const pixels = width * height;
     const tiles = Math.ceil(width / tile) * Math.ceil(height / tile);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
 
-    const kernels = await rasterKernels(gpu, { TILE: tile, SH_DEGREE: shDegree, DEPTH: options.depth });
+    const kernels = await rasterKernels(gpu, options);
     const view = arena.uniform(`${label}/view`, kernels.project.struct('View').size);
     const admit = arena.uniform(`${label}/admit`, kernels.admit.struct('Admit').size);
     const counters = buffer('counters', 4 * COUNTER_WORDS);
@@ -115,8 +148,17 @@ export class Rasterizer {
     const tileStarts = buffer('tile_starts', 4 * (tiles + 2));
     const color = buffer('color', 16 * pixels);
     const depth = buffer('depth', options.depth ? 4 * pixels : 4);
-    const transmittance = buffer('transmittance', 4 * pixels);
     const looked = buffer('looked', 4 * pixels);
+    const room = bucketRoom(options);
+    const after = subgroup
+      ? {
+          buckets: {
+            states: buffer('bucket_states', 16 * tile ** 2 * room.states),
+            tiles: buffer('bucket_tiles', 4 * room.buckets),
+            depths: buffer('tile_depths', 4 * tiles),
+          },
+        }
+      : { transmittance: buffer('transmittance', 4 * pixels) };
 
     const count = counters;
     const placeScan = await Scan.create(gpu, arena, {
@@ -199,7 +241,7 @@ export class Rasterizer {
           pair_from_gaussian: pairFromGaussian,
           boxes,
         }),
-        groups: overRows,
+        groups: subgroup ? gridFor(Math.min(rows, subgroup * MAX_SUBGROUPS), subgroup) : overRows,
       },
       { step: tileSort, groups: overRows },
       {
@@ -214,9 +256,15 @@ export class Rasterizer {
           gaussian_from_pair: gaussianFromPair,
           splats,
           color,
-          transmittance,
           looked,
           depth,
+          ...(after.buckets
+            ? {
+                states: after.buckets.states,
+                bucket_tiles: after.buckets.tiles,
+                tile_depths: after.buckets.depths,
+              }
+            : { transmittance: after.transmittance }),
         }),
         groups: gridFor(tiles, 1),
       },
@@ -229,8 +277,8 @@ export class Rasterizer {
       sortedPairs,
       gaussianFromPair,
       pairFromGaussian,
-      transmittance,
       looked,
+      ...after,
     };
     return new Rasterizer(
       gpu,
@@ -289,24 +337,48 @@ function centerOf(m: readonly number[]): number[] {
   return [0, 1, 2].map((k) => -(m[k] * m[3] + m[4 + k] * m[7] + m[8 + k] * m[11]));
 }
 
+/** How many buckets a rasteriser with room for `intersections` can have, and how many of them begin in a stored state. */
+export function bucketRoom({
+  width,
+  height,
+  tile,
+  intersections,
+  backward,
+}: Pick<Required<RasterizerOptions>, 'width' | 'height' | 'tile' | 'intersections' | 'backward'>): {
+  buckets: number;
+  states: number;
+} {
+  if (!backward) return { buckets: 0, states: 0 };
+  // Every bucket but a tile's last is full, and a tile's first has no state.
+  const full = Math.floor(intersections / BUCKET);
+  return { buckets: tilesOf({ width, height }, tile) + full, states: full };
+}
+
 async function rasterKernels(
   gpu: Gpu,
-  { TILE, SH_DEGREE, DEPTH }: { TILE: number; SH_DEGREE: number; DEPTH: boolean },
+  { tile, shDegree, depth, subgroup, backward }: Required<RasterizerOptions>,
 ) {
-  const load = (file: string, constants: Record<string, number | boolean>) =>
+  const load = (file: string, constants: Constants, enables: string[] = []) =>
     gpu.kernel({
       label: `splat/${file}`,
       source: new URL(`./${file}.wgsl`, import.meta.url),
       constants,
+      enables,
     });
+  const TILE = tile;
+  const blocks = { TILE, SUBGROUP: subgroup, BUCKET, DEPTH: depth, STATE: backward };
   const [project, compact, depthCounts, admit, emit, tileRanges, forward] = await Promise.all([
-    load('project', { SIZE, TILE, SH_DEGREE }),
+    load('project', { SIZE, TILE, ...shConstants(shDegree), LARGE }),
     load('compact', { SIZE }),
     load('depth_counts', { SIZE }),
     load('admit', {}),
-    load('emit', { SIZE, TILE }),
+    subgroup
+      ? load('emit_subgroup', { TILE, SUBGROUP: subgroup }, ['subgroups'])
+      : load('emit', { SIZE, TILE }),
     load('tile_ranges', { SIZE }),
-    load('rasterize_forward', { TILE, DEPTH }),
+    subgroup
+      ? load('rasterize_forward_blocks', blocks, ['subgroups'])
+      : load('rasterize_forward', { TILE, DEPTH: depth }),
   ]);
   return { project, compact, depthCounts, admit, emit, tileRanges, forward };
 }

@@ -93,6 +93,7 @@ export class SplatRenderer {
       height: size.height,
       intersections,
       depth: true,
+      backward: false,
     });
   }
 }

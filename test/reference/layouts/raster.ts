@@ -1,6 +1,6 @@
 import { type Arena, type Gpu, InputError } from '../../../wgsl/core/index.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../../wgsl/splat/counters.ts';
-import { Rasterizer } from '../../../wgsl/splat/rasterizer.ts';
+import { Rasterizer, type RasterizerOptions } from '../../../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../../../wgsl/splat/rasterizer_backward.ts';
 import type { PinholeCamera, Rgb, SplatBuffers } from '../../../wgsl/splat/types.ts';
 import type { Layout } from '../layout.ts';
@@ -117,11 +117,14 @@ export function uploadSplat(arena: Arena, splat: RasterCase['splat']): SplatBuff
   };
 }
 
-/** Runs the kernels, forward and backward, with room for all intersections. `tile`: the adapter's unless given. */
-export async function rasterize(gpu: Gpu, given: RasterCase, tile?: number): Promise<Rasterized> {
+/** Which kernels to run: the adapter's own unless given. */
+export type RasterShape = Pick<RasterizerOptions, 'tile' | 'subgroup'>;
+
+/** Runs the kernels, forward and backward, with room for all intersections. */
+export async function rasterize(gpu: Gpu, given: RasterCase, shape: RasterShape = {}): Promise<Rasterized> {
   let intersections = 16 * given.splat.opacityLogits.length;
   for (;;) {
-    const result = await attempt(gpu, given, intersections, tile);
+    const result = await attempt(gpu, given, intersections, shape);
     if ('rendered' in result) return result.rendered;
     intersections = Math.ceil(1.25 * result.needed);
   }
@@ -131,7 +134,7 @@ async function attempt(
   gpu: Gpu,
   given: RasterCase,
   intersections: number,
-  tile?: number,
+  shape: RasterShape,
 ): Promise<{ rendered: Rasterized } | { needed: number }> {
   const { splat, camera, background, shDegree, storedDegree } = given;
   const { width, height } = camera;
@@ -147,7 +150,7 @@ async function attempt(
       width,
       height,
       intersections,
-      ...(tile && { tile }),
+      ...shape,
     });
     const backward = await RasterizerBackward.create(gpu, arena, rasterizer);
     rasterizer.setView(camera, { background, shDegree });

@@ -1,0 +1,41 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { withGpu } from './helpers/gpu.ts';
+import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import { gradientRow, pictureRow } from './reference/layouts/compare.ts';
+import { rasterize } from './reference/layouts/raster.ts';
+import { RasterReference } from './reference/raster.ts';
+
+// Splats of many tiles are counted and summed by whole workgroups: a few among small ones, and more than fit in their list.
+const SCENES = [
+  { what: 'some', seed: 21, count: 300, width: 150, height: 101, shDegree: 1, logScales: [-4.5, 0.5] },
+  { what: 'most', seed: 22, count: 270, width: 149, height: 98, shDegree: 0, logScales: [-0.7, 0.8] },
+] as const;
+
+for (const { what, ...options } of SCENES) {
+  for (const tile of [8, 16]) {
+    test(`${what} splats cover many tiles of ${tile}: picture and gradients as the reference's`, () =>
+      withGpu(async (gpu) => {
+        const scene = rasterScene({ ...options, logScales: [...options.logScales], opacityLogits: [-4, 0] });
+        const { splat, background, shDegree } = scene;
+        const judge = new RasterReference(splat, referenceCamera(scene), background, shDegree);
+        const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
+        const found = await rasterize(gpu, scene, { tile });
+        const picture = { most: 2e-5, outliers: 1e-2, share: 0.0003, atLeast: 2 };
+        const rows = [
+          pictureRow('image', found.image, judge.picture.image, 3, picture),
+          pictureRow('alpha', found.alpha, judge.picture.alpha, 1, picture),
+          ...(['means', 'logScales', 'quats', 'opacityLogits', 'sh'] as const).map((name) =>
+            gradientRow(name, found.gradients[name], gradients[name], { l2: 1e-3, largest: 1.5e-3 }),
+          ),
+        ];
+        assert.equal(
+          rows.filter(({ pass }) => !pass),
+          [],
+        );
+        assert.equal((await rasterize(gpu, scene, { tile })).gradients, found.gradients, 'the same bytes');
+      }));
+  }
+}
+
+test.run();

@@ -1,0 +1,72 @@
+// From the pairs' moments to what adam_geometry and adam_sh need of each visible Gaussian; what they would find in the rows of
+// invisible ones is left as it was. One thread a Gaussian.
+#include <grid>
+#include <view>
+#include <projection>
+#include <sh>
+#include <sh_rows>
+#include <sh_backward>
+#include <pair_sums>
+#include <splat_backward>
+
+@group(0) @binding(0) var<uniform> view: View;
+@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(2) var<storage, read> means: array<f32>;
+@group(0) @binding(3) var<storage, read> logScales: array<f32>;
+@group(0) @binding(4) var<storage, read> quats: array<vec4f>;
+@group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
+@group(0) @binding(6) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
+@group(0) @binding(8) var<storage, read> pair_from_gaussian: array<u32>;
+@group(0) @binding(9) var<storage, read> moments: array<f32>;
+// dL/dcolour, 0 where the colour is clamped.
+@group(0) @binding(10) var<storage, read_write> toColors: array<vec4f>;
+// Three planes of `rows` words: (to mean, to opacity logit), (to log scale, 0), to quaternion. Only if GEOMETRY.
+@group(0) @binding(11) var<storage, read_write> toGeometry: array<vec4f>;
+// [N, 2]: see screen_trace; 0 where invisible.
+@group(0) @binding(12) var<storage, read_write> screen: array<vec2f>;
+
+fn backward(i: u32, sums: PairSums) {
+  let a = splats[3u * i];
+  let b = splats[3u * i + 1u];
+  let c = splats[3u * i + 2u];
+  let conic = vec3f(a.zw, b.x);
+  let toMean2 = to_mean2(conic, sums.e1);
+  screen[i] = screen_trace(toMean2, c.z, vec2f(view.size));
+  // Clamped colours (max with 0) pass nothing.
+  let toRgb = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
+  toColors[i] = vec4f(toRgb, 0.0);
+  if (GEOMETRY) {
+    let rows = arrayLength(&toGeometry) / 3u;
+    let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
+    let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
+    let g = geometry_backward(view, conic, toMean2, sums.e2, mean, quats[i], logScale);
+    let toMean = g.mean + direction_backward(i, mean - view.center, toRgb, view.shDegree);
+    // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o).
+    toGeometry[i] = vec4f(toMean, -sums.e * (1.0 - b.y));
+    toGeometry[rows + i] = vec4f(g.logScale, 0.0);
+    toGeometry[2u * rows + i] = g.quat;
+  }
+}
+
+@compute @workgroup_size(SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let count = counts[0];
+  for (var base = linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+    let i = base + lane;
+    var pairs = 0u;
+    var first = 0u;
+    if (i < count) {
+      pairs = tileCounts[i];
+      first = select(0u, pair_from_gaussian[i], pairs > 0u);
+    }
+    let sums = sum_pairs(lane, first, pairs);
+    if (i < count) {
+      if (pairs == 0u) { screen[i] = vec2f(0.0); } else { backward(i, sums); }
+    }
+  }
+}

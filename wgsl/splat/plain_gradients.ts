@@ -1,0 +1,72 @@
+import { type Arena, type BoundKernel, type Gpu, gridFor, type Recorder } from '../core/index.ts';
+import type { Rasterizer } from './rasterizer.ts';
+import { shConstants } from './sh_words.ts';
+import type { SplatBuffers } from './types.ts';
+
+/** As in `SplatAdam`: the sums' order depends on it. */
+const SIZE = 128;
+const MAX_GROUPS = 16384;
+
+/** From the pairs' moments to the gradients of all raw parameters, written out: for those who look at them. */
+export class PlainGradients {
+  readonly gradients: SplatBuffers;
+  readonly screen: GPUBuffer;
+  readonly #bound: BoundKernel;
+  readonly #groups: readonly [number, number, number];
+
+  private constructor(gradients: SplatBuffers, screen: GPUBuffer, bound: BoundKernel, rows: number) {
+    this.gradients = gradients;
+    this.screen = screen;
+    this.#bound = bound;
+    this.#groups = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
+  }
+
+  /** `moments`: those of the backward pass behind `forward`. `screen`: one of its own unless given. */
+  static async create(
+    gpu: Gpu,
+    arena: Arena,
+    forward: Rasterizer,
+    moments: GPUBuffer,
+    given: { screen?: GPUBuffer } = {},
+  ): Promise<PlainGradients> {
+    const { label, splat, counts, rows, shDegree } = forward.options;
+    const kernel = await gpu.kernel({
+      label: 'splat/project_backward',
+      source: new URL('./project_backward.wgsl', import.meta.url),
+      constants: { SIZE, ...shConstants(shDegree) },
+    });
+    const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
+    const screen = given.screen ?? buffer('screen', 8 * rows);
+    const gradients = {
+      means: buffer('gradients/means', 12 * rows),
+      logScales: buffer('gradients/logScales', 12 * rows),
+      quats: buffer('gradients/quats', 16 * rows),
+      opacityLogits: buffer('gradients/opacityLogits', 4 * rows),
+      sh: buffer('gradients/sh', 12 * (shDegree + 1) ** 2 * rows),
+    };
+    const { view, splats, tileCounts, pairFromGaussian } = forward.internals;
+    const bound = kernel.bind({
+      view,
+      counts,
+      means: splat.means,
+      logScales: splat.logScales,
+      quats: splat.quats,
+      sh: splat.sh,
+      splats,
+      tileCounts,
+      pair_from_gaussian: pairFromGaussian,
+      moments,
+      gradMeans: gradients.means,
+      gradLogScales: gradients.logScales,
+      gradQuats: gradients.quats,
+      gradOpacityLogits: gradients.opacityLogits,
+      gradSh: gradients.sh,
+      screen,
+    });
+    return new PlainGradients(gradients, screen, bound, rows);
+  }
+
+  record(recorder: Recorder): void {
+    recorder.run(this.#bound, this.#groups);
+  }
+}
