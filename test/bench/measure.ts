@@ -1,0 +1,117 @@
+import { type Gpu, Profiler } from '../../wgsl/core/index.ts';
+
+/** How much is measured. */
+export interface Effort {
+  /** Frames before anything is measured. */
+  warmup: number;
+  /** Frames under the profiler, one by one. */
+  profiled: number;
+  /** Frames of a round on the wall clock, and rounds. */
+  steps: number;
+  rounds: number;
+}
+
+export interface Measured {
+  /** Sum of the kernels' times, median over frames; null where the adapter has no timestamps. */
+  gpuMs: number | null;
+  /** A frame's share of a round from an idle GPU to an idle GPU, median over rounds. */
+  wallMs: number;
+  /** Median time by kernel label; all calls of a frame together. */
+  kernels: Record<string, number>;
+}
+
+export function median(values: readonly number[]): number {
+  if (!values.length) return Number.NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+/**
+ * Times a frame: by the clock in rounds without waits between frames, then by kernel under the profiler, where every kernel
+ * has a pass of its own.
+ */
+export async function measure(
+  gpu: Gpu,
+  frame: () => Promise<void> | void,
+  { warmup, profiled, steps, rounds }: Effort,
+): Promise<Measured> {
+  for (let i = 0; i < warmup; i++) await frame();
+  await gpu.settle();
+  const walls: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    for (let i = 0; i < steps; i++) await frame();
+    await gpu.settle();
+    walls.push((performance.now() - start) / steps);
+  }
+  return { wallMs: median(walls), ...(await profile(gpu, frame, profiled)) };
+}
+
+async function profile(
+  gpu: Gpu,
+  frame: () => Promise<void> | void,
+  frames: number,
+): Promise<Pick<Measured, 'gpuMs' | 'kernels'>> {
+  if (!gpu.has('timestamp-query')) return { gpuMs: null, kernels: {} };
+  const profiler = new Profiler(gpu.device);
+  const times = new Map<string, number[]>();
+  const sums: number[] = [];
+  try {
+    gpu.profiler = profiler;
+    let before = new Map<string, number>();
+    // The first frame is not counted: it is recorded in another way than those before.
+    for (let i = 0; i <= frames; i++) {
+      await frame();
+      await profiler.collect();
+      const now = new Map(profiler.totals().map(({ label, totalMs }) => [label, totalMs]));
+      if (i) {
+        let sum = 0;
+        for (const [label, totalMs] of now) {
+          const ms = totalMs - (before.get(label) ?? 0);
+          times.set(label, [...(times.get(label) ?? []), ms]);
+          sum += ms;
+        }
+        sums.push(sum);
+      }
+      before = now;
+    }
+  } finally {
+    gpu.profiler = undefined;
+    profiler.destroy();
+  }
+  const kernels = [...times].map(([label, list]) => [label, median(list)] as const);
+  return {
+    gpuMs: median(sums),
+    kernels: Object.fromEntries(kernels.sort(([, a], [, b]) => b - a)),
+  };
+}
+
+/** Bytes a second that copies read and write together; what starting them costs is taken off. */
+export async function copyBandwidth(gpu: Gpu): Promise<number> {
+  const wanted = gpu.adapter.software ? 16 * 2 ** 20 : 512 * 2 ** 20;
+  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+  const bytes = Math.min(wanted, maxBufferSize, maxStorageBufferBindingSize);
+  const arena = gpu.arena('bench/copy');
+  try {
+    const [from, to] = [arena.buffer('from', bytes), arena.buffer('to', bytes)];
+    const time = async (copies: number) => {
+      const start = performance.now();
+      gpu.run('bench/copy', (recorder) => {
+        for (let i = 0; i < copies; i++) recorder.copy(from, to);
+      });
+      await gpu.settle();
+      return performance.now() - start;
+    };
+    const [few, many] = gpu.adapter.software ? [1, 9] : [4, 36];
+    await time(few);
+    const rounds: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const short = await time(few);
+      rounds.push((await time(many)) - short);
+    }
+    return (2 * bytes * (many - few)) / (Math.max(1e-6, median(rounds)) / 1000);
+  } finally {
+    arena.destroy();
+  }
+}

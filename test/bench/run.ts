@@ -1,0 +1,147 @@
+/**
+ * Measures a training step, pictures, sorts, SSIM and CLIP at five sizes (docs/performance.md).
+ *
+ *     npm run bench [-- --garden FILE.npz] [--only step,render,sort,ssim,clip] [--rows 1,2,…] [--steps N] [--json FILE]
+ *     npm run bench -- --compare A.json B.json
+ */
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { GpuError, openGpu } from '../../wgsl/core/index.ts';
+import { formatComparison, heading } from './compare.ts';
+import { copyBandwidth, type Effort } from './measure.ts';
+import { gitState, type Result, readResult, versions } from './result.ts';
+import { bench, KINDS, type Kind, SIZES, type Size } from './rows.ts';
+import { loadPoints } from './scene.ts';
+import { formatRows } from './table.ts';
+
+const USAGE = `npm run bench [-- OPTIONS]
+  --garden FILE   gsplat's test_garden.npz; ../shared/data/test_garden.npz where it is, otherwise a formula
+  --formula       the formula, even where that file is
+  --only LIST     of ${KINDS.join(', ')}
+  --rows LIST     of ${SIZES.map(({ row }) => row).join(', ')}; on a software adapter 1 unless given
+  --steps N       frames of a round on the wall clock: 200, on a software adapter 5
+  --clip FOLDER   a CLIP model in the Hugging Face layout; the small one of the package unless given
+  --tiny          a hundredth of the points, pictures an eighth as wide: to see that it runs
+  --json FILE     write the result
+  --commit NAME   the commit, where these sources are a copy without git
+npm run bench -- --compare A.json B.json`;
+
+const GARDEN = fileURLToPath(new URL('../../../shared/data/test_garden.npz', import.meta.url));
+
+/** 0 when done, 2 for arguments that make no sense, 3 without a GPU. */
+async function main(args: readonly string[]): Promise<number> {
+  const given = parse(args);
+  if (!given) {
+    console.error(USAGE);
+    return 2;
+  }
+  const { values, positionals } = given;
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  if (values.compare) {
+    console.log(formatComparison(readResult(positionals[0]), readResult(positionals[1])));
+    return 0;
+  }
+  // Quantised timestamps are coarser than most kernels.
+  const gpu = await openGpu({ dawn: ['disable-dawn-features=timestamp_quantization'] });
+  try {
+    const { software } = gpu.adapter;
+    const rows = values.rows ?? (software ? ['1'] : SIZES.map(({ row }) => String(row)));
+    const effort = effortOf(software, values.steps);
+    const sizes: Size[] = SIZES.filter(({ row }) => rows.includes(String(row))).map((size) =>
+      values.tiny ? { ...size, width: size.width / 8 } : size,
+    );
+    const garden = values.formula ? undefined : (values.garden ?? (existsSync(GARDEN) ? GARDEN : undefined));
+    const points = loadPoints(garden, values.tiny ? 100 : 1);
+    const git = await gitState();
+    const result: Result = {
+      format: 1,
+      date: new Date().toISOString(),
+      adapter: gpu.adapter,
+      commit: git.commit ?? values.commit ?? null,
+      dirty: git.dirty,
+      versions: versions(),
+      effort,
+      copyBandwidth: await copyBandwidth(gpu),
+      rows: [],
+    };
+    console.log(`${heading(result)}\na copy moves ${(result.copyBandwidth / 1e9).toFixed(0)} GB/s`);
+    result.rows = await bench(gpu, points, {
+      sizes,
+      kinds: values.only ?? KINDS,
+      effort,
+      clip: values.clip,
+      onRow: ({ id }) => console.error(`measured ${id}`),
+      onSkip: (text) => console.error(text),
+    });
+    console.log(`\n${formatRows(result.rows, result.copyBandwidth)}`);
+    if (values.json) await writeFile(values.json, `${JSON.stringify(result, null, 2)}\n`);
+    return 0;
+  } finally {
+    gpu.close();
+  }
+}
+
+function effortOf(software: boolean, steps?: number): Effort {
+  return software
+    ? { warmup: 1, profiled: 3, steps: steps ?? 5, rounds: 1 }
+    : { warmup: 20, profiled: 40, steps: steps ?? 200, rounds: 5 };
+}
+
+/** Undefined where the arguments make no sense; why is on stderr then. */
+function parse(args: readonly string[]) {
+  const list = (text: string | undefined, known: readonly string[], name: string) => {
+    const words = text?.split(',');
+    const odd = words?.find((word) => !known.includes(word));
+    if (odd !== undefined) throw new Error(`--${name}: ${odd} is none of ${known.join(', ')}`);
+    return words;
+  };
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        garden: { type: 'string' },
+        formula: { type: 'boolean' },
+        only: { type: 'string' },
+        rows: { type: 'string' },
+        steps: { type: 'string' },
+        clip: { type: 'string' },
+        tiny: { type: 'boolean' },
+        json: { type: 'string' },
+        commit: { type: 'string' },
+        compare: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    });
+    const files = values.compare ? 2 : 0;
+    if (positionals.length !== files) {
+      throw new Error(files ? '--compare takes two files' : `unexpected ${positionals[0]}`);
+    }
+    const steps = values.steps === undefined ? undefined : Number(values.steps);
+    if (steps !== undefined && !(Number.isInteger(steps) && steps > 0)) {
+      throw new Error(`--steps is a whole number from 1, got ${values.steps}`);
+    }
+    const only = list(values.only, KINDS, 'only') as Kind[] | undefined;
+    const rows = list(
+      values.rows,
+      SIZES.map(({ row }) => String(row)),
+      'rows',
+    );
+    return { values: { ...values, steps, only, rows }, positionals };
+  } catch (error) {
+    console.error((error as Error).message);
+    return undefined;
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = error instanceof GpuError ? 3 : 2;
+}

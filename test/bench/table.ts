@@ -1,0 +1,63 @@
+import type { Row } from './rows.ts';
+import { share } from './traffic.ts';
+
+/** Pads cells to columns: the first to the left, the others to the right. */
+export function alignColumns(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0].map((_, k) => Math.max(...rows.map((cells) => cells[k].length)));
+  return rows.map((cells) =>
+    cells
+      .map((cell, k) => (k ? cell.padStart(widths[k]) : cell.padEnd(widths[k])))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+export const HEADINGS = [
+  'row',
+  'scene',
+  'Gaussians',
+  'visible',
+  'pairs',
+  'image',
+  'GPU ms',
+  'wall ms',
+  'GiB',
+  'must move MB',
+  'of copy',
+] as const;
+
+/** A row's cells, under `HEADINGS`. `bandwidth`: of a copy, bytes a second. */
+export function tableCells(row: Row, bandwidth: number): string[] {
+  const dash = (value: number | null, text: (value: number) => string) =>
+    value === null ? '—' : text(value);
+  const ms = (value: number) => value.toFixed(3);
+  const time = row.gpuMs ?? row.wallMs;
+  return [
+    row.id,
+    row.scene,
+    dash(row.gaussians, String),
+    dash(row.visible, String),
+    dash(row.pairs, String),
+    row.width === null ? '—' : `${row.width}×${row.height}`,
+    dash(row.gpuMs, ms),
+    ms(row.wallMs),
+    dash(row.memoryBytes, (bytes) => (bytes / 2 ** 30).toFixed(3)),
+    dash(row.mustMoveBytes, (bytes) => (bytes / 1e6).toFixed(1)),
+    dash(row.mustMoveBytes, (bytes) => `${(100 * share(bytes, time, bandwidth)).toFixed(0)} %`),
+  ];
+}
+
+/** All rows as a table, then each row's kernels. */
+export function formatRows(rows: readonly Row[], bandwidth: number): string {
+  const lines = alignColumns([HEADINGS, ...rows.map((row) => tableCells(row, bandwidth))]);
+  for (const { id, gpuMs, kernels } of rows) {
+    if (!gpuMs) continue;
+    const cells = Object.entries(kernels).map(([label, ms]) => [
+      label,
+      ms.toFixed(4),
+      `${((100 * ms) / gpuMs).toFixed(1)} %`,
+    ]);
+    lines.push('', `${id}, ms by kernel`, ...alignColumns(cells).map((line) => `  ${line}`));
+  }
+  return lines.join('\n');
+}
