@@ -6,6 +6,8 @@
 #include <sh>
 #include <sh_rows>
 #include <tiles>
+#include <random>
+#include <dropout>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> counts: array<u32>;
@@ -68,7 +70,8 @@ fn candidate(i: u32) -> Candidate {
   var culled = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
   let t = to_camera(view, mean_of(i));
   if (!(t.z >= NEAR && t.z <= FAR)) { return culled; }
-  let opacity = 1.0 / (1.0 + exp(-opacityLogits[i]));
+  if (is_dropped(view, i)) { return culled; }
+  let opacity = 1.0 / (1.0 + exp(-opacityLogits[i])) / own_opacity(view);
   if (!(opacity >= ALPHA_MIN)) { return culled; }
   let p = project(view, t, quats[i], vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]));
   if (!(p.det > 0.0)) { return culled; }

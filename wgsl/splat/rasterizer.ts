@@ -5,6 +5,8 @@ import {
   type Gpu,
   gridFor,
   type Kernel,
+  pcg4d,
+  RANDOM,
   type Recorder,
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix_sort.ts';
@@ -291,7 +293,10 @@ export class Rasterizer {
   }
 
   /** Sets what the next submitted `record` draws. */
-  setView(camera: PinholeCamera, { background = [0, 0, 0], shDegree, step = 0 }: ViewOptions = {}): void {
+  setView(
+    camera: PinholeCamera,
+    { background = [0, 0, 0], shDegree, step = 0, dropout }: ViewOptions = {},
+  ): void {
     const { width, height, tile, intersections, shDegree: stored } = this.options;
     if (
       camera.width * camera.height > width * height ||
@@ -309,6 +314,7 @@ export class Rasterizer {
       center: centerOf(m),
       shDegree: Math.min(shDegree ?? stored, stored),
       background,
+      dropout: dropoutWord(dropout, step),
       focal: [camera.fx, camera.fy],
       principal: [camera.cx, camera.cy],
       size: [camera.width, camera.height],
@@ -330,6 +336,12 @@ export class Rasterizer {
 
 function tilesOf({ width, height }: { width: number; height: number }, tile: number): number {
   return Math.ceil(width / tile) * Math.ceil(height / tile);
+}
+
+/** See `View` in shared/view.wgsl. */
+function dropoutWord(dropout: ViewOptions['dropout'], step: number): number {
+  const parts = Math.round(256 * (dropout?.share ?? 0));
+  return parts ? ((parts << 24) | (pcg4d(dropout!.seed, RANDOM.dropout, step, 0)[0] >>> 8)) >>> 0 : 0;
 }
 
 /** −Rᵀt of a row-major [4,4] world → camera matrix. */
