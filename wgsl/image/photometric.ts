@@ -1,5 +1,4 @@
 import type { Arena, Gpu, Kernel, Recorder } from '../core/index.ts';
-import type { Constants } from '../core/source.ts';
 import {
   type BoundPhoto,
   loadReduce,
@@ -11,14 +10,7 @@ import {
   recordPhoto,
   type Tiling,
 } from './picture.ts';
-import {
-  mapPitch,
-  type SsimShapes,
-  ssimConstants,
-  ssimKernel,
-  ssimShapes,
-  ssimTiling,
-} from './ssim_window.ts';
+import { mapPitch, type SsimShapes, ssimKernel, ssimShapes, ssimTiling } from './ssim_window.ts';
 
 /** A workgroup of photometric_l1 takes a tile of so many pixels each way. */
 const L1_TILE = 16;
@@ -112,24 +104,20 @@ interface LossKernels {
 }
 
 async function loadKernels(gpu: Gpu, options: LossOptions): Promise<LossKernels> {
-  const load = (name: string, constants: Constants) =>
-    gpu.kernel({
-      label: `image/${name}`,
-      source: new URL(`./${name}.wgsl`, import.meta.url),
-      constants: { ...pictureConstants(options, false), ...constants },
-    });
+  const constants = pictureConstants(options, false);
   const reduce = await loadReduce(gpu);
   if (options.dssimWeight === 0) {
-    const l1 = await load('photometric_l1', { THREADS: L1_THREADS, TILE: L1_TILE });
+    const l1 = await gpu.kernel({
+      label: 'image/photometric_l1',
+      source: new URL('./photometric_l1.wgsl', import.meta.url),
+      constants: { ...constants, THREADS: L1_THREADS, TILE: L1_TILE },
+    });
     return { comparison: { kind: 'l1', l1 }, reduce };
   }
-  const shapes = ssimShapes(gpu);
+  const shapes = ssimShapes(gpu, options.variant);
   const [forward, backward] = await Promise.all([
-    load(ssimKernel('forward', shapes.forward), {
-      ...ssimConstants(shapes.forward, options.padding),
-      WITH_MAPS: true,
-    }),
-    load(ssimKernel('backward', shapes.backward), ssimConstants(shapes.backward, options.padding)),
+    ssimKernel(gpu, 'forward', shapes.forward, options.padding, { ...constants, WITH_MAPS: true }),
+    ssimKernel(gpu, 'backward', shapes.backward, options.padding, constants),
   ]);
   return { comparison: { kind: 'ssim', forward, backward, shapes }, reduce };
 }

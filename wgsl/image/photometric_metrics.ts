@@ -9,7 +9,7 @@ import {
   pictureNumbers,
   recordPhoto,
 } from './picture.ts';
-import { type SsimShape, ssimConstants, ssimKernel, ssimShapes, ssimTiling } from './ssim_window.ts';
+import { type SsimShape, ssimKernel, ssimShapes, ssimTiling } from './ssim_window.ts';
 
 /**
  * Scores of a finished render against a photograph: L1, SSIM and MSE of colours clamped to [0, 1], without a gradient.
@@ -33,22 +33,14 @@ export class PhotometricMetrics {
     this.#reduce = reduce;
     this.#unused = arena.buffer(`${options.label}/no_maps`, 16);
     this.#partials = new Partials(arena, options.label);
-    this.#shape = ssimShapes(gpu).forward;
+    this.#shape = ssimShapes(gpu, options.variant).forward;
   }
 
   static async create(gpu: Gpu, arena: Arena, options: PictureOptions): Promise<PhotometricMetrics> {
-    const shape = ssimShapes(gpu).forward;
-    const name = ssimKernel('forward', shape);
+    const shape = ssimShapes(gpu, options.variant).forward;
+    const constants = { ...pictureConstants(options, true), WITH_MAPS: false };
     const [forward, reduce] = await Promise.all([
-      gpu.kernel({
-        label: `image/${name}`,
-        source: new URL(`./${name}.wgsl`, import.meta.url),
-        constants: {
-          ...pictureConstants(options, true),
-          ...ssimConstants(shape, options.padding),
-          WITH_MAPS: false,
-        },
-      }),
+      ssimKernel(gpu, 'forward', shape, options.padding, constants),
       loadReduce(gpu),
     ]);
     return new PhotometricMetrics(gpu, arena, options, forward, reduce);

@@ -6,7 +6,7 @@ import {
   type Kernel,
   type Recorder,
 } from '../core/index.ts';
-import { mapPitch, SSIM_RADIUS } from './ssim_window.ts';
+import { mapPitch, SSIM_RADIUS, type SsimVariant } from './ssim_window.ts';
 
 /** What a comparison of a render with a photograph needs, with or without its gradient. */
 export interface PictureOptions {
@@ -23,6 +23,8 @@ export interface PictureOptions {
   padding?: 'valid' | 'same';
   /** `rgba8`: u32 [H, W]. `float`: f32 [H, W, 4]. */
   photo?: 'rgba8' | 'float';
+  /** SSIM kernels shaped for a GPU or for a CPU behind a software driver; by default what the adapter is. */
+  variant?: SsimVariant;
 }
 
 /** How a kernel cuts a picture into tiles. */

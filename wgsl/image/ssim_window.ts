@@ -1,4 +1,4 @@
-import type { Gpu } from '../core/index.ts';
+import type { Gpu, Kernel } from '../core/index.ts';
 import type { Constants } from '../core/source.ts';
 
 /** SSIM's window: 11 taps of a Gaussian with σ 1.5 (Wang et al. 2004), separable. */
@@ -36,6 +36,8 @@ export type SsimShape =
       rows: number;
     };
 
+export type SsimVariant = SsimShape['variant'];
+
 /** Both kernels' shapes. */
 export interface SsimShapes {
   forward: SsimShape;
@@ -52,14 +54,12 @@ const CPU_SHAPES: SsimShapes = {
   backward: { variant: 'serial', columns: 64, rows: 16 },
 };
 
-/** The shapes for this adapter. */
-export function ssimShapes(gpu: Gpu): SsimShapes {
-  return gpu.adapter.software ? CPU_SHAPES : GPU_SHAPES;
-}
-
-/** The file of a kernel, without its ending. */
-export function ssimKernel(name: 'forward' | 'backward', { variant }: SsimShape): string {
-  return variant === 'serial' ? `ssim_${name}_serial` : `ssim_${name}`;
+/** The shapes of a variant; by default that which the adapter wants. */
+export function ssimShapes(
+  gpu: Gpu,
+  variant: SsimVariant = gpu.adapter.software ? 'serial' : 'runs',
+): SsimShapes {
+  return variant === 'serial' ? CPU_SHAPES : GPU_SHAPES;
 }
 
 function tileSize(shape: SsimShape): [number, number] {
@@ -80,8 +80,31 @@ export function ssimTiling(
   };
 }
 
-/** The constants of the SSIM kernels. */
-export function ssimConstants(shape: SsimShape, padding: 'valid' | 'same' = 'valid'): Constants {
+const SOURCES = {
+  ssim_forward: new URL('./ssim_forward.wgsl', import.meta.url),
+  ssim_forward_serial: new URL('./ssim_forward_serial.wgsl', import.meta.url),
+  ssim_backward: new URL('./ssim_backward.wgsl', import.meta.url),
+  ssim_backward_serial: new URL('./ssim_backward_serial.wgsl', import.meta.url),
+};
+
+/** Loads the kernel of a shape. `constants`: those that the shape and the padding do not tell. */
+export function ssimKernel(
+  gpu: Gpu,
+  direction: 'forward' | 'backward',
+  shape: SsimShape,
+  padding: 'valid' | 'same' = 'valid',
+  constants: Constants,
+): Promise<Kernel> {
+  const name =
+    shape.variant === 'serial' ? (`ssim_${direction}_serial` as const) : (`ssim_${direction}` as const);
+  return gpu.kernel({
+    label: `image/${name}`,
+    source: SOURCES[name],
+    constants: { ...constants, ...ssimConstants(shape, padding) },
+  });
+}
+
+function ssimConstants(shape: SsimShape, padding: 'valid' | 'same'): Constants {
   const taps = ssimTaps()
     .slice(0, SSIM_RADIUS + 1)
     .map((tap, i) => [`TAP_${i}`, tap] as const);
