@@ -182,6 +182,26 @@ test('metrics of a finished render clamp it and need no gradient', () =>
     assert.ok(Math.abs(psnr(0.001) - 30) < 1e-12);
   }));
 
+test('an engine made for a wide picture takes a tall one of as many pixels', () =>
+  withGpu(async (gpu, arena) => {
+    const size = { width: 24, height: 66 };
+    const data = pictures(size.width, size.height);
+    const expected = photometric(
+      asPicture(size.width, size.height, (pixel, c) => data.render[4 * pixel + c]),
+      asPicture(size.width, size.height, (pixel, c) => ((data.photo[pixel] >>> (8 * c)) & 255) / 255),
+      0.2,
+    );
+    const wide = { width: 66, height: 24 };
+    const { gradient, metrics } = await run(gpu, arena, data, size, { dssimWeight: 0.2 }, wide);
+    assert.ok(Math.abs(metrics[3] - expected.loss) < 2e-6, `${metrics[3]}, expected ${expected.loss}`);
+    let [norm, error] = [0, 0];
+    for (const [i, wanted] of expected.gradient.entries()) {
+      norm += wanted ** 2;
+      error += (gradient[4 * Math.floor(i / 3) + (i % 3)] - wanted) ** 2;
+    }
+    assert.ok(Math.sqrt(error / norm) < 1e-4, `gradient off by ${Math.sqrt(error / norm)}`);
+  }));
+
 test('a picture smaller than the window is refused, and L1 alone takes it', () =>
   withGpu(async (gpu, arena) => {
     const pictures = { render: new Float32Array(4 * 100), photo: new Uint32Array(100) };

@@ -44,11 +44,12 @@ export interface SsimShapes {
   backward: SsimShape;
 }
 
+/** Small workgroups, so that a small picture fills a large GPU; 8 KiB of workgroup memory each. */
 const GPU_SHAPES: SsimShapes = {
   forward: { variant: 'runs', columns: 64, bands: 1, bandRows: 8 },
   backward: { variant: 'runs', columns: 64, bands: 1, bandRows: 8 },
 };
-/** Tall, since a column is read with 10 rows more than it gives, and a multiple of the width of a CPU's vectors. */
+/** Tall, since a column is read with 10 rows more than it gives, and of whole vectors of a CPU. Both alike: one `reach`. */
 const CPU_SHAPES: SsimShapes = {
   forward: { variant: 'serial', columns: 64, rows: 16 },
   backward: { variant: 'serial', columns: 64, rows: 16 },
