@@ -13,6 +13,8 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   to_rgba8: 'rgba8',
   from_rgba8: 'rgba8',
   ssim_forward: 'ssim',
+  ssim_forward_serial: 'ssim',
+  ssim_backward_serial: 'ssim',
   photometric_l1: 'photometric',
   photometric_reduce: 'photometric',
   softmax: 'attention',
