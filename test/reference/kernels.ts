@@ -6,6 +6,8 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   radix_histogram: 'radix_sort',
   radix_scan: 'radix_sort',
   radix_scatter: 'radix_sort',
+  radix_subgroups_count: 'radix_sort',
+  radix_subgroups_scatter: 'radix_sort',
   radix_serial_histogram: 'radix_sort',
   radix_serial_scan: 'radix_sort',
   radix_serial_scatter: 'radix_sort',
