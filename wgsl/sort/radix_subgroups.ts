@@ -1,8 +1,8 @@
 import type { Gpu } from '../core/index.ts';
 import { type PassVariant, passNumbers } from './radix_pass.ts';
 
-/** Subgroups of a workgroup: with 32 lanes it has the 256 threads that every adapter allows. */
-const SUBGROUPS = 8;
+/** Subgroups of a workgroup, where the adapter allows so many threads. */
+const MAX_SUBGROUPS = 8;
 /** Sizes that the kernels are written for. */
 const SIZES = [4, 8, 16, 32];
 /** Two workgroups on each multiprocessor of a large GPU (132). Each reads all others' counts, so more of them cost. */
@@ -16,8 +16,21 @@ const SOFTWARE_ITEMS = 2;
 const MAX_DIGIT_BITS = 8;
 
 /** Bytes of workgroup memory that radix_subgroups_scatter uses. */
-function workgroupBytes(threads: number, items: number, digits: number): number {
-  return 8 * threads * items + 4 * ((SUBGROUPS * digits) / 2 + 2 * digits + SUBGROUPS);
+function workgroupBytes(subgroups: number, subgroup: number, items: number, digits: number): number {
+  const staged = 8 * subgroups * subgroup * items;
+  return staged + 4 * ((Math.max(4, subgroups) * digits) / 2 + 2 * digits + subgroups);
+}
+
+/** The largest workgroup that the adapter has room for. */
+function shapeFor(gpu: Gpu, digits: number): { threads: number; items: number } {
+  const subgroup = gpu.adapter.subgroupMaxSize;
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = gpu.device.limits;
+  let subgroups = MAX_SUBGROUPS;
+  while (subgroups * subgroup > maxComputeInvocationsPerWorkgroup) subgroups /= 2;
+  let items = gpu.adapter.software ? SOFTWARE_ITEMS : MAX_ITEMS;
+  while (items > 1 && workgroupBytes(subgroups, subgroup, items, digits) > maxComputeWorkgroupStorageSize)
+    items /= 2;
+  return { threads: subgroups * subgroup, items };
 }
 
 /** Whether the variant can run: subgroups of one known size. */
@@ -45,11 +58,7 @@ export const SUBGROUP: PassVariant = {
           `${subgroupMinSize} to ${subgroupMaxSize}; use the variant blocks`,
       );
     }
-    const subgroup = gpu.adapter.subgroupMaxSize;
-    const threads = SUBGROUPS * subgroup;
-    const { maxComputeWorkgroupStorageSize: room } = gpu.device.limits;
-    let items = gpu.adapter.software ? SOFTWARE_ITEMS : MAX_ITEMS;
-    while (items > 1 && workgroupBytes(threads, items, pass.digits) > room) items /= 2;
+    const { threads, items } = shapeFor(gpu, pass.digits);
     const constants = { THREADS: threads, TILE: threads, CHUNK_MIN, WIDTH: width };
     const [counting, scatter] = await Promise.all([
       gpu.kernel({
@@ -60,7 +69,7 @@ export const SUBGROUP: PassVariant = {
       gpu.kernel({
         label: 'sort/radix_subgroups_scatter',
         source: new URL('./radix_subgroups_scatter.wgsl', import.meta.url),
-        constants: { ...constants, SUBGROUP: subgroup, ITEMS: items },
+        constants: { ...constants, SUBGROUP: gpu.adapter.subgroupMaxSize, ITEMS: items },
         enables: ['subgroups'],
       }),
     ]);

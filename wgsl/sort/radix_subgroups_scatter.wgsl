@@ -29,7 +29,7 @@ const QUADS = max(1u, DIGITS / 4u);
 const SHARES = max(1u, THREADS / QUADS);
 
 // At first the sums of the digits, and behind them those over the earlier chunks; then the subgroups' tables.
-var<workgroup> table: array<atomic<u32>, max(SUBGROUPS * HALF, 8u)>;
+var<workgroup> table: array<atomic<u32>, max(SUBGROUPS, 4u) * HALF>;
 var<workgroup> next: array<u32, DIGITS>; // where the next pair of each digit goes
 var<workgroup> moves: array<u32, DIGITS>; // how far a digit's pairs go from their places in `staged`
 var<workgroup> staged: array<vec2u, ROOM>;
