@@ -19,8 +19,9 @@
 // Three vec4f a Gaussian: (mean.xy, conic.xy) (conic.z, opacity, rgb.rg) (rgb.b, depth, radius, 0).
 @group(0) @binding(7) var<storage, read_write> splats: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> tileCounts: array<u32>;
-// 1 where visible: the scan turns it into the place among the visible.
-@group(0) @binding(9) var<storage, read_write> visible: array<u32>;
+// What the visible are sorted by, 0 where culled. Positive floats order like their bits, which are counted from those of the
+// nearest depth: that leaves 29 bits (DEPTH_BITS).
+@group(0) @binding(9) var<storage, read_write> depthKeys: array<u32>;
 // The tiles' box, 16 bits a number: x and y of the low corner, then of the high one. emit walks the same box.
 @group(0) @binding(10) var<storage, read_write> boxes: array<vec2u>;
 
@@ -144,7 +145,7 @@ fn main(
     if (i < count) {
       if (touched > 0u) { store_splat(i, it); }
       tileCounts[i] = touched;
-      visible[i] = min(touched, 1u);
+      depthKeys[i] = select(0u, bitcast<u32>(it.depth) - bitcast<u32>(NEAR) + 1u, touched > 0u);
     }
   }
 }
