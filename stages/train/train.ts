@@ -56,6 +56,7 @@ export async function train(
   given: TrainInput = {},
   { seed = 42, report = silent, checkpoints }: TrainSettings = {},
 ): Promise<Gaussians> {
+  const began = performance.now();
   const options = trainOptions.parse(given);
   const views = dataset.views.filter(({ split, image }) => split === 'train' && image);
   if (!views.length) {
@@ -64,14 +65,14 @@ export async function train(
     );
   }
   const { cap } = strategyOf(options).settings;
-  if (gaussians.count > cap) {
+  if ('finalCount' in STRATEGIES[options.strategy] && gaussians.count > cap) {
     report.warn(
       `train.cap is ${cap} and training starts with ${gaussians.count} Gaussians: all of them stay and none are added; ` +
         'for a smaller splat start from fewer (init: from random, with count)',
     );
   }
   const arena = gpu.arena('train/state');
-  const context = { seed, steps: options.steps, extent: dataset.extent };
+  const context = { seed, steps: options.steps, extent: dataset.extent, views: views.length };
   const owned: { destroy(): void }[] = [arena];
   try {
     const training = await begin(arena, gaussians, options, context, checkpoints);
@@ -92,6 +93,7 @@ export async function train(
       regularizers: strategy.regularizers,
     });
     owned.push(optimizer);
+    training.spent += (performance.now() - began) / 1000;
     await optimize(optimizer, training, views, options, report, checkpoints);
     return detachGaussians(state, 'train/gaussians');
   } finally {
@@ -105,8 +107,8 @@ interface Training {
   context: StrategyContext;
   /** The step to begin with. */
   from: number;
-  /** Seconds that the steps before it took, where there is a budget. */
-  spent?: number;
+  /** Seconds that it took so far, the steps before `from` included. */
+  spent: number;
 }
 
 /** The state to go on with: the checkpoint's, or the Gaussians' with the strategy's start values. */
@@ -128,7 +130,7 @@ async function begin(
   try {
     if (saved) writeBack(arena.gpu, partsOf(state, strategy), saved);
     else if (options.start === 'strategy') await applyStartValues(arena, gaussiansOf(state), strategy.start);
-    return { state, strategy, context, from, spent: saved?.numbers.spent };
+    return { state, strategy, context, from, spent: saved?.numbers.spent ?? 0 };
   } catch (error) {
     strategy.destroy();
     throw error;
