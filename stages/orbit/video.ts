@@ -1,32 +1,29 @@
-import type { VideoEncoder } from '@napi-rs/webcodecs';
+import type { VideoEncoder, VideoEncoderConfig } from '@napi-rs/webcodecs';
 import type { BufferTarget, EncodedVideoPacketSource, Mp4OutputFormat, Output } from 'mediabunny';
 import { InputError } from '../../wgsl/core/index.ts';
-import { BT709, toI420 } from './yuv.ts';
+import { BT709, i420Bytes } from '../../wgsl/image/to_i420.ts';
+import { withoutTimes } from './mp4-times.ts';
 
 export interface VideoOptions {
   /** Even numbers: H.264 with 4:2:0 chroma has no odd sizes. */
   width: number;
   height: number;
   fps: number;
-  /** Megabits a second; by default what the size and rate call for (`defaultBitrate`). */
+  /**
+   * Megabits a second, on average. By default the quality is constant instead, and equal pictures give equal bytes on one
+   * machine: what the encoder does to meet a rate depends on how its threads run.
+   */
   bitrate?: number;
 }
 
-/** Bits a pixel that keep texture at this kind of motion (38 dB against the PNG on a turntable of 480×270 at 6° a picture). */
-const BITS_PER_PIXEL = 0.2;
 /** A key frame at least so often, for players that seek. */
 const KEY_FRAME_SECONDS = 2;
 /** Pictures that may wait in the encoder; beyond that `add` waits. */
 const QUEUE = 8;
 
-/** Megabits a second for a size and rate. */
-export function defaultBitrate({ width, height, fps }: VideoOptions): number {
-  return Math.max(0.5, (BITS_PER_PIXEL * width * height * fps) / 1e6);
-}
-
 /**
- * Writes an MP4 of one H.264 track (BT.709, 4:2:0), picture by picture, in memory. Two equal runs give equal pictures but not
- * equal bytes: the muxer stamps the time and the encoder works in threads.
+ * Writes an MP4 of one H.264 track (BT.709, 4:2:0), picture by picture, in memory. The encoder cuts each picture into as many slices
+ * as the machine has cores, and encodes them at once in threads of its own.
  */
 export class Mp4Writer {
   readonly #options: VideoOptions;
@@ -88,17 +85,17 @@ export class Mp4Writer {
     return writer;
   }
 
-  /** Adds the next picture: rgba8 [H, W]; alpha is ignored. */
-  async add(rgba: Uint8Array): Promise<void> {
+  /** Adds the next picture: its I420 planes, which may change as soon as this returns. Waits only while too many wait here. */
+  async add(planes: Uint8Array): Promise<void> {
     if (this.#failure) throw this.#failure;
     const { width, height, fps } = this.#options;
     const index = this.#count++;
-    if (rgba.length !== 4 * width * height) {
+    if (planes.length !== i420Bytes(width, height)) {
       throw new Error(
-        `picture ${index} has ${rgba.length} bytes, ${width}×${height} pixels take ${4 * width * height}`,
+        `picture ${index} has ${planes.length} bytes, the planes of ${width}×${height} pixels take ${i420Bytes(width, height)}`,
       );
     }
-    const frame = new this.#codecs.VideoFrame(toI420(rgba, width, height), {
+    const frame = new this.#codecs.VideoFrame(planes, {
       format: 'I420',
       codedWidth: width,
       codedHeight: height,
@@ -120,7 +117,7 @@ export class Mp4Writer {
     await this.#muxed;
     if (this.#failure) throw this.#failure;
     await this.#output.finalize();
-    return new Uint8Array(this.#output.target.buffer!);
+    return withoutTimes(new Uint8Array(this.#output.target.buffer!));
   }
 
   /** Gives up; nothing is left behind. */
@@ -148,17 +145,19 @@ export async function checkVideo(options: VideoOptions) {
         'set orbit.video to false to have the frames alone',
     );
   });
-  const config = {
+  const config: VideoEncoderConfig = {
     codec: `avc1.64${level(width * height)}`,
     width,
     height,
     framerate: fps,
-    bitrate: Math.round(1e6 * (options.bitrate ?? defaultBitrate(options))),
+    ...(options.bitrate === undefined
+      ? { bitrateMode: 'quantizer' }
+      : { bitrateMode: 'constant', bitrate: Math.round(1e6 * options.bitrate) }),
     // The same encoder everywhere, whatever the machine's video hardware.
     hardwareAcceleration: 'prefer-software',
     latencyMode: 'quality',
     avc: { format: 'avc' },
-  } as const;
+  };
   const { supported } = await codecs.VideoEncoder.isConfigSupported(config);
   if (!supported) {
     throw new InputError(
@@ -169,7 +168,7 @@ export async function checkVideo(options: VideoOptions) {
   return { codecs, config };
 }
 
-/** All pictures (rgba8 [H, W] each) as one MP4. */
+/** All pictures (I420 planes each) as one MP4. */
 export async function encodeVideo(
   pictures: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   options: VideoOptions,
