@@ -30,7 +30,9 @@ const ROW: Row = {
   width: 64,
   height: 48,
   gpuMs: 2,
+  intervalMs: 2,
   wallMs: 4,
+  kernelsMs: 2,
   kernels: { 'splat/project': 0.5, 'splat/emit': 1.5 },
   memoryBytes: 2 ** 30,
   mustMoveBytes: 1e6,
@@ -72,6 +74,7 @@ test('a comparison says when rows are not alike, and figures that are absent or 
     [
       ['GPU ms', null, null],
       ['wall ms', 4, null],
+      ['kernels ms', 0, 0],
       ['GiB', null, null],
       ['visible', 0, 0],
       ['pairs', 0, 0],
@@ -245,7 +248,9 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
     );
     for (const row of rows) {
       assert.ok(row.wallMs > 0, row.id);
-      if (gpu.has('timestamp-query')) assert.ok(Object.keys(row.kernels).length > 0, row.id);
+      if (!gpu.has('timestamp-query')) continue;
+      assert.ok(Object.keys(row.kernels).length > 0, row.id);
+      assert.ok(row.gpuMs! > 0 && row.intervalMs! > 0 && row.kernelsMs! > 0, row.id);
     }
     const [step] = rows;
     assert.is(step.gaussians, 400);
@@ -255,7 +260,7 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
     const copied = await copyBandwidth(gpu);
     assert.ok(copied > 0);
     const result: Result = {
-      format: 1,
+      format: 2,
       date: 'today',
       adapter: gpu.adapter,
       ...(await gitState()),
@@ -276,7 +281,7 @@ test('the command compares two files, and refuses what makes no sense', async ()
   const folder = scratchFolder();
   const { adapter } = await testGpu();
   const result = {
-    format: 1,
+    format: 2,
     date: 'today',
     adapter,
     commit: null,

@@ -59,7 +59,7 @@ async function main(args: readonly string[]): Promise<number> {
     const points = loadPoints(garden, values.tiny ? 100 : 1);
     const git = await gitState();
     const result: Result = {
-      format: 1,
+      format: 2,
       date: new Date().toISOString(),
       adapter: gpu.adapter,
       commit: git.commit ?? values.commit ?? null,

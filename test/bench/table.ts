@@ -21,6 +21,8 @@ export const HEADINGS = [
   'image',
   'GPU ms',
   'wall ms',
+  'wall/GPU',
+  'interval ms',
   'GiB',
   'must move MB',
   'of copy',
@@ -41,6 +43,8 @@ export function tableCells(row: Row, bandwidth: number): string[] {
     row.width === null ? '—' : `${row.width}×${row.height}`,
     dash(row.gpuMs, ms),
     ms(row.wallMs),
+    dash(row.gpuMs, (gpuMs) => (row.wallMs / gpuMs).toFixed(3)),
+    dash(row.intervalMs, ms),
     dash(row.memoryBytes, (bytes) => (bytes / 2 ** 30).toFixed(3)),
     dash(row.mustMoveBytes, (bytes) => (bytes / 1e6).toFixed(1)),
     dash(row.mustMoveBytes, (bytes) => `${(100 * share(bytes, time, bandwidth)).toFixed(0)} %`),
@@ -50,14 +54,18 @@ export function tableCells(row: Row, bandwidth: number): string[] {
 /** All rows as a table, then each row's kernels. */
 export function formatRows(rows: readonly Row[], bandwidth: number): string {
   const lines = alignColumns([HEADINGS, ...rows.map((row) => tableCells(row, bandwidth))]);
-  for (const { id, gpuMs, kernels } of rows) {
-    if (!gpuMs) continue;
+  for (const { id, kernelsMs, kernels } of rows) {
+    if (!kernelsMs) continue;
     const cells = Object.entries(kernels).map(([label, ms]) => [
       label,
       ms.toFixed(4),
-      `${((100 * ms) / gpuMs).toFixed(1)} %`,
+      `${((100 * ms) / kernelsMs).toFixed(1)} %`,
     ]);
-    lines.push('', `${id}, ms by kernel`, ...alignColumns(cells).map((line) => `  ${line}`));
+    lines.push(
+      '',
+      `${id}, ms by kernel, ${kernelsMs.toFixed(3)} in all`,
+      ...alignColumns(cells).map((line) => `  ${line}`),
+    );
   }
   return lines.join('\n');
 }
