@@ -108,7 +108,8 @@ function cellsOf({ name, before, after, difference, relative }: Change): string[
   ];
 }
 
-function nameOf({ adapter }: Result): string {
+/** The adapter's name. */
+export function nameOf({ adapter }: Result): string {
   return adapter.device || adapter.description || adapter.vendor;
 }
 

@@ -51,7 +51,7 @@ export function tableCells(row: Row, bandwidth: number): string[] {
   ];
 }
 
-/** All rows as a table, then each row's kernels. */
+/** All rows as a table, then each row's kernels and parts. */
 export function formatRows(rows: readonly Row[], bandwidth: number): string {
   const lines = alignColumns([HEADINGS, ...rows.map((row) => tableCells(row, bandwidth))]);
   for (const { id, kernelsMs, kernels } of rows) {
@@ -66,6 +66,14 @@ export function formatRows(rows: readonly Row[], bandwidth: number): string {
       `${id}, ms by kernel, ${kernelsMs.toFixed(3)} in all`,
       ...alignColumns(cells).map((line) => `  ${line}`),
     );
+  }
+  for (const { id, wallMs, parts } of rows) {
+    if (!parts) continue;
+    const slowest = Object.keys(parts).reduce((a, b) => (parts[b] > parts[a] ? b : a));
+    const cells = Object.entries(parts).map(([name, ms]) => [name, ms.toFixed(3)]);
+    const rate = `${(1000 / wallMs).toFixed(1)} frames/s, ${wallMs.toFixed(3)} ms a frame`;
+    lines.push('', `${id}, ${rate}; each part by itself, the slowest is ${slowest}`);
+    lines.push(...alignColumns(cells).map((line) => `  ${line}`));
   }
   return lines.join('\n');
 }
