@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { sideBySide } from '../stages/orbit/frame-files.ts';
 import { withoutTimes } from '../stages/orbit/mp4-times.ts';
-import { encodePng } from '../stages/orbit/png.ts';
+import { encodePng, PNG_THREADS } from '../stages/orbit/png.ts';
 import { encodeVideo } from '../stages/orbit/video.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { mixed } from './helpers/numbers.ts';
@@ -193,6 +193,22 @@ test('PNG bytes repeat, and hold the pixels without alpha', async () => {
     [...png.data],
     [...rgba].map((value, i) => (i % 4 === 3 ? 255 : value)),
   );
+});
+
+test('many PNGs at once are those of one at a time, whatever becomes of the pixels meanwhile', async () => {
+  const count = 3 * PNG_THREADS + 2;
+  const sizes = Array.from({ length: count }, (_, i) => [20 + (i % 3), 10]);
+  const drawn = sizes.map(([w, h], i) => new Uint8Array(mixed(w * h, 50 + i).buffer));
+  const alone: Uint8Array[] = [];
+  for (const [i, [w, h]] of sizes.entries()) alone.push(await encodePng(drawn[i], w, h));
+  const all = sizes.map(([w, h], i) => {
+    const png = encodePng(drawn[i], w, h);
+    drawn[i].fill(0);
+    return png;
+  });
+  assert.equal(await Promise.all(all), alone);
+  assert.is(new Set(alone.map(String)).size, count);
+  assert.throws(() => encodePng(drawn[0], 7, 7), /7×7 pixels has 196 bytes as rgba8, got 800/);
 });
 
 test('side by side keeps the rows of every plane together', () => {

@@ -2,7 +2,7 @@ import { type Arena, type Gpu, Snapshot, type SnapshotPart } from '../../wgsl/co
 import { i420Bytes, ToI420 } from '../../wgsl/image/to_i420.ts';
 import type { Frame, Frames } from '../artefacts/frames.ts';
 import type { OutputFolder } from '../stage.ts';
-import { encodePng } from './png.ts';
+import { encodePng, PNG_THREADS } from './png.ts';
 import type { FrameList } from './render-frames.ts';
 import { Mp4Writer, type VideoOptions } from './video.ts';
 
@@ -20,8 +20,10 @@ interface Writers {
   compare?: Mp4Writer;
 }
 
-/** Pictures that are read back and encoded while the GPU draws the next ones. */
+/** Pictures that are read back and given to the videos while the GPU draws the next ones. */
 const IN_FLIGHT = 4;
+/** Pictures that wait for their PNG, each in host memory. */
+const PNGS_IN_FLIGHT = PNG_THREADS + 2;
 
 /**
  * Turns pictures into files as they are finished: `frames/NAME.png`, `turntable.mp4`, `compare.mp4`. A picture becomes a video's planes
@@ -39,8 +41,9 @@ export class FrameFiles {
   /** Planes on the GPU of a picture now and of the one before; the queue keeps the order, so they serve all pictures. */
   readonly #now?: GPUBuffer;
   readonly #before?: GPUBuffer;
-  /** All that is under way, the oldest first. */
+  /** Pictures in staging buffers, and files on their way, the oldest first. */
   readonly #pending: Promise<void>[] = [];
+  readonly #writing: Promise<void>[] = [];
   /** The last picture that was given to the videos. */
   #added: Promise<void> = Promise.resolve();
 
@@ -98,14 +101,14 @@ export class FrameFiles {
     }
     if (!Object.keys(parts).length) return;
     if (this.#pending.length === IN_FLIGHT) await this.#pending.shift();
+    if (parts.rgba && this.#writing.length === PNGS_IN_FLIGHT) await this.#writing.shift();
     const shot = (await this.#ring.take(parts)) ?? (await this.#takeLater(parts));
     const added = this.#added;
-    let png: Promise<Uint8Array> | undefined;
     const encode = async () => {
       try {
         const { rgba, now, before } = await shot.read();
-        if (rgba) png = encodePng(rgba, width, height);
-        png?.catch(() => {});
+        const png = rgba && encodePng(rgba, width, height);
+        if (png) this.#write(frame, png);
         await added;
         if (before) await compare!.add(sideBySide(before, now, width, height));
         else if (now) await turntable!.add(now);
@@ -113,20 +116,17 @@ export class FrameFiles {
         shot.release();
       }
     };
-    const encoded = encode();
-    this.#added = encoded;
-    const work = encoded.then(async () => {
-      if (png) await this.#output.write(`frames/${frame.name}.png`, await png);
-    });
+    const work = encode();
     // A failure surfaces where the work is awaited; until then it is not unhandled.
-    encoded.catch(() => {});
     work.catch(() => {});
+    this.#added = work;
     this.#pending.push(work);
   }
 
   /** Writes the videos. */
   async finish(): Promise<void> {
     await Promise.all(this.#pending.splice(0));
+    await Promise.all(this.#writing.splice(0));
     const { turntable, compare } = this.#writers;
     if (turntable) await this.#output.write('turntable.mp4', await turntable.finish());
     if (compare) await this.#output.write('compare.mp4', await compare.finish());
@@ -136,6 +136,7 @@ export class FrameFiles {
   /** Gives up after a failure: waits for what is under way, writes nothing more. */
   async cancel(): Promise<void> {
     await Promise.allSettled(this.#pending.splice(0));
+    await Promise.allSettled(this.#writing.splice(0));
     await this.#writers.turntable?.cancel();
     await this.#writers.compare?.cancel();
     this.#free();
@@ -144,6 +145,12 @@ export class FrameFiles {
   #free(): void {
     this.#ring.destroy();
     this.#arena.destroy();
+  }
+
+  #write(frame: Frame, png: Promise<Uint8Array>): void {
+    const written = png.then((bytes) => this.#output.write(`frames/${frame.name}.png`, bytes));
+    written.catch(() => {});
+    this.#writing.push(written);
   }
 
   #convert(frame: Frame, planes: GPUBuffer): SnapshotPart {

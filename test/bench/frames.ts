@@ -3,7 +3,7 @@ import { type Frames, releaseFrames } from '../../stages/artefacts/frames.ts';
 import type { Gaussians } from '../../stages/artefacts/gaussians.ts';
 import { rowLimit } from '../../stages/optimizer/state.ts';
 import { FrameFiles } from '../../stages/orbit/frame-files.ts';
-import { encodePng } from '../../stages/orbit/png.ts';
+import { encodePng, PNG_THREADS } from '../../stages/orbit/png.ts';
 import { type OnFrame, renderFrames } from '../../stages/orbit/render-frames.ts';
 import { Mp4Writer } from '../../stages/orbit/video.ts';
 import { type Gpu, Snapshot } from '../../wgsl/core/index.ts';
@@ -232,9 +232,12 @@ async function measureParts(
         planes: new Uint8Array(await gpu.read(planes, 'test', i420Bytes(width, height))),
       });
     }
-    const png = await timed(2, async () => {
-      for (const { rgba } of host.slice(0, 2)) await encodePng(rgba, width, height);
-    });
+    await encodePng(host[0].rgba, width, height);
+    const png = await timed(2 * PNG_THREADS, () =>
+      Promise.all(
+        Array.from({ length: 2 * PNG_THREADS }, (_, i) => encodePng(host[i % 2].rgba, width, height)),
+      ),
+    );
     const result = {
       'to rgba8 (GPU)': await gpuTime('bench/to_rgba8', (recorder) => toRgba8.record(recorder, bound)),
       'to I420 (GPU)': await gpuTime('bench/to_i420', (recorder) => toI420.record(recorder, bounds[0])),
