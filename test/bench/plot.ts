@@ -20,8 +20,8 @@ const LEFT = 64;
 const RIGHT = 24;
 const TOP = 64;
 const BOTTOM = 60;
-/** Room about the points, in decades. */
-const MARGIN = 0.08;
+/** Room about the points, in pixels: a value stands below each. */
+const MARGIN = 30;
 
 const STYLE = `
     text { font: 13px system-ui, sans-serif; fill: #24292f }
@@ -59,7 +59,7 @@ export function plotSvg({ title, xTitle, yTitle, lines }: Plot): string {
     text(title, WIDTH / 2, 24, 'middle', 'title'),
     ...xs.flatMap((value) => [
       `<path class="grid" d="M${x(value)} ${TOP}V${HEIGHT - BOTTOM}"/>`,
-      text(number(value), x(value), HEIGHT - BOTTOM + 20, 'middle'),
+      text(number(value, 2), x(value), HEIGHT - BOTTOM + 20, 'middle'),
     ]),
     ...ticks(y.low, y.high).flatMap((value) => [
       `<path class="grid" d="M${LEFT} ${y(value)}H${WIDTH - RIGHT}"/>`,
@@ -82,7 +82,9 @@ export function plotSvg({ title, xTitle, yTitle, lines }: Plot): string {
   }
   // Below the curve, where the other line, which lies above, does not run.
   parts.push(
-    ...lines[0].points.map((point) => text(number(point.y), x(point.x), y(point.y) + 18, 'middle', 'value')),
+    ...lines[0].points.map((point) =>
+      text(point.y.toPrecision(3), x(point.x), y(point.y) + 18, 'middle', 'value'),
+    ),
   );
   const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img">`;
   return `${head}\n  <title>${escaped(title)}</title>\n  <style>${STYLE}\n  </style>\n  ${parts.join('\n  ')}\n</svg>\n`;
@@ -122,8 +124,10 @@ export function scalingPlots(rows: readonly Row[], adapter: string): Map<string,
 
 /** A logarithmic scale from values to positions, with the values' bounds and some room about them. */
 function axis(values: readonly number[], from: number, to: number) {
-  const low = Math.log10(Math.min(...values)) - MARGIN;
-  const high = Math.log10(Math.max(...values)) + MARGIN;
+  const [least, most] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))];
+  // Equal values have an axis, too.
+  const margin = (MARGIN * Math.max(most - least, 0.1)) / (Math.abs(to - from) - 2 * MARGIN);
+  const [low, high] = [least - margin, Math.max(most, least + 0.1) + margin];
   const place = (value: number) =>
     Number((from + ((Math.log10(value) - low) / (high - low)) * (to - from)).toFixed(2));
   return Object.assign(place, { low: 10 ** low, high: 10 ** high });
@@ -138,9 +142,9 @@ function ticks(low: number, high: number): number[] {
   return found.filter((value) => value >= low && value <= high);
 }
 
-/** Three digits that count, no more. */
-function number(value: number): string {
-  return String(Number(value.toPrecision(3)));
+/** With as many digits that count, and no zeros behind them. */
+function number(value: number, digits = 3): string {
+  return String(Number(value.toPrecision(digits)));
 }
 
 function text(content: string, x: number, y: number, anchor: string, kind = ''): string {
