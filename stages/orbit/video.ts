@@ -1,5 +1,5 @@
-import type { VideoEncoder, VideoEncoderConfig } from '@napi-rs/webcodecs';
-import type { BufferTarget, EncodedVideoPacketSource, Mp4OutputFormat, Output } from 'mediabunny';
+import { Worker } from 'node:worker_threads';
+import type { VideoEncoderConfig } from '@napi-rs/webcodecs';
 import { InputError } from '../../wgsl/core/index.ts';
 import { BT709, i420Bytes } from '../../wgsl/image/to_i420.ts';
 import { withoutTimes } from './mp4-times.ts';
@@ -18,112 +18,102 @@ export interface VideoOptions {
 
 /** A key frame at least so often, for players that seek. */
 const KEY_FRAME_SECONDS = 2;
-/** Pictures that may wait in the encoder; beyond that `add` waits. */
-const QUEUE = 8;
+/** Pictures on their way to the encoder, each in host memory; beyond that `add` waits. */
+const BUFFERS = 4;
+
+interface Answer {
+  /** Memory that comes back. */
+  planes?: ArrayBuffer;
+  file?: Uint8Array;
+  failed?: string;
+}
 
 /**
- * Writes an MP4 of one H.264 track (BT.709, 4:2:0), picture by picture, in memory. The encoder cuts each picture into as many slices
- * as the machine has cores, and encodes them at once in threads of its own.
+ * Writes an MP4 of one H.264 track (BT.709, 4:2:0), picture by picture, in memory and in a thread of its own. The encoder cuts each
+ * picture into as many slices as the machine has cores, and encodes them at once in further threads.
  */
 export class Mp4Writer {
   readonly #options: VideoOptions;
-  readonly #codecs: typeof import('@napi-rs/webcodecs');
-  readonly #encoder: VideoEncoder;
-  readonly #output: Output<Mp4OutputFormat, BufferTarget>;
-  #muxed: Promise<void> = Promise.resolve();
+  readonly #worker: Worker;
+  readonly #free: ArrayBuffer[];
+  /** Told when the thread has answered. */
+  #waiting: (() => void)[] = [];
+  #file?: Uint8Array;
   #failure?: Error;
   #count = 0;
 
-  private constructor(
-    options: VideoOptions,
-    codecs: typeof import('@napi-rs/webcodecs'),
-    { EncodedPacket }: typeof import('mediabunny'),
-    output: Output<Mp4OutputFormat, BufferTarget>,
-    track: EncodedVideoPacketSource,
-  ) {
+  private constructor(options: VideoOptions, worker: Worker) {
     this.#options = options;
-    this.#codecs = codecs;
-    this.#output = output;
-    const { fps } = options;
-    this.#encoder = new codecs.VideoEncoder({
-      output: (chunk, metadata) => {
-        const data = new Uint8Array(chunk.byteLength);
-        chunk.copyTo(data);
-        // The encoder's time stamps are whole microseconds; the picture's number is exact.
-        const index = Math.round((chunk.timestamp * fps) / 1e6);
-        const packet = new EncodedPacket(data, chunk.type, index / fps, 1 / fps);
-        const config = metadata?.decoderConfig;
-        const meta: EncodedVideoChunkMetadata | undefined = config && {
-          decoderConfig: {
-            codec: config.codec,
-            codedWidth: options.width,
-            codedHeight: options.height,
-            description: config.description,
-            colorSpace: { ...BT709 },
-          },
-        };
-        this.#muxed = this.#muxed.then(() => track.add(packet, meta));
-        this.#muxed.catch((error: Error) => (this.#failure ??= error));
-      },
-      error: (error) => (this.#failure ??= error),
+    this.#worker = worker;
+    this.#free = Array.from(
+      { length: BUFFERS },
+      () => new ArrayBuffer(i420Bytes(options.width, options.height)),
+    );
+    worker.on('message', ({ planes, file, failed }: Answer) => {
+      if (planes) this.#free.push(planes);
+      if (file) this.#file = file;
+      if (failed !== undefined) this.#failure ??= new Error(`the video encoder failed: ${failed}`);
+      this.#wake();
+    });
+    worker.on('error', (error) => {
+      this.#failure ??= error;
+      this.#wake();
+    });
+    worker.on('exit', (code) => {
+      this.#failure ??= new Error(`the video encoder's thread ended early, with ${code}`);
+      this.#wake();
     });
   }
 
   /** Throws InputError as `checkVideo` does. */
   static async create(options: VideoOptions): Promise<Mp4Writer> {
-    const { codecs, config } = await checkVideo(options);
-    const muxer = await import('mediabunny');
-    const track = new muxer.EncodedVideoPacketSource('avc');
-    const output = new muxer.Output({
-      format: new muxer.Mp4OutputFormat({ fastStart: 'in-memory' }),
-      target: new muxer.BufferTarget(),
+    const { config } = await checkVideo(options);
+    const { width, height, fps } = options;
+    const keyFrames = Math.max(1, Math.round(KEY_FRAME_SECONDS * fps));
+    const worker = new Worker(new URL('./mp4-worker.mjs', import.meta.url), {
+      // Not the process's own options: those may load a compiler.
+      execArgv: [],
+      workerData: { config, width, height, fps, keyFrames, colorSpace: BT709 },
     });
-    output.addVideoTrack(track, { frameRate: options.fps });
-    await output.start();
-    const writer = new Mp4Writer(options, codecs, muxer, output, track);
-    writer.#encoder.configure(config);
-    return writer;
+    return new Mp4Writer(options, worker);
   }
 
-  /** Adds the next picture: its I420 planes, which may change as soon as this returns. Waits only while too many wait here. */
+  /** Adds the next picture: its I420 planes, which may change once this resolves. Waits only while too many are on their way. */
   async add(planes: Uint8Array): Promise<void> {
-    if (this.#failure) throw this.#failure;
-    const { width, height, fps } = this.#options;
+    const { width, height } = this.#options;
     const index = this.#count++;
     if (planes.length !== i420Bytes(width, height)) {
       throw new Error(
         `picture ${index} has ${planes.length} bytes, the planes of ${width}×${height} pixels take ${i420Bytes(width, height)}`,
       );
     }
-    const frame = new this.#codecs.VideoFrame(planes, {
-      format: 'I420',
-      codedWidth: width,
-      codedHeight: height,
-      timestamp: Math.round((index * 1e6) / fps),
-      duration: Math.round(1e6 / fps),
-      colorSpace: BT709,
-    });
-    this.#encoder.encode(frame, { keyFrame: index % Math.max(1, Math.round(KEY_FRAME_SECONDS * fps)) === 0 });
-    frame.close();
-    while (this.#encoder.encodeQueueSize > QUEUE && !this.#failure) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
+    while (!this.#free.length && !this.#failure) await this.#answer();
+    if (this.#failure) throw this.#failure;
+    const buffer = this.#free.pop()!;
+    new Uint8Array(buffer).set(planes);
+    this.#worker.postMessage({ planes: buffer }, [buffer]);
   }
 
   /** The complete file. */
   async finish(): Promise<Uint8Array> {
-    await this.#encoder.flush();
-    this.#encoder.close();
-    await this.#muxed;
+    this.#worker.postMessage({});
+    while (!this.#file && !this.#failure) await this.#answer();
     if (this.#failure) throw this.#failure;
-    await this.#output.finalize();
-    return withoutTimes(new Uint8Array(this.#output.target.buffer!));
+    await this.#worker.terminate();
+    return withoutTimes(this.#file!);
   }
 
   /** Gives up; nothing is left behind. */
   async cancel(): Promise<void> {
-    if (this.#encoder.state !== 'closed') this.#encoder.close();
-    await this.#output.cancel();
+    await this.#worker.terminate();
+  }
+
+  #answer(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 }
 
@@ -165,7 +155,7 @@ export async function checkVideo(options: VideoOptions) {
         'choose a smaller size, or set orbit.video to false',
     );
   }
-  return { codecs, config };
+  return { config };
 }
 
 /** All pictures (I420 planes each) as one MP4. */
