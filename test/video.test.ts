@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { sideBySide } from '../stages/orbit/frame-files.ts';
 import { withoutTimes } from '../stages/orbit/mp4-times.ts';
 import { encodePng, PNG_THREADS } from '../stages/orbit/png.ts';
-import { encodeVideo } from '../stages/orbit/video.ts';
+import { encodeVideo, Mp4Writer } from '../stages/orbit/video.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { mixed } from './helpers/numbers.ts';
 import { i420Bytes } from './reference/to_i420.ts';
@@ -181,6 +181,17 @@ test('a picture of another size is refused, and the encoder is given back', asyn
     (error: Error) => error,
   );
   assert.match(error.message, /picture 1 has 8 bytes, the planes of 96×54 pixels take 7776/);
+});
+
+test('a video that was given up takes no more pictures, and says so', async () => {
+  const writer = await Mp4Writer.create(VIDEO);
+  await writer.add(planes[0]);
+  await writer.cancel();
+  const error = await writer.add(planes[1]).then(
+    () => new Error('it was taken'),
+    (error: Error) => error,
+  );
+  assert.match(error.message, /the video encoder's thread ended early/);
 });
 
 test('PNG bytes repeat, and hold the pixels without alpha', async () => {
