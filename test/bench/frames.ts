@@ -1,7 +1,6 @@
 import type { Camera } from '../../stages/artefacts/camera.ts';
 import { type Frames, releaseFrames } from '../../stages/artefacts/frames.ts';
 import type { Gaussians } from '../../stages/artefacts/gaussians.ts';
-import { rowLimit } from '../../stages/optimizer/state.ts';
 import { FrameFiles } from '../../stages/orbit/frame-files.ts';
 import { encodePng, PNG_THREADS } from '../../stages/orbit/png.ts';
 import { type OnFrame, renderFrames } from '../../stages/orbit/render-frames.ts';
@@ -10,7 +9,7 @@ import { type Gpu, Snapshot } from '../../wgsl/core/index.ts';
 import { i420Bytes, ToI420 } from '../../wgsl/image/to_i420.ts';
 import { ToRgba8 } from '../../wgsl/image/to_rgba8.ts';
 import { type Effort, timeWhole } from './measure.ts';
-import { type Row, renderRow, rowOf, SH_DEGREE, uploadScene, withArena } from './rows.ts';
+import { type Row, renderRow, rowLimit, rowOf, SH_DEGREE, uploadScene, withArena } from './rows.ts';
 import { cameraAt, makeScene, type Points } from './scene.ts';
 
 /** Frames to files: the scene of row 5 on a screen of 1920×1080. */

@@ -32,6 +32,8 @@ export const SIZES: readonly Size[] = [
 export const KINDS = ['step', 'render', 'sort', 'ssim', 'clip'] as const;
 export type Kind = (typeof KINDS)[number];
 
+export { rowLimit };
+
 /** Degree of every scene's SH. */
 export const SH_DEGREE = 3;
 

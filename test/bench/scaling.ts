@@ -1,7 +1,6 @@
-import { rowLimit } from '../../stages/optimizer/state.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { Effort } from './measure.ts';
-import { type Row, renderRow, SH_DEGREE, stepRow } from './rows.ts';
+import { type Row, renderRow, rowLimit, SH_DEGREE, stepRow } from './rows.ts';
 import { cameraAt, makeScene, type Points } from './scene.ts';
 
 /** The sizes of both series. */
