@@ -52,7 +52,7 @@ test('the clock has begin and end of each submission, in their order', () =>
       console.log('skipped: this adapter offers no timestamp queries');
       return;
     }
-    const bytes = 2 ** 24;
+    const bytes = 2 ** 22;
     const [a, b] = [arena.buffer('a', bytes), arena.buffer('b', bytes)];
     const clock = new SubmissionClock(gpu.device);
     const copies = (count: number) =>
@@ -61,7 +61,7 @@ test('the clock has begin and end of each submission, in their order', () =>
       });
     copies(1);
     gpu.clock = clock;
-    for (const count of [1, 16, 1]) copies(count);
+    for (const count of [1, 100, 1]) copies(count);
     gpu.clock = undefined;
     copies(1);
     const times = await clock.collect();
@@ -73,7 +73,7 @@ test('the clock has begin and end of each submission, in their order', () =>
       before = endMs;
     }
     const [short, long] = times.map(({ beginMs, endMs }) => endMs - beginMs);
-    assert.ok(long > 4 * short, `16 copies take ${long} ms, and one ${short} ms`);
+    assert.ok(long > 2 * short, `100 copies take ${long} ms, and one ${short} ms`);
     assert.equal(await clock.collect(), [], 'they are given once');
     clock.destroy();
   }));
