@@ -86,3 +86,5 @@ parentPort.on('message', ({ planes }) => {
     added.catch(fail);
   } else finish().catch(fail);
 });
+
+parentPort.postMessage({ ready: true });

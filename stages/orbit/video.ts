@@ -22,6 +22,7 @@ const KEY_FRAME_SECONDS = 2;
 const BUFFERS = 4;
 
 interface Answer {
+  ready?: true;
   /** Memory that comes back. */
   planes?: ArrayBuffer;
   file?: Uint8Array;
@@ -38,6 +39,7 @@ export class Mp4Writer {
   readonly #free: ArrayBuffer[];
   /** Told when the thread has answered. */
   #waiting: (() => void)[] = [];
+  #ready = false;
   #file?: Uint8Array;
   #failure?: Error;
   #count = 0;
@@ -49,7 +51,8 @@ export class Mp4Writer {
       { length: BUFFERS },
       () => new ArrayBuffer(i420Bytes(options.width, options.height)),
     );
-    worker.on('message', ({ planes, file, failed }: Answer) => {
+    worker.on('message', ({ ready, planes, file, failed }: Answer) => {
+      if (ready) this.#ready = true;
       if (planes) this.#free.push(planes);
       if (file) this.#file = file;
       if (failed !== undefined) this.#failure ??= new Error(`the video encoder failed: ${failed}`);
@@ -75,7 +78,10 @@ export class Mp4Writer {
       execArgv: [],
       workerData: { config, width, height, fps, keyFrames, colorSpace: BT709 },
     });
-    return new Mp4Writer(options, worker);
+    const writer = new Mp4Writer(options, worker);
+    while (!writer.#ready && !writer.#failure) await writer.#answer();
+    if (writer.#failure) throw writer.#failure;
+    return writer;
   }
 
   /** Adds the next picture: its I420 planes, which may change once this resolves. Waits only while too many are on their way. */

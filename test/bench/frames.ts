@@ -100,7 +100,7 @@ export async function benchFrames(
       parts: { 'render (GPU)': gpuMs, ...pick(parts, ['to rgba8 (GPU)', 'read rgba8']) },
     });
 
-    const mp4 = await timed(cameras.length, () => toFiles(gpu, size, render, cameras, { video: true }));
+    const mp4 = await toFiles(gpu, size, render, cameras, { video: true });
     add({
       ...base,
       id: 'frames mp4',
@@ -117,7 +117,7 @@ export async function benchFrames(
       },
     });
     const some = cameras.slice(0, size.pictures);
-    const png = await timed(some.length, () => toFiles(gpu, size, render, some, { video: false }));
+    const png = await toFiles(gpu, size, render, some, { video: false });
     add({
       ...base,
       id: 'frames png',
@@ -164,14 +164,14 @@ async function readAll(
   releaseFrames(frames);
 }
 
-/** Pictures to files in memory, as the stage orbit writes them. */
+/** Pictures to files in memory, as the stage orbit writes them, ms a frame; starting the encoder is not in it. */
 async function toFiles(
   gpu: Gpu,
   { width, height }: FramesSize,
   render: Render,
   cameras: readonly Camera[],
   { video }: { video: boolean },
-): Promise<void> {
+): Promise<{ ms: number }> {
   const output = { write: async () => {} };
   const files = await FrameFiles.create(gpu, output, {
     width,
@@ -181,9 +181,13 @@ async function toFiles(
     video,
     compare: false,
   });
-  const frames = await render(cameras, (soFar, list, index) => files.take(soFar, list, index));
-  await files.finish();
-  releaseFrames(frames);
+  const { ms, result } = await timed(cameras.length, async () => {
+    const frames = await render(cameras, (soFar, list, index) => files.take(soFar, list, index));
+    await files.finish();
+    return frames;
+  });
+  releaseFrames(result);
+  return { ms };
 }
 
 /** Each part by itself, ms a frame. */
