@@ -9,10 +9,13 @@ import { parameterWidths } from '../stages/artefacts/gaussians.ts';
 import { COUNTERS } from '../wgsl/splat/counters.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { compareRows, formatComparison } from './bench/compare.ts';
+import { benchFrames } from './bench/frames.ts';
 import { copyBandwidth, median } from './bench/measure.ts';
 import { readNpz } from './bench/npz.ts';
+import { plotSvg, scalingPlots } from './bench/plot.ts';
 import { gitState, type Result, versions } from './bench/result.ts';
 import { bench, KINDS, type Row } from './bench/rows.ts';
+import { benchScaling } from './bench/scaling.ts';
 import { cameraAt, formulaPoints, loadPoints, makeScene, POINTS } from './bench/scene.ts';
 import { formatRows } from './bench/table.ts';
 import { renderTraffic, share, stepTraffic, total } from './bench/traffic.ts';
@@ -30,7 +33,9 @@ const ROW: Row = {
   width: 64,
   height: 48,
   gpuMs: 2,
+  intervalMs: 2,
   wallMs: 4,
+  kernelsMs: 2,
   kernels: { 'splat/project': 0.5, 'splat/emit': 1.5 },
   memoryBytes: 2 ** 30,
   mustMoveBytes: 1e6,
@@ -72,6 +77,7 @@ test('a comparison says when rows are not alike, and figures that are absent or 
     [
       ['GPU ms', null, null],
       ['wall ms', 4, null],
+      ['kernels ms', 0, 0],
       ['GiB', null, null],
       ['visible', 0, 0],
       ['pairs', 0, 0],
@@ -245,7 +251,9 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
     );
     for (const row of rows) {
       assert.ok(row.wallMs > 0, row.id);
-      if (gpu.has('timestamp-query')) assert.ok(Object.keys(row.kernels).length > 0, row.id);
+      if (!gpu.has('timestamp-query')) continue;
+      assert.ok(Object.keys(row.kernels).length > 0, row.id);
+      assert.ok(row.gpuMs! > 0 && row.intervalMs! > 0 && row.kernelsMs! > 0, row.id);
     }
     const [step] = rows;
     assert.is(step.gaussians, 400);
@@ -255,7 +263,7 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
     const copied = await copyBandwidth(gpu);
     assert.ok(copied > 0);
     const result: Result = {
-      format: 1,
+      format: 2,
       date: 'today',
       adapter: gpu.adapter,
       ...(await gitState()),
@@ -272,11 +280,89 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
     assert.not.match(same, /warning/);
   }));
 
+test('frames to files: every way gives a row, and all parts are timed', () =>
+  withGpu(async (gpu) => {
+    const effort = { warmup: 1, profiled: 1, steps: 2, rounds: 1 };
+    const size = { factor: 2, width: 64, height: 36, frames: 10, pictures: 2 };
+    const live = gpu.liveBytes;
+    const rows = await benchFrames(gpu, formulaPoints(200), size, effort);
+    assert.is(gpu.liveBytes, live, 'all buffers are gone');
+    assert.equal(
+      rows.map(({ id }) => id),
+      ['gpu', 'kept', 'read', 'mp4', 'png'].map((way) => `frames ${way}`),
+    );
+    const timed = gpu.has('timestamp-query');
+    for (const { id, wallMs, width, height, parts } of rows) {
+      assert.ok(wallMs > 0, id);
+      assert.equal([width, height], [64, 36]);
+      for (const [name, ms] of Object.entries(parts ?? {})) {
+        if (timed || !name.endsWith('(GPU)')) assert.ok(ms > 0, `${id}: ${name} ${ms}`);
+      }
+    }
+    assert.match(formatRows(rows, 1), /^frames mp4, [\d.]+ frames\/s, .*the slowest is /m);
+  }));
+
+test('a step is measured by Gaussians and by pixels, and plotted; what does not fit is told', () =>
+  withGpu(async (gpu) => {
+    const effort = { warmup: 0, profiled: 1, steps: 1, rounds: 1 };
+    const skipped: string[] = [];
+    const sizes = { gaussians: [100, 300, 1e9], width: 65, pixels: [500, 2000, 1e10], factor: 2 };
+    const onSkip = (text: string) => skipped.push(text);
+    const rows = await benchScaling(gpu, formulaPoints(200), sizes, effort, { onSkip });
+    assert.equal(
+      rows.map(({ gaussians, width, height }) => [gaussians, width, height]),
+      [
+        [100, 65, 42],
+        [300, 65, 42],
+        [400, 28, 18],
+        [400, 56, 36],
+      ],
+    );
+    assert.is(skipped.length, 2);
+    assert.match(skipped[0], /^scaling gaussians 1000000000 is left out: 1000000000 Gaussians/);
+    assert.match(skipped[1], /^scaling pixels 10000000000 is left out: a picture takes/);
+    const plots = scalingPlots(rows, 'A & B');
+    assert.equal([...plots.keys()], ['step-by-gaussians.svg', 'step-by-pixels.svg']);
+    for (const svg of plots.values()) assert.match(svg, /· A &amp; B<\/text>/);
+    assert.equal(scalingPlots(rows.slice(0, 1), 'A').size, 0);
+  }));
+
+test('a plot is logarithmic in both directions, and refuses what has no logarithm', () => {
+  const line = (ys: number[]) => ({ name: 'GPU', points: ys.map((y, i) => ({ x: 10 ** i, y })) });
+  const plot = { title: 't', xTitle: 'x', yTitle: 'y' };
+  const svg = plotSvg({ ...plot, lines: [line([1, 10, 1000])] });
+  const dots = [...svg.matchAll(/<circle class="dot0" cx="([\d.]+)" cy="([\d.]+)"/g)]
+    .slice(1)
+    .map((m) => m.slice(1).map(Number));
+  assert.is(dots.length, 3);
+  const steps = [1, 2].map((i) => [dots[i][0] - dots[i - 1][0], dots[i - 1][1] - dots[i][1]]);
+  assert.ok(Math.abs(steps[0][0] - steps[1][0]) < 0.02, 'a decade of x is as wide everywhere');
+  assert.ok(Math.abs(2 * steps[0][1] - steps[1][1]) < 0.02, 'two decades of y are twice one');
+  assert.throws(() => plotSvg({ ...plot, lines: [line([1, 0])] }), /points above zero/);
+});
+
+test('a scene of any number of Gaussians takes its points evenly', () => {
+  const points = formulaPoints(1000);
+  for (const factor of [0.3, 2.5]) {
+    const { count, logScales } = makeScene(points, factor);
+    assert.is(count, 1000 * factor);
+    const taken = new Map<number, number>();
+    for (let i = 0; i < count; i++) {
+      const j = Math.floor(i / factor + 1e-9);
+      taken.set(j, (taken.get(j) ?? 0) + 1);
+      const scale = Math.exp(logScales[3 * i]) * Math.cbrt(factor);
+      assert.ok(Math.abs(scale / points.spacing[j] - 1) < 1e-4, `${i}`);
+    }
+    const counts = [...taken.values()];
+    assert.ok(Math.max(...counts) - Math.min(...counts) <= 1);
+  }
+});
+
 test('the command compares two files, and refuses what makes no sense', async () => {
   const folder = scratchFolder();
   const { adapter } = await testGpu();
   const result = {
-    format: 1,
+    format: 2,
     date: 'today',
     adapter,
     commit: null,
@@ -292,7 +378,15 @@ test('the command compares two files, and refuses what makes no sense', async ()
   const compared = await command('--compare', a, b);
   assert.is(compared.exitCode, 0, compared.stderr);
   assert.match(compared.stdout, /GPU ms +2\.0000 +1\.0000 +-1\.0000 +-50\.0 %/);
-  for (const args of [['--compare', a], ['--only', 'nothing'], ['--rows', '6'], ['--steps', '0'], ['x']]) {
+  for (const args of [
+    ['--compare', a],
+    ['--plot', a],
+    ['--plot', a, folder],
+    ['--only', 'nothing'],
+    ['--rows', '6'],
+    ['--steps', '0'],
+    ['x'],
+  ]) {
     assert.is((await command(...args)).exitCode, 2, args.join(' '));
   }
 });

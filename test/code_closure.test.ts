@@ -17,9 +17,10 @@ const reader = new CodeReader();
 const closure = (path: string) => reader.codeOf([join(root, path)]);
 
 /** All modules and packages that esbuild reads from an entry on. */
-async function byEsbuild(entry: string): Promise<{ modules: string[]; packages: string[] }> {
+async function byEsbuild(entries: readonly string[]): Promise<{ modules: string[]; packages: string[] }> {
   const { metafile } = await build({
-    entryPoints: [join(root, entry)],
+    entryPoints: entries.map((entry) => join(root, entry)),
+    outdir: root,
     absWorkingDir: root,
     bundle: true,
     metafile: true,
@@ -35,6 +36,17 @@ async function byEsbuild(entry: string): Promise<{ modules: string[]; packages: 
   return { modules: Object.keys(metafile.inputs).sort(), packages: [...new Set(packages)].sort() };
 }
 
+/** Scripts that modules start as threads. */
+async function threadsOf(paths: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    const text = await readFile(join(root, path), 'utf8');
+    for (const [, file] of text.matchAll(/new Worker\(new URL\('([^']+)'/g))
+      found.push(join(dirname(path), file));
+  }
+  return found;
+}
+
 test('every stage names the module that defines it', () => {
   assert.equal(
     stages.map(({ module }) => module && fileURLToPath(module)),
@@ -47,7 +59,8 @@ for (const { name } of stages) {
 
   test(`${name}: the modules and packages are those that esbuild finds`, async () => {
     const code = closure(entry);
-    const { modules, packages } = await byEsbuild(entry);
+    // A thread's script is started, not imported: esbuild takes it as another entry.
+    const { modules, packages } = await byEsbuild([entry, ...(await threadsOf(Object.keys(code.files)))]);
     assert.equal(
       Object.keys(code.files).filter((path) => !path.endsWith('.wgsl')),
       modules,

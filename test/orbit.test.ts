@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,9 +9,12 @@ import { encodePly } from '../stages/artefacts/gaussians-ply.ts';
 import { releaseGaussians } from '../stages/artefacts/release.ts';
 import { load } from '../stages/load/stage.ts';
 import { orbitOptions } from '../stages/orbit/options.ts';
+import { ringCameras } from '../stages/orbit/path.ts';
+import { fitRing } from '../stages/orbit/ring.ts';
 import { orbit, orbitStage } from '../stages/orbit/stage.ts';
 import { type Report, silent } from '../stages/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
+import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { recordingReport } from './helpers/report.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
@@ -92,7 +96,12 @@ test('the stage renders before and after, and compares them side by side', () =>
     assert.ok((now & 255) < 60 && (then & 255) > 200);
     const down = gpu.ledger.rows().filter((row) => row.stage === 'orbit-test' && row.direction === 'down');
     const bytes = (purpose: string) => down.find((row) => row.purpose === purpose)?.bytes ?? 0;
-    assert.is(bytes('frames'), 15 * 4 * WIDTH * HEIGHT, 'five for the turntable, two by five to compare');
+    const [rgba, planes] = [4 * WIDTH * HEIGHT, 1.5 * WIDTH * HEIGHT];
+    assert.is(
+      bytes('frames'),
+      5 * (rgba + planes) + 10 * planes,
+      'files and turntable, two by five to compare',
+    );
     assert.ok(bytes('metrics') < 4096);
     assert.equal(down.map((row) => row.purpose).sort(), ['frames', 'metrics']);
     releaseFrames(frames);
@@ -132,6 +141,53 @@ test('two runs give the same pixels and PNG bytes', () =>
       releaseFrames(await orbit(gpu, scene, { ...SMALL, video: false }, { output }));
     assert.is(a.files.size, 5);
     for (const [path, bytes] of a.files) assert.equal(bytes, b.files.get(path), path);
+  }));
+
+test('two runs give the same video, with or without pictures in files, and nothing stays on the GPU', () =>
+  withGpu(async (gpu, arena) => {
+    const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now'), base: balls(arena, 'base', 0.5) };
+    const live = gpu.liveBytes;
+    const [a, b] = [folder(), folder()];
+    const options = { ...SMALL, compare: true };
+    releaseFrames(await orbit(gpu, scene, options, { output: a }));
+    releaseFrames(await orbit(gpu, scene, { ...options, pictures: false }, { output: b }));
+    assert.is(gpu.liveBytes, live);
+    assert.equal([...b.files.keys()], ['turntable.mp4', 'compare.mp4']);
+    for (const [path, bytes] of b.files) assert.equal(a.files.get(path), bytes, path);
+  }));
+
+test('pictures that are under way at once are those that were rendered one by one', () =>
+  withGpu(async (gpu, arena) => {
+    // Room for 65,536 pairs at first: these need more, so buffers grow while pictures are under way.
+    const splat = balls(arena, 'now');
+    const large = { ...splat, logScales: arena.upload('large', new Float32Array(24).fill(3), 'test') };
+    const cameras = ringCameras(
+      fitRing({ ...ringDataset(), cameras: ringDataset().views.map(({ camera }) => camera) }, 'full'),
+      { frames: 7, width: 1600, height: 900, zoom: 1 },
+    );
+    const render = async (atOnce: boolean) => {
+      const renderer = await SplatRenderer.create(gpu, 'test/renderer');
+      const picture = arena.buffer('picture', 16 * 1600 * 900);
+      const out = cameras.map((_, i) => arena.buffer(`out ${i}`, 16 * 1600 * 900));
+      const all = cameras.map(
+        (camera, i) => () =>
+          renderer.render(i < 2 ? splat : large, camera, { color: picture }, {}, (recorder) =>
+            recorder.copy(picture, out[i]),
+          ),
+      );
+      if (atOnce) await Promise.all(all.map((one) => one()));
+      else for (const one of all) await one();
+      renderer.destroy();
+      const hashes = [];
+      for (const buffer of out) {
+        const pixels = await gpu.read(buffer, 'test');
+        hashes.push(createHash('sha256').update(new Uint8Array(pixels)).digest('hex'));
+      }
+      return hashes;
+    };
+    const [one, many] = [await render(false), await render(true)];
+    assert.equal(many, one);
+    assert.is(new Set(one).size, cameras.length, 'no two pictures are the same');
   }));
 
 test('the path around the bounds holds the whole splat', () =>

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Profiler } from '../wgsl/core/index.ts';
+import { Profiler, SubmissionClock } from '../wgsl/core/index.ts';
 import { Scan } from '../wgsl/sort/scan.ts';
 import { withGpu } from './helpers/gpu.ts';
 
@@ -44,6 +44,38 @@ test('spans are totalled by kernel, and their readback is on the ledger', () =>
     ]);
     gpu.ledger.stage = stage;
     profiler.destroy();
+  }));
+
+test('the clock has begin and end of each submission, in their order', () =>
+  withGpu(async (gpu, arena) => {
+    if (!gpu.has('timestamp-query')) {
+      console.log('skipped: this adapter offers no timestamp queries');
+      return;
+    }
+    const bytes = 2 ** 22;
+    const [a, b] = [arena.buffer('a', bytes), arena.buffer('b', bytes)];
+    const clock = new SubmissionClock(gpu.device);
+    const copies = (count: number) =>
+      gpu.run('test', (recorder) => {
+        for (let i = 0; i < count; i++) recorder.copy(a, b);
+      });
+    copies(1);
+    gpu.clock = clock;
+    for (const count of [1, 100, 1]) copies(count);
+    gpu.clock = undefined;
+    copies(1);
+    const times = await clock.collect();
+    assert.is(times.length, 3);
+    assert.is(times[0].beginMs, 0);
+    let before = 0;
+    for (const { beginMs, endMs } of times) {
+      assert.ok(beginMs >= before && endMs > beginMs, JSON.stringify(times));
+      before = endMs;
+    }
+    const [short, long] = times.map(({ beginMs, endMs }) => endMs - beginMs);
+    assert.ok(long > 2 * short, `100 copies take ${long} ms, and one ${short} ms`);
+    assert.equal(await clock.collect(), [], 'they are given once');
+    clock.destroy();
   }));
 
 test.run();

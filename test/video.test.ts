@@ -4,10 +4,12 @@ import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { sideBySide } from '../stages/orbit/frame-files.ts';
-import { encodePng } from '../stages/orbit/png.ts';
-import { encodeVideo } from '../stages/orbit/video.ts';
-import { toI420 } from '../stages/orbit/yuv.ts';
+import { withoutTimes } from '../stages/orbit/mp4-times.ts';
+import { encodePng, PNG_THREADS } from '../stages/orbit/png.ts';
+import { encodeVideo, Mp4Writer } from '../stages/orbit/video.ts';
 import { InputError } from '../wgsl/core/index.ts';
+import { mixed } from './helpers/numbers.ts';
+import { i420Bytes } from './reference/to_i420.ts';
 
 const WIDTH = 96;
 const HEIGHT = 54;
@@ -26,6 +28,8 @@ function picture(index: number): Uint8Array {
   return rgba;
 }
 const pictures = Array.from({ length: FRAMES }, (_, i) => picture(i));
+const planes = pictures.map((rgba) => i420Bytes(rgba, WIDTH, HEIGHT));
+const VIDEO = { width: WIDTH, height: HEIGHT, fps: FPS };
 
 const mean = (rgba: Uint8Array) =>
   [0, 1, 2].map((channel) => {
@@ -34,7 +38,7 @@ const mean = (rgba: Uint8Array) =>
     return sum / (rgba.length / 4);
   });
 
-/** BT.709 limited range back to rgb, the inverse of yuv.ts written apart from it. */
+/** BT.709 limited range back to rgb, written apart from the way there. */
 function fromI420(planes: Uint8Array): Uint8Array {
   const rgba = new Uint8Array(4 * WIDTH * HEIGHT);
   const pixels = WIDTH * HEIGHT;
@@ -101,8 +105,13 @@ async function decode(bytes: Uint8Array) {
   };
 }
 
-test('the video decodes to the same pictures', async () => {
-  const video = await decode(await encodeVideo(pictures, { width: WIDTH, height: HEIGHT, fps: FPS }));
+for (const bitrate of [undefined, 1]) {
+  const kind = bitrate ? `${bitrate} Mbit/s` : 'constant quality';
+  test(`the video decodes to the same pictures, ${kind}`, () => decodesAlike(bitrate));
+}
+
+async function decodesAlike(bitrate?: number): Promise<void> {
+  const video = await decode(await encodeVideo(planes, { ...VIDEO, bitrate }));
   assert.match(video.codec, /^avc1\.64/);
   assert.is(video.frames.length, FRAMES);
   assert.ok(Math.abs(video.duration - FRAMES / FPS) < 1e-3, `duration ${video.duration}`);
@@ -118,6 +127,43 @@ test('the video decodes to the same pictures', async () => {
       assert.ok(Math.abs(value - expected[channel]) < 3, `picture ${i}: mean ${got} instead of ${expected}`);
     });
   }
+}
+
+test('equal pictures give equal files, however the threads run and whenever they are written', async () => {
+  const first = await encodeVideo(planes, VIDEO);
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  const second = await encodeVideo(planes, VIDEO);
+  assert.ok(first.length > 1000);
+  assert.equal(second, first);
+});
+
+test('times of both versions are taken out of an MP4, and a broken one is refused', () => {
+  const box = (kind: string, ...parts: number[][]) => {
+    const body = parts.flat();
+    return [0, 0, (body.length + 8) >> 8, (body.length + 8) & 255, ...Buffer.from(kind), ...body];
+  };
+  const times = (count: number) => Array(count).fill(7);
+  const file = (time: (count: number) => number[]) =>
+    Uint8Array.from([
+      ...box('ftyp', times(12)),
+      ...box(
+        'moov',
+        box('mvhd', [0, 1, 1, 1], time(8), times(4)),
+        box(
+          'trak',
+          box('tkhd', [1, 2, 2, 2], time(16), times(4)),
+          box('mdia', box('mdhd', [0, 3, 3, 3], time(8))),
+        ),
+      ),
+      ...box('mdat', times(20)),
+    ]);
+  assert.equal(
+    withoutTimes(file(times)),
+    file((count) => Array(count).fill(0)),
+  );
+  const broken = file(times);
+  broken[23] = 255;
+  assert.throws(() => withoutTimes(broken), /broken MP4: box moov at 20 has a size of/);
 });
 
 test('odd sizes are refused with the size to use', async () => {
@@ -130,25 +176,22 @@ test('odd sizes are refused with the size to use', async () => {
 });
 
 test('a picture of another size is refused, and the encoder is given back', async () => {
-  const error = await encodeVideo([pictures[0], new Uint8Array(8)], {
-    width: WIDTH,
-    height: HEIGHT,
-    fps: FPS,
-  }).then(
+  const error = await encodeVideo([planes[0], new Uint8Array(8)], VIDEO).then(
     () => new Error('it encoded'),
     (error: Error) => error,
   );
-  assert.match(error.message, /picture 1 has 8 bytes, 96×54 pixels take 20736/);
+  assert.match(error.message, /picture 1 has 8 bytes, the planes of 96×54 pixels take 7776/);
 });
 
-test('known colours become their BT.709 codes', () => {
-  const block = (r: number, g: number, b: number) =>
-    toI420(Uint8Array.from(Array(4).fill([r, g, b, 9]).flat()), 2, 2);
-  assert.equal([...block(0, 0, 0)], [16, 16, 16, 16, 128, 128]);
-  assert.equal([...block(255, 255, 255)], [235, 235, 235, 235, 128, 128]);
-  assert.equal([...block(255, 0, 0)], [63, 63, 63, 63, 102, 240]);
-  assert.equal([...block(0, 255, 0)], [173, 173, 173, 173, 42, 26]);
-  assert.equal([...block(0, 0, 255)], [32, 32, 32, 32, 240, 118]);
+test('a video that was given up takes no more pictures, and says so', async () => {
+  const writer = await Mp4Writer.create(VIDEO);
+  await writer.add(planes[0]);
+  await writer.cancel();
+  const error = await writer.add(planes[1]).then(
+    () => new Error('it was taken'),
+    (error: Error) => error,
+  );
+  assert.match(error.message, /the video encoder's thread ended early/);
 });
 
 test('PNG bytes repeat, and hold the pixels without alpha', async () => {
@@ -163,13 +206,38 @@ test('PNG bytes repeat, and hold the pixels without alpha', async () => {
   );
 });
 
-test('side by side keeps rows together', () => {
-  const left = Uint8Array.from({ length: 4 * 2 * 2 }, (_, i) => i);
-  const right = left.map((value) => value + 100);
-  assert.equal(
-    [...sideBySide(left, right, 2, 2)],
-    [0, 100, 8, 108].flatMap((start) => Array.from({ length: 8 }, (_, i) => start + i)),
-  );
+test('many PNGs at once are those of one at a time, whatever becomes of the pixels meanwhile', async () => {
+  const count = 3 * PNG_THREADS + 2;
+  const sizes = Array.from({ length: count }, (_, i) => [20 + (i % 3), 10]);
+  const drawn = sizes.map(([w, h], i) => new Uint8Array(mixed(w * h, 50 + i).buffer));
+  const alone: Uint8Array[] = [];
+  for (const [i, [w, h]] of sizes.entries()) alone.push(await encodePng(drawn[i], w, h));
+  const all = sizes.map(([w, h], i) => {
+    const png = encodePng(drawn[i], w, h);
+    drawn[i].fill(0);
+    return png;
+  });
+  assert.equal(await Promise.all(all), alone);
+  assert.is(new Set(alone.map(String)).size, count);
+  assert.throws(() => encodePng(drawn[0], 7, 7), /7×7 pixels has 196 bytes as rgba8, got 800/);
+});
+
+test('side by side keeps the rows of every plane together', () => {
+  const [left, right] = [1, 2].map((seed) => new Uint8Array(mixed(24, seed).buffer).slice(0, 6 * 4 * 4));
+  const both = sideBySide(left, right, 16, 4);
+  const plane = (bytes: Uint8Array, from: number, w: number, row: number) => [
+    ...bytes.subarray(from + w * row, from + w * (row + 1)),
+  ];
+  for (const [from, w, h] of [
+    [0, 16, 4],
+    [64, 8, 2],
+    [80, 8, 2],
+  ]) {
+    for (let row = 0; row < h; row++) {
+      const expected = [...plane(left, from, w, row), ...plane(right, from, w, row)];
+      assert.equal(plane(both, 2 * from, 2 * w, row), expected);
+    }
+  }
 });
 
 test.run();

@@ -6,8 +6,8 @@ export interface StageOutput {
   outputs: readonly { path: string; bytes: number; sha256: string }[];
 }
 
-/** Containers that carry the time of writing; their pictures are compared as frames. */
-const TIME_STAMPED = /\.mp4$/;
+/** Of videos the bytes depend on the machine's cores, and at a given bitrate on its threads; their pictures are compared as frames. */
+const VIDEO = /\.mp4$/;
 
 /** Tensors, pictures and files in which two results of the same stage differ, in their own order. */
 export function differences(before: StageOutput, now: StageOutput): string[] {
@@ -20,7 +20,7 @@ export function differences(before: StageOutput, now: StageOutput): string[] {
   const whole = ({ outputs, parts }: StageOutput): PartHashes =>
     Object.fromEntries(
       outputs
-        .filter(({ path }) => !TIME_STAMPED.test(path) && !hasParts(path, parts))
+        .filter(({ path }) => !VIDEO.test(path) && !hasParts(path, parts))
         .map(({ path, sha256 }) => [path, sha256]),
     );
   return [...found, ...differing(whole(before), whole(now))];

@@ -1,119 +1,193 @@
-import type { Gpu } from '../../wgsl/core/index.ts';
+import { type Arena, type Gpu, Snapshot, type SnapshotPart } from '../../wgsl/core/index.ts';
+import { i420Bytes, ToI420 } from '../../wgsl/image/to_i420.ts';
 import type { Frame, Frames } from '../artefacts/frames.ts';
 import type { OutputFolder } from '../stage.ts';
-import { encodePng } from './png.ts';
+import { encodePng, PNG_THREADS } from './png.ts';
 import type { FrameList } from './render-frames.ts';
 import { Mp4Writer, type VideoOptions } from './video.ts';
 
 export interface FrameFilesOptions extends VideoOptions {
+  /** `frames/NAME.png`. */
+  pictures: boolean;
   /** `turntable.mp4`. */
   video: boolean;
   /** `compare.mp4`: before on the left, now on the right. */
   compare: boolean;
 }
 
-/** Pictures that are read back and encoded while the GPU draws the next ones. */
-const IN_FLIGHT = 3;
+interface Writers {
+  turntable?: Mp4Writer;
+  compare?: Mp4Writer;
+}
+
+/** Pictures that are read back and given to the videos while the GPU draws the next ones. */
+const IN_FLIGHT = 4;
+/** Pictures that wait for their PNG, each in host memory. */
+const PNGS_IN_FLIGHT = PNG_THREADS + 2;
 
 /**
- * Turns pictures into files as they are finished: `frames/NAME.png`, `turntable.mp4`, `compare.mp4`. Reading back and encoding
- * run behind the rendering; pictures enter the videos in order.
+ * Turns pictures into files as they are finished: `frames/NAME.png`, `turntable.mp4`, `compare.mp4`. A picture becomes a video's planes
+ * on the GPU. Reading back and encoding run behind the rendering, from a ring of staging buffers; pictures enter the videos in
+ * order.
  */
 export class FrameFiles {
   readonly #gpu: Gpu;
   readonly #output: OutputFolder;
   readonly #options: FrameFilesOptions;
-  readonly #turntable?: Mp4Writer;
-  readonly #compare?: Mp4Writer;
+  readonly #writers: Writers;
+  readonly #arena: Arena;
+  readonly #ring: Snapshot;
+  readonly #toI420?: ToI420;
+  /** Planes on the GPU of a picture now and of the one before; the queue keeps the order, so they serve all pictures. */
+  readonly #now?: GPUBuffer;
+  readonly #before?: GPUBuffer;
+  /** Pictures in staging buffers, and files on their way, the oldest first. */
   readonly #pending: Promise<void>[] = [];
-  #previous: Promise<void> = Promise.resolve();
+  readonly #writing: Promise<void>[] = [];
+  /** The last picture that was given to the videos. */
+  #added: Promise<void> = Promise.resolve();
 
   private constructor(
     gpu: Gpu,
     output: OutputFolder,
     options: FrameFilesOptions,
-    writers: { turntable?: Mp4Writer; compare?: Mp4Writer },
+    writers: Writers,
+    arena: Arena,
+    toI420?: ToI420,
   ) {
     this.#gpu = gpu;
     this.#output = output;
     this.#options = options;
-    this.#turntable = writers.turntable;
-    this.#compare = writers.compare;
+    this.#writers = writers;
+    this.#arena = arena;
+    const planes = i420Bytes(options.width, options.height);
+    this.#toI420 = toI420;
+    if (toI420) this.#now = arena.buffer('now', planes);
+    if (writers.compare) this.#before = arena.buffer('before', planes);
+    this.#ring = new Snapshot(gpu, 'orbit/files', { slots: IN_FLIGHT, purpose: 'frames' });
   }
 
   static async create(gpu: Gpu, output: OutputFolder, options: FrameFilesOptions): Promise<FrameFiles> {
-    const { width, video, compare } = options;
-    // Twice the pixels, twice the bits, so that both halves look as the turntable does.
-    const wide = { ...options, width: 2 * width, bitrate: options.bitrate && 2 * options.bitrate };
-    const writers: { turntable?: Mp4Writer; compare?: Mp4Writer } = {};
+    const { width, height, video, compare } = options;
+    const arena = gpu.arena('orbit/files');
+    const writers: Writers = {};
     try {
       if (video) writers.turntable = await Mp4Writer.create(options);
+      // Twice the pixels, twice the bits, so that both halves look as the turntable does.
+      const wide = { ...options, width: 2 * width, bitrate: options.bitrate && 2 * options.bitrate };
       if (compare) writers.compare = await Mp4Writer.create(wide);
+      const toI420 = video || compare ? await ToI420.create(gpu, width, height) : undefined;
+      return new FrameFiles(gpu, output, options, writers, arena, toI420);
     } catch (error) {
       await writers.turntable?.cancel();
+      await writers.compare?.cancel();
+      arena.destroy();
       throw error;
     }
-    return new FrameFiles(gpu, output, options, writers);
   }
 
-  /** Takes the picture that was just submitted; waits only while too many are under way. */
-  async take(frames: Frames, list: FrameList): Promise<void> {
-    const index = frames[list].length - 1;
+  /** Takes a picture that is complete; waits only while too many are under way. */
+  async take(frames: Frames, list: FrameList, index: number): Promise<void> {
+    const { turntable, compare } = this.#writers;
+    const { width, height, pictures } = this.#options;
     const frame = frames[list][index];
-    let work: Promise<void>;
-    if (list === 'frames') work = this.#single(frame, this.#previous);
-    else if (this.#compare) work = this.#pair(frame, frames.frames[index], this.#compare, this.#previous);
-    else return;
+    const parts: Record<string, SnapshotPart> = {};
+    if (list === 'frames') {
+      if (turntable) parts.now = this.#convert(frame, this.#now!);
+      if (pictures) parts.rgba = { buffer: frame.color, bytes: 4 * width * height };
+    } else if (compare) {
+      parts.now = this.#convert(frames.frames[index], this.#now!);
+      parts.before = this.#convert(frame, this.#before!);
+    }
+    if (!Object.keys(parts).length) return;
+    if (this.#pending.length === IN_FLIGHT) await this.#pending.shift();
+    if (parts.rgba && this.#writing.length === PNGS_IN_FLIGHT) await this.#writing.shift();
+    const shot = (await this.#ring.take(parts)) ?? (await this.#takeLater(parts));
+    const added = this.#added;
+    const encode = async () => {
+      try {
+        const { rgba, now, before } = await shot.read();
+        const png = rgba && encodePng(rgba, width, height);
+        if (png) this.#write(frame, png);
+        await added;
+        if (before) await compare!.add(sideBySide(before, now, width, height));
+        else if (now) await turntable!.add(now);
+      } finally {
+        shot.release();
+      }
+    };
+    const work = encode();
     // A failure surfaces where the work is awaited; until then it is not unhandled.
     work.catch(() => {});
-    this.#previous = work;
+    this.#added = work;
     this.#pending.push(work);
-    if (this.#pending.length >= IN_FLIGHT) await this.#pending.shift();
   }
 
   /** Writes the videos. */
   async finish(): Promise<void> {
     await Promise.all(this.#pending.splice(0));
-    if (this.#turntable) await this.#output.write('turntable.mp4', await this.#turntable.finish());
-    if (this.#compare) await this.#output.write('compare.mp4', await this.#compare.finish());
+    await Promise.all(this.#writing.splice(0));
+    const { turntable, compare } = this.#writers;
+    if (turntable) await this.#output.write('turntable.mp4', await turntable.finish());
+    if (compare) await this.#output.write('compare.mp4', await compare.finish());
+    this.#free();
   }
 
   /** Gives up after a failure: waits for what is under way, writes nothing more. */
   async cancel(): Promise<void> {
     await Promise.allSettled(this.#pending.splice(0));
-    await this.#turntable?.cancel();
-    await this.#compare?.cancel();
+    await Promise.allSettled(this.#writing.splice(0));
+    await this.#writers.turntable?.cancel();
+    await this.#writers.compare?.cancel();
+    this.#free();
   }
 
-  async #single(frame: Frame, previous: Promise<void>): Promise<void> {
-    const { width, height } = this.#options;
-    const rgba = await this.#read(frame);
-    const png = encodePng(rgba, width, height);
-    await previous;
-    await this.#turntable?.add(rgba);
-    await this.#output.write(`frames/${frame.name}.png`, await png);
+  #free(): void {
+    this.#ring.destroy();
+    this.#arena.destroy();
   }
 
-  async #pair(before: Frame, now: Frame, writer: Mp4Writer, previous: Promise<void>): Promise<void> {
-    const { width, height } = this.#options;
-    const pictures = await Promise.all([this.#read(before), this.#read(now)]);
-    await previous;
-    await writer.add(sideBySide(pictures[0], pictures[1], width, height));
+  #write(frame: Frame, png: Promise<Uint8Array>): void {
+    const written = png.then((bytes) => this.#output.write(`frames/${frame.name}.png`, bytes));
+    written.catch(() => {});
+    this.#writing.push(written);
   }
 
-  async #read(frame: Frame): Promise<Uint8Array> {
+  #convert(frame: Frame, planes: GPUBuffer): SnapshotPart {
     const { width, height } = this.#options;
-    return new Uint8Array(await this.#gpu.read(frame.color, 'frames', 4 * width * height));
+    const toI420 = this.#toI420!;
+    const bound = toI420.bind(frame.color, planes);
+    this.#gpu.run('orbit/to_i420', (recorder) => toI420.record(recorder, bound));
+    return { buffer: planes, bytes: i420Bytes(width, height) };
+  }
+
+  /** Where the ring's memory is taken by shots that are under way. */
+  async #takeLater(parts: Record<string, SnapshotPart>) {
+    for (;;) {
+      const oldest = this.#pending.shift();
+      await oldest;
+      const shot = await this.#ring.take(parts);
+      if (shot) return shot;
+      if (!oldest) throw new Error('the ring of staging buffers has no room though nothing is under way');
+    }
   }
 }
 
-/** Two rgba8 pictures [H, W] as one [H, 2W]. */
+/** Two pictures' planes as those of one [H, 2W]. */
 export function sideBySide(left: Uint8Array, right: Uint8Array, width: number, height: number): Uint8Array {
-  const out = new Uint8Array(8 * width * height);
-  for (let y = 0; y < height; y++) {
-    const row = 4 * width * y;
-    out.set(left.subarray(row, row + 4 * width), 2 * row);
-    out.set(right.subarray(row, row + 4 * width), 2 * row + 4 * width);
+  const out = new Uint8Array(2 * left.length);
+  let from = 0;
+  for (const [w, h] of [
+    [width, height],
+    [width / 2, height / 2],
+    [width / 2, height / 2],
+  ]) {
+    for (let row = 0; row < h; row++) {
+      const at = from + w * row;
+      out.set(left.subarray(at, at + w), 2 * at);
+      out.set(right.subarray(at, at + w), 2 * at + w);
+    }
+    from += w * h;
   }
   return out;
 }

@@ -31,6 +31,7 @@ export const orbitOptions = z.strictObject({
     .default(1)
     .describe("Focal length as a multiple of the training cameras'"),
   background: backgroundOption(),
+  pictures: z.boolean().default(true).describe('Write frames/*.png'),
   video: z.boolean().default(true).describe('Write turntable.mp4'),
   compare: z
     .boolean()
@@ -41,7 +42,9 @@ export const orbitOptions = z.strictObject({
     .min(0.05)
     .max(500)
     .optional()
-    .describe('Megabits a second of turntable.mp4; by default 0.2 bits a pixel'),
+    .describe(
+      'Megabits a second of turntable.mp4, whose bytes then differ from run to run; by default constant quality, and equal bytes',
+    ),
   memory: z
     .number()
     .min(0.01)

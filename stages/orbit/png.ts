@@ -1,32 +1,67 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+
+interface Job {
+  pixels: ArrayBuffer;
+  width: number;
+  height: number;
+  resolve(png: Uint8Array): void;
+  reject(error: Error): void;
+}
+
+/** Threads that PNGs are encoded in, at most: the main thread has the GPU to see to, and so have drivers. */
+export const PNG_THREADS = Math.max(1, Math.min(16, availableParallelism() - 1));
+
+// Shared by the process, made as they are needed. Idle ones do not keep it alive.
+const idle: Worker[] = [];
+const waiting: Job[] = [];
+/** Memory for pixels that threads gave back: touching fresh memory costs more than copying into it. */
+const spare: ArrayBuffer[] = [];
+let threads = 0;
+
 /**
- * An 8-bit RGB PNG of rgba8 pixels [H, W]; alpha is dropped, because the background is in the colours already. Filter
- * (Paeth) and compression are fixed, so that equal pixels give equal bytes with one zlib. Compresses off the main thread.
- * The pixels may change as soon as this returns.
+ * An 8-bit RGB PNG of rgba8 pixels [H, W]; alpha is dropped, because the background is in the colours already. Equal pixels give
+ * equal bytes with one zlib. Encodes in other threads, as many pictures at once as `PNG_THREADS`; the pixels may change as soon as
+ * this returns.
  */
-export async function encodePng(rgba: Uint8Array, width: number, height: number): Promise<Uint8Array> {
-  const rgb = Buffer.alloc(3 * width * height);
-  for (let pixel = 0; pixel < width * height; pixel++) {
-    rgb[3 * pixel] = rgba[4 * pixel];
-    rgb[3 * pixel + 1] = rgba[4 * pixel + 1];
-    rgb[3 * pixel + 2] = rgba[4 * pixel + 2];
+export function encodePng(rgba: Uint8Array, width: number, height: number): Promise<Uint8Array> {
+  const bytes = 4 * width * height;
+  if (rgba.length !== bytes) {
+    throw new Error(`a picture of ${width}×${height} pixels has ${bytes} bytes as rgba8, got ${rgba.length}`);
   }
-  const { PNG } = await import('pngjs');
-  const png = new PNG({
-    width,
-    height,
-    colorType: 2,
-    inputColorType: 2,
-    inputHasAlpha: false,
-    filterType: 4,
-    deflateLevel: 3,
-    deflateStrategy: 0,
-  });
-  png.data = rgb;
+  const fitting = spare.findIndex(({ byteLength }) => byteLength === bytes);
+  const pixels = fitting < 0 ? new ArrayBuffer(bytes) : spare.splice(fitting, 1)[0];
+  new Uint8Array(pixels).set(rgba);
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    png.on('data', (chunk: Buffer) => chunks.push(chunk));
-    png.on('end', () => resolve(new Uint8Array(Buffer.concat(chunks))));
-    png.on('error', reject);
-    png.pack();
+    waiting.push({ pixels, width, height, resolve, reject });
+    next();
   });
+}
+
+function next(): void {
+  if (!waiting.length || (!idle.length && threads === PNG_THREADS)) return;
+  const worker = idle.pop() ?? start();
+  const { pixels, width, height, resolve, reject } = waiting.shift()!;
+  worker.ref();
+  worker.removeAllListeners();
+  worker.once('message', (done: { png: Uint8Array; pixels: ArrayBuffer }) => {
+    worker.removeAllListeners();
+    worker.unref();
+    idle.push(worker);
+    if (waiting.length < PNG_THREADS && spare.length < PNG_THREADS) spare.push(done.pixels);
+    resolve(done.png);
+    next();
+  });
+  worker.once('error', (error) => {
+    threads--;
+    reject(error);
+    next();
+  });
+  worker.postMessage({ pixels, width, height }, [pixels]);
+}
+
+function start(): Worker {
+  threads++;
+  // Not with the process's own options: those may load a compiler.
+  return new Worker(new URL('./png-worker.mjs', import.meta.url), { execArgv: [] });
 }

@@ -14,8 +14,11 @@ export interface RenderOptions {
 
 export type FrameList = 'frames' | 'before';
 
-/** Called with each picture as soon as its commands are submitted; it is the last of `frames[list]` so far. */
-export type OnFrame = (frames: Frames, list: FrameList) => Promise<void>;
+/** Called with each picture in order, `frames[list][index]`, once it is complete; pictures behind it may be under way. */
+export type OnFrame = (frames: Frames, list: FrameList, index: number) => Promise<void>;
+
+/** Pictures that are submitted before the oldest is known to be complete: the GPU has work while the host sees to files. */
+const AHEAD = 3;
 
 /**
  * Renders the cameras, all of one size, on the splat and, when given, on the splat as it was before. The caller owns the
@@ -35,21 +38,29 @@ export async function renderFrames(
   const toRgba8 = await ToRgba8.create(gpu, pixels);
   const arena = gpu.arena('orbit');
   const result: Frames = { fps: options.fps, frames: [], before: [] };
+  const underWay: Promise<void>[] = [];
   const draw = async (list: FrameList, splat: Gaussians, picture: GPUBuffer) => {
+    let complete = 0;
+    const next = async () => {
+      await underWay.shift();
+      await onFrame(result, list, complete++);
+    };
     for (const camera of cameras) {
       const name = String(result[list].length).padStart(4, '0');
       const frame = createFrame(gpu, list, name, camera);
       result[list].push(frame);
-      await renderer.render(
-        splat,
-        camera,
-        { color: picture, depth: frame.depth },
-        { background: options.background },
-      );
       const bound = toRgba8.bind(picture, frame.color);
-      gpu.run('orbit/to_rgba8', (recorder) => toRgba8.record(recorder, bound));
-      await onFrame(result, list);
+      const target = { color: picture, depth: frame.depth };
+      const { background } = options;
+      const rendered = renderer.render(splat, camera, target, { background }, (recorder) =>
+        toRgba8.record(recorder, bound),
+      );
+      // A failure surfaces in `next`; until then it is not unhandled.
+      rendered.catch(() => {});
+      underWay.push(rendered);
+      if (underWay.length === AHEAD) await next();
     }
+    while (underWay.length) await next();
   };
   try {
     const picture = arena.buffer('picture', 16 * pixels);
@@ -58,6 +69,7 @@ export async function renderFrames(
     await gpu.settle();
     return result;
   } catch (error) {
+    await Promise.allSettled(underWay);
     releaseFrames(result);
     throw error;
   } finally {

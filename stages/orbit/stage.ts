@@ -61,7 +61,7 @@ async function run(
   output?: OutputFolder,
 ): Promise<Frames> {
   const [width, height] = options.size;
-  const { fps, bitrate, video, zoom, memory } = options;
+  const { fps, bitrate, pictures, video, zoom, memory } = options;
   const background = backgroundColor(options.background);
   const cameras = ringCameras(await chooseRing(gpu, scene, options, report), {
     frames: options.frames,
@@ -74,14 +74,21 @@ async function run(
   }
   const compare = options.compare && Boolean(scene.base);
   const files =
-    output && (await FrameFiles.create(gpu, output, { width, height, fps, bitrate, video, compare }));
+    output &&
+    (await FrameFiles.create(gpu, output, { width, height, fps, bitrate, pictures, video, compare }));
   const steps = cameras.length * (scene.base ? 2 : 1);
   let frames: Frames | undefined;
   try {
-    frames = await renderFrames(gpu, scene, cameras, { fps, background, memory }, async (soFar, list) => {
-      await files?.take(soFar, list);
-      report.progress({ step: soFar.frames.length + soFar.before.length, steps });
-    });
+    frames = await renderFrames(
+      gpu,
+      scene,
+      cameras,
+      { fps, background, memory },
+      async (soFar, list, index) => {
+        await files?.take(soFar, list, index);
+        report.progress({ step: index + 1 + (list === 'before' ? cameras.length : 0), steps });
+      },
+    );
     await files?.finish();
     return frames;
   } catch (error) {

@@ -1,132 +1,125 @@
-import type { VideoEncoder } from '@napi-rs/webcodecs';
-import type { BufferTarget, EncodedVideoPacketSource, Mp4OutputFormat, Output } from 'mediabunny';
+import { Worker } from 'node:worker_threads';
+import type { VideoEncoderConfig } from '@napi-rs/webcodecs';
 import { InputError } from '../../wgsl/core/index.ts';
-import { BT709, toI420 } from './yuv.ts';
+import { BT709, i420Bytes } from '../../wgsl/image/to_i420.ts';
+import { withoutTimes } from './mp4-times.ts';
 
 export interface VideoOptions {
   /** Even numbers: H.264 with 4:2:0 chroma has no odd sizes. */
   width: number;
   height: number;
   fps: number;
-  /** Megabits a second; by default what the size and rate call for (`defaultBitrate`). */
+  /**
+   * Megabits a second, on average. By default the quality is constant instead, and equal pictures give equal bytes on one
+   * machine: what the encoder does to meet a rate depends on how its threads run.
+   */
   bitrate?: number;
 }
 
-/** Bits a pixel that keep texture at this kind of motion (38 dB against the PNG on a turntable of 480×270 at 6° a picture). */
-const BITS_PER_PIXEL = 0.2;
 /** A key frame at least so often, for players that seek. */
 const KEY_FRAME_SECONDS = 2;
-/** Pictures that may wait in the encoder; beyond that `add` waits. */
-const QUEUE = 8;
+/** Pictures on their way to the encoder, each in host memory; beyond that `add` waits. */
+const BUFFERS = 4;
 
-/** Megabits a second for a size and rate. */
-export function defaultBitrate({ width, height, fps }: VideoOptions): number {
-  return Math.max(0.5, (BITS_PER_PIXEL * width * height * fps) / 1e6);
+interface Answer {
+  ready?: true;
+  /** Memory that comes back. */
+  planes?: ArrayBuffer;
+  file?: Uint8Array;
+  failed?: string;
 }
 
 /**
- * Writes an MP4 of one H.264 track (BT.709, 4:2:0), picture by picture, in memory. Two equal runs give equal pictures but not
- * equal bytes: the muxer stamps the time and the encoder works in threads.
+ * Writes an MP4 of one H.264 track (BT.709, 4:2:0), picture by picture, in memory and in a thread of its own. The encoder cuts each
+ * picture into as many slices as the machine has cores, and encodes them at once in further threads.
  */
 export class Mp4Writer {
   readonly #options: VideoOptions;
-  readonly #codecs: typeof import('@napi-rs/webcodecs');
-  readonly #encoder: VideoEncoder;
-  readonly #output: Output<Mp4OutputFormat, BufferTarget>;
-  #muxed: Promise<void> = Promise.resolve();
+  readonly #worker: Worker;
+  readonly #free: ArrayBuffer[];
+  /** Told when the thread has answered. */
+  #waiting: (() => void)[] = [];
+  #ready = false;
+  #file?: Uint8Array;
   #failure?: Error;
   #count = 0;
 
-  private constructor(
-    options: VideoOptions,
-    codecs: typeof import('@napi-rs/webcodecs'),
-    { EncodedPacket }: typeof import('mediabunny'),
-    output: Output<Mp4OutputFormat, BufferTarget>,
-    track: EncodedVideoPacketSource,
-  ) {
+  private constructor(options: VideoOptions, worker: Worker) {
     this.#options = options;
-    this.#codecs = codecs;
-    this.#output = output;
-    const { fps } = options;
-    this.#encoder = new codecs.VideoEncoder({
-      output: (chunk, metadata) => {
-        const data = new Uint8Array(chunk.byteLength);
-        chunk.copyTo(data);
-        // The encoder's time stamps are whole microseconds; the picture's number is exact.
-        const index = Math.round((chunk.timestamp * fps) / 1e6);
-        const packet = new EncodedPacket(data, chunk.type, index / fps, 1 / fps);
-        const config = metadata?.decoderConfig;
-        const meta: EncodedVideoChunkMetadata | undefined = config && {
-          decoderConfig: {
-            codec: config.codec,
-            codedWidth: options.width,
-            codedHeight: options.height,
-            description: config.description,
-            colorSpace: { ...BT709 },
-          },
-        };
-        this.#muxed = this.#muxed.then(() => track.add(packet, meta));
-        this.#muxed.catch((error: Error) => (this.#failure ??= error));
-      },
-      error: (error) => (this.#failure ??= error),
+    this.#worker = worker;
+    this.#free = Array.from(
+      { length: BUFFERS },
+      () => new ArrayBuffer(i420Bytes(options.width, options.height)),
+    );
+    worker.on('message', ({ ready, planes, file, failed }: Answer) => {
+      if (ready) this.#ready = true;
+      if (planes) this.#free.push(planes);
+      if (file) this.#file = file;
+      if (failed !== undefined) this.#failure ??= new Error(`the video encoder failed: ${failed}`);
+      this.#wake();
+    });
+    worker.on('error', (error) => {
+      this.#failure ??= error;
+      this.#wake();
+    });
+    worker.on('exit', (code) => {
+      this.#failure ??= new Error(`the video encoder's thread ended early, with ${code}`);
+      this.#wake();
     });
   }
 
   /** Throws InputError as `checkVideo` does. */
   static async create(options: VideoOptions): Promise<Mp4Writer> {
-    const { codecs, config } = await checkVideo(options);
-    const muxer = await import('mediabunny');
-    const track = new muxer.EncodedVideoPacketSource('avc');
-    const output = new muxer.Output({
-      format: new muxer.Mp4OutputFormat({ fastStart: 'in-memory' }),
-      target: new muxer.BufferTarget(),
+    const { config } = await checkVideo(options);
+    const { width, height, fps } = options;
+    const keyFrames = Math.max(1, Math.round(KEY_FRAME_SECONDS * fps));
+    const worker = new Worker(new URL('./mp4-worker.mjs', import.meta.url), {
+      // Not the process's own options: those may load a compiler.
+      execArgv: [],
+      workerData: { config, width, height, fps, keyFrames, colorSpace: BT709 },
     });
-    output.addVideoTrack(track, { frameRate: options.fps });
-    await output.start();
-    const writer = new Mp4Writer(options, codecs, muxer, output, track);
-    writer.#encoder.configure(config);
+    const writer = new Mp4Writer(options, worker);
+    while (!writer.#ready && !writer.#failure) await writer.#answer();
+    if (writer.#failure) throw writer.#failure;
     return writer;
   }
 
-  /** Adds the next picture: rgba8 [H, W]; alpha is ignored. */
-  async add(rgba: Uint8Array): Promise<void> {
-    if (this.#failure) throw this.#failure;
-    const { width, height, fps } = this.#options;
+  /** Adds the next picture: its I420 planes, which may change once this resolves. Waits only while too many are on their way. */
+  async add(planes: Uint8Array): Promise<void> {
+    const { width, height } = this.#options;
     const index = this.#count++;
-    if (rgba.length !== 4 * width * height) {
+    if (planes.length !== i420Bytes(width, height)) {
       throw new Error(
-        `picture ${index} has ${rgba.length} bytes, ${width}×${height} pixels take ${4 * width * height}`,
+        `picture ${index} has ${planes.length} bytes, the planes of ${width}×${height} pixels take ${i420Bytes(width, height)}`,
       );
     }
-    const frame = new this.#codecs.VideoFrame(toI420(rgba, width, height), {
-      format: 'I420',
-      codedWidth: width,
-      codedHeight: height,
-      timestamp: Math.round((index * 1e6) / fps),
-      duration: Math.round(1e6 / fps),
-      colorSpace: BT709,
-    });
-    this.#encoder.encode(frame, { keyFrame: index % Math.max(1, Math.round(KEY_FRAME_SECONDS * fps)) === 0 });
-    frame.close();
-    while (this.#encoder.encodeQueueSize > QUEUE && !this.#failure) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
+    while (!this.#free.length && !this.#failure) await this.#answer();
+    if (this.#failure) throw this.#failure;
+    const buffer = this.#free.pop()!;
+    new Uint8Array(buffer).set(planes);
+    this.#worker.postMessage({ planes: buffer }, [buffer]);
   }
 
   /** The complete file. */
   async finish(): Promise<Uint8Array> {
-    await this.#encoder.flush();
-    this.#encoder.close();
-    await this.#muxed;
+    this.#worker.postMessage({});
+    while (!this.#file && !this.#failure) await this.#answer();
     if (this.#failure) throw this.#failure;
-    await this.#output.finalize();
-    return new Uint8Array(this.#output.target.buffer!);
+    await this.#worker.terminate();
+    return withoutTimes(this.#file!);
   }
 
   /** Gives up; nothing is left behind. */
   async cancel(): Promise<void> {
-    if (this.#encoder.state !== 'closed') this.#encoder.close();
-    await this.#output.cancel();
+    await this.#worker.terminate();
+  }
+
+  #answer(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 }
 
@@ -148,17 +141,19 @@ export async function checkVideo(options: VideoOptions) {
         'set orbit.video to false to have the frames alone',
     );
   });
-  const config = {
+  const config: VideoEncoderConfig = {
     codec: `avc1.64${level(width * height)}`,
     width,
     height,
     framerate: fps,
-    bitrate: Math.round(1e6 * (options.bitrate ?? defaultBitrate(options))),
+    ...(options.bitrate === undefined
+      ? { bitrateMode: 'quantizer' }
+      : { bitrateMode: 'constant', bitrate: Math.round(1e6 * options.bitrate) }),
     // The same encoder everywhere, whatever the machine's video hardware.
     hardwareAcceleration: 'prefer-software',
     latencyMode: 'quality',
     avc: { format: 'avc' },
-  } as const;
+  };
   const { supported } = await codecs.VideoEncoder.isConfigSupported(config);
   if (!supported) {
     throw new InputError(
@@ -166,10 +161,10 @@ export async function checkVideo(options: VideoOptions) {
         'choose a smaller size, or set orbit.video to false',
     );
   }
-  return { codecs, config };
+  return { config };
 }
 
-/** All pictures (rgba8 [H, W] each) as one MP4. */
+/** All pictures (I420 planes each) as one MP4. */
 export async function encodeVideo(
   pictures: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   options: VideoOptions,

@@ -64,6 +64,7 @@ function compareRow(before: Row, after: Row): RowChange {
     totals: [
       change('GPU ms', before.gpuMs, after.gpuMs),
       change('wall ms', before.wallMs, after.wallMs),
+      change('kernels ms', before.kernelsMs, after.kernelsMs),
       change('GiB', gib(before.memoryBytes), gib(after.memoryBytes)),
       change('visible', before.visible, after.visible),
       change('pairs', before.pairs, after.pairs),
@@ -107,7 +108,8 @@ function cellsOf({ name, before, after, difference, relative }: Change): string[
   ];
 }
 
-function nameOf({ adapter }: Result): string {
+/** The adapter's name. */
+export function nameOf({ adapter }: Result): string {
   return adapter.device || adapter.description || adapter.vendor;
 }
 

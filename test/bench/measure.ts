@@ -1,4 +1,4 @@
-import { type Gpu, Profiler } from '../../wgsl/core/index.ts';
+import { type Gpu, Profiler, SubmissionClock } from '../../wgsl/core/index.ts';
 
 /** How much is measured. */
 export interface Effort {
@@ -6,16 +6,20 @@ export interface Effort {
   warmup: number;
   /** Frames under the profiler, one by one. */
   profiled: number;
-  /** Frames of a round on the wall clock, and rounds. */
+  /** Frames of a round, and rounds on the wall clock. */
   steps: number;
   rounds: number;
 }
 
 export interface Measured {
-  /** Sum of the kernels' times, median over frames; null where the adapter has no timestamps. */
+  /** From the begin of a frame's first command to the end of its last, median over a round; null where the adapter has no timestamps. */
   gpuMs: number | null;
+  /** From the end of one frame to the end of the next on the GPU, the mean of that round; null for one frame, or without timestamps. */
+  intervalMs: number | null;
   /** A frame's share of a round from an idle GPU to an idle GPU, median over rounds. */
   wallMs: number;
+  /** Sum of the kernels' times, each in a pass of its own, median over frames; null without timestamps. */
+  kernelsMs: number | null;
   /** Median time by kernel label; all calls of a frame together. */
   kernels: Record<string, number>;
 }
@@ -28,8 +32,8 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * Times a frame: by the clock in rounds without waits between frames, then by kernel under the profiler, where every kernel
- * has a pass of its own.
+ * Times a frame: by the wall clock in rounds without waits between frames, on the GPU in one such round with a timestamp before
+ * and behind each frame, and by kernel under the profiler, where every kernel has a pass of its own.
  */
 export async function measure(
   gpu: Gpu,
@@ -45,15 +49,47 @@ export async function measure(
     await gpu.settle();
     walls.push((performance.now() - start) / steps);
   }
-  return { wallMs: median(walls), ...(await profile(gpu, frame, profiled)) };
+  return {
+    ...(await timeWhole(gpu, frame, steps)),
+    wallMs: median(walls),
+    ...(await profile(gpu, frame, profiled)),
+  };
+}
+
+/** Frames by the GPU's own clock, recorded as they always are. */
+export async function timeWhole(
+  gpu: Gpu,
+  frame: () => Promise<void> | void,
+  steps: number,
+): Promise<Pick<Measured, 'gpuMs' | 'intervalMs'>> {
+  if (!gpu.has('timestamp-query')) return { gpuMs: null, intervalMs: null };
+  const clock = new SubmissionClock(gpu.device);
+  const frames = Math.min(steps, SubmissionClock.CAPACITY);
+  try {
+    gpu.clock = clock;
+    for (let i = 0; i < frames; i++) await frame();
+    const times = await clock.collect();
+    if (times.length !== frames) {
+      throw new Error(
+        `${frames} frames made ${times.length} submissions; a frame that is measured makes one`,
+      );
+    }
+    return {
+      gpuMs: median(times.map(({ beginMs, endMs }) => endMs - beginMs)),
+      intervalMs: frames > 1 ? (times[frames - 1].endMs - times[0].endMs) / (frames - 1) : null,
+    };
+  } finally {
+    gpu.clock = undefined;
+    clock.destroy();
+  }
 }
 
 async function profile(
   gpu: Gpu,
   frame: () => Promise<void> | void,
   frames: number,
-): Promise<Pick<Measured, 'gpuMs' | 'kernels'>> {
-  if (!gpu.has('timestamp-query')) return { gpuMs: null, kernels: {} };
+): Promise<Pick<Measured, 'kernelsMs' | 'kernels'>> {
+  if (!gpu.has('timestamp-query')) return { kernelsMs: null, kernels: {} };
   const profiler = new Profiler(gpu.device);
   const times = new Map<string, number[]>();
   const sums: number[] = [];
@@ -82,7 +118,7 @@ async function profile(
   }
   const kernels = [...times].map(([label, list]) => [label, median(list)] as const);
   return {
-    gpuMs: median(sums),
+    kernelsMs: median(sums),
     kernels: Object.fromEntries(kernels.sort(([, a], [, b]) => b - a)),
   };
 }

@@ -6,9 +6,12 @@ import type { AdapterReport } from '../../wgsl/core/index.ts';
 import type { Effort } from './measure.ts';
 import type { Row } from './rows.ts';
 
+/** In 1, `gpuMs` was the sum of the kernels' times. */
+const FORMAT = 2;
+
 /** What `--json` writes. */
 export interface Result {
-  format: 1;
+  format: typeof FORMAT;
   date: string;
   adapter: AdapterReport;
   /** Null where there is no git, and `--commit` does not say it. */
@@ -52,8 +55,8 @@ export function versions(): Record<string, string> {
 /** A result from a file. */
 export function readResult(path: string): Result {
   const result = JSON.parse(readFileSync(path, 'utf8')) as Result;
-  if (result.format !== 1 || !Array.isArray(result.rows)) {
-    throw new Error(`${path} is no result of npm run bench`);
+  if (result.format !== FORMAT || !Array.isArray(result.rows)) {
+    throw new Error(`${path} is no result of npm run bench of format ${FORMAT}; measure anew`);
   }
   return result;
 }

@@ -1,3 +1,4 @@
+import type { Camera } from '../../stages/artefacts/camera.ts';
 import { GAUSSIAN_PARAMETERS } from '../../stages/artefacts/gaussians.ts';
 import { openClipTarget } from '../../stages/clip/target.ts';
 import { clipObjective } from '../../stages/optimizer/objectives/clip.ts';
@@ -31,11 +32,16 @@ export const SIZES: readonly Size[] = [
 export const KINDS = ['step', 'render', 'sort', 'ssim', 'clip'] as const;
 export type Kind = (typeof KINDS)[number];
 
+export { rowLimit };
+
+/** Degree of every scene's SH. */
+export const SH_DEGREE = 3;
+
 /** One line of the result. What does not apply is null. */
 export interface Row extends Measured {
   /** Names the row when two results are compared. */
   id: string;
-  kind: Kind;
+  kind: Kind | 'frames';
   scene: Points['source'];
   gaussians: number | null;
   visible: number | null;
@@ -46,6 +52,8 @@ export interface Row extends Measured {
   memoryBytes: number | null;
   /** What a frame must move at least, by traffic.ts. */
   mustMoveBytes: number | null;
+  /** Of frames to files: what the parts take when nothing else runs, ms a frame. */
+  parts?: Record<string, number>;
 }
 
 export interface BenchOptions {
@@ -60,7 +68,6 @@ export interface BenchOptions {
   onSkip?(text: string): void;
 }
 
-const SH_DEGREE = 3;
 const DSSIM = 0.2;
 /** So small that the scene hardly changes while it is measured, so large that every parameter's bytes do. */
 const RATES: Rates = {
@@ -108,7 +115,7 @@ export async function bench(
 }
 
 /** What a camera sees of a scene, counted by the rasteriser itself in a first picture. */
-interface Counted extends Work {
+export interface Counted extends Work {
   tiles: number;
 }
 
@@ -121,7 +128,8 @@ async function sceneRows(
 ): Promise<Row[]> {
   const scene = makeScene(points, size.factor);
   const found: Row[] = [];
-  const { counted, row: render } = await renderRow(gpu, points, scene, size, effort);
+  const view = { id: `render ${size.row}`, camera: cameraAt(points, size.width) };
+  const { counted, row: render } = await renderRow(gpu, points, scene, view, effort);
   if (kinds.includes('render')) found.push(render);
   if (kinds.includes('sort')) {
     const depth = { id: `sort depths ${size.row}`, count: counted.visible, bits: 32, identity: false };
@@ -141,11 +149,14 @@ async function sceneRows(
       });
     }
   }
-  if (kinds.includes('step')) found.unshift(await stepRow(gpu, points, scene, size, counted, effort));
+  if (kinds.includes('step')) {
+    const { camera } = view;
+    found.unshift(await stepRow(gpu, points, scene, { id: `step ${size.row}`, camera }, counted, effort));
+  }
   return found;
 }
 
-function rowOf(points: Points, counted?: Counted): Row {
+export function rowOf(points: Points, counted?: Counted): Row {
   const { gaussians = null, visible = null, pairs = null } = counted ?? {};
   return {
     id: '',
@@ -157,14 +168,16 @@ function rowOf(points: Points, counted?: Counted): Row {
     width: null,
     height: null,
     gpuMs: null,
+    intervalMs: null,
     wallMs: Number.NaN,
+    kernelsMs: null,
     kernels: {},
     memoryBytes: null,
     mustMoveBytes: null,
   };
 }
 
-async function withArena<T>(gpu: Gpu, label: string, body: (arena: Arena) => Promise<T>): Promise<T> {
+export async function withArena<T>(gpu: Gpu, label: string, body: (arena: Arena) => Promise<T>): Promise<T> {
   const arena = gpu.arena(label);
   try {
     return await body(arena);
@@ -173,23 +186,22 @@ async function withArena<T>(gpu: Gpu, label: string, body: (arena: Arena) => Pro
   }
 }
 
-function uploadScene(arena: Arena, scene: HostScene) {
+export function uploadScene(arena: Arena, scene: HostScene) {
   const buffers = GAUSSIAN_PARAMETERS.map((name) => [name, arena.upload(name, scene[name], 'test')] as const);
   return Object.fromEntries(buffers) as Record<(typeof GAUSSIAN_PARAMETERS)[number], GPUBuffer>;
 }
 
 /** Pictures as a renderer for frames makes them: colour and depth, nothing for a backward pass. */
-function renderRow(
+export function renderRow(
   gpu: Gpu,
   points: Points,
   scene: HostScene,
-  size: Size,
+  { id, camera }: { id: string; camera: Camera },
   effort: Effort,
 ): Promise<{ counted: Counted; row: Row }> {
   const before = gpu.liveBytes;
   return withArena(gpu, 'bench/render', async (arena) => {
     const splat = uploadScene(arena, scene);
-    const camera = cameraAt(points, size.width);
     const { width, height } = camera;
     const counts = arena.buffer('counts', 4);
     const make = (owner: Arena, intersections: number) =>
@@ -241,7 +253,7 @@ function renderRow(
     const row: Row = {
       ...rowOf(points, counted),
       ...measured,
-      id: `render ${size.row}`,
+      id,
       kind: 'render',
       width,
       height,
@@ -256,11 +268,11 @@ function renderRow(
 const MAX_GROWTHS = 8;
 
 /** A step as the stage train takes it, on one view. */
-function stepRow(
+export function stepRow(
   gpu: Gpu,
   points: Points,
   scene: HostScene,
-  size: Size,
+  { id, camera }: { id: string; camera: Camera },
   counted: Counted,
   effort: Effort,
 ): Promise<Row> {
@@ -269,7 +281,6 @@ function stepRow(
     const state = await withArena(gpu, 'bench/scene', async (own) =>
       createState(arena, { count: scene.count, shDegree: SH_DEGREE, ...uploadScene(own, scene) }),
     );
-    const camera = cameraAt(points, size.width);
     const { width, height } = camera;
     const image = arena.upload('photo', mixed(width * height, 3), 'test');
     const view = { name: 'view', split: 'train' as const, camera, image };
@@ -294,14 +305,14 @@ function stepRow(
           failed = await optimizer.settle();
         }
         if (failed === undefined) continue;
-        if (growths === MAX_GROWTHS) throw new Error(`${size.row}: the buffers do not stop growing`);
+        if (growths === MAX_GROWTHS) throw new Error(`${id}: the buffers do not stop growing`);
         measured = undefined;
         at = failed;
       }
       return {
         ...rowOf(points, counted),
         ...measured,
-        id: `step ${size.row}`,
+        id,
         kind: 'step' as const,
         width,
         height,

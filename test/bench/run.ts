@@ -1,32 +1,44 @@
 /**
- * Measures a training step, pictures, sorts, SSIM and CLIP at five sizes (docs/performance.md).
+ * Measures a training step, pictures, sorts, SSIM and CLIP at five sizes, frames to files, and how a step's time grows with the scene
+ * and the picture (docs/performance.md).
  *
- *     npm run bench [-- --garden FILE.npz] [--only step,render,sort,ssim,clip] [--rows 1,2,…] [--steps N] [--json FILE]
+ *     npm run bench [-- --garden FILE.npz] [--only step,render,sort,ssim,clip,frames] [--rows 1,2,…] [--steps N] [--json FILE]
+ *     npm run bench -- --scaling [--json FILE]
  *     npm run bench -- --compare A.json B.json
+ *     npm run bench -- --plot RESULT.json FOLDER
  */
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { GpuError, openGpu } from '../../wgsl/core/index.ts';
-import { formatComparison, heading } from './compare.ts';
+import { formatComparison, heading, nameOf } from './compare.ts';
+import { benchFrames, FRAMES, type FramesSize } from './frames.ts';
 import { copyBandwidth, type Effort } from './measure.ts';
+import { scalingPlots } from './plot.ts';
 import { gitState, type Result, readResult, versions } from './result.ts';
-import { bench, KINDS, type Kind, SIZES, type Size } from './rows.ts';
+import { bench, KINDS, SIZES, type Size } from './rows.ts';
+import { benchScaling, SCALING, type Scaling } from './scaling.ts';
 import { loadPoints } from './scene.ts';
 import { formatRows } from './table.ts';
+
+/** Bench of what `--only` names. */
+const ALL = [...KINDS, 'frames'] as const;
 
 const USAGE = `npm run bench [-- OPTIONS]
   --garden FILE   gsplat's test_garden.npz; ../shared/data/test_garden.npz where it is, otherwise a formula
   --formula       the formula, even where that file is
-  --only LIST     of ${KINDS.join(', ')}
+  --only LIST     of ${ALL.join(', ')}
   --rows LIST     of ${SIZES.map(({ row }) => row).join(', ')}; on a software adapter 1 unless given
   --steps N       frames of a round on the wall clock: 200, on a software adapter 5
   --clip FOLDER   a CLIP model in the Hugging Face layout; the small one of the package unless given
   --tiny          a hundredth of the points, pictures an eighth as wide: to see that it runs
   --json FILE     write the result
   --commit NAME   the commit, where these sources are a copy without git
-npm run bench -- --compare A.json B.json`;
+  --scaling       steps of 0.1 to 20 million Gaussians, and of 0.3 to 8 million pixels, instead of the rows
+npm run bench -- --compare A.json B.json
+npm run bench -- --plot RESULT.json FOLDER    writes --scaling's result as two SVG plots`;
 
 const GARDEN = fileURLToPath(new URL('../../../shared/data/test_garden.npz', import.meta.url));
 
@@ -46,6 +58,14 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(formatComparison(readResult(positionals[0]), readResult(positionals[1])));
     return 0;
   }
+  if (values.plot) {
+    const result = readResult(positionals[0]);
+    const plots = scalingPlots(result.rows, nameOf(result));
+    if (!plots.size) throw new Error(`${positionals[0]} has no two rows of --scaling`);
+    for (const [name, svg] of plots) await writeFile(join(positionals[1], name), svg);
+    console.log([...plots.keys()].map((name) => join(positionals[1], name)).join('\n'));
+    return 0;
+  }
   // Quantised timestamps are coarser than most kernels.
   const gpu = await openGpu({ dawn: ['disable-dawn-features=timestamp_quantization'] });
   try {
@@ -59,7 +79,7 @@ async function main(args: readonly string[]): Promise<number> {
     const points = loadPoints(garden, values.tiny ? 100 : 1);
     const git = await gitState();
     const result: Result = {
-      format: 1,
+      format: 2,
       date: new Date().toISOString(),
       adapter: gpu.adapter,
       commit: git.commit ?? values.commit ?? null,
@@ -70,20 +90,52 @@ async function main(args: readonly string[]): Promise<number> {
       rows: [],
     };
     console.log(`${heading(result)}\na copy moves ${(result.copyBandwidth / 1e9).toFixed(0)} GB/s`);
-    result.rows = await bench(gpu, points, {
-      sizes,
-      kinds: values.only ?? KINDS,
-      effort,
-      clip: values.clip,
-      onRow: ({ id }) => console.error(`measured ${id}`),
-      onSkip: (text) => console.error(text),
-    });
+    const tell = {
+      onRow: ({ id }: { id: string }) => console.error(`measured ${id}`),
+      onSkip: (text: string) => console.error(text),
+    };
+    if (values.scaling) {
+      const { steps } = effort;
+      // Large scenes take a while: fewer steps, fewer rounds.
+      const less = software ? effort : { warmup: 10, profiled: 5, steps: Math.min(steps, 50), rounds: 3 };
+      result.rows = await benchScaling(gpu, points, values.tiny ? tinyScaling(SCALING) : SCALING, less, tell);
+    } else {
+      // Frames to files take minutes on a software adapter: only where they are asked for.
+      const kinds: readonly (typeof ALL)[number][] = values.only ?? (software ? KINDS : ALL);
+      const tables = KINDS.filter((kind) => kinds.includes(kind));
+      if (tables.length) {
+        result.rows = await bench(gpu, points, { sizes, kinds: tables, effort, clip: values.clip, ...tell });
+      }
+      if (kinds.includes('frames')) {
+        const frames = values.tiny ? tinyFrames(FRAMES) : FRAMES;
+        result.rows.push(...(await benchFrames(gpu, points, frames, effort, tell)));
+      }
+    }
     console.log(`\n${formatRows(result.rows, result.copyBandwidth)}`);
     if (values.json) await writeFile(values.json, `${JSON.stringify(result, null, 2)}\n`);
     return 0;
   } finally {
     gpu.close();
   }
+}
+
+function tinyScaling({ gaussians, width, pixels, factor }: Scaling): Scaling {
+  return {
+    gaussians: gaussians.map((n) => n / 100),
+    width: width / 8,
+    pixels: pixels.map((n) => n / 64),
+    factor,
+  };
+}
+
+function tinyFrames(size: FramesSize): FramesSize {
+  return {
+    ...size,
+    width: size.width / 8,
+    height: 2 * Math.round(size.height / 16),
+    frames: 16,
+    pictures: 4,
+  };
 }
 
 function effortOf(software: boolean, steps?: number): Effort {
@@ -114,19 +166,26 @@ function parse(args: readonly string[]) {
         tiny: { type: 'boolean' },
         json: { type: 'string' },
         commit: { type: 'string' },
+        scaling: { type: 'boolean' },
         compare: { type: 'boolean' },
+        plot: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     });
-    const files = values.compare ? 2 : 0;
-    if (positionals.length !== files) {
-      throw new Error(files ? '--compare takes two files' : `unexpected ${positionals[0]}`);
+    if (positionals.length !== (values.compare || values.plot ? 2 : 0)) {
+      throw new Error(
+        values.compare
+          ? '--compare takes two files'
+          : values.plot
+            ? '--plot takes a file and a folder'
+            : `unexpected ${positionals[0]}`,
+      );
     }
     const steps = values.steps === undefined ? undefined : Number(values.steps);
     if (steps !== undefined && !(Number.isInteger(steps) && steps > 0)) {
       throw new Error(`--steps is a whole number from 1, got ${values.steps}`);
     }
-    const only = list(values.only, KINDS, 'only') as Kind[] | undefined;
+    const only = list(values.only, ALL, 'only') as (typeof ALL)[number][] | undefined;
     const rows = list(
       values.rows,
       SIZES.map(({ row }) => String(row)),

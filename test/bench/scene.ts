@@ -113,12 +113,14 @@ function spacingOf(positions: Float32Array): Float32Array {
 }
 
 /**
- * The scene of a row: every point `factor` times. Replicated points scatter by 0.5·s·normal and shrink by the cube root of
+ * The scene of a row: every point `factor` times, or, where that is no whole number, evenly chosen ones once more or not at all.
+ * Replicated points scatter by 0.5·s·normal and shrink by the cube root of
  * the factor; opacity is uniform in 0.1–0.9, rotations are random, SH has 3 degrees, of which the upper are 0.02·normal.
  */
 export function makeScene(points: Points, factor: number): HostScene {
-  const count = points.count * factor;
+  const count = Math.round(points.count * factor);
   const normal = normals();
+  const whole = Number.isInteger(factor);
   const means = new Float32Array(3 * count);
   const logScales = new Float32Array(3 * count);
   const quats = new Float32Array(4 * count);
@@ -127,7 +129,7 @@ export function makeScene(points: Points, factor: number): HostScene {
   const scatter = factor > 1 ? 0.5 : 0;
   let draw = 0;
   for (let i = 0; i < count; i++) {
-    const j = i % points.count;
+    const j = whole ? i % points.count : Math.floor((i * points.count) / count);
     const s = points.spacing[j];
     for (let k = 0; k < 3; k++) {
       means[3 * i + k] = points.positions[3 * j + k] + scatter * s * normal(draw++);

@@ -21,6 +21,8 @@ export const HEADINGS = [
   'image',
   'GPU ms',
   'wall ms',
+  'wall/GPU',
+  'interval ms',
   'GiB',
   'must move MB',
   'of copy',
@@ -41,23 +43,37 @@ export function tableCells(row: Row, bandwidth: number): string[] {
     row.width === null ? '—' : `${row.width}×${row.height}`,
     dash(row.gpuMs, ms),
     ms(row.wallMs),
+    dash(row.gpuMs, (gpuMs) => (row.wallMs / gpuMs).toFixed(3)),
+    dash(row.intervalMs, ms),
     dash(row.memoryBytes, (bytes) => (bytes / 2 ** 30).toFixed(3)),
     dash(row.mustMoveBytes, (bytes) => (bytes / 1e6).toFixed(1)),
     dash(row.mustMoveBytes, (bytes) => `${(100 * share(bytes, time, bandwidth)).toFixed(0)} %`),
   ];
 }
 
-/** All rows as a table, then each row's kernels. */
+/** All rows as a table, then each row's kernels and parts. */
 export function formatRows(rows: readonly Row[], bandwidth: number): string {
   const lines = alignColumns([HEADINGS, ...rows.map((row) => tableCells(row, bandwidth))]);
-  for (const { id, gpuMs, kernels } of rows) {
-    if (!gpuMs) continue;
+  for (const { id, kernelsMs, kernels } of rows) {
+    if (!kernelsMs) continue;
     const cells = Object.entries(kernels).map(([label, ms]) => [
       label,
       ms.toFixed(4),
-      `${((100 * ms) / gpuMs).toFixed(1)} %`,
+      `${((100 * ms) / kernelsMs).toFixed(1)} %`,
     ]);
-    lines.push('', `${id}, ms by kernel`, ...alignColumns(cells).map((line) => `  ${line}`));
+    lines.push(
+      '',
+      `${id}, ms by kernel, ${kernelsMs.toFixed(3)} in all`,
+      ...alignColumns(cells).map((line) => `  ${line}`),
+    );
+  }
+  for (const { id, wallMs, parts } of rows) {
+    if (!parts) continue;
+    const slowest = Object.keys(parts).reduce((a, b) => (parts[b] > parts[a] ? b : a));
+    const cells = Object.entries(parts).map(([name, ms]) => [name, ms.toFixed(3)]);
+    const rate = `${(1000 / wallMs).toFixed(1)} frames/s, ${wallMs.toFixed(3)} ms a frame`;
+    lines.push('', `${id}, ${rate}; each part by itself, the slowest is ${slowest}`);
+    lines.push(...alignColumns(cells).map((line) => `  ${line}`));
   }
   return lines.join('\n');
 }

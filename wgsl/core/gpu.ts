@@ -3,6 +3,7 @@ import { Kernel, type KernelSpec } from './kernel.ts';
 import { Ledger, type Purpose } from './ledger.ts';
 import type { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
+import type { SubmissionClock } from './submission_clock.ts';
 
 /** What the adapter says of itself; part of every result's provenance. */
 export interface AdapterReport {
@@ -38,6 +39,7 @@ export class Gpu {
   peakBytes = 0;
   readonly #kernels = new Map<string, Promise<Kernel>>();
   #profiler?: Profiler;
+  #clock?: SubmissionClock;
   #failure?: GpuError;
   #closing = false;
 
@@ -60,6 +62,15 @@ export class Gpu {
   set profiler(profiler: Profiler | undefined) {
     this.#profiler = profiler;
     if (profiler) profiler.ledger = this.ledger;
+  }
+
+  /** Set to measure when the GPU begins and ends each submission. */
+  get clock(): SubmissionClock | undefined {
+    return this.#clock;
+  }
+  set clock(clock: SubmissionClock | undefined) {
+    this.#clock = clock;
+    if (clock) clock.ledger = this.ledger;
   }
 
   has(feature: GPUFeatureName): boolean {
@@ -166,7 +177,7 @@ export class Gpu {
   }
 
   recorder(label: string): Recorder {
-    return new Recorder(this.device, label, this.profiler);
+    return new Recorder(this.device, label, this.profiler, this.clock);
   }
 
   submit(recorder: Recorder): void {

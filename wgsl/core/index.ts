@@ -21,4 +21,5 @@ export {
   type SnapshotPart,
 } from './snapshot.ts';
 export { assemble, type Constants, readText } from './source.ts';
+export { SubmissionClock, type SubmissionTime } from './submission_clock.ts';
 export { Tap } from './tap.ts';

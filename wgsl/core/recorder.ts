@@ -1,5 +1,6 @@
 import type { BoundKernel } from './kernel.ts';
 import type { Profiler } from './profiler.ts';
+import type { SubmissionClock } from './submission_clock.ts';
 
 /** WebGPU's own limit on workgroups per dimension; the one place that knows it. */
 const MAX_GROUPS = 65535;
@@ -18,14 +19,17 @@ export function gridFor(count: number, size: number): [number, number, number] {
 export class Recorder {
   readonly #encoder: GPUCommandEncoder;
   readonly #profiler?: Profiler;
+  readonly #clock?: SubmissionClock;
   readonly #label: string;
   #pass?: GPUComputePassEncoder;
   #pipeline?: GPUComputePipeline;
 
-  constructor(device: GPUDevice, label: string, profiler?: Profiler) {
+  constructor(device: GPUDevice, label: string, profiler?: Profiler, clock?: SubmissionClock) {
     this.#label = label;
     this.#profiler = profiler;
+    this.#clock = clock;
     this.#encoder = device.createCommandEncoder({ label });
+    clock?.mark(this.#encoder);
   }
 
   /** Runs a bound kernel over a grid of workgroups (see `gridFor`). */
@@ -67,6 +71,7 @@ export class Recorder {
 
   finish(): GPUCommandBuffer {
     this.#endPass();
+    this.#clock?.mark(this.#encoder);
     this.#profiler?.resolve(this.#encoder);
     return this.#encoder.finish({ label: this.#label });
   }

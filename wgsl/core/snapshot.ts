@@ -1,5 +1,6 @@
 import { GpuError } from './errors.ts';
 import type { Gpu } from './gpu.ts';
+import type { Purpose } from './ledger.ts';
 
 /** The first `bytes` of a buffer. */
 export interface SnapshotPart {
@@ -23,6 +24,8 @@ export interface SnapshotOptions {
   slots?: number;
   /** Bytes that the staging of all slots may take together. */
   limit?: number;
+  /** What the ledger books the bytes on; `checkpoints` unless given. */
+  purpose?: Purpose;
 }
 
 interface Slot {
@@ -44,18 +47,24 @@ const HEADROOM = 1.25;
  * What is larger than `limit` does not fit in staging at all: it is read piece by piece into host memory, and only then does
  * `take` resolve; who waits for `take` before going on, as everyone must, submits nothing meanwhile.
  *
- * Counted in the ledger as `checkpoints`; as other staging, not among the device's live bytes.
+ * Staging is not among the device's live bytes.
  */
 export class Snapshot {
   readonly #gpu: Gpu;
   readonly #label: string;
   readonly #limit: number;
+  readonly #purpose: Purpose;
   readonly #slots: Slot[];
 
-  constructor(gpu: Gpu, label: string, { slots = 2, limit = LIMIT }: SnapshotOptions = {}) {
+  constructor(
+    gpu: Gpu,
+    label: string,
+    { slots = 2, limit = LIMIT, purpose = 'checkpoints' }: SnapshotOptions = {},
+  ) {
     this.#gpu = gpu;
     this.#label = label;
     this.#limit = limit;
+    this.#purpose = purpose;
     this.#slots = Array.from({ length: slots }, () => ({ staging: new Map(), busy: false }));
   }
 
@@ -136,7 +145,7 @@ export class Snapshot {
       if (!bytes) return [name, new Uint8Array()];
       const staging = slot.staging.get(name)!;
       await staging.mapAsync(GPUMapMode.READ, 0, padded(bytes));
-      this.#gpu.ledger.add('down', 'checkpoints', bytes);
+      this.#gpu.ledger.add('down', this.#purpose, bytes);
       return [name, new Uint8Array(staging.getMappedRange(0, padded(bytes)), 0, bytes)];
     };
     try {
@@ -167,7 +176,7 @@ export class Snapshot {
           tensors[name].set(new Uint8Array(staging.getMappedRange(0, padded(piece)), 0, piece), at);
           staging.unmap();
         }
-        this.#gpu.ledger.add('down', 'checkpoints', bytes);
+        this.#gpu.ledger.add('down', this.#purpose, bytes);
       }
       this.#gpu.check();
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { Arena, Gpu } from '../core/index.ts';
+import type { Arena, Gpu, Recorder } from '../core/index.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
 import { grownPairs, guessedPairs } from './pair_capacity.ts';
 import { Rasterizer } from './rasterizer.ts';
@@ -19,8 +19,8 @@ const BYTES_PER_PAIR = 4;
 export type Splat = SplatBuffers & { count: number; shDegree: number };
 
 /**
- * Renders pictures one by one, for frames and scores: it sizes its own buffers, and grows them and renders again when a view
- * has more intersections than they hold.
+ * Renders pictures, for frames and scores: it sizes its own buffers, and grows them and renders again when a view has more
+ * intersections than they hold. Pictures may be under way at once: `render` waits for an answer, the GPU for no caller.
  */
 export class SplatRenderer {
   readonly #gpu: Gpu;
@@ -29,6 +29,8 @@ export class SplatRenderer {
   #rasterizer?: Rasterizer;
   #counts?: GPUBuffer;
   #splat?: Splat;
+  /** Buffers are replaced by one picture at a time; the others' submissions come before or behind. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(gpu: Gpu, label: string) {
     this.#gpu = gpu;
@@ -39,23 +41,60 @@ export class SplatRenderer {
     return new SplatRenderer(gpu, label);
   }
 
-  async render(splat: Splat, camera: PinholeCamera, target: RenderTarget, options: ViewOptions = {}) {
-    const gpu = this.#gpu;
-    await this.#prepare(splat, camera);
+  /**
+   * Renders a picture; resolves when it is complete in `target`. Pictures are submitted in the order of the calls. `behind` records
+   * work on the picture within the same submission, and again where the picture had to be rendered again: so pictures that are
+   * under way at once may share a target that `behind` empties.
+   */
+  async render(
+    splat: Splat,
+    camera: PinholeCamera,
+    target: RenderTarget,
+    options: ViewOptions = {},
+    behind?: (recorder: Recorder) => void,
+  ): Promise<void> {
+    let tooSmall: { rasterizer: Rasterizer; needed: number } | undefined;
     for (;;) {
-      const rasterizer = this.#rasterizer!;
-      rasterizer.setView(camera, options);
-      const pixels = camera.width * camera.height;
-      gpu.run(`${this.#label}/render`, (recorder) => {
-        rasterizer.record(recorder);
-        recorder.copy(rasterizer.color, target.color, 16 * pixels);
-        if (target.depth) recorder.copy(rasterizer.depth, target.depth, 4 * pixels);
+      const { rasterizer, answer } = await this.#inTurn(async () => {
+        // Another picture may have grown the buffers meanwhile.
+        if (tooSmall && tooSmall.rasterizer === this.#rasterizer) {
+          const pairs = grownPairs(this.#gpu, tooSmall.needed, BYTES_PER_PAIR, camera);
+          await this.#build(splat, tooSmall.rasterizer.options, pairs);
+        }
+        await this.#prepare(splat, camera);
+        return this.#submit(camera, target, options, behind);
       });
-      const counters = await gpu.readWords(rasterizer.counters, 'metrics', COUNTER_WORDS);
+      const counters = await answer;
       if (!counters[COUNTERS.FAILED]) return;
-      const pairs = grownPairs(gpu, counters[COUNTERS.NEEDED], BYTES_PER_PAIR, camera);
-      await this.#build(splat, rasterizer.options, pairs);
+      tooSmall = { rasterizer, needed: counters[COUNTERS.NEEDED] };
     }
+  }
+
+  #submit(
+    camera: PinholeCamera,
+    target: RenderTarget,
+    options: ViewOptions,
+    behind?: (recorder: Recorder) => void,
+  ): { rasterizer: Rasterizer; answer: Promise<Uint32Array> } {
+    const rasterizer = this.#rasterizer!;
+    rasterizer.setView(camera, options);
+    const pixels = camera.width * camera.height;
+    this.#gpu.run(`${this.#label}/render`, (recorder) => {
+      rasterizer.record(recorder);
+      recorder.copy(rasterizer.color, target.color, 16 * pixels);
+      if (target.depth) recorder.copy(rasterizer.depth, target.depth, 4 * pixels);
+      behind?.(recorder);
+    });
+    const answer = this.#gpu.readWords(rasterizer.counters, 'metrics', COUNTER_WORDS);
+    // A failure surfaces where the answer is awaited; until then it is not unhandled.
+    answer.catch(() => {});
+    return { rasterizer, answer };
+  }
+
+  #inTurn<T>(body: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(body);
+    this.#turn = result.catch(() => {});
+    return result;
   }
 
   destroy(): void {
