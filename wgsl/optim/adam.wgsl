@@ -1,5 +1,6 @@
 // Adam (Kingma and Ba 2015, as torch.optim.Adam computes it) on rows of WIDTH floats. One thread a float. The first HEAD floats
-// of a row have a rate of their own. Loops to the number of rows that lies on the GPU: no rows, no change.
+// of a row have a rate of their own. Loops to the number of rows that lies on the GPU: no rows, no change. The bindings are
+// windows that begin with row FIRST_ROW and end before END_ROW.
 #include <grid>
 
 struct Rates {
@@ -24,7 +25,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let length = counts[0] * WIDTH;
+  let length = (clamp(counts[0], u32(FIRST_ROW), u32(END_ROW)) - u32(FIRST_ROW)) * WIDTH;
   let rate = rates[TENSOR];
   for (var i = linear_group(group, groups) * SIZE + lane; i < length; i += groups.x * groups.y * SIZE) {
     let g = gradients[i];

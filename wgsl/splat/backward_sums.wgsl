@@ -1,5 +1,5 @@
 // From the pairs' moments to what adam_geometry and adam_sh need of each visible Gaussian; what they would find in the rows of
-// invisible ones is left as it was. One thread a Gaussian.
+// invisible ones is left as it was. One thread a Gaussian, of those from FIRST_ROW to before END_ROW.
 #include <grid>
 #include <view>
 #include <projection>
@@ -14,6 +14,7 @@
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
+// A window that begins with Gaussian FIRST_ROW.
 @group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
 @group(0) @binding(6) var<storage, read> splats: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
@@ -55,8 +56,8 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = counts[0];
-  for (var base = linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+  let count = min(counts[0], u32(END_ROW));
+  for (var base = u32(FIRST_ROW) + linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
     let i = base + lane;
     var pairs = 0u;
     var first = 0u;

@@ -1,5 +1,6 @@
 // Projects every Gaussian: 2D mean and conic, opacity, view-dependent colour, depth key, and how many tiles it touches.
-// One thread a Gaussian. Culled ones get tile count 0. Exact rules: docs/rasterizer.md.
+// One thread a Gaussian, of those from FIRST_ROW to before END_ROW. Culled ones get tile count 0. Exact rules:
+// docs/rasterizer.md.
 #include <grid>
 #include <view>
 #include <projection>
@@ -13,6 +14,7 @@
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
 @group(0) @binding(5) var<storage, read> opacityLogits: array<f32>;
+// A window that begins with Gaussian FIRST_ROW.
 @group(0) @binding(6) var<storage, read> sh: array<SH_WORD>;
 // Three vec4f a Gaussian: (mean.xy, conic.xy) (conic.z, opacity, rgb.rg) (rgb.b, depth, radius, 0).
 @group(0) @binding(7) var<storage, read_write> splats: array<vec4f>;
@@ -132,8 +134,8 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = counts[0];
-  for (var base = linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+  let count = min(counts[0], u32(END_ROW));
+  for (var base = u32(FIRST_ROW) + linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
     let i = base + lane;
     var it = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
     if (i < count) { it = candidate(i); }

@@ -1,16 +1,19 @@
 import {
   type Arena,
   type BoundKernel,
+  bindRows,
   type Constants,
   type Gpu,
   gridFor,
   type Kernel,
   type Recorder,
+  type RowWindow,
+  rowWindows,
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix_sort.ts';
 import { Scan } from '../sort/scan.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
-import { shConstants } from './sh_words.ts';
+import { shConstants, shRowBytes } from './sh_words.ts';
 import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
 
 export interface RasterizerOptions {
@@ -38,6 +41,8 @@ export interface RasterizerOptions {
   backward?: boolean;
 }
 
+/** Of a projected Gaussian: the widest row of those buffers that kernels see as a whole. */
+export const SPLAT_BYTES = 48;
 /** Threads per group of the kernels that run over Gaussians or pairs. */
 const SIZE = 256;
 /** Groups of a kernel that loops to a count on the GPU: fills a large GPU, costs a small one nothing. */
@@ -132,10 +137,18 @@ export class Rasterizer {
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
 
     const kernels = await rasterKernels(gpu, options);
-    const view = arena.uniform(`${label}/view`, kernels.project.struct('View').size);
+    const shBytes = shRowBytes(options.shDegree);
+    const projections = await Promise.all(
+      rowWindows(gpu, rows, shBytes).map(async (window) => ({
+        window,
+        kernel: await projectKernel(gpu, options, window),
+      })),
+    );
+    const [{ kernel: project }] = projections;
+    const view = arena.uniform(`${label}/view`, project.struct('View').size);
     const admit = arena.uniform(`${label}/admit`, kernels.admit.struct('Admit').size);
     const counters = buffer('counters', 4 * COUNTER_WORDS);
-    const splats = buffer('splats', 48 * rows);
+    const splats = buffer('splats', SPLAT_BYTES * rows);
     const tileCounts = buffer('tile_counts', 4 * rows);
     const boxes = buffer('boxes', 8 * rows);
     const place = buffer('place', 4 * rows);
@@ -203,22 +216,22 @@ export class Rasterizer {
     const overRows = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
     const { means, logScales, quats, opacityLogits, sh } = splat;
     const stages = [
-      {
-        step: kernels.project.bind({
+      ...projections.map(({ kernel, window }) => ({
+        step: kernel.bind({
           view,
           counts,
           means,
           logScales,
           quats,
           opacityLogits,
-          sh,
+          sh: bindRows(sh, window, shBytes),
           splats,
           tileCounts,
           visible: place,
           boxes,
         }),
-        groups: overRows,
-      },
+        groups: gridFor(Math.min(window.rows, SIZE * MAX_GROUPS), SIZE),
+      })),
       { step: placeScan, groups: overRows },
       {
         step: kernels.compact.bind({ counts, splats, tileCounts, place, keys: depthKeys, gaussians }),
@@ -284,7 +297,7 @@ export class Rasterizer {
       gpu,
       options,
       { color, depth, counters, internals },
-      kernels.project,
+      project,
       { kernel: kernels.admit, uniform: admit },
       stages,
     );
@@ -354,10 +367,19 @@ export function bucketRoom({
   return { buckets: tilesOf({ width, height }, tile) + full, states: full };
 }
 
-async function rasterKernels(
+function projectKernel(
   gpu: Gpu,
-  { tile, shDegree, depth, subgroup, backward }: Required<RasterizerOptions>,
-) {
+  { tile, shDegree }: Required<RasterizerOptions>,
+  window: RowWindow,
+): Promise<Kernel> {
+  return gpu.kernel({
+    label: 'splat/project',
+    source: new URL('./project.wgsl', import.meta.url),
+    constants: { SIZE, TILE: tile, ...shConstants(shDegree, window), LARGE },
+  });
+}
+
+async function rasterKernels(gpu: Gpu, { tile, depth, subgroup, backward }: Required<RasterizerOptions>) {
   const load = (file: string, constants: Constants, enables: string[] = []) =>
     gpu.kernel({
       label: `splat/${file}`,
@@ -367,8 +389,7 @@ async function rasterKernels(
     });
   const TILE = tile;
   const blocks = { TILE, SUBGROUP: subgroup, BUCKET, DEPTH: depth, STATE: backward };
-  const [project, compact, depthCounts, admit, emit, tileRanges, forward] = await Promise.all([
-    load('project', { SIZE, TILE, ...shConstants(shDegree), LARGE }),
+  const [compact, depthCounts, admit, emit, tileRanges, forward] = await Promise.all([
     load('compact', { SIZE }),
     load('depth_counts', { SIZE }),
     load('admit', {}),
@@ -380,5 +401,5 @@ async function rasterKernels(
       ? load('rasterize_forward_blocks', blocks, ['subgroups'])
       : load('rasterize_forward', { TILE, DEPTH: depth }),
   ]);
-  return { project, compact, depthCounts, admit, emit, tileRanges, forward };
+  return { compact, depthCounts, admit, emit, tileRanges, forward };
 }

@@ -1,15 +1,18 @@
 import {
   type Arena,
   type BoundKernel,
+  bindRows,
   type Constants,
   type Gpu,
   gridFor,
   type Kernel,
   type Recorder,
+  rowWindows,
+  windowConstants,
 } from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
 import type { RasterizerBackward } from './rasterizer_backward.ts';
-import { shConstants } from './sh_words.ts';
+import { shConstants, shRowBytes } from './sh_words.ts';
 import type { SplatBuffers } from './types.ts';
 
 type Parameter = keyof SplatBuffers;
@@ -87,8 +90,19 @@ export class SplatAdam {
         constants: { SIZE, ...constants },
       });
     const adam = { BETA1, BETA2, EPSILON };
-    const [sums, adamGeometry, adamSh] = await Promise.all([
-      load('backward_sums', { SIZE: SUMS_SIZE, ...shConstants(shDegree), GEOMETRY: geometry }),
+    const shBytes = shRowBytes(shDegree);
+    const windows = rowWindows(gpu, rows, shBytes);
+    const [sums, adamSh, adamGeometry] = await Promise.all([
+      Promise.all(
+        windows.map((window) =>
+          load('backward_sums', { SIZE: SUMS_SIZE, ...shConstants(shDegree, window), GEOMETRY: geometry }),
+        ),
+      ),
+      Promise.all(
+        windows.map((window) =>
+          load('adam_sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK, ...windowConstants(window) }),
+        ),
+      ),
       load('adam_geometry', {
         ...adam,
         MEANS: moves('means'),
@@ -96,37 +110,35 @@ export class SplatAdam {
         QUATS: moves('quats'),
         OPACITY_LOGITS: moves('opacityLogits'),
       }),
-      load('adam_sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK }),
     ]);
     const rates = arena.uniform(`${label}/rates`, adamGeometry.struct('AdamRates').size);
     const toColors = arena.buffer(`${label}/to_colors`, 16 * rows);
     const toGeometry = arena.buffer(`${label}/to_geometry`, geometry ? 48 * rows : 48);
-    const over = (block: number) => gridFor(Math.min(rows, block * MAX_GROUPS), block);
-    const steps = [
-      {
-        bound: sums.bind({
-          view,
-          counts,
-          means,
-          logScales,
-          quats,
-          sh,
-          splats,
-          tileCounts,
-          pair_from_gaussian: pairFromGaussian,
-          moments: backward.moments,
-          toColors,
-          toGeometry,
-          screen,
-        }),
-        groups: over(SUMS_SIZE),
-      },
-    ];
+    const over = (block: number, count: number) => gridFor(Math.min(count, block * MAX_GROUPS), block);
+    const steps = windows.map((window, i) => ({
+      bound: sums[i].bind({
+        view,
+        counts,
+        means,
+        logScales,
+        quats,
+        sh: bindRows(sh, window, shBytes),
+        splats,
+        tileCounts,
+        pair_from_gaussian: pairFromGaussian,
+        moments: backward.moments,
+        toColors,
+        toGeometry,
+        screen,
+      }),
+      groups: over(SUMS_SIZE, window.rows),
+    }));
     // Before the means move.
     if (moves('sh')) {
-      steps.push({
-        bound: adamSh.bind({ view, rates, counts, tileCounts, means, toColors, sh, ...moments.sh }),
-        groups: over(SH_BLOCK),
+      windows.forEach((window, i) => {
+        const [values, m, v] = [sh, moments.sh.m, moments.sh.v].map((of) => bindRows(of, window, shBytes));
+        const bound = adamSh[i].bind({ view, rates, counts, tileCounts, means, toColors, sh: values, m, v });
+        steps.push({ bound, groups: over(SH_BLOCK, window.rows) });
       });
     }
     if (geometry) {
@@ -149,7 +161,7 @@ export class SplatAdam {
           opacityLogitsM: moments.opacityLogits.m,
           opacityLogitsV: moments.opacityLogits.v,
         }),
-        groups: over(SIZE),
+        groups: over(SIZE, rows),
       });
     }
     return new SplatAdam(gpu, rates, adamGeometry, regularizers, steps);
