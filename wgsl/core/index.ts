@@ -22,4 +22,4 @@ export {
 } from './snapshot.ts';
 export { assemble, type Constants, readText } from './source.ts';
 export { Tap } from './tap.ts';
-export { bindRows, type RowWindow, rowWindows, windowConstants } from './windows.ts';
+export { bindRows, type RowWindow, rowWindows, windowUniform } from './windows.ts';

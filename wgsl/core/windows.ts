@@ -1,13 +1,10 @@
 import { GpuError } from './errors.ts';
-import type { Gpu } from './gpu.ts';
-import type { Constants } from './source.ts';
+import type { Arena, Gpu } from './gpu.ts';
 
 /** Rows of a buffer that a kernel sees at a time: `first` to before `first` + `rows`. */
 export interface RowWindow {
   first: number;
   rows: number;
-  /** Where the next window begins, whether there is one or not: it does not depend on how many rows there are. */
-  end: number;
 }
 
 /**
@@ -15,13 +12,11 @@ export interface RowWindow {
  * multiple of the 256 bytes that WebGPU may ask for (minStorageBufferOffsetAlignment) for rows of a word and more.
  */
 const ROW_STEP = 256;
-/** Rows are counted in u32, and no window leads beyond. */
-const MOST_ROWS = 2 ** 31;
 
 /** Most rows of so many bytes in one window. */
 export function windowRows(gpu: Gpu, rowBytes: number): number {
   const rows = ROW_STEP * Math.floor(gpu.windowBytes / (ROW_STEP * rowBytes));
-  if (rows) return Math.min(rows, MOST_ROWS);
+  if (rows) return rows;
   throw new GpuError(
     `a window of ${gpu.windowBytes} bytes holds less than ${ROW_STEP} rows of ${rowBytes} bytes; it takes at least ` +
       `${ROW_STEP * rowBytes}`,
@@ -36,7 +31,7 @@ export function rowWindows(gpu: Gpu, rows: number, rowBytes: number): RowWindow[
   const most = windowRows(gpu, rowBytes);
   return Array.from({ length: Math.max(1, Math.ceil(rows / most)) }, (_, i) => {
     const first = most * i;
-    return { first, rows: Math.min(most, rows - first), end: first + most };
+    return { first, rows: Math.min(most, rows - first) };
   });
 }
 
@@ -46,10 +41,7 @@ export function bindRows(buffer: GPUBuffer, { first, rows }: RowWindow, rowBytes
   return { buffer, offset, size: Math.min(16 * Math.ceil((rows * rowBytes) / 16), buffer.size - offset) };
 }
 
-/**
- * A window as constants of a kernel: it works on rows FIRST_ROW to before END_ROW. With one window that compiles to what it
- * would be without windows; and as they do not depend on the number of rows, a kernel outlives their growth.
- */
-export function windowConstants({ first, end }: RowWindow): Constants {
-  return { FIRST_ROW: first, END_ROW: end };
+/** A window for a kernel that includes `window`. */
+export function windowUniform(arena: Arena, role: string, { first, rows }: RowWindow): GPUBuffer {
+  return arena.upload(role, new Uint32Array([first, first + rows]), 'parameters', GPUBufferUsage.UNIFORM);
 }

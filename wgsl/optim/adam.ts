@@ -6,7 +6,7 @@ import {
   gridFor,
   type Recorder,
   rowWindows,
-  windowConstants,
+  windowUniform,
 } from '../core/index.ts';
 
 export interface AdamTensor {
@@ -82,13 +82,13 @@ export class Adam {
             BETA1: beta1,
             BETA2: beta2,
             EPSILON: epsilon,
-            ...windowConstants(window),
           },
         });
         const of = (buffer: GPUBuffer) => bindRows(buffer, window, 4 * width);
         return {
           bound: kernel.bind({
             rates,
+            window: windowUniform(arena, `${label}/window`, window),
             counts,
             gradients: of(tensor.gradients),
             parameters: of(tensor.parameters),

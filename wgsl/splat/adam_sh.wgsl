@@ -1,9 +1,10 @@
-// Adam on the SH of the Gaussians from FIRST_ROW to before END_ROW, whose gradient, basis · dL/dcolour, is never in memory. A
+// Adam on the SH of the window's Gaussians, whose gradient, basis · dL/dcolour, is never in memory. A
 // group takes ROWS Gaussians at a time: some threads leave basis and colour gradient in workgroup memory, then all walk the
 // contiguous coefficients.
 // To be run before the means move: the basis is that of the picture.
 #include <grid>
 #include <view>
+#include <window>
 #include <sh>
 #include <adam>
 
@@ -14,10 +15,11 @@
 @group(0) @binding(4) var<storage, read> means: array<f32>;
 // dL/dcolour of the visible.
 @group(0) @binding(5) var<storage, read> toColors: array<vec4f>;
-// [N, SH_ROWS, 3], in words of four floats that may lie across Gaussians; windows that begin with Gaussian FIRST_ROW.
+// [N, SH_ROWS, 3], in words of four floats that may lie across Gaussians; of the window's.
 @group(0) @binding(6) var<storage, read_write> sh: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> m: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> v: array<vec4f>;
+@group(0) @binding(9) var<uniform> window: RowWindow;
 
 const WIDTH = 3u * u32(SH_ROWS);
 const WORDS = u32(ROWS) * WIDTH / 4u;
@@ -55,16 +57,16 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = min(counts[0], u32(END_ROW));
+  let count = min(counts[0], window.end);
   let step = groups.x * groups.y * u32(ROWS);
-  for (var base = u32(FIRST_ROW) + linear_group(group, groups) * u32(ROWS); base < count; base += step) {
+  for (var base = window.first + linear_group(group, groups) * u32(ROWS); base < count; base += step) {
     for (var row = lane; row < u32(ROWS); row += u32(SIZE)) { fill(row, base + row, count); }
     workgroupBarrier();
     let floats = (count - base) * WIDTH;
     for (var word = lane; word < WORDS; word += u32(SIZE)) {
       let f = 4u * word;
       if (f >= floats) { break; }
-      let at = (base - u32(FIRST_ROW)) * WIDTH / 4u + word;
+      let at = (base - window.first) * WIDTH / 4u + word;
       let m0 = m[at];
       let v0 = v[at];
       let g = vec4f(gradient(f), gradient(f + 1u), gradient(f + 2u), gradient(f + 3u));

@@ -1,12 +1,4 @@
-import {
-  type Arena,
-  type BoundKernel,
-  bindRows,
-  type Gpu,
-  gridFor,
-  type Recorder,
-  rowWindows,
-} from '../core/index.ts';
+import { type Arena, type BoundKernel, bindRows, type Gpu, gridFor, type Recorder } from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
 import { shConstants, shRowBytes } from './sh_words.ts';
 import type { SplatBuffers } from './types.ts';
@@ -40,6 +32,11 @@ export class PlainGradients {
     given: { screen?: GPUBuffer } = {},
   ): Promise<PlainGradients> {
     const { label, splat, counts, rows, shDegree } = forward.options;
+    const kernel = await gpu.kernel({
+      label: 'splat/project_backward',
+      source: new URL('./project_backward.wgsl', import.meta.url),
+      constants: { SIZE, ...shConstants(shDegree) },
+    });
     const shBytes = shRowBytes(shDegree);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
     const screen = given.screen ?? buffer('screen', 8 * rows);
@@ -50,35 +47,29 @@ export class PlainGradients {
       opacityLogits: buffer('gradients/opacityLogits', 4 * rows),
       sh: buffer('gradients/sh', shBytes * rows),
     };
-    const { view, splats, tileCounts, pairFromGaussian } = forward.internals;
-    const steps = await Promise.all(
-      rowWindows(gpu, rows, shBytes).map(async (window) => {
-        const kernel = await gpu.kernel({
-          label: 'splat/project_backward',
-          source: new URL('./project_backward.wgsl', import.meta.url),
-          constants: { SIZE, ...shConstants(shDegree, window) },
-        });
-        const bound = kernel.bind({
-          view,
-          counts,
-          means: splat.means,
-          logScales: splat.logScales,
-          quats: splat.quats,
-          sh: bindRows(splat.sh, window, shBytes),
-          splats,
-          tileCounts,
-          pair_from_gaussian: pairFromGaussian,
-          moments,
-          gradMeans: gradients.means,
-          gradLogScales: gradients.logScales,
-          gradQuats: gradients.quats,
-          gradOpacityLogits: gradients.opacityLogits,
-          gradSh: bindRows(gradients.sh, window, shBytes),
-          screen,
-        });
-        return { bound, rows: window.rows };
+    const { view, windows, splats, tileCounts, pairFromGaussian } = forward.internals;
+    const steps = windows.map((window) => ({
+      bound: kernel.bind({
+        view,
+        window: window.uniform,
+        counts,
+        means: splat.means,
+        logScales: splat.logScales,
+        quats: splat.quats,
+        sh: bindRows(splat.sh, window, shBytes),
+        splats,
+        tileCounts,
+        pair_from_gaussian: pairFromGaussian,
+        moments,
+        gradMeans: gradients.means,
+        gradLogScales: gradients.logScales,
+        gradQuats: gradients.quats,
+        gradOpacityLogits: gradients.opacityLogits,
+        gradSh: bindRows(gradients.sh, window, shBytes),
+        screen,
       }),
-    );
+      rows: window.rows,
+    }));
     return new PlainGradients(gradients, screen, steps);
   }
 

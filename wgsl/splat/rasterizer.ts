@@ -9,6 +9,7 @@ import {
   type Recorder,
   type RowWindow,
   rowWindows,
+  windowUniform,
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix_sort.ts';
 import { Scan } from '../sort/scan.ts';
@@ -84,6 +85,8 @@ export class Rasterizer {
   /** What the backward pass reads. */
   readonly internals: {
     view: GPUBuffer;
+    /** Of the rows: the kernels that see SH work on one after the other. */
+    windows: readonly (RowWindow & { uniform: GPUBuffer })[];
     splats: GPUBuffer;
     tileCounts: GPUBuffer;
     tileStarts: GPUBuffer;
@@ -138,14 +141,11 @@ export class Rasterizer {
 
     const kernels = await rasterKernels(gpu, options);
     const shBytes = shRowBytes(options.shDegree);
-    const projections = await Promise.all(
-      rowWindows(gpu, rows, shBytes).map(async (window) => ({
-        window,
-        kernel: await projectKernel(gpu, options, window),
-      })),
-    );
-    const [{ kernel: project }] = projections;
-    const view = arena.uniform(`${label}/view`, project.struct('View').size);
+    const windows = rowWindows(gpu, rows, shBytes).map((window) => ({
+      ...window,
+      uniform: windowUniform(arena, `${label}/window`, window),
+    }));
+    const view = arena.uniform(`${label}/view`, kernels.project.struct('View').size);
     const admit = arena.uniform(`${label}/admit`, kernels.admit.struct('Admit').size);
     const counters = buffer('counters', 4 * COUNTER_WORDS);
     const splats = buffer('splats', SPLAT_BYTES * rows);
@@ -216,9 +216,10 @@ export class Rasterizer {
     const overRows = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
     const { means, logScales, quats, opacityLogits, sh } = splat;
     const stages = [
-      ...projections.map(({ kernel, window }) => ({
-        step: kernel.bind({
+      ...windows.map((window) => ({
+        step: kernels.project.bind({
           view,
+          window: window.uniform,
           counts,
           means,
           logScales,
@@ -284,6 +285,7 @@ export class Rasterizer {
     ];
     const internals = {
       view,
+      windows,
       splats,
       tileCounts,
       tileStarts,
@@ -297,7 +299,7 @@ export class Rasterizer {
       gpu,
       options,
       { color, depth, counters, internals },
-      project,
+      kernels.project,
       { kernel: kernels.admit, uniform: admit },
       stages,
     );
@@ -367,19 +369,10 @@ export function bucketRoom({
   return { buckets: tilesOf({ width, height }, tile) + full, states: full };
 }
 
-function projectKernel(
+async function rasterKernels(
   gpu: Gpu,
-  { tile, shDegree }: Required<RasterizerOptions>,
-  window: RowWindow,
-): Promise<Kernel> {
-  return gpu.kernel({
-    label: 'splat/project',
-    source: new URL('./project.wgsl', import.meta.url),
-    constants: { SIZE, TILE: tile, ...shConstants(shDegree, window), LARGE },
-  });
-}
-
-async function rasterKernels(gpu: Gpu, { tile, depth, subgroup, backward }: Required<RasterizerOptions>) {
+  { tile, shDegree, depth, subgroup, backward }: Required<RasterizerOptions>,
+) {
   const load = (file: string, constants: Constants, enables: string[] = []) =>
     gpu.kernel({
       label: `splat/${file}`,
@@ -389,7 +382,8 @@ async function rasterKernels(gpu: Gpu, { tile, depth, subgroup, backward }: Requ
     });
   const TILE = tile;
   const blocks = { TILE, SUBGROUP: subgroup, BUCKET, DEPTH: depth, STATE: backward };
-  const [compact, depthCounts, admit, emit, tileRanges, forward] = await Promise.all([
+  const [project, compact, depthCounts, admit, emit, tileRanges, forward] = await Promise.all([
+    load('project', { SIZE, TILE, ...shConstants(shDegree), LARGE }),
     load('compact', { SIZE }),
     load('depth_counts', { SIZE }),
     load('admit', {}),
@@ -401,5 +395,5 @@ async function rasterKernels(gpu: Gpu, { tile, depth, subgroup, backward }: Requ
       ? load('rasterize_forward_blocks', blocks, ['subgroups'])
       : load('rasterize_forward', { TILE, DEPTH: depth }),
   ]);
-  return { compact, depthCounts, admit, emit, tileRanges, forward };
+  return { project, compact, depthCounts, admit, emit, tileRanges, forward };
 }

@@ -7,8 +7,6 @@ import {
   gridFor,
   type Kernel,
   type Recorder,
-  rowWindows,
-  windowConstants,
 } from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
 import type { RasterizerBackward } from './rasterizer_backward.ts';
@@ -79,7 +77,7 @@ export class SplatAdam {
     { label, moments, screen, train, regularizers = { opacity: 0, scale: 0 } }: SplatAdamOptions,
   ): Promise<SplatAdam> {
     const { splat, counts, rows, shDegree } = forward.options;
-    const { view, splats, tileCounts, pairFromGaussian } = forward.internals;
+    const { view, windows, splats, tileCounts, pairFromGaussian } = forward.internals;
     const { means, logScales, quats, opacityLogits, sh } = splat;
     const moves = (name: Parameter) => train.includes(name);
     const geometry = train.some((name) => name !== 'sh');
@@ -90,19 +88,8 @@ export class SplatAdam {
         constants: { SIZE, ...constants },
       });
     const adam = { BETA1, BETA2, EPSILON };
-    const shBytes = shRowBytes(shDegree);
-    const windows = rowWindows(gpu, rows, shBytes);
-    const [sums, adamSh, adamGeometry] = await Promise.all([
-      Promise.all(
-        windows.map((window) =>
-          load('backward_sums', { SIZE: SUMS_SIZE, ...shConstants(shDegree, window), GEOMETRY: geometry }),
-        ),
-      ),
-      Promise.all(
-        windows.map((window) =>
-          load('adam_sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK, ...windowConstants(window) }),
-        ),
-      ),
+    const [sums, adamGeometry, adamSh] = await Promise.all([
+      load('backward_sums', { SIZE: SUMS_SIZE, ...shConstants(shDegree), GEOMETRY: geometry }),
       load('adam_geometry', {
         ...adam,
         MEANS: moves('means'),
@@ -110,14 +97,17 @@ export class SplatAdam {
         QUATS: moves('quats'),
         OPACITY_LOGITS: moves('opacityLogits'),
       }),
+      load('adam_sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK }),
     ]);
     const rates = arena.uniform(`${label}/rates`, adamGeometry.struct('AdamRates').size);
     const toColors = arena.buffer(`${label}/to_colors`, 16 * rows);
     const toGeometry = arena.buffer(`${label}/to_geometry`, geometry ? 48 * rows : 48);
+    const shBytes = shRowBytes(shDegree);
     const over = (block: number, count: number) => gridFor(Math.min(count, block * MAX_GROUPS), block);
-    const steps = windows.map((window, i) => ({
-      bound: sums[i].bind({
+    const steps = windows.map((window) => ({
+      bound: sums.bind({
         view,
+        window: window.uniform,
         counts,
         means,
         logScales,
@@ -135,11 +125,23 @@ export class SplatAdam {
     }));
     // Before the means move.
     if (moves('sh')) {
-      windows.forEach((window, i) => {
-        const [values, m, v] = [sh, moments.sh.m, moments.sh.v].map((of) => bindRows(of, window, shBytes));
-        const bound = adamSh[i].bind({ view, rates, counts, tileCounts, means, toColors, sh: values, m, v });
-        steps.push({ bound, groups: over(SH_BLOCK, window.rows) });
-      });
+      for (const window of windows) {
+        const of = (buffer: GPUBuffer) => bindRows(buffer, window, shBytes);
+        const moved = { sh: of(sh), m: of(moments.sh.m), v: of(moments.sh.v) };
+        steps.push({
+          bound: adamSh.bind({
+            view,
+            window: window.uniform,
+            rates,
+            counts,
+            tileCounts,
+            means,
+            toColors,
+            ...moved,
+          }),
+          groups: over(SH_BLOCK, window.rows),
+        });
+      }
     }
     if (geometry) {
       steps.push({
