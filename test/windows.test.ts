@@ -2,11 +2,16 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { backgroundAt } from '../stages/artefacts/background.ts';
 import type { Dataset } from '../stages/artefacts/dataset.ts';
-import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts/gaussians.ts';
+import {
+  GAUSSIAN_PARAMETERS,
+  type GaussianParameter,
+  parameterWidths,
+} from '../stages/artefacts/gaussians.ts';
 import { type HostGaussians, readGaussians, uploadGaussians } from '../stages/artefacts/gaussians-host.ts';
 import { releaseGaussians } from '../stages/artefacts/release.ts';
 import { photometricObjective } from '../stages/optimizer/objectives/photometric.ts';
 import { type OptimizerOptions, SplatOptimizer } from '../stages/optimizer/optimizer.ts';
+import { blankState, type TrainingState } from '../stages/optimizer/state.ts';
 import type { TrainInput } from '../stages/train/options.ts';
 import { train } from '../stages/train/stage.ts';
 import { type Arena, bindRows, type Gpu, GpuError, openGpu, rowWindows } from '../wgsl/core/index.ts';
@@ -22,6 +27,8 @@ const ROW_BYTES = { 2: 108, 3: 192 } as const;
 /** Windows of 512 rows of SH: the scene has three, and what it grows to a fourth. */
 const WINDOW_ROWS = 512;
 const MORE = 1700;
+
+const wordsThatDiffer = (a: Float32Array, b: Float32Array) => a.filter((value, i) => value !== b[i]).length;
 
 const gpuWith = (windowBytes: number) => ({ windowBytes }) as Gpu;
 
@@ -95,6 +102,76 @@ test('a kernel says which buffer is larger than a binding, and what helps', () =
         ) &&
         /load\.downscale.*train\.cap.*init\.shDegree/.test(error.message),
     );
+  }));
+
+test('what is larger than a piece goes up and comes back whole', () =>
+  withGpu(async (gpu, arena) => {
+    const words = Uint32Array.from({ length: 2 ** 24 + 2 ** 23 + 5 }, (_, i) => Math.imul(i, 2654435761));
+    const buffer = arena.upload('words', words, 'test');
+    const tail = new Uint32Array(await gpu.read(buffer, 'test', words.byteLength - 8, 8));
+    assert.is(tail.length, words.length - 2);
+    assert.ok(tail.every((word, i) => word === words[i + 2]));
+  }));
+
+/** Gaussians to both sides of where the adapter's own binding ends. */
+const BESIDE = 300;
+
+test('where the adapter has two windows, a step moves Gaussians at their edge as it does in a small scene', () =>
+  withGpu(async (gpu, arena) => {
+    const { camera } = ringDataset().views[1];
+    const image = arena.upload('photo', mixed(camera.width * camera.height, 1), 'test');
+    const view = { name: 'view', split: 'train' as const, camera, image };
+    const rows = hostRows(2 * BESIDE, 3);
+    const step = async (state: TrainingState) => {
+      const optimizer = await SplatOptimizer.create(state, {
+        label: 'test',
+        width: camera.width,
+        height: camera.height,
+        pairs: 1 << 16,
+        objectives: [photometricObjective({ dssim: 0.2 })],
+        train: GAUSSIAN_PARAMETERS,
+      });
+      await optimizer.step({ step: 0, view, background: [0, 0, 0], shDegree: 3, rates: RATES });
+      assert.is(await optimizer.settle(), undefined);
+      optimizer.destroy();
+    };
+    const small = stateOf(arena, rows, 3);
+    for (const name of GAUSSIAN_PARAMETERS) {
+      gpu.run('test', (recorder) => recorder.clear(small.moments[name].m).clear(small.moments[name].v));
+    }
+    await step(small);
+
+    const [{ rows: edge }] = rowWindows(gpu, 2 ** 30, ROW_BYTES[3]);
+    const count = edge + BESIDE;
+    assert.is(rowWindows(gpu, count, ROW_BYTES[3]).length, 2);
+    const large = blankState(arena, { count, shDegree: 3 });
+    // All others lie behind the camera.
+    const { viewmat } = camera;
+    const behind = [0, 1, 2].map((axis) => -100 * viewmat[8 + axis]);
+    const means = new Float32Array(3 * count).map((_, i) => behind[i % 3]);
+    gpu.write(large.parameters.means, means, 'test');
+    const widths = parameterWidths(3);
+    const place = (name: GaussianParameter) => 4 * widths[name] * (edge - BESIDE);
+    for (const name of GAUSSIAN_PARAMETERS)
+      gpu.write(large.parameters[name], rows[name], 'test', place(name));
+    await step(large);
+    const compared: [string, GPUBuffer, GPUBuffer, GaussianParameter][] = GAUSSIAN_PARAMETERS.flatMap(
+      (name) => [
+        [name, large.parameters[name], small.parameters[name], name],
+        [`${name}/m`, large.moments[name].m, small.moments[name].m, name],
+        [`${name}/v`, large.moments[name].v, small.moments[name].v, name],
+      ],
+    );
+    for (const [what, of, expected, name] of compared) {
+      const bytes = rows[name].byteLength;
+      const found = new Uint32Array(await gpu.read(of, 'test', bytes, place(name)));
+      assert.equal(found, await gpu.readWords(expected, 'test', bytes / 4), what);
+    }
+    const moved = await readRows(small);
+    for (const half of [0, 1]) {
+      const part = (values: Float32Array) => values.subarray(half * 48 * BESIDE, (half + 1) * 48 * BESIDE);
+      assert.ok(wordsThatDiffer(part(moved.sh), part(rows.sh)) > 24 * BESIDE, 'most of both windows move');
+    }
   }));
 
 /** What `make` leaves with one window, and with windows of WINDOW_ROWS rows of SH; the bytes must be the same. */
@@ -173,8 +250,6 @@ const steps = ({ train: trained, onGradients }: Steps) =>
     optimizer.destroy();
     return { rows, m, v };
   });
-
-const wordsThatDiffer = (a: Float32Array, b: Float32Array) => a.filter((value, i) => value !== b[i]).length;
 
 test('steps that move SH alone do not depend on windows', async () => {
   const { rows } = await steps({ train: ['sh'] });

@@ -26,7 +26,7 @@ export interface AdapterReport {
 export type Data = Float32Array | Uint32Array | Int32Array | Uint8Array | Uint16Array | ArrayBuffer;
 
 /** Uploads and readbacks pass through the host in pieces: no driver is asked for staging as large as a scene. */
-const PIECE_BYTES = 2 ** 28;
+const PIECE_BYTES = 2 ** 26;
 
 /**
  * A WebGPU device with what every engine here needs: kernels cached by source, labelled and counted buffers, and the
