@@ -34,7 +34,7 @@ async function run(
   arena: Arena,
   { render, photo }: { render: Float32Array; photo: Uint32Array },
   size: { width: number; height: number },
-  options: Pick<LossOptions, 'dssimWeight' | 'padding'>,
+  options: Pick<LossOptions, 'dssimWeight' | 'padding' | 'variant'>,
   // Larger than the picture, so that strides and capacities differ.
   largest = { width: size.width + 7, height: size.height },
 ) {
@@ -59,15 +59,22 @@ async function run(
   };
 }
 
-for (const { width, height, dssimWeight, padding } of [
+const cases: ({ width: number; height: number } & Pick<
+  LossOptions,
+  'dssimWeight' | 'padding' | 'variant'
+>)[] = [
   { width: 37, height: 29, dssimWeight: 0.2, padding: 'valid' },
   { width: 11, height: 11, dssimWeight: 1, padding: 'valid' },
   { width: 48, height: 16, dssimWeight: 0.5, padding: 'same' },
   { width: 3, height: 5, dssimWeight: 0.5, padding: 'same' },
   { width: 37, height: 29, dssimWeight: 0, padding: 'valid' },
   { width: 1, height: 1, dssimWeight: 0, padding: 'valid' },
-] as const) {
-  test(`photometric loss of ${width}×${height}, λ ${dssimWeight}, ${padding}`, () =>
+  // Several tiles each way, and the window's border in every place of a run of four.
+  { width: 117, height: 26, dssimWeight: 0.2, padding: 'valid', variant: 'runs' },
+  { width: 118, height: 37, dssimWeight: 0.2, padding: 'valid', variant: 'serial' },
+];
+for (const { width, height, dssimWeight, padding, variant } of cases) {
+  test(`photometric loss of ${width}×${height}, λ ${dssimWeight}, ${padding}, ${variant ?? 'as the adapter wants'}`, () =>
     withGpu(async (gpu, arena) => {
       const { render, photo } = pictures(width, height);
       const expected = photometric(
@@ -81,7 +88,7 @@ for (const { width, height, dssimWeight, padding } of [
         arena,
         { render, photo },
         { width, height },
-        { dssimWeight, padding },
+        { dssimWeight, padding, variant },
       );
       const close = (name: 'l1' | 'ssim' | 'mse' | 'loss', i: number) =>
         assert.ok(
@@ -173,6 +180,26 @@ test('metrics of a finished render clamp it and need no gradient', () =>
     assert.ok(Math.abs(ssim - expected.ssim) < 2e-6);
     assert.ok(Math.abs(mse - expected.mse) < 2e-6);
     assert.ok(Math.abs(psnr(0.001) - 30) < 1e-12);
+  }));
+
+test('an engine made for a wide picture takes a tall one of as many pixels', () =>
+  withGpu(async (gpu, arena) => {
+    const size = { width: 24, height: 66 };
+    const data = pictures(size.width, size.height);
+    const expected = photometric(
+      asPicture(size.width, size.height, (pixel, c) => data.render[4 * pixel + c]),
+      asPicture(size.width, size.height, (pixel, c) => ((data.photo[pixel] >>> (8 * c)) & 255) / 255),
+      0.2,
+    );
+    const wide = { width: 66, height: 24 };
+    const { gradient, metrics } = await run(gpu, arena, data, size, { dssimWeight: 0.2 }, wide);
+    assert.ok(Math.abs(metrics[3] - expected.loss) < 2e-6, `${metrics[3]}, expected ${expected.loss}`);
+    let [norm, error] = [0, 0];
+    for (const [i, wanted] of expected.gradient.entries()) {
+      norm += wanted ** 2;
+      error += (gradient[4 * Math.floor(i / 3) + (i % 3)] - wanted) ** 2;
+    }
+    assert.ok(Math.sqrt(error / norm) < 1e-4, `gradient off by ${Math.sqrt(error / norm)}`);
   }));
 
 test('a picture smaller than the window is refused, and L1 alone takes it', () =>

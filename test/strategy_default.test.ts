@@ -13,6 +13,11 @@ import { planGrowth } from './reference/plan_growth.ts';
 import { screenStatistics } from './reference/screen_statistics.ts';
 import { splitRows } from './reference/split_rows.ts';
 
+const settings = (given: object) => ({
+  ...STRATEGIES.default.options.parse(given),
+  cap: Number.POSITIVE_INFINITY,
+});
+
 const COUNT = 600;
 const SH_DEGREE = 1;
 const context = { seed: 42, steps: 30_000, extent: 2 };
@@ -27,7 +32,7 @@ function screenAt(step: number): Float32Array {
 }
 
 async function trainOn(state: TrainingState, options: object, steps: readonly number[]): Promise<void> {
-  const strategy = await STRATEGIES.default.create(state, STRATEGIES.default.options.parse(options), context);
+  const strategy = await STRATEGIES.default.create(state, settings(options), context);
   for (const step of steps) {
     const screen = new Float32Array(2 * state.count);
     screen.set(screenAt(step).subarray(0, screen.length));
@@ -110,7 +115,7 @@ test('buffers grow when the splat outgrows them, and stay when it does not', () 
 test('statistics start anew after a refinement', () =>
   withGpu(async (_gpu, arena) => {
     const state = stateOf(arena, hostRows(COUNT, 0), 0, 4 * COUNT);
-    const strategy = await STRATEGIES.default.create(state, STRATEGIES.default.options.parse({}), context);
+    const strategy = await STRATEGIES.default.create(state, settings({}), context);
     state.gpu.write(state.screen, screenAt(600), 'test');
     state.gpu.run('test', (recorder) => strategy.recordStep(recorder, 600, rates));
     await strategy.refine(600);
@@ -141,7 +146,7 @@ test('two runs give the same bytes, another seed others', () =>
   withGpu(async (_gpu, arena) => {
     const run = async (seed: number) => {
       const state = stateOf(arena, hostRows(COUNT, 0), 0);
-      const strategy = await STRATEGIES.default.create(state, STRATEGIES.default.options.parse({}), {
+      const strategy = await STRATEGIES.default.create(state, settings({}), {
         ...context,
         seed,
       });

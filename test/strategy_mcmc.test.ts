@@ -8,6 +8,11 @@ import { withGpu } from './helpers/gpu.ts';
 import { type HostRows, hostRows, readMoments, readRows, stateOf } from './helpers/state.ts';
 import { relocation } from './reference/relocate_sources.ts';
 
+const settings = ({ cap = 1_000_000, ...given }: { cap?: number }) => ({
+  ...STRATEGIES.mcmc.options.parse(given),
+  cap,
+});
+
 const COUNT = 400;
 const SH_DEGREE = 1;
 const widths = parameterWidths(SH_DEGREE);
@@ -133,7 +138,7 @@ test('with nobody alive nobody moves', () =>
   }));
 
 async function refineOnce(state: TrainingState, options: object, seed = 42): Promise<HostRows> {
-  const parsed = STRATEGIES.mcmc.options.parse(options);
+  const parsed = settings(options);
   const strategy = await STRATEGIES.mcmc.create(state, parsed, { ...context, seed });
   for (const step of [599, 600]) {
     state.gpu.run('test', (recorder) => strategy.recordStep(recorder, step, { means: 1e-4 }));
@@ -165,7 +170,7 @@ test('noise comes every step, and not without a rate', () =>
     const rows = hostRows(COUNT, 0);
     const means = async (options: object, step: number) => {
       const state = stateOf(arena, rows, 0);
-      const strategy = await STRATEGIES.mcmc.create(state, STRATEGIES.mcmc.options.parse(options), context);
+      const strategy = await STRATEGIES.mcmc.create(state, settings(options), context);
       state.gpu.run('test', (recorder) => strategy.recordStep(recorder, step, { means: 1e-4 }));
       strategy.destroy();
       return (await readRows(state)).means;
@@ -187,7 +192,7 @@ test('two runs give the same bytes, another seed others', () =>
 test('a cap that the adapter cannot hold is refused before training', () =>
   withGpu(async (_gpu, arena) => {
     const state = stateOf(arena, hostRows(20_000, 3), 3);
-    const options = STRATEGIES.mcmc.options.parse({ cap: 2 ** 31 });
+    const options = settings({ cap: 2 ** 31 });
     try {
       await STRATEGIES.mcmc.create(state, options, { ...context, steps: 300_000 });
     } catch (error) {

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { pacedCount } from '../stages/train/strategies/budget.ts';
 import { resetInterval } from '../stages/train/strategies/default.ts';
 import { STRATEGIES } from '../stages/train/strategies/index.ts';
 import { finalCount, grownCount } from '../stages/train/strategies/mcmc.ts';
@@ -27,11 +28,12 @@ test('shorter runs refine for the same part of their steps', () => {
 });
 
 test('mcmc grows by a twentieth up to its cap, and knows where it ends', () => {
-  assert.is(grownCount(1000, 2000), 1050);
-  assert.is(grownCount(1999, 2000), 2000);
-  assert.is(grownCount(3000, 2000), 3000, 'a splat above the cap stays as large as it is');
-  assert.is(grownCount(19, 2000), 19, 'as gsplat: a twentieth of less than 20 is none');
-  const options = STRATEGIES.mcmc.options.parse({ cap: 5000 });
+  const { growth } = STRATEGIES.mcmc.options.parse({});
+  assert.is(grownCount(1000, { cap: 2000, growth }), 1050);
+  assert.is(grownCount(1999, { cap: 2000, growth }), 2000);
+  assert.is(grownCount(3000, { cap: 2000, growth }), 3000, 'a splat above the cap stays as large as it is');
+  assert.is(grownCount(19, { cap: 2000, growth }), 19, 'as gsplat: a twentieth of less than 20 is none');
+  const options = { ...STRATEGIES.mcmc.options.parse({}), cap: 5000 };
   // Refined at 600, 700 … 5800: 53 times.
   let count = 1000;
   for (let i = 0; i < 53; i++) count = Math.min(5000, Math.floor(1.05 * count));
@@ -53,6 +55,26 @@ test('mcmc grows by a twentieth up to its cap, and knows where it ends', () => {
 function grow(count: number, times: number): number {
   return times ? grow(Math.floor(1.05 * count), times - 1) : count;
 }
+
+test('budget grows at its pace to the cap, whenever it goes on', () => {
+  const all = Array.from({ length: 10 }, (_, i) => 9 - i);
+  const course = (pace: number) =>
+    all.reduce((counts, left) => [...counts, pacedCount(counts.at(-1)!, { cap: 2000, pace }, left)], [1000]);
+  assert.equal(course(1), [1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700, 1800, 1900, 2000]);
+  const twice = course(2);
+  assert.is(twice[1], 1200, 'twice as fast at first');
+  assert.is(twice[9], 2000, 'and there with a refinement to spare');
+  assert.ok(twice.every((count, i) => i === 0 || count >= twice[i - 1]));
+  assert.is(
+    pacedCount(3000, { cap: 2000, pace: 1 }, 5),
+    3000,
+    'a splat above the cap stays as large as it is',
+  );
+  const { finalCount } = STRATEGIES.budget;
+  const options = { ...STRATEGIES.budget.options.parse({}), cap: 2000 };
+  assert.is(finalCount!(1000, options, 7000, 0), 2000);
+  assert.is(finalCount!(1000, options, 7000, 6000), 1000, 'no refinement is left');
+});
 
 test('options: published defaults, and unknown keys are errors', () => {
   const options = STRATEGIES.default.options.parse({});

@@ -1,7 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { adamRates } from '../stages/optimizer/parameters.ts';
-import { meansRate, RATES, shDegreeAt } from '../stages/train/schedule.ts';
+import { recipeOf, trainOptions } from '../stages/train/options.ts';
+import { annealed, dropoutAt, meansRate, shDegreeAt } from '../stages/train/schedule.ts';
+
+const RATES = recipeOf(trainOptions.parse({ strategy: 'mcmc' })).rates;
 
 /** Within a few roundings of the last digit of a double. */
 function same(actual: number, expected: number): void {
@@ -50,6 +53,28 @@ test('SH degrees rise every 1000 steps, and in shorter runs every seventh of the
   assert.is(shDegreeAt(29_999, 30_000, 3), 3);
   assert.is(shDegreeAt(29_999, 30_000, 1), 1, 'never above what the splat stores');
   assert.is(shDegreeAt(0, 7000, 2, 0), 2, '0: all bands from the start');
+});
+
+test('annealed rates fall by one factor a step from their step on', () => {
+  const anneal = { from: 0.8, to: 0.1 };
+  assert.is(annealed(5000, 7000, undefined), 1);
+  assert.is(annealed(5600, 7000, anneal), 1);
+  same(annealed(6300, 7000, anneal), Math.sqrt(0.1));
+  same(annealed(7000, 7000, anneal), 0.1);
+});
+
+test('the last steps leave nothing out', () => {
+  assert.is(dropoutAt(0, 1000, 0.1), 0.1);
+  assert.is(dropoutAt(979, 1000, 0.1), 0.1);
+  assert.is(dropoutAt(980, 1000, 0.1), 0);
+});
+
+test('what the options do not say is the strategy’s', () => {
+  const published = { rates: RATES, anneal: undefined, dropout: 0, shInterval: undefined };
+  assert.equal(recipeOf(trainOptions.parse({ strategy: 'default' })), published);
+  const own = recipeOf(trainOptions.parse({ strategy: 'budget', rates: { sh: 1 }, dropout: 0 }));
+  assert.equal([own.rates.sh, own.dropout, own.shInterval], [1, 0, 0]);
+  assert.equal([own.rates.scales, own.anneal], [1e-2, { from: 0.85, to: 0.1 }]);
 });
 
 test.run();

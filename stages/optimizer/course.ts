@@ -4,6 +4,7 @@ import type { Report } from '../stage.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { KeptParts } from './kept.ts';
 import type { SplatOptimizer, Step } from './optimizer.ts';
+import type { TimeBudget } from './time-budget.ts';
 
 /** An optimisation from its first step to its last. Steps count from 0. */
 export interface Course {
@@ -16,6 +17,8 @@ export interface Course {
   behind?(recorder: Recorder, step: number): void;
   /** Work between two steps, on a state in which no step was void. */
   between?: { due(step: number): boolean; run(step: number): Promise<void> };
+  /** Ends the course in time, by leaving steps out. */
+  budget?: TimeBudget;
   report: Report;
   /** Numbers for the progress line, told after each step was submitted. */
   metrics(): Record<string, number>;
@@ -56,28 +59,35 @@ async function takeSteps(
   course: Course,
   checkpointer?: Checkpointer,
 ): Promise<void> {
-  const { steps, from = 0, between, report } = course;
+  const { steps, from = 0, between, report, budget } = course;
+  const due = (step: number) => between?.due(step) ?? false;
   if (checkpointer?.stopping && from < steps) throw new Stopped(`stopped at step ${from} of ${steps}`);
-  for (let step = from; step < steps; step++) {
+  for (let step = from, taken = 1; step < steps; taken++) {
     await optimizer.step({ step, ...course.at(step) }, (recorder) => course.behind?.(recorder, step));
-    const finished = step + 1;
-    const last = finished === steps;
-    const due = between?.due(step) ?? false;
+    const finished = budget?.next(step, due) ?? step + 1;
+    const last = finished >= steps;
     const stop = !last && Boolean(checkpointer?.stopping);
     const keep = !last && !stop && Boolean(checkpointer?.due(finished));
-    if (due || stop || keep || last || finished % LOOK_EVERY === 0) {
+    if (due(step) || stop || keep || last || budget?.lookDue || taken % LOOK_EVERY === 0) {
       const failed = await optimizer.settle();
+      budget?.look(failed ?? step);
       if (failed !== undefined) {
-        step = failed - 1;
+        step = failed;
         continue;
       }
     }
-    if (due) await between?.run(step);
+    if (due(step)) await between?.run(step);
     if (keep) await checkpointer?.take(finished);
-    report.progress({ step: finished, steps, metrics: course.metrics(), ...(from ? { from } : {}) });
+    report.progress({
+      step: Math.min(finished, steps),
+      steps,
+      metrics: course.metrics(),
+      ...(from ? { from } : {}),
+    });
     if (stop) {
       await checkpointer?.takeLast(finished);
       throw new Stopped(`stopped at step ${finished} of ${steps}`);
     }
+    step = finished;
   }
 }

@@ -47,10 +47,12 @@ export interface Step {
   background: Vec3;
   shDegree: number;
   rates: Rates;
+  /** See `ViewOptions`. */
+  dropout?: { share: number; seed: number };
 }
 
 /** First guess of (tile, splat) pairs per Gaussian. */
-const PAIRS_PER_ROW = 6;
+const PAIRS_PER_ROW = 2;
 /** Steps between two marks on the queue, and marks that may lie ahead of the GPU. */
 const MARK_EVERY = 4;
 const MARKS_AHEAD = 4;
@@ -110,6 +112,7 @@ export class SplatOptimizer {
       background: step.background,
       shDegree: step.shDegree,
       step: step.step,
+      dropout: step.dropout,
     });
     update.setStep(step.step + 1, step.rates);
     for (const objective of objectives) objective.prepare(step.step, step.view);

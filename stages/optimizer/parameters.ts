@@ -37,7 +37,7 @@ export function ratesOption(
 }
 
 /** A step's rates, of which that of the means is in world units. */
-export function adamRates(rates: Record<ParameterName, number>, means: number): Rates {
+export function adamRates(rates: Record<Exclude<ParameterName, 'means'>, number>, means: number): Rates {
   return {
     means,
     logScales: rates.scales,

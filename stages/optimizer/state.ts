@@ -156,7 +156,7 @@ function requireRoom(gpu: Gpu, shDegree: number, rows: number): void {
     gpu,
     { shDegree, rows },
     'training needs room for',
-    (limit) => `Set the strategy mcmc (train.strategy) and train.cap to at most ${limit}`,
+    (limit) => `Set train.cap to at most ${limit}, with a strategy that keeps to it (budget, mcmc)`,
   );
 }
 

@@ -1,7 +1,7 @@
-/** Learning rates and SH bands over a training of `steps` steps: 3DGS's and gsplat's, scaled to short runs. */
+import type { Recipe } from './strategies/index.ts';
 
-/** gsplat's rates; the means' is per unit of scene extent. */
-export const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 5e-2, sh: 2.5e-3 } as const;
+/** Learning rates, SH bands and dropout over a training of `steps` steps. */
+
 /** The means' rate falls to this part of itself over the training, by the same factor each step. */
 const MEANS_DECAY = 0.01;
 /** 3DGS raises the SH degree every 1000 steps; a run of fewer than 7000 keeps the proportion. */
@@ -10,6 +10,20 @@ const SH_PARTS = 7;
 
 export function meansRate(step: number, steps: number, rate: number, extent: number): number {
   return rate * extent * MEANS_DECAY ** (step / steps);
+}
+
+/** What is left at a step of the rates other than the means'. */
+export function annealed(step: number, steps: number, anneal: Recipe['anneal']): number {
+  if (!anneal) return 1;
+  const late = Math.max(0, step / steps - anneal.from) / Math.max(1 / steps, 1 - anneal.from);
+  return anneal.to ** late;
+}
+
+/** The last steps leave nothing out: they see what will be seen. */
+const DROPOUT_UNTIL = 0.98;
+
+export function dropoutAt(step: number, steps: number, share: number): number {
+  return step < DROPOUT_UNTIL * steps ? share : 0;
 }
 
 /** Bands in use at a step. */

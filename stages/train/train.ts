@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { applyStartValues } from '../../wgsl/splat/start_values.ts';
 import { backgroundAt } from '../artefacts/background.ts';
@@ -9,7 +10,7 @@ import { runCourse } from '../optimizer/course.ts';
 import { type KeptParts, keptNumbers, latestCheckpoint, stateParts, writeBack } from '../optimizer/kept.ts';
 import { clipObjective } from '../optimizer/objectives/clip.ts';
 import { photometricObjective } from '../optimizer/objectives/photometric.ts';
-import { SplatOptimizer } from '../optimizer/optimizer.ts';
+import { type Rates, SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates } from '../optimizer/parameters.ts';
 import {
   blankState,
@@ -18,12 +19,18 @@ import {
   gaussiansOf,
   type TrainingState,
 } from '../optimizer/state.ts';
+import { TimeBudget } from '../optimizer/time-budget.ts';
 import { ViewOrder } from '../optimizer/views.ts';
 import { type Report, silent } from '../stage.ts';
-import { type TrainInput, type TrainOptions, trainOptions } from './options.ts';
-import { meansRate, shDegreeAt } from './schedule.ts';
-import { STRATEGIES, type Strategy, type StrategyContext } from './strategies/index.ts';
-import { finalCount } from './strategies/mcmc.ts';
+import { recipeOf, type TrainInput, type TrainOptions, trainOptions } from './options.ts';
+import { annealed, dropoutAt, meansRate, shDegreeAt } from './schedule.ts';
+import {
+  type Recipe,
+  STRATEGIES,
+  type Strategy,
+  type StrategyContext,
+  type StrategyKind,
+} from './strategies/index.ts';
 
 export interface TrainInputs {
   dataset: Dataset;
@@ -56,9 +63,10 @@ export async function train(
       'train needs photographs, and the dataset has none among its training views; load a COLMAP capture, or leave train out',
     );
   }
-  if (options.strategy === 'mcmc' && gaussians.count > options.cap) {
+  const { cap } = strategyOf(options).settings;
+  if (gaussians.count > cap) {
     report.warn(
-      `train.cap is ${options.cap} and training starts with ${gaussians.count} Gaussians: all of them stay and none are added; ` +
+      `train.cap is ${cap} and training starts with ${gaussians.count} Gaussians: all of them stay and none are added; ` +
         'for a smaller splat start from fewer (init: from random, with count)',
     );
   }
@@ -97,6 +105,8 @@ interface Training {
   context: StrategyContext;
   /** The step to begin with. */
   from: number;
+  /** Seconds that the steps before it took, where there is a budget. */
+  spent?: number;
 }
 
 /** The state to go on with: the checkpoint's, or the Gaussians' with the strategy's start values. */
@@ -118,7 +128,7 @@ async function begin(
   try {
     if (saved) writeBack(arena.gpu, partsOf(state, strategy), saved);
     else if (options.start === 'strategy') await applyStartValues(arena, gaussiansOf(state), strategy.start);
-    return { state, strategy, context, from };
+    return { state, strategy, context, from, spent: saved?.numbers.spent };
   } catch (error) {
     strategy.destroy();
     throw error;
@@ -137,36 +147,59 @@ function partsOf(state: TrainingState, strategy: Strategy): KeptParts {
 
 async function optimize(
   optimizer: SplatOptimizer,
-  { state, strategy, context, from }: Training,
+  { state, strategy, context, from, spent }: Training,
   views: readonly View[],
   options: TrainOptions,
   report: Report,
   keeper?: CheckpointKeeper,
 ): Promise<void> {
   const { seed, steps, extent } = context;
+  const { seconds } = options;
+  const budget = seconds === undefined ? undefined : new TimeBudget({ seconds, steps, spent });
   const order = new ViewOrder(views, seed);
-  const meansAt = (step: number) => meansRate(step, steps, options.rates.means, extent);
+  const recipe = recipeOf(options);
+  const meansAt = (step: number) => meansRate(step, steps, recipe.rates.means, extent);
   await runCourse(optimizer, {
     steps,
     from,
     at: (step) => ({
       view: order.at(step),
       background: backgroundAt(options.background, seed, step),
-      shDegree: shDegreeAt(step, steps, state.shDegree, options.shInterval),
-      rates: adamRates(options.rates, meansAt(step)),
+      shDegree: shDegreeAt(step, steps, state.shDegree, recipe.shInterval),
+      dropout: { share: dropoutAt(step, steps, recipe.dropout), seed },
+      rates: ratesAt(recipe, annealed(step, steps, recipe.anneal), meansAt(step)),
     }),
     behind: (recorder, step) => strategy.recordStep(recorder, step, { means: meansAt(step) }),
     between: { due: (step) => strategy.refineDue(step), run: (step) => strategy.refine(step) },
     metrics: () => ({ ...optimizer.metrics, splats: state.count }),
     report,
+    budget,
     checkpoints: keeper && {
       keeper,
       kept: () => ({
-        numbers: keptNumbers(state, termsOf(context, state.shDegree)),
+        numbers: {
+          ...keptNumbers(state, termsOf(context, state.shDegree)),
+          ...(budget && { spent: budget.spent }),
+        },
         parts: partsOf(state, strategy),
       }),
     },
   });
+  if (budget?.skipped) {
+    report.warn(
+      `train.seconds ${seconds} ended training after ${steps - budget.skipped} steps, with the schedules of ${steps}. ` +
+        'What the clock ends does not repeat to the byte: for bytes that do, set train.steps to what fits',
+    );
+  }
+}
+
+/** The rates of a step, `part` of the recipe's but for that of the means. */
+function ratesAt({ rates }: Recipe, part: number, means: number): Rates {
+  const { scales, quats, opacity, sh } = rates;
+  return adamRates(
+    { scales: part * scales, quats: part * quats, opacity: part * opacity, sh: part * sh },
+    means,
+  );
 }
 
 function createStrategy(
@@ -174,12 +207,19 @@ function createStrategy(
   options: TrainOptions,
   context: StrategyContext,
 ): Promise<Strategy> {
-  return options.strategy === 'mcmc'
-    ? STRATEGIES.mcmc.create(state, { ...options.mcmc, cap: options.cap }, context)
-    : STRATEGIES.default.create(state, options.default, context);
+  const { kind, settings } = strategyOf(options);
+  return kind.create(state, settings, context);
 }
 
-/** Rows to start with: all that mcmc can come to, so that nothing is copied on the way. */
-function rowsFor(count: number, { strategy, cap, steps, mcmc }: TrainOptions, from: number): number {
-  return strategy === 'mcmc' ? finalCount(count, { ...mcmc, cap }, steps, from) : count;
+/** Rows to start with: all that the strategy can come to, where that is known, so that nothing is copied on the way. */
+function rowsFor(count: number, options: TrainOptions, from: number): number {
+  const { kind, settings } = strategyOf(options);
+  return kind.finalCount?.(count, settings, options.steps, from) ?? count;
+}
+
+/** The strategy's row, and its settings. Each row has options of a type of its own, which go together here. */
+function strategyOf(options: TrainOptions): { kind: StrategyKind<z.ZodRawShape>; settings: { cap: number } } {
+  const kind = STRATEGIES[options.strategy] as unknown as StrategyKind<z.ZodRawShape>;
+  const cap = options.cap ?? kind.cap ?? Number.POSITIVE_INFINITY;
+  return { kind, settings: { ...options[options.strategy], cap } };
 }

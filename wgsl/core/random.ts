@@ -30,6 +30,7 @@ export const RANDOM = {
   split: 5,
   crop: 6,
   background: 7,
+  dropout: 8,
 } as const;
 
 export type RandomPurpose = keyof typeof RANDOM;

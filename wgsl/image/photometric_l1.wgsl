@@ -11,6 +11,10 @@
 @group(0) @binding(3) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;
 
+
+
+var<workgroup> workspace: array<vec4f, THREADS>;
+
 @compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3u,

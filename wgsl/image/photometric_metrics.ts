@@ -1,15 +1,15 @@
 import type { Arena, Gpu, Kernel, Recorder } from '../core/index.ts';
 import {
   type BoundPhoto,
+  loadReduce,
+  Partials,
   type PictureOptions,
   type PictureSize,
-  partialBytes,
   pictureConstants,
   pictureNumbers,
-  REDUCE_THREADS,
   recordPhoto,
-  tileGrid,
 } from './picture.ts';
+import { type SsimShape, ssimKernel, ssimShapes, ssimTiling } from './ssim_window.ts';
 
 /**
  * Scores of a finished render against a photograph: L1, SSIM and MSE of colours clamped to [0, 1], without a gradient.
@@ -22,7 +22,8 @@ export class PhotometricMetrics {
   readonly #forward: Kernel;
   readonly #reduce: Kernel;
   readonly #unused: GPUBuffer;
-  readonly #partials: GPUBuffer;
+  readonly #partials: Partials;
+  readonly #shape: SsimShape;
 
   private constructor(gpu: Gpu, arena: Arena, options: PictureOptions, forward: Kernel, reduce: Kernel) {
     this.#gpu = gpu;
@@ -30,22 +31,17 @@ export class PhotometricMetrics {
     this.#options = options;
     this.#forward = forward;
     this.#reduce = reduce;
-    this.#unused = arena.buffer(`${options.label}/no_maps`, 4);
-    this.#partials = arena.buffer(`${options.label}/partials`, partialBytes(options));
+    this.#unused = arena.buffer(`${options.label}/no_maps`, 16);
+    this.#partials = new Partials(arena, options.label);
+    this.#shape = ssimShapes(gpu, options.variant).forward;
   }
 
   static async create(gpu: Gpu, arena: Arena, options: PictureOptions): Promise<PhotometricMetrics> {
+    const shape = ssimShapes(gpu, options.variant).forward;
+    const constants = { ...pictureConstants(options, true), WITH_MAPS: false };
     const [forward, reduce] = await Promise.all([
-      gpu.kernel({
-        label: 'image/ssim_forward',
-        source: new URL('./ssim_forward.wgsl', import.meta.url),
-        constants: { ...pictureConstants(options, true), WITH_MAPS: false },
-      }),
-      gpu.kernel({
-        label: 'image/photometric_reduce',
-        source: new URL('./photometric_reduce.wgsl', import.meta.url),
-        constants: { THREADS: REDUCE_THREADS },
-      }),
+      ssimKernel(gpu, 'forward', shape, options.padding, constants),
+      loadReduce(gpu),
     ]);
     return new PhotometricMetrics(gpu, arena, options, forward, reduce);
   }
@@ -53,14 +49,13 @@ export class PhotometricMetrics {
   /** Binds a view's photograph. */
   bindPhoto(photo: GPUBuffer, size: PictureSize): BoundPhoto {
     const { render, metrics } = this.#options;
-    const picture = pictureNumbers(this.#gpu, this.#arena, this.#reduce, this.#options, size, 1);
-    const partials = this.#partials;
+    const tiling = ssimTiling(this.#shape, size);
+    const groups = tiling.grid;
+    const picture = pictureNumbers(this.#gpu, this.#arena, this.#reduce, this.#options, size, tiling, 1);
+    const partials = this.#partials.of(groups);
     return {
       steps: [
-        {
-          bound: this.#forward.bind({ picture, render, photo, maps: this.#unused, partials }),
-          groups: tileGrid(size),
-        },
+        { bound: this.#forward.bind({ picture, render, photo, maps: this.#unused, partials }), groups },
         { bound: this.#reduce.bind({ picture, partials, metrics }), groups: [1, 1] },
       ],
     };

@@ -7,11 +7,12 @@
 @group(0) @binding(1) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> metrics: array<f32>;
 
+var<workgroup> workspace: array<vec4f, THREADS>;
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) thread: u32) {
-  let tiles = ((picture.width + TILE - 1u) / TILE) * ((picture.height + TILE - 1u) / TILE);
   var sums = vec3f();
-  for (var i = thread; i < tiles; i += THREADS) {
+  for (var i = thread; i < picture.tiles; i += THREADS) {
     sums += partials[i].xyz;
   }
   let total = tile_sum(thread, sums);

@@ -6,7 +6,7 @@ import {
   type Kernel,
   type Recorder,
 } from '../core/index.ts';
-import { runWindow, SSIM_RADIUS, SSIM_REACH } from './ssim_window.ts';
+import { mapPitch, SSIM_RADIUS, type SsimVariant } from './ssim_window.ts';
 
 /** What a comparison of a render with a photograph needs, with or without its gradient. */
 export interface PictureOptions {
@@ -23,6 +23,16 @@ export interface PictureOptions {
   padding?: 'valid' | 'same';
   /** `rgba8`: u32 [H, W]. `float`: f32 [H, W, 4]. */
   photo?: 'rgba8' | 'float';
+  /** SSIM kernels shaped for a GPU or for a CPU behind a software driver; by default what the adapter is. */
+  variant?: SsimVariant;
+}
+
+/** How a kernel cuts a picture into tiles. */
+export interface Tiling {
+  /** One workgroup a tile. */
+  grid: readonly [number, number];
+  /** Values that a thread of a serial kernel reads along its row, and down its column. */
+  reach?: readonly [number, number];
 }
 
 export interface PictureSize {
@@ -35,44 +45,59 @@ export interface BoundPhoto {
   readonly steps: readonly { bound: BoundKernel; groups: readonly [number, number] }[];
 }
 
-const TILE = 16;
-/** A tile is four runs of four pixels by 16 columns. */
-const THREADS = 64;
-/** Of the kernel that sums the tiles' sums. */
-export const REDUCE_THREADS = 256;
-
 export function recordPhoto(recorder: Recorder, photo: BoundPhoto): void {
   for (const { bound, groups } of photo.steps) recorder.run(bound, groups);
 }
 
-/** One workgroup a tile. */
-export function tileGrid({ width, height }: PictureSize): [number, number] {
-  return [Math.ceil(width / TILE), Math.ceil(height / TILE)];
+/** Sums of tiles, a vec4f each: one buffer for all pictures, or one more where a later picture has more tiles. */
+export class Partials {
+  readonly #arena: Arena;
+  readonly #label: string;
+  #buffer?: GPUBuffer;
+
+  constructor(arena: Arena, label: string) {
+    this.#arena = arena;
+    this.#label = label;
+  }
+
+  /** Large enough for a tile's sums from each workgroup of the grid. */
+  of([columns, rows]: readonly [number, number]): GPUBuffer {
+    const bytes = 16 * columns * rows;
+    if (!this.#buffer || this.#buffer.size < bytes) {
+      this.#buffer = this.#arena.buffer(`${this.#label}/partials`, bytes);
+    }
+    return this.#buffer;
+  }
 }
 
-/** A vec4f a tile. */
-export function partialBytes(size: PictureSize): number {
-  const [columns, rows] = tileGrid(size);
-  return 16 * columns * rows;
+/** The kernel that sums the tiles' sums. */
+export function loadReduce(gpu: Gpu): Promise<Kernel> {
+  return gpu.kernel({
+    label: 'image/photometric_reduce',
+    source: new URL('./photometric_reduce.wgsl', import.meta.url),
+    constants: { THREADS: 256 },
+  });
 }
 
 /** The constants of all kernels that include shared/photometric.wgsl. */
 export function pictureConstants(options: PictureOptions, clampRender: boolean) {
   return {
-    THREADS,
     PAD_ZERO: options.padding === 'same',
     FLOAT_PHOTO: options.photo === 'float',
     CLAMP_RENDER: clampRender,
   };
 }
 
-/** A uniform with the struct Picture of shared/picture.wgsl, after checking that the engine can take the size. */
+/**
+ * A uniform with the struct Picture of shared/picture.wgsl, after checking that the engine can take the size.
+ */
 export function pictureNumbers(
   gpu: Gpu,
   arena: Arena,
   kernel: Kernel,
   options: PictureOptions,
   { width, height }: PictureSize,
+  { grid, reach = [0, 0] }: Tiling,
   dssimWeight: number,
 ): GPUBuffer {
   const { label, padding = 'valid' } = options;
@@ -95,8 +120,10 @@ export function pictureNumbers(
     height,
     dssim_weight: dssimWeight,
     ssim_count: 3 * windows,
-    reach: SSIM_REACH,
-    window: runWindow(),
+    tiles: grid[0] * grid[1],
+    map_pitch: windows && mapPitch(width, padding),
+    reach_right: reach[0],
+    reach_down: reach[1],
   };
   gpu.write(numbers, kernel.pack('Picture', values), 'parameters');
   return numbers;

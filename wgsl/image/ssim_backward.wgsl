@@ -1,12 +1,14 @@
-// Gradient of (1 − λ)·L1 + λ·(1 − SSIM) to the render, one tile of 16×16 pixels a workgroup of 64 threads. A pixel lies in
-// the windows of all its neighbours: with ssim_forward's maps m, s, q (derivatives by the mean, the mean square and the
-// mean product) and the window w, dΣSSIM/dr = (w∗m) + 2r·(w∗s) + p·(w∗q). The window is symmetric, so the filter is the
-// forward one.
+// Gradient of (1 − λ)·L1 + λ·(1 − SSIM) to the render, one tile a workgroup, channel by channel. A pixel lies in the windows
+// of all its neighbours: with ssim_forward's maps m, s, q (derivatives by the mean, the mean square and the mean product)
+// and the window w, dΣSSIM/dr = (w∗m) + 2r·(w∗s) + p·(w∗q). The window is symmetric, so the filter is the forward one.
 //
+// maps [3 channels, 3, H, map_pitch]: ssim_forward's, from column MAP_LEFT on.
 // gradient [H, W, 4]: overwritten; the alpha entry is 0. L1's derivative at r = p is 0.
 
 #include <photometric>
 #include <picture>
+#include <ssim_filter>
+#include <ssim_window>
 
 @group(0) @binding(0) var<uniform> picture: Picture;
 @group(0) @binding(1) var<storage, read> render: array<f32>;
@@ -14,77 +16,103 @@
 @group(0) @binding(3) var<storage, read> maps: array<f32>;
 @group(0) @binding(4) var<storage, read_write> gradient: array<f32>;
 
-// By the mean and the mean square, and apart by the mean product: a vec3f would take the room of a vec4f.
-var<workgroup> patch_squares: array<vec2f, PATCH * PATCH>;
-var<workgroup> patch_products: array<f32, PATCH * PATCH>;
-var<workgroup> row_squares: array<vec2f, PATCH * TILE>;
-var<workgroup> row_products: array<f32, PATCH * TILE>;
-
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let origin = group.xy * TILE;
-  let run = vec2u(thread % TILE, thread / TILE * RUN); // of a column
-  let pixels = picture.width * picture.height;
-  let l1_scale = (1.0 - picture.dssim_weight) / (3.0 * f32(pixels));
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let size = vec2u(picture.width, picture.height);
+  let origin = group.xy * vec2u(TILE_WIDTH, TILE_HEIGHT);
+  let column = thread % COLUMNS;
+  let band = thread / COLUMNS * BAND;
+  let source = origin + vec2u(column, band) - RADIUS; // wraps left of and above the picture
+  let l1_scale = (1.0 - picture.dssim_weight) / f32(3u * size.x * size.y);
   let ssim_scale = -picture.dssim_weight / picture.ssim_count;
 
   for (var channel = 0u; channel < 3u; channel++) {
-    for (var i = thread; i < PATCH * PATCH; i += THREADS) {
-      let source = origin + vec2u(i % PATCH, i / PATCH) - RADIUS;
-      var squares = vec2f();
-      var product = 0.0;
-      if (window_counts(source)) {
-        let place = 3u * channel * pixels + source.y * picture.width + source.x;
-        squares = vec2f(maps[place], maps[place + pixels]);
-        product = maps[place + 2u * pixels];
+    if (column < PATCH_WIDTH) {
+      var a = derivatives(source, channel);
+      var b = derivatives(source + vec2u(0u, 1u), channel);
+      var c = derivatives(source + vec2u(0u, 2u), channel);
+      var d = derivatives(source + vec2u(0u, 3u), channel);
+      var e = derivatives(source + vec2u(0u, 4u), channel);
+      var f = derivatives(source + vec2u(0u, 5u), channel);
+      var g = derivatives(source + vec2u(0u, 6u), channel);
+      var h = derivatives(source + vec2u(0u, 7u), channel);
+      var i = derivatives(source + vec2u(0u, 8u), channel);
+      var j = derivatives(source + vec2u(0u, 9u), channel);
+      for (var row = 0u; row < BAND; row += RUN) {
+        let k = derivatives(source + vec2u(0u, row + 10u), channel);
+        let l = derivatives(source + vec2u(0u, row + 11u), channel);
+        let m = derivatives(source + vec2u(0u, row + 12u), channel);
+        let n = derivatives(source + vec2u(0u, row + 13u), channel);
+        let at = (band + row) * PITCH + column;
+        workspace[at] = window_mean(a, b, c, d, e, f, g, h, i, j, k);
+        workspace[at + PITCH] = window_mean(b, c, d, e, f, g, h, i, j, k, l);
+        workspace[at + 2u * PITCH] = window_mean(c, d, e, f, g, h, i, j, k, l, m);
+        workspace[at + 3u * PITCH] = window_mean(d, e, f, g, h, i, j, k, l, m, n);
+        a = e;
+        b = f;
+        c = g;
+        d = h;
+        e = i;
+        f = j;
+        g = k;
+        h = l;
+        i = m;
+        j = n;
       }
-      patch_squares[i] = squares;
-      patch_products[i] = product;
     }
     workgroupBarrier();
 
-    for (var i = thread; i < PATCH * TILE / RUN; i += THREADS) {
-      let row = i / (TILE / RUN);
-      let first = i % (TILE / RUN) * RUN;
-      var filtered = array<vec3f, RUN>();
-      for (var s = 0u; s < picture.reach; s++) {
-        let place = row * PATCH + first + s;
-        let value = vec3f(patch_squares[place], patch_products[place]);
-        let taps = picture.window[s];
-        filtered[0] += taps.x * value;
-        filtered[1] += taps.y * value;
-        filtered[2] += taps.z * value;
-        filtered[3] += taps.w * value;
-      }
-      for (var k = 0u; k < RUN; k++) {
-        row_squares[row * TILE + first + k] = filtered[k].xy;
-        row_products[row * TILE + first + k] = filtered[k].z;
+    for (var run = thread; run < RUNS; run += THREADS) {
+      let row = run % TILE_HEIGHT;
+      let at = origin + vec2u(run / TILE_HEIGHT * RUN, row);
+      let filtered = transpose(filtered_row(row, at.x - origin.x));
+      let pixel = min(at.y, size.y - 1u) * size.x + min(at.x + vec4u(0u, 1u, 2u, 3u), vec4u(size.x - 1u));
+      let r = vec4f(
+        render_channel(pixel.x, channel),
+        render_channel(pixel.y, channel),
+        render_channel(pixel.z, channel),
+        render_channel(pixel.w, channel),
+      );
+      let p = vec4f(
+        photo_channel(pixel.x, channel),
+        photo_channel(pixel.y, channel),
+        photo_channel(pixel.z, channel),
+        photo_channel(pixel.w, channel),
+      );
+      let by_ssim = filtered[0] + 2.0 * r * filtered[1] + p * filtered[2];
+      let value = l1_scale * sign(r - p) + ssim_scale * by_ssim;
+      if (at.y < size.y) {
+        store(at, 0u, channel, value.x);
+        store(at, 1u, channel, value.y);
+        store(at, 2u, channel, value.z);
+        store(at, 3u, channel, value.w);
       }
     }
-    workgroupBarrier();
+    workgroupBarrier(); // the next channel overwrites the workspace
+  }
+}
 
-    var filtered = array<vec3f, RUN>();
-    for (var s = 0u; s < picture.reach; s++) {
-      let place = (run.y + s) * TILE + run.x;
-      let value = vec3f(row_squares[place], row_products[place]);
-      let taps = picture.window[s];
-      filtered[0] += taps.x * value;
-      filtered[1] += taps.y * value;
-      filtered[2] += taps.z * value;
-      filtered[3] += taps.w * value;
-    }
-    for (var k = 0u; k < RUN; k++) {
-      let at = origin + run + vec2u(0u, k);
-      if (at.x < picture.width && at.y < picture.height) {
-        let pixel = at.y * picture.width + at.x;
-        let r = render_channel(pixel, channel);
-        let p = photo_channel(pixel, channel);
-        let by_ssim = filtered[k].x + 2.0 * r * filtered[k].y + p * filtered[k].z;
-        gradient[4u * pixel + channel] = l1_scale * sign(r - p) + ssim_scale * by_ssim;
-        if (channel == 0u) {
-          gradient[4u * pixel + 3u] = 0.0;
-        }
-      }
+fn store(at: vec2u, k: u32, channel: u32, value: f32) {
+  if (at.x + k < picture.width) {
+    let pixel = at.y * picture.width + at.x + k;
+    gradient[4u * pixel + channel] = value;
+    if (channel == 0u) {
+      gradient[4u * pixel + 3u] = 0.0;
     }
   }
+}
+
+// The maps' three values; 0 where the window does not count. They hold the zeros at the right themselves.
+fn derivatives(at: vec2u, channel: u32) -> vec4f {
+  let pitch = picture.map_pitch;
+  let x = at.x - MAP_LEFT; // wraps left of it
+  if (x >= pitch || at.y < MARGIN || at.y >= picture.height - MARGIN) {
+    return vec4f();
+  }
+  let plane = pitch * picture.height;
+  let place = 3u * channel * plane + at.y * pitch + x;
+  return vec4f(maps[place], maps[place + plane], maps[place + 2u * plane], 0.0);
 }

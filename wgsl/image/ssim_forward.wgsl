@@ -1,26 +1,22 @@
-// SSIM of a render and a photograph (Wang et al. 2004; windows as in fused-ssim), one tile of 16×16 pixels a workgroup of
-// 64 threads, channel by channel. The Gaussian window is separable: rows of the tile and its border of 5 are filtered
-// into workgroup memory, columns into registers, four values of a run together.
+// SSIM of a render and a photograph (Wang et al. 2004; windows as in fused-ssim), one tile a workgroup, channel by channel:
+// the window's moments down the columns, then along the rows (shared/ssim_filter.wgsl).
 //
 // partials [tiles]: Σ|r − p|, Σ(r − p)², Σ SSIM over the tile's pixels and channels.
-// maps [3 channels, 3, H, W], when asked for: d SSIM(window) / d (mean of r, mean of r², mean of r·p) at each window's
-// centre.
+// maps [3 channels, 3, H, map_pitch / 4], when asked for, four neighbours a vec4f: d SSIM(window) / d (mean of r, mean of r²,
+// mean of r·p) at each window's centre from column MAP_LEFT on, 0 where the window does not count.
 
 #include <photometric>
 #include <picture>
+#include <ssim_filter>
+#include <ssim_moments>
+#include <ssim_window>
 #include <tile_sum>
 
 @group(0) @binding(0) var<uniform> picture: Picture;
 @group(0) @binding(1) var<storage, read> render: array<f32>;
 @group(0) @binding(2) var<storage, read> photo: array<u32>;
-@group(0) @binding(3) var<storage, read_write> maps: array<f32>;
+@group(0) @binding(3) var<storage, read_write> maps: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;
-
-const C1 = 0.0001;
-const C2 = 0.0009;
-
-var<workgroup> patch_colours: array<vec2f, PATCH * PATCH>; // r, p of one channel
-var<workgroup> row_moments: array<vec4f, PATCH * TILE>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -28,73 +24,79 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let origin = group.xy * TILE;
-  let run = vec2u(thread % TILE, thread / TILE * RUN); // of a column
-  let pixels = picture.width * picture.height;
+  let size = vec2u(picture.width, picture.height);
+  let origin = group.xy * vec2u(TILE_WIDTH, TILE_HEIGHT);
+  let column = thread % COLUMNS;
+  let band = thread / COLUMNS * BAND;
+  // Left of and above the picture these wrap to large numbers, which are outside too.
+  let source = origin + vec2u(column, band) - RADIUS;
+  let own = source.x < size.x && column >= RADIUS && column < RADIUS + TILE_WIDTH;
+  let own_rows = select(0u, size.y, own);
+  let middle = min(origin + vec2u(TILE_WIDTH, TILE_HEIGHT) / 2u, size - 1u);
   var sums = vec3f();
 
   for (var channel = 0u; channel < 3u; channel++) {
-    for (var i = thread; i < PATCH * PATCH; i += THREADS) {
-      // Left of and above the picture this wraps to a large number, which is outside too.
-      let source = origin + vec2u(i % PATCH, i / PATCH) - RADIUS;
-      var colours = vec2f();
-      if (source.x < picture.width && source.y < picture.height) {
-        let pixel = source.y * picture.width + source.x;
-        colours = vec2f(render_channel(pixel, channel), photo_channel(pixel, channel));
-      }
-      patch_colours[i] = colours;
-    }
-    workgroupBarrier();
     // Variances do not change when all values shift. About one of the tile's own colours, they keep their digits where the
     // picture is flat: E[r²] − E[r]² would lose them.
-    let shift = patch_colours[PATCH * PATCH / 2u + PATCH / 2u];
-
-    for (var i = thread; i < PATCH * TILE / RUN; i += THREADS) {
-      let row = i / (TILE / RUN);
-      let first = i % (TILE / RUN) * RUN;
-      var filtered = array<vec4f, RUN>();
-      for (var s = 0u; s < picture.reach; s++) {
-        let moments = moments_of(patch_colours[row * PATCH + first + s] - shift);
-        let taps = picture.window[s];
-        filtered[0] += taps.x * moments;
-        filtered[1] += taps.y * moments;
-        filtered[2] += taps.z * moments;
-        filtered[3] += taps.w * moments;
-      }
-      for (var k = 0u; k < RUN; k++) {
-        row_moments[row * TILE + first + k] = filtered[k];
+    let shift = colours(middle, channel);
+    if (column < PATCH_WIDTH) {
+      var a = moments(source, channel, shift);
+      var b = moments(source + vec2u(0u, 1u), channel, shift);
+      var c = moments(source + vec2u(0u, 2u), channel, shift);
+      var d = moments(source + vec2u(0u, 3u), channel, shift);
+      var e = moments(source + vec2u(0u, 4u), channel, shift);
+      var f = moments(source + vec2u(0u, 5u), channel, shift);
+      var g = moments(source + vec2u(0u, 6u), channel, shift);
+      var h = moments(source + vec2u(0u, 7u), channel, shift);
+      var i = moments(source + vec2u(0u, 8u), channel, shift);
+      var j = moments(source + vec2u(0u, 9u), channel, shift);
+      for (var row = 0u; row < BAND; row += RUN) {
+        let k = moments(source + vec2u(0u, row + 10u), channel, shift);
+        let l = moments(source + vec2u(0u, row + 11u), channel, shift);
+        let m = moments(source + vec2u(0u, row + 12u), channel, shift);
+        let n = moments(source + vec2u(0u, row + 13u), channel, shift);
+        let at = (band + row) * PITCH + column;
+        workspace[at] = window_mean(a, b, c, d, e, f, g, h, i, j, k);
+        workspace[at + PITCH] = window_mean(b, c, d, e, f, g, h, i, j, k, l);
+        workspace[at + 2u * PITCH] = window_mean(c, d, e, f, g, h, i, j, k, l, m);
+        workspace[at + 3u * PITCH] = window_mean(d, e, f, g, h, i, j, k, l, m, n);
+        // The four pixels in the middle of the windows.
+        let y = origin.y + band + row + vec4u(0u, 1u, 2u, 3u);
+        let difference = vec4f(f.x - f.y, g.x - g.y, h.x - h.y, i.x - i.y) + (shift.x - shift.y);
+        let counted = select(vec4f(), difference, y < vec4u(own_rows));
+        sums += vec3f(dot(abs(counted), vec4f(1.0)), dot(counted, counted), 0.0);
+        a = e;
+        b = f;
+        c = g;
+        d = h;
+        e = i;
+        f = j;
+        g = k;
+        h = l;
+        i = m;
+        j = n;
       }
     }
     workgroupBarrier();
 
-    var filtered = array<vec4f, RUN>();
-    for (var s = 0u; s < picture.reach; s++) {
-      let moments = row_moments[(run.y + s) * TILE + run.x];
-      let taps = picture.window[s];
-      filtered[0] += taps.x * moments;
-      filtered[1] += taps.y * moments;
-      filtered[2] += taps.z * moments;
-      filtered[3] += taps.w * moments;
-    }
-    for (var k = 0u; k < RUN; k++) {
-      let at = origin + run + vec2u(0u, k);
-      if (at.x < picture.width && at.y < picture.height) {
-        let colours = patch_colours[(run.y + k + RADIUS) * PATCH + run.x + RADIUS];
-        let difference = colours.x - colours.y;
-        sums += vec3f(abs(difference), difference * difference, 0.0);
-      }
-      if (window_counts(at)) {
-        let similarity = ssim(filtered[k], shift);
-        sums.z += similarity.w;
-        if (WITH_MAPS) {
-          let place = 3u * channel * pixels + at.y * picture.width + at.x;
-          maps[place] = similarity.x;
-          maps[place + pixels] = similarity.y;
-          maps[place + 2u * pixels] = similarity.z;
-        }
+    for (var run = thread; run < RUNS; run += THREADS) {
+      let row = run % TILE_HEIGHT;
+      let at = origin + vec2u(run / TILE_HEIGHT * RUN, row);
+      let similarity = ssim(filtered_row(row, at.x - origin.x), shift);
+      let x = at.x + vec4u(0u, 1u, 2u, 3u);
+      let end = select(0u, size.x - MARGIN, at.y >= MARGIN && at.y < size.y - MARGIN);
+      let counts = (x >= vec4u(MARGIN)) & (x < vec4u(end));
+      sums.z += dot(select(vec4f(), similarity.value, counts), vec4f(1.0));
+      let map_x = at.x - MAP_LEFT; // wraps left of it
+      if (WITH_MAPS && at.y < size.y && map_x < picture.map_pitch) {
+        let plane = picture.map_pitch / RUN * size.y;
+        let place = 3u * channel * plane + (at.y * picture.map_pitch + map_x) / RUN;
+        maps[place] = select(vec4f(), similarity.by_mean, counts);
+        maps[place + plane] = select(vec4f(), similarity.by_square, counts);
+        maps[place + 2u * plane] = select(vec4f(), similarity.by_product, counts);
       }
     }
-    workgroupBarrier(); // the next channel overwrites the patch
+    workgroupBarrier(); // the next channel overwrites the workspace
   }
 
   let total = tile_sum(thread, sums);
@@ -103,23 +105,30 @@ fn main(
   }
 }
 
-// SSIM wants the variances' sum alone, so the squares are summed before they are filtered.
-fn moments_of(colours: vec2f) -> vec4f {
-  return vec4f(colours, dot(colours, colours), colours.x * colours.y);
+struct Similarity {
+  value: vec4f,
+  by_mean: vec4f, // dSSIM / d (mean of r), unshifted
+  by_square: vec4f, // by the mean of r²
+  by_product: vec4f, // by the mean of r·p
 }
 
-// Of a window's shifted moments: dSSIM / d (mean of r, mean of r², mean of r·p), unshifted, and SSIM.
-fn ssim(moments: vec4f, shift: vec2f) -> vec4f {
-  let mean = moments.xy + shift;
+// Of the shifted moments of four windows.
+fn ssim(windows: mat4x4f, shift: vec2f) -> Similarity {
+  let moments = transpose(windows);
+  let r = moments[0] + shift.x;
+  let p = moments[1] + shift.y;
   // SSIM = (a·b) / (c·d)
-  let a = 2.0 * mean.x * mean.y + C1;
-  let b = 2.0 * (moments.w - moments.x * moments.y) + C2;
-  let c = dot(mean, mean) + C1;
-  let d = moments.z - dot(moments.xy, moments.xy) + C2;
-  let value = a * b / (c * d);
-  let by_square = -value / d;
-  let by_product = 2.0 * a / (c * d);
+  let a = 2.0 * r * p + C1;
+  let b = 2.0 * (moments[3] - moments[0] * moments[1]) + C2;
+  let c = r * r + p * p + C1;
+  let d = moments[2] - moments[0] * moments[0] - moments[1] * moments[1] + C2;
+  let by_c = 1.0 / c;
+  let by_d = 1.0 / d;
+  let by_cd = by_c * by_d;
+  let value = a * b * by_cd;
+  let by_square = -value * by_d;
+  let by_product = 2.0 * a * by_cd;
   // The variances hold the means too, and their derivative takes that share along.
-  let by_mean = 2.0 * (mean.y * b / (c * d) - mean.x * value / c) - 2.0 * mean.x * by_square - mean.y * by_product;
-  return vec4f(by_mean, by_square, by_product, value);
+  let by_mean = 2.0 * (p * b * by_cd - r * value * by_c) - 2.0 * r * by_square - p * by_product;
+  return Similarity(value, by_mean, by_square, by_product);
 }

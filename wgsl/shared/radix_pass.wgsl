@@ -9,8 +9,14 @@ struct Pass {
   shift: u32, // lowest bit of the digit
   digits: u32, // 2^width, at most MAX_DIGITS
   identity: u32, // 1: a pair's value is its number
+  sparse: u32, // 1: pairs whose key is 0 are left out
+  kept_word: u32, // where in `kept` the number of the others goes, if sparse
 }
 
 fn digit_of(key: u32, radix: Pass) -> u32 {
   return (key >> radix.shift) & (radix.digits - 1u);
+}
+
+fn keeps(key: u32, radix: Pass) -> bool {
+  return radix.sparse == 0u || key != 0u;
 }

@@ -11,7 +11,8 @@ struct View {
   // SH bands in use, at most SH_DEGREE.
   shDegree: u32,
   background: vec3f,
-  _pad: u32,
+  // Gaussians that this step leaves out: in the highest byte how many of 256, below it the step's random number. 0: none.
+  dropout: u32,
   focal: vec2f,
   principal: vec2f,
   // Pixels, and tiles that cover them.

@@ -9,11 +9,14 @@ const CHUNK_MIN = 1024;
 
 /** For GPUs: a chunk belongs to a workgroup of 256 threads, which ranks 256 keys at a time in its shared memory. */
 export const BLOCKS: PassVariant = {
+  maxDigitBits: 8,
+  words: (workers) => 256 * workers,
   workers: (capacity) => Math.min(MAX_WORKERS, Math.ceil(capacity / CHUNK_MIN)),
 
   async steps(context, pass) {
-    const { gpu, count, histogram, totals, workers } = context;
-    const { from, to } = pass;
+    const { gpu, arena, label, histogram, workers } = context;
+    const { from, to, counts, kept } = pass;
+    const totals = arena.buffer(`${label}/totals_bit${pass.shift}`, 4 * pass.digits);
     const constants = { THREADS, TILE: THREADS, CHUNK_MIN };
     const [counting, scan, scatter] = await Promise.all([
       gpu.kernel({
@@ -32,8 +35,14 @@ export const BLOCKS: PassVariant = {
         constants,
       }),
     ]);
-    const shared = { radix: passNumbers(counting, context, pass), counts: count, histogram };
-    const moved = { keys_in: from.keys, values_in: from.values, keys_out: to.keys, values_out: to.values };
+    const shared = { radix: passNumbers(counting, context, pass), counts, histogram };
+    const moved = {
+      keys_in: from.keys,
+      values_in: from.values,
+      keys_out: to.keys,
+      values_out: to.values,
+      kept,
+    };
     return [
       { bound: counting.bind({ ...shared, keys: from.keys }), groups: workers },
       { bound: scan.bind({ ...shared, totals }), groups: pass.digits },

@@ -20,7 +20,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let size = chunk_size(count, radix.workers);
   let end = min(count, (group.x + 1u) * size);
   for (var i = group.x * size + thread; i < end; i += THREADS) {
-    atomicAdd(&found[digit_of(keys[i], radix)], 1u);
+    let key = keys[i];
+    if (keeps(key, radix)) {
+      atomicAdd(&found[digit_of(key, radix)], 1u);
+    }
   }
   workgroupBarrier();
   for (var digit = thread; digit < radix.digits; digit += THREADS) {

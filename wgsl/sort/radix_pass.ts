@@ -6,13 +6,9 @@ export interface PassContext {
   arena: Arena;
   label: string;
   capacity: number;
-  count: GPUBuffer;
-  countWord: number;
-  /** u32 [workers × 256]: counts of digits by chunk, then where they go. */
+  /** u32 [PassVariant.words]: counts of digits by chunk. */
   histogram: GPUBuffer;
-  /** u32 [256]: sums by digit. */
-  totals: GPUBuffer;
-  /** Chunks that share the work at most: `PassVariant.workers(capacity)`. */
+  /** Chunks that share the work at most: `PassVariant.workers`. */
   workers: number;
 }
 
@@ -26,9 +22,17 @@ export interface Pairs {
 export interface Pass {
   /** Lowest bit of the digit, and 2^its width. */
   shift: number;
+  width: number;
   digits: number;
   /** Take each pair's number for its value, instead of reading it. */
   identity: boolean;
+  /** u32 array with the number of pairs at `countWord`. */
+  counts: GPUBuffer;
+  countWord: number;
+  /** Leave out the pairs whose key is 0, and write how many the others are to `kept` at `keptWord`. */
+  sparse: boolean;
+  kept: GPUBuffer;
+  keptWord: number;
   from: Pairs;
   to: Pairs;
 }
@@ -40,21 +44,27 @@ export interface Step {
 
 /** One way to run passes; all ways give the same order. */
 export interface PassVariant {
+  /** Widest digit of a pass. */
+  maxDigitBits: number;
   workers(capacity: number): number;
+  /** Words of the histogram. */
+  words(workers: number): number;
   steps(context: PassContext, pass: Pass): Promise<Step[]>;
 }
 
 /** A uniform that tells the kernels of a pass its numbers: the struct Pass of shared/radix_pass.wgsl. */
 export function passNumbers(kernel: Kernel, context: PassContext, pass: Pass): GPUBuffer {
-  const { gpu, arena, label, capacity, countWord, workers } = context;
+  const { gpu, arena, label, capacity, workers } = context;
   const numbers = arena.uniform(`${label}/pass_bit${pass.shift}`, kernel.struct('Pass').size);
   const values = {
     capacity,
-    count_word: countWord,
+    count_word: pass.countWord,
     workers,
     shift: pass.shift,
     digits: pass.digits,
     identity: pass.identity ? 1 : 0,
+    sparse: pass.sparse ? 1 : 0,
+    kept_word: pass.keptWord,
   };
   gpu.write(numbers, kernel.pack('Pass', values), 'parameters');
   return numbers;

@@ -16,6 +16,7 @@
 @group(0) @binding(5) var<storage, read> values_in: array<u32>;
 @group(0) @binding(6) var<storage, read_write> keys_out: array<u32>;
 @group(0) @binding(7) var<storage, read_write> values_out: array<u32>;
+@group(0) @binding(8) var<storage, read_write> kept: array<u32>;
 
 const LANES = 32u;
 const LANE_GROUPS = THREADS / LANES;
@@ -27,7 +28,7 @@ var<workgroup> places: array<u32, MAX_DIGITS>; // where the next pair of each di
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let count = min(counts[radix.count_word], radix.capacity);
-  if (group.x >= active_chunks(count, radix.workers)) {
+  if (group.x >= max(1u, active_chunks(count, radix.workers))) {
     return;
   }
   var total = 0u;
@@ -36,7 +37,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     total = totals[thread];
     earlier_chunks = histogram[thread * radix.workers + group.x];
   }
-  places[thread] = workgroup_scan(thread, total, radix.digits).before + earlier_chunks;
+  let scanned = workgroup_scan(thread, total, radix.digits);
+  places[thread] = scanned.before + earlier_chunks;
+  if (radix.sparse == 1u && group.x == 0u && thread == 0u) {
+    kept[radix.kept_word] = scanned.total;
+  }
 
   let lane_group = thread / LANES;
   let lane_bit = 1u << (thread % LANES);
@@ -44,11 +49,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let end = min(count, (group.x + 1u) * size);
   for (var round = group.x * size; round < end; round += THREADS) {
     let i = round + thread;
-    let here = i < end;
+    var here = i < end;
     var key = 0u;
     var digit = 0u;
     if (here) {
       key = keys_in[i];
+      here = keeps(key, radix);
+    }
+    if (here) {
       digit = digit_of(key, radix);
       atomicOr(&masks[lane_group * MAX_DIGITS + digit], lane_bit);
     }

@@ -23,6 +23,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let size = chunk_size(count, radix.workers);
   let end = min(count, (id.x + 1u) * size);
   for (var i = id.x * size; i < end; i++) {
-    histogram[row + digit_of(keys[i], radix)]++;
+    let key = keys[i];
+    if (keeps(key, radix)) {
+      histogram[row + digit_of(key, radix)]++;
+    }
   }
 }

@@ -8,6 +8,7 @@
 @group(0) @binding(0) var<uniform> radix: Pass;
 @group(0) @binding(1) var<storage, read> counts: array<u32>;
 @group(0) @binding(2) var<storage, read_write> histogram: array<u32>;
+@group(0) @binding(3) var<storage, read_write> kept: array<u32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) digit: u32) {
@@ -17,7 +18,11 @@ fn main(@builtin(local_invocation_index) digit: u32) {
   for (var row = 0u; row < rows; row++) {
     sum += histogram[row * radix.digits + digit];
   }
-  var place = workgroup_scan(digit, sum, radix.digits).before;
+  let scanned = workgroup_scan(digit, sum, radix.digits);
+  if (radix.sparse == 1u && digit == 0u) {
+    kept[radix.kept_word] = scanned.total;
+  }
+  var place = scanned.before;
   for (var row = 0u; row < rows; row++) {
     let own = histogram[row * radix.digits + digit];
     histogram[row * radix.digits + digit] = place;

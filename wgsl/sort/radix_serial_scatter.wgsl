@@ -22,6 +22,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let end = min(count, (id.x + 1u) * size);
   for (var i = id.x * size; i < end; i++) {
     let key = keys_in[i];
+    if (!keeps(key, radix)) {
+      continue;
+    }
     let cursor = id.x * radix.digits + digit_of(key, radix);
     let place = histogram[cursor];
     histogram[cursor] = place + 1u;

@@ -29,6 +29,15 @@ const SHAPES = {
 };
 const MAX_CAPACITY = 2 ** 28;
 
+/** The grid of a scan, and the constants of its kernels. */
+export function scanGrid(gpu: Gpu, capacity: number, variant?: keyof typeof SHAPES) {
+  const { threads, maxGroups } = SHAPES[variant ?? (gpu.adapter.software ? 'cpu' : 'gpu')];
+  return {
+    groups: Math.min(maxGroups, Math.ceil(capacity / TILE)),
+    constants: { THREADS: threads, TILE, CHUNK_MIN: TILE },
+  };
+}
+
 /**
  * Exclusive prefix sum of u32 values in place, of a count that lives on the GPU. Reduce, then scan: two dispatches of a
  * fixed grid, each workgroup owning one contiguous chunk (Merrill and Grimshaw, "Parallel Scan for Stream
@@ -52,9 +61,7 @@ export class Scan {
     if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY)) {
       throw new Error(`${label}: a scan's capacity is 1 to ${MAX_CAPACITY}, got ${capacity}`);
     }
-    const { threads, maxGroups } = SHAPES[options.variant ?? (gpu.adapter.software ? 'cpu' : 'gpu')];
-    const groups = Math.min(maxGroups, Math.ceil(capacity / TILE));
-    const constants = { THREADS: threads, TILE, CHUNK_MIN: TILE };
+    const { groups, constants } = scanGrid(gpu, capacity, options.variant);
     const [reduce, scan] = await Promise.all([
       gpu.kernel({
         label: 'sort/scan_reduce',

@@ -3,6 +3,8 @@
 #include <grid>
 #include <view>
 #include <window>
+#include <random>
+#include <dropout>
 #include <projection>
 #include <sh>
 #include <sh_rows>
@@ -45,8 +47,8 @@ fn backward(i: u32, sums: PairSums) {
     let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
     let g = geometry_backward(view, conic, toMean2, sums.e2, mean, quats[i], logScale);
     let toMean = g.mean + direction_backward(i, mean - view.center, toRgb, view.shDegree);
-    // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o).
-    toGeometry[i] = vec4f(toMean, -sums.e * (1.0 - b.y));
+    // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o), with o times a constant where others were left out.
+    toGeometry[i] = vec4f(toMean, -sums.e * (1.0 - own_opacity(view) * b.y));
     toGeometry[rows + i] = vec4f(g.logScale, 0.0);
     toGeometry[2u * rows + i] = g.quat;
   }

@@ -4,7 +4,7 @@ import { MAX_CAPACITY } from '../sort/radix_sort.ts';
 /** A first guess is never less: small scenes then never overflow. */
 const LEAST = 1 << 16;
 /** Room above what overflowed, so that the next view does not overflow too. */
-const GROWTH = 1.5;
+const GROWTH = 1.25;
 
 /** Most (tile, splat) pairs that can be worked on at once: the adapter's largest binding over the widest buffer's bytes a
  * pair, and the sort's own limit. */

@@ -8,6 +8,8 @@
 #include <sh>
 #include <sh_rows>
 #include <tiles>
+#include <random>
+#include <dropout>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> counts: array<u32>;
@@ -20,8 +22,9 @@
 // Three vec4f a Gaussian: (mean.xy, conic.xy) (conic.z, opacity, rgb.rg) (rgb.b, depth, radius, 0).
 @group(0) @binding(7) var<storage, read_write> splats: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> tileCounts: array<u32>;
-// 1 where visible: the scan turns it into the place among the visible.
-@group(0) @binding(9) var<storage, read_write> visible: array<u32>;
+// What the visible are sorted by, 0 where culled. Positive floats order like their bits, which are counted from those of the
+// nearest depth: that leaves 29 bits (DEPTH_BITS).
+@group(0) @binding(9) var<storage, read_write> depthKeys: array<u32>;
 // The tiles' box, 16 bits a number: x and y of the low corner, then of the high one. emit walks the same box.
 @group(0) @binding(10) var<storage, read_write> boxes: array<vec2u>;
 @group(0) @binding(11) var<uniform> window: RowWindow;
@@ -72,7 +75,8 @@ fn candidate(i: u32) -> Candidate {
   var culled = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
   let t = to_camera(view, mean_of(i));
   if (!(t.z >= NEAR && t.z <= FAR)) { return culled; }
-  let opacity = 1.0 / (1.0 + exp(-opacityLogits[i]));
+  if (is_dropped(view, i)) { return culled; }
+  let opacity = 1.0 / (1.0 + exp(-opacityLogits[i])) / own_opacity(view);
   if (!(opacity >= ALPHA_MIN)) { return culled; }
   let p = project(view, t, quats[i], vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]));
   if (!(p.det > 0.0)) { return culled; }
@@ -145,7 +149,7 @@ fn main(
     if (i < count) {
       if (touched > 0u) { store_splat(i, it); }
       tileCounts[i] = touched;
-      visible[i] = min(touched, 1u);
+      depthKeys[i] = select(0u, bitcast<u32>(it.depth) - bitcast<u32>(NEAR) + 1u, touched > 0u);
     }
   }
 }

@@ -4,6 +4,8 @@
 #include <grid>
 #include <view>
 #include <window>
+#include <random>
+#include <dropout>
 #include <projection>
 #include <sh>
 #include <sh_rows>
@@ -59,7 +61,7 @@ fn backward(i: u32, sums: PairSums) {
   let c = splats[3u * i + 2u];
   let conic = vec3f(a.zw, b.x);
   // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o).
-  gradOpacityLogits[i] = -sums.e * (1.0 - b.y);
+  gradOpacityLogits[i] = -sums.e * (1.0 - own_opacity(view) * b.y);
 
   let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
   let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);

@@ -85,21 +85,21 @@ fn blend(p: ptr<function, Pixel>, sums: ptr<function, Sums>, s: u32, a: vec4f, b
   let power = exponent(a, b, d);
   let raw = b.y * exp2(power);
   let alpha = min(ALPHA_MAX, raw);
-  if ((s < (*p).last) & (power <= 0.0) & (alpha >= ALPHA_MIN)) {
-    let weight = alpha * (*p).t;
-    let tinted = b.z * (*p).r + b.w * (*p).g + blue * (*p).b;
-    let behind = (*p).behind - weight * tinted;
-    let left = 1.0 - alpha;
-    // alpha times −dL/dalpha; nothing where alpha was clamped.
-    let e = select(alpha * (behind / left) - weight * tinted, 0.0, raw > ALPHA_MAX);
-    (*p).behind = behind;
-    (*p).t *= left;
-    let ex = e * d.x;
-    let ey = e * d.y;
-    (*sums).first += vec4f(weight * (*p).r, weight * (*p).g, weight * (*p).b, e);
-    (*sums).second += vec4f(ex, ey, ex * d.x, ex * d.y);
-    (*sums).third += ey * d.y;
-  }
+  // No branch: lanes that a splat misses add zeros, which is cheaper than to part.
+  let hit = (s < (*p).last) & (power <= 0.0) & (alpha >= ALPHA_MIN);
+  let weight = select(0.0, alpha * (*p).t, hit);
+  let tinted = weight * (b.z * (*p).r + b.w * (*p).g + blue * (*p).b);
+  let behind = (*p).behind - tinted;
+  let left = 1.0 - alpha;
+  // alpha times −dL/dalpha; nothing where alpha was clamped.
+  let e = select(0.0, alpha * (behind / left) - tinted, hit & (raw <= ALPHA_MAX));
+  (*p).behind = behind;
+  (*p).t = select((*p).t, (*p).t * left, hit);
+  let ex = e * d.x;
+  let ey = e * d.y;
+  (*sums).first += vec4f(weight * (*p).r, weight * (*p).g, weight * (*p).b, e);
+  (*sums).second += vec4f(ex, ey, ex * d.x, ex * d.y);
+  (*sums).third += ey * d.y;
 }
 
 @compute @workgroup_size(SUBGROUP)

@@ -6,14 +6,16 @@ import {
   type Gpu,
   gridFor,
   type Kernel,
+  pcg4d,
+  RANDOM,
   type Recorder,
   type RowWindow,
   rowWindows,
   windowUniform,
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix_sort.ts';
-import { Scan } from '../sort/scan.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
+import { PairOffsets } from './pair_offsets.ts';
 import { shConstants, shRowBytes } from './sh_words.ts';
 import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
 
@@ -54,6 +56,8 @@ const LARGE = 32;
 const SUBGROUPS = [4, 8, 16, 32];
 /** Groups of one subgroup, of a kernel that loops. */
 const MAX_SUBGROUPS = 8192;
+/** Bits of a depth key: camera z from 0.01 to 1e10 as f32 bits, counted from those of 0.01 (see project.wgsl). */
+const DEPTH_BITS = 29;
 /** Splats of a tile that the backward pass takes at once, on adapters with subgroups. A multiple of their size. */
 export const BUCKET = 64;
 
@@ -72,7 +76,7 @@ export function subgroupFor(gpu: Gpu): number {
 /**
  * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al. 2023; gsplat's classic mode, see docs/rasterizer.md).
  * All counts stay on the GPU and every grid is fixed, so recording needs no answer from it:
- * project → compact the visible → sort by depth → count and scan tiles → admit → emit pairs → sort by tile → blend.
+ * project → sort the visible by depth → scan tile counts and admit → emit pairs → sort by tile → blend.
  */
 export class Rasterizer {
   readonly options: Required<RasterizerOptions>;
@@ -101,16 +105,16 @@ export class Rasterizer {
   };
   readonly #gpu: Gpu;
   readonly #project: Kernel;
-  readonly #admit: { kernel: Kernel; uniform: GPUBuffer };
-  readonly #stages: { step: BoundKernel | Scan | RadixSort; groups: readonly [number, number, number] }[];
+  readonly #pairOffsets: PairOffsets;
+  readonly #stages: { step: BoundKernel | RadixSort; groups: readonly [number, number, number] }[];
 
   private constructor(
     gpu: Gpu,
     options: Required<RasterizerOptions>,
     buffers: Pick<Rasterizer, 'color' | 'depth' | 'counters' | 'internals'>,
     project: Kernel,
-    admit: { kernel: Kernel; uniform: GPUBuffer },
-    stages: { step: BoundKernel | Scan | RadixSort; groups: readonly [number, number, number] }[],
+    pairOffsets: PairOffsets,
+    stages: { step: BoundKernel | RadixSort; groups: readonly [number, number, number] }[],
   ) {
     this.#gpu = gpu;
     this.options = options;
@@ -119,7 +123,7 @@ export class Rasterizer {
     this.counters = buffers.counters;
     this.internals = buffers.internals;
     this.#project = project;
-    this.#admit = admit;
+    this.#pairOffsets = pairOffsets;
     this.#stages = stages;
   }
 
@@ -146,14 +150,11 @@ export class Rasterizer {
       uniform: windowUniform(arena, `${label}/window`, window),
     }));
     const view = arena.uniform(`${label}/view`, kernels.project.struct('View').size);
-    const admit = arena.uniform(`${label}/admit`, kernels.admit.struct('Admit').size);
     const counters = buffer('counters', 4 * COUNTER_WORDS);
     const splats = buffer('splats', SPLAT_BYTES * rows);
     const tileCounts = buffer('tile_counts', 4 * rows);
     const boxes = buffer('boxes', 8 * rows);
-    const place = buffer('place', 4 * rows);
     const depthKeys = buffer('depth_keys', 4 * rows);
-    const gaussians = buffer('gaussians', 4 * rows);
     const offsets = buffer('offsets', 4 * rows);
     const tileKeys = buffer('tile_keys', 4 * intersections);
     const gaussianFromPair = buffer('gaussian_from_pair', 4 * intersections);
@@ -173,41 +174,33 @@ export class Rasterizer {
         }
       : { transmittance: buffer('transmittance', 4 * pixels) };
 
-    const count = counters;
-    const placeScan = await Scan.create(gpu, arena, {
-      label: `${label}/place`,
-      capacity: rows,
-      values: place,
-      count: counts,
-      countWord: 0,
-      total: counters,
-      totalWord: COUNTERS.VISIBLE,
-    });
     const depthSort = await RadixSort.create(gpu, arena, {
       label: `${label}/depth_sort`,
       capacity: rows,
       keys: depthKeys,
-      values: gaussians,
-      count,
-      countWord: COUNTERS.VISIBLE,
-      bits: 32,
+      identityValues: true,
+      count: counts,
+      countWord: 0,
+      kept: counters,
+      keptWord: COUNTERS.VISIBLE,
+      bits: DEPTH_BITS,
     });
     const order = depthSort.sortedValues;
-    const offsetScan = await Scan.create(gpu, arena, {
-      label: `${label}/offsets`,
-      capacity: rows,
-      values: offsets,
-      count,
-      countWord: COUNTERS.VISIBLE,
-      total: counters,
-      totalWord: COUNTERS.WANTED,
+    const pairOffsets = await PairOffsets.create(gpu, arena, {
+      label,
+      rows,
+      order,
+      tileCounts,
+      offsets,
+      counters,
+      counts,
     });
     const tileSort = await RadixSort.create(gpu, arena, {
       label: `${label}/tile_sort`,
       capacity: intersections,
       keys: tileKeys,
       identityValues: true,
-      count,
+      count: counters,
       countWord: COUNTERS.INTERSECTIONS,
       bits: Math.max(1, Math.ceil(Math.log2(tiles + 1))),
     });
@@ -228,20 +221,13 @@ export class Rasterizer {
           sh: bindRows(sh, window, shBytes),
           splats,
           tileCounts,
-          visible: place,
+          depthKeys,
           boxes,
         }),
         groups: gridFor(Math.min(window.rows, SIZE * MAX_GROUPS), SIZE),
       })),
-      { step: placeScan, groups: overRows },
-      {
-        step: kernels.compact.bind({ counts, splats, tileCounts, place, keys: depthKeys, gaussians }),
-        groups: overRows,
-      },
       { step: depthSort, groups: overRows },
-      { step: kernels.depthCounts.bind({ counters, order, tileCounts, offsets }), groups: overRows },
-      { step: offsetScan, groups: overRows },
-      { step: kernels.admit.bind({ admit, counters, counts }), groups: gridFor(1, 1) },
+      ...pairOffsets.steps,
       {
         step: kernels.emit.bind({
           view,
@@ -300,13 +286,16 @@ export class Rasterizer {
       options,
       { color, depth, counters, internals },
       kernels.project,
-      { kernel: kernels.admit, uniform: admit },
+      pairOffsets,
       stages,
     );
   }
 
   /** Sets what the next submitted `record` draws. */
-  setView(camera: PinholeCamera, { background = [0, 0, 0], shDegree, step = 0 }: ViewOptions = {}): void {
+  setView(
+    camera: PinholeCamera,
+    { background = [0, 0, 0], shDegree, step = 0, dropout }: ViewOptions = {},
+  ): void {
     const { width, height, tile, intersections, shDegree: stored } = this.options;
     if (
       camera.width * camera.height > width * height ||
@@ -324,14 +313,14 @@ export class Rasterizer {
       center: centerOf(m),
       shDegree: Math.min(shDegree ?? stored, stored),
       background,
+      dropout: dropoutWord(dropout, step),
       focal: [camera.fx, camera.fy],
       principal: [camera.cx, camera.cy],
       size: [camera.width, camera.height],
       tiles: [Math.ceil(camera.width / tile), Math.ceil(camera.height / tile)],
     };
     this.#gpu.write(this.internals.view, this.#project.pack('View', values), 'parameters');
-    const admit = this.#admit.kernel.pack('Admit', { step, capacity: intersections });
-    this.#gpu.write(this.#admit.uniform, admit, 'parameters');
+    this.#pairOffsets.admit(step, intersections);
   }
 
   /** Records the whole forward pass. */
@@ -345,6 +334,12 @@ export class Rasterizer {
 
 function tilesOf({ width, height }: { width: number; height: number }, tile: number): number {
   return Math.ceil(width / tile) * Math.ceil(height / tile);
+}
+
+/** See `View` in shared/view.wgsl. */
+function dropoutWord(dropout: ViewOptions['dropout'], step: number): number {
+  const parts = Math.round(256 * (dropout?.share ?? 0));
+  return parts ? ((parts << 24) | (pcg4d(dropout!.seed, RANDOM.dropout, step, 0)[0] >>> 8)) >>> 0 : 0;
 }
 
 /** −Rᵀt of a row-major [4,4] world → camera matrix. */
@@ -382,11 +377,8 @@ async function rasterKernels(
     });
   const TILE = tile;
   const blocks = { TILE, SUBGROUP: subgroup, BUCKET, DEPTH: depth, STATE: backward };
-  const [project, compact, depthCounts, admit, emit, tileRanges, forward] = await Promise.all([
+  const [project, emit, tileRanges, forward] = await Promise.all([
     load('project', { SIZE, TILE, ...shConstants(shDegree), LARGE }),
-    load('compact', { SIZE }),
-    load('depth_counts', { SIZE }),
-    load('admit', {}),
     subgroup
       ? load('emit_subgroup', { TILE, SUBGROUP: subgroup }, ['subgroups'])
       : load('emit', { SIZE, TILE }),
@@ -395,5 +387,5 @@ async function rasterKernels(
       ? load('rasterize_forward_blocks', blocks, ['subgroups'])
       : load('rasterize_forward', { TILE, DEPTH: depth }),
   ]);
-  return { project, compact, depthCounts, admit, emit, tileRanges, forward };
+  return { project, emit, tileRanges, forward };
 }

@@ -1,5 +1,5 @@
-// Where each tile's pairs begin among the sorted: a binary search for the first key not below the tile. One thread a tile,
-// one for the end of the last, and one for the end of the pairs left over behind it (see emit).
+// Where each tile's pairs begin among the sorted: a search for the first key not below the tile. One thread a tile, one for
+// the end of the last, and one for the end of the pairs left over behind it (see emit).
 #include <grid>
 #include <view>
 #include <counters>
@@ -17,11 +17,18 @@ fn main(
 ) {
   let tile = linear_group(group, groups) * SIZE + lane;
   if (tile > view.tiles.x * view.tiles.y + 1u) { return; }
+  // By eighths, not by halves: seven loads are under way at once, and there are a third as many to wait for.
   var low = 0u;
   var high = counters[INTERSECTIONS];
   while (low < high) {
-    let middle = (low + high) / 2u;
-    if (sortedTiles[middle] < tile) { low = middle + 1u; } else { high = middle; }
+    let step = (high - low + 7u) / 8u;
+    var below = 0u;
+    for (var k = 1u; k < 8u; k++) {
+      let end = low + k * step;
+      below += select(0u, 1u, sortedTiles[min(end, high) - 1u] < tile && end <= high);
+    }
+    low += below * step;
+    high = select(low + step - 1u, high, below == 7u || low + step > high);
   }
   tileStarts[tile] = low;
 }

@@ -28,4 +28,6 @@ export interface ViewOptions {
   shDegree?: number;
   /** Named by the overflow latch, so that the host knows where to go on. */
   step?: number;
+  /** Leaves out this part of the Gaussians (to 1/256), drawn by seed and step; the others are as much more opaque. None unless given. */
+  dropout?: { share: number; seed: number };
 }

@@ -7,6 +7,7 @@ import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { growAndPrune } from './grow.ts';
 import {
+  PUBLISHED,
   PUBLISHED_STEPS,
   type RefineSchedule,
   refineOptions,
@@ -200,6 +201,7 @@ class Default implements Strategy {
 export const defaultStrategy = defineStrategy({
   summary: 'as 3DGS, duplicate, split and prune by screen gradients',
   options,
+  recipe: PUBLISHED,
   async create(state, options, context) {
     if (!(context.extent > 0)) {
       throw new InputError(

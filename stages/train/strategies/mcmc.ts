@@ -5,32 +5,36 @@ import { requireRows } from '../../../wgsl/splat/row_capacity.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { addCopies, type Redistribution, relocateDead } from './redistribute.ts';
-import { type RefineSchedule, refinements, refineOptions, refineSchedule, refinesAt } from './schedule.ts';
+import {
+  PUBLISHED,
+  type RefineSchedule,
+  refinements,
+  refineOptions,
+  refineSchedule,
+  refinesAt,
+} from './schedule.ts';
 import { defineStrategy, type LearningRates, type Strategy, type StrategyContext } from './strategy.ts';
 
 const options = z.strictObject({
-  cap: z.number().int().min(1).default(1_000_000).describe('Number of Gaussians up to which it adds'),
   noise: z.number().min(0).default(5e5).describe('Rate of the noise on the means; × their learning rate'),
   minOpacity: z.number().gt(0).lt(1).default(0.005).describe('Opacity up to which a Gaussian is relocated'),
   opacityRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean opacity in the loss'),
   scaleRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean scale in the loss'),
+  growth: z.number().positive().default(0.05).describe('Part of the Gaussians that a refinement adds'),
   ...refineOptions(25 / 30),
 });
-export type McmcOptions = z.output<typeof options>;
-
-/** Each refinement adds up to a twentieth. */
-const GROWTH = 1.05;
+export type McmcOptions = z.output<typeof options> & { cap: number };
 
 /** The number of Gaussians after one refinement; known without asking the GPU. */
-export function grownCount(count: number, cap: number): number {
-  return Math.max(count, Math.min(cap, Math.floor(GROWTH * count)));
+export function grownCount(count: number, { cap, growth }: Pick<McmcOptions, 'cap' | 'growth'>): number {
+  return Math.max(count, Math.min(cap, Math.floor((1 + growth) * count)));
 }
 
 /** How many Gaussians a run of `steps` ends with that has `count` before step `from`. */
 export function finalCount(count: number, options: McmcOptions, steps: number, from = 0): number {
   let final = count;
   for (let left = refinements(refineSchedule(options, steps), from); left > 0; left--) {
-    const grown = grownCount(final, options.cap);
+    const grown = grownCount(final, options);
     if (grown === final) break;
     final = grown;
   }
@@ -92,7 +96,7 @@ class Mcmc implements Strategy {
     const { cap, minOpacity } = this.#options;
     const redistribution: Redistribution = { seed: this.#seed, step, minOpacity };
     await relocateDead(this.#state, redistribution);
-    const rows = grownCount(this.#state.count, cap);
+    const rows = grownCount(this.#state.count, this.#options);
     if (rows > this.#state.count) await addCopies(this.#state, redistribution, rows, cap);
     this.#state.gpu.run('train/mcmc/noise', (recorder) => this.#noise(recorder, owed));
   }
@@ -120,6 +124,9 @@ class Mcmc implements Strategy {
 export const mcmcStrategy = defineStrategy({
   summary: 'as 3DGS-MCMC, add noise, relocate the dead, grow to a cap',
   options,
+  cap: 1_000_000,
+  recipe: PUBLISHED,
+  finalCount,
   async create(state, options, context) {
     const { gpu, shDegree } = state;
     const rows = finalCount(state.count, options, context.steps, context.from);

@@ -1,7 +1,14 @@
 import { z } from 'zod';
+import type { Recipe } from './strategy.ts';
 
 /** Steps of the published schedules, which are for runs of this length. */
 export const PUBLISHED_STEPS = 30_000;
+
+/** How 3DGS and gsplat learn (Kerbl et al. 2023, as gsplat has it). */
+export const PUBLISHED: Recipe = {
+  rates: { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 5e-2, sh: 2.5e-3 },
+  dropout: 0,
+};
 
 /** When a strategy refines. Steps count from 0. */
 export interface RefineSchedule {

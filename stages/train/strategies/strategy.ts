@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
+import type { ParameterName } from '../../optimizer/parameters.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 
 /** How a strategy lets Gaussians come, go and move while they are trained. */
@@ -46,17 +47,35 @@ export interface StrategyContext {
   from?: number;
 }
 
+/** How a training with a strategy learns, where the options do not say otherwise. */
+export interface Recipe {
+  /** Adam's learning rates; that of the means per unit of scene extent. */
+  readonly rates: Readonly<Record<ParameterName, number>>;
+  /** From a part of the steps on, all rates but the means' fall to `to` of themselves, by the same factor each step. */
+  readonly anneal?: { readonly from: number; readonly to: number };
+  /** Part of the Gaussians that a step leaves out (see `ViewOptions`). */
+  readonly dropout: number;
+  /** Steps between SH degrees; 0: all bands from the start. In proportion to the steps unless given. */
+  readonly shInterval?: number;
+}
+
 /** A row of the registry. */
 export interface StrategyKind<Shape extends z.ZodRawShape> {
   summary: string;
+  /** Number of Gaussians up to which it adds, unless the options say; undefined: it has no such bound. */
+  cap?: number;
+  recipe: Recipe;
   /** The strategy's own options, a strict object; `.shape` lets a stage lay them among its own. */
   options: z.ZodObject<Shape, z.core.$strict>;
-  create(
-    state: TrainingState,
-    options: z.output<z.ZodObject<Shape, z.core.$strict>>,
-    context: StrategyContext,
-  ): Promise<Strategy>;
+  /** How many Gaussians a run of `steps` ends with at most that has `count` before step `from`, where that is known. */
+  finalCount?(count: number, options: StrategySettings<Shape>, steps: number, from: number): number;
+  create(state: TrainingState, options: StrategySettings<Shape>, context: StrategyContext): Promise<Strategy>;
 }
+
+/** A strategy's options, and the bound on its Gaussians. */
+export type StrategySettings<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape, z.core.$strict>> & {
+  cap: number;
+};
 
 /** Keeps the option type of each row. */
 export function defineStrategy<Shape extends z.ZodRawShape>(kind: StrategyKind<Shape>): StrategyKind<Shape> {

@@ -1,0 +1,96 @@
+import { RadixSort } from '../../../wgsl/sort/radix_sort.ts';
+import { Scan } from '../../../wgsl/sort/scan.ts';
+import { AssignSources } from '../../../wgsl/splat/densify/assign_sources.ts';
+import { WORDS } from '../../../wgsl/splat/densify/constants.ts';
+import { CopyRows } from '../../../wgsl/splat/densify/copy_rows.ts';
+import { SplitLongAxis } from '../../../wgsl/splat/densify/split_long_axis.ts';
+import { SplitScores } from '../../../wgsl/splat/densify/split_scores.ts';
+import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
+import { growState, setCount, type TrainingState } from '../../optimizer/state.ts';
+
+export interface Splits {
+  /** f32 [count, 3]: see `ScreenStatistics`. */
+  statistics: GPUBuffer;
+  /** Gaussians afterwards, at least as many as now. */
+  rows: number;
+  /** Rows that the state may grow to. */
+  cap: number;
+  /** Opacity up to which a Gaussian is given away, and steps that must have seen it since the last refinement. */
+  minOpacity: number;
+  minViews: number;
+  /** See `SplitLongAxis`. */
+  narrow: number;
+  share: number;
+}
+
+/**
+ * Splits the Gaussians of the highest mean screen gradient, each once: one half stays, the other takes the place of a Gaussian that is
+ * given away or one of the new rows up to `rows`. Halves begin with zero moments. Nothing is read back.
+ */
+export async function splitBest(state: TrainingState, splits: Splits): Promise<void> {
+  const { gpu, count } = state;
+  if (!count) return;
+  const { statistics, rows, cap, minOpacity } = splits;
+  growState(state, rows, cap);
+  const { capacity, parameters, moments } = state;
+  const { means, logScales, quats, opacityLogits } = parameters;
+  const arena = gpu.arena('train/split');
+  try {
+    const keys = arena.buffer('keys', 4 * capacity);
+    const values = arena.buffer('values', 4 * capacity);
+    const dead = arena.buffer('dead', 4 * count);
+    const sources = arena.buffer('sources', 4 * rows);
+    const drawn = arena.buffer('drawn', 4 * rows);
+    const words = arena.upload('words', new Uint32Array([count, 0]), 'parameters');
+    const score = await SplitScores.create(
+      arena,
+      { count, deadOpacity: minOpacity, minViews: splits.minViews },
+      { statistics, opacityLogits, keys, dead },
+    );
+    const scan = await Scan.create(gpu, arena, {
+      label: 'scan',
+      capacity, // not the count: kernels are compiled per capacity
+      values: dead,
+      count: words,
+      countWord: WORDS.ENTRIES,
+      total: words,
+      totalWord: WORDS.TOTAL,
+    });
+    const sort = await RadixSort.create(gpu, arena, {
+      label: 'sort',
+      capacity,
+      keys,
+      values,
+      identityValues: true,
+      count: words,
+      countWord: WORDS.ENTRIES,
+      bits: 32,
+    });
+    const assign = await AssignSources.create(
+      arena,
+      { count, rows },
+      { words, deadBefore: dead, sortedKeys: sort.sortedKeys, sortedRows: sort.sortedValues, sources, drawn },
+    );
+    const widths = parameterWidths(state.shDegree);
+    const copies = await Promise.all(
+      GAUSSIAN_PARAMETERS.map((name) =>
+        CopyRows.create(
+          arena,
+          { width: widths[name], first: 0, rows, forget: true },
+          { sources, drawn, values: parameters[name], ...moments[name] },
+        ),
+      ),
+    );
+    const split = await SplitLongAxis.create(
+      arena,
+      { rows, narrow: splits.narrow, share: splits.share },
+      { sources, drawn, quats, means, logScales, opacityLogits },
+    );
+    gpu.run('train/split', (recorder) => {
+      for (const kernel of [score, scan, sort, assign, ...copies, split]) kernel.record(recorder);
+    });
+    setCount(state, rows);
+  } finally {
+    arena.destroy();
+  }
+}

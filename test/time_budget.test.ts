@@ -1,0 +1,62 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { TimeBudget } from '../stages/optimizer/time-budget.ts';
+
+const STEPS = 7000;
+const REFINES = { start: 500, stop: 4200, every: 100 };
+const due = (step: number) => step > REFINES.start && step < REFINES.stop && step % REFINES.every === 0;
+
+/** A course by a clock of its own: what a step costs is a function of its number. */
+function take(cost: (step: number) => number, { seconds = 5, spent = 0, from = 0 } = {}) {
+  let clock = 100;
+  const budget = new TimeBudget({ seconds, steps: STEPS, spent, now: () => clock });
+  const taken: number[] = [];
+  for (let step = from; step < STEPS; ) {
+    taken.push(step);
+    clock += cost(step) + (due(step) ? 0.005 : 0);
+    const next = budget.next(step, due);
+    if (due(step) || next >= STEPS || budget.lookDue || taken.length % 50 === 0) budget.look(step);
+    step = next;
+  }
+  return { taken, seconds: clock - 100, budget };
+}
+
+test('a course that fits is taken whole', () => {
+  const { taken, budget } = take(() => 0.0005);
+  assert.equal(
+    taken,
+    Array.from({ length: STEPS }, (_, step) => step),
+  );
+  assert.is(budget.skipped, 0);
+});
+
+for (const cost of [0.001, 0.004, 0.02]) {
+  test(`steps of ${1000 * cost} ms: the schedule comes to its end in time, and nothing that is due is left out`, () => {
+    const { taken, seconds, budget } = take(() => cost);
+    assert.ok(seconds <= 5, `${seconds} s`);
+    assert.ok(seconds > 4.7, `${seconds} s: the time is used`);
+    assert.is(taken.length + budget.skipped, STEPS);
+    assert.ok(taken.at(-1)! > 0.97 * STEPS, `the last step is ${taken.at(-1)}`);
+    assert.is(taken.filter(due).length, Array.from({ length: STEPS }, (_, step) => step).filter(due).length);
+    assert.ok(taken.every((step, i) => i === 0 || step > taken[i - 1]));
+  });
+}
+
+test('steps that grow dearer: still in time', () => {
+  const { seconds, taken } = take((step) => 0.0005 + (0.003 * Math.min(step, 4200)) / 4200);
+  assert.ok(seconds <= 5 && seconds > 4.7, `${seconds} s`);
+  assert.ok(taken.at(-1)! > 0.97 * STEPS);
+});
+
+test('no time for more than a few steps: it ends before the step that would be too much', () => {
+  const { seconds, taken } = take(() => 0.5);
+  assert.ok(seconds <= 5, `${seconds} s`);
+  assert.is(taken.length, 9);
+});
+
+test('what an earlier process spent counts', () => {
+  const { seconds } = take(() => 0.002, { spent: 3, from: 2000 });
+  assert.ok(seconds <= 2 && seconds > 1.8, `${seconds} s`);
+});
+
+test.run();

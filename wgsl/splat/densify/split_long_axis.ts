@@ -1,0 +1,46 @@
+import type { Arena } from '../../core/index.ts';
+import { SOURCES } from './constants.ts';
+import { bindPass, FixedPass } from './fixed_pass.ts';
+
+export interface SplitLongAxisOptions {
+  rows: number;
+  /** What a half keeps of the scale along the longest axis, in 0–1. */
+  narrow: number;
+  /** A half's opacity is 1 − (1 − o)^share. */
+  share: number;
+}
+
+export interface SplitLongAxisBuffers {
+  /** u32 [rows]: see `AssignSources`. */
+  sources: GPUBuffer;
+  drawn: GPUBuffer;
+  quats: GPUBuffer;
+  means: GPUBuffer;
+  logScales: GPUBuffer;
+  opacityLogits: GPUBuffer;
+}
+
+/** Parts copies and their sources along their longest axis. */
+export class SplitLongAxis extends FixedPass {
+  static async create(
+    arena: Arena,
+    { rows, narrow, share }: SplitLongAxisOptions,
+    { sources, drawn, quats, means, logScales, opacityLogits }: SplitLongAxisBuffers,
+  ): Promise<SplitLongAxis> {
+    const bound = await bindPass(arena, {
+      name: 'split_long_axis',
+      constants: {
+        PENDING: SOURCES.PENDING,
+        DISTANCE: Math.sqrt(1 - narrow * narrow),
+        NARROW: narrow,
+        SHARE: share,
+      },
+      struct: 'Split',
+      variable: 'split',
+      numbers: { rows },
+      buffers: { sources, drawn, quats, means, log_scales: logScales, opacity_logits: opacityLogits },
+      threads: rows,
+    });
+    return new SplitLongAxis(bound);
+  }
+}

@@ -1,0 +1,49 @@
+// Makes the two halves of a split out of a Gaussian and its copy. They part along its longest axis by ±DISTANCE of its
+// scale there, which becomes NARROW of what it was, so that mean and covariance of the two together are the Gaussian's own
+// (DISTANCE² + NARROW² = 1). One thread a row.
+
+#include <grid>
+#include <rotate>
+
+struct Split {
+  rows: u32,
+}
+
+@group(0) @binding(0) var<uniform> split: Split;
+@group(0) @binding(1) var<storage, read> sources: array<u32>;
+@group(0) @binding(2) var<storage, read> drawn: array<u32>;
+@group(0) @binding(3) var<storage, read> quats: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> means: array<f32>;
+@group(0) @binding(5) var<storage, read_write> log_scales: array<f32>;
+@group(0) @binding(6) var<storage, read_write> opacity_logits: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let row = linear_group(group, groups) * GROUP + thread;
+  if (row >= split.rows) {
+    return;
+  }
+  let is_copy = sources[row] < PENDING;
+  if (!is_copy && drawn[row] == 0u) {
+    return;
+  }
+  let at = 3u * row;
+  let log_scale = vec3f(log_scales[at], log_scales[at + 1u], log_scales[at + 2u]);
+  var axis = 0u;
+  if (log_scale.y > log_scale[axis]) { axis = 1u; }
+  if (log_scale.z > log_scale[axis]) { axis = 2u; }
+  var along = vec3f(0.0);
+  along[axis] = select(-1.0, 1.0, is_copy) * DISTANCE * exp(log_scale[axis]);
+  let offset = rotate(normalize(quats[row]), along);
+  for (var k = 0u; k < 3u; k++) { means[at + k] += offset[k]; }
+  log_scales[at + axis] = log_scale[axis] + log(NARROW);
+  // 1 − (1 − o)^SHARE, with log(1 − o) taken without cancellation.
+  let x = opacity_logits[row];
+  let log_clear = -(max(x, 0.0) + log(1.0 + exp(-abs(x))));
+  let clear = exp(SHARE * log_clear);
+  opacity_logits[row] = log((1.0 - clear) / clear);
+}
