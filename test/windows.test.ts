@@ -284,6 +284,15 @@ test('thirty steps of mcmc with its refinements do not depend on windows', async
   assert.is(count, MORE);
 });
 
+test('thirty steps of budget with its refinements do not depend on windows', async () => {
+  const { count } = await trained({
+    strategy: 'budget',
+    cap: MORE,
+    budget: { refineStart: 0, refineEvery: 4, minOpacity: 0.02 },
+  });
+  assert.ok(count > COUNT, `${count} Gaussians`);
+});
+
 test('thirty steps of default with its refinements do not depend on windows', async () => {
   const { count } = await trained({
     strategy: 'default',
