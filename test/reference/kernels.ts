@@ -34,4 +34,10 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   tile_ranges: 'pairs',
   rasterize_forward: 'raster',
   rasterize_backward: 'raster',
+  rasterize_forward_blocks: 'raster',
+  rasterize_backward_blocks: 'raster',
+  backward_sums: 'raster',
+  emit_subgroup: 'pairs',
+  adam_geometry: 'adam',
+  adam_sh: 'adam',
 };

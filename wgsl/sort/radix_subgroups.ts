@@ -10,7 +10,7 @@ const MAX_WORKERS = 264;
 /** Below this many pairs a workgroup's own set-up costs more than it spares. */
 const CHUNK_MIN = 1024;
 /** Pairs a thread at a time, where the adapter has the workgroup memory. A software driver compiles long loops for minutes. */
-const MAX_ITEMS = 16;
+const MAX_ITEMS = 8;
 const SOFTWARE_ITEMS = 2;
 /** Widest digit: a table of every subgroup's counts lies in workgroup memory, and a run of a digit should be long. */
 const MAX_DIGIT_BITS = 8;

@@ -48,13 +48,17 @@ const options = z.strictObject({
 });
 type Options = z.output<typeof options> & { cap: number };
 
+/** A refinement splits each Gaussian once at most. */
+const MOST_GROWTH = 2;
+
 /** Gaussians after a refinement that `left` others follow. */
 export function pacedCount(
   count: number,
   { cap, pace }: Pick<Options, 'cap' | 'pace'>,
   left: number,
 ): number {
-  return Math.max(count, Math.min(cap, Math.ceil(count + (cap - count) * Math.min(1, pace / (left + 1)))));
+  const paced = Math.ceil(count + (cap - count) * Math.min(1, pace / (left + 1)));
+  return Math.max(count, Math.min(cap, MOST_GROWTH * count, paced));
 }
 
 /**

@@ -25,7 +25,8 @@ export interface Splits {
 
 /**
  * Splits the Gaussians of the highest mean screen gradient, each once: one half stays, the other takes the place of a Gaussian that is
- * given away or one of the new rows up to `rows`. Halves begin with zero moments. Nothing is read back.
+ * given away or one of the new rows up to `rows`; new rows for which no
+ * Gaussian is left stay transparent, for the next time. Halves begin with zero moments. Nothing is read back.
  */
 export async function splitBest(state: TrainingState, splits: Splits): Promise<void> {
   const { gpu, count } = state;
@@ -83,7 +84,7 @@ export async function splitBest(state: TrainingState, splits: Splits): Promise<v
     );
     const split = await SplitLongAxis.create(
       arena,
-      { rows, narrow: splits.narrow, share: splits.share },
+      { count, rows, narrow: splits.narrow, share: splits.share },
       { sources, drawn, quats, means, logScales, opacityLogits },
     );
     gpu.run('train/split', (recorder) => {

@@ -2,7 +2,12 @@ import type { Arena } from '../../core/index.ts';
 import { SOURCES } from './constants.ts';
 import { bindPass, FixedPass } from './fixed_pass.ts';
 
+/** Opacity logit of a row that no Gaussian is in yet: far below what is drawn. */
+export const VACANT_LOGIT = -15;
+
 export interface SplitLongAxisOptions {
+  /** Gaussians before the refinement, and after it. */
+  count: number;
   rows: number;
   /** What a half keeps of the scale along the longest axis, in 0–1. */
   narrow: number;
@@ -24,7 +29,7 @@ export interface SplitLongAxisBuffers {
 export class SplitLongAxis extends FixedPass {
   static async create(
     arena: Arena,
-    { rows, narrow, share }: SplitLongAxisOptions,
+    { count, rows, narrow, share }: SplitLongAxisOptions,
     { sources, drawn, quats, means, logScales, opacityLogits }: SplitLongAxisBuffers,
   ): Promise<SplitLongAxis> {
     const bound = await bindPass(arena, {
@@ -34,10 +39,11 @@ export class SplitLongAxis extends FixedPass {
         DISTANCE: Math.sqrt(1 - narrow * narrow),
         NARROW: narrow,
         SHARE: share,
+        VACANT_LOGIT,
       },
       struct: 'Split',
       variable: 'split',
-      numbers: { rows },
+      numbers: { count, rows },
       buffers: { sources, drawn, quats, means, log_scales: logScales, opacity_logits: opacityLogits },
       threads: rows,
     });

@@ -1,18 +1,21 @@
 // Makes the two halves of a split out of a Gaussian and its copy. They part along its longest axis by ±DISTANCE of its
 // scale there, which becomes NARROW of what it was, so that mean and covariance of the two together are the Gaussian's own
-// (DISTANCE² + NARROW² = 1). One thread a row.
+// (DISTANCE² + NARROW² = 1). New rows that got no copy become what the next refinement gives away: transparent, and nowhere in
+// particular. One thread a row.
 
 #include <grid>
 #include <rotate>
 
 struct Split {
+  // Gaussians before the refinement, and after it.
+  count: u32,
   rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> split: Split;
 @group(0) @binding(1) var<storage, read> sources: array<u32>;
 @group(0) @binding(2) var<storage, read> drawn: array<u32>;
-@group(0) @binding(3) var<storage, read> quats: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> quats: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> means: array<f32>;
 @group(0) @binding(5) var<storage, read_write> log_scales: array<f32>;
 @group(0) @binding(6) var<storage, read_write> opacity_logits: array<f32>;
@@ -28,6 +31,10 @@ fn main(
     return;
   }
   let is_copy = sources[row] < PENDING;
+  if (!is_copy && row >= split.count) {
+    quats[row] = vec4f(1.0, 0.0, 0.0, 0.0);
+    opacity_logits[row] = VACANT_LOGIT;
+  }
   if (!is_copy && drawn[row] == 0u) {
     return;
   }
