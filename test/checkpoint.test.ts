@@ -107,10 +107,24 @@ const DEFAULT: TrainInput = {
   },
 };
 
+test('budget: stopped before, right at and after refinements that split', () =>
+  withGpu(async (gpu, arena) => {
+    const work = training(gpu, arena, {
+      steps: 16,
+      strategy: 'budget',
+      cap: 160,
+      background: 'random',
+      budget: { refineStart: 0, refineEvery: 4, refineUntil: 1 },
+    });
+    const counts = await sameBytes(gpu, work, 16, [3, 5, 10]);
+    assert.ok(counts.at(-1)! > counts[0], `${counts}`);
+  }));
+
 test('mcmc: stopped before, right at and after refinements that add Gaussians', () =>
   withGpu(async (gpu, arena) => {
     const work = training(gpu, arena, {
       steps: 16,
+      strategy: 'mcmc',
       cap: 160,
       shInterval: 5,
       background: 'random',

@@ -20,7 +20,7 @@ const settings = (given: object) => ({
 
 const COUNT = 600;
 const SH_DEGREE = 1;
-const context = { seed: 42, steps: 30_000, extent: 2 };
+const context = { seed: 42, steps: 30_000, extent: 2, views: 8 };
 const rates = { means: 1 };
 
 /** What a backward pass would leave: a third not visible, gradients on both sides of the threshold. */

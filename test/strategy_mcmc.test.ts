@@ -16,7 +16,7 @@ const settings = ({ cap = 1_000_000, ...given }: { cap?: number }) => ({
 const COUNT = 400;
 const SH_DEGREE = 1;
 const widths = parameterWidths(SH_DEGREE);
-const context = { seed: 42, steps: 30_000, extent: 2 };
+const context = { seed: 42, steps: 30_000, extent: 2, views: 8 };
 const redistribution = { seed: 42, step: 600, minOpacity: 0.005 };
 const sigmoid = (logit: number) => 1 / (1 + Math.exp(-logit));
 const row = (values: Float32Array, width: number, i: number) => values.subarray(i * width, (i + 1) * width);

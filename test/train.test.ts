@@ -18,16 +18,21 @@ test('a start above the cap keeps every Gaussian, and the report says so', () =>
     const outcome = async (options: TrainInput) => {
       const report = recordingReport();
       const refineEverySecond = { refineStart: 0, refineEvery: 2 };
-      const given = { steps: 4, mcmc: refineEverySecond, ...options };
+      const given = { steps: 4, mcmc: refineEverySecond, budget: refineEverySecond, ...options };
       const trained = await train(gpu, { dataset, gaussians }, given, { report });
       releaseGaussians(trained);
       return { count: trained.count, warnings: report.warnings };
     };
-    const above = await outcome({ cap: 5 });
-    assert.is(above.count, BALLS);
-    assert.is(above.warnings.length, 1);
-    assert.match(above.warnings[0], /train\.cap is 5 and training starts with 8 Gaussians: all of them stay/);
-    assert.equal(await outcome({ cap: BALLS }), { count: BALLS, warnings: [] });
+    for (const strategy of ['budget', 'mcmc'] as const) {
+      const above = await outcome({ strategy, cap: 5 });
+      assert.is(above.count, BALLS);
+      assert.is(above.warnings.length, 1);
+      assert.match(
+        above.warnings[0],
+        /train\.cap is 5 and training starts with 8 Gaussians: all of them stay/,
+      );
+      assert.equal(await outcome({ strategy, cap: BALLS }), { count: BALLS, warnings: [] });
+    }
     assert.equal(
       (await outcome({ cap: 5, strategy: 'default' })).warnings,
       [],

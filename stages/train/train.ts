@@ -57,6 +57,7 @@ export async function train(
   given: TrainInput = {},
   { seed = 42, report = silent, checkpoints }: TrainSettings = {},
 ): Promise<Gaussians> {
+  const began = performance.now();
   const options = trainOptions.parse(given);
   const views = dataset.views.filter(({ split, image }) => split === 'train' && image);
   if (!views.length) {
@@ -67,14 +68,14 @@ export async function train(
   const pixelBytes = options.dssim ? PICTURE_BYTES.ssim : PICTURE_BYTES.render;
   requirePicture(gpu, largestView(views), pixelBytes, 'load.downscale');
   const { cap } = strategyOf(options).settings;
-  if (gaussians.count > cap) {
+  if ('finalCount' in STRATEGIES[options.strategy] && gaussians.count > cap) {
     report.warn(
       `train.cap is ${cap} and training starts with ${gaussians.count} Gaussians: all of them stay and none are added; ` +
         'for a smaller splat start from fewer (init: from random, with count)',
     );
   }
   const arena = gpu.arena('train/state');
-  const context = { seed, steps: options.steps, extent: dataset.extent };
+  const context = { seed, steps: options.steps, extent: dataset.extent, views: views.length };
   const owned: { destroy(): void }[] = [arena];
   try {
     const training = await begin(arena, gaussians, options, context, checkpoints);
@@ -95,6 +96,7 @@ export async function train(
       regularizers: strategy.regularizers,
     });
     owned.push(optimizer);
+    training.spent += (performance.now() - began) / 1000;
     await optimize(optimizer, training, views, options, report, checkpoints);
     return detachGaussians(state, 'train/gaussians');
   } finally {
@@ -108,8 +110,8 @@ interface Training {
   context: StrategyContext;
   /** The step to begin with. */
   from: number;
-  /** Seconds that the steps before it took, where there is a budget. */
-  spent?: number;
+  /** Seconds that it took so far, the steps before `from` included. */
+  spent: number;
 }
 
 /** The state to go on with: the checkpoint's, or the Gaussians' with the strategy's start values. */
@@ -131,7 +133,7 @@ async function begin(
   try {
     if (saved) writeBack(arena.gpu, partsOf(state, strategy), saved);
     else if (options.start === 'strategy') await applyStartValues(arena, gaussiansOf(state), strategy.start);
-    return { state, strategy, context, from, spent: saved?.numbers.spent };
+    return { state, strategy, context, from, spent: saved?.numbers.spent ?? 0 };
   } catch (error) {
     strategy.destroy();
     throw error;

@@ -23,12 +23,9 @@ const options = z.strictObject({
     .describe('Opacity up to which a Gaussian is given to a split'),
   minViews: z
     .number()
-    .int()
     .min(0)
-    .default(3)
-    .describe(
-      'Steps that must see a Gaussian between two refinements; one that fewer see is given to a split',
-    ),
+    .default(1)
+    .describe('Training views that must see a Gaussian; one that fewer see is given to a split'),
   noise: z.number().min(0).default(5e5).describe('Rate of the noise on the means; × their learning rate'),
   opacityRegularizer: z.number().min(0).default(0.02).describe('Weight of the mean opacity in the loss'),
   scaleRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean scale in the loss'),
@@ -126,7 +123,8 @@ class Budget implements Strategy {
     const owed = this.#owed;
     if (owed?.step !== step) throw new Error(`budget refines after step ${step}, which was not recorded`);
     this.#owed = undefined;
-    const { cap, minOpacity, minViews, halfScale: narrow, halfShare: share } = this.#options;
+    const { cap, minOpacity, halfScale: narrow, halfShare: share } = this.#options;
+    const minViews = (this.#options.minViews * this.#stepsSince(step)) / this.#context.views;
     const rows = pacedCount(this.#state.count, this.#options, refinements(this.#schedule, step + 1));
     const statistics = this.#statistics;
     await splitBest(this.#state, { statistics, rows, cap, minOpacity, minViews, narrow, share });
@@ -146,6 +144,12 @@ class Budget implements Strategy {
   destroy(): void {
     this.#arenaOfRows.destroy();
     this.#arena.destroy();
+  }
+
+  /** Steps that the statistics are of: from the refinement before this one, or from the beginning. */
+  #stepsSince(step: number): number {
+    const before = step - this.#schedule.every;
+    return refinesAt(this.#schedule, before) ? step - before : step + 1;
   }
 
   #keepUp(): void {

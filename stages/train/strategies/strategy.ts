@@ -43,6 +43,8 @@ export interface StrategyContext {
   steps: number;
   /** Scene extent, world units: see `Dataset`. */
   extent: number;
+  /** Views that training takes in turn. */
+  views: number;
   /** The step that training begins with; 0 unless it goes on from a checkpoint. */
   from?: number;
 }

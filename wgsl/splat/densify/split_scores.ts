@@ -8,7 +8,7 @@ export interface SplitScoresOptions {
   count: number;
   /** Opacity up to which a row is given away; −1: none is. */
   deadOpacity: number;
-  /** Steps that must have seen a row for it to stay. */
+  /** Steps that must have seen a row for it to stay, not necessarily whole. */
   minViews: number;
 }
 
