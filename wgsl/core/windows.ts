@@ -14,7 +14,7 @@ export interface RowWindow {
 const ROW_STEP = 256;
 
 /** Most rows of so many bytes in one window. */
-export function windowRows(gpu: Gpu, rowBytes: number): number {
+function windowRows(gpu: Gpu, rowBytes: number): number {
   const rows = ROW_STEP * Math.floor(gpu.windowBytes / (ROW_STEP * rowBytes));
   if (rows) return rows;
   throw new GpuError(

@@ -1,6 +1,5 @@
-// Adam on the SH of the window's Gaussians, whose gradient, basis · dL/dcolour, is never in memory. A
-// group takes ROWS Gaussians at a time: some threads leave basis and colour gradient in workgroup memory, then all walk the
-// contiguous coefficients.
+// Adam on the SH of the window's Gaussians, whose gradient, basis · dL/dcolour, is never in memory. A group takes ROWS of them at
+// a time: some threads leave basis and colour gradient in workgroup memory, then all walk the contiguous coefficients.
 // To be run before the means move: the basis is that of the picture.
 #include <grid>
 #include <view>
@@ -15,7 +14,7 @@
 @group(0) @binding(4) var<storage, read> means: array<f32>;
 // dL/dcolour of the visible.
 @group(0) @binding(5) var<storage, read> toColors: array<vec4f>;
-// [N, SH_ROWS, 3], in words of four floats that may lie across Gaussians; of the window's.
+// [N, SH_ROWS, 3] of the window's N Gaussians, in words of four floats that may lie across Gaussians.
 @group(0) @binding(6) var<storage, read_write> sh: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> m: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> v: array<vec4f>;

@@ -1,5 +1,5 @@
 // From the pairs' moments to what adam_geometry and adam_sh need of each visible Gaussian; what they would find in the rows of
-// invisible ones is left as it was. One thread a Gaussian, of those in the window.
+// invisible ones is left as it was. One thread a Gaussian of the window.
 #include <grid>
 #include <view>
 #include <window>
@@ -17,7 +17,7 @@
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
-// The window's.
+// Of the window's Gaussians.
 @group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
 @group(0) @binding(6) var<storage, read> splats: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;

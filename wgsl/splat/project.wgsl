@@ -1,6 +1,5 @@
 // Projects every Gaussian: 2D mean and conic, opacity, view-dependent colour, depth key, and how many tiles it touches.
-// One thread a Gaussian, of those in the window. Culled ones get tile count 0. Exact rules:
-// docs/rasterizer.md.
+// One thread a Gaussian of the window. Culled ones get tile count 0. Exact rules: docs/rasterizer.md.
 #include <grid>
 #include <view>
 #include <window>
@@ -17,7 +16,7 @@
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
 @group(0) @binding(5) var<storage, read> opacityLogits: array<f32>;
-// The window's.
+// Of the window's Gaussians.
 @group(0) @binding(6) var<storage, read> sh: array<SH_WORD>;
 // Three vec4f a Gaussian: (mean.xy, conic.xy) (conic.z, opacity, rgb.rg) (rgb.b, depth, radius, 0).
 @group(0) @binding(7) var<storage, read_write> splats: array<vec4f>;

@@ -1,6 +1,6 @@
 // From the pairs' moments to the plain gradients of every raw parameter: for those who look at them. Training takes the
-// shorter way of backward_sums, adam_sh and adam_geometry. One thread a Gaussian, of those in the window;
-// invisible ones get zeros.
+// shorter way of backward_sums, adam_sh and adam_geometry. One thread a Gaussian of the window; invisible
+// ones get zeros.
 #include <grid>
 #include <view>
 #include <window>
@@ -18,7 +18,7 @@
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
-// The window's, as gradSh.
+// Of the window's Gaussians, as gradSh.
 @group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
 @group(0) @binding(6) var<storage, read> splats: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
