@@ -91,9 +91,7 @@ export async function bench(
     const count = size.factor * points.count;
     const limit = rowLimit(gpu, SH_DEGREE);
     if (ofScene && count > limit) {
-      onSkip?.(
-        `row ${size.row} is left out: ${count} Gaussians, and this adapter holds ${limit}`,
-      );
+      onSkip?.(`row ${size.row} is left out: ${count} Gaussians, and this adapter holds ${limit}`);
     } else if (ofScene) {
       add(await sceneRows(gpu, points, size, kinds, effort));
     }

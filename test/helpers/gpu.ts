@@ -22,10 +22,7 @@ export async function withWindows(
 }
 
 /** Runs a test body with a device and an arena; fails on any validation error, and frees the arena's buffers. */
-export async function withGpu(
-  body: (gpu: Gpu, arena: Arena) => Promise<void>,
-  given?: Gpu,
-): Promise<void> {
+export async function withGpu(body: (gpu: Gpu, arena: Arena) => Promise<void>, given?: Gpu): Promise<void> {
   const gpu = given ?? (await testGpu());
   const arena = gpu.arena('test');
   gpu.device.pushErrorScope('validation');
