@@ -196,7 +196,10 @@ test('a cap that the adapter cannot hold is refused before training', () =>
     try {
       await STRATEGIES.mcmc.create(state, options, { ...context, steps: 300_000 });
     } catch (error) {
-      assert.match((error as Error).message, /cap 2147483648 lets the splat grow.*Set cap to at most \d+/);
+      assert.match(
+        (error as Error).message,
+        /cap 2147483648 lets the splat grow.*Set train\.cap to at most \d+/,
+      );
       return;
     }
     assert.unreachable('expected an error');

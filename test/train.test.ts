@@ -40,6 +40,33 @@ test('a start above the cap keeps every Gaussian, and the report says so', () =>
     );
   }));
 
+test('views and splats that the adapter cannot hold are refused before anything is made', () =>
+  withGpu(async (gpu, arena) => {
+    const dataset = ringDataset();
+    for (const view of dataset.views) view.image = arena.buffer(view.name, 4 * 1600);
+    const gaussians = balls(arena, 'start');
+    const live = gpu.liveBytes;
+    const refusal = async (given: TrainInput, views = dataset.views) => {
+      const error = await train(gpu, { dataset: { ...dataset, views }, gaussians }, given).catch(
+        (error: Error) => error,
+      );
+      assert.instance(error, InputError);
+      assert.is(gpu.liveBytes, live);
+      return String(error);
+    };
+    const camera = { ...dataset.views[0].camera, width: 20_000, height: 10_000 };
+    const large = [{ ...dataset.views[0], camera }];
+    assert.match(
+      await refusal({}, large),
+      /views of 20000×10000 need 6867 MiB in one binding \(36 bytes.* allows \d+ MiB\. .*by [\d.]+ at least \(load\.downscale\)/,
+    );
+    assert.match(await refusal({ dssim: 0 }, large), /need 3052 MiB in one binding \(16 bytes/);
+    assert.match(
+      await refusal({ cap: 2 ** 31, steps: 1000 }),
+      /needs room for 2147483648 Gaussians of SH degree 0; this adapter holds \d+ \(each takes .*Set train\.cap to at most \d+/,
+    );
+  }));
+
 test('a dataset without photographs cannot be trained on', () =>
   withGpu(async (gpu, arena) => {
     const error = await train(gpu, { dataset: ringDataset(), gaussians: balls(arena, 'start') }).catch(

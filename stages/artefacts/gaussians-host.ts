@@ -1,4 +1,5 @@
 import type { Gpu, Purpose } from '../../wgsl/core/index.ts';
+import { requireRows } from '../../wgsl/splat/row_capacity.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter, type Gaussians, parameterWidths } from './gaussians.ts';
 
 /** A splat in host memory: the same tensors as `Gaussians`, exactly `count` rows each. */
@@ -22,8 +23,13 @@ export function emptyGaussians(count: number, shDegree: Gaussians['shDegree']): 
   };
 }
 
-/** Puts a splat on the GPU; buffers are labelled `label/means` and so on. The caller owns them. */
+/**
+ * Puts a splat on the GPU; buffers are labelled `label/means` and so on. The caller owns them.
+ * @throws InputError when this adapter cannot hold it.
+ */
 export function uploadGaussians(gpu: Gpu, label: string, host: HostGaussians, purpose: Purpose): Gaussians {
+  const { shDegree, count: rows } = host;
+  requireRows(gpu, { shDegree, rows }, 'the splat has', (limit) => `Take one of at most ${limit}`);
   const made: GPUBuffer[] = [];
   const upload = (name: GaussianParameter) => {
     const buffer = gpu.upload(`${label}/${name}`, host[name], purpose);

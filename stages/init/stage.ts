@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { requireRows } from '../../wgsl/splat/row_capacity.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { uploadGaussians } from '../artefacts/gaussians-host.ts';
@@ -36,6 +37,12 @@ export async function init(
   if (!points.positions.length) {
     throw new InputError('init: the dataset has no SfM points to start from; set `from: random`');
   }
+  const rows = points.positions.length / 3;
+  requireRows(gpu, { shDegree, rows }, 'init makes', (limit) =>
+    from === 'points'
+      ? `Take a capture of at most ${limit} SfM points, or start from: random with at most as many (init.count)`
+      : `Set init.count to at most ${limit}`,
+  );
   const host = gaussiansFromPoints(points, shDegree, dataset.extent);
   report.note(`${host.count} Gaussians from ${from === 'points' ? 'the SfM points' : 'random places'}`);
   return uploadGaussians(gpu, 'init/gaussians', host, 'points');

@@ -91,6 +91,8 @@ export class SplatOptimizer {
     const optimizer = new SplatOptimizer(state, options);
     try {
       await optimizer.#build();
+      // Here, and not some steps later, it is told when there was no memory for all this.
+      await state.gpu.settle();
     } catch (error) {
       optimizer.destroy();
       throw error;

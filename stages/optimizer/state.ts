@@ -1,4 +1,5 @@
-import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { Arena, Gpu } from '../../wgsl/core/index.ts';
+import { requireRows, rowLimit } from '../../wgsl/splat/row_capacity.ts';
 import {
   GAUSSIAN_PARAMETERS,
   type GaussianParameter,
@@ -13,7 +14,8 @@ export interface Moments {
 }
 
 /**
- * All that training changes, on the GPU. Every buffer has `capacity` rows (and ends on a whole vec4f), of which the first
+ * All that training changes, on the GPU. Every buffer has `capacity` rows (and ends on a whole vec4f; those of SH may be
+ * larger than one binding, see `rowWindows`), of which the first
  * `count` are Gaussians; the layouts are those of `Gaussians`. Kernels of a step loop to `counts[0]`, so that nothing needs to be recorded anew when
  * only the count changes; when buffers are replaced, `version` tells engines to bind again.
  */
@@ -40,13 +42,6 @@ export interface TrainingState {
   readonly counts: GPUBuffer;
   /** One more whenever buffers were replaced. */
   version: number;
-}
-
-/** Rows that this adapter can hold: its binding limit over the widest parameter's row. */
-export function rowLimit(gpu: Gpu, shDegree: number): number {
-  const widest = Math.max(...Object.values(parameterWidths(shDegree)));
-  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
-  return Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / (4 * widest));
 }
 
 /**
@@ -81,7 +76,7 @@ export function blankState(
 ): TrainingState {
   const { gpu } = arena;
   const rows = Math.max(count, capacity);
-  requireRows(gpu, shDegree, rows);
+  requireRoom(gpu, shDegree, rows);
   const widths = parameterWidths(shDegree);
   const make = <T>(each: (name: GaussianParameter) => T) =>
     Object.fromEntries(GAUSSIAN_PARAMETERS.map((name) => [name, each(name)])) as Record<GaussianParameter, T>;
@@ -125,7 +120,7 @@ export function setCount(state: TrainingState, count: number): void {
 export function growState(state: TrainingState, rows: number, limit = Number.POSITIVE_INFINITY): void {
   if (rows <= state.capacity) return;
   const { gpu, arena, count } = state;
-  requireRows(gpu, state.shDegree, rows);
+  requireRoom(gpu, state.shDegree, rows);
   const most = Math.min(limit, rowLimit(gpu, state.shDegree));
   const capacity = Math.max(rows, Math.min(most, Math.ceil(1.5 * state.capacity)));
   const widths = parameterWidths(state.shDegree);
@@ -156,12 +151,12 @@ export function gaussiansOf(state: TrainingState): Gaussians {
   return { count: state.count, shDegree: state.shDegree, ...state.parameters };
 }
 
-function requireRows(gpu: Gpu, shDegree: number, rows: number): void {
-  const limit = rowLimit(gpu, shDegree);
-  if (rows <= limit) return;
-  throw new InputError(
-    `training needs room for ${rows} Gaussians of SH degree ${shDegree}; this adapter's largest binding holds ${limit}. ` +
-      `Set the strategy mcmc and a cap of at most ${limit}, or a lower SH degree`,
+function requireRoom(gpu: Gpu, shDegree: number, rows: number): void {
+  requireRows(
+    gpu,
+    { shDegree, rows },
+    'training needs room for',
+    (limit) => `Set train.cap to at most ${limit}, with a strategy that keeps to it (budget, mcmc)`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture_capacity.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView } from '../artefacts/dataset.ts';
 import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';
@@ -41,6 +42,7 @@ export async function stylize(
   const options = stylizeOptions.parse(given);
   const views = dataset.views.filter(({ split }) => split === 'train');
   if (!views.length) throw new InputError('stylize needs training views, and the dataset has none');
+  requirePicture(gpu, largestView(views), PICTURE_BYTES.render, 'load.downscale, load.size');
   const { rates, steps } = options;
   const arena = gpu.arena('stylize/state');
   const owned: { destroy(): void }[] = [arena];

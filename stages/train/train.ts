@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture_capacity.ts';
 import { applyStartValues } from '../../wgsl/splat/start_values.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
@@ -64,6 +65,8 @@ export async function train(
       'train needs photographs, and the dataset has none among its training views; load a COLMAP capture, or leave train out',
     );
   }
+  const pixelBytes = options.dssim ? PICTURE_BYTES.ssim : PICTURE_BYTES.render;
+  requirePicture(gpu, largestView(views), pixelBytes, 'load.downscale');
   const { cap } = strategyOf(options).settings;
   if ('finalCount' in STRATEGIES[options.strategy] && gaussians.count > cap) {
     report.warn(

@@ -4,11 +4,12 @@ import { openClipTarget } from '../../stages/clip/target.ts';
 import { clipObjective } from '../../stages/optimizer/objectives/clip.ts';
 import { photometricObjective } from '../../stages/optimizer/objectives/photometric.ts';
 import { type Rates, SplatOptimizer } from '../../stages/optimizer/optimizer.ts';
-import { createState, rowLimit } from '../../stages/optimizer/state.ts';
+import { createState } from '../../stages/optimizer/state.ts';
 import type { Arena, Gpu } from '../../wgsl/core/index.ts';
 import { RadixSort } from '../../wgsl/sort/radix_sort.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
 import { Rasterizer, tileFor } from '../../wgsl/splat/rasterizer.ts';
+import { rowLimit } from '../../wgsl/splat/row_capacity.ts';
 import { mixed, uniform } from '../helpers/numbers.ts';
 import { type Effort, type Measured, measure } from './measure.ts';
 import { cameraAt, type HostScene, makeScene, type Points } from './scene.ts';
@@ -97,9 +98,7 @@ export async function bench(
     const count = size.factor * points.count;
     const limit = rowLimit(gpu, SH_DEGREE);
     if (ofScene && count > limit) {
-      onSkip?.(
-        `row ${size.row} is left out: ${count} Gaussians, and this adapter's largest binding holds ${limit}`,
-      );
+      onSkip?.(`row ${size.row} is left out: ${count} Gaussians, and this adapter holds ${limit}`);
     } else if (ofScene) {
       add(await sceneRows(gpu, points, size, kinds, effort));
     }

@@ -8,9 +8,22 @@ export function testGpu(): Promise<Gpu> {
   return shared;
 }
 
+/** A device whose kernels see so many bytes of a buffer of rows at a time; run the body with it, as `withGpu` does. */
+export async function withWindows(
+  windowBytes: number,
+  body: (gpu: Gpu, arena: Arena) => Promise<void>,
+): Promise<void> {
+  const gpu = await openGpu({ windowBytes });
+  try {
+    await withGpu(body, gpu);
+  } finally {
+    gpu.close();
+  }
+}
+
 /** Runs a test body with a device and an arena; fails on any validation error, and frees the arena's buffers. */
-export async function withGpu(body: (gpu: Gpu, arena: Arena) => Promise<void>): Promise<void> {
-  const gpu = await testGpu();
+export async function withGpu(body: (gpu: Gpu, arena: Arena) => Promise<void>, given?: Gpu): Promise<void> {
+  const gpu = given ?? (await testGpu());
   const arena = gpu.arena('test');
   gpu.device.pushErrorScope('validation');
   try {

@@ -28,6 +28,11 @@ export class GpuError extends Error {
   }
 }
 
+/** What helps where the adapter cannot hold what is asked of it, in the words of pipeline files. */
+export const SMALLER =
+  'Make the pictures smaller (load.downscale, orbit.size), train fewer Gaussians (train.cap), or take a lower SH degree ' +
+  '(init.shDegree)';
+
 export function formatPlace(place: Place): string {
   return [place.file, place.line, place.column].filter((part) => part !== undefined).join(':');
 }

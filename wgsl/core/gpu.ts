@@ -1,4 +1,4 @@
-import { GpuError } from './errors.ts';
+import { GpuError, SMALLER } from './errors.ts';
 import { Kernel, type KernelSpec } from './kernel.ts';
 import { Ledger, type Purpose } from './ledger.ts';
 import type { Profiler } from './profiler.ts';
@@ -26,6 +26,9 @@ export interface AdapterReport {
 /** A typed array that can be uploaded. */
 export type Data = Float32Array | Uint32Array | Int32Array | Uint8Array | Uint16Array | ArrayBuffer;
 
+/** Uploads and readbacks pass through the host in pieces: no driver is asked for staging as large as a scene. */
+const PIECE_BYTES = 2 ** 26;
+
 /**
  * A WebGPU device with what every engine here needs: kernels cached by source, labelled and counted buffers, and the
  * transfer ledger. It takes any `GPUDevice`; `openGpu` (open.ts) makes one.
@@ -33,6 +36,8 @@ export type Data = Float32Array | Uint32Array | Int32Array | Uint8Array | Uint16
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterReport;
+  /** Most bytes of a buffer of rows that a kernel sees at a time: see `rowWindows`. */
+  readonly windowBytes: number;
   readonly ledger = new Ledger();
   /** Bytes of all live buffers made here, now and at most. */
   liveBytes = 0;
@@ -43,12 +48,17 @@ export class Gpu {
   #failure?: GpuError;
   #closing = false;
 
-  constructor(device: GPUDevice, adapter: AdapterReport) {
+  constructor(
+    device: GPUDevice,
+    adapter: AdapterReport,
+    windowBytes = device.limits.maxStorageBufferBindingSize,
+  ) {
     this.device = device;
     this.adapter = adapter;
+    this.windowBytes = windowBytes;
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault?.();
-      this.#failure ??= new GpuError(`the GPU reported an error: ${event.error.message}`);
+      this.#failure ??= this.#reported(event.error);
     });
     device.lost.then((info) => {
       if (!this.#closing) this.#failure ??= new GpuError(`the GPU device was lost: ${info.message}`);
@@ -82,14 +92,16 @@ export class Gpu {
     if (this.#failure) throw this.#failure;
   }
 
-  /** A zeroed storage buffer. `usage` adds to STORAGE | COPY_SRC | COPY_DST. The maker destroys it (see `Arena`). */
+  /**
+   * A zeroed storage buffer, which may be larger than one binding (`rowWindows`). `usage` adds to STORAGE | COPY_SRC |
+   * COPY_DST. The maker destroys it (see `Arena`).
+   */
   buffer(label: string, bytes: number, usage = 0): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
-    if (size > maxBufferSize || size > maxStorageBufferBindingSize) {
+    const { maxBufferSize } = this.device.limits;
+    if (size > maxBufferSize) {
       throw new GpuError(
-        `${label} needs ${size} bytes in one buffer; this adapter allows ` +
-          `${Math.min(maxBufferSize, maxStorageBufferBindingSize)}`,
+        `${label} needs ${size} bytes in one buffer; this adapter allows ${maxBufferSize}. ${SMALLER}`,
       );
     }
     const buffer = this.device.createBuffer({
@@ -130,27 +142,37 @@ export class Gpu {
       padded.set(bytes);
       bytes = padded;
     }
-    this.device.queue.writeBuffer(buffer, offset, bytes);
+    for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+      this.device.queue.writeBuffer(buffer, offset + at, bytes.subarray(at, at + PIECE_BYTES));
+    }
     this.ledger.add('up', purpose, data.byteLength);
   }
 
-  /** Reads a buffer back; waits for the GPU. Throws what the device reported until then. */
+  /**
+   * Reads a buffer back; waits for the GPU. Throws what the device reported until then. What is larger than PIECE_BYTES comes
+   * in pieces: whoever submits work that writes the buffer meanwhile gets some of it.
+   */
   async read(buffer: GPUBuffer, purpose: Purpose, bytes = buffer.size, offset = 0): Promise<ArrayBuffer> {
-    const size = Math.ceil(bytes / 4) * 4;
+    const size = Math.min(PIECE_BYTES, Math.ceil(bytes / 4) * 4);
     const staging = this.device.createBuffer({
       label: `${buffer.label}/staging`,
       size,
       usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
     });
     try {
-      const encoder = this.device.createCommandEncoder({ label: 'core/read' });
-      encoder.copyBufferToBuffer(buffer, offset, staging, 0, size);
-      this.device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(GPUMapMode.READ);
-      const copy = staging.getMappedRange().slice(0, bytes);
+      const copy = new Uint8Array(bytes);
+      for (let at = 0; at === 0 || at < bytes; at += size) {
+        const piece = Math.min(size, bytes - at);
+        const encoder = this.device.createCommandEncoder({ label: 'core/read' });
+        encoder.copyBufferToBuffer(buffer, offset + at, staging, 0, Math.ceil(piece / 4) * 4);
+        this.device.queue.submit([encoder.finish()]);
+        await staging.mapAsync(GPUMapMode.READ);
+        copy.set(new Uint8Array(staging.getMappedRange(), 0, piece), at);
+        staging.unmap();
+      }
       this.ledger.add('down', purpose, bytes);
       this.check();
-      return copy;
+      return copy.buffer;
     } catch (error) {
       // What the device reported on its own explains the failed mapping.
       this.check();
@@ -199,6 +221,17 @@ export class Gpu {
 
   arena(label: string): Arena {
     return new Arena(this, label);
+  }
+
+  #reported(error: GPUError): GpuError {
+    // A browser or Deno has the class as a global, in Node `openGpu` puts it there.
+    if (!(error instanceof GPUOutOfMemoryError))
+      return new GpuError(`the GPU reported an error: ${error.message}`);
+    const held = (this.liveBytes / 2 ** 30).toFixed(1);
+    return new GpuError(
+      `the GPU has no memory left: its buffers here take ${held} GiB, and other programs may hold the rest. ${SMALLER}. ` +
+        `It reported: ${error.message}`,
+    );
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 /** The device layer: what every kernel host, engine and stage builds on. */
-export { formatPlace, GpuError, InputError, type Place } from './errors.ts';
+export { formatPlace, GpuError, InputError, type Place, SMALLER } from './errors.ts';
 export { type AdapterReport, Arena, type Data, Gpu } from './gpu.ts';
 export { type Bindings, type BoundKernel, Kernel, type KernelSpec, type StructLayout } from './kernel.ts';
 export { Ledger, type LedgerRow, PURPOSES, type Purpose } from './ledger.ts';
@@ -23,3 +23,4 @@ export {
 export { assemble, type Constants, readText } from './source.ts';
 export { SubmissionClock, type SubmissionTime } from './submission_clock.ts';
 export { Tap } from './tap.ts';
+export { bindRows, type RowWindow, rowWindows, windowUniform } from './windows.ts';

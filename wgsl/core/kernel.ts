@@ -1,3 +1,4 @@
+import { GpuError, SMALLER } from './errors.ts';
 import { assemble, type SourceOptions } from './source.ts';
 
 export interface KernelSpec extends SourceOptions {
@@ -111,10 +112,24 @@ export class Kernel {
       layout: this.#layout,
       entries: this.#bindings.map(({ name, binding }) => {
         const given = buffers[name];
-        return { binding, resource: 'buffer' in given ? given : { buffer: given } };
+        const resource = 'buffer' in given ? given : { buffer: given };
+        this.#requireBindable(name, resource);
+        return { binding, resource };
       }),
     });
     return { kernel: this, group };
+  }
+
+  #requireBindable(
+    name: string,
+    { buffer, offset = 0, size = buffer.size - offset }: GPUBufferBinding,
+  ): void {
+    const limit = this.#device.limits.maxStorageBufferBindingSize;
+    if (size <= limit) return;
+    throw new GpuError(
+      `${this.label} needs ${size} bytes of ${buffer.label} in its binding ${name}; this adapter binds ${limit} at most. ` +
+        SMALLER,
+    );
   }
 
   /** The layout of a struct that the WGSL declares. */

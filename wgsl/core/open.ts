@@ -14,6 +14,11 @@ export interface OpenOptions {
   dawn?: string[];
   /** Leave out features that the adapter offers, to test what happens without them. */
   without?: GPUFeatureName[];
+  /**
+   * Most bytes of a buffer of rows that a kernel sees at a time (`rowWindows`); the device's largest binding unless given. Less
+   * of it, to test with a small scene what happens to one that is larger than a binding: no byte of a result depends on it.
+   */
+  windowBytes?: number;
 }
 
 /** Used when offered, never needed. */
@@ -36,7 +41,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   const { device: given } = options;
   if (given) {
     requireLimits(given.limits, 'the device', 'request it with the limits of its adapter as requiredLimits');
-    return wrap(given, given.adapterInfo);
+    return wrap(given, given.adapterInfo, options);
   }
   const entry = await webgpu(options.dawn ?? [], options.adapter);
   const adapter = await entry
@@ -62,7 +67,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
     requiredLimits[name] = adapter.limits[name];
   }
   const device = await adapter.requestDevice({ label: 'splatline', requiredFeatures, requiredLimits });
-  return wrap(device, adapter.info);
+  return wrap(device, adapter.info, options);
 }
 
 function requireLimits(limits: GPUSupportedLimits, whose: string, mend: string): void {
@@ -99,10 +104,18 @@ function unknownName(error: unknown, adapter: string | undefined): unknown {
   );
 }
 
-async function wrap(device: GPUDevice, info: GPUAdapterInfo): Promise<Gpu> {
+async function wrap(
+  device: GPUDevice,
+  info: GPUAdapterInfo,
+  { windowBytes }: Pick<OpenOptions, 'windowBytes'>,
+): Promise<Gpu> {
+  const largest = device.limits.maxStorageBufferBindingSize;
+  if (windowBytes !== undefined && windowBytes > largest) {
+    throw new GpuError(`windows of ${windowBytes} bytes; this device binds ${largest} at most`);
+  }
   const software = info.isFallbackAdapter ?? false;
   const cpu = software ? await cpuModel() : undefined;
-  return new Gpu(device, {
+  const report = {
     vendor: info.vendor,
     architecture: info.architecture,
     device: info.device,
@@ -112,7 +125,8 @@ async function wrap(device: GPUDevice, info: GPUAdapterInfo): Promise<Gpu> {
     subgroupMaxSize: info.subgroupMaxSize ?? 0,
     software,
     ...(cpu ? { cpu } : {}),
-  });
+  };
+  return new Gpu(device, report, windowBytes);
 }
 
 /**

@@ -1,4 +1,13 @@
-import { type Arena, type BoundKernel, type Gpu, gridFor, type Recorder } from '../core/index.ts';
+import {
+  type Arena,
+  type BoundKernel,
+  bindRows,
+  type Gpu,
+  gridFor,
+  type Recorder,
+  rowWindows,
+  windowUniform,
+} from '../core/index.ts';
 
 export interface AdamTensor {
   name: string;
@@ -55,8 +64,12 @@ export class Adam {
   static async create(gpu: Gpu, arena: Arena, options: AdamOptions): Promise<Adam> {
     const { label, counts, tensors, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-15 } = options;
     const rates = arena.uniform(`${label}/rates`, RATES_BYTES * Math.max(1, tensors.length));
+    const passes = tensors.flatMap((tensor, index) =>
+      rowWindows(gpu, tensor.rows, 4 * tensor.width).map((window) => ({ tensor, index, window })),
+    );
     const steps = await Promise.all(
-      tensors.map(async ({ parameters, gradients, moments, rows, width, head = width }, index) => {
+      passes.map(async ({ tensor, index, window }) => {
+        const { width, head = width } = tensor;
         const kernel = await gpu.kernel({
           label: 'optim/adam',
           source: new URL('./adam.wgsl', import.meta.url),
@@ -71,9 +84,18 @@ export class Adam {
             EPSILON: epsilon,
           },
         });
+        const of = (buffer: GPUBuffer) => bindRows(buffer, window, 4 * width);
         return {
-          bound: kernel.bind({ rates, counts, gradients, parameters, m: moments.m, v: moments.v }),
-          groups: gridFor(Math.min(rows * width, SIZE * MAX_GROUPS), SIZE),
+          bound: kernel.bind({
+            rates,
+            window: windowUniform(arena, `${label}/window`, window),
+            counts,
+            gradients: of(tensor.gradients),
+            parameters: of(tensor.parameters),
+            m: of(tensor.moments.m),
+            v: of(tensor.moments.v),
+          }),
+          groups: gridFor(Math.min(window.rows * width, SIZE * MAX_GROUPS), SIZE),
         };
       }),
     );

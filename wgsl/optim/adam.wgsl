@@ -1,6 +1,8 @@
 // Adam (Kingma and Ba 2015, as torch.optim.Adam computes it) on rows of WIDTH floats. One thread a float. The first HEAD floats
-// of a row have a rate of their own. Loops to the number of rows that lies on the GPU: no rows, no change.
+// of a row have a rate of their own. Loops to the number of rows that lies on the GPU: no rows, no change. The four
+// bindings show the window's rows.
 #include <grid>
+#include <window>
 
 struct Rates {
   // Learning rate ÷ (1 − beta1^t), of a row's head and tail.
@@ -17,6 +19,7 @@ struct Rates {
 @group(0) @binding(3) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(4) var<storage, read_write> m: array<f32>;
 @group(0) @binding(5) var<storage, read_write> v: array<f32>;
+@group(0) @binding(6) var<uniform> window: RowWindow;
 
 @compute @workgroup_size(SIZE)
 fn main(
@@ -24,7 +27,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let length = counts[0] * WIDTH;
+  let length = (clamp(counts[0], window.first, window.end) - window.first) * WIDTH;
   let rate = rates[TENSOR];
   for (var i = linear_group(group, groups) * SIZE + lane; i < length; i += groups.x * groups.y * SIZE) {
     let g = gradients[i];

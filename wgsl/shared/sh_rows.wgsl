@@ -1,11 +1,12 @@
-// Loads SH rows in the widest words that they align to. Needs <sh>, a binding `sh: array<SH_WORD>`, and the constants SH_WORD
-// and SH_STEP of sh_words.ts: vec4f and 4 rows where a Gaussian's rows fill whole words, f32 and 1 row otherwise.
+// Loads SH rows in the widest words that they align to. Needs <sh>, <window>, the bindings `window: RowWindow` and
+// `sh: array<SH_WORD>`, which begins with the window's first Gaussian, and the constants SH_WORD and SH_STEP of sh_words.ts: vec4f
+// and 4 rows where a Gaussian's rows fill whole words, f32 and 1 row otherwise.
 
 const SH_WORDS = select(3 * SH_ROWS, 3 * SH_ROWS / 4, SH_STEP == 4);
 
 // Rows SH_STEP·step and those behind it, of Gaussian i.
 fn sh_rows(i: u32, step: u32) -> array<vec3f, SH_STEP> {
-  let at = i * u32(SH_WORDS) + 3u * step;
+  let at = (i - window.first) * u32(SH_WORDS) + 3u * step;
   // A word of one float is taken four times, and used once.
   let a = vec4f(sh[at]);
   let b = vec4f(sh[at + 1u]);

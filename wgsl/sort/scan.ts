@@ -3,7 +3,7 @@ import type { Arena, BoundKernel, Gpu, Recorder } from '../core/index.ts';
 export interface ScanOptions {
   /** Names the buffers in the arena. */
   label: string;
-  /** Most values that `values` holds, at most 2^26. A count beyond it is clamped. */
+  /** Most values that `values` holds, at most 2^28. A count beyond it is clamped. */
   capacity: number;
   /** u32 [capacity]; each value is replaced by the sum of those before it. */
   values: GPUBuffer;
@@ -27,7 +27,7 @@ const SHAPES = {
   gpu: { threads: 256, maxGroups: 512 },
   cpu: { threads: 16, maxGroups: 32 },
 };
-const MAX_CAPACITY = 2 ** 26;
+const MAX_CAPACITY = 2 ** 28;
 
 /** The grid of a scan, and the constants of its kernels. */
 export function scanGrid(gpu: Gpu, capacity: number, variant?: keyof typeof SHAPES) {

@@ -1,8 +1,9 @@
-// Adam on the SH of all Gaussians, whose gradient, basis · dL/dcolour, is never in memory. A group takes ROWS Gaussians at a
-// time: some threads leave basis and colour gradient in workgroup memory, then all walk the contiguous coefficients.
+// Adam on the SH of the window's Gaussians, whose gradient, basis · dL/dcolour, is never in memory. A group takes ROWS of them at
+// a time: some threads leave basis and colour gradient in workgroup memory, then all walk the contiguous coefficients.
 // To be run before the means move: the basis is that of the picture.
 #include <grid>
 #include <view>
+#include <window>
 #include <sh>
 #include <adam>
 
@@ -13,10 +14,11 @@
 @group(0) @binding(4) var<storage, read> means: array<f32>;
 // dL/dcolour of the visible.
 @group(0) @binding(5) var<storage, read> toColors: array<vec4f>;
-// [N, SH_ROWS, 3], in words of four floats that may lie across Gaussians.
+// [N, SH_ROWS, 3] of the window's N Gaussians, in words of four floats that may lie across Gaussians.
 @group(0) @binding(6) var<storage, read_write> sh: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> m: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> v: array<vec4f>;
+@group(0) @binding(9) var<uniform> window: RowWindow;
 
 const WIDTH = 3u * u32(SH_ROWS);
 const WORDS = u32(ROWS) * WIDTH / 4u;
@@ -54,16 +56,16 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = counts[0];
+  let count = min(counts[0], window.end);
   let step = groups.x * groups.y * u32(ROWS);
-  for (var base = linear_group(group, groups) * u32(ROWS); base < count; base += step) {
+  for (var base = window.first + linear_group(group, groups) * u32(ROWS); base < count; base += step) {
     for (var row = lane; row < u32(ROWS); row += u32(SIZE)) { fill(row, base + row, count); }
     workgroupBarrier();
     let floats = (count - base) * WIDTH;
     for (var word = lane; word < WORDS; word += u32(SIZE)) {
       let f = 4u * word;
       if (f >= floats) { break; }
-      let at = base * WIDTH / 4u + word;
+      let at = (base - window.first) * WIDTH / 4u + word;
       let m0 = m[at];
       let v0 = v[at];
       let g = vec4f(gradient(f), gradient(f + 1u), gradient(f + 2u), gradient(f + 3u));

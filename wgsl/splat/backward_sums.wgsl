@@ -1,7 +1,8 @@
 // From the pairs' moments to what adam_geometry and adam_sh need of each visible Gaussian; what they would find in the rows of
-// invisible ones is left as it was. One thread a Gaussian.
+// invisible ones is left as it was. One thread a Gaussian of the window.
 #include <grid>
 #include <view>
+#include <window>
 #include <random>
 #include <dropout>
 #include <projection>
@@ -16,6 +17,7 @@
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
+// Of the window's Gaussians.
 @group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
 @group(0) @binding(6) var<storage, read> splats: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
@@ -27,6 +29,7 @@
 @group(0) @binding(11) var<storage, read_write> toGeometry: array<vec4f>;
 // [N, 2]: see screen_trace; 0 where invisible.
 @group(0) @binding(12) var<storage, read_write> screen: array<vec2f>;
+@group(0) @binding(13) var<uniform> window: RowWindow;
 
 fn backward(i: u32, sums: PairSums) {
   let a = splats[3u * i];
@@ -57,8 +60,8 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = counts[0];
-  for (var base = linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+  let count = min(counts[0], window.end);
+  for (var base = window.first + linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
     let i = base + lane;
     var pairs = 0u;
     var first = 0u;

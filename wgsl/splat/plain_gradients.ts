@@ -1,6 +1,6 @@
-import { type Arena, type BoundKernel, type Gpu, gridFor, type Recorder } from '../core/index.ts';
+import { type Arena, type BoundKernel, bindRows, type Gpu, gridFor, type Recorder } from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
-import { shConstants } from './sh_words.ts';
+import { shConstants, shRowBytes } from './sh_words.ts';
 import type { SplatBuffers } from './types.ts';
 
 /** As in `SplatAdam`: the sums' order depends on it. */
@@ -11,14 +11,16 @@ const MAX_GROUPS = 16384;
 export class PlainGradients {
   readonly gradients: SplatBuffers;
   readonly screen: GPUBuffer;
-  readonly #bound: BoundKernel;
-  readonly #groups: readonly [number, number, number];
+  readonly #steps: readonly { bound: BoundKernel; rows: number }[];
 
-  private constructor(gradients: SplatBuffers, screen: GPUBuffer, bound: BoundKernel, rows: number) {
+  private constructor(
+    gradients: SplatBuffers,
+    screen: GPUBuffer,
+    steps: readonly { bound: BoundKernel; rows: number }[],
+  ) {
     this.gradients = gradients;
     this.screen = screen;
-    this.#bound = bound;
-    this.#groups = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
+    this.#steps = steps;
   }
 
   /** `moments`: those of the backward pass behind `forward`. `screen`: one of its own unless given. */
@@ -35,6 +37,7 @@ export class PlainGradients {
       source: new URL('./project_backward.wgsl', import.meta.url),
       constants: { SIZE, ...shConstants(shDegree) },
     });
+    const shBytes = shRowBytes(shDegree);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
     const screen = given.screen ?? buffer('screen', 8 * rows);
     const gradients = {
@@ -42,31 +45,37 @@ export class PlainGradients {
       logScales: buffer('gradients/logScales', 12 * rows),
       quats: buffer('gradients/quats', 16 * rows),
       opacityLogits: buffer('gradients/opacityLogits', 4 * rows),
-      sh: buffer('gradients/sh', 12 * (shDegree + 1) ** 2 * rows),
+      sh: buffer('gradients/sh', shBytes * rows),
     };
-    const { view, splats, tileCounts, pairFromGaussian } = forward.internals;
-    const bound = kernel.bind({
-      view,
-      counts,
-      means: splat.means,
-      logScales: splat.logScales,
-      quats: splat.quats,
-      sh: splat.sh,
-      splats,
-      tileCounts,
-      pair_from_gaussian: pairFromGaussian,
-      moments,
-      gradMeans: gradients.means,
-      gradLogScales: gradients.logScales,
-      gradQuats: gradients.quats,
-      gradOpacityLogits: gradients.opacityLogits,
-      gradSh: gradients.sh,
-      screen,
-    });
-    return new PlainGradients(gradients, screen, bound, rows);
+    const { view, windows, splats, tileCounts, pairFromGaussian } = forward.internals;
+    const steps = windows.map((window) => ({
+      bound: kernel.bind({
+        view,
+        window: window.uniform,
+        counts,
+        means: splat.means,
+        logScales: splat.logScales,
+        quats: splat.quats,
+        sh: bindRows(splat.sh, window, shBytes),
+        splats,
+        tileCounts,
+        pair_from_gaussian: pairFromGaussian,
+        moments,
+        gradMeans: gradients.means,
+        gradLogScales: gradients.logScales,
+        gradQuats: gradients.quats,
+        gradOpacityLogits: gradients.opacityLogits,
+        gradSh: bindRows(gradients.sh, window, shBytes),
+        screen,
+      }),
+      rows: window.rows,
+    }));
+    return new PlainGradients(gradients, screen, steps);
   }
 
   record(recorder: Recorder): void {
-    recorder.run(this.#bound, this.#groups);
+    for (const { bound, rows } of this.#steps) {
+      recorder.run(bound, gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE));
+    }
   }
 }

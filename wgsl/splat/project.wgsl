@@ -1,7 +1,8 @@
 // Projects every Gaussian: 2D mean and conic, opacity, view-dependent colour, depth key, and how many tiles it touches.
-// One thread a Gaussian. Culled ones get tile count 0. Exact rules: docs/rasterizer.md.
+// One thread a Gaussian of the window. Culled ones get tile count 0. Exact rules: docs/rasterizer.md.
 #include <grid>
 #include <view>
+#include <window>
 #include <projection>
 #include <sh>
 #include <sh_rows>
@@ -15,6 +16,7 @@
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
 @group(0) @binding(5) var<storage, read> opacityLogits: array<f32>;
+// Of the window's Gaussians.
 @group(0) @binding(6) var<storage, read> sh: array<SH_WORD>;
 // Three vec4f a Gaussian: (mean.xy, conic.xy) (conic.z, opacity, rgb.rg) (rgb.b, depth, radius, 0).
 @group(0) @binding(7) var<storage, read_write> splats: array<vec4f>;
@@ -24,6 +26,7 @@
 @group(0) @binding(9) var<storage, read_write> depthKeys: array<u32>;
 // The tiles' box, 16 bits a number: x and y of the low corner, then of the high one. emit walks the same box.
 @group(0) @binding(10) var<storage, read_write> boxes: array<vec2u>;
+@group(0) @binding(11) var<uniform> window: RowWindow;
 
 // The tiles of a box of more than LARGE are tried by the whole group: one thread alone would hold up the rest.
 struct Large {
@@ -136,8 +139,8 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = counts[0];
-  for (var base = linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+  let count = min(counts[0], window.end);
+  for (var base = window.first + linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
     let i = base + lane;
     var it = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
     if (i < count) { it = candidate(i); }

@@ -1,7 +1,9 @@
 // From the pairs' moments to the plain gradients of every raw parameter: for those who look at them. Training takes the
-// shorter way of backward_sums, adam_sh and adam_geometry. One thread a Gaussian; invisible ones get zeros.
+// shorter way of backward_sums, adam_sh and adam_geometry. One thread a Gaussian of the window; invisible
+// ones get zeros.
 #include <grid>
 #include <view>
+#include <window>
 #include <random>
 #include <dropout>
 #include <projection>
@@ -16,6 +18,7 @@
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
+// Of the window's Gaussians, as gradSh.
 @group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
 @group(0) @binding(6) var<storage, read> splats: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
@@ -28,6 +31,7 @@
 @group(0) @binding(14) var<storage, read_write> gradSh: array<f32>;
 // [N, 2]: see screen_trace; 0 where invisible.
 @group(0) @binding(15) var<storage, read_write> screen: array<vec2f>;
+@group(0) @binding(16) var<uniform> window: RowWindow;
 
 fn write_means(i: u32, v: vec3f) {
   gradMeans[3u * i] = v.x;
@@ -46,7 +50,8 @@ fn zero(i: u32) {
   write_scales(i, vec3f(0.0));
   gradQuats[i] = vec4f(0.0);
   gradOpacityLogits[i] = 0.0;
-  for (var k = 0u; k < 3u * u32(SH_ROWS); k++) { gradSh[3u * u32(SH_ROWS) * i + k] = 0.0; }
+  let at = 3u * u32(SH_ROWS) * (i - window.first);
+  for (var k = 0u; k < 3u * u32(SH_ROWS); k++) { gradSh[at + k] = 0.0; }
   screen[i] = vec2f(0.0);
 }
 
@@ -71,7 +76,7 @@ fn backward(i: u32, sums: PairSums) {
   write_means(i, g.mean + direction_backward(i, offset, toRgb, view.shDegree));
   let basis = sh_basis(offset / length(offset), view.shDegree);
   for (var k = 0u; k < u32(SH_ROWS); k++) {
-    let at = 3u * (i * u32(SH_ROWS) + k);
+    let at = 3u * ((i - window.first) * u32(SH_ROWS) + k);
     gradSh[at] = basis[k] * toRgb.x;
     gradSh[at + 1u] = basis[k] * toRgb.y;
     gradSh[at + 2u] = basis[k] * toRgb.z;
@@ -85,8 +90,8 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = counts[0];
-  for (var base = linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+  let count = min(counts[0], window.end);
+  for (var base = window.first + linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
     let i = base + lane;
     var pairs = 0u;
     var first = 0u;

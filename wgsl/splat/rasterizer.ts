@@ -1,6 +1,7 @@
 import {
   type Arena,
   type BoundKernel,
+  bindRows,
   type Constants,
   type Gpu,
   gridFor,
@@ -8,11 +9,14 @@ import {
   pcg4d,
   RANDOM,
   type Recorder,
+  type RowWindow,
+  rowWindows,
+  windowUniform,
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix_sort.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
 import { PairOffsets } from './pair_offsets.ts';
-import { shConstants } from './sh_words.ts';
+import { shConstants, shRowBytes } from './sh_words.ts';
 import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
 
 export interface RasterizerOptions {
@@ -40,6 +44,8 @@ export interface RasterizerOptions {
   backward?: boolean;
 }
 
+/** Of a projected Gaussian: the widest row of those buffers that kernels see as a whole. */
+export const SPLAT_BYTES = 48;
 /** Threads per group of the kernels that run over Gaussians or pairs. */
 const SIZE = 256;
 /** Groups of a kernel that loops to a count on the GPU: fills a large GPU, costs a small one nothing. */
@@ -83,6 +89,8 @@ export class Rasterizer {
   /** What the backward pass reads. */
   readonly internals: {
     view: GPUBuffer;
+    /** Of the rows: the kernels that see SH work on one after the other. */
+    windows: readonly (RowWindow & { uniform: GPUBuffer })[];
     splats: GPUBuffer;
     tileCounts: GPUBuffer;
     tileStarts: GPUBuffer;
@@ -136,9 +144,14 @@ export class Rasterizer {
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
 
     const kernels = await rasterKernels(gpu, options);
+    const shBytes = shRowBytes(options.shDegree);
+    const windows = rowWindows(gpu, rows, shBytes).map((window) => ({
+      ...window,
+      uniform: windowUniform(arena, `${label}/window`, window),
+    }));
     const view = arena.uniform(`${label}/view`, kernels.project.struct('View').size);
     const counters = buffer('counters', 4 * COUNTER_WORDS);
-    const splats = buffer('splats', 48 * rows);
+    const splats = buffer('splats', SPLAT_BYTES * rows);
     const tileCounts = buffer('tile_counts', 4 * rows);
     const boxes = buffer('boxes', 8 * rows);
     const depthKeys = buffer('depth_keys', 4 * rows);
@@ -196,22 +209,23 @@ export class Rasterizer {
     const overRows = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
     const { means, logScales, quats, opacityLogits, sh } = splat;
     const stages = [
-      {
+      ...windows.map((window) => ({
         step: kernels.project.bind({
           view,
+          window: window.uniform,
           counts,
           means,
           logScales,
           quats,
           opacityLogits,
-          sh,
+          sh: bindRows(sh, window, shBytes),
           splats,
           tileCounts,
           depthKeys,
           boxes,
         }),
-        groups: overRows,
-      },
+        groups: gridFor(Math.min(window.rows, SIZE * MAX_GROUPS), SIZE),
+      })),
       { step: depthSort, groups: overRows },
       ...pairOffsets.steps,
       {
@@ -257,6 +271,7 @@ export class Rasterizer {
     ];
     const internals = {
       view,
+      windows,
       splats,
       tileCounts,
       tileStarts,

@@ -6,3 +6,8 @@ export function shConstants(shDegree: number): Constants {
   const wide = (shDegree + 1) ** 2 % 4 === 0;
   return { SH_DEGREE: shDegree, SH_WORD: wide ? 'vec4f' : 'f32', SH_STEP: wide ? 4 : 1 };
 }
+
+/** Bytes of a Gaussian's SH. */
+export function shRowBytes(shDegree: number): number {
+  return 12 * (shDegree + 1) ** 2;
+}

@@ -1,6 +1,7 @@
 import {
   type Arena,
   type BoundKernel,
+  bindRows,
   type Constants,
   type Gpu,
   gridFor,
@@ -9,7 +10,7 @@ import {
 } from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
 import type { RasterizerBackward } from './rasterizer_backward.ts';
-import { shConstants } from './sh_words.ts';
+import { shConstants, shRowBytes } from './sh_words.ts';
 import type { SplatBuffers } from './types.ts';
 
 type Parameter = keyof SplatBuffers;
@@ -76,7 +77,7 @@ export class SplatAdam {
     { label, moments, screen, train, regularizers = { opacity: 0, scale: 0 } }: SplatAdamOptions,
   ): Promise<SplatAdam> {
     const { splat, counts, rows, shDegree } = forward.options;
-    const { view, splats, tileCounts, pairFromGaussian } = forward.internals;
+    const { view, windows, splats, tileCounts, pairFromGaussian } = forward.internals;
     const { means, logScales, quats, opacityLogits, sh } = splat;
     const moves = (name: Parameter) => train.includes(name);
     const geometry = train.some((name) => name !== 'sh');
@@ -101,33 +102,46 @@ export class SplatAdam {
     const rates = arena.uniform(`${label}/rates`, adamGeometry.struct('AdamRates').size);
     const toColors = arena.buffer(`${label}/to_colors`, 16 * rows);
     const toGeometry = arena.buffer(`${label}/to_geometry`, geometry ? 48 * rows : 48);
-    const over = (block: number) => gridFor(Math.min(rows, block * MAX_GROUPS), block);
-    const steps = [
-      {
-        bound: sums.bind({
-          view,
-          counts,
-          means,
-          logScales,
-          quats,
-          sh,
-          splats,
-          tileCounts,
-          pair_from_gaussian: pairFromGaussian,
-          moments: backward.moments,
-          toColors,
-          toGeometry,
-          screen,
-        }),
-        groups: over(SUMS_SIZE),
-      },
-    ];
+    const shBytes = shRowBytes(shDegree);
+    const over = (block: number, count: number) => gridFor(Math.min(count, block * MAX_GROUPS), block);
+    const steps = windows.map((window) => ({
+      bound: sums.bind({
+        view,
+        window: window.uniform,
+        counts,
+        means,
+        logScales,
+        quats,
+        sh: bindRows(sh, window, shBytes),
+        splats,
+        tileCounts,
+        pair_from_gaussian: pairFromGaussian,
+        moments: backward.moments,
+        toColors,
+        toGeometry,
+        screen,
+      }),
+      groups: over(SUMS_SIZE, window.rows),
+    }));
     // Before the means move.
     if (moves('sh')) {
-      steps.push({
-        bound: adamSh.bind({ view, rates, counts, tileCounts, means, toColors, sh, ...moments.sh }),
-        groups: over(SH_BLOCK),
-      });
+      for (const window of windows) {
+        const of = (buffer: GPUBuffer) => bindRows(buffer, window, shBytes);
+        const moved = { sh: of(sh), m: of(moments.sh.m), v: of(moments.sh.v) };
+        steps.push({
+          bound: adamSh.bind({
+            view,
+            window: window.uniform,
+            rates,
+            counts,
+            tileCounts,
+            means,
+            toColors,
+            ...moved,
+          }),
+          groups: over(SH_BLOCK, window.rows),
+        });
+      }
     }
     if (geometry) {
       steps.push({
@@ -149,7 +163,7 @@ export class SplatAdam {
           opacityLogitsM: moments.opacityLogits.m,
           opacityLogitsV: moments.opacityLogits.v,
         }),
-        groups: over(SIZE),
+        groups: over(SIZE, rows),
       });
     }
     return new SplatAdam(gpu, rates, adamGeometry, regularizers, steps);

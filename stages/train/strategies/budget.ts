@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.ts';
+import type { Arena, Recorder } from '../../../wgsl/core/index.ts';
 import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
 import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen_statistics.ts';
+import { requireRows } from '../../../wgsl/splat/row_capacity.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
-import { rowLimit, type TrainingState } from '../../optimizer/state.ts';
+import type { TrainingState } from '../../optimizer/state.ts';
 import { type RefineSchedule, refinements, refineOptions, refineSchedule, refinesAt } from './schedule.ts';
 import { splitBest } from './split-best.ts';
 import { defineStrategy, type LearningRates, type Strategy, type StrategyContext } from './strategy.ts';
@@ -186,13 +187,12 @@ export const budgetStrategy = defineStrategy({
     return refinements(refineSchedule(options, steps), from) ? Math.max(count, options.cap) : count;
   },
   async create(state, options, context) {
-    const limit = rowLimit(state.gpu, state.shDegree);
-    if (options.cap > limit) {
-      throw new InputError(
-        `cap ${options.cap} lets the splat grow beyond what this adapter's largest binding holds of Gaussians of SH degree ` +
-          `${state.shDegree}: ${limit}. Set cap to at most ${limit}`,
-      );
-    }
+    requireRows(
+      state.gpu,
+      { shDegree: state.shDegree, rows: options.cap },
+      'cap lets the splat grow to',
+      (limit) => `Set train.cap to at most ${limit}`,
+    );
     return Budget.create(state, options, context);
   },
 });

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.ts';
+import type { Arena, Recorder } from '../../../wgsl/core/index.ts';
 import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
+import { requireRows } from '../../../wgsl/splat/row_capacity.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
-import { rowLimit, type TrainingState } from '../../optimizer/state.ts';
+import type { TrainingState } from '../../optimizer/state.ts';
 import { addCopies, type Redistribution, relocateDead } from './redistribute.ts';
 import {
   PUBLISHED,
@@ -127,14 +128,14 @@ export const mcmcStrategy = defineStrategy({
   recipe: PUBLISHED,
   finalCount,
   async create(state, options, context) {
-    const limit = rowLimit(state.gpu, state.shDegree);
-    const most = finalCount(state.count, options, context.steps, context.from);
-    if (most > limit) {
-      throw new InputError(
-        `cap ${options.cap} lets the splat grow to ${most} Gaussians of SH degree ${state.shDegree}; ` +
-          `this adapter's largest binding holds ${limit}. Set cap to at most ${limit}`,
-      );
-    }
+    const { gpu, shDegree } = state;
+    const rows = finalCount(state.count, options, context.steps, context.from);
+    requireRows(
+      gpu,
+      { shDegree, rows },
+      `cap ${options.cap} lets the splat grow to`,
+      (limit) => `Set train.cap to at most ${limit}`,
+    );
     return Mcmc.create(state, options, context);
   },
 });

@@ -1,4 +1,4 @@
-import type { Arena } from '../../core/index.ts';
+import { type Arena, bindRows, rowWindows } from '../../core/index.ts';
 import { SOURCES } from './constants.ts';
 import { bindPass, FixedPass } from './fixed_pass.ts';
 
@@ -23,22 +23,48 @@ export interface CopyRowsBuffers {
   v: GPUBuffer;
 }
 
-/** Copies a parameter's rows from their sources; copies start with zero moments. */
+/**
+ * Copies a parameter's rows from their sources; copies start with zero moments. Buffers larger than a binding go window by
+ * window (`rowWindows`), each from itself and from each other.
+ */
 export class CopyRows extends FixedPass {
-  static async create(
-    arena: Arena,
-    { width, first, rows, forget }: CopyRowsOptions,
-    buffers: CopyRowsBuffers,
-  ): Promise<CopyRows> {
-    const bound = await bindPass(arena, {
-      name: 'copy_rows',
-      constants: { ...SOURCES, WIDTH: width },
-      struct: 'Copy',
-      variable: 'extent',
-      numbers: { first, rows, forget: Number(forget) },
-      buffers: { ...buffers },
-      threads: (rows - first) * width,
-    });
-    return new CopyRows(bound);
+  static async create(arena: Arena, options: CopyRowsOptions, buffers: CopyRowsBuffers): Promise<CopyRows> {
+    const { width, first, rows, forget } = options;
+    const { sources, drawn, values, m, v } = buffers;
+    const windows = rowWindows(arena.gpu, rows, 4 * width);
+    const none = arena.buffer('copy_rows/none', 4);
+    const passes = windows
+      .filter((to) => to.first + to.rows > first)
+      .flatMap((to) => windows.map((from) => ({ to, from })));
+    const bound = await Promise.all(
+      passes.map(({ to, from }) => {
+        const begin = Math.max(first, to.first);
+        const of = (buffer: GPUBuffer, window = to) => bindRows(buffer, window, 4 * width);
+        return bindPass(arena, {
+          name: 'copy_rows',
+          constants: { ...SOURCES, WIDTH: width, ACROSS: from !== to },
+          struct: 'Copy',
+          variable: 'extent',
+          numbers: {
+            base: to.first,
+            first: begin,
+            rows: to.first + to.rows,
+            source_first: from.first,
+            source_end: from.first + from.rows,
+            forget: Number(forget),
+          },
+          buffers: {
+            sources,
+            drawn,
+            values: of(values),
+            m: of(m),
+            v: of(v),
+            others: from === to ? none : of(values, from),
+          },
+          threads: (to.first + to.rows - begin) * width,
+        });
+      }),
+    );
+    return new CopyRows(...bound);
   }
 }

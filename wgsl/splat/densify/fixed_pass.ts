@@ -1,4 +1,11 @@
-import { type Arena, type BoundKernel, type Constants, gridFor, type Recorder } from '../../core/index.ts';
+import {
+  type Arena,
+  type Bindings,
+  type BoundKernel,
+  type Constants,
+  gridFor,
+  type Recorder,
+} from '../../core/index.ts';
 import { GROUP } from './constants.ts';
 
 /** A kernel with its buffers, and how many threads it takes. */
@@ -17,23 +24,23 @@ export interface PassSpec {
   variable: string;
   numbers: Record<string, number>;
   /** By their WGSL names. */
-  buffers: Record<string, GPUBuffer>;
+  buffers: Bindings;
   threads: number;
 }
 
 /**
  * What most of densification is made of: a kernel over a number of items that the host knows, bound once to one uniform and
- * the buffers of one refinement.
+ * the buffers of one refinement; for buffers larger than a binding, once for each window.
  */
 export abstract class FixedPass {
-  readonly #bound: Bound;
+  readonly #bound: readonly Bound[];
 
-  protected constructor(bound: Bound) {
+  protected constructor(...bound: Bound[]) {
     this.#bound = bound;
   }
 
   record(recorder: Recorder): void {
-    recorder.run(this.#bound.kernel, gridFor(this.#bound.threads, GROUP));
+    for (const { kernel, threads } of this.#bound) recorder.run(kernel, gridFor(threads, GROUP));
   }
 }
 

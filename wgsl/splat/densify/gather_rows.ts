@@ -1,4 +1,13 @@
-import { type Arena, type Gpu, gridFor, type Kernel, type Recorder } from '../../core/index.ts';
+import {
+  type Arena,
+  bindRows,
+  type Gpu,
+  gridFor,
+  type Kernel,
+  type Recorder,
+  type RowWindow,
+  rowWindows,
+} from '../../core/index.ts';
 import { GROUP } from './constants.ts';
 
 export interface GatherRowsBuffers {
@@ -10,26 +19,34 @@ export interface GatherRowsBuffers {
   scratch: GPUBuffer;
 }
 
+/** New rows in one window that come from old rows in another. */
+interface Pass {
+  to: RowWindow;
+  from: RowWindow;
+  extent: GPUBuffer;
+}
+
 /**
  * Replaces a buffer's rows by those that a plan lists, through a scratch buffer, so that the buffer stays the same object
- * and whoever is bound to it need not bind again.
+ * and whoever is bound to it need not bind again. Buffers larger than a binding go window by window (`rowWindows`), each new
+ * one from each old one.
  */
 export class GatherRows {
   readonly #kernels: { kept: Kernel; fresh: Kernel };
   readonly #width: number;
   readonly #rows: number;
-  readonly #extent: GPUBuffer;
+  readonly #passes: readonly Pass[];
 
   private constructor(
     kernels: { kept: Kernel; fresh: Kernel },
     width: number,
     rows: number,
-    extent: GPUBuffer,
+    passes: readonly Pass[],
   ) {
     this.#kernels = kernels;
     this.#width = width;
     this.#rows = rows;
-    this.#extent = extent;
+    this.#passes = passes;
   }
 
   /** For buffers of `width` floats a row, from `count` old rows to `rows` new ones. */
@@ -38,19 +55,39 @@ export class GatherRows {
       gatherKernel(arena.gpu, width, false),
       gatherKernel(arena.gpu, width, true),
     ]);
-    const extent = arena.uniform('gather_rows/extent', kept.struct('Extent').size);
-    arena.gpu.write(extent, kept.pack('Extent', { rows, count }), 'parameters');
-    return new GatherRows({ kept, fresh }, width, rows, extent);
+    const windows = (all: number) => rowWindows(arena.gpu, all, 4 * width);
+    const passes = windows(rows).flatMap((to) =>
+      windows(count).map((from) => {
+        const extent = arena.uniform('gather_rows/extent', kept.struct('Extent').size);
+        const numbers = {
+          first: to.first,
+          end: to.first + to.rows,
+          old_first: from.first,
+          old_end: from.first + from.rows,
+          count,
+        };
+        arena.gpu.write(extent, kept.pack('Extent', numbers), 'parameters');
+        return { to, from, extent };
+      }),
+    );
+    return new GatherRows({ kept, fresh }, width, rows, passes);
   }
 
   /** `fresh`: rows that are copies of others start at zero instead (an optimiser's moments). */
   record(recorder: Recorder, buffers: GatherRowsBuffers, { fresh }: { fresh: boolean }): void {
     const { origins, values, scratch } = buffers;
     const kernel = fresh ? this.#kernels.fresh : this.#kernels.kept;
-    const floats = this.#rows * this.#width;
-    recorder
-      .run(kernel.bind({ extent: this.#extent, origins, values, gathered: scratch }), gridFor(floats, GROUP))
-      .copy(scratch, values, 4 * floats);
+    const rowBytes = 4 * this.#width;
+    for (const { to, from, extent } of this.#passes) {
+      const bound = kernel.bind({
+        extent,
+        origins,
+        values: bindRows(values, from, rowBytes),
+        gathered: bindRows(scratch, to, rowBytes),
+      });
+      recorder.run(bound, gridFor(to.rows * this.#width, GROUP));
+    }
+    recorder.copy(scratch, values, rowBytes * this.#rows);
   }
 }
 

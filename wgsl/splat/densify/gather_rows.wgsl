@@ -1,10 +1,15 @@
 // Moves rows of WIDTH floats to the places that a plan gives them: gathered[row] = values[origins[row] % count]. An origin at or
-// above `count` is a copy (see plan_growth.wgsl for the four parts): with FRESH its row is zero. One thread a float.
+// above `count` is a copy (see plan_growth.wgsl for the four parts): with FRESH its row is zero. One thread a float. Both bindings
+// may be windows of larger buffers: of what is gathered into, rows `first` to before `end`; of the old rows, `old_first` to before
+// `old_end`, and new rows that come from others are left to the dispatches that see those.
 
 #include <grid>
 
 struct Extent {
-  rows: u32,
+  first: u32,
+  end: u32,
+  old_first: u32,
+  old_end: u32,
   count: u32,
 }
 
@@ -20,14 +25,18 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let element = linear_group(group, groups) * GROUP + thread;
-  let row = element / WIDTH;
-  if (row >= extent.rows) {
+  let row = extent.first + element / WIDTH;
+  if (row >= extent.end) {
     return;
   }
   let origin = origins[row];
+  let old = origin % extent.count;
+  if (old < extent.old_first || old >= extent.old_end) {
+    return;
+  }
   var value = 0.0;
   if (!FRESH || origin < extent.count) {
-    value = values[(origin % extent.count) * WIDTH + element % WIDTH];
+    value = values[(old - extent.old_first) * WIDTH + element % WIDTH];
   }
   gathered[element] = value;
 }

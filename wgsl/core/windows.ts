@@ -1,0 +1,47 @@
+import { GpuError } from './errors.ts';
+import type { Arena, Gpu } from './gpu.ts';
+
+/** Rows of a buffer that a kernel sees at a time: `first` to before `first` + `rows`. */
+export interface RowWindow {
+  first: number;
+  rows: number;
+}
+
+/**
+ * Windows begin at multiples of so many rows: no block of rows that a workgroup takes lies across two, and an offset is a
+ * multiple of the 256 bytes that WebGPU may ask for (minStorageBufferOffsetAlignment) for rows of a word and more.
+ */
+const ROW_STEP = 256;
+
+/** Most rows of so many bytes in one window. */
+function windowRows(gpu: Gpu, rowBytes: number): number {
+  const rows = ROW_STEP * Math.floor(gpu.windowBytes / (ROW_STEP * rowBytes));
+  if (rows) return rows;
+  throw new GpuError(
+    `a window of ${gpu.windowBytes} bytes holds less than ${ROW_STEP} rows of ${rowBytes} bytes; it takes at least ` +
+      `${ROW_STEP * rowBytes}`,
+  );
+}
+
+/**
+ * A buffer of rows may be larger than one binding (SH of 11.2 million Gaussians fill 2 GiB, and many adapters bind 128 MiB at
+ * most): a kernel then runs once for each of these windows, with a bind group of its own. One where everything fits.
+ */
+export function rowWindows(gpu: Gpu, rows: number, rowBytes: number): RowWindow[] {
+  const most = windowRows(gpu, rowBytes);
+  return Array.from({ length: Math.max(1, Math.ceil(rows / most)) }, (_, i) => {
+    const first = most * i;
+    return { first, rows: Math.min(most, rows - first) };
+  });
+}
+
+/** A window of a buffer as a binding. It ends on a whole vec4f where the buffer does. */
+export function bindRows(buffer: GPUBuffer, { first, rows }: RowWindow, rowBytes: number): GPUBufferBinding {
+  const offset = first * rowBytes;
+  return { buffer, offset, size: Math.min(16 * Math.ceil((rows * rowBytes) / 16), buffer.size - offset) };
+}
+
+/** A window for a kernel that includes `window`. */
+export function windowUniform(arena: Arena, role: string, { first, rows }: RowWindow): GPUBuffer {
+  return arena.upload(role, new Uint32Array([first, first + rows]), 'parameters', GPUBufferUsage.UNIFORM);
+}

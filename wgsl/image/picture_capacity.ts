@@ -1,0 +1,25 @@
+import { type Gpu, InputError } from '../core/index.ts';
+
+/** Bytes a pixel of the widest buffers: a rendered picture, rgba as f32; what SSIM keeps between its two passes. */
+export const PICTURE_BYTES = { render: 16, ssim: 36 } as const;
+
+/**
+ * To be asked before anything is made for pictures of this size. `mend`: the option that makes them smaller.
+ * @throws InputError when this adapter cannot bind them.
+ */
+export function requirePicture(
+  gpu: Gpu,
+  { width, height }: { width: number; height: number },
+  bytesPerPixel: number,
+  mend: string,
+): void {
+  const { maxStorageBufferBindingSize: limit } = gpu.device.limits;
+  const bytes = bytesPerPixel * width * height;
+  if (bytes <= limit) return;
+  const mib = (of: number) => `${Math.ceil(of / 2 ** 20)} MiB`;
+  const by = Math.ceil(10 * Math.sqrt(bytes / limit)) / 10;
+  throw new InputError(
+    `views of ${width}×${height} need ${mib(bytes)} in one binding (${bytesPerPixel} bytes a pixel); this adapter allows ` +
+      `${mib(limit)}. Make them smaller by ${by} at least (${mend})`,
+  );
+}
