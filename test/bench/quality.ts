@@ -65,8 +65,8 @@ async function fidelity(
   gaussians: Gaussians,
 ): Promise<{ psnr: number; ssim: number }> {
   const { scores } = await score(gpu, { dataset, gaussians }, { metrics: ['psnr', 'ssim'] });
-  const valueOf = (name: string) => scores.find((one) => one.name === name)?.value ?? Number.NaN;
-  return { psnr: valueOf('psnr'), ssim: valueOf('ssim') };
+  const numberOf = (name: string) => scores.find((one) => one.name === name)?.value ?? Number.NaN;
+  return { psnr: numberOf('psnr'), ssim: numberOf('ssim') };
 }
 
 function line(seed: string, { capture, strategy, ...run }: Omit<Run, 'seed'>): string {
