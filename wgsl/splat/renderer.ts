@@ -118,9 +118,9 @@ export class SplatRenderer {
 
   async #build(splat: Splat, size: { width: number; height: number }, intersections: number): Promise<void> {
     await this.#gpu.settle();
-    this.#arena?.destroy();
+    // Nothing may draw with what is gone, also where the new is not to be had.
+    this.destroy();
     const arena = (this.#arena = this.#gpu.arena(this.#label));
-    this.#splat = splat;
     this.#counts = arena.upload('counts', new Uint32Array([splat.count]), 'parameters');
     this.#rasterizer = await Rasterizer.create(this.#gpu, arena, {
       label: 'rasterizer',
@@ -134,5 +134,6 @@ export class SplatRenderer {
       depth: true,
       backward: false,
     });
+    this.#splat = splat;
   }
 }

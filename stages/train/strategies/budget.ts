@@ -86,7 +86,7 @@ class Budget implements Strategy {
     state: TrainingState,
     options: Options,
     context: StrategyContext,
-    arena: Arena,
+    { arena, arenaOfRows }: { arena: Arena; arenaOfRows: Arena },
     kernels: { collect: ScreenStatistics; perturb: PerturbMeans },
   ) {
     this.#state = state;
@@ -94,7 +94,7 @@ class Budget implements Strategy {
     this.#context = context;
     this.#schedule = refineSchedule(options, context.steps);
     this.#arena = arena;
-    this.#arenaOfRows = state.gpu.arena('train/budget/rows');
+    this.#arenaOfRows = arenaOfRows;
     this.#collect = kernels.collect;
     this.#perturb = kernels.perturb;
     this.regularizers = { opacity: options.opacityRegularizer, scale: options.scaleRegularizer };
@@ -102,9 +102,18 @@ class Budget implements Strategy {
   }
 
   static async create(state: TrainingState, options: Options, context: StrategyContext): Promise<Budget> {
-    const arena = state.gpu.arena('train/budget');
-    const collect = await ScreenStatistics.create(state.gpu);
-    return new Budget(state, options, context, arena, { collect, perturb: await PerturbMeans.create(arena) });
+    const arenas = {
+      arena: state.gpu.arena('train/budget'),
+      arenaOfRows: state.gpu.arena('train/budget/rows'),
+    };
+    try {
+      const collect = await ScreenStatistics.create(state.gpu);
+      const perturb = await PerturbMeans.create(arenas.arena);
+      return new Budget(state, options, context, arenas, { collect, perturb });
+    } catch (error) {
+      for (const arena of Object.values(arenas)) arena.destroy();
+      throw error;
+    }
   }
 
   recordStep(recorder: Recorder, step: number, rates: LearningRates): void {
