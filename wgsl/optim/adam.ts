@@ -1,4 +1,4 @@
-import { type Arena, type BoundKernel, type Gpu, gridFor, type Recorder } from '../core/index.ts';
+import { type Arena, type BoundKernel, type Gpu, loopingGrid, type Recorder } from '../core/index.ts';
 
 export interface AdamTensor {
   name: string;
@@ -73,7 +73,7 @@ export class Adam {
         });
         return {
           bound: kernel.bind({ rates, counts, gradients, parameters, m: moments.m, v: moments.v }),
-          groups: gridFor(Math.min(rows * width, SIZE * MAX_GROUPS), SIZE),
+          groups: loopingGrid(gpu, rows * width, SIZE, MAX_GROUPS),
         };
       }),
     );

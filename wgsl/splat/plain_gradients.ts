@@ -1,4 +1,4 @@
-import { type Arena, type BoundKernel, type Gpu, gridFor, type Recorder } from '../core/index.ts';
+import { type Arena, type BoundKernel, type Gpu, loopingGrid, type Recorder } from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
 import { shConstants } from './sh_words.ts';
 import type { SplatBuffers } from './types.ts';
@@ -14,11 +14,17 @@ export class PlainGradients {
   readonly #bound: BoundKernel;
   readonly #groups: readonly [number, number, number];
 
-  private constructor(gradients: SplatBuffers, screen: GPUBuffer, bound: BoundKernel, rows: number) {
+  private constructor(
+    gpu: Gpu,
+    gradients: SplatBuffers,
+    screen: GPUBuffer,
+    bound: BoundKernel,
+    rows: number,
+  ) {
     this.gradients = gradients;
     this.screen = screen;
     this.#bound = bound;
-    this.#groups = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
+    this.#groups = loopingGrid(gpu, rows, SIZE, MAX_GROUPS);
   }
 
   /** `moments`: those of the backward pass behind `forward`. `screen`: one of its own unless given. */
@@ -63,7 +69,7 @@ export class PlainGradients {
       gradSh: gradients.sh,
       screen,
     });
-    return new PlainGradients(gradients, screen, bound, rows);
+    return new PlainGradients(gpu, gradients, screen, bound, rows);
   }
 
   record(recorder: Recorder): void {

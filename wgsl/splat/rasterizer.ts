@@ -5,6 +5,7 @@ import {
   type Gpu,
   gridFor,
   type Kernel,
+  loopingGrid,
   type Recorder,
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix_sort.ts';
@@ -200,7 +201,7 @@ export class Rasterizer {
     });
     const sortedPairs = tileSort.sortedValues;
 
-    const overRows = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
+    const overRows = loopingGrid(gpu, rows, SIZE, MAX_GROUPS);
     const { means, logScales, quats, opacityLogits, sh } = splat;
     const stages = [
       {
@@ -241,7 +242,7 @@ export class Rasterizer {
           pair_from_gaussian: pairFromGaussian,
           boxes,
         }),
-        groups: subgroup ? gridFor(Math.min(rows, subgroup * MAX_SUBGROUPS), subgroup) : overRows,
+        groups: subgroup ? loopingGrid(gpu, rows, subgroup, MAX_SUBGROUPS) : overRows,
       },
       { step: tileSort, groups: overRows },
       {

@@ -3,8 +3,8 @@ import {
   type BoundKernel,
   type Constants,
   type Gpu,
-  gridFor,
   type Kernel,
+  loopingGrid,
   type Recorder,
 } from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
@@ -101,7 +101,7 @@ export class SplatAdam {
     const rates = arena.uniform(`${label}/rates`, adamGeometry.struct('AdamRates').size);
     const toColors = arena.buffer(`${label}/to_colors`, 16 * rows);
     const toGeometry = arena.buffer(`${label}/to_geometry`, geometry ? 48 * rows : 48);
-    const over = (block: number) => gridFor(Math.min(rows, block * MAX_GROUPS), block);
+    const over = (block: number) => loopingGrid(gpu, rows, block, MAX_GROUPS);
     const steps = [
       {
         bound: sums.bind({
