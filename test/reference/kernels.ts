@@ -31,4 +31,6 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   tile_ranges: 'pairs',
   rasterize_forward: 'raster',
   rasterize_backward: 'raster',
+  rasterize_forward_lanes: 'raster',
+  rasterize_backward_lanes: 'raster',
 };
