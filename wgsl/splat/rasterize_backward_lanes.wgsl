@@ -85,46 +85,56 @@ fn main(
   zero(depth, end, lane);
   if (tile + 1u == tiles) { zero(end, tileStarts[tiles + 1u], lane); }
 
-  for (var next = depth; next > start; next--) {
-    let pair = sortedPairs[next - 1u];
-    let i = 3u * gaussian_from_pair[pair];
-    let s0 = splats[i];
-    let s1 = splats[i + 1u];
-    let blue = splats[i + 2u].x;
-    let number = next - start;
-    var first = vec4f(0.0);
-    var second = vec4f(0.0);
-    var third = 0.0;
-    for (var q = 0u; q < QUADS; q++) {
-      let it = quads[q];
-      let dx = s0.x - it.x;
-      let dy = s0.y - it.y;
-      let sigma = 0.5 * (s0.z * dx * dx + s1.x * dy * dy) + s0.w * dx * dy;
-      let raw = s1.y * exp(-sigma);
-      let alpha = min(vec4f(ALPHA_MAX), raw);
-      let hit = (it.seen >= vec4u(number)) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
-      let through = 1.0 / (1.0 - alpha);
-      let t = select(it.t, it.t * through, hit);
-      let weight = select(vec4f(0.0), alpha * t, hit);
-      let tinted = weight * (s1.z * it.r + s1.w * it.g + blue * it.b);
-      // −alpha·dL/dalpha; nothing where alpha was clamped.
-      let e = select(vec4f(0.0), alpha * through * it.behind - tinted, hit & (raw <= vec4f(ALPHA_MAX)));
-      quads[q].t = t;
-      quads[q].behind = it.behind + tinted;
-      let sum = e.x + e.y + e.z + e.w;
-      let alongY = dot(e, dy);
-      first += vec4f(dot(weight, it.r), dot(weight, it.g), dot(weight, it.b), sum);
-      second += vec4f(dx * sum, alongY, dx * dx * sum, dx * alongY);
-      third += dot(e, dy * dy);
+  for (var last = depth; last > start; last -= min(u32(LANES), last - start)) {
+    // Lane j has the j-th from the back.
+    let size = min(u32(LANES), last - start);
+    let mine = sortedPairs[last - 1u - min(lane, size - 1u)];
+    let i = 3u * gaussian_from_pair[mine];
+    let mine0 = splats[i];
+    let mine1 = splats[i + 1u];
+    let mine2 = splats[i + 2u].x;
+    var ninths = 0.0;
+    for (var j = 0u; j < size; j++) {
+      let s0 = subgroupShuffle(mine0, j);
+      let s1 = subgroupShuffle(mine1, j);
+      let blue = subgroupShuffle(mine2, j);
+      let number = last - j - start;
+      var first = vec4f(0.0);
+      var second = vec4f(0.0);
+      var third = 0.0;
+      for (var q = 0u; q < QUADS; q++) {
+        let it = quads[q];
+        let dx = s0.x - it.x;
+        let dy = s0.y - it.y;
+        let sigma = 0.5 * (s0.z * dx * dx + s1.x * dy * dy) + s0.w * dx * dy;
+        let raw = s1.y * exp(-sigma);
+        let alpha = min(vec4f(ALPHA_MAX), raw);
+        let hit = (it.seen >= vec4u(number)) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
+        let through = 1.0 / (1.0 - alpha);
+        let t = select(it.t, it.t * through, hit);
+        let weight = select(vec4f(0.0), alpha * t, hit);
+        let tinted = weight * (s1.z * it.r + s1.w * it.g + blue * it.b);
+        // −alpha·dL/dalpha; nothing where alpha was clamped.
+        let e = select(vec4f(0.0), alpha * through * it.behind - tinted, hit & (raw <= vec4f(ALPHA_MAX)));
+        quads[q].t = t;
+        quads[q].behind = it.behind + tinted;
+        let sum = e.x + e.y + e.z + e.w;
+        let alongY = dot(e, dy);
+        first += vec4f(dot(weight, it.r), dot(weight, it.g), dot(weight, it.b), sum);
+        second += vec4f(dx * sum, alongY, dx * dx * sum, dx * alongY);
+        third += dot(e, dy * dy);
+      }
+      let ninth = leave(subgroupShuffle(mine, j) * MOMENTS, lane, first, second, third);
+      ninths = select(ninths, ninth, lane == j);
     }
-    leave(pair * MOMENTS, lane, first, second, third);
+    if (lane < size) { moments[mine * MOMENTS + 8u] = ninths; }
   }
 }
 
 // Sums over the lanes and stores. Each step of the butterfly halves what a lane answers for: in the end one of eight moments
-// (of four lanes: two). The ninth is summed by all.
+// (of four lanes: two). The ninth is summed by all, and given back: stores are dear, and those of a batch are made at once.
 @diagnostic(off, subgroup_uniformity)
-fn leave(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) {
+fn leave(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) -> f32 {
   let odd = (lane & 1u) != 0u;
   let four = select(first, second, odd) + subgroupShuffleXor(select(second, first, odd), 1u);
   let high = (lane & 2u) != 0u;
@@ -145,5 +155,5 @@ fn leave(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) {
     }
     if (lane < 8u) { moments[moment + ((lane >> 2u) & 1u)] = one; }
   }
-  if (lane == 0u) { moments[at + 8u] = third; }
+  return third;
 }

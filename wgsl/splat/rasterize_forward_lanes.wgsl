@@ -1,6 +1,6 @@
-// Blends each tile's splats front to back (3DGS eq. 3), for a CPU behind a software driver. One workgroup of LANES threads a
-// tile, which the driver runs as one vector: no barrier and no workgroup memory, because an address that all lanes share is
-// one load there, and any other a branch for each lane. A lane has QUADS × four pixels of a column, see tile_pixels.
+// Blends each tile's splats front to back (3DGS eq. 3), for a CPU behind a software driver with subgroups of LANES. One subgroup
+// a tile, which the driver runs as one vector: no barrier, no workgroup memory. A load is a branch for each lane there, so each
+// lane loads a splat of its own, and all are handed round. A lane has QUADS × four pixels of a column, see tile_pixels.
 // Leaves what rasterize_backward leaves to the backward pass's kernels: each pixel's last transmittance, and how many of the
 // tile's pairs it looked at.
 #include <grid>
@@ -35,10 +35,11 @@ struct Quad {
 }
 
 @compute @workgroup_size(LANES)
+@diagnostic(off, subgroup_uniformity)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let tile = linear_group(group, groups);
   if (tile >= view.tiles.x * view.tiles.y) { return; }
@@ -51,34 +52,40 @@ fn main(
       pixels.x, pixels.y, pixels.inside, vec4f(0.0), vec4f(0.0), vec4f(0.0), vec4f(0.0), vec4f(1.0), vec4u(0u),
     );
   }
-  for (var pair = start; pair < end; pair++) {
-    let i = 3u * gaussian_from_pair[sortedPairs[pair]];
-    let s0 = splats[i];
-    let s1 = splats[i + 1u];
-    let s2 = splats[i + 2u];
-    let number = pair + 1u - start;
-    var going = vec4<bool>(false);
-    for (var q = 0u; q < QUADS; q++) {
-      let dx = s0.x - quads[q].x;
-      let dy = s0.y - quads[q].y;
-      let sigma = 0.5 * (s0.z * dx * dx + s1.x * dy * dy) + s0.w * dx * dy;
-      let alpha = min(vec4f(ALPHA_MAX), s1.y * exp(-sigma));
-      let t = quads[q].t;
-      let next = t * (1.0 - alpha);
-      let hit = quads[q].live & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
-      let stop = hit & (next <= vec4f(T_MIN));
-      let add = hit & !stop;
-      let weight = select(vec4f(0.0), alpha * t, add);
-      quads[q].live = quads[q].live & !stop;
-      quads[q].r += weight * s1.z;
-      quads[q].g += weight * s1.w;
-      quads[q].b += weight * s2.x;
-      if (DEPTH) { quads[q].z += weight * s2.y; }
-      quads[q].t = select(t, next, add);
-      quads[q].seen = select(quads[q].seen, vec4u(number), add);
-      going = going | quads[q].live;
+  for (var first = start; first < end; first += u32(LANES)) {
+    let mine = 3u * gaussian_from_pair[sortedPairs[min(first + lane, end - 1u)]];
+    let mine0 = splats[mine];
+    let mine1 = splats[mine + 1u];
+    let mine2 = splats[mine + 2u].xy;
+    let size = min(u32(LANES), end - first);
+    for (var j = 0u; j < size; j++) {
+      let s0 = subgroupShuffle(mine0, j);
+      let s1 = subgroupShuffle(mine1, j);
+      let s2 = subgroupShuffle(mine2, j);
+      let number = first + j + 1u - start;
+      for (var q = 0u; q < QUADS; q++) {
+        let dx = s0.x - quads[q].x;
+        let dy = s0.y - quads[q].y;
+        let sigma = 0.5 * (s0.z * dx * dx + s1.x * dy * dy) + s0.w * dx * dy;
+        let alpha = min(vec4f(ALPHA_MAX), s1.y * exp(-sigma));
+        let t = quads[q].t;
+        let next = t * (1.0 - alpha);
+        let hit = quads[q].live & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
+        let stop = hit & (next <= vec4f(T_MIN));
+        let add = hit & !stop;
+        let weight = select(vec4f(0.0), alpha * t, add);
+        quads[q].live = quads[q].live & !stop;
+        quads[q].r += weight * s1.z;
+        quads[q].g += weight * s1.w;
+        quads[q].b += weight * s2.x;
+        if (DEPTH) { quads[q].z += weight * s2.y; }
+        quads[q].t = select(t, next, add);
+        quads[q].seen = select(quads[q].seen, vec4u(number), add);
+      }
     }
-    if (!any(going)) { break; }
+    var going = vec4<bool>(false);
+    for (var q = 0u; q < QUADS; q++) { going = going | quads[q].live; }
+    if (!subgroupAny(any(going))) { break; }
   }
   for (var q = 0u; q < QUADS; q++) {
     let it = quads[q];

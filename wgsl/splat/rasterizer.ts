@@ -396,7 +396,7 @@ async function rasterKernels(
     subgroup
       ? load('rasterize_forward_blocks', blocks, ['subgroups'])
       : lanes
-        ? load('rasterize_forward_lanes', { TILE, LANES: lanes, DEPTH: depth })
+        ? load('rasterize_forward_lanes', { TILE, LANES: lanes, DEPTH: depth }, ['subgroups'])
         : load('rasterize_forward', { TILE, DEPTH: depth }),
   ]);
   return { project, compact, depthCounts, admit, emit, tileRanges, forward };
