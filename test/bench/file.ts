@@ -1,17 +1,19 @@
 /**
  * Steps a second and time by kernel of a pipeline file's optimisations (train, stylize), on this machine's adapter.
  *
- *     node --import ./pipeline/typescript.mjs test/bench/file.ts FILE.yaml [--set train.steps=500] [--stage train] [--first N] [--no-profile]
+ *     node --import ./pipeline/typescript.mjs test/bench/file.ts FILE.yaml [--set train.steps=500] [--stage train] [--first N] [--no-profile] [--least]
  *
  * Runs the stages up to the last optimisation (or --stage) in memory, from nothing, and saves nothing. --first N: N steps of that
  * last one instead of all. The wall clock counts from the first step's recording to the end of the last step's work; set-up
- * is not in it. Times by kernel come from a second run under the profiler.
+ * is not in it. Times by kernel come from a second run under the profiler: each
+ * kernel's median over the steps, or with --least its least, where other work shares the machine.
  */
 import { parseArgs } from 'node:util';
 import { readPipeline } from '../../pipeline/file/read.ts';
 import { stages } from '../../stages/index.ts';
 import type { Artefacts, Report } from '../../stages/stage.ts';
 import { type Gpu, openGpu, Profiler, Recorder } from '../../wgsl/core/index.ts';
+import { median } from './measure.ts';
 import { alignColumns } from './table.ts';
 
 /** Kernels and copies that one step records at most. */
@@ -25,6 +27,7 @@ const { values, positionals } = parseArgs({
     stage: { type: 'string' },
     first: { type: 'string' },
     profile: { type: 'boolean', default: true },
+    least: { type: 'boolean', default: false },
   },
 });
 if (positionals.length !== 1) throw new Error('give one pipeline file');
@@ -88,7 +91,7 @@ async function chain(profiled: boolean): Promise<void> {
           `CPU ${((1000 * user) / clock.steps).toFixed(1)} ms a step`,
       );
     }
-    if (profile) await profile.print(id);
+    if (profile) await profile.print(id, values.least);
     if (id === last) return;
   }
 }
@@ -123,18 +126,27 @@ function profileSteps(gpu: Gpu) {
     stop() {
       gpu.recorder = make;
     },
-    async print(id: string) {
-      const totals = new Map<string, number>();
+    async print(id: string, least: boolean) {
+      const times = new Map<string, number[]>();
       for (const profiler of profilers) {
         await profiler.collect();
         for (const { label, totalMs } of profiler.totals()) {
-          totals.set(label, (totals.get(label) ?? 0) + totalMs / steps);
+          times.set(label, [...(times.get(label) ?? []), totalMs]);
         }
         profiler.destroy();
       }
+      // Kernels between steps, of refinements, are spread over all.
+      const totals = new Map(
+        [...times].map(([label, list]) => [
+          label,
+          ((least ? Math.min(...list) : median(list)) * Math.min(steps, list.length)) / steps,
+        ]),
+      );
       const sum = [...totals.values()].reduce((a, b) => a + b, 0);
       const rows = [...totals].sort(([, a], [, b]) => b - a);
-      console.log(`\n${id}, ${steps} steps, ms a step by kernel; ${sum.toFixed(2)} in all`);
+      console.log(
+        `\n${id}, ${steps} steps, ms a step by kernel (${least ? 'least' : 'median'} of steps); ${sum.toFixed(2)} in all`,
+      );
       const cells = rows.map(([label, ms]) => [label, ms.toFixed(3), `${((100 * ms) / sum).toFixed(1)} %`]);
       for (const line of alignColumns(cells)) console.log(`  ${line}`);
     },

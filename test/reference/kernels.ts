@@ -33,4 +33,6 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   rasterize_backward: 'raster',
   rasterize_forward_lanes: 'raster',
   rasterize_backward_lanes: 'raster',
+  adam_geometry_rows: 'adam',
+  adam_sh_rows: 'adam',
 };

@@ -3,9 +3,12 @@ import type { Rasterizer } from './rasterizer.ts';
 import { shConstants } from './sh_words.ts';
 import type { SplatBuffers } from './types.ts';
 
-/** As in `SplatAdam`: the sums' order depends on it. */
-const SIZE = 128;
 const MAX_GROUPS = 16384;
+
+/** Of kernels that sum pairs: threads a group, and whether they help each other. The sums' order depends on it. */
+export function sumsShape({ adapter }: Gpu): { SIZE: number; TEAMWORK: boolean } {
+  return adapter.software ? { SIZE: 16, TEAMWORK: false } : { SIZE: 128, TEAMWORK: true };
+}
 
 /** From the pairs' moments to the gradients of all raw parameters, written out: for those who look at them. */
 export class PlainGradients {
@@ -24,7 +27,7 @@ export class PlainGradients {
     this.gradients = gradients;
     this.screen = screen;
     this.#bound = bound;
-    this.#groups = loopingGrid(gpu, rows, SIZE, MAX_GROUPS);
+    this.#groups = loopingGrid(gpu, rows, sumsShape(gpu).SIZE, MAX_GROUPS);
   }
 
   /** `moments`: those of the backward pass behind `forward`. `screen`: one of its own unless given. */
@@ -39,7 +42,7 @@ export class PlainGradients {
     const kernel = await gpu.kernel({
       label: 'splat/project_backward',
       source: new URL('./project_backward.wgsl', import.meta.url),
-      constants: { SIZE, ...shConstants(shDegree) },
+      constants: { ...sumsShape(gpu), ...shConstants(shDegree) },
     });
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
     const screen = given.screen ?? buffer('screen', 8 * rows);

@@ -7,6 +7,7 @@ import {
   loopingGrid,
   type Recorder,
 } from '../core/index.ts';
+import { sumsShape } from './plain_gradients.ts';
 import type { Rasterizer } from './rasterizer.ts';
 import type { RasterizerBackward } from './rasterizer_backward.ts';
 import { shConstants } from './sh_words.ts';
@@ -31,8 +32,7 @@ export type SplatRates = Readonly<
   Partial<Record<Exclude<Parameter, 'sh'>, number> & { sh: readonly [number, number] }>
 >;
 
-/** Threads per group: of the sums over pairs, and of Adam. */
-const SUMS_SIZE = 128;
+/** Threads per group. */
 const SIZE = 256;
 /** Beyond so many groups a kernel loops. */
 const MAX_GROUPS = 16384;
@@ -87,16 +87,21 @@ export class SplatAdam {
         constants: { SIZE, ...constants },
       });
     const adam = { BETA1, BETA2, EPSILON };
-    const [sums, adamGeometry, adamSh] = await Promise.all([
-      load('backward_sums', { SIZE: SUMS_SIZE, ...shConstants(shDegree), GEOMETRY: geometry }),
-      load('adam_geometry', {
+    const sums = sumsShape(gpu);
+    // A CPU behind a software driver has no use for workgroup memory: barriers are all that it adds there.
+    const shared = !gpu.adapter.software;
+    const [pairSums, adamGeometry, adamSh] = await Promise.all([
+      load('backward_sums', { ...sums, ...shConstants(shDegree), GEOMETRY: geometry }),
+      load(shared ? 'adam_geometry' : 'adam_geometry_rows', {
         ...adam,
         MEANS: moves('means'),
         LOG_SCALES: moves('logScales'),
         QUATS: moves('quats'),
         OPACITY_LOGITS: moves('opacityLogits'),
       }),
-      load('adam_sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK }),
+      shared
+        ? load('adam_sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK })
+        : load('adam_sh_rows', { ...adam, SH_DEGREE: shDegree }),
     ]);
     const rates = arena.uniform(`${label}/rates`, adamGeometry.struct('AdamRates').size);
     const toColors = arena.buffer(`${label}/to_colors`, 16 * rows);
@@ -104,7 +109,7 @@ export class SplatAdam {
     const over = (block: number) => loopingGrid(gpu, rows, block, MAX_GROUPS);
     const steps = [
       {
-        bound: sums.bind({
+        bound: pairSums.bind({
           view,
           counts,
           means,
@@ -119,14 +124,14 @@ export class SplatAdam {
           toGeometry,
           screen,
         }),
-        groups: over(SUMS_SIZE),
+        groups: over(sums.SIZE),
       },
     ];
     // Before the means move.
     if (moves('sh')) {
       steps.push({
         bound: adamSh.bind({ view, rates, counts, tileCounts, means, toColors, sh, ...moments.sh }),
-        groups: over(SH_BLOCK),
+        groups: over(shared ? SH_BLOCK : SIZE),
       });
     }
     if (geometry) {
