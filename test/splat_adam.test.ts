@@ -134,11 +134,18 @@ function assertAlike(a: Awaited<ReturnType<typeof optimize>>, b: typeof a, what:
 const SUBSETS = Array.from({ length: 31 }, (_, bits) =>
   GAUSSIAN_PARAMETERS.filter((_, i) => ((bits + 1) >> i) & 1),
 );
+/** What the kernels that depend on the degree can be asked for: sh or not, geometry or not, and one parameter of it. */
+const OF_DEGREE = SUBSETS.filter(
+  (train) =>
+    train.length === 5 ||
+    ['sh', 'means', 'logScales'].includes(train.join()) ||
+    (!train.includes('sh') && train.length === 4),
+);
 for (const shDegree of [0, 1, 2, 3] as const) {
-  test(`SH ${shDegree}: every choice of parameters moves as by way of plain gradients; the rest stays`, () =>
+  test(`SH ${shDegree}: a choice of parameters moves as by way of plain gradients; the rest stays`, () =>
     withGpu(async (gpu) => {
       const rows = rowsOf(shDegree);
-      for (const train of SUBSETS) {
+      for (const train of shDegree === 1 ? SUBSETS : OF_DEGREE) {
         const what = train.join(', ');
         const found = await optimize(gpu, { shDegree, train, rows });
         assertAlike(found, await optimize(gpu, { shDegree, train, rows }, plainly), what);
