@@ -1,12 +1,13 @@
 /**
  * Steps a second and time by kernel of a pipeline file's optimisations (train, stylize), on this machine's adapter.
  *
- *     node --import ./pipeline/typescript.mjs test/bench/file.ts FILE.yaml [--set train.steps=500] [--stage train] [--first N] [--no-profile] [--least]
+ *     node --import ./pipeline/typescript.mjs test/bench/file.ts FILE.yaml [--set train.steps=500]… [--stage train] [--first N]
+ *                                                                          [--no-profile] [--least]
  *
  * Runs the stages up to the last optimisation (or --stage) in memory, from nothing, and saves nothing. --first N: N steps of that
  * last one instead of all. The wall clock counts from the first step's recording to the end of the last step's work; set-up
- * is not in it. Times by kernel come from a second run under the profiler: each
- * kernel's median over the steps, or with --least its least, where other work shares the machine.
+ * is not in it. Times by kernel come from a second run under the profiler: each kernel's median over the steps, or with --least
+ * its least, where other work shares the machine.
  */
 import { parseArgs } from 'node:util';
 import { readPipeline } from '../../pipeline/file/read.ts';
@@ -111,13 +112,14 @@ function startClock(gpu: Gpu, clock: Clock): () => void {
   };
 }
 
-/** A profiler to every recorder from now on, because none may wait between two steps. */
+/** A profiler to every step's recorder from now on, because none may wait between two steps. */
 function profileSteps(gpu: Gpu) {
   const make = gpu.recorder;
   const profilers: Profiler[] = [];
   let steps = 0;
   gpu.recorder = (label) => {
-    if (label.endsWith('/step')) steps++;
+    if (!label.endsWith('/step')) return make.call(gpu, label);
+    steps++;
     const profiler = new Profiler(gpu.device, SPANS);
     profilers.push(profiler);
     return new Recorder(gpu.device, label, profiler);
@@ -135,12 +137,8 @@ function profileSteps(gpu: Gpu) {
         }
         profiler.destroy();
       }
-      // Kernels between steps, of refinements, are spread over all.
       const totals = new Map(
-        [...times].map(([label, list]) => [
-          label,
-          ((least ? Math.min(...list) : median(list)) * Math.min(steps, list.length)) / steps,
-        ]),
+        [...times].map(([label, list]) => [label, least ? Math.min(...list) : median(list)]),
       );
       const sum = [...totals.values()].reduce((a, b) => a + b, 0);
       const rows = [...totals].sort(([, a], [, b]) => b - a);
