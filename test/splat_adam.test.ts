@@ -6,7 +6,7 @@ import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts
 import { photometricObjective } from '../stages/optimizer/objectives/photometric.ts';
 import { type OptimizerOptions, SplatOptimizer } from '../stages/optimizer/optimizer.ts';
 import { setCount } from '../stages/optimizer/state.ts';
-import type { Arena, Gpu } from '../wgsl/core/index.ts';
+import { type Arena, Gpu } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { type HostRows, hostRows, readMoments, readRows, stateOf } from './helpers/state.ts';
 
@@ -134,11 +134,18 @@ function assertAlike(a: Awaited<ReturnType<typeof optimize>>, b: typeof a, what:
 const SUBSETS = Array.from({ length: 31 }, (_, bits) =>
   GAUSSIAN_PARAMETERS.filter((_, i) => ((bits + 1) >> i) & 1),
 );
+/** What the kernels that depend on the degree can be asked for: sh or not, geometry or not, and one parameter of it. */
+const OF_DEGREE = SUBSETS.filter(
+  (train) =>
+    train.length === 5 ||
+    ['sh', 'means', 'logScales'].includes(train.join()) ||
+    (!train.includes('sh') && train.length === 4),
+);
 for (const shDegree of [0, 1, 2, 3] as const) {
-  test(`SH ${shDegree}: every choice of parameters moves as by way of plain gradients; the rest stays`, () =>
+  test(`SH ${shDegree}: a choice of parameters moves as by way of plain gradients; the rest stays`, () =>
     withGpu(async (gpu) => {
       const rows = rowsOf(shDegree);
-      for (const train of SUBSETS) {
+      for (const train of shDegree === 1 ? SUBSETS : OF_DEGREE) {
         const what = train.join(', ');
         const found = await optimize(gpu, { shDegree, train, rows });
         assertAlike(found, await optimize(gpu, { shDegree, train, rows }, plainly), what);
@@ -157,6 +164,14 @@ test('bands that are not in use have no gradient, and their moments decay', () =
     assertAlike(found, await optimize(gpu, given, plainly), 'SH 1 of 3');
     const m = found.m.sh.filter((_, i) => i % 48 >= 12);
     assert.ok(m.every((value) => Math.abs(value - 0.9 ** STEPS) < 1e-6));
+  }));
+
+test('the kernels for a CPU move as those for a GPU', () =>
+  withGpu(async (gpu) => {
+    // What the hosts choose by is what the adapter is said to be.
+    const as = (software: boolean) => new Gpu(gpu.device, { ...gpu.adapter, software });
+    const given = { shDegree: 2, active: 1 } as const;
+    assertAlike(await optimize(as(true), given), await optimize(as(false), given), 'SH 1 of 2');
   }));
 
 test('the same bytes on every run', () =>

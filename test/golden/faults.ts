@@ -35,9 +35,9 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'tile overflow drops one splat',
-    file: 'wgsl/splat/rasterize_forward.wgsl',
-    from: 'let size = min(THREADS, pairs.y - first);',
-    to: 'let size = min(THREADS - 1u, pairs.y - first);',
+    file: 'wgsl/splat/rasterize_forward_lanes.wgsl',
+    from: 'let size = min(u32(LANES), end - first);',
+    to: 'let size = min(u32(LANES) - 1u, end - first);',
   },
   {
     name: 'a camera transposed',

@@ -40,4 +40,8 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   emit_subgroup: 'pairs',
   adam_geometry: 'adam',
   adam_sh: 'adam',
+  rasterize_forward_lanes: 'raster',
+  rasterize_backward_lanes: 'raster',
+  adam_geometry_rows: 'adam',
+  adam_sh_rows: 'adam',
 };

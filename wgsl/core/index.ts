@@ -13,7 +13,7 @@ export {
 export { NO_ADAPTER, type OpenOptions, openGpu } from './open.ts';
 export { Profiler, type SpanTotal } from './profiler.ts';
 export { pcg4d, permutation, RANDOM, type RandomPurpose, random4, randomInt } from './random.ts';
-export { gridFor, Recorder } from './recorder.ts';
+export { gridFor, loopingGrid, Recorder } from './recorder.ts';
 export {
   type Shot,
   Snapshot,

@@ -12,6 +12,20 @@ export function gridFor(count: number, size: number): [number, number, number] {
   return [Math.ceil(groups / rows), rows, 1];
 }
 
+/** Groups of a kernel that loops to a count on the GPU, on a CPU: enough for its cores. A group that finds nothing to do costs 10 µs there. */
+const SOFTWARE_GROUPS = 64;
+
+/** Groups for at most `count` items of `size` a group, of a kernel that loops: at most `most`, fewer on a software adapter. */
+export function loopingGrid(
+  { adapter }: { adapter: { software: boolean } },
+  count: number,
+  size: number,
+  most: number,
+): [number, number, number] {
+  const groups = adapter.software ? Math.min(most, SOFTWARE_GROUPS) : most;
+  return gridFor(Math.min(count, size * groups), size);
+}
+
 /**
  * Records kernels and copies into one command buffer. Consecutive kernels share a compute pass; with a profiler each has
  * a pass of its own with timestamps, under the kernel's label.

@@ -1,7 +1,7 @@
 // C = alpha·A·B for software adapters with subgroups. A workgroup is one subgroup of LANES invocations that computes ROWS rows
-// × 8·LANES columns (4·LANES without FAR), all in registers. LANES values of each row of A are read at once, one by each invocation, and handed
-// round; so a step of the inner loop is 8 loads for 8·ROWS multiply-adds. Measured on lavapipe, where a load costs as much as
-// ten of those: twice as fast as product_rows.
+// × 8·LANES columns (4·LANES without FAR), in registers and the nearest cache. LANES values of each row of A are read at once,
+// one by each invocation, and handed round; so a step of the inner loop is 8 loads for 8·ROWS multiply-adds. Measured on
+// lavapipe, where a load costs as much as ten of those: twice as fast as product_rows.
 
 #include <product>
 

@@ -3,7 +3,7 @@ import {
   type BoundKernel,
   bindRows,
   type Gpu,
-  gridFor,
+  loopingGrid,
   type Recorder,
   rowWindows,
   windowUniform,
@@ -95,7 +95,7 @@ export class Adam {
             m: of(tensor.moments.m),
             v: of(tensor.moments.v),
           }),
-          groups: gridFor(Math.min(window.rows * width, SIZE * MAX_GROUPS), SIZE),
+          groups: loopingGrid(gpu, window.rows * width, SIZE, MAX_GROUPS),
         };
       }),
     );

@@ -1,5 +1,7 @@
 // Sums the pairs' moments of a workgroup's Gaussians, one Gaussian a thread, in an order that depends on nothing but the
-// number of its pairs. Needs the constant SIZE (threads a group) and the binding `moments: array<f32>`, MOMENTS a pair.
+// number of its pairs. Needs the constants SIZE (threads a group) and TEAMWORK (threads help each other with many pairs: a CPU
+// behind a software driver has no threads that wait, and pays for the barriers), and the binding `moments: array<f32>`,
+// MOMENTS a pair.
 
 const MOMENTS = 9u;
 // A Gaussian of more pairs than this has a team of threads, one a moment: nobody waits for it for long.
@@ -24,6 +26,13 @@ struct PairSums {
   e2: vec3f,
 }
 
+fn add_pair(sums: ptr<function, PairSums>, at: u32) {
+  (*sums).rgb += vec3f(moments[at], moments[at + 1u], moments[at + 2u]);
+  (*sums).e += moments[at + 3u];
+  (*sums).e1 += vec2f(moments[at + 4u], moments[at + 5u]);
+  (*sums).e2 += vec3f(moments[at + 6u], moments[at + 7u], moments[at + 8u]);
+}
+
 // Every `step`-th of the floats from `first` to before `last`; eight loads at a time are under way.
 fn strided_sum(first: u32, last: u32, step: u32) -> f32 {
   var total = 0.0;
@@ -41,6 +50,10 @@ fn sum_pairs(lane: u32, first_pair: u32, pairs: u32) -> PairSums {
   let first = first_pair * MOMENTS;
   let last = first + pairs * MOMENTS;
   var sums = PairSums(vec3f(0.0), 0.0, vec2f(0.0), vec3f(0.0));
+  if (!TEAMWORK) {
+    for (var k = first; k < last; k += MOMENTS) { add_pair(&sums, k); }
+    return sums;
+  }
   if (lane == 0u) {
     atomicStore(&team_count, 0u);
     atomicStore(&crowd_count, 0u);
@@ -54,12 +67,7 @@ fn sum_pairs(lane: u32, first_pair: u32, pairs: u32) -> PairSums {
     place = atomicAdd(&team_count, 1u);
     shared_ranges[place] = vec2u(first, last);
   } else {
-    for (var k = first; k < last; k += MOMENTS) {
-      sums.rgb += vec3f(moments[k], moments[k + 1u], moments[k + 2u]);
-      sums.e += moments[k + 3u];
-      sums.e1 += vec2f(moments[k + 4u], moments[k + 5u]);
-      sums.e2 += vec3f(moments[k + 6u], moments[k + 7u], moments[k + 8u]);
-    }
+    for (var k = first; k < last; k += MOMENTS) { add_pair(&sums, k); }
   }
 
   let for_teams = workgroupUniformLoad(&team_count);

@@ -1,23 +1,36 @@
-import { type Arena, type BoundKernel, bindRows, type Gpu, gridFor, type Recorder } from '../core/index.ts';
+import {
+  type Arena,
+  type BoundKernel,
+  bindRows,
+  type Gpu,
+  loopingGrid,
+  type Recorder,
+} from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
 import { shConstants, shRowBytes } from './sh_words.ts';
 import type { SplatBuffers } from './types.ts';
 
-/** As in `SplatAdam`: the sums' order depends on it. */
-const SIZE = 128;
 const MAX_GROUPS = 16384;
+
+/** Of kernels that sum pairs: threads a group, and whether they help each other. The sums' order depends on it. */
+export function sumsShape({ adapter }: Gpu): { SIZE: number; TEAMWORK: boolean } {
+  return adapter.software ? { SIZE: 16, TEAMWORK: false } : { SIZE: 128, TEAMWORK: true };
+}
 
 /** From the pairs' moments to the gradients of all raw parameters, written out: for those who look at them. */
 export class PlainGradients {
   readonly gradients: SplatBuffers;
   readonly screen: GPUBuffer;
+  readonly #gpu: Gpu;
   readonly #steps: readonly { bound: BoundKernel; rows: number }[];
 
   private constructor(
+    gpu: Gpu,
     gradients: SplatBuffers,
     screen: GPUBuffer,
     steps: readonly { bound: BoundKernel; rows: number }[],
   ) {
+    this.#gpu = gpu;
     this.gradients = gradients;
     this.screen = screen;
     this.#steps = steps;
@@ -35,7 +48,7 @@ export class PlainGradients {
     const kernel = await gpu.kernel({
       label: 'splat/project_backward',
       source: new URL('./project_backward.wgsl', import.meta.url),
-      constants: { SIZE, ...shConstants(shDegree) },
+      constants: { ...sumsShape(gpu), ...shConstants(shDegree) },
     });
     const shBytes = shRowBytes(shDegree);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
@@ -70,12 +83,12 @@ export class PlainGradients {
       }),
       rows: window.rows,
     }));
-    return new PlainGradients(gradients, screen, steps);
+    return new PlainGradients(gpu, gradients, screen, steps);
   }
 
   record(recorder: Recorder): void {
     for (const { bound, rows } of this.#steps) {
-      recorder.run(bound, gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE));
+      recorder.run(bound, loopingGrid(this.#gpu, rows, sumsShape(this.#gpu).SIZE, MAX_GROUPS));
     }
   }
 }

@@ -6,6 +6,7 @@ import {
   type Gpu,
   gridFor,
   type Kernel,
+  loopingGrid,
   pcg4d,
   RANDOM,
   type Recorder,
@@ -40,6 +41,8 @@ export interface RasterizerOptions {
   tile?: number;
   /** Build for subgroups of this size, or without them (0); `subgroupFor` the adapter unless given. */
   subgroup?: number;
+  /** Build for a CPU that runs so many lanes as one vector, or not (0); `lanesFor` the adapter unless given. */
+  lanes?: number;
   /** Leave what `RasterizerBackward` reads; true unless given. */
   backward?: boolean;
 }
@@ -71,6 +74,17 @@ export function subgroupFor(gpu: Gpu): number {
   const { software, subgroupMinSize, subgroupMaxSize } = gpu.adapter;
   const known = gpu.has('subgroups') && subgroupMinSize === subgroupMaxSize;
   return known && !software && SUBGROUPS.includes(subgroupMaxSize) ? subgroupMaxSize : 0;
+}
+
+/** Sizes of vectors that the kernels for a CPU are written for, and the side of their tiles. */
+const LANES = [4, 8, 16];
+const LANES_TILE = 8;
+
+/** Lanes that a software adapter runs as one vector where the kernels for a CPU are written for tiles of this side; otherwise 0. */
+export function lanesFor(gpu: Gpu, tile = tileFor(gpu)): number {
+  const { software, subgroupMinSize, subgroupMaxSize } = gpu.adapter;
+  const known = gpu.has('subgroups') && subgroupMinSize === subgroupMaxSize;
+  return known && software && tile === LANES_TILE && LANES.includes(subgroupMaxSize) ? subgroupMaxSize : 0;
 }
 
 /**
@@ -128,16 +142,19 @@ export class Rasterizer {
   }
 
   static async create(gpu: Gpu, arena: Arena, given: RasterizerOptions): Promise<Rasterizer> {
-    const options = {
-      depth: false,
-      tile: tileFor(gpu),
-      subgroup: subgroupFor(gpu),
-      backward: true,
-      ...given,
-    };
-    const { label, splat, counts, rows, width, height, intersections, tile, subgroup } = options;
+    const subgroup = given.subgroup ?? subgroupFor(gpu);
+    const tile = given.tile ?? tileFor(gpu);
+    const lanes = subgroup ? 0 : lanesFor(gpu, tile);
+    const options = { depth: false, backward: true, lanes, ...given, tile, subgroup };
+    const { label, splat, counts, rows, width, height, intersections } = options;
     if (subgroup && !SUBGROUPS.includes(subgroup)) {
       throw new Error(`${label}: subgroups of ${SUBGROUPS.join(', ')} invocations or 0, got ${subgroup}`);
+    }
+    if (options.lanes && (subgroup || tile !== LANES_TILE || !LANES.includes(options.lanes))) {
+      throw new Error(
+        `${label}: ${LANES.join(', ')} lanes or 0, tiles of ${LANES_TILE} and no subgroups, ` +
+          `got ${options.lanes}, tiles of ${tile} and subgroups of ${subgroup}`,
+      );
     }
     const pixels = width * height;
     const tiles = Math.ceil(width / tile) * Math.ceil(height / tile);
@@ -206,7 +223,7 @@ export class Rasterizer {
     });
     const sortedPairs = tileSort.sortedValues;
 
-    const overRows = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
+    const overRows = loopingGrid(gpu, rows, SIZE, MAX_GROUPS);
     const { means, logScales, quats, opacityLogits, sh } = splat;
     const stages = [
       ...windows.map((window) => ({
@@ -224,7 +241,7 @@ export class Rasterizer {
           depthKeys,
           boxes,
         }),
-        groups: gridFor(Math.min(window.rows, SIZE * MAX_GROUPS), SIZE),
+        groups: loopingGrid(gpu, window.rows, SIZE, MAX_GROUPS),
       })),
       { step: depthSort, groups: overRows },
       ...pairOffsets.steps,
@@ -241,7 +258,7 @@ export class Rasterizer {
           pair_from_gaussian: pairFromGaussian,
           boxes,
         }),
-        groups: subgroup ? gridFor(Math.min(rows, subgroup * MAX_SUBGROUPS), subgroup) : overRows,
+        groups: subgroup ? loopingGrid(gpu, rows, subgroup, MAX_SUBGROUPS) : overRows,
       },
       { step: tileSort, groups: overRows },
       {
@@ -366,7 +383,7 @@ export function bucketRoom({
 
 async function rasterKernels(
   gpu: Gpu,
-  { tile, shDegree, depth, subgroup, backward }: Required<RasterizerOptions>,
+  { tile, shDegree, depth, subgroup, lanes, backward }: Required<RasterizerOptions>,
 ) {
   const load = (file: string, constants: Constants, enables: string[] = []) =>
     gpu.kernel({
@@ -385,7 +402,9 @@ async function rasterKernels(
     load('tile_ranges', { SIZE }),
     subgroup
       ? load('rasterize_forward_blocks', blocks, ['subgroups'])
-      : load('rasterize_forward', { TILE, DEPTH: depth }),
+      : lanes
+        ? load('rasterize_forward_lanes', { TILE, LANES: lanes, DEPTH: depth }, ['subgroups'])
+        : load('rasterize_forward', { TILE, DEPTH: depth }),
   ]);
   return { project, emit, tileRanges, forward };
 }

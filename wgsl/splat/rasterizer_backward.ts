@@ -104,7 +104,7 @@ async function blendKernel(
   groups: readonly [number, number, number];
   buffers: Record<string, GPUBuffer>;
 }> {
-  const { tile, subgroup, width, height } = options;
+  const { tile, subgroup, lanes, width, height } = options;
   const { view, splats, tileStarts, sortedPairs, gaussianFromPair, looked, buckets, transmittance } =
     internals;
   const shared = { view, tileStarts, sortedPairs, gaussian_from_pair: gaussianFromPair, splats, looked };
@@ -122,12 +122,19 @@ async function blendKernel(
       buffers: { ...shared, color, states, bucket_tiles, tile_depths },
     };
   }
-  const kernel = await gpu.kernel({
-    label: 'splat/rasterize_backward',
-    source: new URL('./rasterize_backward.wgsl', import.meta.url),
-    // The table takes 9 bytes a pixel and splat of the chunk: 16 KiB holds every adapter.
-    constants: { TILE: tile, CHUNK: tile >= 16 ? 6 : 24 },
-  });
+  const kernel = lanes
+    ? await gpu.kernel({
+        label: 'splat/rasterize_backward_lanes',
+        source: new URL('./rasterize_backward_lanes.wgsl', import.meta.url),
+        constants: { TILE: tile, LANES: lanes },
+        enables: ['subgroups'],
+      })
+    : await gpu.kernel({
+        label: 'splat/rasterize_backward',
+        source: new URL('./rasterize_backward.wgsl', import.meta.url),
+        // The table takes 9 bytes a pixel and splat of the chunk: 16 KiB holds every adapter.
+        constants: { TILE: tile, CHUNK: tile >= 16 ? 6 : 24 },
+      });
   return {
     kernel,
     groups: gridFor(Math.ceil(width / tile) * Math.ceil(height / tile), 1),

@@ -1,4 +1,4 @@
-import { type BoundKernel, type Gpu, gridFor, type Recorder } from '../core/index.ts';
+import { type BoundKernel, type Gpu, loopingGrid, type Recorder } from '../core/index.ts';
 import type { SplatBuffers } from './types.ts';
 
 const SIZE = 256;
@@ -9,9 +9,9 @@ export class Regularize {
   readonly #bound: BoundKernel;
   readonly #groups: readonly [number, number, number];
 
-  private constructor(bound: BoundKernel, rows: number) {
+  private constructor(gpu: Gpu, bound: BoundKernel, rows: number) {
     this.#bound = bound;
-    this.#groups = gridFor(Math.min(rows, SIZE * MAX_GROUPS), SIZE);
+    this.#groups = loopingGrid(gpu, rows, SIZE, MAX_GROUPS);
   }
 
   /** `weights` of mean(sigmoid(opacityLogits)) and of mean(exp(logScales)) in the loss. Adds to `gradients`. */
@@ -33,7 +33,7 @@ export class Regularize {
       gradOpacityLogits: gradients.opacityLogits,
       gradLogScales: gradients.logScales,
     });
-    return new Regularize(bound, rows);
+    return new Regularize(gpu, bound, rows);
   }
 
   record(recorder: Recorder): void {

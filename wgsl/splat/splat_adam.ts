@@ -4,10 +4,11 @@ import {
   bindRows,
   type Constants,
   type Gpu,
-  gridFor,
   type Kernel,
+  loopingGrid,
   type Recorder,
 } from '../core/index.ts';
+import { sumsShape } from './plain_gradients.ts';
 import type { Rasterizer } from './rasterizer.ts';
 import type { RasterizerBackward } from './rasterizer_backward.ts';
 import { shConstants, shRowBytes } from './sh_words.ts';
@@ -32,8 +33,7 @@ export type SplatRates = Readonly<
   Partial<Record<Exclude<Parameter, 'sh'>, number> & { sh: readonly [number, number] }>
 >;
 
-/** Threads per group: of the sums over pairs, and of Adam. */
-const SUMS_SIZE = 128;
+/** Threads per group. */
 const SIZE = 256;
 /** Beyond so many groups a kernel loops. */
 const MAX_GROUPS = 16384;
@@ -88,24 +88,29 @@ export class SplatAdam {
         constants: { SIZE, ...constants },
       });
     const adam = { BETA1, BETA2, EPSILON };
-    const [sums, adamGeometry, adamSh] = await Promise.all([
-      load('backward_sums', { SIZE: SUMS_SIZE, ...shConstants(shDegree), GEOMETRY: geometry }),
-      load('adam_geometry', {
+    const sums = sumsShape(gpu);
+    // A CPU behind a software driver has no use for workgroup memory: barriers are all that it adds there.
+    const shared = !gpu.adapter.software;
+    const [pairSums, adamGeometry, adamSh] = await Promise.all([
+      load('backward_sums', { ...sums, ...shConstants(shDegree), GEOMETRY: geometry }),
+      load(shared ? 'adam_geometry' : 'adam_geometry_rows', {
         ...adam,
         MEANS: moves('means'),
         LOG_SCALES: moves('logScales'),
         QUATS: moves('quats'),
         OPACITY_LOGITS: moves('opacityLogits'),
       }),
-      load('adam_sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK }),
+      shared
+        ? load('adam_sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK })
+        : load('adam_sh_rows', { ...adam, SH_DEGREE: shDegree }),
     ]);
     const rates = arena.uniform(`${label}/rates`, adamGeometry.struct('AdamRates').size);
     const toColors = arena.buffer(`${label}/to_colors`, 16 * rows);
     const toGeometry = arena.buffer(`${label}/to_geometry`, geometry ? 48 * rows : 48);
     const shBytes = shRowBytes(shDegree);
-    const over = (block: number, count: number) => gridFor(Math.min(count, block * MAX_GROUPS), block);
+    const over = (block: number, count: number) => loopingGrid(gpu, count, block, MAX_GROUPS);
     const steps = windows.map((window) => ({
-      bound: sums.bind({
+      bound: pairSums.bind({
         view,
         window: window.uniform,
         counts,
@@ -121,7 +126,7 @@ export class SplatAdam {
         toGeometry,
         screen,
       }),
-      groups: over(SUMS_SIZE, window.rows),
+      groups: over(sums.SIZE, window.rows),
     }));
     // Before the means move.
     if (moves('sh')) {
@@ -139,7 +144,7 @@ export class SplatAdam {
             toColors,
             ...moved,
           }),
-          groups: over(SH_BLOCK, window.rows),
+          groups: over(shared ? SH_BLOCK : SIZE, window.rows),
         });
       }
     }

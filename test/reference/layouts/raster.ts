@@ -118,7 +118,7 @@ export function uploadSplat(arena: Arena, splat: RasterCase['splat']): SplatBuff
 }
 
 /** Which kernels to run: the adapter's own unless given. */
-export type RasterShape = Pick<RasterizerOptions, 'tile' | 'subgroup'>;
+export type RasterShape = Pick<RasterizerOptions, 'tile' | 'subgroup' | 'lanes'>;
 
 /** Runs the kernels, forward and backward, with room for all intersections. */
 export async function rasterize(gpu: Gpu, given: RasterCase, shape: RasterShape = {}): Promise<Rasterized> {
