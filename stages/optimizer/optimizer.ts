@@ -5,7 +5,7 @@ import { grownPairs, guessedPairs } from '../../wgsl/splat/pair_capacity.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
 import { bytesPerPair, RasterizerBackward } from '../../wgsl/splat/rasterizer_backward.ts';
 import { Regularize } from '../../wgsl/splat/regularize.ts';
-import { SplatAdam } from '../../wgsl/splat/splat_adam.ts';
+import { SplatAdam } from '../../wgsl/splat/update/splat_adam.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter, parameterWidths } from '../artefacts/gaussians.ts';

@@ -60,8 +60,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'one missed Gaussian in a hundred',
     file: 'wgsl/splat/project.wgsl',
-    from: 'let touched = project_one(i);',
-    to: 'let touched = select(project_one(i), 0u, i % 100u == 99u);',
+    from: 'let touched = count_tiles(lane, it);',
+    to: 'let touched = select(count_tiles(lane, it), 0u, i % 100u == 99u);',
   },
   {
     name: 'seed ignored',

@@ -7,12 +7,12 @@ import {
   type Kernel,
   loopingGrid,
   type Recorder,
-} from '../core/index.ts';
-import { sumsShape } from './plain_gradients.ts';
-import type { Rasterizer } from './rasterizer.ts';
-import type { RasterizerBackward } from './rasterizer_backward.ts';
-import { shConstants, shRowBytes } from './sh_words.ts';
-import type { SplatBuffers } from './types.ts';
+} from '../../core/index.ts';
+import { sumsShape } from '../plain_gradients.ts';
+import type { Rasterizer } from '../rasterizer.ts';
+import type { RasterizerBackward } from '../rasterizer_backward.ts';
+import { shConstants, shRowBytes } from '../sh_words.ts';
+import type { SplatBuffers } from '../types.ts';
 
 type Parameter = keyof SplatBuffers;
 
