@@ -10,6 +10,7 @@ import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter, parameterWidths } from '../artefacts/gaussians.ts';
 import type { Objective, ObjectiveFactory, Picture } from './objective.ts';
+import { type Pacer, pacerFor } from './pacer.ts';
 import { setCount, type TrainingState } from './state.ts';
 
 /** Adam's rate of a parameter; for sh of band 0 and of the others. */
@@ -53,9 +54,6 @@ export interface Step {
 
 /** First guess of (tile, splat) pairs per Gaussian. */
 const PAIRS_PER_ROW = 2;
-/** Steps between two marks on the queue, and marks that may lie ahead of the GPU. */
-const MARK_EVERY = 4;
-const MARKS_AHEAD = 4;
 
 /** One optimisation of a splat: see README.md beside this file. */
 export class SplatOptimizer {
@@ -65,7 +63,7 @@ export class SplatOptimizer {
   readonly #arena: Arena;
   #engine!: Engine;
   #pairs: number;
-  #marks: Promise<unknown>[] = [];
+  readonly #pacer: Pacer;
   #tap?: Tap;
   /** The newest numbers that arrived for the progress line. */
   metrics: Record<string, number> = {};
@@ -75,6 +73,7 @@ export class SplatOptimizer {
     this.#state = state;
     this.#options = options;
     this.#arena = state.gpu.arena(`${options.label}/optimizer`);
+    this.#pacer = pacerFor(state.gpu);
     this.#pairs =
       options.pairs ?? guessedPairs(this.#gpu, PAIRS_PER_ROW * state.capacity, bytesPerPair(this.#gpu));
   }
@@ -101,7 +100,7 @@ export class SplatOptimizer {
   }
 
   /**
-   * Submits one step. Waits only to stay less than MARK_EVERY × MARKS_AHEAD steps ahead of the GPU. `behind` records work
+   * Submits one step. Waits only to stay a few steps ahead of the GPU (`Pacer`). `behind` records work
    * after Adam within the same submission.
    */
   async step(step: Step, behind?: (recorder: Recorder) => void): Promise<void> {
@@ -127,8 +126,8 @@ export class SplatOptimizer {
     behind?.(recorder);
     this.#sample(recorder, tapped);
     this.#gpu.submit(recorder);
+    await this.#pacer.submitted();
     this.#tap?.submitted();
-    await this.#throttle(step.step);
   }
 
   /**
@@ -136,7 +135,7 @@ export class SplatOptimizer {
    * grown and the state as it was before it: go on from there.
    */
   async settle(): Promise<number | undefined> {
-    this.#marks = [];
+    this.#pacer.settled();
     const counters = await this.#gpu.readWords(this.#engine.rasterizer.counters, 'metrics', COUNTER_WORDS);
     if (!counters[COUNTERS.FAILED]) return undefined;
     this.#pairs = grownPairs(this.#gpu, counters[COUNTERS.NEEDED], bytesPerPair(this.#gpu), this.#options);
@@ -175,13 +174,6 @@ export class SplatOptimizer {
         from += metrics.words;
       }
     });
-  }
-
-  async #throttle(step: number): Promise<void> {
-    if (step % MARK_EVERY) return;
-    this.#marks.push(this.#gpu.device.queue.onSubmittedWorkDone());
-    if (this.#marks.length > MARKS_AHEAD) await this.#marks.shift();
-    this.#gpu.check();
   }
 }
 
