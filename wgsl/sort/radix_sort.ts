@@ -1,4 +1,5 @@
 import type { Arena, Gpu, Recorder } from '../core/index.ts';
+import { MAX_CAPACITY } from './capacity.ts';
 import { BLOCKS } from './radix_blocks.ts';
 import type { Step } from './radix_pass.ts';
 import { SERIAL } from './radix_serial.ts';
@@ -34,7 +35,6 @@ export interface RadixSortOptions {
 }
 
 const VARIANTS = { subgroups: SUBGROUP, blocks: BLOCKS, serial: SERIAL };
-export const MAX_CAPACITY = 2 ** 26;
 
 /** The digit widths of the passes, low digit first: as few passes of at most `most` bits as hold `bits`, evenly shared. */
 export function digitWidths(bits: number, most = 8): number[] {

@@ -1,5 +1,5 @@
 import { type Gpu, GpuError } from '../core/index.ts';
-import { MAX_CAPACITY } from '../sort/radix_sort.ts';
+import { MAX_CAPACITY } from '../sort/capacity.ts';
 
 /** A first guess is never less: small scenes then never overflow. */
 const LEAST = 1 << 16;

@@ -18,7 +18,7 @@ import { RadixSort } from '../sort/radix_sort.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
 import { PairOffsets } from './pair_offsets.ts';
 import { shConstants, shRowBytes } from './sh_words.ts';
-import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
+import { type PinholeCamera, SPLAT_BYTES, type SplatBuffers, type ViewOptions } from './types.ts';
 
 export interface RasterizerOptions {
   /** Prefix of the buffers' labels. */
@@ -47,8 +47,6 @@ export interface RasterizerOptions {
   backward?: boolean;
 }
 
-/** Of a projected Gaussian: the widest row of those buffers that kernels see as a whole. */
-export const SPLAT_BYTES = 48;
 /** Threads per group of the kernels that run over Gaussians or pairs. */
 const SIZE = 256;
 /** Groups of a kernel that loops to a count on the GPU: fills a large GPU, costs a small one nothing. */

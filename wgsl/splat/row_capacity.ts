@@ -1,7 +1,7 @@
 import { type Gpu, InputError } from '../core/index.ts';
-import { MAX_CAPACITY } from '../sort/radix_sort.ts';
-import { SPLAT_BYTES } from './rasterizer.ts';
+import { MAX_CAPACITY } from '../sort/capacity.ts';
 import { shRowBytes } from './sh_words.ts';
+import { SPLAT_BYTES } from './types.ts';
 
 interface Bound {
   rows: number;

@@ -31,3 +31,6 @@ export interface ViewOptions {
   /** Leaves out this part of the Gaussians (to 1/256), drawn by seed and step; the others are as much more opaque. None unless given. */
   dropout?: { share: number; seed: number };
 }
+
+/** Of a projected Gaussian: the widest row of those buffers that kernels see as a whole. */
+export const SPLAT_BYTES = 48;

@@ -1,0 +1,71 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { pacerFor } from '../stages/optimizer/pacer.ts';
+import type { Gpu } from '../wgsl/core/index.ts';
+
+/** A queue whose answers come when they are told to. */
+function fakeGpu(software: boolean, answer: () => Promise<void>) {
+  let asked = 0;
+  let checked = 0;
+  const queue = {
+    onSubmittedWorkDone() {
+      asked++;
+      return answer();
+    },
+  };
+  const gpu = { adapter: { software }, device: { queue }, check: () => checked++ } as unknown as Gpu;
+  return { gpu, asked: () => asked, checked: () => checked };
+}
+
+/** Whether it resolves before anything else happens. */
+async function isOver(promise: Promise<unknown>): Promise<boolean> {
+  let over = false;
+  promise.then(() => {
+    over = true;
+  });
+  for (let i = 0; i < 10; i++) await Promise.resolve();
+  return over;
+}
+
+test('on a GPU it runs sixteen steps ahead and waits for the oldest mark then', async () => {
+  const answers: (() => void)[] = [];
+  const { gpu, asked } = fakeGpu(false, () => new Promise((resolve) => answers.push(resolve)));
+  const pacer = pacerFor(gpu);
+  for (let step = 0; step < 16; step++)
+    assert.ok(await isOver(pacer.submitted()), `step ${step} waits for nothing`);
+  assert.is(asked(), 4, 'a mark every fourth step');
+  const next = pacer.submitted();
+  assert.not(await isOver(next), 'step 16 waits for the mark of step 0');
+  answers[0]();
+  assert.ok(await isOver(next));
+});
+
+test('on a GPU nothing is waited for once all is known to be done', async () => {
+  const { gpu } = fakeGpu(false, () => new Promise(() => {}));
+  const pacer = pacerFor(gpu);
+  for (let step = 0; step < 16; step++) await pacer.submitted();
+  pacer.settled();
+  assert.ok(await isOver(pacer.submitted()));
+});
+
+test('on a CPU it waits for every step, and asks for it only when most of it is over', async () => {
+  const took = 60;
+  let began = 0;
+  const delays: number[] = [];
+  const { gpu, asked, checked } = fakeGpu(true, () => {
+    const since = performance.now() - began;
+    delays.push(since);
+    return new Promise((resolve) => setTimeout(resolve, Math.max(0, took - since)));
+  });
+  const pacer = pacerFor(gpu);
+  for (let step = 0; step < 5; step++) {
+    began = performance.now();
+    await pacer.submitted();
+    assert.ok(performance.now() - began >= took - 2, 'waited for');
+  }
+  assert.equal([asked(), checked()], [5, 5]);
+  assert.ok(delays[0] < 30 && delays[1] < 30, `not known yet: ${delays}`);
+  for (const delay of delays.slice(2)) assert.ok(delay >= 0.75 * took, `${delays}`);
+});
+
+test.run();
