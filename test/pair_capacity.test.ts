@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Gpu, GpuError } from '../wgsl/core/index.ts';
-import { MAX_CAPACITY } from '../wgsl/sort/radix_sort.ts';
+import { MAX_CAPACITY } from '../wgsl/sort/capacity.ts';
 import { grownPairs, guessedPairs } from '../wgsl/splat/pair_capacity.ts';
 
 const gpuWith = (maxStorageBufferBindingSize: number) =>
