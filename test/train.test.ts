@@ -67,6 +67,35 @@ test('views and splats that the adapter cannot hold are refused before anything 
     );
   }));
 
+test('a budget of seconds ends the training and says so; one that suffices changes no byte', () =>
+  withGpu(async (gpu, arena) => {
+    const dataset = ringDataset();
+    for (const view of dataset.views) view.image = arena.buffer(view.name, 4 * 1600);
+    const gaussians = balls(arena, 'start');
+    const outcome = async (options: TrainInput) => {
+      const report = recordingReport();
+      const began = performance.now();
+      const trained = await train(gpu, { dataset, gaussians }, options, { report });
+      const seconds = (performance.now() - began) / 1000;
+      const means = await gpu.readFloats(trained.means, 'test', 3 * trained.count);
+      releaseGaussians(trained);
+      return { seconds, warnings: report.warnings, steps: report.steps, means: [...means] };
+    };
+    const whole = await outcome({ steps: 12, cap: BALLS });
+    const ample = await outcome({ steps: 12, cap: BALLS, seconds: 600 });
+    assert.equal(ample.means, whole.means);
+    assert.equal([ample.warnings, ample.steps], [[], whole.steps]);
+    // The kernels are compiled by now, so a step takes milliseconds.
+    const short = await outcome({ steps: 1_000_000, cap: BALLS, seconds: 1 });
+    assert.ok(short.seconds < 3, `${short.seconds} s`);
+    assert.is(short.warnings.length, 1);
+    assert.match(
+      short.warnings[0],
+      /train\.seconds 1 ended training after \d+ steps, with the schedules of 1000000/,
+    );
+    assert.is(short.steps.at(-1), 1_000_000, 'the progress comes to its end');
+  }));
+
 test('a dataset without photographs cannot be trained on', () =>
   withGpu(async (gpu, arena) => {
     const error = await train(gpu, { dataset: ringDataset(), gaussians: balls(arena, 'start') }).catch(
