@@ -135,8 +135,8 @@ export class SplatOptimizer {
    * grown and the state as it was before it: go on from there.
    */
   async settle(): Promise<number | undefined> {
-    this.#pacer.settled();
     const counters = await this.#gpu.readWords(this.#engine.rasterizer.counters, 'metrics', COUNTER_WORDS);
+    this.#pacer.settled();
     if (!counters[COUNTERS.FAILED]) return undefined;
     this.#pairs = grownPairs(this.#gpu, counters[COUNTERS.NEEDED], bytesPerPair(this.#gpu), this.#options);
     setCount(this.#state, this.#state.count);

@@ -2,6 +2,7 @@
 const RESERVE = 0.01;
 /** Seconds between two looks at the clock, at most: on a slow adapter a look comes after each step. */
 const LOOK_EVERY = 0.1;
+/** Steps between two looks of which the speed is believed, where they took less than that. */
 const LEAST_STEPS = 40;
 /** A stride between two looks at most doubles, so that one slow moment does not cost the half of a schedule. */
 const MOST_FASTER = 2;
@@ -11,17 +12,19 @@ export interface TimeBudgetOptions {
   seconds: number;
   /** Steps of the schedules. */
   steps: number;
-  /** Seconds that were spent before this process went on with the course. */
+  /** Seconds that were spent, and steps that were taken, before this process went on with the course. */
   spent?: number;
+  taken?: number;
   /** Seconds since some moment; the process's own clock unless given. */
   now?: () => number;
 }
 
 /**
  * Lets a course end in time. Steps are numbered as in the full course, and where the clock presses numbers are left out: the
- * schedules (rates, bands, growth), which go by the number, then all come to their ends with fewer steps. The speed is that of the
- * steps since the last look, so it follows the splat as it grows. What is taken depends on the machine: bytes do not repeat where numbers
- * were left out.
+ * schedules (rates, bands, growth), which go by the number, then all come to their ends with fewer steps; where time is over
+ * nevertheless, as when a step takes a good part of it, the course ends there. The speed
+ * is that of the steps since the last look, so it follows the splat as it grows. What is taken depends on the machine: bytes do not
+ * repeat where numbers were left out.
  */
 export class TimeBudget {
   readonly #steps: number;
@@ -34,19 +37,32 @@ export class TimeBudget {
   #carried = 0;
   /** Seconds of a step, when it was last looked at. */
   #perStep = 0;
-  /** Steps that were left out. */
-  skipped = 0;
+  /** The steps that this process took, and how many others took before. */
+  readonly #own: number[] = [];
+  readonly #before: number;
 
-  constructor({ seconds, steps, spent = 0, now = () => performance.now() / 1000 }: TimeBudgetOptions) {
+  constructor({
+    seconds,
+    steps,
+    spent = 0,
+    taken = 0,
+    now = () => performance.now() / 1000,
+  }: TimeBudgetOptions) {
     this.#seconds = seconds * (1 - RESERVE);
     this.#steps = steps;
     this.#now = now;
     this.#begin = now() - spent;
+    this.#before = taken;
     this.#lookedAt = now();
   }
 
   get spent(): number {
     return this.#now() - this.#begin;
+  }
+
+  /** Steps that were taken so far. */
+  get taken(): number {
+    return this.#before + this.#own.length;
   }
 
   /** Whether the GPU should be waited for now, so that `look` sees what steps cost. */
@@ -69,11 +85,13 @@ export class TimeBudget {
     this.#takenSince = 0;
   }
 
-  /** The step behind `step`; `due` names steps that may not be left out. `steps` or more: the course is over. */
+  /** The step behind `step`; `due` names steps that are not left out while there is time. `steps` or more: the course is over. */
   next(step: number, due: (step: number) => boolean): number {
     this.#takenSince++;
+    // A step that is done again after an overflow was void before, and so were those behind it.
+    while (this.#own.length && this.#own[this.#own.length - 1] >= step) this.#own.pop();
+    this.#own.push(step);
     if (this.#now() - this.#begin + this.#perStep > this.#seconds) {
-      this.skipped += this.#steps - step - 1;
       return this.#steps;
     }
     this.#carried += this.#stride - 1;
@@ -81,7 +99,6 @@ export class TimeBudget {
     let next = step + 1;
     while (next < most && next < this.#steps && !due(next)) next++;
     this.#carried -= next - step - 1;
-    this.skipped += next - step - 1;
     return next;
   }
 }

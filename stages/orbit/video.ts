@@ -80,7 +80,10 @@ export class Mp4Writer {
     });
     const writer = new Mp4Writer(options, worker);
     while (!writer.#ready && !writer.#failure) await writer.#answer();
-    if (writer.#failure) throw writer.#failure;
+    if (writer.#failure) {
+      await worker.terminate();
+      throw writer.#failure;
+    }
     return writer;
   }
 

@@ -78,7 +78,7 @@ export const trainOptions = z.strictObject({
     .max(0.9)
     .optional()
     .describe(
-      `Part of the Gaussians that a step leaves out at random, against learning the views by heart (${perStrategy(({ recipe }) => recipe.dropout)})`,
+      `Part of the Gaussians that a step leaves out at random, in 256ths, against learning the views by heart (${perStrategy(({ recipe }) => recipe.dropout)})`,
     ),
   background: trainingBackgroundOption('Behind the splat while training'),
   start: z

@@ -112,6 +112,8 @@ interface Training {
   from: number;
   /** Seconds that it took so far, the steps before `from` included. */
   spent: number;
+  /** Steps that it took to get to `from`. */
+  taken: number;
 }
 
 /** The state to go on with: the checkpoint's, or the Gaussians' with the strategy's start values. */
@@ -133,7 +135,14 @@ async function begin(
   try {
     if (saved) writeBack(arena.gpu, partsOf(state, strategy), saved);
     else if (options.start === 'strategy') await applyStartValues(arena, gaussiansOf(state), strategy.start);
-    return { state, strategy, context, from, spent: saved?.numbers.spent ?? 0 };
+    return {
+      state,
+      strategy,
+      context,
+      from,
+      spent: saved?.numbers.spent ?? 0,
+      taken: saved?.numbers.taken ?? from,
+    };
   } catch (error) {
     strategy.destroy();
     throw error;
@@ -152,7 +161,7 @@ function partsOf(state: TrainingState, strategy: Strategy): KeptParts {
 
 async function optimize(
   optimizer: SplatOptimizer,
-  { state, strategy, context, from, spent }: Training,
+  { state, strategy, context, from, spent, taken }: Training,
   views: readonly View[],
   options: TrainOptions,
   report: Report,
@@ -160,7 +169,7 @@ async function optimize(
 ): Promise<void> {
   const { seed, steps, extent } = context;
   const { seconds } = options;
-  const budget = seconds === undefined ? undefined : new TimeBudget({ seconds, steps, spent });
+  const budget = seconds === undefined ? undefined : new TimeBudget({ seconds, steps, spent, taken });
   const order = new ViewOrder(views, seed);
   const recipe = recipeOf(options);
   const meansAt = (step: number) => meansRate(step, steps, recipe.rates.means, extent);
@@ -184,15 +193,15 @@ async function optimize(
       kept: () => ({
         numbers: {
           ...keptNumbers(state, termsOf(context, state.shDegree)),
-          ...(budget && { spent: budget.spent }),
+          ...(budget && { spent: budget.spent, taken: budget.taken }),
         },
         parts: partsOf(state, strategy),
       }),
     },
   });
-  if (budget?.skipped) {
+  if (budget && budget.taken < steps) {
     report.warn(
-      `train.seconds ${seconds} ended training after ${steps - budget.skipped} steps, with the schedules of ${steps}. ` +
+      `train.seconds ${seconds} ended training after ${budget.taken} steps, with the schedules of ${steps}. ` +
         'What the clock ends does not repeat to the byte: for bytes that do, set train.steps to what fits',
     );
   }

@@ -153,6 +153,10 @@ export class Gpu {
    * in pieces: whoever submits work that writes the buffer meanwhile gets some of it.
    */
   async read(buffer: GPUBuffer, purpose: Purpose, bytes = buffer.size, offset = 0): Promise<ArrayBuffer> {
+    if (!bytes) {
+      await this.settle();
+      return new ArrayBuffer(0);
+    }
     const size = Math.min(PIECE_BYTES, Math.ceil(bytes / 4) * 4);
     const staging = this.device.createBuffer({
       label: `${buffer.label}/staging`,
@@ -161,7 +165,7 @@ export class Gpu {
     });
     try {
       const copy = new Uint8Array(bytes);
-      for (let at = 0; at === 0 || at < bytes; at += size) {
+      for (let at = 0; at < bytes; at += size) {
         const piece = Math.min(size, bytes - at);
         const encoder = this.device.createCommandEncoder({ label: 'core/read' });
         encoder.copyBufferToBuffer(buffer, offset + at, staging, 0, Math.ceil(piece / 4) * 4);

@@ -11,8 +11,6 @@
 @group(0) @binding(3) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;
 
-
-
 var<workgroup> workspace: array<vec4f, THREADS>;
 
 @compute @workgroup_size(THREADS)

@@ -43,6 +43,7 @@ export class PairOffsets {
       });
     const [sums, offsets] = await Promise.all([load('pair_counts'), load('pair_offsets')]);
     const shape = arena.uniform(`${label}/pair_shape`, sums.struct('Shape').size);
+    // `Shape` is that of scans; pair_offsets knows by itself where the total goes.
     const { VISIBLE: count_word, WANTED: total_word } = COUNTERS;
     gpu.write(
       shape,

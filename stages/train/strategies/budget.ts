@@ -2,7 +2,6 @@ import { z } from 'zod';
 import type { Arena, Recorder } from '../../../wgsl/core/index.ts';
 import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
 import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen_statistics.ts';
-import { requireRows } from '../../../wgsl/splat/row_capacity.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { type RefineSchedule, refinements, refineOptions, refineSchedule, refinesAt } from './schedule.ts';
@@ -25,7 +24,9 @@ const options = z.strictObject({
     .number()
     .min(0)
     .default(1)
-    .describe('Training views that must see a Gaussian; one that fewer see is given to a split'),
+    .describe(
+      'Training views that must see a Gaussian; one that fewer see is given to a split. 0: none is. Does not count where there are more views than steps between refinements',
+    ),
   noise: z.number().min(0).default(5e5).describe('Rate of the noise on the means; × their learning rate'),
   opacityRegularizer: z.number().min(0).default(0.02).describe('Weight of the mean opacity in the loss'),
   scaleRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean scale in the loss'),
@@ -81,6 +82,8 @@ class Budget implements Strategy {
   #version = -1;
   /** Noise that a refinement has to give, as it comes before the noise of its step. */
   #owed?: { step: number; scale: number };
+  /** The steps that the statistics are of. */
+  #seen: number[];
 
   private constructor(
     state: TrainingState,
@@ -98,6 +101,7 @@ class Budget implements Strategy {
     this.#collect = kernels.collect;
     this.#perturb = kernels.perturb;
     this.regularizers = { opacity: options.opacityRegularizer, scale: options.scaleRegularizer };
+    this.#seen = stepsSince(this.#schedule, context.from ?? 0);
     this.#statistics = this.#follow();
   }
 
@@ -118,6 +122,9 @@ class Budget implements Strategy {
 
   recordStep(recorder: Recorder, step: number, rates: LearningRates): void {
     this.#keepUp();
+    // What is done again after a void step counts once.
+    while (this.#seen.length && this.#seen[this.#seen.length - 1] >= step) this.#seen.pop();
+    this.#seen.push(step);
     if (step < this.#schedule.stop) this.#collect.record(recorder, this.#state.count);
     const scale = this.#options.noise * rates.means;
     if (this.refineDue(step)) this.#owed = { step, scale };
@@ -133,11 +140,13 @@ class Budget implements Strategy {
     if (owed?.step !== step) throw new Error(`budget refines after step ${step}, which was not recorded`);
     this.#owed = undefined;
     const { cap, minOpacity, halfScale: narrow, halfShare: share } = this.#options;
-    const minViews = (this.#options.minViews * this.#stepsSince(step)) / this.#context.views;
+    const minViews = this.#sightingsWanted();
+
     const rows = pacedCount(this.#state.count, this.#options, refinements(this.#schedule, step + 1));
     const statistics = this.#statistics;
     await splitBest(this.#state, { statistics, rows, cap, minOpacity, minViews, narrow, share });
     this.#keepUp();
+    this.#seen = [];
     this.#state.gpu.run('train/budget/after', (recorder) => {
       recorder.clear(this.#statistics);
       this.#noise(recorder, owed);
@@ -155,10 +164,11 @@ class Budget implements Strategy {
     this.#arena.destroy();
   }
 
-  /** Steps that the statistics are of: from the refinement before this one, or from the beginning. */
-  #stepsSince(step: number): number {
-    const before = step - this.#schedule.every;
-    return refinesAt(this.#schedule, before) ? step - before : step + 1;
+  /** `minViews` in steps; 0 where the steps since the last refinement cannot have shown all views. */
+  #sightingsWanted(): number {
+    const { views } = this.#context;
+    const steps = this.#seen.length;
+    return steps < views ? 0 : (this.#options.minViews * steps) / views;
   }
 
   #keepUp(): void {
@@ -182,6 +192,13 @@ class Budget implements Strategy {
   }
 }
 
+/** The steps before `from` and behind the refinement before it. That a budget of time left some out is not kept. */
+function stepsSince(schedule: RefineSchedule, from: number): number[] {
+  let first = from;
+  while (first > 0 && !refinesAt(schedule, first - 1)) first--;
+  return Array.from({ length: from - first }, (_, i) => first + i);
+}
+
 export const budgetStrategy = defineStrategy({
   summary: 'grow to cap at a set pace, by splits where the screen gradient is highest',
   options,
@@ -195,13 +212,5 @@ export const budgetStrategy = defineStrategy({
   finalCount(count, options, steps, from) {
     return refinements(refineSchedule(options, steps), from) ? Math.max(count, options.cap) : count;
   },
-  async create(state, options, context) {
-    requireRows(
-      state.gpu,
-      { shDegree: state.shDegree, rows: options.cap },
-      'cap lets the splat grow to',
-      (limit) => `Set train.cap to at most ${limit}`,
-    );
-    return Budget.create(state, options, context);
-  },
+  create: (state, options, context) => Budget.create(state, options, context),
 });

@@ -74,11 +74,6 @@ export type DefaultOptions = z.output<typeof options>;
 const LEAST_RESET_EVERY = 300;
 const PUBLISHED_RESET_EVERY = 3000;
 
-/*
- * What is huge is pruned after the published interval also in shorter runs: it takes rounds of splits until what is left huge is
- * superfluous. After 300 steps the background of a forward-facing capture was still made of it: −5 dB.
- */
-
 /** Steps between opacity resets in a run of `steps`, unless the options say. */
 export function resetInterval(steps: number): number {
   const inProportion = Math.round((PUBLISHED_RESET_EVERY * steps) / PUBLISHED_STEPS);
@@ -176,6 +171,7 @@ class Default implements Strategy {
     const { extent, steps } = this.#context;
     const o = this.#options;
     const radii = step < o.radiusUntil * steps;
+    // Not in proportion to shorter runs: it takes rounds of splits until what is still huge is superfluous.
     const big = step > (o.resetEvery ?? PUBLISHED_RESET_EVERY);
     return {
       growGradient: o.growGradient,

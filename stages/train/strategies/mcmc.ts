@@ -76,7 +76,12 @@ class Mcmc implements Strategy {
 
   static async create(state: TrainingState, options: McmcOptions, context: StrategyContext): Promise<Mcmc> {
     const arena = state.gpu.arena('train/mcmc');
-    return new Mcmc(state, options, context, arena, await PerturbMeans.create(arena));
+    try {
+      return new Mcmc(state, options, context, arena, await PerturbMeans.create(arena));
+    } catch (error) {
+      arena.destroy();
+      throw error;
+    }
   }
 
   recordStep(recorder: Recorder, step: number, rates: LearningRates): void {
