@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Gpu } from '../wgsl/core/index.ts';
-import { BUCKET, Rasterizer } from '../wgsl/splat/rasterizer.ts';
+import { BUCKET } from '../wgsl/splat/raster_shape.ts';
+import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer_backward.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { lanesFor, Rasterizer } from '../wgsl/splat/rasterizer.ts';
+import { lanesFor } from '../wgsl/splat/raster_shape.ts';
+import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer_backward.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { rasterScene } from './helpers/raster-scene.ts';

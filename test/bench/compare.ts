@@ -1,5 +1,5 @@
 import type { Result } from './result.ts';
-import type { Row } from './rows.ts';
+import type { Row } from './row.ts';
 import { alignColumns } from './table.ts';
 
 /** A figure before and after; null where it is absent. */

@@ -8,9 +8,11 @@ import { Mp4Writer } from '../../stages/orbit/video.ts';
 import { type Gpu, Snapshot } from '../../wgsl/core/index.ts';
 import { i420Bytes, ToI420 } from '../../wgsl/image/to_i420.ts';
 import { ToRgba8 } from '../../wgsl/image/to_rgba8.ts';
+import { rowLimit } from '../../wgsl/splat/row_capacity.ts';
 import { type Effort, timeWhole } from './measure.ts';
-import { type Row, renderRow, rowLimit, rowOf, SH_DEGREE, uploadScene, withArena } from './rows.ts';
+import { type Row, rowOf, SH_DEGREE, uploadScene, withArena } from './row.ts';
 import { cameraAt, makeScene, type Points } from './scene.ts';
+import { renderRow } from './scene_rows.ts';
 
 /** Frames to files: the scene of row 5 on a screen of 1920×1080. */
 export interface FramesSize {

@@ -1,4 +1,4 @@
-import type { Row } from './rows.ts';
+import type { Row } from './row.ts';
 import { type Series, seriesOf } from './scaling.ts';
 
 /** A line of a plot. */

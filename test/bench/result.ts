@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { $ } from '../../pipeline/process.ts';
 import type { AdapterReport } from '../../wgsl/core/index.ts';
 import type { Effort } from './measure.ts';
-import type { Row } from './rows.ts';
+import type { Row } from './row.ts';
 
 /** In 1, `gpuMs` was the sum of the kernels' times. */
 const FORMAT = 2;

@@ -1,4 +1,4 @@
-import type { Row } from './rows.ts';
+import type { Row } from './row.ts';
 import { share } from './traffic.ts';
 
 /** Pads cells to columns: the first to the left, the others to the right. */

@@ -83,6 +83,12 @@ export class Gpu {
     if (clock) clock.ledger = this.ledger;
   }
 
+  /** Invocations of every subgroup where the adapter has subgroups of one size, otherwise 0. */
+  get subgroupSize(): number {
+    const { subgroupMinSize, subgroupMaxSize } = this.adapter;
+    return this.has('subgroups') && subgroupMinSize === subgroupMaxSize ? subgroupMaxSize : 0;
+  }
+
   has(feature: GPUFeatureName): boolean {
     return this.device.features.has(feature);
   }

@@ -35,8 +35,7 @@ function shapeFor(gpu: Gpu, digits: number): { threads: number; items: number } 
 
 /** Whether the variant can run: subgroups of one known size. */
 export function fitsSubgroups(gpu: Gpu): boolean {
-  const { subgroupMinSize, subgroupMaxSize } = gpu.adapter;
-  return gpu.has('subgroups') && subgroupMinSize === subgroupMaxSize && SIZES.includes(subgroupMaxSize);
+  return SIZES.includes(gpu.subgroupSize);
 }
 
 /**

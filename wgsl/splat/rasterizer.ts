@@ -7,8 +7,6 @@ import {
   gridFor,
   type Kernel,
   loopingGrid,
-  pcg4d,
-  RANDOM,
   type Recorder,
   type RowWindow,
   rowWindows,
@@ -17,8 +15,10 @@ import {
 import { RadixSort } from '../sort/radix_sort.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
 import { PairOffsets } from './pair_offsets.ts';
+import { BUCKET, bucketRoom, shapeOf, tilesOf } from './raster_shape.ts';
 import { shConstants, shRowBytes } from './sh_words.ts';
 import { type PinholeCamera, SPLAT_BYTES, type SplatBuffers, type ViewOptions } from './types.ts';
+import { viewValues } from './view_values.ts';
 
 export interface RasterizerOptions {
   /** Prefix of the buffers' labels. */
@@ -53,38 +53,10 @@ const SIZE = 256;
 const MAX_GROUPS = 2048;
 /** A box of more tiles is counted by the whole group. */
 const LARGE = 32;
-/** Sizes that the kernels for subgroups are written for. */
-const SUBGROUPS = [4, 8, 16, 32];
 /** Groups of one subgroup, of a kernel that loops. */
 const MAX_SUBGROUPS = 8192;
 /** Bits of a depth key: camera z from 0.01 to 1e10 as f32 bits, counted from those of 0.01 (see project.wgsl). */
 const DEPTH_BITS = 29;
-/** Splats of a tile that the backward pass takes at once, on adapters with subgroups. A multiple of their size. */
-export const BUCKET = 64;
-
-/** A CPU spares work with small tiles; a GPU has the threads, and spares sorting with large ones. */
-export function tileFor(gpu: Gpu): number {
-  return gpu.adapter.software ? 8 : 16;
-}
-
-/** The adapter's subgroup size where the kernels for subgroups gain by it, otherwise 0. */
-export function subgroupFor(gpu: Gpu): number {
-  const { software, subgroupMinSize, subgroupMaxSize } = gpu.adapter;
-  const known = gpu.has('subgroups') && subgroupMinSize === subgroupMaxSize;
-  return known && !software && SUBGROUPS.includes(subgroupMaxSize) ? subgroupMaxSize : 0;
-}
-
-/** Sizes of vectors that the kernels for a CPU are written for, and the side of their tiles. */
-const LANES = [4, 8, 16];
-const LANES_TILE = 8;
-
-/** Lanes that a software adapter runs as one vector where the kernels for a CPU are written for tiles of this side; otherwise 0. */
-export function lanesFor(gpu: Gpu, tile = tileFor(gpu)): number {
-  const { software, subgroupMinSize, subgroupMaxSize } = gpu.adapter;
-  const known = gpu.has('subgroups') && subgroupMinSize === subgroupMaxSize;
-  return known && software && tile === LANES_TILE && LANES.includes(subgroupMaxSize) ? subgroupMaxSize : 0;
-}
-
 /**
  * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al. 2023; gsplat's classic mode, see docs/rasterizer.md).
  * All counts stay on the GPU and every grid is fixed, so recording needs no answer from it:
@@ -140,22 +112,11 @@ export class Rasterizer {
   }
 
   static async create(gpu: Gpu, arena: Arena, given: RasterizerOptions): Promise<Rasterizer> {
-    const subgroup = given.subgroup ?? subgroupFor(gpu);
-    const tile = given.tile ?? tileFor(gpu);
-    const lanes = subgroup ? 0 : lanesFor(gpu, tile);
-    const options = { depth: false, backward: true, lanes, ...given, tile, subgroup };
-    const { label, splat, counts, rows, width, height, intersections } = options;
-    if (subgroup && !SUBGROUPS.includes(subgroup)) {
-      throw new Error(`${label}: subgroups of ${SUBGROUPS.join(', ')} invocations or 0, got ${subgroup}`);
-    }
-    if (options.lanes && (subgroup || tile !== LANES_TILE || !LANES.includes(options.lanes))) {
-      throw new Error(
-        `${label}: ${LANES.join(', ')} lanes or 0, tiles of ${LANES_TILE} and no subgroups, ` +
-          `got ${options.lanes}, tiles of ${tile} and subgroups of ${subgroup}`,
-      );
-    }
+    const shape = shapeOf(gpu, given.label, given);
+    const options = { depth: false, backward: true, ...given, ...shape };
+    const { label, splat, counts, rows, width, height, intersections, tile, subgroup } = options;
     const pixels = width * height;
-    const tiles = Math.ceil(width / tile) * Math.ceil(height / tile);
+    const tiles = tilesOf(options, tile);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
 
     const kernels = await rasterKernels(gpu, options);
@@ -307,10 +268,7 @@ export class Rasterizer {
   }
 
   /** Sets what the next submitted `record` draws. */
-  setView(
-    camera: PinholeCamera,
-    { background = [0, 0, 0], shDegree, step = 0, dropout }: ViewOptions = {},
-  ): void {
+  setView(camera: PinholeCamera, { shDegree, step = 0, ...rest }: ViewOptions = {}): void {
     const { width, height, tile, intersections, shDegree: stored } = this.options;
     if (
       camera.width * camera.height > width * height ||
@@ -320,20 +278,12 @@ export class Rasterizer {
         `a view of ${camera.width}×${camera.height} is larger than the rasterizer's ${width}×${height}`,
       );
     }
-    const m = camera.viewmat;
-    const values = {
-      row0: m.slice(0, 4),
-      row1: m.slice(4, 8),
-      row2: m.slice(8, 12),
-      center: centerOf(m),
+    const values = viewValues(camera, {
+      tile,
       shDegree: Math.min(shDegree ?? stored, stored),
-      background,
-      dropout: dropoutWord(dropout, step),
-      focal: [camera.fx, camera.fy],
-      principal: [camera.cx, camera.cy],
-      size: [camera.width, camera.height],
-      tiles: [Math.ceil(camera.width / tile), Math.ceil(camera.height / tile)],
-    };
+      step,
+      ...rest,
+    });
     this.#gpu.write(this.internals.view, this.#project.pack('View', values), 'parameters');
     this.#pairOffsets.admit(step, intersections);
   }
@@ -345,38 +295,6 @@ export class Rasterizer {
       else recorder.run(step, groups);
     }
   }
-}
-
-function tilesOf({ width, height }: { width: number; height: number }, tile: number): number {
-  return Math.ceil(width / tile) * Math.ceil(height / tile);
-}
-
-/** See `View` in shared/view.wgsl. */
-function dropoutWord(dropout: ViewOptions['dropout'], step: number): number {
-  const parts = Math.round(256 * (dropout?.share ?? 0));
-  return parts ? ((parts << 24) | (pcg4d(dropout!.seed, RANDOM.dropout, step, 0)[0] >>> 8)) >>> 0 : 0;
-}
-
-/** −Rᵀt of a row-major [4,4] world → camera matrix. */
-function centerOf(m: readonly number[]): number[] {
-  return [0, 1, 2].map((k) => -(m[k] * m[3] + m[4 + k] * m[7] + m[8 + k] * m[11]));
-}
-
-/** How many buckets a rasteriser with room for `intersections` can have, and how many of them begin in a stored state. */
-export function bucketRoom({
-  width,
-  height,
-  tile,
-  intersections,
-  backward,
-}: Pick<Required<RasterizerOptions>, 'width' | 'height' | 'tile' | 'intersections' | 'backward'>): {
-  buckets: number;
-  states: number;
-} {
-  if (!backward) return { buckets: 0, states: 0 };
-  // Every bucket but a tile's last is full, and a tile's first has no state.
-  const full = Math.floor(intersections / BUCKET);
-  return { buckets: tilesOf({ width, height }, tile) + full, states: full };
 }
 
 async function rasterKernels(

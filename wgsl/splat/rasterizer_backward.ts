@@ -7,7 +7,8 @@ import {
   type Recorder,
 } from '../core/index.ts';
 import { PlainGradients } from './plain_gradients.ts';
-import { BUCKET, bucketRoom, type Rasterizer, subgroupFor, tileFor } from './rasterizer.ts';
+import { BUCKET, bucketRoom, subgroupFor, tileFor } from './raster_shape.ts';
+import type { Rasterizer } from './rasterizer.ts';
 import type { SplatBuffers } from './types.ts';
 
 /** Floats that each (tile, splat) pair leaves for its Gaussian. */

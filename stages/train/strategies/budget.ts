@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { Arena, Recorder } from '../../../wgsl/core/index.ts';
-import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
-import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen_statistics.ts';
+import type { Recorder } from '../../../wgsl/core/index.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
+import { MeansNoise } from './noise.ts';
 import { type RefineSchedule, refinements, refineOptions, refineSchedule, refinesAt } from './schedule.ts';
 import { splitBest } from './split-best.ts';
+import { RefinementStatistics } from './statistics.ts';
 import { defineStrategy, type LearningRates, type Strategy, type StrategyContext } from './strategy.ts';
 
 const options = z.strictObject({
@@ -72,16 +72,8 @@ class Budget implements Strategy {
   readonly #options: Options;
   readonly #context: StrategyContext;
   readonly #schedule: RefineSchedule;
-  /** Of the noise, for good; of the statistics, for as long as the state's buffers. */
-  readonly #arena: Arena;
-  readonly #arenaOfRows: Arena;
-  readonly #collect: ScreenStatistics;
-  readonly #perturb: PerturbMeans;
-  #statistics: GPUBuffer;
-  /** The state's version that the statistics and the bindings belong to. */
-  #version = -1;
-  /** Noise that a refinement has to give, as it comes before the noise of its step. */
-  #owed?: { step: number; scale: number };
+  readonly #noise: MeansNoise;
+  readonly #statistics: RefinementStatistics;
   /** The steps that the statistics are of. */
   #seen: number[];
 
@@ -89,46 +81,31 @@ class Budget implements Strategy {
     state: TrainingState,
     options: Options,
     context: StrategyContext,
-    { arena, arenaOfRows }: { arena: Arena; arenaOfRows: Arena },
-    kernels: { collect: ScreenStatistics; perturb: PerturbMeans },
+    noise: MeansNoise,
+    statistics: RefinementStatistics,
   ) {
     this.#state = state;
     this.#options = options;
     this.#context = context;
     this.#schedule = refineSchedule(options, context.steps);
-    this.#arena = arena;
-    this.#arenaOfRows = arenaOfRows;
-    this.#collect = kernels.collect;
-    this.#perturb = kernels.perturb;
+    this.#noise = noise;
+    this.#statistics = statistics;
     this.regularizers = { opacity: options.opacityRegularizer, scale: options.scaleRegularizer };
     this.#seen = stepsSince(this.#schedule, context.from ?? 0);
-    this.#statistics = this.#follow();
   }
 
   static async create(state: TrainingState, options: Options, context: StrategyContext): Promise<Budget> {
-    const arenas = {
-      arena: state.gpu.arena('train/budget'),
-      arenaOfRows: state.gpu.arena('train/budget/rows'),
-    };
-    try {
-      const collect = await ScreenStatistics.create(state.gpu);
-      const perturb = await PerturbMeans.create(arenas.arena);
-      return new Budget(state, options, context, arenas, { collect, perturb });
-    } catch (error) {
-      for (const arena of Object.values(arenas)) arena.destroy();
-      throw error;
-    }
+    const statistics = await RefinementStatistics.create(state);
+    return new Budget(state, options, context, await MeansNoise.create(state, context.seed), statistics);
   }
 
   recordStep(recorder: Recorder, step: number, rates: LearningRates): void {
-    this.#keepUp();
     // What is done again after a void step counts once.
     while (this.#seen.length && this.#seen[this.#seen.length - 1] >= step) this.#seen.pop();
     this.#seen.push(step);
-    if (step < this.#schedule.stop) this.#collect.record(recorder, this.#state.count);
+    if (step < this.#schedule.stop) this.#statistics.record(recorder);
     const scale = this.#options.noise * rates.means;
-    if (this.refineDue(step)) this.#owed = { step, scale };
-    else this.#noise(recorder, { step, scale });
+    this.#noise.recordStep(recorder, { step, scale }, this.refineDue(step));
   }
 
   refineDue(step: number): boolean {
@@ -136,32 +113,23 @@ class Budget implements Strategy {
   }
 
   async refine(step: number): Promise<void> {
-    const owed = this.#owed;
-    if (owed?.step !== step) throw new Error(`budget refines after step ${step}, which was not recorded`);
-    this.#owed = undefined;
     const { cap, minOpacity, halfScale: narrow, halfShare: share } = this.#options;
     const minViews = this.#sightingsWanted();
-
     const rows = pacedCount(this.#state.count, this.#options, refinements(this.#schedule, step + 1));
-    const statistics = this.#statistics;
+    const { buffer: statistics } = this.#statistics;
     await splitBest(this.#state, { statistics, rows, cap, minOpacity, minViews, narrow, share });
-    this.#keepUp();
+    this.#statistics.forget();
     this.#seen = [];
-    this.#state.gpu.run('train/budget/after', (recorder) => {
-      recorder.clear(this.#statistics);
-      this.#noise(recorder, owed);
-    });
+    this.#noise.pay(step);
   }
 
   kept(): KeptParts {
-    this.#keepUp();
-    const bytes = 4 * STATISTICS_WIDTH * this.#state.count;
-    return { statistics: { buffer: this.#statistics, bytes } };
+    return this.#statistics.kept();
   }
 
   destroy(): void {
-    this.#arenaOfRows.destroy();
-    this.#arena.destroy();
+    this.#statistics.destroy();
+    this.#noise.destroy();
   }
 
   /** `minViews` in steps; 0 where the steps since the last refinement cannot have shown all views. */
@@ -169,26 +137,6 @@ class Budget implements Strategy {
     const { views } = this.#context;
     const steps = this.#seen.length;
     return steps < views ? 0 : (this.#options.minViews * steps) / views;
-  }
-
-  #keepUp(): void {
-    if (this.#version !== this.#state.version) this.#statistics = this.#follow();
-  }
-
-  /** Binds to the state's present buffers. The statistics of those before are void; gives new ones, all zero. */
-  #follow(): GPUBuffer {
-    const { version, capacity, counts, screen, parameters } = this.#state;
-    this.#arenaOfRows.destroy();
-    const statistics = this.#arenaOfRows.buffer('statistics', 4 * STATISTICS_WIDTH * capacity);
-    this.#collect.bind({ counts, screen, statistics });
-    this.#perturb.bind({ counts, ...parameters });
-    this.#version = version;
-    return statistics;
-  }
-
-  #noise(recorder: Recorder, { step, scale }: { step: number; scale: number }): void {
-    if (scale === 0) return;
-    this.#perturb.record(recorder, this.#state.count, { seed: this.#context.seed, step, scale });
   }
 }
 

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { type Arena, InputError, type Recorder } from '../../../wgsl/core/index.ts';
+import { InputError, type Recorder } from '../../../wgsl/core/index.ts';
 import type { GrowthRules } from '../../../wgsl/splat/densify/plan_growth.ts';
 import { ResetOpacity } from '../../../wgsl/splat/densify/reset_opacity.ts';
-import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen_statistics.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { growAndPrune } from './grow.ts';
@@ -14,6 +13,7 @@ import {
   refineSchedule,
   refinesAt,
 } from './schedule.ts';
+import { RefinementStatistics } from './statistics.ts';
 import { defineStrategy, type Strategy, type StrategyContext } from './strategy.ts';
 
 const options = z.strictObject({
@@ -93,32 +93,25 @@ class Default implements Strategy {
   readonly #context: StrategyContext;
   readonly #schedule: RefineSchedule;
   readonly #resetEvery: number;
-  readonly #arena: Arena;
-  readonly #collect: ScreenStatistics;
-  #statistics: GPUBuffer;
-  /** The state's version that the statistics and the binding belong to. */
-  #version = -1;
+  readonly #statistics: RefinementStatistics;
 
   constructor(
     state: TrainingState,
     options: DefaultOptions,
     context: StrategyContext,
-    collect: ScreenStatistics,
+    statistics: RefinementStatistics,
   ) {
     this.#state = state;
     this.#options = options;
     this.#context = context;
     this.#schedule = refineSchedule(options, context.steps);
     this.#resetEvery = options.resetEvery ?? resetInterval(context.steps);
-    this.#collect = collect;
-    this.#arena = state.gpu.arena('train/default');
-    this.#statistics = this.#follow();
+    this.#statistics = statistics;
   }
 
   recordStep(recorder: Recorder, step: number): void {
     if (step >= this.#schedule.stop) return;
-    this.#keepUp();
-    this.#collect.record(recorder, this.#state.count);
+    this.#statistics.record(recorder);
   }
 
   refineDue(step: number): boolean {
@@ -127,36 +120,20 @@ class Default implements Strategy {
 
   async refine(step: number): Promise<void> {
     if (this.#grows(step)) {
-      const statistics = this.#statistics;
+      const { buffer: statistics } = this.#statistics;
       const { seed } = this.#context;
       await growAndPrune(this.#state, { rules: this.#rules(step), statistics, seed, step });
-      this.#state.gpu.run('train/default/forget', (recorder) => recorder.clear(statistics));
+      this.#statistics.forget();
     }
     if (this.#resets(step)) await this.#reset();
   }
 
   kept(): KeptParts {
-    this.#keepUp();
-    const bytes = 4 * STATISTICS_WIDTH * this.#state.count;
-    return { statistics: { buffer: this.#statistics, bytes } };
+    return this.#statistics.kept();
   }
 
   destroy(): void {
-    this.#arena.destroy();
-  }
-
-  #keepUp(): void {
-    if (this.#version !== this.#state.version) this.#statistics = this.#follow();
-  }
-
-  /** Binds to the state's present buffers. The statistics of those before are void; gives new ones, all zero. */
-  #follow(): GPUBuffer {
-    const { version, capacity, counts, screen } = this.#state;
-    this.#arena.destroy();
-    const statistics = this.#arena.buffer('statistics', 4 * STATISTICS_WIDTH * capacity);
-    this.#collect.bind({ counts, screen, statistics });
-    this.#version = version;
-    return statistics;
+    this.#statistics.destroy();
   }
 
   #grows(step: number): boolean {
@@ -211,6 +188,6 @@ export const defaultStrategy = defineStrategy({
         `the strategy default needs a scene extent above 0, got ${context.extent}: it takes two cameras that stand apart`,
       );
     }
-    return new Default(state, options, context, await ScreenStatistics.create(state.gpu));
+    return new Default(state, options, context, await RefinementStatistics.create(state));
   },
 });

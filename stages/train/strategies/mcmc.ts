@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { Arena, Recorder } from '../../../wgsl/core/index.ts';
-import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
+import type { Recorder } from '../../../wgsl/core/index.ts';
 import { requireRows } from '../../../wgsl/splat/row_capacity.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
+import { MeansNoise } from './noise.ts';
 import { addCopies, type Redistribution, relocateDead } from './redistribute.ts';
 import {
   PUBLISHED,
@@ -52,42 +52,29 @@ class Mcmc implements Strategy {
   readonly #options: McmcOptions;
   readonly #seed: number;
   readonly #schedule: RefineSchedule;
-  readonly #arena: Arena;
-  readonly #perturb: PerturbMeans;
-  #version = -1;
-  /** Noise that a refinement has to give, as it comes before the noise of its step. */
-  #owed?: { step: number; scale: number };
+  readonly #noise: MeansNoise;
 
   private constructor(
     state: TrainingState,
     options: McmcOptions,
     { seed, steps }: StrategyContext,
-    arena: Arena,
-    perturb: PerturbMeans,
+    noise: MeansNoise,
   ) {
     this.#state = state;
     this.#options = options;
     this.#seed = seed;
     this.#schedule = refineSchedule(options, steps);
-    this.#arena = arena;
-    this.#perturb = perturb;
+    this.#noise = noise;
     this.regularizers = { opacity: options.opacityRegularizer, scale: options.scaleRegularizer };
   }
 
   static async create(state: TrainingState, options: McmcOptions, context: StrategyContext): Promise<Mcmc> {
-    const arena = state.gpu.arena('train/mcmc');
-    try {
-      return new Mcmc(state, options, context, arena, await PerturbMeans.create(arena));
-    } catch (error) {
-      arena.destroy();
-      throw error;
-    }
+    return new Mcmc(state, options, context, await MeansNoise.create(state, context.seed));
   }
 
   recordStep(recorder: Recorder, step: number, rates: LearningRates): void {
     const scale = this.#options.noise * rates.means;
-    if (this.refineDue(step)) this.#owed = { step, scale };
-    else this.#noise(recorder, { step, scale });
+    this.#noise.recordStep(recorder, { step, scale }, this.refineDue(step));
   }
 
   refineDue(step: number): boolean {
@@ -95,15 +82,12 @@ class Mcmc implements Strategy {
   }
 
   async refine(step: number): Promise<void> {
-    const owed = this.#owed;
-    if (owed?.step !== step) throw new Error(`mcmc refines after step ${step}, which was not recorded`);
-    this.#owed = undefined;
     const { cap, minOpacity } = this.#options;
     const redistribution: Redistribution = { seed: this.#seed, step, minOpacity };
     await relocateDead(this.#state, redistribution);
     const rows = grownCount(this.#state.count, this.#options);
     if (rows > this.#state.count) await addCopies(this.#state, redistribution, rows, cap);
-    this.#state.gpu.run('train/mcmc/noise', (recorder) => this.#noise(recorder, owed));
+    this.#noise.pay(step);
   }
 
   /** Nothing: noise is drawn by counter, and what is owed is paid before the step is over. */
@@ -112,17 +96,7 @@ class Mcmc implements Strategy {
   }
 
   destroy(): void {
-    this.#arena.destroy();
-  }
-
-  #noise(recorder: Recorder, { step, scale }: { step: number; scale: number }): void {
-    if (scale === 0) return;
-    const { version, count, counts, parameters } = this.#state;
-    if (this.#version !== version) {
-      this.#perturb.bind({ counts, ...parameters });
-      this.#version = version;
-    }
-    this.#perturb.record(recorder, count, { seed: this.#seed, step, scale });
+    this.#noise.destroy();
   }
 }
 
