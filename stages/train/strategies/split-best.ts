@@ -24,9 +24,9 @@ export interface Splits {
 }
 
 /**
- * Splits the Gaussians of the highest mean screen gradient, each once: one half stays, the other takes the place of a Gaussian that is
- * given away or one of the new rows up to `rows`; new rows for which no
- * Gaussian is left stay transparent, for the next time. Halves begin with zero moments. Nothing is read back.
+ * Splits the Gaussians of the highest mean screen gradient, each once: one half stays, the other takes the place of a
+ * Gaussian that is given away or one of the new rows up to `rows`; new rows for which no Gaussian is left stay transparent,
+ * for the next time. Halves begin with zero moments. Nothing is read back.
  */
 export async function splitBest(state: TrainingState, splits: Splits): Promise<void> {
   const { gpu, count } = state;
