@@ -41,7 +41,7 @@ test('a comparison gives differences by row and by kernel, the largest first', (
     ...ROW,
     gpuMs: 1,
     wallMs: 5,
-    kernels: { 'splat/project': 0.25, 'splat/emit_subgroup': 0.75 },
+    kernels: { 'splat/project': 0.25, 'splat/emit-subgroup': 0.75 },
   };
   const { rows, onlyBefore, onlyAfter } = compareRows(
     [ROW, { ...ROW, id: 'sort 1' }],
@@ -55,7 +55,7 @@ test('a comparison gives differences by row and by kernel, the largest first', (
   assert.equal(wall, { name: 'wall ms', before: 4, after: 5, difference: 1, relative: 0.25 });
   assert.equal(rows[0].kernels, [
     { name: 'splat/emit', before: 1.5, after: null, difference: null, relative: null },
-    { name: 'splat/emit_subgroup', before: null, after: 0.75, difference: null, relative: null },
+    { name: 'splat/emit-subgroup', before: null, after: 0.75, difference: null, relative: null },
     { name: 'splat/project', before: 0.5, after: 0.25, difference: -0.25, relative: -0.5 },
   ]);
   assert.is(rows[0].unlike, undefined);

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CropSampler } from '../wgsl/image/crop.ts';
-import { type CropTransform, centerTransform, cropTransforms } from '../wgsl/image/crop_transforms.ts';
+import { type CropTransform, centerTransform, cropTransforms } from '../wgsl/image/crop-transforms.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { differences, near } from './helpers/vjp.ts';

@@ -19,7 +19,7 @@ import { withGpu } from './helpers/gpu.ts';
 import { recordingReport } from './helpers/report.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
-import { project } from './reference/warp_error.ts';
+import { project } from './reference/warp-error.ts';
 
 const WIDTH = 64;
 const HEIGHT = 36;

@@ -35,7 +35,7 @@ test('spans are totalled by kernel, and their readback is on the ledger', () =>
         .sort(),
       [
         ['sort/scan', 1],
-        ['sort/scan_reduce', 1],
+        ['sort/scan-reduce', 1],
       ],
     );
     const rows = gpu.ledger.rows().filter((row) => row.stage === 'profiler');

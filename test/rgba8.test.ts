@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { random4 } from '../wgsl/core/index.ts';
-import { FromRgba8 } from '../wgsl/image/from_rgba8.ts';
-import { ToRgba8 } from '../wgsl/image/to_rgba8.ts';
+import { FromRgba8 } from '../wgsl/image/from-rgba8.ts';
+import { ToRgba8 } from '../wgsl/image/to-rgba8.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { fromRgba8, toRgba8 } from './reference/rgba8.ts';
 

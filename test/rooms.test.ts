@@ -43,7 +43,7 @@ test('every kernel has a plain reference, and a test that compares with it', asy
     await Promise.all((await list('test', '.test.ts')).map((path) => text(`test/${path}`)))
   ).join('\n');
   const wrong = kernels.map(baseOf).flatMap((name) => {
-    const forward = name.replace(/_backward$/, '');
+    const forward = name.replace(/-backward$/, '');
     const file = `reference/${REFERENCE_OF[name] ?? REFERENCE_OF[forward] ?? forward}.ts`;
     if (isMissing(`test/${file}`)) return [`${name}: no test/${file}`];
     return tests.includes(`'./${file}'`) ? [] : [`${name}: no test imports ${file}`];

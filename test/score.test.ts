@@ -13,7 +13,7 @@ import { score as scoreOf } from '../stages/score/metrics/metric.ts';
 import { score, scoreStage } from '../stages/score/stage.ts';
 import { type Report, silent } from '../stages/stage.ts';
 import type { Arena, Gpu } from '../wgsl/core/index.ts';
-import { ToRgba8 } from '../wgsl/image/to_rgba8.ts';
+import { ToRgba8 } from '../wgsl/image/to-rgba8.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';

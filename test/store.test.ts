@@ -1,4 +1,4 @@
-/** The store's entries: complete or absent, checked, set aside. Full and read-only disks are in store_disk.test.ts. */
+/** The store's entries: complete or absent, checked, set aside. Full and read-only disks are in store-disk.test.ts. */
 import { existsSync } from 'node:fs';
 import {
   chmod,

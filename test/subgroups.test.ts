@@ -10,10 +10,10 @@ import { testGpu } from './helpers/gpu.ts';
 const cwd = fileURLToPath(new URL('../', import.meta.url));
 const loader = ['--import', './pipeline/typescript.mjs'];
 const CHECKS = [
-  ['test/radix_sort.test.ts'],
+  ['test/radix-sort.test.ts'],
   ['test/scan.test.ts'],
   ['test/optimizer.test.ts'],
-  ['test/raster_blocks.test.ts', '16'],
+  ['test/raster-blocks.test.ts', '16'],
   [
     'test/reference/check.ts',
     ...['raster_small', 'ssim', 'clip_tiny_random_io'].map(

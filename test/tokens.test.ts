@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import { Graph } from '../wgsl/nn/graph.ts';
-import { imageTokens as imageTokensOp } from '../wgsl/nn/image_tokens.ts';
+import { imageTokens as imageTokensOp } from '../wgsl/nn/image-tokens.ts';
 import { patchify as patchifyOp } from '../wgsl/nn/patchify.ts';
 import { pool as poolOp } from '../wgsl/nn/pool.ts';
 import { Program } from '../wgsl/nn/program.ts';
-import { textTokens as textTokensOp } from '../wgsl/nn/text_tokens.ts';
+import { textTokens as textTokensOp } from '../wgsl/nn/text-tokens.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { checkOp, near } from './helpers/vjp.ts';

@@ -9,7 +9,7 @@ import { encodePng, PNG_THREADS } from '../stages/orbit/png.ts';
 import { encodeVideo, Mp4Writer } from '../stages/orbit/video.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { mixed } from './helpers/numbers.ts';
-import { i420Bytes } from './reference/to_i420.ts';
+import { i420Bytes } from './reference/to-i420.ts';
 
 const WIDTH = 96;
 const HEIGHT = 54;

@@ -86,8 +86,8 @@ test('windows larger than the device binds are refused', async () => {
 test('a kernel says which buffer is larger than a binding, and what helps', () =>
   withGpu(async (gpu, arena) => {
     const kernel = await gpu.kernel({
-      label: 'splat/start_values',
-      source: new URL('../wgsl/splat/start_values.wgsl', import.meta.url),
+      label: 'splat/start-values',
+      source: new URL('../wgsl/splat/start-values.wgsl', import.meta.url),
       constants: { SIZE: 64 },
     });
     const small = arena.buffer('small', 16, GPUBufferUsage.UNIFORM);
@@ -98,7 +98,7 @@ test('a kernel says which buffer is larger than a binding, and what helps', () =
       (error: Error) =>
         error instanceof GpuError &&
         error.message.startsWith(
-          `splat/start_values needs ${limit + 4} bytes of train/large in its binding logScales`,
+          `splat/start-values needs ${limit + 4} bytes of train/large in its binding logScales`,
         ) &&
         /load\.downscale.*train\.cap.*init\.shDegree/.test(error.message),
     );

@@ -2,7 +2,7 @@ import type { Camera, Vec3 } from '../../stages/artefacts/camera.ts';
 import type { Gaussians } from '../../stages/artefacts/gaussians.ts';
 import { encodePng } from '../../stages/orbit/png.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
-import { ToRgba8 } from '../../wgsl/image/to_rgba8.ts';
+import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
 
 /**
@@ -27,7 +27,7 @@ export async function renderPngs(
       await renderer.render(gaussians, camera, { color }, { background });
       const toRgba8 = await ToRgba8.create(gpu, pixelsOf(camera));
       const bound = toRgba8.bind(color, rgba8);
-      gpu.run('golden/to_rgba8', (recorder) => toRgba8.record(recorder, bound));
+      gpu.run('golden/to-rgba8', (recorder) => toRgba8.record(recorder, bound));
       const bytes = new Uint8Array(await gpu.read(rgba8, 'frames', 4 * pixelsOf(camera)));
       pngs.push(await encodePng(bytes, camera.width, camera.height));
     }

@@ -1,5 +1,5 @@
 import type { Gpu, Purpose } from '../../wgsl/core/index.ts';
-import { requireRows } from '../../wgsl/splat/row_capacity.ts';
+import { requireRows } from '../../wgsl/splat/row-capacity.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter, type Gaussians, parameterWidths } from './gaussians.ts';
 
 /** A splat in host memory: the same tensors as `Gaussians`, exactly `count` rows each. */

@@ -1,5 +1,5 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
-import { type CropAugment, cropTransforms } from '../../wgsl/image/crop_transforms.ts';
+import { type CropAugment, cropTransforms } from '../../wgsl/image/crop-transforms.ts';
 import { buildEncoder, type EncoderProgram, meanDirection } from './encoder.ts';
 import type { ClipModel } from './model.ts';
 

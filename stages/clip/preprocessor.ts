@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
-import type { Fit } from '../../wgsl/image/crop_transforms.ts';
+import type { Fit } from '../../wgsl/image/crop-transforms.ts';
 import { checkJson, readJson } from '../artefacts/json.ts';
 
 const pixels = z.number().int().min(1).max(8192);

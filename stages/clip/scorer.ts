@@ -1,5 +1,5 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
-import { centerTransform } from '../../wgsl/image/crop_transforms.ts';
+import { centerTransform } from '../../wgsl/image/crop-transforms.ts';
 import { buildEncoder, type EncoderProgram, meanDirection } from './encoder.ts';
 import type { ClipModel } from './model.ts';
 

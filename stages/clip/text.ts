@@ -1,10 +1,10 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { Graph } from '../../wgsl/nn/graph.ts';
-import { layerNorm } from '../../wgsl/nn/layer_norm.ts';
+import { layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { linear } from '../../wgsl/nn/linear.ts';
 import { pool } from '../../wgsl/nn/pool.ts';
 import { Program } from '../../wgsl/nn/program.ts';
-import { textTokens } from '../../wgsl/nn/text_tokens.ts';
+import { textTokens } from '../../wgsl/nn/text-tokens.ts';
 import { type ClipConfig, poolPlace } from './config.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 import { textTensors } from './tensors.ts';

@@ -1,7 +1,7 @@
 import { type Activation, activation } from '../../wgsl/nn/activation.ts';
 import { attention } from '../../wgsl/nn/attention.ts';
 import type { Graph, Value } from '../../wgsl/nn/graph.ts';
-import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer_norm.ts';
+import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { pool } from '../../wgsl/nn/pool.ts';
 import type { TextConfig, VisionConfig } from './config.ts';

@@ -1,7 +1,7 @@
 import type { Arena } from '../../wgsl/core/index.ts';
 import type { Graph, Value } from '../../wgsl/nn/graph.ts';
-import { type ImageTokenWeights, imageTokens } from '../../wgsl/nn/image_tokens.ts';
-import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer_norm.ts';
+import { type ImageTokenWeights, imageTokens } from '../../wgsl/nn/image-tokens.ts';
+import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { patchify } from '../../wgsl/nn/patchify.ts';
 import type { ClipConfig } from './config.ts';

@@ -1,5 +1,5 @@
 import type { Arena } from '../../wgsl/core/index.ts';
-import type { LayerNormWeights } from '../../wgsl/nn/layer_norm.ts';
+import type { LayerNormWeights } from '../../wgsl/nn/layer-norm.ts';
 import type { LinearWeights } from '../../wgsl/nn/linear.ts';
 import { checkFinite, type SafetensorsFile } from './safetensors.ts';
 import { checkTensor, type Shapes } from './tensors.ts';

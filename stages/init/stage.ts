@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { requireRows } from '../../wgsl/splat/row_capacity.ts';
+import { requireRows } from '../../wgsl/splat/row-capacity.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { uploadGaussians } from '../artefacts/gaussians-host.ts';

@@ -1,11 +1,11 @@
 import { type Arena, type Gpu, type Recorder, Tap } from '../../wgsl/core/index.ts';
 import { Adam } from '../../wgsl/optim/adam.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
-import { grownPairs, guessedPairs } from '../../wgsl/splat/pair_capacity.ts';
+import { grownPairs, guessedPairs } from '../../wgsl/splat/pair-capacity.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
-import { bytesPerPair, RasterizerBackward } from '../../wgsl/splat/rasterizer_backward.ts';
+import { bytesPerPair, RasterizerBackward } from '../../wgsl/splat/rasterizer-backward.ts';
 import { Regularize } from '../../wgsl/splat/regularize.ts';
-import { SplatAdam } from '../../wgsl/splat/update/splat_adam.ts';
+import { SplatAdam } from '../../wgsl/splat/update/splat-adam.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter, parameterWidths } from '../artefacts/gaussians.ts';

@@ -1,5 +1,5 @@
 import type { Arena, Gpu } from '../../wgsl/core/index.ts';
-import { requireRows, rowLimit } from '../../wgsl/splat/row_capacity.ts';
+import { requireRows, rowLimit } from '../../wgsl/splat/row-capacity.ts';
 import {
   GAUSSIAN_PARAMETERS,
   type GaussianParameter,

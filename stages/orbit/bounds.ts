@@ -1,5 +1,5 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { axisQuantiles } from '../../wgsl/splat/axis_quantiles.ts';
+import { axisQuantiles } from '../../wgsl/splat/axis-quantiles.ts';
 import { type Camera, dot, normalize, type Vec3 } from '../artefacts/camera.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { along, medianFocal, type Ring } from './ring.ts';

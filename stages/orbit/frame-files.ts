@@ -1,5 +1,5 @@
 import { type Arena, type Gpu, Snapshot, type SnapshotPart } from '../../wgsl/core/index.ts';
-import { i420Bytes, ToI420 } from '../../wgsl/image/to_i420.ts';
+import { i420Bytes, ToI420 } from '../../wgsl/image/to-i420.ts';
 import type { Frame, Frames } from '../artefacts/frames.ts';
 import type { OutputFolder } from '../stage.ts';
 import { encodePng, PNG_THREADS } from './png.ts';
@@ -157,7 +157,7 @@ export class FrameFiles {
     const { width, height } = this.#options;
     const toI420 = this.#toI420!;
     const bound = toI420.bind(frame.color, planes);
-    this.#gpu.run('orbit/to_i420', (recorder) => toI420.record(recorder, bound));
+    this.#gpu.run('orbit/to-i420', (recorder) => toI420.record(recorder, bound));
     return { buffer: planes, bytes: i420Bytes(width, height) };
   }
 

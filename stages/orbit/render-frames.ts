@@ -1,5 +1,5 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { ToRgba8 } from '../../wgsl/image/to_rgba8.ts';
+import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
 import type { Camera, Vec3 } from '../artefacts/camera.ts';
 import { FRAME_BYTES_PER_PIXEL, type Frame, type Frames, releaseFrames } from '../artefacts/frames.ts';

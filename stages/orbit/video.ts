@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { VideoEncoderConfig } from '@napi-rs/webcodecs';
 import { InputError } from '../../wgsl/core/index.ts';
-import { BT709, i420Bytes } from '../../wgsl/image/to_i420.ts';
+import { BT709, i420Bytes } from '../../wgsl/image/to-i420.ts';
 import { withoutTimes } from './mp4-times.ts';
 
 export interface VideoOptions {

@@ -1,5 +1,5 @@
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture_capacity.ts';
+import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture-capacity.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView } from '../artefacts/dataset.ts';
 import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture_capacity.ts';
-import { applyStartValues } from '../../wgsl/splat/start_values.ts';
+import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture-capacity.ts';
+import { applyStartValues } from '../../wgsl/splat/start-values.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';

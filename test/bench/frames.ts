@@ -6,13 +6,13 @@ import { encodePng, PNG_THREADS } from '../../stages/orbit/png.ts';
 import { type OnFrame, renderFrames } from '../../stages/orbit/render-frames.ts';
 import { Mp4Writer } from '../../stages/orbit/video.ts';
 import { type Gpu, Snapshot } from '../../wgsl/core/index.ts';
-import { i420Bytes, ToI420 } from '../../wgsl/image/to_i420.ts';
-import { ToRgba8 } from '../../wgsl/image/to_rgba8.ts';
-import { rowLimit } from '../../wgsl/splat/row_capacity.ts';
+import { i420Bytes, ToI420 } from '../../wgsl/image/to-i420.ts';
+import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
+import { rowLimit } from '../../wgsl/splat/row-capacity.ts';
 import { type Effort, timeWhole } from './measure.ts';
 import { type Row, rowOf, SH_DEGREE, uploadScene, withArena } from './row.ts';
 import { cameraAt, makeScene, type Points } from './scene.ts';
-import { renderRow } from './scene_rows.ts';
+import { renderRow } from './scene-rows.ts';
 
 /** Frames to files: the scene of row 5 on a screen of 1920×1080. */
 export interface FramesSize {
@@ -231,7 +231,7 @@ async function measureParts(
     };
     const host: { rgba: Uint8Array; planes: Uint8Array }[] = [];
     for (const [i, { color }] of frames.entries()) {
-      gpu.run('bench/to_i420', (recorder) => toI420.record(recorder, bounds[i]));
+      gpu.run('bench/to-i420', (recorder) => toI420.record(recorder, bounds[i]));
       host.push({
         rgba: new Uint8Array(i < 2 ? await gpu.read(color, 'test', 4 * pixels) : []),
         planes: new Uint8Array(await gpu.read(planes, 'test', i420Bytes(width, height))),
@@ -244,8 +244,8 @@ async function measureParts(
       ),
     );
     const result = {
-      'to rgba8 (GPU)': await gpuTime('bench/to_rgba8', (recorder) => toRgba8.record(recorder, bound)),
-      'to I420 (GPU)': await gpuTime('bench/to_i420', (recorder) => toI420.record(recorder, bounds[0])),
+      'to rgba8 (GPU)': await gpuTime('bench/to-rgba8', (recorder) => toRgba8.record(recorder, bound)),
+      'to I420 (GPU)': await gpuTime('bench/to-i420', (recorder) => toI420.record(recorder, bounds[0])),
       'read rgba8': await read(4 * pixels),
       'read I420': await read(i420Bytes(width, height)),
       ...(await encodeAlone(

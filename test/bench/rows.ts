@@ -1,12 +1,12 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
-import { rowLimit } from '../../wgsl/splat/row_capacity.ts';
+import { rowLimit } from '../../wgsl/splat/row-capacity.ts';
 import type { Effort } from './measure.ts';
-import { pictureRow } from './picture_rows.ts';
+import { pictureRow } from './picture-rows.ts';
 
 import { type Kind, type Row, rowOf, SH_DEGREE } from './row.ts';
 import { cameraAt, makeScene, type Points } from './scene.ts';
-import { renderRow, stepRow } from './scene_rows.ts';
-import { measureSort } from './sort_rows.ts';
+import { renderRow, stepRow } from './scene-rows.ts';
+import { measureSort } from './sort-rows.ts';
 
 /** A row of the table: how often the points are taken, and how wide the picture is. */
 export interface Size {

@@ -1,9 +1,9 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
-import { rowLimit } from '../../wgsl/splat/row_capacity.ts';
+import { rowLimit } from '../../wgsl/splat/row-capacity.ts';
 import type { Effort } from './measure.ts';
 import { type Row, SH_DEGREE } from './row.ts';
 import { cameraAt, makeScene, type Points } from './scene.ts';
-import { renderRow, stepRow } from './scene_rows.ts';
+import { renderRow, stepRow } from './scene-rows.ts';
 
 /** The sizes of both series. */
 export interface Scaling {

@@ -11,7 +11,7 @@ export interface Fault {
 export const FAULTS: readonly Fault[] = [
   {
     name: 'off-by-half pixel',
-    file: 'wgsl/shared/tile_pixels.wgsl',
+    file: 'wgsl/shared/tile-pixels.wgsl',
     from: 'f32(x) + 0.5,',
     to: 'f32(x),',
   },
@@ -35,7 +35,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'tile overflow drops one splat',
-    file: 'wgsl/splat/rasterize_forward_lanes.wgsl',
+    file: 'wgsl/splat/rasterize-forward-lanes.wgsl',
     from: 'let size = min(u32(LANES), end - first);',
     to: 'let size = min(u32(LANES) - 1u, end - first);',
   },
@@ -47,21 +47,21 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'colour order',
-    file: 'wgsl/image/to_rgba8.wgsl',
+    file: 'wgsl/image/to-rgba8.wgsl',
     from: 'level.r | (level.g << 8u) | (level.b << 16u)',
     to: 'level.b | (level.g << 8u) | (level.r << 16u)',
   },
   {
     name: 'sRGB applied twice',
-    file: 'wgsl/image/to_rgba8.wgsl',
+    file: 'wgsl/image/to-rgba8.wgsl',
     from: 'clamp(picture[pixel], vec4f(0.0), vec4f(1.0)) * 255.0',
     to: 'pow(clamp(picture[pixel], vec4f(0.0), vec4f(1.0)), vec4f(vec3f(1.0 / 2.2), 1.0)) * 255.0',
   },
   {
     name: 'one missed Gaussian in a hundred',
     file: 'wgsl/splat/project.wgsl',
-    from: 'let touched = count_tiles(lane, it);',
-    to: 'let touched = select(count_tiles(lane, it), 0u, i % 100u == 99u);',
+    from: 'let touched = countTiles(lane, it);',
+    to: 'let touched = select(countTiles(lane, it), 0u, i % 100u == 99u);',
   },
   {
     name: 'seed ignored',

@@ -1,4 +1,4 @@
-import type { CropTransform } from '../../wgsl/image/crop_transforms.ts';
+import type { CropTransform } from '../../wgsl/image/crop-transforms.ts';
 
 export interface CropCase {
   width: number;

@@ -1,4 +1,4 @@
-/** Plain twins of image/to_rgba8 and image/from_rgba8. */
+/** Plain twins of image/to-rgba8 and image/from-rgba8. */
 
 /** f32 picture [P, 4] → rgba8 words [P]. */
 export function toRgba8(picture: ArrayLike<number>): Uint32Array {

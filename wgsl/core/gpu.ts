@@ -3,7 +3,7 @@ import { Kernel, type KernelSpec } from './kernel.ts';
 import { Ledger, type Purpose } from './ledger.ts';
 import type { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
-import type { SubmissionClock } from './submission_clock.ts';
+import type { SubmissionClock } from './submission-clock.ts';
 
 /** What the adapter says of itself; part of every result's provenance. */
 export interface AdapterReport {

@@ -21,6 +21,6 @@ export {
   type SnapshotPart,
 } from './snapshot.ts';
 export { assemble, type Constants, readText } from './source.ts';
-export { SubmissionClock, type SubmissionTime } from './submission_clock.ts';
+export { SubmissionClock, type SubmissionTime } from './submission-clock.ts';
 export { Tap } from './tap.ts';
 export { bindRows, type RowWindow, rowWindows, windowUniform } from './windows.ts';

@@ -3,9 +3,9 @@
  * device has more only when it was requested with more. test/limits.test.ts counts the kernels' buffers.
  */
 export const NEEDED_LIMITS = {
-  /** project_backward binds 15; adapters come with 8, 10 or 16. */
+  /** project-backward binds 15; adapters come with 8, 10 or 16. */
   maxStorageBuffersPerShaderStage: 16,
-  /** Bytes: the tables of rasterize_backward and product_tiled. */
+  /** Bytes: the tables of rasterize-backward and product-tiled. */
   maxComputeWorkgroupStorageSize: 16384,
   maxComputeInvocationsPerWorkgroup: 256,
 } as const;

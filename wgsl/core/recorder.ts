@@ -1,11 +1,11 @@
 import type { BoundKernel } from './kernel.ts';
 import type { Profiler } from './profiler.ts';
-import type { SubmissionClock } from './submission_clock.ts';
+import type { SubmissionClock } from './submission-clock.ts';
 
 /** WebGPU's own limit on workgroups per dimension; the one place that knows it. */
 const MAX_GROUPS = 65535;
 
-/** Groups for `count` items of `size` a group, folded into y beyond 65,535: see `linear_group` in `shared/grid.wgsl`. */
+/** Groups for `count` items of `size` a group, folded into y beyond 65,535: see `linearGroup` in `shared/grid.wgsl`. */
 export function gridFor(count: number, size: number): [number, number, number] {
   const groups = Math.max(1, Math.ceil(count / size));
   const rows = Math.ceil(groups / MAX_GROUPS);

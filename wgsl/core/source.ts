@@ -14,7 +14,7 @@ export async function readText(url: URL): Promise<string> {
 
 const SHARED = new URL('../shared/', import.meta.url);
 /** An include, on a line of its own. */
-export const INCLUDE = /^#include <([a-z0-9_]+)>[ \t]*$/gm;
+export const INCLUDE = /^#include <([a-z0-9-]+)>[ \t]*$/gm;
 
 export type Constants = Record<string, number | boolean | string>;
 

@@ -1,5 +1,5 @@
 import { type Arena, type BoundKernel, gridFor, type Kernel, type Recorder } from '../core/index.ts';
-import type { CropTransform } from './crop_transforms.ts';
+import type { CropTransform } from './crop-transforms.ts';
 
 export interface CropShape {
   /** Crops per batch. */
@@ -55,8 +55,8 @@ export class CropSampler {
         constants: { ...constants, SMALLEST_SUM },
       }),
       arena.gpu.kernel({
-        label: 'image/crop_backward',
-        source: new URL('./crop_backward.wgsl', import.meta.url),
+        label: 'image/crop-backward',
+        source: new URL('./crop-backward.wgsl', import.meta.url),
         constants,
       }),
     ]);
@@ -69,7 +69,7 @@ export class CropSampler {
     if (transforms.length !== batch) throw new Error(`${batch} crops are expected, got ${transforms.length}`);
     const { gpu } = this.#arena;
     if (width !== this.#width || height !== this.#height) {
-      const numbers = { width, height, channel_mean: mean, channel_deviation: deviation };
+      const numbers = { width, height, channelMean: mean, channelDeviation: deviation };
       gpu.write(this.#picture, this.#forward.pack('Picture', numbers), 'parameters');
       this.#width = width;
       this.#height = height;
@@ -78,7 +78,7 @@ export class CropSampler {
     const packed = new Uint8Array(batch * bytes);
     transforms.forEach(({ axisX, axisY, origin }, i) => {
       const reach = [axisX, axisY].map((axis) => Math.max(1, Math.hypot(...axis)));
-      const crop = this.#forward.pack('Crop', { axis_x: axisX, axis_y: axisY, origin, reach });
+      const crop = this.#forward.pack('Crop', { axisX, axisY, origin, reach });
       packed.set(new Uint8Array(crop), i * bytes);
     });
     gpu.write(this.#crops, packed, 'parameters');
@@ -93,7 +93,7 @@ export class CropSampler {
         crops: this.#crops,
         image,
         pixels: this.#pixels,
-        inverse_sums: this.#inverseSums,
+        inverseSums: this.#inverseSums,
       }),
     );
     recorder.run(bound, gridFor(batch * size * size, THREADS));
@@ -106,9 +106,9 @@ export class CropSampler {
         picture: this.#picture,
         crops: this.#crops,
         image,
-        grad_pixels: gradPixels,
-        inverse_sums: this.#inverseSums,
-        grad_image: gradImage,
+        gradPixels,
+        inverseSums: this.#inverseSums,
+        gradImage,
       }),
     );
     recorder.run(bound, gridFor(this.#width * this.#height, THREADS));

@@ -10,7 +10,7 @@ import {
   recordPhoto,
   type Tiling,
 } from './picture.ts';
-import { mapPitch, type SsimShapes, ssimKernel, ssimShapes, ssimTiling } from './ssim_window.ts';
+import { mapPitch, type SsimShapes, ssimKernel, ssimShapes, ssimTiling } from './ssim-window.ts';
 
 /** A workgroup of photometric_l1 takes a tile of so many pixels each way. */
 const L1_TILE = 16;
@@ -108,8 +108,8 @@ async function loadKernels(gpu: Gpu, options: LossOptions): Promise<LossKernels>
   const reduce = await loadReduce(gpu);
   if (options.dssimWeight === 0) {
     const l1 = await gpu.kernel({
-      label: 'image/photometric_l1',
-      source: new URL('./photometric_l1.wgsl', import.meta.url),
+      label: 'image/photometric-l1',
+      source: new URL('./photometric-l1.wgsl', import.meta.url),
       constants: { ...constants, THREADS: L1_THREADS, TILE: L1_TILE },
     });
     return { comparison: { kind: 'l1', l1 }, reduce };

@@ -6,7 +6,7 @@ import {
   type Kernel,
   type Recorder,
 } from '../core/index.ts';
-import { mapPitch, SSIM_RADIUS, type SsimVariant } from './ssim_window.ts';
+import { mapPitch, SSIM_RADIUS, type SsimVariant } from './ssim-window.ts';
 
 /** What a comparison of a render with a photograph needs, with or without its gradient. */
 export interface PictureOptions {
@@ -73,8 +73,8 @@ export class Partials {
 /** The kernel that sums the tiles' sums. */
 export function loadReduce(gpu: Gpu): Promise<Kernel> {
   return gpu.kernel({
-    label: 'image/photometric_reduce',
-    source: new URL('./photometric_reduce.wgsl', import.meta.url),
+    label: 'image/photometric-reduce',
+    source: new URL('./photometric-reduce.wgsl', import.meta.url),
     constants: { THREADS: 256 },
   });
 }
@@ -118,12 +118,12 @@ export function pictureNumbers(
   const values = {
     width,
     height,
-    dssim_weight: dssimWeight,
-    ssim_count: 3 * windows,
+    dssimWeight,
+    ssimCount: 3 * windows,
     tiles: grid[0] * grid[1],
-    map_pitch: windows && mapPitch(width, padding),
-    reach_right: reach[0],
-    reach_down: reach[1],
+    mapPitch: windows && mapPitch(width, padding),
+    reachRight: reach[0],
+    reachDown: reach[1],
   };
   gpu.write(numbers, kernel.pack('Picture', values), 'parameters');
   return numbers;

@@ -20,10 +20,10 @@ export function activation(graph: Graph, label: string, x: Value, kind: Activati
       return [await lowerElements(at, { name: 'activation', constants, sizes: { count }, bindings })];
     },
     async backward(at) {
-      const bindings = { x: at.buffer(x), grad_y: at.gradient(output), grad_x: at.gradient(x) };
+      const bindings = { x: at.buffer(x), gradY: at.gradient(output), gradX: at.gradient(x) };
       const constants = { GELU_IS_EXACT: exact };
       const sizes = { count, accumulates: Number(at.adds(x)) };
-      return [await lowerElements(at, { name: 'activation_backward', constants, sizes, bindings })];
+      return [await lowerElements(at, { name: 'activation-backward', constants, sizes, bindings })];
     },
   });
 }

@@ -17,7 +17,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let i = linear_group(group, groups) * THREADS + thread;
+  let i = linearGroup(group, groups) * THREADS + thread;
   if (i < sizes.count) {
     y[i] = gelu(x[i]);
   }

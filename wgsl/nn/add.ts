@@ -13,7 +13,7 @@ export function add(graph: Graph, label: string, x: Value, y: Value): Value {
     output,
     async forward(at) {
       const bindings = { x: at.buffer(x), y: at.buffer(y), sum: at.buffer(output) };
-      const sizes = { count, adds_y: 1, accumulates: 0 };
+      const sizes = { count, addsY: 1, accumulates: 0 };
       return [await lowerElements(at, { name: 'add', sizes, bindings })];
     },
     async backward(at) {
@@ -36,7 +36,7 @@ export function lowerAddTo(
   count: number,
   accumulate: boolean,
 ): Promise<Dispatch> {
-  const sizes = { count, adds_y: 0, accumulates: Number(accumulate) };
+  const sizes = { count, addsY: 0, accumulates: Number(accumulate) };
   return lowerElements(at, {
     name: 'add',
     sizes,

@@ -1,10 +1,10 @@
-// Elementwise sums. sum[i] (+)= x[i] (+ y[i]), by `accumulates` and `adds_y`. One invocation per element.
+// Elementwise sums. sum[i] (+)= x[i] (+ y[i]), by `accumulates` and `addsY`. One invocation per element.
 
 #include <grid>
 
 struct Sizes {
   accumulates: u32,
-  adds_y: u32,
+  addsY: u32,
   count: u32,
 }
 
@@ -19,12 +19,12 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let i = linear_group(group, groups) * THREADS + thread;
+  let i = linearGroup(group, groups) * THREADS + thread;
   if (i >= sizes.count) {
     return;
   }
   var value = x[i];
-  if (sizes.adds_y == 1u) {
+  if (sizes.addsY == 1u) {
     value += y[i];
   }
   if (sizes.accumulates == 1u) {

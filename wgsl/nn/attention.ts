@@ -129,7 +129,7 @@ export function attention(graph: Graph, label: string, spec: AttentionSpec): Val
         c: result(scores(ds, 'query')),
       });
       const softmax = await lowerRows(at, {
-        name: 'softmax_backward',
+        name: 'softmax-backward',
         sizes: { rows, width: keys },
         bindings: { probabilities: p, gradient: ds },
       });

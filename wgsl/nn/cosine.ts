@@ -9,7 +9,7 @@ export function cosine(graph: Graph, label: string, x: Value, targets: GPUBuffer
   const [rows, width] = x.shape;
   if (x.shape.length !== 2) throw new Error(`${label} takes rows, got [${x.shape}]`);
   const output = derived(label, [rows], [x]);
-  const sizes = { rows, width, target_stride: shared ? 0 : width };
+  const sizes = { rows, width, targetStride: shared ? 0 : width };
   return graph.add({
     label,
     inputs: [x],
@@ -23,11 +23,11 @@ export function cosine(graph: Graph, label: string, x: Value, targets: GPUBuffer
       const bindings = {
         x: at.buffer(x),
         targets,
-        grad_cosines: at.gradient(output),
-        grad_x: at.gradient(x),
+        gradCosines: at.gradient(output),
+        gradX: at.gradient(x),
       };
       const accumulates = Number(at.adds(x));
-      const use = { name: 'cosine_backward', sizes: { ...sizes, accumulates }, bindings };
+      const use = { name: 'cosine-backward', sizes: { ...sizes, accumulates }, bindings };
       return [await lowerRows(at, use)];
     },
   });

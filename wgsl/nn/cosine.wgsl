@@ -1,13 +1,13 @@
-// cosines[b] = x_b·t/|x_b| over rows of width; targets have unit length, row b·target_stride/width. LANES invocations share
+// cosines[b] = xB·t/|xB| over rows of width; targets have unit length, row b·targetStride/width. LANES invocations share
 // a row.
 
 #include <grid>
-#include <row_sum>
+#include <row-sum>
 
 struct Sizes {
   rows: u32,
   width: u32,
-  target_stride: u32,
+  targetStride: u32,
 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
@@ -21,17 +21,17 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_id) local: vec3u,
 ) {
-  let row = linear_group(group, groups) * ROWS_PER_GROUP + local.y;
+  let row = linearGroup(group, groups) * ROWS_PER_GROUP + local.y;
   let safe = min(row, sizes.rows - 1u);
   var dot = 0.0;
   var squares = 0.0;
   for (var i = local.x; i < sizes.width; i += LANES) {
     let value = x[safe * sizes.width + i];
-    dot += value * targets[safe * sizes.target_stride + i];
+    dot += value * targets[safe * sizes.targetStride + i];
     squares += value * value;
   }
-  dot = row_sum(local, dot);
-  squares = row_sum(local, squares);
+  dot = rowSum(local, dot);
+  squares = rowSum(local, squares);
   if (row < sizes.rows && local.x == 0u) {
     cosines[row] = dot / sqrt(max(squares, 1e-24));
   }

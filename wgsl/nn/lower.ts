@@ -20,7 +20,7 @@ export function lowerElements(
   return lower(at, use, { THREADS: threads }, gridFor(use.sizes.count, threads));
 }
 
-/** A kernel that includes `row_sum`, of `sizes.rows` rows. */
+/** A kernel that includes `row-sum`, of `sizes.rows` rows. */
 export function lowerRows(at: Lowering, use: KernelUse & { sizes: { rows: number } }): Promise<Dispatch> {
   const { lanes, rows } = at.tuning;
   return lower(at, use, { LANES: lanes, ROWS_PER_GROUP: rows }, gridFor(use.sizes.rows, rows));

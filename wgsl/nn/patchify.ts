@@ -7,7 +7,7 @@ export function patchify(graph: Graph, label: string, pixels: Value, patch: numb
   if (side !== width) throw new Error(`${label}: pictures must be square, got ${side}×${width}`);
   const grid = Math.floor(side / patch);
   const output = derived(label, [batch * grid * grid, channels * patch * patch], [pixels]);
-  const shape = { channels, side, patch_side: patch, grid };
+  const shape = { channels, side, patchSide: patch, grid };
   return graph.add({
     label,
     inputs: [pixels],
@@ -18,9 +18,9 @@ export function patchify(graph: Graph, label: string, pixels: Value, patch: numb
       return [await lowerElements(at, { name: 'patchify', sizes, bindings })];
     },
     async backward(at) {
-      const bindings = { grad_patches: at.gradient(output), grad_pixels: at.gradient(pixels) };
+      const bindings = { gradPatches: at.gradient(output), gradPixels: at.gradient(pixels) };
       const sizes = { accumulates: Number(at.adds(pixels)), count: size(pixels), ...shape };
-      return [await lowerElements(at, { name: 'patchify_backward', sizes, bindings })];
+      return [await lowerElements(at, { name: 'patchify-backward', sizes, bindings })];
     },
   });
 }

@@ -7,7 +7,7 @@ struct Sizes {
   count: u32,
   channels: u32,
   side: u32,
-  patch_side: u32,
+  patchSide: u32,
   grid: u32,
 }
 
@@ -21,16 +21,16 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let i = linear_group(group, groups) * THREADS + thread;
+  let i = linearGroup(group, groups) * THREADS + thread;
   if (i >= sizes.count) {
     return;
   }
-  let area = sizes.patch_side * sizes.patch_side;
+  let area = sizes.patchSide * sizes.patchSide;
   let width = sizes.channels * area;
   let row = i / width;
   let channel = i % width / area;
   let cell = row % (sizes.grid * sizes.grid);
-  let y = cell / sizes.grid * sizes.patch_side + i % area / sizes.patch_side;
-  let x = cell % sizes.grid * sizes.patch_side + i % sizes.patch_side;
+  let y = cell / sizes.grid * sizes.patchSide + i % area / sizes.patchSide;
+  let x = cell % sizes.grid * sizes.patchSide + i % sizes.patchSide;
   patches[i] = pixels[((row / (sizes.grid * sizes.grid) * sizes.channels + channel) * sizes.side + y) * sizes.side + x];
 }

@@ -15,9 +15,9 @@ export function pool(graph: Graph, label: string, tokens: Value, places: GPUBuff
       return [await lowerElements(at, { name: 'pool', sizes, bindings })];
     },
     async backward(at) {
-      const bindings = { grad_pooled: at.gradient(output), places, grad_tokens: at.gradient(tokens) };
+      const bindings = { gradPooled: at.gradient(output), places, gradTokens: at.gradient(tokens) };
       const sizes = { accumulates: Number(at.adds(tokens)), count: size(tokens), width, length };
-      return [await lowerElements(at, { name: 'pool_backward', sizes, bindings })];
+      return [await lowerElements(at, { name: 'pool-backward', sizes, bindings })];
     },
   });
 }

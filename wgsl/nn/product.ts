@@ -76,23 +76,23 @@ export async function bindProduct(arena: Arena, tuning: Tuning, spec: ProductSpe
     columns,
     depth,
     heads,
-    a_offset: a.offset ?? 0,
-    a_batch: a.batch ?? 0,
-    a_head: a.head ?? 0,
-    a_row: a.outer,
-    a_depth: a.depth,
-    b_offset: b.offset ?? 0,
-    b_batch: b.batch ?? 0,
-    b_head: b.head ?? 0,
-    b_depth: b.depth,
-    b_column: b.outer,
-    c_offset: c.offset ?? 0,
-    c_batch: c.batch ?? 0,
-    c_head: c.head ?? 0,
-    c_row: c.row,
+    aOffset: a.offset ?? 0,
+    aBatch: a.batch ?? 0,
+    aHead: a.head ?? 0,
+    aRow: a.outer,
+    aDepth: a.depth,
+    bOffset: b.offset ?? 0,
+    bBatch: b.batch ?? 0,
+    bHead: b.head ?? 0,
+    bDepth: b.depth,
+    bColumn: b.outer,
+    cOffset: c.offset ?? 0,
+    cBatch: c.batch ?? 0,
+    cHead: c.head ?? 0,
+    cRow: c.row,
     alpha: spec.alpha ?? 1,
-    has_bias: Number(!!spec.bias),
-    has_residual: Number(!!spec.residual),
+    hasBias: Number(!!spec.bias),
+    hasResidual: Number(!!spec.residual),
     accumulates: Number(!!spec.accumulate),
   });
   gpu.write(uniform, numbers, 'parameters');
@@ -138,7 +138,7 @@ function shapeOf({ product }: Tuning, spec: ProductSpec, subgroup: number): Shap
 function rowsShape(subgroup: number): Shape {
   const lanes = Math.max(8, Math.min(32, subgroup));
   return {
-    source: new URL('./product_rows.wgsl', import.meta.url),
+    source: new URL('./product-rows.wgsl', import.meta.url),
     constants: { LANES: lanes },
     rows: 8,
     columns: 4 * lanes,
@@ -150,7 +150,7 @@ function shuffleShape({ columns }: ProductSpec, lanes: number): Shape {
   const [narrow, wide] = [4 * lanes, 8 * lanes];
   const far = lanes <= 8 && Math.ceil(columns / wide) * wide <= Math.ceil(columns / narrow) * narrow;
   return {
-    source: new URL('./product_shuffle.wgsl', import.meta.url),
+    source: new URL('./product-shuffle.wgsl', import.meta.url),
     enables: ['subgroups'],
     constants: { LANES: lanes, ROWS: SHUFFLE_ROWS, FAR: far },
     rows: SHUFFLE_ROWS,
@@ -162,7 +162,7 @@ function tiledShape({ rows, columns, batches = 1, heads = 1 }: ProductSpec): Sha
   const tiles = Math.ceil(rows / 64) * Math.ceil(columns / 64) * batches * heads;
   const side = tiles >= BUSY_TILES ? 16 : 8;
   return {
-    source: new URL('./product_tiled.wgsl', import.meta.url),
+    source: new URL('./product-tiled.wgsl', import.meta.url),
     constants: { SIDE: side, DEPTH },
     rows: 4 * side,
     columns: 4 * side,

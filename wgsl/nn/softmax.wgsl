@@ -2,7 +2,7 @@
 // at columns 0…q only; the others become 0.
 
 #include <grid>
-#include <row_sum>
+#include <row-sum>
 
 struct Sizes {
   rows: u32,
@@ -19,19 +19,19 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_id) local: vec3u,
 ) {
-  let row = linear_group(group, groups) * ROWS_PER_GROUP + local.y;
+  let row = linearGroup(group, groups) * ROWS_PER_GROUP + local.y;
   let start = min(row, sizes.rows - 1u) * sizes.width;
   let seen = select(sizes.width, row % sizes.queries + 1u, CAUSAL);
   var largest = -3.4e38;
   for (var i = local.x; i < seen; i += LANES) {
     largest = max(largest, scores[start + i]);
   }
-  largest = row_max(local, largest);
+  largest = rowMax(local, largest);
   var sum = 0.0;
   for (var i = local.x; i < seen; i += LANES) {
     sum += exp(scores[start + i] - largest);
   }
-  sum = row_sum(local, sum);
+  sum = rowSum(local, sum);
   if (row >= sizes.rows) {
     return;
   }

@@ -29,7 +29,7 @@ fn main(
 ) {
   let length = (clamp(counts[0], window.first, window.end) - window.first) * WIDTH;
   let rate = rates[TENSOR];
-  for (var i = linear_group(group, groups) * SIZE + lane; i < length; i += groups.x * groups.y * SIZE) {
+  for (var i = linearGroup(group, groups) * SIZE + lane; i < length; i += groups.x * groups.y * SIZE) {
     let g = gradients[i];
     let first = BETA1 * m[i] + (1.0 - BETA1) * g;
     let second = BETA2 * v[i] + (1.0 - BETA2) * g * g;

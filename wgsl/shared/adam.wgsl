@@ -17,11 +17,11 @@ struct AdamRates {
   scaleWeight: f32,
 }
 
-fn first_moment(m: vec4f, g: vec4f) -> vec4f {
+fn firstMoment(m: vec4f, g: vec4f) -> vec4f {
   return BETA1 * m + (1.0 - BETA1) * g;
 }
 
-fn second_moment(v: vec4f, g: vec4f) -> vec4f {
+fn secondMoment(v: vec4f, g: vec4f) -> vec4f {
   return BETA2 * v + (1.0 - BETA2) * g * g;
 }
 
@@ -30,6 +30,6 @@ fn moved(p: vec4f, m: vec4f, v: vec4f, rate: vec4f, secondScale: f32) -> vec4f {
 }
 
 // Where neither moment nor the gradient is anything, a step changes no byte.
-fn stands_still(g: vec4f, m: vec4f, v: vec4f) -> bool {
+fn standsStill(g: vec4f, m: vec4f, v: vec4f) -> bool {
   return all(g == vec4f(0.0)) && all(m == vec4f(0.0)) && all(v == vec4f(0.0));
 }

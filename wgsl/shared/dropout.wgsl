@@ -2,16 +2,16 @@
 // out some of them at random, and the others are as much more opaque. Needs <view> and <random>.
 
 // Parts of 256 that are left out.
-fn dropout_share(view: View) -> u32 {
+fn dropoutShare(view: View) -> u32 {
   return view.dropout >> 24u;
 }
 
-fn is_dropped(view: View, i: u32) -> bool {
-  let share = dropout_share(view);
+fn isDropped(view: View, i: u32) -> bool {
+  let share = dropoutShare(view);
   return share > 0u && (pcg4d(vec4u(view.dropout & 0xffffffu, 0u, 0u, i)).x >> 24u) < share;
 }
 
 // What a Gaussian's own opacity is of the opacity that it is drawn with.
-fn own_opacity(view: View) -> f32 {
-  return f32(256u - dropout_share(view)) / 256.0;
+fn ownOpacity(view: View) -> f32 {
+  return f32(256u - dropoutShare(view)) / 256.0;
 }

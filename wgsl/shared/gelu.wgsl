@@ -30,7 +30,7 @@ fn gelu(x: f32) -> f32 {
   return x / (1.0 + exp(-1.702 * x));
 }
 
-fn gelu_slope(x: f32) -> f32 {
+fn geluSlope(x: f32) -> f32 {
   if (GELU_IS_EXACT) {
     return 0.5 * (1.0 + erf(0.7071067811865476 * x)) + 0.3989422804014327 * x * exp(-0.5 * x * x);
   }

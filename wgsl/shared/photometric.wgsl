@@ -1,7 +1,7 @@
 // What the photometric kernels share: colours. The including kernel binds `picture` (include
 // picture), `render` and `photo`.
 
-fn render_channel(pixel: u32, channel: u32) -> f32 {
+fn renderChannel(pixel: u32, channel: u32) -> f32 {
   let value = render[4u * pixel + channel];
   if (CLAMP_RENDER) {
     return clamp(value, 0.0, 1.0);
@@ -9,7 +9,7 @@ fn render_channel(pixel: u32, channel: u32) -> f32 {
   return value;
 }
 
-fn photo_channel(pixel: u32, channel: u32) -> f32 {
+fn photoChannel(pixel: u32, channel: u32) -> f32 {
   if (FLOAT_PHOTO) {
     return bitcast<f32>(photo[4u * pixel + channel]);
   }

@@ -1,29 +1,29 @@
 // One matrix product per (batch, head), the operands given by strides, so that transposes and slices of packed tensors
 // need no copies: C[m,n] = alpha · Σ_k A[m,k]·B[k,n] (+ bias[n]) (+ residual[m,n]) (+ C[m,n]). C's columns are contiguous,
-// and `residual` lies as C does. Included by the kernels that compute it (nn/product_rows, nn/product_tiled).
+// and `residual` lies as C does. Included by the kernels that compute it (nn/productRows, nn/productTiled).
 
 struct Product {
   rows: u32,
   columns: u32,
   depth: u32,
   heads: u32,
-  a_offset: u32,
-  a_batch: u32,
-  a_head: u32,
-  a_row: u32,
-  a_depth: u32,
-  b_offset: u32,
-  b_batch: u32,
-  b_head: u32,
-  b_depth: u32,
-  b_column: u32,
-  c_offset: u32,
-  c_batch: u32,
-  c_head: u32,
-  c_row: u32,
+  aOffset: u32,
+  aBatch: u32,
+  aHead: u32,
+  aRow: u32,
+  aDepth: u32,
+  bOffset: u32,
+  bBatch: u32,
+  bHead: u32,
+  bDepth: u32,
+  bColumn: u32,
+  cOffset: u32,
+  cBatch: u32,
+  cHead: u32,
+  cRow: u32,
   alpha: f32,
-  has_bias: u32,
-  has_residual: u32,
+  hasBias: u32,
+  hasResidual: u32,
   accumulates: u32,
 }
 
@@ -34,12 +34,12 @@ struct Product {
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> c: array<f32>;
 
-fn a_start(matrix: u32) -> u32 {
-  return product.a_offset + matrix / product.heads * product.a_batch + matrix % product.heads * product.a_head;
+fn aStart(matrix: u32) -> u32 {
+  return product.aOffset + matrix / product.heads * product.aBatch + matrix % product.heads * product.aHead;
 }
 
-fn b_start(matrix: u32) -> u32 {
-  return product.b_offset + matrix / product.heads * product.b_batch + matrix % product.heads * product.b_head;
+fn bStart(matrix: u32) -> u32 {
+  return product.bOffset + matrix / product.heads * product.bBatch + matrix % product.heads * product.bHead;
 }
 
 // What happens to a sum on its way to C; read once, before the loops (a uniform read costs a software adapter a load).
@@ -49,19 +49,19 @@ struct Finish {
   row: u32,
   columns: u32,
   alpha: f32,
-  adds_bias: bool,
-  adds_residual: bool,
+  addsBias: bool,
+  addsResidual: bool,
   accumulates: bool,
 }
 
-fn finish_of(matrix: u32) -> Finish {
+fn finishOf(matrix: u32) -> Finish {
   return Finish(
-    product.c_offset + matrix / product.heads * product.c_batch + matrix % product.heads * product.c_head,
-    product.c_row,
+    product.cOffset + matrix / product.heads * product.cBatch + matrix % product.heads * product.cHead,
+    product.cRow,
     product.columns,
     product.alpha,
-    product.has_bias == 1u,
-    product.has_residual == 1u,
+    product.hasBias == 1u,
+    product.hasResidual == 1u,
     product.accumulates == 1u,
   );
 }
@@ -71,10 +71,10 @@ fn finish_of(matrix: u32) -> Finish {
 fn put(finish: Finish, m: u32, n: u32, sum: f32) {
   let at = finish.start + m * finish.row + n;
   var value = finish.alpha * sum;
-  if (finish.adds_bias) {
+  if (finish.addsBias) {
     value += bias[n];
   }
-  if (finish.adds_residual) {
+  if (finish.addsResidual) {
     value += residual[at];
   }
   if (finish.accumulates) {
@@ -84,6 +84,6 @@ fn put(finish: Finish, m: u32, n: u32, sum: f32) {
 }
 
 // How many of `count` rows from m on the matrix has.
-fn rows_from(m: u32, count: u32) -> u32 {
+fn rowsFrom(m: u32, count: u32) -> u32 {
   return min(count, product.rows - min(m, product.rows));
 }

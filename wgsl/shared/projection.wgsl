@@ -31,7 +31,7 @@ struct Projection {
   mean: vec2f,
 }
 
-fn rotation_from_quat(q: vec4f) -> mat3x3f {
+fn rotationFromQuat(q: vec4f) -> mat3x3f {
   let w = q.x; let x = q.y; let y = q.z; let z = q.w;
   // WGSL matrices are given by columns.
   return mat3x3f(
@@ -41,7 +41,7 @@ fn rotation_from_quat(q: vec4f) -> mat3x3f {
   );
 }
 
-fn to_camera(view: View, mean: vec3f) -> vec3f {
+fn toCamera(view: View, mean: vec3f) -> vec3f {
   let m = vec4f(mean, 1.0);
   return vec3f(dot(view.row0, m), dot(view.row1, m), dot(view.row2, m));
 }
@@ -53,7 +53,7 @@ fn project(view: View, t: vec3f, quat: vec4f, logScale: vec3f) -> Projection {
   p.qLength = length(quat);
   p.q = quat / p.qLength;
   p.scale = exp(logScale);
-  p.rotation = rotation_from_quat(p.q);
+  p.rotation = rotationFromQuat(p.q);
 
   // gsplat clamps x/z and y/z in J to the image plus 15 % of it on either side, around the principal point.
   let size = vec2f(view.size);

@@ -5,6 +5,6 @@ fn rotate(quat: vec4f, vector: vec3f) -> vec3f {
   return vector + 2.0 * (quat.x * t + cross(quat.yzw, t));
 }
 
-fn rotate_back(quat: vec4f, vector: vec3f) -> vec3f {
+fn rotateBack(quat: vec4f, vector: vec3f) -> vec3f {
   return rotate(vec4f(quat.x, -quat.yzw), vector);
 }

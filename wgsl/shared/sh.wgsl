@@ -5,7 +5,7 @@ const SH_C0 = 0.28209479177387814;
 const SH_C1 = 0.4886025119029199;
 
 // Basis values at a unit direction; zero above `degree`.
-fn sh_basis(d: vec3f, degree: u32) -> array<f32, SH_ROWS> {
+fn shBasis(d: vec3f, degree: u32) -> array<f32, SH_ROWS> {
   var b = array<f32, SH_ROWS>();
   b[0] = SH_C0;
   if (SH_DEGREE >= 1 && degree >= 1u) {
@@ -34,7 +34,7 @@ fn sh_basis(d: vec3f, degree: u32) -> array<f32, SH_ROWS> {
 }
 
 // Gradient of each basis polynomial with respect to the (unit) direction's components.
-fn sh_basis_gradient(d: vec3f, degree: u32) -> array<vec3f, SH_ROWS> {
+fn shBasisGradient(d: vec3f, degree: u32) -> array<vec3f, SH_ROWS> {
   var g = array<vec3f, SH_ROWS>();
   if (SH_DEGREE >= 1 && degree >= 1u) {
     g[min(1, SH_ROWS - 1)] = vec3f(0.0, -SH_C1, 0.0);

@@ -10,7 +10,7 @@ struct TileBox {
 }
 
 // The tiles of the ellipse's bounding box. `sigma` is ln(255·opacity), where alpha falls to 1/255.
-fn tile_box(mean: vec2f, covDiagonal: vec2f, sigma: f32, tiles: vec2u) -> TileBox {
+fn tileBox(mean: vec2f, covDiagonal: vec2f, sigma: f32, tiles: vec2u) -> TileBox {
   let reach = sqrt(2.0 * (sigma + SIGMA_SLACK) * covDiagonal);
   let limit = vec2f(tiles);
   // Pixel p has its centre at p + 0.5.
@@ -21,7 +21,7 @@ fn tile_box(mean: vec2f, covDiagonal: vec2f, sigma: f32, tiles: vec2u) -> TileBo
 
 // The smallest exponent of the Gaussian over the pixel centres' rectangle of a tile, against `sigma`.
 // conic holds xx, xy, yy of the inverse covariance.
-fn touches_tile(tile: vec2u, mean: vec2f, conic: vec3f, sigma: f32) -> bool {
+fn touchesTile(tile: vec2u, mean: vec2f, conic: vec3f, sigma: f32) -> bool {
   let low = vec2f(tile * u32(TILE)) + 0.5 - mean;
   let high = low + f32(TILE - 1);
   // The nearest point of the rectangle in each axis alone; zero where the mean lies inside.

@@ -64,13 +64,13 @@ export class Scan {
     const { groups, constants } = scanGrid(gpu, capacity, options.variant);
     const [reduce, scan] = await Promise.all([
       gpu.kernel({
-        label: 'sort/scan_reduce',
-        source: new URL('./scan_reduce.wgsl', import.meta.url),
+        label: 'sort/scan-reduce',
+        source: new URL('./scan-reduce.wgsl', import.meta.url),
         constants,
       }),
       gpu.kernel({ label: 'sort/scan', source: new URL('./scan.wgsl', import.meta.url), constants }),
     ]);
-    const numbers = { capacity, count_word: countWord, total_word: totalWord, workers: groups };
+    const numbers = { capacity, countWord, totalWord, workers: groups };
     const shape = arena.uniform(`${label}/shape`, reduce.struct('Shape').size);
     gpu.write(shape, reduce.pack('Shape', numbers), 'parameters');
     const partials = arena.buffer(`${label}/partials`, 4 * (1 + groups));

@@ -1,9 +1,9 @@
 // Second half of the scan: each workgroup leaves each value's exclusive prefix in its place. Group 0 writes the total.
 
 #include <chunks>
-#include <scan_shape>
-#include <workgroup_scan>
-#include <scan_chunk>
+#include <scan-shape>
+#include <workgroup-scan>
+#include <scan-chunk>
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> partials: array<u32>;
@@ -12,8 +12,8 @@
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let total = scan_chunk(group.x, thread);
+  let total = scanChunk(group.x, thread);
   if (group.x == 0u && thread == 0u) {
-    totals[shape.total_word] = total;
+    totals[shape.totalWord] = total;
   }
 }

@@ -12,8 +12,8 @@
 @group(0) @binding(4) var<storage, read> splats: array<vec4f>;
 @group(0) @binding(5) var<storage, read> tileCounts: array<u32>;
 @group(0) @binding(6) var<storage, read_write> tileKeys: array<u32>;
-@group(0) @binding(7) var<storage, read_write> gaussian_from_pair: array<u32>;
-@group(0) @binding(8) var<storage, read_write> pair_from_gaussian: array<u32>;
+@group(0) @binding(7) var<storage, read_write> gaussianFromPair: array<u32>;
+@group(0) @binding(8) var<storage, read_write> pairFromGaussian: array<u32>;
 @group(0) @binding(9) var<storage, read> boxes: array<vec2u>;
 
 @compute @workgroup_size(SIZE)
@@ -23,7 +23,7 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let count = select(counters[VISIBLE], 0u, counters[FAILED] != 0u);
-  for (var k = linear_group(group, groups) * SIZE + lane; k < count; k += groups.x * groups.y * SIZE) {
+  for (var k = linearGroup(group, groups) * SIZE + lane; k < count; k += groups.x * groups.y * SIZE) {
     let i = order[k];
     let a = splats[3u * i];
     let b = splats[3u * i + 1u];
@@ -32,12 +32,12 @@ fn main(
     let box = boxes[i];
     var at = offsets[k];
     let end = at + tileCounts[i];
-    pair_from_gaussian[i] = at;
+    pairFromGaussian[i] = at;
     for (var y = box.x >> 16u; y < (box.y >> 16u); y++) {
       for (var x = box.x & 0xffffu; x < (box.y & 0xffffu); x++) {
-        if (at < end && touches_tile(vec2u(x, y), a.xy, conic, sigma)) {
+        if (at < end && touchesTile(vec2u(x, y), a.xy, conic, sigma)) {
           tileKeys[at] = y * view.tiles.x + x;
-          gaussian_from_pair[at] = i;
+          gaussianFromPair[at] = i;
           at++;
         }
       }
@@ -46,7 +46,7 @@ fn main(
     // the last tile, where no pixel sees it.
     for (; at < end; at++) {
       tileKeys[at] = view.tiles.x * view.tiles.y;
-      gaussian_from_pair[at] = i;
+      gaussianFromPair[at] = i;
     }
   }
 }

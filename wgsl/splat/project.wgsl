@@ -5,7 +5,7 @@
 #include <window>
 #include <projection>
 #include <sh>
-#include <sh_rows>
+#include <sh-rows>
 #include <tiles>
 #include <random>
 #include <dropout>
@@ -31,17 +31,17 @@
 // The tiles of a box of more than LARGE are tried by the whole group: one thread alone would hold up the rest.
 struct Large {
   mean: vec2f,
-  conic_xy: vec2f,
-  conic_z: f32,
+  conicXy: vec2f,
+  conicZ: f32,
   sigma: f32,
   // 16 bits a number.
   low: u32,
   size: u32,
 }
 
-var<workgroup> large_count: atomic<u32>;
+var<workgroup> largeCount: atomic<u32>;
 var<workgroup> large: array<Large, SIZE>;
-var<workgroup> large_touched: array<atomic<u32>, SIZE>;
+var<workgroup> largeTouched: array<atomic<u32>, SIZE>;
 
 // What a Gaussian is before its tiles are counted.
 struct Candidate {
@@ -57,55 +57,55 @@ struct Candidate {
 }
 
 fn color(i: u32, direction: vec3f) -> vec3f {
-  let basis = sh_basis(direction, view.shDegree);
+  let basis = shBasis(direction, view.shDegree);
   var c = vec3f(0.5);
   for (var step = 0u; step < u32(SH_ROWS / SH_STEP); step++) {
-    let rows = sh_rows(i, step);
+    let rows = shRows(i, step);
     for (var k = 0u; k < u32(SH_STEP); k++) { c += basis[u32(SH_STEP) * step + k] * rows[k]; }
   }
   return max(c, vec3f(0.0));
 }
 
-fn mean_of(i: u32) -> vec3f {
+fn meanOf(i: u32) -> vec3f {
   return vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
 }
 
 fn candidate(i: u32) -> Candidate {
   var culled = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
-  let t = to_camera(view, mean_of(i));
+  let t = toCamera(view, meanOf(i));
   if (!(t.z >= NEAR && t.z <= FAR)) { return culled; }
-  if (is_dropped(view, i)) { return culled; }
-  let opacity = 1.0 / (1.0 + exp(-opacityLogits[i])) / own_opacity(view);
+  if (isDropped(view, i)) { return culled; }
+  let opacity = 1.0 / (1.0 + exp(-opacityLogits[i])) / ownOpacity(view);
   if (!(opacity >= ALPHA_MIN)) { return culled; }
   let p = project(view, t, quats[i], vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]));
   if (!(p.det > 0.0)) { return culled; }
   let sigma = log(255.0 * opacity);
   let conic = vec3f(p.cov.z, -p.cov.y, p.cov.x) / p.det;
   let radius = sqrt(2.0 * sigma * max(p.cov.x, p.cov.z));
-  return Candidate(p.mean, conic, sigma, opacity, t.z, radius, tile_box(p.mean, p.cov.xz, sigma, view.tiles));
+  return Candidate(p.mean, conic, sigma, opacity, t.z, radius, tileBox(p.mean, p.cov.xz, sigma, view.tiles));
 }
 
 // How many tiles each thread's Gaussian touches. To be called by all threads, in uniform control flow.
-fn count_tiles(lane: u32, it: Candidate) -> u32 {
-  if (lane == 0u) { atomicStore(&large_count, 0u); }
-  atomicStore(&large_touched[lane], 0u);
+fn countTiles(lane: u32, it: Candidate) -> u32 {
+  if (lane == 0u) { atomicStore(&largeCount, 0u); }
+  atomicStore(&largeTouched[lane], 0u);
   workgroupBarrier();
   let size = max(it.box.high, it.box.low) - it.box.low;
-  let is_large = size.x * size.y > u32(LARGE);
+  let isLarge = size.x * size.y > u32(LARGE);
   var place = 0u;
   var count = 0u;
-  if (is_large) {
-    place = atomicAdd(&large_count, 1u);
+  if (isLarge) {
+    place = atomicAdd(&largeCount, 1u);
     let low = it.box.low.x | (it.box.low.y << 16u);
     large[place] = Large(it.mean, it.conic.xy, it.conic.z, it.sigma, low, size.x | (size.y << 16u));
   } else {
     for (var y = it.box.low.y; y < it.box.high.y; y++) {
       for (var x = it.box.low.x; x < it.box.high.x; x++) {
-        count += select(0u, 1u, touches_tile(vec2u(x, y), it.mean, it.conic, it.sigma));
+        count += select(0u, 1u, touchesTile(vec2u(x, y), it.mean, it.conic, it.sigma));
       }
     }
   }
-  let larges = workgroupUniformLoad(&large_count);
+  let larges = workgroupUniformLoad(&largeCount);
   if (larges == 0u) { return count; }
   for (var k = 0u; k < larges; k++) {
     let its = large[k];
@@ -115,19 +115,19 @@ fn count_tiles(lane: u32, it: Candidate) -> u32 {
     var touched = 0u;
     for (var tile = lane; tile < tiles; tile += u32(SIZE)) {
       let at = low + vec2u(tile % columns, tile / columns);
-      touched += select(0u, 1u, touches_tile(at, its.mean, vec3f(its.conic_xy, its.conic_z), its.sigma));
+      touched += select(0u, 1u, touchesTile(at, its.mean, vec3f(its.conicXy, its.conicZ), its.sigma));
     }
-    if (touched > 0u) { atomicAdd(&large_touched[k], touched); }
+    if (touched > 0u) { atomicAdd(&largeTouched[k], touched); }
   }
   workgroupBarrier();
-  if (is_large) { count = atomicLoad(&large_touched[place]); }
+  if (isLarge) { count = atomicLoad(&largeTouched[place]); }
   workgroupBarrier();
   return count;
 }
 
-fn store_splat(i: u32, it: Candidate) {
+fn storeSplat(i: u32, it: Candidate) {
   boxes[i] = vec2u(it.box.low.x | (it.box.low.y << 16u), it.box.high.x | (it.box.high.y << 16u));
-  let rgb = color(i, normalize(mean_of(i) - view.center));
+  let rgb = color(i, normalize(meanOf(i) - view.center));
   splats[3u * i] = vec4f(it.mean, it.conic.xy);
   splats[3u * i + 1u] = vec4f(it.conic.z, it.opacity, rgb.xy);
   splats[3u * i + 2u] = vec4f(rgb.z, it.depth, it.radius, 0.0);
@@ -140,13 +140,13 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let count = min(counts[0], window.end);
-  for (var base = window.first + linear_group(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+  for (var base = window.first + linearGroup(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
     let i = base + lane;
     var it = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
     if (i < count) { it = candidate(i); }
-    let touched = count_tiles(lane, it);
+    let touched = countTiles(lane, it);
     if (i < count) {
-      if (touched > 0u) { store_splat(i, it); }
+      if (touched > 0u) { storeSplat(i, it); }
       tileCounts[i] = touched;
       depthKeys[i] = select(0u, bitcast<u32>(it.depth) - bitcast<u32>(NEAR) + 1u, touched > 0u);
     }

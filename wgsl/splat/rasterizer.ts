@@ -12,13 +12,13 @@ import {
   rowWindows,
   windowUniform,
 } from '../core/index.ts';
-import { RadixSort } from '../sort/radix_sort.ts';
+import { RadixSort } from '../sort/radix-sort.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
-import { PairOffsets } from './pair_offsets.ts';
-import { BUCKET, bucketRoom, shapeOf, tilesOf } from './raster_shape.ts';
-import { shConstants, shRowBytes } from './sh_words.ts';
+import { PairOffsets } from './pair-offsets.ts';
+import { BUCKET, bucketRoom, shapeOf, tilesOf } from './raster-shape.ts';
+import { shConstants, shRowBytes } from './sh-words.ts';
 import { type PinholeCamera, SPLAT_BYTES, type SplatBuffers, type ViewOptions } from './types.ts';
-import { viewValues } from './view_values.ts';
+import { viewValues } from './view-values.ts';
 
 export interface RasterizerOptions {
   /** Prefix of the buffers' labels. */
@@ -133,8 +133,8 @@ export class Rasterizer {
     const depthKeys = buffer('depth_keys', 4 * rows);
     const offsets = buffer('offsets', 4 * rows);
     const tileKeys = buffer('tile_keys', 4 * intersections);
-    const gaussianFromPair = buffer('gaussian_from_pair', 4 * intersections);
-    const pairFromGaussian = buffer('pair_from_gaussian', 4 * rows);
+    const gaussianFromPair = buffer('gaussianFromPair', 4 * intersections);
+    const pairFromGaussian = buffer('pairFromGaussian', 4 * rows);
     const tileStarts = buffer('tile_starts', 4 * (tiles + 2));
     const color = buffer('color', 16 * pixels);
     const depth = buffer('depth', options.depth ? 4 * pixels : 4);
@@ -144,8 +144,8 @@ export class Rasterizer {
       ? {
           buckets: {
             states: buffer('bucket_states', 16 * tile ** 2 * room.states),
-            tiles: buffer('bucket_tiles', 4 * room.buckets),
-            depths: buffer('tile_depths', 4 * tiles),
+            tiles: buffer('bucketTiles', 4 * room.buckets),
+            depths: buffer('tileDepths', 4 * tiles),
           },
         }
       : { transmittance: buffer('transmittance', 4 * pixels) };
@@ -213,8 +213,8 @@ export class Rasterizer {
           splats,
           tileCounts,
           tileKeys,
-          gaussian_from_pair: gaussianFromPair,
-          pair_from_gaussian: pairFromGaussian,
+          gaussianFromPair,
+          pairFromGaussian,
           boxes,
         }),
         groups: subgroup ? loopingGrid(gpu, rows, subgroup, MAX_SUBGROUPS) : overRows,
@@ -229,7 +229,7 @@ export class Rasterizer {
           view,
           tileStarts,
           sortedPairs,
-          gaussian_from_pair: gaussianFromPair,
+          gaussianFromPair,
           splats,
           color,
           looked,
@@ -237,8 +237,8 @@ export class Rasterizer {
           ...(after.buckets
             ? {
                 states: after.buckets.states,
-                bucket_tiles: after.buckets.tiles,
-                tile_depths: after.buckets.depths,
+                bucketTiles: after.buckets.tiles,
+                tileDepths: after.buckets.depths,
               }
             : { transmittance: after.transmittance }),
         }),
@@ -313,14 +313,14 @@ async function rasterKernels(
   const [project, emit, tileRanges, forward] = await Promise.all([
     load('project', { SIZE, TILE, ...shConstants(shDegree), LARGE }),
     subgroup
-      ? load('emit_subgroup', { TILE, SUBGROUP: subgroup }, ['subgroups'])
+      ? load('emit-subgroup', { TILE, SUBGROUP: subgroup }, ['subgroups'])
       : load('emit', { SIZE, TILE }),
-    load('tile_ranges', { SIZE }),
+    load('tile-ranges', { SIZE }),
     subgroup
-      ? load('rasterize_forward_blocks', blocks, ['subgroups'])
+      ? load('rasterize-forward-blocks', blocks, ['subgroups'])
       : lanes
-        ? load('rasterize_forward_lanes', { TILE, LANES: lanes, DEPTH: depth }, ['subgroups'])
-        : load('rasterize_forward', { TILE, DEPTH: depth }),
+        ? load('rasterize-forward-lanes', { TILE, LANES: lanes, DEPTH: depth }, ['subgroups'])
+        : load('rasterize-forward', { TILE, DEPTH: depth }),
   ]);
   return { project, emit, tileRanges, forward };
 }

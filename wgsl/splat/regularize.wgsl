@@ -1,5 +1,5 @@
 // Adds the gradient of OPACITY·mean(sigmoid(opacityLogits)) + SCALE·mean(exp(logScales)) (3DGS-MCMC, eq. 8; gsplat's
-// opacity_reg and scale_reg). One thread a Gaussian.
+// opacityReg and scaleReg). One thread a Gaussian.
 #include <grid>
 
 @group(0) @binding(0) var<storage, read> counts: array<u32>;
@@ -15,7 +15,7 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let count = counts[0];
-  for (var i = linear_group(group, groups) * SIZE + lane; i < count; i += groups.x * groups.y * SIZE) {
+  for (var i = linearGroup(group, groups) * SIZE + lane; i < count; i += groups.x * groups.y * SIZE) {
     let opacity = 1.0 / (1.0 + exp(-opacityLogits[i]));
     gradOpacityLogits[i] += OPACITY / f32(count) * opacity * (1.0 - opacity);
     for (var k = 3u * i; k < 3u * i + 3u; k++) {

@@ -1,6 +1,6 @@
 import type { Arena, Gpu, Recorder } from '../core/index.ts';
 import { COUNTER_WORDS, COUNTERS } from './counters.ts';
-import { grownPairs, guessedPairs } from './pair_capacity.ts';
+import { grownPairs, guessedPairs } from './pair-capacity.ts';
 import { Rasterizer } from './rasterizer.ts';
 import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
 

@@ -1,5 +1,5 @@
 import { basename, resolve } from 'node:path';
-import { FromRgba8 } from '../../../wgsl/image/from_rgba8.ts';
+import { FromRgba8 } from '../../../wgsl/image/from-rgba8.ts';
 import type { Frame } from '../../artefacts/frames.ts';
 import { type ClipModel, openClip } from '../../clip/model.ts';
 import { resolvePrompt } from '../../clip/prompts.ts';

@@ -1,4 +1,4 @@
-import { WarpError, type WarpSums } from '../../../wgsl/image/warp_error.ts';
+import { WarpError, type WarpSums } from '../../../wgsl/image/warp-error.ts';
 import type { Frame } from '../../artefacts/frames.ts';
 import type { Score } from '../../artefacts/scores.ts';
 import { countOf, type Metric, type MetricInput, mean, score } from './metric.ts';

@@ -1,4 +1,4 @@
-import { PhotometricMetrics, psnr } from '../../../wgsl/image/photometric_metrics.ts';
+import { PhotometricMetrics, psnr } from '../../../wgsl/image/photometric-metrics.ts';
 import { SplatRenderer } from '../../../wgsl/splat/renderer.ts';
 import { largestView, type View } from '../../artefacts/dataset.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InputError, type Recorder } from '../../../wgsl/core/index.ts';
-import type { GrowthRules } from '../../../wgsl/splat/densify/plan_growth.ts';
-import { ResetOpacity } from '../../../wgsl/splat/densify/reset_opacity.ts';
+import type { GrowthRules } from '../../../wgsl/splat/densify/plan-growth.ts';
+import { ResetOpacity } from '../../../wgsl/splat/densify/reset-opacity.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { growAndPrune } from './grow.ts';

@@ -1,10 +1,10 @@
 import { InputError } from '../../../wgsl/core/index.ts';
 import { Scan } from '../../../wgsl/sort/scan.ts';
 import { WORDS } from '../../../wgsl/splat/densify/constants.ts';
-import { GatherRows } from '../../../wgsl/splat/densify/gather_rows.ts';
-import { PlaceRows } from '../../../wgsl/splat/densify/place_rows.ts';
-import { type GrowthRules, PlanGrowth } from '../../../wgsl/splat/densify/plan_growth.ts';
-import { SplitRows } from '../../../wgsl/splat/densify/split_rows.ts';
+import { GatherRows } from '../../../wgsl/splat/densify/gather-rows.ts';
+import { PlaceRows } from '../../../wgsl/splat/densify/place-rows.ts';
+import { type GrowthRules, PlanGrowth } from '../../../wgsl/splat/densify/plan-growth.ts';
+import { SplitRows } from '../../../wgsl/splat/densify/split-rows.ts';
 import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
 import { growState, setCount, type TrainingState } from '../../optimizer/state.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
-import { requireRows } from '../../../wgsl/splat/row_capacity.ts';
+import { requireRows } from '../../../wgsl/splat/row-capacity.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { MeansNoise } from './noise.ts';

@@ -1,5 +1,5 @@
 import type { Arena, Recorder } from '../../../wgsl/core/index.ts';
-import { PerturbMeans } from '../../../wgsl/splat/densify/perturb_means.ts';
+import { PerturbMeans } from '../../../wgsl/splat/densify/perturb-means.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { Scan } from '../../../wgsl/sort/scan.ts';
 import { WORDS } from '../../../wgsl/splat/densify/constants.ts';
-import { CopyRows } from '../../../wgsl/splat/densify/copy_rows.ts';
-import { DrawSources } from '../../../wgsl/splat/densify/draw_sources.ts';
-import { RelocateSources } from '../../../wgsl/splat/densify/relocate_sources.ts';
-import { SamplingWeights } from '../../../wgsl/splat/densify/sampling_weights.ts';
+import { CopyRows } from '../../../wgsl/splat/densify/copy-rows.ts';
+import { DrawSources } from '../../../wgsl/splat/densify/draw-sources.ts';
+import { RelocateSources } from '../../../wgsl/splat/densify/relocate-sources.ts';
+import { SamplingWeights } from '../../../wgsl/splat/densify/sampling-weights.ts';
 import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
 import { growState, setCount, type TrainingState } from '../../optimizer/state.ts';
 

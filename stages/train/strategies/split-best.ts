@@ -1,10 +1,10 @@
-import { RadixSort } from '../../../wgsl/sort/radix_sort.ts';
+import { RadixSort } from '../../../wgsl/sort/radix-sort.ts';
 import { Scan } from '../../../wgsl/sort/scan.ts';
-import { AssignSources } from '../../../wgsl/splat/densify/assign_sources.ts';
+import { AssignSources } from '../../../wgsl/splat/densify/assign-sources.ts';
 import { WORDS } from '../../../wgsl/splat/densify/constants.ts';
-import { CopyRows } from '../../../wgsl/splat/densify/copy_rows.ts';
-import { SplitLongAxis } from '../../../wgsl/splat/densify/split_long_axis.ts';
-import { SplitScores } from '../../../wgsl/splat/densify/split_scores.ts';
+import { CopyRows } from '../../../wgsl/splat/densify/copy-rows.ts';
+import { SplitLongAxis } from '../../../wgsl/splat/densify/split-long-axis.ts';
+import { SplitScores } from '../../../wgsl/splat/densify/split-scores.ts';
 import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
 import { growState, setCount, type TrainingState } from '../../optimizer/state.ts';
 

@@ -1,5 +1,5 @@
 import type { Arena, Recorder } from '../../../wgsl/core/index.ts';
-import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen_statistics.ts';
+import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen-statistics.ts';
 import type { KeptParts } from '../../optimizer/kept.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 

@@ -1,7 +1,7 @@
 import { type Arena, type Gpu, InputError } from '../../../wgsl/core/index.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../../wgsl/splat/counters.ts';
 import { Rasterizer, type RasterizerOptions } from '../../../wgsl/splat/rasterizer.ts';
-import { RasterizerBackward } from '../../../wgsl/splat/rasterizer_backward.ts';
+import { RasterizerBackward } from '../../../wgsl/splat/rasterizer-backward.ts';
 import type { PinholeCamera, Rgb, SplatBuffers } from '../../../wgsl/splat/types.ts';
 import type { Layout } from '../layout.ts';
 import type { SplatArrays } from '../raster.ts';

@@ -10,5 +10,5 @@ export const WORDS = { ENTRIES: 0, TOTAL: 1 } as const;
 /** In a list of sources: this row copies no other; this row waits for a source. */
 export const SOURCES = { NONE: 0xffffffff, PENDING: 0xfffffffe } as const;
 
-/** What the scales of the halves of a split are divided by: 0.8 × the number of halves (3DGS, densify_and_split). */
+/** What the scales of the halves of a split are divided by: 0.8 × the number of halves (3DGS, densifyAndSplit). */
 export const SPLIT_SHRINK = 1.6;

@@ -1,0 +1,212 @@
+/** The code behind a stage, judged by esbuild, and how it is named. */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CodeReader } from '../pipeline/keys/code.ts';
+import { packageOf } from '../pipeline/keys/packages.ts';
+import { stages } from '../stages/index.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const reader = new CodeReader();
+const closure = (path: string) => reader.codeOf([join(root, path)]);
+
+/** All modules and packages that esbuild reads from an entry on. */
+async function byEsbuild(entries: readonly string[]): Promise<{ modules: string[]; packages: string[] }> {
+  const { metafile } = await build({
+    entryPoints: entries.map((entry) => join(root, entry)),
+    outdir: root,
+    absWorkingDir: root,
+    bundle: true,
+    metafile: true,
+    write: false,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'error',
+  });
+  const packages = Object.values(metafile.inputs).flatMap(({ imports }) =>
+    imports.filter(({ external, path }) => external && !isBuiltin(path)).map(({ path }) => packageOf(path)),
+  );
+  return { modules: Object.keys(metafile.inputs).sort(), packages: [...new Set(packages)].sort() };
+}
+
+/** Scripts that modules start as threads. */
+async function threadsOf(paths: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    const text = await readFile(join(root, path), 'utf8');
+    for (const [, file] of text.matchAll(/new Worker\(new URL\('([^']+)'/g))
+      found.push(join(dirname(path), file));
+  }
+  return found;
+}
+
+test('every stage names the module that defines it', () => {
+  assert.equal(
+    stages.map(({ module }) => module && fileURLToPath(module)),
+    stages.map(({ name }) => join(root, 'stages', name, 'stage.ts')),
+  );
+});
+
+for (const { name } of stages) {
+  const entry = `stages/${name}/stage.ts`;
+
+  test(`${name}: the modules and packages are those that esbuild finds`, async () => {
+    const code = closure(entry);
+    // A thread's script is started, not imported: esbuild takes it as another entry.
+    const { modules, packages } = await byEsbuild([entry, ...(await threadsOf(Object.keys(code.files)))]);
+    assert.equal(
+      Object.keys(code.files).filter((path) => !path.endsWith('.wgsl')),
+      modules,
+    );
+    assert.ok(modules.length > 10);
+    assert.equal(
+      packages.filter((one) => !(one in code.packages)),
+      [],
+    );
+  });
+
+  test(`${name}: every kernel that a module names is there, and every include of it`, async () => {
+    const code = closure(entry);
+    const kernels = Object.keys(code.files).filter((path) => path.endsWith('.wgsl'));
+    const missing: string[] = [];
+    for (const path of Object.keys(code.files)) {
+      const text = await readFile(join(root, path), 'utf8');
+      const named = path.endsWith('.wgsl')
+        ? [...text.matchAll(/#include <([\w-]+)>/g)].map(([, file]) => `wgsl/shared/${file}.wgsl`)
+        : [...text.matchAll(/['/]([\w-]+)(?:\.wgsl)?['`]/g)].map(
+            ([, file]) => `${dirname(path)}/${file}.wgsl`,
+          );
+      missing.push(...named.filter((file) => existsSync(join(root, file)) && !kernels.includes(file)));
+    }
+    assert.equal(missing, []);
+  });
+}
+
+test('every kernel of the library is behind some stage', async () => {
+  const used = new Set(stages.flatMap(({ name }) => Object.keys(closure(`stages/${name}/stage.ts`).files)));
+  const all = (await readdir(join(root, 'wgsl'), { recursive: true })).map((path) => `wgsl/${path}`);
+  assert.equal(
+    all.filter((path) => path.endsWith('.wgsl') && !used.has(path)),
+    [],
+  );
+});
+
+test('a stage stands on its own code alone', () => {
+  const { files } = closure('stages/orbit/stage.ts');
+  assert.equal(
+    Object.keys(files).filter((path) => /^(pipeline|stages\/(train|stylize|clip))\/|adam/.test(path)),
+    [],
+  );
+});
+
+test('all six together take a moment', () => {
+  const start = performance.now();
+  const fresh = new CodeReader();
+  for (const { name } of stages) fresh.codeOf([join(root, `stages/${name}/stage.ts`)]);
+  // 30 ms on an idle machine; a parser, or reading each file per stage, would take many times as long.
+  assert.ok(performance.now() - start < 1000);
+});
+
+test('a package counts with its native part, or as absent', async () => {
+  const folder = scratchFolder();
+  put(
+    folder,
+    'node_modules/top/package.json',
+    '{"name":"top","version":"1.0.0","dependencies":{"deep":"*","@types/x":"*"}}',
+  );
+  put(folder, 'node_modules/top/node_modules/deep/package.json', '{"name":"deep","version":"2.0.0"}');
+  put(
+    folder,
+    'node_modules/deep/package.json',
+    '{"name":"deep","version":"3.0.0","optionalDependencies":{"native":"*","other-os":"*"}}',
+  );
+  put(folder, 'node_modules/native/package.json', '{"name":"native","version":"8.18.4"}');
+  put(folder, 'node_modules/@types/x/package.json', '{"name":"@types/x","version":"1.0.0"}');
+  put(
+    folder,
+    'real/package.json',
+    '{"name":"@scope/linked","version":"0.0.1","dependencies":{"unseen":"*"}}',
+  );
+  await mkdir(join(folder, 'node_modules/@scope'));
+  await symlink(join(folder, 'real'), join(folder, 'node_modules/@scope/linked'));
+  const file = put(
+    folder,
+    'src/a.ts',
+    "import 'node:fs'; import 'fs'; import 'top/part.js'; import 'deep'; import '@scope/linked/x'; import('missing');",
+  );
+  assert.equal(new CodeReader().codeOf([file]).packages, {
+    '@scope/linked': '0.0.1',
+    deep: '2.0.0, 3.0.0',
+    missing: 'absent',
+    native: '8.18.4',
+    top: '1.0.0',
+  });
+});
+
+test('a module of another package is named by it; one of none by its path', () => {
+  const folder = scratchFolder();
+  put(folder, 'package.json', '{"name":"mine","version":"1.0.0"}');
+  const file = put(folder, 'src/stage.ts', "import './part.js'; import './bare'; import './kernels.ts';");
+  put(folder, 'src/part.ts', '');
+  put(folder, 'src/bare/index.ts', '');
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the text of a module
+  put(folder, 'src/kernels.ts', 'export const k = (n: string) => new URL(`./k_${n}.wgsl`, import.meta.url);');
+  put(folder, 'src/k_one.wgsl', '#include <sh>\n');
+  put(folder, 'src/other.wgsl', '');
+  assert.equal(Object.keys(new CodeReader().codeOf([file]).files), [
+    'mine:src/bare/index.ts',
+    'mine:src/k_one.wgsl',
+    'mine:src/kernels.ts',
+    'mine:src/part.ts',
+    'mine:src/stage.ts',
+    'wgsl/shared/sh.wgsl',
+  ]);
+  const lone = put(scratchFolder(), 'lone.ts', '');
+  assert.equal(Object.keys(new CodeReader().codeOf([lone]).files), [lone]);
+});
+
+test('cycles end; a changed file changes its hash alone', () => {
+  const folder = scratchFolder();
+  const file = put(folder, 'a.ts', "import './b.ts';");
+  const other = put(folder, 'b.ts', "import './a.ts';");
+  const before = new CodeReader().codeOf([file]).files;
+  assert.equal(Object.keys(before), [file, other]);
+  put(folder, 'b.ts', "import './a.ts'; // changed");
+  const after = new CodeReader().codeOf([file]).files;
+  assert.is(after[file], before[file]);
+  assert.not.equal(after[other], before[other]);
+});
+
+test('what cannot be followed is an error that names the importer', async () => {
+  const folder = scratchFolder();
+  const cases: [string, RegExp][] = [
+    ["import './gone.ts';", /a\.ts imports \.\/gone\.ts, which is not there$/],
+    ["new URL('./gone.wgsl', import.meta.url);", /a\.ts names \.\/gone\.wgsl, which is not there$/],
+    ['import(name);', /a\.ts, line 1: cannot be followed: import\(name\);$/],
+    ["import '#inner';", /a\.ts imports #inner, which cannot be followed$/],
+    ["import 'https://example.org/x.ts';", /a\.ts imports https:.*, which cannot be followed$/],
+  ];
+  for (const [text, expected] of cases) {
+    const file = put(folder, 'a.ts', text);
+    assert.throws(() => new CodeReader().codeOf([file]), expected);
+  }
+  const kernel = put(folder, 'k.wgsl', '#include <no-such-piece>\n');
+  assert.throws(
+    () => new CodeReader().codeOf([kernel]),
+    /k\.wgsl needs .*no-such-piece\.wgsl, which cannot be read/,
+  );
+  await rm(join(folder, 'a.ts'));
+  assert.throws(
+    () => new CodeReader().codeOf([join(folder, 'a.ts')]),
+    /a stage needs .*a\.ts, which cannot be read/,
+  );
+});
+
+test.run();

@@ -1,0 +1,138 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  type Camera,
+  cameraCenter,
+  cross,
+  dot,
+  lookAt,
+  normalize,
+  type Vec3,
+} from '../stages/artefacts/camera.ts';
+import { ringCameras } from '../stages/orbit/path.ts';
+import { coverage, fitRing } from '../stages/orbit/ring.ts';
+import { InputError } from '../wgsl/core/index.ts';
+import { project } from './reference/warp-error.ts';
+
+const UP: Vec3 = normalize([0.1, -1, 0.05]);
+const CENTER: Vec3 = [1, 2, 3];
+const SCENE = { up: UP, center: CENTER, extent: 5 };
+const LENS = { width: 90, height: 160, fx: 120, fy: 120, cx: 45, cy: 80 };
+const SIZE = { frames: 24, width: 320, height: 180, zoom: 1 };
+
+const add = (a: Vec3, b: Vec3, s = 1): Vec3 => [a[0] + s * b[0], a[1] + s * b[1], a[2] + s * b[2]];
+const distance = (a: Vec3, b: Vec3) => Math.hypot(...add(a, b, -1));
+const FRONT = normalize(cross(UP, [1, 0, 0]));
+
+/** A point on a circle around CENTER: azimuth in degrees, 4 from the axis, 1 above. */
+function around(degrees: number, radius = 4, height = 1): Vec3 {
+  const angle = (degrees * Math.PI) / 180;
+  const out = add(
+    add([0, 0, 0], FRONT, radius * Math.cos(angle)),
+    cross(UP, FRONT),
+    radius * Math.sin(angle),
+  );
+  return add(add(CENTER, out), UP, height);
+}
+const looking = (eye: Vec3, target: Vec3 = CENTER): Camera => ({ ...LENS, viewmat: lookAt(eye, target, UP) });
+
+test('up is up, right is right', () => {
+  const camera = looking([1, 2, -5]);
+  const at = (point: Vec3) => project(camera, point);
+  const center = at(CENTER);
+  assert.ok(Math.abs(center.x - LENS.cx) < 1e-9 && Math.abs(center.y - LENS.cy) < 1e-9 && center.z > 0);
+  assert.ok(at(add(CENTER, UP, 0.3)).y < center.y, 'a point above the target has the smaller y');
+  // Looking along +z with up −y, the world's +x is to the right.
+  assert.ok(at(add(CENTER, [0.3, 0, 0])).x > center.x);
+  assert.ok(at(add(CENTER, [0, 0, 1])).z > center.z);
+});
+
+test('lookAt is a rotation and cameraCenter inverts it', () => {
+  const eye: Vec3 = [0.3, -2, 5];
+  const viewmat = lookAt(eye, CENTER, UP);
+  const rows = [0, 4, 8].map((r) => viewmat.slice(r, r + 3) as unknown as Vec3);
+  rows.forEach((row, i) => {
+    for (const [j, other] of rows.entries()) assert.ok(Math.abs(dot(row, other) - (i === j ? 1 : 0)) < 1e-12);
+  });
+  assert.ok(dot(cross(rows[0], rows[1]), rows[2]) > 0.999, 'right × down = forward');
+  assert.ok(distance(cameraCenter({ ...LENS, viewmat }), eye) < 1e-12);
+});
+
+test('cameras all around give a full turn at their own radius, height and field of view', () => {
+  const cameras = Array.from({ length: 12 }, (_, i) => looking(around(10 + 30 * i)));
+  const ring = fitRing({ ...SCENE, cameras }, 'auto');
+  assert.is(ring.arc, 2 * Math.PI);
+  assert.is(ring.facing, 'in');
+  const path = ringCameras(ring, SIZE);
+  const eyes = path.map(cameraCenter);
+  assert.ok(distance(eyes[0], around(10)) < 1e-9, 'it starts at the first camera');
+  for (const [i, camera] of path.entries()) {
+    const center = project(camera, CENTER);
+    assert.ok(Math.abs(center.x - 160) < 1e-6 && Math.abs(center.y - 90) < 1e-6);
+    assert.ok(project(camera, add(CENTER, UP, 0.1)).y < center.y);
+    assert.ok(Math.abs(dot(add(eyes[i], CENTER, -1), UP) - 1) < 1e-9);
+    assert.ok(Math.abs(distance(eyes[i], CENTER) - Math.hypot(4, 1)) < 1e-9);
+  }
+  // Evenly spaced, and the last step closes the circle.
+  const steps = eyes.map((eye, i) => distance(eye, eyes[(i + 1) % eyes.length]));
+  assert.ok(Math.max(...steps) - Math.min(...steps) < 1e-9);
+  // The smaller side sees the same angle: 90 px at 120 px focal length, 180 px at 240.
+  assert.ok(Math.abs(path[0].fx - 240) < 1e-9 && path[0].fx === path[0].fy);
+});
+
+test('cameras on one side give a swing over what they cover, and it loops', () => {
+  const cameras = [-25, -10, 0, 20, 35].map((degrees) => looking(around(degrees)));
+  const ring = fitRing({ ...SCENE, cameras }, 'auto');
+  assert.ok(Math.abs(ring.arc - (60 * Math.PI) / 180) < 1e-9, `arc ${ring.arc}`);
+  const eyes = ringCameras(ring, SIZE).map(cameraCenter);
+  assert.ok(distance(eyes[0], around(5)) < 1e-9, 'it starts in the middle');
+  assert.ok(Math.min(...eyes.map((eye) => distance(eye, around(35)))) < 1e-9);
+  assert.ok(Math.min(...eyes.map((eye) => distance(eye, around(-25)))) < 1e-9);
+  assert.ok(
+    eyes.every((eye) => dot(add(eye, CENTER, -1), add(around(5), CENTER, -1)) > 0),
+    'never from behind',
+  );
+  assert.ok(distance(eyes[0], eyes[23]) < 1.1 * distance(eyes[0], eyes[1]));
+  assert.is(fitRing({ ...SCENE, cameras }, 'full').arc, 2 * Math.PI);
+  const all = Array.from({ length: 12 }, (_, i) => looking(around(30 * i)));
+  assert.ok(fitRing({ ...SCENE, cameras: all }, 'swing').arc < 2 * Math.PI);
+});
+
+test('a room seen from its middle is shown looking outwards', () => {
+  const cameras = Array.from({ length: 8 }, (_, i) => {
+    const eye = around(45 * i, 0.5, 0);
+    return looking(eye, add(eye, add(eye, CENTER, -1)));
+  });
+  const ring = fitRing({ ...SCENE, cameras }, 'auto');
+  assert.is(ring.facing, 'out');
+  for (const camera of ringCameras(ring, SIZE)) {
+    assert.ok(project(camera, CENTER).z < 0);
+    const outwards = add(cameraCenter(camera), add(cameraCenter(camera), CENTER, -1));
+    assert.ok(project(camera, add(outwards, UP, 0.1)).y < project(camera, outwards).y);
+  }
+});
+
+test('straight from above still has an up, one camera still has a path, and no ring is an error', () => {
+  const above = [0, 90, 180, 270].map((degrees) => looking(around(degrees, 0.01, 5)));
+  for (const camera of ringCameras(fitRing({ ...SCENE, cameras: above }, 'auto'), SIZE)) {
+    assert.ok(project(camera, add(CENTER, UP, 0.1)).y < project(camera, CENTER).y - 0.5);
+  }
+  const lone = fitRing({ ...SCENE, cameras: [looking(around(40))] }, 'auto');
+  assert.ok(lone.arc > 0 && lone.arc < 0.2);
+  const stuck = [looking(add(CENTER, [0, 0, -1e-6]))];
+  assert.throws(
+    () => fitRing({ ...SCENE, cameras: stuck }, 'auto'),
+    (error: Error) => error instanceof InputError && /path: bounds/.test(error.message),
+  );
+  assert.throws(() => fitRing({ ...SCENE, cameras: [] }, 'auto'), /no.*path: bounds|there are none/);
+});
+
+test('coverage finds the largest gap across the wrap', () => {
+  const degrees = (values: number[]) => values.map((value) => (value * Math.PI) / 180);
+  const { arc, gap, middle } = coverage(degrees([170, -170, 160]));
+  assert.ok(Math.abs(arc - (30 * Math.PI) / 180) < 1e-9);
+  assert.ok(Math.abs(gap - (330 * Math.PI) / 180) < 1e-9);
+  assert.ok(Math.abs(Math.cos(middle) - Math.cos((175 * Math.PI) / 180)) < 1e-9);
+});
+
+test.run();

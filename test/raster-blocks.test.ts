@@ -1,0 +1,180 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Gpu } from '../wgsl/core/index.ts';
+import { BUCKET } from '../wgsl/splat/raster-shape.ts';
+import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
+import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import type { Row } from './reference/layout.ts';
+import { gradientRow, pictureRow } from './reference/layouts/compare.ts';
+import { type RasterCase, type Rasterized, rasterize, uploadSplat } from './reference/layouts/raster.ts';
+import { RasterReference } from './reference/raster.ts';
+
+// The kernels for subgroups, also on adapters that do without them by default. An argument is the only side of tiles to try.
+
+const TILES = process.argv[2] ? [Number(process.argv[2])] : [8, 16];
+const PARAMETERS = ['means', 'logScales', 'quats', 'opacityLogits', 'sh'] as const;
+const PICTURE = { most: 2e-5, outliers: 1e-2, share: 0.0003, atLeast: 2 };
+
+/** The adapter's subgroup size; 0, with a line printed, where the kernels cannot run. */
+function sizeOf(gpu: Gpu): number {
+  const { subgroupMinSize, subgroupMaxSize } = gpu.adapter;
+  const fits = gpu.has('subgroups') && subgroupMinSize === subgroupMaxSize && subgroupMaxSize <= 32;
+  if (!fits) console.log('skipped: this adapter has no subgroups of one size up to 32');
+  return fits ? subgroupMaxSize : 0;
+}
+
+function compare(found: Rasterized, scene: RasterCase): Row[] {
+  const judge = new RasterReference(scene.splat, referenceCamera(scene), scene.background, scene.shDegree);
+  const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
+  return [
+    pictureRow('image', found.image, judge.picture.image, 3, PICTURE),
+    pictureRow('alpha', found.alpha, judge.picture.alpha, 1, PICTURE),
+    ...PARAMETERS.map((name) =>
+      gradientRow(name, found.gradients[name], gradients[name], { l2: 5e-4, largest: 5e-4 }),
+    ),
+  ];
+}
+
+const SCENES = [
+  { seed: 1, count: 400, width: 61, height: 37, shDegree: 0 },
+  // Nothing shines through a wall of opaque splats: whole buckets behind every pixel's last splat.
+  { seed: 5, count: 600, width: 24, height: 24, shDegree: 0, opacityLogits: [3, 12], logScales: [-2, 0] },
+  // Barely there: many buckets deep, and the cut at 1/255.
+  {
+    seed: 6,
+    count: 700,
+    width: 31,
+    height: 31,
+    shDegree: 0,
+    opacityLogits: [-6, -3.5],
+    logScales: [-2.5, 0.5],
+  },
+  { seed: 7, count: 3, width: 1, height: 1, shDegree: 0, logScales: [0, 1] },
+] as const;
+
+for (const tile of TILES) {
+  for (const options of SCENES) {
+    const { count, width, height } = options;
+    test(`subgroups, tiles of ${tile}: ${count} Gaussians, ${width}×${height}`, () =>
+      withGpu(async (gpu) => {
+        const subgroup = sizeOf(gpu);
+        if (!subgroup) return;
+        const scene = rasterScene({ ...options } as Parameters<typeof rasterScene>[0]);
+        const rows = compare(await rasterize(gpu, scene, { tile, subgroup }), scene);
+        const failed = rows.filter(({ pass }) => !pass);
+        assert.is(failed.length, 0, failed.map(({ tensor, error }) => `${tensor}: ${error}`).join('; '));
+      }));
+  }
+}
+
+test('with subgroups depth is as without, and a picture as when gradients are to follow', () =>
+  withGpu(async (gpu, arena) => {
+    const subgroup = sizeOf(gpu);
+    if (!subgroup) return;
+    const scene = rasterScene({ seed: 21, count: 300, width: 45, height: 29, shDegree: 0 });
+    const { width, height } = scene.camera;
+    const draw = async (shape: { subgroup: number; backward: boolean }) => {
+      const engine = await Rasterizer.create(gpu, arena, {
+        label: 'rasterizer',
+        splat: uploadSplat(arena, scene.splat),
+        counts: arena.upload('counts', new Uint32Array([300]), 'test'),
+        rows: 300,
+        shDegree: 0,
+        width,
+        height,
+        intersections: 20_000,
+        depth: true,
+        tile: TILES[TILES.length - 1],
+        ...shape,
+      });
+      engine.setView(scene.camera, { background: scene.background });
+      gpu.run('test', (recorder) => engine.record(recorder));
+      const color = await gpu.readFloats(engine.color, 'test');
+      return { engine, color, depth: await gpu.readFloats(engine.depth, 'test') };
+    };
+    const plain = await draw({ subgroup: 0, backward: true });
+    const blocks = await draw({ subgroup, backward: true });
+    const picture = await draw({ subgroup, backward: false });
+    assert.equal(picture.color, blocks.color);
+    assert.equal(picture.depth, blocks.depth);
+    assert.ok(plain.depth.some((z) => z > 0));
+    const far = plain.depth.filter((z, i) => !(Math.abs(z - blocks.depth[i]) <= 1e-4 * (1 + z)));
+    assert.ok(far.length <= 2, `${far.length} pixels`);
+    assert.ok(picture.engine.internals.buckets!.states.size <= 16, 'and no room for states');
+    const message = await RasterizerBackward.create(gpu, arena, picture.engine).then(() => '', String);
+    assert.match(message, /was made without `backward`/);
+  }));
+
+/** All that emit and the backward pass leave of one view, or of several in turn the last one's. */
+async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
+  const arena = gpu.arena('left');
+  const scene = rasterScene({
+    seed: 20,
+    count: 900,
+    width: 71,
+    height: 43,
+    shDegree: 0,
+    logScales: [-3, 0.5],
+  });
+  const { width, height } = scene.camera;
+  const engine = await Rasterizer.create(gpu, arena, {
+    label: 'rasterizer',
+    splat: uploadSplat(arena, scene.splat),
+    counts: arena.upload('counts', new Uint32Array([900]), 'test'),
+    rows: 900,
+    shDegree: 0,
+    width,
+    height,
+    intersections: 60_000,
+    tile: 16,
+    subgroup,
+  });
+  const backward = await RasterizerBackward.create(gpu, arena, engine);
+  const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
+  gpu.write(backward.imageGradient, gradient, 'test');
+  for (const x of eyes) {
+    const viewmat = [...scene.camera.viewmat];
+    viewmat[3] += x;
+    engine.setView({ ...scene.camera, viewmat });
+    gpu.run('test', (recorder) => {
+      engine.record(recorder);
+      backward.record(recorder);
+    });
+  }
+  const { tileStarts, sortedPairs, gaussianFromPair, pairFromGaussian } = engine.internals;
+  const starts = await gpu.readWords(tileStarts, 'test');
+  const pairs = starts[starts.length - 1];
+  const left = {
+    starts,
+    sortedPairs: await gpu.readWords(sortedPairs, 'test', pairs),
+    gaussianFromPair: await gpu.readWords(gaussianFromPair, 'test', pairs),
+    pairFromGaussian: await gpu.readWords(pairFromGaussian, 'test'),
+    means: await gpu.readFloats(backward.gradients.means, 'test'),
+  };
+  arena.destroy();
+  return left;
+}
+
+test('with subgroups the pairs are the same', () =>
+  withGpu(async (gpu) => {
+    const subgroup = sizeOf(gpu);
+    if (!subgroup) return;
+    const { means: _, ...plain } = await leftBy(gpu, 0, [0]);
+    const { means: __, ...blocks } = await leftBy(gpu, subgroup, [0]);
+    const deepest = Math.max(...plain.starts.slice(1).map((start, i) => start - plain.starts[i]));
+    assert.ok(deepest > 2 * BUCKET, `several buckets a tile: ${deepest} pairs`);
+    assert.equal(blocks, plain);
+  }));
+
+test('with subgroups a view’s gradients are the same bytes again, whatever the views before it left', () =>
+  withGpu(async (gpu) => {
+    const subgroup = sizeOf(gpu);
+    if (!subgroup) return;
+    const { means } = await leftBy(gpu, subgroup, [0]);
+    assert.ok(means.some((value) => value !== 0));
+    assert.equal((await leftBy(gpu, subgroup, [0.3, -0.4, 0])).means, means);
+  }));
+
+test.run();

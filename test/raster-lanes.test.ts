@@ -1,0 +1,117 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { lanesFor } from '../wgsl/splat/raster-shape.ts';
+import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
+import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
+import { testGpu, withGpu } from './helpers/gpu.ts';
+import { rasterScene } from './helpers/raster-scene.ts';
+import { uploadSplat } from './reference/layouts/raster.ts';
+
+// The kernels for a CPU behind a software driver beside those for a GPU without subgroups, which serve every adapter.
+// test/raster.test.ts judges both by the plain reference: tiles of 8 are of the first kind on such an adapter, 16 of the second.
+
+const gpu = await testGpu();
+const lanes = lanesFor(gpu, 8);
+if (!lanes) console.log('skipped: the kernels for a CPU are not for this adapter');
+
+const SCENE = { seed: 31, count: 500, width: 45, height: 29, shDegree: 0 };
+
+/** Colour, depth, what the backward pass is left, and its moments of every pair. */
+async function draw(shape: { lanes: number }, opacityLogits?: [number, number]) {
+  const arena = gpu.arena('draw');
+  try {
+    const scene = rasterScene({ ...SCENE, opacityLogits });
+    const { width, height } = scene.camera;
+    const engine = await Rasterizer.create(gpu, arena, {
+      label: 'rasterizer',
+      splat: uploadSplat(arena, scene.splat),
+      counts: arena.upload('counts', new Uint32Array([SCENE.count]), 'test'),
+      rows: SCENE.count,
+      shDegree: 0,
+      width,
+      height,
+      intersections: 30_000,
+      depth: true,
+      tile: 8,
+      subgroup: 0,
+      ...shape,
+    });
+    const backward = await RasterizerBackward.create(gpu, arena, engine, { plain: false });
+    const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
+    gpu.write(backward.imageGradient, gradient, 'test');
+    // What a forgotten pair would keep.
+    gpu.write(backward.moments, new Float32Array(9 * 30_000).fill(7), 'test');
+    engine.setView(scene.camera, { background: scene.background });
+    gpu.run('test', (recorder) => {
+      engine.record(recorder);
+      backward.record(recorder);
+    });
+    const { tileStarts, looked, transmittance } = engine.internals;
+    const starts = await gpu.readWords(tileStarts, 'test');
+    const pairs = starts[starts.length - 1];
+    return {
+      pairs,
+      color: await gpu.readFloats(engine.color, 'test'),
+      depth: await gpu.readFloats(engine.depth, 'test'),
+      looked: await gpu.readWords(looked, 'test'),
+      transmittance: await gpu.readFloats(transmittance!, 'test'),
+      moments: await gpu.readFloats(backward.moments, 'test', 9 * pairs),
+    };
+  } finally {
+    arena.destroy();
+  }
+}
+
+function farthest(found: Float32Array, wanted: Float32Array): number {
+  const scale = Math.sqrt(wanted.reduce((sum, value) => sum + value * value, 0) / wanted.length);
+  return found.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i])), 0) / scale;
+}
+
+const WALLS: ([number, number] | undefined)[] = [undefined, [3, 12]];
+for (const opacityLogits of WALLS) {
+  const what = opacityLogits ? 'opaque' : 'mixed';
+  test(`for a CPU: picture, depth and moments of ${what} splats are those of a GPU`, async () => {
+    if (!lanes) return;
+    const cpu = await draw({ lanes }, opacityLogits);
+    const plain = await draw({ lanes: 0 }, opacityLogits);
+    assert.is(cpu.pairs, plain.pairs);
+    assert.ok(cpu.pairs > 1000, `${cpu.pairs} pairs`);
+    // A pixel whose alpha lies at 1/255 to rounding may end one splat apart.
+    const apart = cpu.looked.filter((count, i) => count !== plain.looked[i]).length;
+    assert.ok(apart <= 2, `${apart} pixels looked at other splats`);
+    for (const name of ['color', 'depth', 'transmittance', 'moments'] as const) {
+      const error = farthest(cpu[name], plain[name]);
+      assert.ok(error < 1e-4, `${name}: ${error}`);
+    }
+  });
+}
+
+test('for a CPU: the same bytes again', async () => {
+  if (!lanes) return;
+  assert.equal(await draw({ lanes }), await draw({ lanes }));
+});
+
+test('what the kernels for a CPU do not fit is refused', () =>
+  withGpu(async (gpu, arena) => {
+    const scene = rasterScene({ ...SCENE, count: 1 });
+    const create = (shape: object) =>
+      Rasterizer.create(gpu, arena, {
+        label: 'rasterizer',
+        splat: uploadSplat(arena, scene.splat),
+        counts: arena.upload('counts', new Uint32Array([1]), 'test'),
+        rows: 1,
+        shDegree: 0,
+        width: 8,
+        height: 8,
+        intersections: 1,
+        subgroup: 0,
+        ...shape,
+      }).then(() => '', String);
+    assert.match(
+      await create({ tile: 16, lanes: 8 }),
+      /4, 8, 16 lanes or 0, tiles of 8 .*got 8, tiles of 16/,
+    );
+    assert.match(await create({ tile: 8, lanes: 5 }), /got 5/);
+  }));
+
+test.run();

@@ -1,0 +1,177 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
+import { COUNTER_WORDS, COUNTERS } from '../wgsl/splat/counters.ts';
+import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
+import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import { uploadSplat } from './reference/layouts/raster.ts';
+import { touch } from './reference/pairs.ts';
+import { project } from './reference/project.ts';
+import { gaussiansOf } from './reference/raster.ts';
+
+const COUNT = 500;
+const SCENE = rasterScene({ seed: 20, count: COUNT, width: 71, height: 43, shDegree: 0 });
+
+async function rasterizer(gpu: Gpu, arena: Arena, tile: number, intersections: number) {
+  const counts = arena.upload('counts', new Uint32Array([COUNT]), 'test');
+  const engine = await Rasterizer.create(gpu, arena, {
+    label: 'rasterizer',
+    splat: uploadSplat(arena, SCENE.splat),
+    counts,
+    rows: COUNT,
+    shDegree: 0,
+    width: SCENE.camera.width,
+    height: SCENE.camera.height,
+    intersections,
+    tile,
+  });
+  const run = async (step: number) => {
+    engine.setView(SCENE.camera, { step });
+    gpu.run('test', (recorder) => engine.record(recorder));
+    return {
+      counters: await gpu.readWords(engine.counters, 'test', COUNTER_WORDS),
+      counts: await gpu.readWords(counts, 'test', 1),
+    };
+  };
+  return { engine, run };
+}
+
+for (const tile of [8, 16]) {
+  test(`tiles of ${tile} get their splats, each once, nearest first`, () =>
+    withGpu(async (gpu, arena) => {
+      const { engine, run } = await rasterizer(gpu, arena, tile, 40_000);
+      const { counters } = await run(0);
+      const read = (
+        name: 'tileCounts' | 'tileStarts' | 'sortedPairs' | 'gaussianFromPair' | 'pairFromGaussian',
+      ) => gpu.readWords(engine.internals[name], 'test');
+      const splats = await gpu.readFloats(engine.internals.splats, 'test');
+      const tileCounts = await read('tileCounts');
+      const tileStarts = await read('tileStarts');
+      const sortedPairs = await read('sortedPairs');
+      const gaussianFromPair = await read('gaussianFromPair');
+      const pairFromGaussian = await read('pairFromGaussian');
+      const { width, height } = SCENE.camera;
+      const columns = Math.ceil(width / tile);
+      const tiles = columns * Math.ceil(height / tile);
+      const pairs = counters[COUNTERS.INTERSECTIONS];
+
+      const expected = gaussiansOf(SCENE.splat).map((row) => project(row, referenceCamera(SCENE), 0));
+      const visible = Array.from({ length: COUNT }, (_, i) => i).filter((i) => tileCounts[i] > 0);
+      assert.is(counters[COUNTERS.VISIBLE], visible.length);
+      assert.is(
+        pairs,
+        visible.reduce((sum, i) => sum + tileCounts[i], 0),
+      );
+      assert.ok(visible.length > 150 && pairs > 2 * visible.length, 'enough was compared');
+      assert.ok(
+        visible.every((i) => expected[i]),
+        'what is culled has no tiles',
+      );
+
+      // Depth order: a Gaussian's pairs begin where those of the nearer ones end.
+      const depth = (i: number) => splats[12 * i + 9];
+      const order = [...visible].sort((a, b) => depth(a) - depth(b) || a - b);
+      let begin = 0;
+      for (const i of order) {
+        assert.is(pairFromGaussian[i], begin);
+        for (let k = 0; k < tileCounts[i]; k++) assert.is(gaussianFromPair[begin + k], i);
+        begin += tileCounts[i];
+        assert.ok(Math.abs(depth(i) - expected[i]!.depth) < 1e-5);
+      }
+
+      const rank = new Map(order.map((i, place) => [i, place]));
+      const wrong: string[] = [];
+      for (let t = 0; t < tiles; t++) {
+        const list = Array.from(
+          { length: tileStarts[t + 1] - tileStarts[t] },
+          (_, k) => gaussianFromPair[sortedPairs[tileStarts[t] + k]],
+        );
+        if (!list.every((i, k) => k === 0 || rank.get(i)! > rank.get(list[k - 1])!))
+          wrong.push(`tile ${t}: order`);
+        const here = new Set(list);
+        const place = { x: t % columns, y: Math.floor(t / columns), size: tile };
+        for (const [i, splat] of expected.entries()) {
+          if (!splat) continue;
+          const { must, may } = touch(splat, place, { width, height });
+          if (must && !here.has(i)) wrong.push(`tile ${t} lacks ${i}`);
+          if (!may && here.has(i)) wrong.push(`tile ${t} has ${i}`);
+        }
+      }
+      assert.equal(wrong, []);
+      assert.is(tileStarts[0], 0);
+      assert.is(tileStarts[tiles], pairs, 'no pair was left over');
+    }));
+}
+
+test('pairs beyond the capacity latch the step, and nothing runs until the host has answered', () =>
+  withGpu(async (gpu, arena) => {
+    const roomy = await rasterizer(gpu, arena, 16, 40_000);
+    const { counters } = await roomy.run(0);
+    const needed = counters[COUNTERS.WANTED];
+    const exact = await rasterizer(gpu, arena, 16, needed);
+    const enough = await exact.run(3);
+    assert.is(enough.counters[COUNTERS.FAILED], 0);
+    assert.is(enough.counters[COUNTERS.INTERSECTIONS], needed);
+    assert.equal([...enough.counts], [COUNT]);
+
+    const tight = await rasterizer(gpu, arena, 16, needed - 1);
+    for (const step of [5, 6]) {
+      const failed = await tight.run(step);
+      assert.is(failed.counters[COUNTERS.FAILED], 1 + 5, 'the first step that failed');
+      assert.is(failed.counters[COUNTERS.NEEDED], needed);
+      assert.is(failed.counters[COUNTERS.INTERSECTIONS], 0);
+      assert.equal([...failed.counts], [0]);
+    }
+  }));
+
+/** Streaks of hundreds of pixels by half a pixel, aslant: their conics lose the digits that a covariance would need. */
+function streaks(count: number): typeof SCENE.splat {
+  const random = (i: number) => random4(20, 'init', 0, i);
+  const rows = Array.from({ length: count }, (_, i) => random(i));
+  return {
+    means: Float32Array.from(rows.flatMap(([x, y, z]) => [20 * x - 10, 15 * y - 7.5, 5 + z])),
+    logScales: Float32Array.from(rows.flatMap(() => [Math.log(20), Math.log(1e-3), Math.log(1e-3)])),
+    quats: Float32Array.from(
+      rows.flatMap(([, , , w]) => {
+        const half = Math.PI / 8 + 0.15 * (w - 0.5);
+        return [Math.cos(half), 0, 0, Math.sin(half)];
+      }),
+    ),
+    opacityLogits: new Float32Array(count).fill(-5.4),
+    sh: new Float32Array(3 * count).fill(1),
+  };
+}
+
+test('thin streaks keep all their tiles, and their gradient does not remember an earlier view', () =>
+  withGpu(async (gpu, arena) => {
+    const count = 300;
+    const [width, height] = [2048, 1536];
+    const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
+    const gradientsOf = async (...eyes: number[]) => {
+      const splat = uploadSplat(arena, streaks(count));
+      const counts = arena.upload('counts', new Uint32Array([count]), 'test');
+      const options = { label: 'streaks', splat, counts, rows: count, shDegree: 0, width, height };
+      const forward = await Rasterizer.create(gpu, arena, { ...options, intersections: 1 << 19 });
+      const backward = await RasterizerBackward.create(gpu, arena, forward);
+      gpu.write(backward.imageGradient, gradient, 'test');
+      for (const x of eyes) {
+        const viewmat = [1, 0, 0, x, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
+        forward.setView({ width, height, fx: 500, fy: 500, cx: width / 2, cy: height / 2, viewmat });
+        gpu.run('test', (recorder) => {
+          forward.record(recorder);
+          backward.record(recorder);
+        });
+      }
+      const counters = await gpu.readWords(forward.counters, 'test', COUNTER_WORDS);
+      const tiles = Math.ceil(width / forward.options.tile) * Math.ceil(height / forward.options.tile);
+      const starts = await gpu.readWords(forward.internals.tileStarts, 'test');
+      assert.ok(counters[COUNTERS.INTERSECTIONS] > 10 * count, 'streaks cross many tiles');
+      assert.is(starts[tiles], counters[COUNTERS.INTERSECTIONS], 'no pair was left over');
+      return gpu.readFloats(backward.gradients.means, 'test', 3 * count);
+    };
+    assert.equal(await gradientsOf(0, 1.3, 0), await gradientsOf(0));
+  }));
+
+test.run();

@@ -1,0 +1,73 @@
+import type { Arena, Gpu, Kernel, Recorder } from '../core/index.ts';
+import {
+  type BoundPhoto,
+  loadReduce,
+  Partials,
+  type PictureOptions,
+  type PictureSize,
+  pictureConstants,
+  pictureNumbers,
+  recordPhoto,
+} from './picture.ts';
+import { type SsimShape, ssimKernel, ssimShapes, ssimTiling } from './ssim-window.ts';
+
+/**
+ * Scores of a finished render against a photograph: L1, SSIM and MSE of colours clamped to [0, 1], without a gradient.
+ * PSNR is −10·log10(MSE): see `psnr`.
+ */
+export class PhotometricMetrics {
+  readonly #gpu: Gpu;
+  readonly #arena: Arena;
+  readonly #options: PictureOptions;
+  readonly #forward: Kernel;
+  readonly #reduce: Kernel;
+  readonly #unused: GPUBuffer;
+  readonly #partials: Partials;
+  readonly #shape: SsimShape;
+
+  private constructor(gpu: Gpu, arena: Arena, options: PictureOptions, forward: Kernel, reduce: Kernel) {
+    this.#gpu = gpu;
+    this.#arena = arena;
+    this.#options = options;
+    this.#forward = forward;
+    this.#reduce = reduce;
+    this.#unused = arena.buffer(`${options.label}/no_maps`, 16);
+    this.#partials = new Partials(arena, options.label);
+    this.#shape = ssimShapes(gpu, options.variant).forward;
+  }
+
+  static async create(gpu: Gpu, arena: Arena, options: PictureOptions): Promise<PhotometricMetrics> {
+    const shape = ssimShapes(gpu, options.variant).forward;
+    const constants = { ...pictureConstants(options, true), WITH_MAPS: false };
+    const [forward, reduce] = await Promise.all([
+      ssimKernel(gpu, 'forward', shape, options.padding, constants),
+      loadReduce(gpu),
+    ]);
+    return new PhotometricMetrics(gpu, arena, options, forward, reduce);
+  }
+
+  /** Binds a view's photograph. */
+  bindPhoto(photo: GPUBuffer, size: PictureSize): BoundPhoto {
+    const { render, metrics } = this.#options;
+    const tiling = ssimTiling(this.#shape, size);
+    const groups = tiling.grid;
+    const picture = pictureNumbers(this.#gpu, this.#arena, this.#reduce, this.#options, size, tiling, 1);
+    const partials = this.#partials.of(groups);
+    return {
+      steps: [
+        { bound: this.#forward.bind({ picture, render, photo, maps: this.#unused, partials }), groups },
+        { bound: this.#reduce.bind({ picture, partials, metrics }), groups: [1, 1] },
+      ],
+    };
+  }
+
+  /** Overwrites `metrics`; its loss is 1 − SSIM. */
+  record(recorder: Recorder, photo: BoundPhoto): void {
+    recordPhoto(recorder, photo);
+  }
+}
+
+/** Peak signal-to-noise ratio in dB, of colours in [0, 1]. */
+export function psnr(mse: number): number {
+  return -10 * Math.log10(mse);
+}

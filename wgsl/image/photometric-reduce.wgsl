@@ -1,0 +1,28 @@
+// One workgroup sums the tiles' sums in a fixed order and writes the means: metrics = l1, ssim, mse, loss.
+
+#include <picture>
+#include <tile-sum>
+
+@group(0) @binding(0) var<uniform> picture: Picture;
+@group(0) @binding(1) var<storage, read> partials: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> metrics: array<f32>;
+
+var<workgroup> workspace: array<vec4f, THREADS>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(local_invocation_index) thread: u32) {
+  var sums = vec3f();
+  for (var i = thread; i < picture.tiles; i += THREADS) {
+    sums += partials[i].xyz;
+  }
+  let total = tileSum(thread, sums);
+  if (thread == 0u) {
+    let values = 3.0 * f32(picture.width * picture.height);
+    let l1 = total.x / values;
+    let ssim = total.z / max(picture.ssimCount, 1.0);
+    metrics[0] = l1;
+    metrics[1] = ssim;
+    metrics[2] = total.y / values;
+    metrics[3] = (1.0 - picture.dssimWeight) * l1 + picture.dssimWeight * (1.0 - ssim);
+  }
+}

@@ -1,0 +1,91 @@
+// ssimBackward for CPUs behind a software driver: a thread walks down a column of the tile, then along a row of it, as in
+// ssimForwardSerial. The buffers are ssimBackward's.
+
+#include <photometric>
+#include <picture>
+#include <ssim-window>
+
+@group(0) @binding(0) var<uniform> picture: Picture;
+@group(0) @binding(1) var<storage, read> render: array<f32>;
+@group(0) @binding(2) var<storage, read> photo: array<u32>;
+@group(0) @binding(3) var<storage, read> maps: array<f32>;
+@group(0) @binding(4) var<storage, read_write> gradient: array<f32>;
+
+var<workgroup> workspace: array<vec3f, THREADS * TILE_HEIGHT>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let size = vec2u(picture.width, picture.height);
+  let origin = group.xy * vec2u(TILE_WIDTH, TILE_HEIGHT);
+  let source = origin + vec2u(thread, 0u) - RADIUS; // wraps left of and above the picture
+  let plane = picture.mapPitch * size.y;
+  let mapX = source.x - MAP_LEFT; // wraps left of it
+  let mapped = mapX < picture.mapPitch;
+  let l1Scale = (1.0 - picture.dssimWeight) / f32(3u * size.x * size.y);
+  let ssimScale = -picture.dssimWeight / picture.ssimCount;
+
+  for (var channel = 0u; channel < 3u; channel++) {
+    var a = vec4f();
+    var b = vec4f();
+    var c = vec4f();
+    var d = vec4f();
+    var e = vec4f();
+    var f = vec4f();
+    var g = vec4f();
+    var h = vec4f();
+    var i = vec4f();
+    var j = vec4f();
+    for (var s = 0u; s < picture.reachDown; s++) {
+      let y = source.y + s;
+      var k = vec4f();
+      if (mapped && y >= MARGIN && y < size.y - MARGIN) {
+        let place = 3u * channel * plane + y * picture.mapPitch + mapX;
+        k = vec4f(maps[place], maps[place + plane], maps[place + 2u * plane], 0.0);
+      }
+      if (s >= 2u * RADIUS) {
+        workspace[(s - 2u * RADIUS) * THREADS + thread] = windowMean(a, b, c, d, e, f, g, h, i, j, k).xyz;
+      }
+      a = b;
+      b = c;
+      c = d;
+      d = e;
+      e = f;
+      f = g;
+      g = h;
+      h = i;
+      i = j;
+      j = k;
+    }
+    workgroupBarrier();
+
+    let y = origin.y + thread;
+    if (thread < TILE_HEIGHT && y < size.y) {
+      for (var s = 0u; s < picture.reachRight; s++) {
+        let k = vec4f(workspace[thread * THREADS + s], 0.0);
+        let x = origin.x + s - 2u * RADIUS;
+        if (s >= 2u * RADIUS && x < size.x) {
+          let filtered = windowMean(a, b, c, d, e, f, g, h, i, j, k);
+          let pixel = y * size.x + x;
+          let r = renderChannel(pixel, channel);
+          let p = photoChannel(pixel, channel);
+          let bySsim = filtered.x + 2.0 * r * filtered.y + p * filtered.z;
+          gradient[4u * pixel + channel] = l1Scale * sign(r - p) + ssimScale * bySsim;
+          if (channel == 0u) {
+            gradient[4u * pixel + 3u] = 0.0;
+          }
+        }
+        a = b;
+        b = c;
+        c = d;
+        d = e;
+        e = f;
+        f = g;
+        g = h;
+        h = i;
+        i = j;
+        j = k;
+      }
+    }
+    workgroupBarrier(); // the next channel overwrites the workspace
+  }
+}

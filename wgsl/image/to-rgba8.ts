@@ -1,0 +1,30 @@
+import { type BoundKernel, type Gpu, gridFor, type Kernel, type Recorder } from '../core/index.ts';
+
+/** Turns pictures (f32 [H, W, 4]) into finished pixels (u32 [H, W], rgba8): clamped, rounded half up. */
+export class ToRgba8 {
+  readonly #kernel: Kernel;
+  readonly #pixels: number;
+
+  private constructor(kernel: Kernel, pixels: number) {
+    this.#kernel = kernel;
+    this.#pixels = pixels;
+  }
+
+  /** For pictures of `pixels` = H·W. */
+  static async create(gpu: Gpu, pixels: number): Promise<ToRgba8> {
+    const kernel = await gpu.kernel({
+      label: 'image/to-rgba8',
+      source: new URL('./to-rgba8.wgsl', import.meta.url),
+      constants: { PIXELS: pixels },
+    });
+    return new ToRgba8(kernel, pixels);
+  }
+
+  bind(picture: GPUBuffer, rgba8: GPUBuffer): BoundKernel {
+    return this.#kernel.bind({ picture, rgba8 });
+  }
+
+  record(recorder: Recorder, bound: BoundKernel): void {
+    recorder.run(bound, gridFor(this.#pixels, 256));
+  }
+}

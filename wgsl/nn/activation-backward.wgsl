@@ -1,0 +1,31 @@
+// dL/dx (+)= dL/dy·gelu′(x), elementwise; one invocation per element.
+
+#include <grid>
+#include <gelu>
+
+struct Sizes {
+  accumulates: u32,
+  count: u32,
+}
+
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> gradY: array<f32>;
+@group(0) @binding(3) var<storage, read_write> gradX: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = linearGroup(group, groups) * THREADS + thread;
+  if (i >= sizes.count) {
+    return;
+  }
+  var value = gradY[i] * geluSlope(x[i]);
+  if (sizes.accumulates == 1u) {
+    value += gradX[i];
+  }
+  gradX[i] = value;
+}

@@ -1,0 +1,37 @@
+// The separable SSIM window over a tile of TILE_WIDTH × TILE_HEIGHT pixels, four values of a run together: 14 are read for 4
+// results, not 44. Columns are filtered first, BAND rows of one a thread, from memory into `workspace`; then rows, out of it.
+// All is written out: arrays and loops over taps end up outside of registers. The including kernel includes ssimWindow too.
+
+const RUN = 4u;
+const PATCH_WIDTH = TILE_WIDTH + 2u * RADIUS;
+const TILE_HEIGHT = THREADS / COLUMNS * BAND;
+// Odd, so that neighbouring threads, which read rows below each other, meet no bank of workgroup memory twice.
+const PITCH = PATCH_WIDTH | 1u;
+const RUNS = TILE_WIDTH / RUN * TILE_HEIGHT;
+
+var<workgroup> workspace: array<vec4f, PITCH * TILE_HEIGHT>; // at least THREADS
+
+// A row of the tile from its place `start` on, a multiple of RUN: four filtered values.
+fn filteredRow(row: u32, start: u32) -> mat4x4f {
+  let at = row * PITCH + start;
+  let a = workspace[at];
+  let b = workspace[at + 1u];
+  let c = workspace[at + 2u];
+  let d = workspace[at + 3u];
+  let e = workspace[at + 4u];
+  let f = workspace[at + 5u];
+  let g = workspace[at + 6u];
+  let h = workspace[at + 7u];
+  let i = workspace[at + 8u];
+  let j = workspace[at + 9u];
+  let k = workspace[at + 10u];
+  let l = workspace[at + 11u];
+  let m = workspace[at + 12u];
+  let n = workspace[at + 13u];
+  return mat4x4f(
+    windowMean(a, b, c, d, e, f, g, h, i, j, k),
+    windowMean(b, c, d, e, f, g, h, i, j, k, l),
+    windowMean(c, d, e, f, g, h, i, j, k, l, m),
+    windowMean(d, e, f, g, h, i, j, k, l, m, n),
+  );
+}

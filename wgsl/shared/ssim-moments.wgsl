@@ -1,0 +1,22 @@
+// What SSIM filters. The including kernel includes picture and photometric too.
+
+const C1 = 0.0001;
+const C2 = 0.0009;
+
+// r and p of a pixel. Outside the picture they are 0; windows that do not count may see anything there.
+fn colours(at: vec2u, channel: u32) -> vec2f {
+  let size = vec2u(picture.width, picture.height);
+  let inside = min(at, size - 1u);
+  let pixel = inside.y * size.x + inside.x;
+  let found = vec2f(renderChannel(pixel, channel), photoChannel(pixel, channel));
+  if (PAD_ZERO) {
+    return select(vec2f(), found, all(at < size));
+  }
+  return found;
+}
+
+// r and p about the shift, r² + p² and r·p: SSIM wants the variances' sum alone.
+fn moments(at: vec2u, channel: u32, shift: vec2f) -> vec4f {
+  let colour = colours(at, channel) - shift;
+  return vec4f(colour, dot(colour, colour), colour.x * colour.y);
+}

@@ -1,9 +1,0 @@
-// The SSIM window: TAP_0 is the outermost of its taps, TAP_5 the one in the middle. The host prints them.
-
-const RADIUS = 5u;
-
-fn window_mean(
-  a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f, i: vec4f, j: vec4f, k: vec4f,
-) -> vec4f {
-  return TAP_0 * (a + k) + TAP_1 * (b + j) + TAP_2 * (c + i) + TAP_3 * (d + h) + TAP_4 * (e + g) + TAP_5 * f;
-}

@@ -1,0 +1,27 @@
+// Prefix sums over a workgroup of THREADS threads, in subgroups of SUBGROUP in the threads' order.
+
+const SUBGROUPS = u32(THREADS / SUBGROUP);
+
+var<workgroup> subgroupSums: array<u32, SUBGROUPS>;
+
+struct Scanned {
+  before: u32, // sum over the threads before this one
+  total: u32, // sum over all threads
+}
+
+// To be called by all threads, in uniform control flow, with a barrier between two calls.
+fn subgroupScan(thread: u32, value: u32) -> Scanned {
+  let upto = subgroupInclusiveAdd(value);
+  let own = thread / u32(SUBGROUP);
+  if (thread % u32(SUBGROUP) == u32(SUBGROUP) - 1u) {
+    subgroupSums[own] = upto;
+  }
+  workgroupBarrier();
+  var scanned = Scanned(upto - value, 0u);
+  for (var k = 0u; k < SUBGROUPS; k++) {
+    let sum = subgroupSums[k];
+    scanned.before += select(0u, sum, k < own);
+    scanned.total += sum;
+  }
+  return scanned;
+}

@@ -1,0 +1,33 @@
+// Prefix sums over the first `upto` of a workgroup's THREADS threads (Hillis and Steele), without subgroups.
+
+var<workgroup> scanValues: array<u32, THREADS>;
+
+// A sum that would wrap stays at 2^32 − 1: a total that is too large then looks too large.
+fn saturatingAdd(a: u32, b: u32) -> u32 {
+  return select(a + b, 0xffffffffu, a + b < a);
+}
+
+struct Scanned {
+  before: u32, // sum over the threads before this one
+  total: u32, // sum over the first `upto` threads
+}
+
+// To be called by all threads, in uniform control flow; threads at or beyond `upto` give 0, and their `before` is not to be
+// used. Let `upto` be a number that the compiler does not know: Mesa unrolls the loop otherwise, and then takes seconds
+// to compile it.
+fn workgroupScan(thread: u32, value: u32, upto: u32) -> Scanned {
+  var sum = value;
+  scanValues[thread] = sum;
+  workgroupBarrier();
+  for (var step = 1u; step < upto; step *= 2u) {
+    if (thread >= step) {
+      sum = saturatingAdd(sum, scanValues[thread - step]);
+    }
+    workgroupBarrier();
+    scanValues[thread] = sum;
+    workgroupBarrier();
+  }
+  let total = scanValues[max(upto, 1u) - 1u];
+  workgroupBarrier(); // the next call writes the same memory
+  return Scanned(sum - value, total);
+}

@@ -1,0 +1,51 @@
+// One round of a radix selection over the Gaussians' means: for each axis and each of two searches (low, high), a histogram,
+// weighted by opacity, of the next 11 bits of those coordinates whose higher bits are `prefix`. Coordinates are keyed so that
+// unsigned order is numeric order. Integer sums: the order of the atomics cannot change them. One thread a Gaussian.
+
+#include <grid>
+
+struct Round {
+  prefixLow: vec4u, // x, y, z: the bits found so far, in place
+  prefixHigh: vec4u,
+  mask: u32, // the bits found so far
+  shift: u32, // of the 11 bits looked at now
+  count: u32,
+  _pad: u32,
+}
+
+@group(0) @binding(0) var<uniform> round: Round;
+@group(0) @binding(1) var<storage, read> means: array<f32>;
+@group(0) @binding(2) var<storage, read> opacityLogits: array<f32>;
+@group(0) @binding(3) var<storage, read_write> histogram: array<atomic<u32>>; // [low|high, axis, BINS]
+
+fn key(value: f32) -> u32 {
+  let bits = bitcast<u32>(value);
+  return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+}
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = linearGroup(group, groups) * 256u + lane;
+  if (i >= round.count) {
+    return;
+  }
+  let weight = u32(WEIGHT_LEVELS / (1.0 + exp(-clamp(opacityLogits[i], -30.0, 30.0))) + 0.5);
+  for (var axis = 0u; axis < 3u; axis++) {
+    let value = means[3u * i + axis];
+    if ((bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u) {
+      continue; // infinite or not a number
+    }
+    let k = key(value);
+    let bin = (k >> round.shift) & (BINS - 1u);
+    if ((k & round.mask) == round.prefixLow[axis]) {
+      atomicAdd(&histogram[axis * BINS + bin], weight);
+    }
+    if ((k & round.mask) == round.prefixHigh[axis]) {
+      atomicAdd(&histogram[(3u + axis) * BINS + bin], weight);
+    }
+  }
+}

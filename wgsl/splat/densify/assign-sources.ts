@@ -1,0 +1,45 @@
+import type { Arena } from '../../core/index.ts';
+import { SOURCES, WORDS } from './constants.ts';
+import { bindPass, FixedPass } from './fixed-pass.ts';
+import { LAST_KEY } from './split-scores.ts';
+
+export interface AssignSourcesBuffers {
+  /** u32: see `WORDS`; the number of the dead. */
+  words: GPUBuffer;
+  /** u32 [count]: exclusive prefix sum of the dead. */
+  deadBefore: GPUBuffer;
+  /** u32 [count]: the keys of `SplitScores` in order, and their rows. */
+  sortedKeys: GPUBuffer;
+  sortedRows: GPUBuffer;
+  /** u32 [rows], written: the row to take a half of, or `SOURCES.NONE`. */
+  sources: GPUBuffer;
+  /** u32 [rows], all 0: 1 is written where a row is a source. */
+  drawn: GPUBuffer;
+}
+
+/** Gives the dead rows below `count`, and all rows from there to `rows`, a source each: those of the highest scores. */
+export class AssignSources extends FixedPass {
+  static async create(
+    arena: Arena,
+    { count, rows }: { count: number; rows: number },
+    { words, deadBefore, sortedKeys, sortedRows, sources, drawn }: AssignSourcesBuffers,
+  ): Promise<AssignSources> {
+    const bound = await bindPass(arena, {
+      name: 'assign-sources',
+      constants: { ...SOURCES, ...WORDS, LAST: LAST_KEY },
+      struct: 'Assignment',
+      variable: 'assignment',
+      numbers: { count, rows },
+      buffers: {
+        words,
+        deadBefore,
+        sortedKeys,
+        sortedRows,
+        sources,
+        drawn,
+      },
+      threads: rows,
+    });
+    return new AssignSources(bound);
+  }
+}

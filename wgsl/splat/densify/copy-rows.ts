@@ -1,0 +1,70 @@
+import { type Arena, bindRows, rowWindows } from '../../core/index.ts';
+import { SOURCES } from './constants.ts';
+import { bindPass, FixedPass } from './fixed-pass.ts';
+
+export interface CopyRowsOptions {
+  /** Floats a row. */
+  width: number;
+  /** Rows `first` … `rows`−1 are looked at. */
+  first: number;
+  rows: number;
+  /** Also zero the moments of the rows that were drawn. */
+  forget: boolean;
+}
+
+export interface CopyRowsBuffers {
+  /** u32 [rows]: the row to copy from, or `SOURCES.NONE`. */
+  sources: GPUBuffer;
+  /** u32 [rows]: how often each row was drawn. */
+  drawn: GPUBuffer;
+  /** f32 [rows, width]: a parameter and its moments. */
+  values: GPUBuffer;
+  m: GPUBuffer;
+  v: GPUBuffer;
+}
+
+/**
+ * Copies a parameter's rows from their sources; copies start with zero moments. Buffers larger than a binding go window by
+ * window (`rowWindows`), each from itself and from each other.
+ */
+export class CopyRows extends FixedPass {
+  static async create(arena: Arena, options: CopyRowsOptions, buffers: CopyRowsBuffers): Promise<CopyRows> {
+    const { width, first, rows, forget } = options;
+    const { sources, drawn, values, m, v } = buffers;
+    const windows = rowWindows(arena.gpu, rows, 4 * width);
+    const none = arena.buffer('copy-rows/none', 4);
+    const passes = windows
+      .filter((to) => to.first + to.rows > first)
+      .flatMap((to) => windows.map((from) => ({ to, from })));
+    const bound = await Promise.all(
+      passes.map(({ to, from }) => {
+        const begin = Math.max(first, to.first);
+        const of = (buffer: GPUBuffer, window = to) => bindRows(buffer, window, 4 * width);
+        return bindPass(arena, {
+          name: 'copy-rows',
+          constants: { ...SOURCES, WIDTH: width, ACROSS: from !== to },
+          struct: 'Copy',
+          variable: 'extent',
+          numbers: {
+            base: to.first,
+            first: begin,
+            rows: to.first + to.rows,
+            sourceFirst: from.first,
+            sourceEnd: from.first + from.rows,
+            forget: Number(forget),
+          },
+          buffers: {
+            sources,
+            drawn,
+            values: of(values),
+            m: of(m),
+            v: of(v),
+            others: from === to ? none : of(values, from),
+          },
+          threads: (to.first + to.rows - begin) * width,
+        });
+      }),
+    );
+    return new CopyRows(...bound);
+  }
+}

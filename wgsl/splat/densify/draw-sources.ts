@@ -1,0 +1,35 @@
+import { type Arena, RANDOM } from '../../core/index.ts';
+import { SOURCES, WORDS } from './constants.ts';
+import { bindPass, FixedPass } from './fixed-pass.ts';
+import type { Draw } from './sampling-weights.ts';
+
+export interface DrawSourcesBuffers {
+  /** u32: see `WORDS`; the sum of the weights. */
+  words: GPUBuffer;
+  /** u32 [count]: exclusive prefix sum of the weights. */
+  before: GPUBuffer;
+  /** u32 [rows]: rows that are `PENDING` get their source. */
+  sources: GPUBuffer;
+  /** u32 [rows]: one is added per draw. */
+  drawn: GPUBuffer;
+}
+
+/** A multinomial sample with replacement, one source per waiting row; row and step name its random number. */
+export class DrawSources extends FixedPass {
+  static async create(
+    arena: Arena,
+    { count, rows, seed, step }: Omit<Draw, 'deadOpacity'>,
+    buffers: DrawSourcesBuffers,
+  ): Promise<DrawSources> {
+    const bound = await bindPass(arena, {
+      name: 'draw-sources',
+      constants: { ...SOURCES, ...WORDS, PURPOSE: RANDOM.relocate },
+      struct: 'Draw',
+      variable: 'draw',
+      numbers: { count, rows, seed, step },
+      buffers: { ...buffers },
+      threads: rows,
+    });
+    return new DrawSources(bound);
+  }
+}

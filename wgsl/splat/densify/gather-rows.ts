@@ -1,0 +1,100 @@
+import {
+  type Arena,
+  bindRows,
+  type Gpu,
+  gridFor,
+  type Kernel,
+  type Recorder,
+  type RowWindow,
+  rowWindows,
+} from '../../core/index.ts';
+import { GROUP } from './constants.ts';
+
+export interface GatherRowsBuffers {
+  /** u32 [rows]: for each new row, its entry in the plan; the old row is that modulo the old count. */
+  origins: GPUBuffer;
+  /** f32 [old count, width] in, [rows, width] out. */
+  values: GPUBuffer;
+  /** f32 [rows, width], overwritten. */
+  scratch: GPUBuffer;
+}
+
+/** New rows in one window that come from old rows in another. */
+interface Pass {
+  to: RowWindow;
+  from: RowWindow;
+  extent: GPUBuffer;
+}
+
+/**
+ * Replaces a buffer's rows by those that a plan lists, through a scratch buffer, so that the buffer stays the same object
+ * and whoever is bound to it need not bind again. Buffers larger than a binding go window by window (`rowWindows`), each new
+ * one from each old one.
+ */
+export class GatherRows {
+  readonly #kernels: { kept: Kernel; fresh: Kernel };
+  readonly #width: number;
+  readonly #rows: number;
+  readonly #passes: readonly Pass[];
+
+  private constructor(
+    kernels: { kept: Kernel; fresh: Kernel },
+    width: number,
+    rows: number,
+    passes: readonly Pass[],
+  ) {
+    this.#kernels = kernels;
+    this.#width = width;
+    this.#rows = rows;
+    this.#passes = passes;
+  }
+
+  /** For buffers of `width` floats a row, from `count` old rows to `rows` new ones. */
+  static async create(arena: Arena, width: number, count: number, rows: number): Promise<GatherRows> {
+    const [kept, fresh] = await Promise.all([
+      gatherKernel(arena.gpu, width, false),
+      gatherKernel(arena.gpu, width, true),
+    ]);
+    const windows = (all: number) => rowWindows(arena.gpu, all, 4 * width);
+    const passes = windows(rows).flatMap((to) =>
+      windows(count).map((from) => {
+        const extent = arena.uniform('gather-rows/extent', kept.struct('Extent').size);
+        const numbers = {
+          first: to.first,
+          end: to.first + to.rows,
+          oldFirst: from.first,
+          oldEnd: from.first + from.rows,
+          count,
+        };
+        arena.gpu.write(extent, kept.pack('Extent', numbers), 'parameters');
+        return { to, from, extent };
+      }),
+    );
+    return new GatherRows({ kept, fresh }, width, rows, passes);
+  }
+
+  /** `fresh`: rows that are copies of others start at zero instead (an optimiser's moments). */
+  record(recorder: Recorder, buffers: GatherRowsBuffers, { fresh }: { fresh: boolean }): void {
+    const { origins, values, scratch } = buffers;
+    const kernel = fresh ? this.#kernels.fresh : this.#kernels.kept;
+    const rowBytes = 4 * this.#width;
+    for (const { to, from, extent } of this.#passes) {
+      const bound = kernel.bind({
+        extent,
+        origins,
+        values: bindRows(values, from, rowBytes),
+        gathered: bindRows(scratch, to, rowBytes),
+      });
+      recorder.run(bound, gridFor(to.rows * this.#width, GROUP));
+    }
+    recorder.copy(scratch, values, rowBytes * this.#rows);
+  }
+}
+
+function gatherKernel(gpu: Gpu, width: number, fresh: boolean): Promise<Kernel> {
+  return gpu.kernel({
+    label: 'splat/densify/gather-rows',
+    source: new URL('./gather-rows.wgsl', import.meta.url),
+    constants: { GROUP, WIDTH: width, FRESH: fresh },
+  });
+}

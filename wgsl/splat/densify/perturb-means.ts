@@ -1,0 +1,66 @@
+import {
+  type Arena,
+  type BoundKernel,
+  gridFor,
+  type Kernel,
+  RANDOM,
+  type Recorder,
+} from '../../core/index.ts';
+import { COUNTS, GROUP } from './constants.ts';
+
+/** The gate 1 / (1 + e^(k(o − t))) of gsplat's inject_noise_to_position: k, and the opacity t where it is one half. */
+export const NOISE_GATE = { GATE_STEEPNESS: 100, GATE_OPACITY: 0.005 } as const;
+
+export interface PerturbMeansBuffers {
+  /** u32: see `COUNTS`. */
+  counts: GPUBuffer;
+  means: GPUBuffer;
+  logScales: GPUBuffer;
+  quats: GPUBuffer;
+  opacityLogits: GPUBuffer;
+}
+
+/** Moves the means of `mcmc` at random. Does nothing in a void step. */
+export class PerturbMeans {
+  readonly #arena: Arena;
+  readonly #kernel: Kernel;
+  readonly #noise: GPUBuffer;
+  #bound?: BoundKernel;
+
+  private constructor(arena: Arena, kernel: Kernel, noise: GPUBuffer) {
+    this.#arena = arena;
+    this.#kernel = kernel;
+    this.#noise = noise;
+  }
+
+  static async create(arena: Arena): Promise<PerturbMeans> {
+    const kernel = await arena.gpu.kernel({
+      label: 'splat/densify/perturb-means',
+      source: new URL('./perturb-means.wgsl', import.meta.url),
+      constants: { GROUP, ...COUNTS, ...NOISE_GATE, PURPOSE: RANDOM.noise },
+    });
+    return new PerturbMeans(arena, kernel, arena.uniform('perturb-means/noise', kernel.struct('Noise').size));
+  }
+
+  /** Before the first record, and whenever a buffer was replaced. */
+  bind({ counts, means, logScales, quats, opacityLogits }: PerturbMeansBuffers): void {
+    this.#bound = this.#kernel.bind({
+      noise: this.#noise,
+      counts,
+      means,
+      logScales,
+      quats,
+      opacityLogits,
+    });
+  }
+
+  /**
+   * `scale`: noise rate × the means' learning rate. The step's numbers go to the GPU now, so a recorder may hold this once
+   * and is submitted before the next is recorded.
+   */
+  record(recorder: Recorder, count: number, options: { seed: number; step: number; scale: number }): void {
+    if (!this.#bound) throw new Error(`${this.#kernel.label} records before it was bound`);
+    this.#arena.gpu.write(this.#noise, this.#kernel.pack('Noise', options), 'parameters');
+    recorder.run(this.#bound, gridFor(count, GROUP));
+  }
+}

@@ -1,0 +1,33 @@
+import { type BoundKernel, type Gpu, gridFor, type Recorder } from '../../core/index.ts';
+import { GROUP, WORDS } from './constants.ts';
+
+export interface PlaceRowsBuffers {
+  /** u32: see `WORDS`. */
+  words: GPUBuffer;
+  /** u32 [entries]: exclusive prefix sum of marks that are 0 or 1. */
+  places: GPUBuffer;
+  /** u32 [total], written: the marked entries, ascending. */
+  origins: GPUBuffer;
+}
+
+/** Compaction that keeps the order, and so gives the same list on every run: the marked entries behind one another. */
+export class PlaceRows {
+  readonly #bound: BoundKernel;
+
+  private constructor(bound: BoundKernel) {
+    this.#bound = bound;
+  }
+
+  static async create(gpu: Gpu, buffers: PlaceRowsBuffers): Promise<PlaceRows> {
+    const kernel = await gpu.kernel({
+      label: 'splat/densify/place-rows',
+      source: new URL('./place-rows.wgsl', import.meta.url),
+      constants: { GROUP, ...WORDS },
+    });
+    return new PlaceRows(kernel.bind({ ...buffers }));
+  }
+
+  record(recorder: Recorder, entries: number): void {
+    recorder.run(this.#bound, gridFor(entries, GROUP));
+  }
+}

@@ -1,0 +1,61 @@
+import type { Arena } from '../../core/index.ts';
+import { SPLIT_SHRINK } from './constants.ts';
+import { bindPass, FixedPass } from './fixed-pass.ts';
+
+/** Thresholds of growing and pruning. Infinity turns one off. */
+export interface GrowthRules {
+  /** Mean screen gradient above which a Gaussian grows. */
+  growGradient: number;
+  /** Largest scale up to which it is duplicated rather than split, world units. */
+  smallScale: number;
+  /** Screen radius above which it is split in any case, part of the longer image side. */
+  splitRadius: number;
+  pruneOpacity: number;
+  /** World units. */
+  pruneScale: number;
+  /** Part of the longer image side. */
+  pruneRadius: number;
+  /** Halves of a split get opacity 1 − √(1 − o) (Bulò et al., arXiv:2404.06109) instead of o. */
+  revisedOpacity: boolean;
+}
+
+export interface PlanGrowthBuffers {
+  /** f32 [count, 3]: see `ScreenStatistics`. */
+  statistics: GPUBuffer;
+  logScales: GPUBuffer;
+  opacityLogits: GPUBuffer;
+  /** u32 [4·count], written: rows (0 or 1) among the kept, the duplicates, the first and the second halves. */
+  parts: GPUBuffer;
+}
+
+/** WGSL literals end here; no opacity, radius or scale is as large. */
+const NEVER = 3e38;
+
+/** The decisions of gsplat's DefaultStrategy: `_grow_gs`, then `_prune_gs` on what that gives. */
+export class PlanGrowth extends FixedPass {
+  static async create(
+    arena: Arena,
+    count: number,
+    rules: GrowthRules,
+    { statistics, logScales, opacityLogits, parts }: PlanGrowthBuffers,
+  ): Promise<PlanGrowth> {
+    const bound = await bindPass(arena, {
+      name: 'plan-growth',
+      constants: { SPLIT_SHRINK, REVISED_OPACITY: rules.revisedOpacity },
+      struct: 'Rules',
+      variable: 'rules',
+      numbers: {
+        count,
+        growGradient: Math.min(rules.growGradient, NEVER),
+        smallScale: Math.min(rules.smallScale, NEVER),
+        splitRadius: Math.min(rules.splitRadius, NEVER),
+        pruneOpacity: rules.pruneOpacity,
+        pruneScale: Math.min(rules.pruneScale, NEVER),
+        pruneRadius: Math.min(rules.pruneRadius, NEVER),
+      },
+      buffers: { statistics, logScales, opacityLogits, parts },
+      threads: count,
+    });
+    return new PlanGrowth(bound);
+  }
+}

@@ -1,0 +1,62 @@
+// Decides what becomes of each Gaussian: writes, per Gaussian, how many rows (0 or 1) it has in each of the four parts of
+// the next splat: the kept, the duplicates, the first halves of the split, the second halves. A prefix sum over the
+// parts in line then gives every row its place. One thread a Gaussian.
+
+#include <grid>
+
+struct Statistics {
+  gradient: f32,
+  views: f32,
+  radius: f32,
+}
+
+struct Rules {
+  count: u32,
+  growGradient: f32, // grow above this mean screen gradient
+  smallScale: f32, // duplicate up to this largest scale, split above; world units
+  splitRadius: f32, // split above this screen radius
+  pruneOpacity: f32, // prune below
+  pruneScale: f32, // prune above; world units
+  pruneRadius: f32, // prune above
+}
+
+@group(0) @binding(0) var<uniform> rules: Rules;
+@group(0) @binding(1) var<storage, read> statistics: array<Statistics>;
+@group(0) @binding(2) var<storage, read> logScales: array<f32>;
+@group(0) @binding(3) var<storage, read> opacityLogits: array<f32>;
+@group(0) @binding(4) var<storage, read_write> parts: array<u32>;
+
+fn pruned(opacity: f32, scale: f32, radius: f32) -> bool {
+  return opacity < rules.pruneOpacity || scale > rules.pruneScale || radius > rules.pruneRadius;
+}
+
+@compute @workgroup_size(GROUP)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let row = linearGroup(group, groups) * GROUP + thread;
+  if (row >= rules.count) {
+    return;
+  }
+  let seen = statistics[row];
+  let scale = exp(max(max(logScales[3u * row], logScales[3u * row + 1u]), logScales[3u * row + 2u]));
+  let opacity = 1.0 / (1.0 + exp(-opacityLogits[row]));
+
+  let steep = seen.gradient / max(seen.views, 1.0) > rules.growGradient;
+  let small = scale <= rules.smallScale;
+  let duplicates = steep && small;
+  let splits = (steep && !small) || seen.radius > rules.splitRadius;
+
+  // What grows is judged as it is after growing, as in 3DGS, which prunes last.
+  let halfOpacity = select(opacity, 1.0 - sqrt(1.0 - opacity), REVISED_OPACITY);
+  let stays = !pruned(opacity, scale, seen.radius);
+  let halvesStay = !pruned(halfOpacity, scale / SPLIT_SHRINK, seen.radius);
+
+  let halves = select(0u, 1u, splits && halvesStay);
+  parts[row] = select(0u, 1u, stays && !splits);
+  parts[rules.count + row] = select(0u, 1u, stays && duplicates);
+  parts[2u * rules.count + row] = halves;
+  parts[3u * rules.count + row] = halves;
+}

@@ -1,0 +1,36 @@
+import type { Arena } from '../../core/index.ts';
+import { bindPass, FixedPass } from './fixed-pass.ts';
+
+/** Copies beyond which a Gaussian is shared no further: gsplat's and the authors' table of binomials ends here. */
+export const MAX_RATIO = 51;
+
+export interface RelocateSourcesBuffers {
+  /** u32 [count]: how often each row was drawn. */
+  drawn: GPUBuffer;
+  opacityLogits: GPUBuffer;
+  logScales: GPUBuffer;
+}
+
+/**
+ * New opacity and scale of what was drawn (3DGS-MCMC, eq. 9; gsplat's compute_relocation). In f32 the alternating sum
+ * keeps six digits for a few copies and about four for fifty copies of an opacity of 0.999.
+ */
+export class RelocateSources extends FixedPass {
+  static async create(
+    arena: Arena,
+    count: number,
+    minOpacity: number,
+    { drawn, opacityLogits, logScales }: RelocateSourcesBuffers,
+  ): Promise<RelocateSources> {
+    const bound = await bindPass(arena, {
+      name: 'relocate-sources',
+      constants: { MAX_RATIO },
+      struct: 'Relocation',
+      variable: 'relocation',
+      numbers: { count, minOpacity },
+      buffers: { drawn, opacityLogits, logScales },
+      threads: count,
+    });
+    return new RelocateSources(bound);
+  }
+}

@@ -1,0 +1,49 @@
+import { type Arena, RANDOM } from '../../core/index.ts';
+import { SOURCES } from './constants.ts';
+import { bindPass, FixedPass } from './fixed-pass.ts';
+
+/** One drawing of sources: rows `count` … `rows`−1 are new, and those at or below `deadOpacity` are to be moved. */
+export interface Draw {
+  count: number;
+  rows: number;
+  seed: number;
+  step: number;
+  /** Opacity up to which a row waits for a source instead of being one; −1: none does. */
+  deadOpacity: number;
+}
+
+export interface SamplingWeightsBuffers {
+  opacityLogits: GPUBuffer;
+  /** u32 [count], written: weights ∝ opacity, 0 for the dead. */
+  weights: GPUBuffer;
+  /** u32 [rows], written: `SOURCES.NONE` or `SOURCES.PENDING`. */
+  sources: GPUBuffer;
+}
+
+/**
+ * The weight of opacity 1: as large as lets the sum of `count` weights fit 32 bits, so that opacities are told apart to
+ * `count` / 2^32; at most 2^22, where f32 still holds the fraction that is rounded.
+ */
+export function weightUnit(count: number): number {
+  return Math.min(2 ** 22, Math.floor(2 ** 32 / count) - 2);
+}
+
+/** Integer weights for drawing with probability ∝ opacity, and the rows that wait for a draw. */
+export class SamplingWeights extends FixedPass {
+  static async create(
+    arena: Arena,
+    { count, rows, seed, step, deadOpacity }: Draw,
+    { opacityLogits, weights, sources }: SamplingWeightsBuffers,
+  ): Promise<SamplingWeights> {
+    const bound = await bindPass(arena, {
+      name: 'sampling-weights',
+      constants: { ...SOURCES, PURPOSE: RANDOM.relocate },
+      struct: 'Draw',
+      variable: 'draw',
+      numbers: { count, rows, seed, step, unit: weightUnit(count), deadOpacity },
+      buffers: { opacityLogits, weights, sources },
+      threads: rows,
+    });
+    return new SamplingWeights(bound);
+  }
+}

@@ -1,0 +1,43 @@
+import { type BoundKernel, type Gpu, gridFor, type Kernel, type Recorder } from '../../core/index.ts';
+import { COUNTS, GROUP } from './constants.ts';
+
+/** f32 words of a Gaussian's statistics: Σ screen gradient, views that saw it, largest radius. */
+export const STATISTICS_WIDTH = 3;
+
+export interface ScreenStatisticsBuffers {
+  /** u32: see `COUNTS`. */
+  counts: GPUBuffer;
+  /** f32 [rows, 2]: gradient length and radius on the screen in this step, 0 where not visible. */
+  screen: GPUBuffer;
+  /** f32 [rows, 3]: what accumulates. */
+  statistics: GPUBuffer;
+}
+
+/** Accumulates what one view says of each Gaussian, as gsplat's DefaultStrategy does. Does nothing in a void step. */
+export class ScreenStatistics {
+  readonly #kernel: Kernel;
+  #bound?: BoundKernel;
+
+  private constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  static async create(gpu: Gpu): Promise<ScreenStatistics> {
+    const kernel = await gpu.kernel({
+      label: 'splat/densify/screen-statistics',
+      source: new URL('./screen-statistics.wgsl', import.meta.url),
+      constants: { GROUP, ...COUNTS },
+    });
+    return new ScreenStatistics(kernel);
+  }
+
+  /** Before the first record, and whenever a buffer was replaced. */
+  bind(buffers: ScreenStatisticsBuffers): void {
+    this.#bound = this.#kernel.bind({ ...buffers });
+  }
+
+  record(recorder: Recorder, count: number): void {
+    if (!this.#bound) throw new Error(`${this.#kernel.label} records before it was bound`);
+    recorder.run(this.#bound, gridFor(count, GROUP));
+  }
+}

@@ -1,0 +1,52 @@
+import type { Arena } from '../../core/index.ts';
+import { SOURCES } from './constants.ts';
+import { bindPass, FixedPass } from './fixed-pass.ts';
+
+/** Opacity logit of a row that no Gaussian is in yet: far below what is drawn. */
+export const VACANT_LOGIT = -15;
+
+export interface SplitLongAxisOptions {
+  /** Gaussians before the refinement, and after it. */
+  count: number;
+  rows: number;
+  /** What a half keeps of the scale along the longest axis, in 0–1. */
+  narrow: number;
+  /** A half's opacity is 1 − (1 − o)^share. */
+  share: number;
+}
+
+export interface SplitLongAxisBuffers {
+  /** u32 [rows]: see `AssignSources`. */
+  sources: GPUBuffer;
+  drawn: GPUBuffer;
+  quats: GPUBuffer;
+  means: GPUBuffer;
+  logScales: GPUBuffer;
+  opacityLogits: GPUBuffer;
+}
+
+/** Parts copies and their sources along their longest axis. */
+export class SplitLongAxis extends FixedPass {
+  static async create(
+    arena: Arena,
+    { count, rows, narrow, share }: SplitLongAxisOptions,
+    { sources, drawn, quats, means, logScales, opacityLogits }: SplitLongAxisBuffers,
+  ): Promise<SplitLongAxis> {
+    const bound = await bindPass(arena, {
+      name: 'split-long-axis',
+      constants: {
+        PENDING: SOURCES.PENDING,
+        DISTANCE: Math.sqrt(1 - narrow * narrow),
+        NARROW: narrow,
+        SHARE: share,
+        VACANT_LOGIT,
+      },
+      struct: 'Split',
+      variable: 'split',
+      numbers: { count, rows },
+      buffers: { sources, drawn, quats, means, logScales, opacityLogits },
+      threads: rows,
+    });
+    return new SplitLongAxis(bound);
+  }
+}

@@ -1,0 +1,42 @@
+import { type Arena, RANDOM } from '../../core/index.ts';
+import { SPLIT_SHRINK } from './constants.ts';
+import { bindPass, FixedPass } from './fixed-pass.ts';
+
+export interface SplitRowsBuffers {
+  /** u32 [rows]: see `GatherRows`; entries from 2·count on are halves. */
+  origins: GPUBuffer;
+  quats: GPUBuffer;
+  means: GPUBuffer;
+  logScales: GPUBuffer;
+  opacityLogits: GPUBuffer;
+}
+
+export interface SplitRowsOptions {
+  /** Gaussians after and before the growth. */
+  rows: number;
+  count: number;
+  seed: number;
+  step: number;
+  /** See `GrowthRules`. */
+  revisedOpacity: boolean;
+}
+
+/** Turns pairs of copies into the halves of a split: gsplat's `split`, 3DGS's densifyAndSplit. */
+export class SplitRows extends FixedPass {
+  static async create(
+    arena: Arena,
+    { rows, count, seed, step, revisedOpacity }: SplitRowsOptions,
+    { origins, quats, means, logScales, opacityLogits }: SplitRowsBuffers,
+  ): Promise<SplitRows> {
+    const bound = await bindPass(arena, {
+      name: 'split-rows',
+      constants: { SPLIT_SHRINK, PURPOSE: RANDOM.split, REVISED_OPACITY: revisedOpacity },
+      struct: 'Split',
+      variable: 'split',
+      numbers: { rows, count, seed, step },
+      buffers: { origins, quats, means, logScales, opacityLogits },
+      threads: rows,
+    });
+    return new SplitRows(bound);
+  }
+}

@@ -1,0 +1,43 @@
+import type { Arena } from '../../core/index.ts';
+import { bindPass, FixedPass } from './fixed-pass.ts';
+
+/** The key of a row without a score: the bits of infinity, above those of every float. Other keys are this less the score's bits. */
+export const LAST_KEY = 0x7f800000;
+
+export interface SplitScoresOptions {
+  count: number;
+  /** Opacity up to which a row is given away; −1: none is. */
+  deadOpacity: number;
+  /** Steps that must have seen a row for it to stay, not necessarily whole. */
+  minViews: number;
+}
+
+export interface SplitScoresBuffers {
+  /** f32 [count, 3]: see `ScreenStatistics`. */
+  statistics: GPUBuffer;
+  opacityLogits: GPUBuffer;
+  /** u32 [count], written: the higher a row's score, the lower its key; `LAST_KEY` without one. */
+  keys: GPUBuffer;
+  /** u32 [count], written: 1 for rows to be given away, otherwise 0. */
+  dead: GPUBuffer;
+}
+
+/** Scores Gaussians by their mean screen gradient. */
+export class SplitScores extends FixedPass {
+  static async create(
+    arena: Arena,
+    { count, deadOpacity, minViews }: SplitScoresOptions,
+    { statistics, opacityLogits, keys, dead }: SplitScoresBuffers,
+  ): Promise<SplitScores> {
+    const bound = await bindPass(arena, {
+      name: 'split-scores',
+      constants: { LAST: LAST_KEY },
+      struct: 'Scores',
+      variable: 'scores',
+      numbers: { count, deadOpacity, minViews },
+      buffers: { statistics, opacityLogits, keys, dead },
+      threads: count,
+    });
+    return new SplitScores(bound);
+  }
+}

@@ -1,0 +1,94 @@
+import {
+  type Arena,
+  type BoundKernel,
+  bindRows,
+  type Gpu,
+  loopingGrid,
+  type Recorder,
+} from '../core/index.ts';
+import type { Rasterizer } from './rasterizer.ts';
+import { shConstants, shRowBytes } from './sh-words.ts';
+import type { SplatBuffers } from './types.ts';
+
+const MAX_GROUPS = 16384;
+
+/** Of kernels that sum pairs: threads a group, and whether they help each other. The sums' order depends on it. */
+export function sumsShape({ adapter }: Gpu): { SIZE: number; TEAMWORK: boolean } {
+  return adapter.software ? { SIZE: 16, TEAMWORK: false } : { SIZE: 128, TEAMWORK: true };
+}
+
+/** From the pairs' moments to the gradients of all raw parameters, written out: for those who look at them. */
+export class PlainGradients {
+  readonly gradients: SplatBuffers;
+  readonly screen: GPUBuffer;
+  readonly #gpu: Gpu;
+  readonly #steps: readonly { bound: BoundKernel; rows: number }[];
+
+  private constructor(
+    gpu: Gpu,
+    gradients: SplatBuffers,
+    screen: GPUBuffer,
+    steps: readonly { bound: BoundKernel; rows: number }[],
+  ) {
+    this.#gpu = gpu;
+    this.gradients = gradients;
+    this.screen = screen;
+    this.#steps = steps;
+  }
+
+  /** `moments`: those of the backward pass behind `forward`. `screen`: one of its own unless given. */
+  static async create(
+    gpu: Gpu,
+    arena: Arena,
+    forward: Rasterizer,
+    moments: GPUBuffer,
+    given: { screen?: GPUBuffer } = {},
+  ): Promise<PlainGradients> {
+    const { label, splat, counts, rows, shDegree } = forward.options;
+    const kernel = await gpu.kernel({
+      label: 'splat/project-backward',
+      source: new URL('./project-backward.wgsl', import.meta.url),
+      constants: { ...sumsShape(gpu), ...shConstants(shDegree) },
+    });
+    const shBytes = shRowBytes(shDegree);
+    const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
+    const screen = given.screen ?? buffer('screen', 8 * rows);
+    const gradients = {
+      means: buffer('gradients/means', 12 * rows),
+      logScales: buffer('gradients/logScales', 12 * rows),
+      quats: buffer('gradients/quats', 16 * rows),
+      opacityLogits: buffer('gradients/opacityLogits', 4 * rows),
+      sh: buffer('gradients/sh', shBytes * rows),
+    };
+    const { view, windows, splats, tileCounts, pairFromGaussian } = forward.internals;
+    const steps = windows.map((window) => ({
+      bound: kernel.bind({
+        view,
+        window: window.uniform,
+        counts,
+        means: splat.means,
+        logScales: splat.logScales,
+        quats: splat.quats,
+        sh: bindRows(splat.sh, window, shBytes),
+        splats,
+        tileCounts,
+        pairFromGaussian,
+        moments,
+        gradMeans: gradients.means,
+        gradLogScales: gradients.logScales,
+        gradQuats: gradients.quats,
+        gradOpacityLogits: gradients.opacityLogits,
+        gradSh: bindRows(gradients.sh, window, shBytes),
+        screen,
+      }),
+      rows: window.rows,
+    }));
+    return new PlainGradients(gpu, gradients, screen, steps);
+  }
+
+  record(recorder: Recorder): void {
+    for (const { bound, rows } of this.#steps) {
+      recorder.run(bound, loopingGrid(this.#gpu, rows, sumsShape(this.#gpu).SIZE, MAX_GROUPS));
+    }
+  }
+}

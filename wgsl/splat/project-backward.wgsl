@@ -1,0 +1,107 @@
+// From the pairs' moments to the plain gradients of every raw parameter: for those who look at them. Training takes the
+// shorter way of backwardSums, adamSh and adamGeometry. One thread a Gaussian of the window; invisible
+// ones get zeros.
+#include <grid>
+#include <view>
+#include <window>
+#include <random>
+#include <dropout>
+#include <projection>
+#include <sh>
+#include <sh-rows>
+#include <sh-backward>
+#include <pair-sums>
+#include <splat-backward>
+
+@group(0) @binding(0) var<uniform> view: View;
+@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(2) var<storage, read> means: array<f32>;
+@group(0) @binding(3) var<storage, read> logScales: array<f32>;
+@group(0) @binding(4) var<storage, read> quats: array<vec4f>;
+// Of the window's Gaussians, as gradSh.
+@group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
+@group(0) @binding(6) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
+@group(0) @binding(8) var<storage, read> pairFromGaussian: array<u32>;
+@group(0) @binding(9) var<storage, read> moments: array<f32>;
+@group(0) @binding(10) var<storage, read_write> gradMeans: array<f32>;
+@group(0) @binding(11) var<storage, read_write> gradLogScales: array<f32>;
+@group(0) @binding(12) var<storage, read_write> gradQuats: array<vec4f>;
+@group(0) @binding(13) var<storage, read_write> gradOpacityLogits: array<f32>;
+@group(0) @binding(14) var<storage, read_write> gradSh: array<f32>;
+// [N, 2]: see screenTrace; 0 where invisible.
+@group(0) @binding(15) var<storage, read_write> screen: array<vec2f>;
+@group(0) @binding(16) var<uniform> window: RowWindow;
+
+fn writeMeans(i: u32, v: vec3f) {
+  gradMeans[3u * i] = v.x;
+  gradMeans[3u * i + 1u] = v.y;
+  gradMeans[3u * i + 2u] = v.z;
+}
+
+fn writeScales(i: u32, v: vec3f) {
+  gradLogScales[3u * i] = v.x;
+  gradLogScales[3u * i + 1u] = v.y;
+  gradLogScales[3u * i + 2u] = v.z;
+}
+
+fn zero(i: u32) {
+  writeMeans(i, vec3f(0.0));
+  writeScales(i, vec3f(0.0));
+  gradQuats[i] = vec4f(0.0);
+  gradOpacityLogits[i] = 0.0;
+  let at = 3u * u32(SH_ROWS) * (i - window.first);
+  for (var k = 0u; k < 3u * u32(SH_ROWS); k++) { gradSh[at + k] = 0.0; }
+  screen[i] = vec2f(0.0);
+}
+
+fn backward(i: u32, sums: PairSums) {
+  let a = splats[3u * i];
+  let b = splats[3u * i + 1u];
+  let c = splats[3u * i + 2u];
+  let conic = vec3f(a.zw, b.x);
+  // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o).
+  gradOpacityLogits[i] = -sums.e * (1.0 - ownOpacity(view) * b.y);
+
+  let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
+  let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
+  let toMean2 = toMean2(conic, sums.e1);
+  let g = geometryBackward(view, conic, toMean2, sums.e2, mean, quats[i], logScale);
+  writeScales(i, g.logScale);
+  gradQuats[i] = g.quat;
+
+  // Clamped colours (max with 0) pass nothing.
+  let toRgb = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
+  let offset = mean - view.center;
+  writeMeans(i, g.mean + directionBackward(i, offset, toRgb, view.shDegree));
+  let basis = shBasis(offset / length(offset), view.shDegree);
+  for (var k = 0u; k < u32(SH_ROWS); k++) {
+    let at = 3u * ((i - window.first) * u32(SH_ROWS) + k);
+    gradSh[at] = basis[k] * toRgb.x;
+    gradSh[at + 1u] = basis[k] * toRgb.y;
+    gradSh[at + 2u] = basis[k] * toRgb.z;
+  }
+  screen[i] = screenTrace(toMean2, c.z, vec2f(view.size));
+}
+
+@compute @workgroup_size(SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let count = min(counts[0], window.end);
+  for (var base = window.first + linearGroup(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+    let i = base + lane;
+    var pairs = 0u;
+    var first = 0u;
+    if (i < count) {
+      pairs = tileCounts[i];
+      first = select(0u, pairFromGaussian[i], pairs > 0u);
+    }
+    let sums = sumPairs(lane, first, pairs);
+    if (i < count) {
+      if (pairs == 0u) { zero(i); } else { backward(i, sums); }
+    }
+  }
+}

@@ -1,0 +1,248 @@
+// Gradient of the blending, for adapters with subgroups of a known size, without atomics. A subgroup takes one bucket of a
+// tile's splats at a time, from the state that rasterizeForwardBlocks left at its start. A lane keeps a pixel of each of
+// eight blocks in registers and walks the bucket front to back; blocks that a splat does not reach are skipped. Per splat
+// the lanes' nine moments are summed by a butterfly of fixed order and stored at the pair's place before the tile sort, so
+// that a Gaussian's pairs lie in a row for the next kernel.
+// Moments: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
+#include <grid>
+#include <view>
+#include <projection>
+#include <tiles>
+#include <tile-blocks>
+
+@group(0) @binding(0) var<uniform> view: View;
+@group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
+@group(0) @binding(2) var<storage, read> sortedPairs: array<u32>;
+@group(0) @binding(3) var<storage, read> gaussianFromPair: array<u32>;
+@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(5) var<storage, read> color: array<vec4f>;
+@group(0) @binding(6) var<storage, read> looked: array<u32>;
+@group(0) @binding(7) var<storage, read> states: array<vec4f>;
+@group(0) @binding(8) var<storage, read> bucketTiles: array<u32>;
+@group(0) @binding(9) var<storage, read> tileDepths: array<u32>;
+// [H, W]: dL/dr, dL/dg, dL/db, dL/dalpha.
+@group(0) @binding(10) var<storage, read> gradient: array<vec4f>;
+@group(0) @binding(11) var<storage, read_write> moments: array<f32>;
+
+const MOMENTS = 9u;
+// Pixels that a lane holds at once; a tile of more takes several rounds.
+const SLOTS = 8u;
+const ROUNDS = max(1u, PIXELS / (SLOTS * u32(SUBGROUP)));
+// Splats in workgroup memory at once. Few, because it is what limits how many subgroups a GPU holds; but several rounds over
+// a bucket add to one table.
+const CHUNK = select(u32(BUCKET), min(32u, u32(BUCKET)), ROUNDS == 1u);
+
+struct Pixel {
+  // Transmittance before the next splat.
+  t: f32,
+  // What lies behind it, seen through the image gradient: Σ weight·(colour · g) + T_last·(background · g − g.a).
+  behind: f32,
+  r: f32,
+  g: f32,
+  b: f32,
+  // How many of the bucket's splats it looked at.
+  last: u32,
+}
+
+struct Sums {
+  first: vec4f,
+  second: vec4f,
+  third: f32,
+}
+
+var<workgroup> firsts: array<vec4f, CHUNK>;
+var<workgroup> seconds: array<vec4f, CHUNK>;
+var<workgroup> blues: array<f32, CHUNK>;
+var<workgroup> masks: array<u32, CHUNK>;
+var<workgroup> pairs: array<u32, CHUNK>;
+var<workgroup> table: array<f32, CHUNK * MOMENTS>;
+
+fn pixelAt(corner: vec2u, k: u32, lane: u32, start: u32, bucket: u32) -> Pixel {
+  var pixel = Pixel(1.0, 0.0, 0.0, 0.0, 0.0, 0u);
+  let at = corner + placeOf(k, lane);
+  if (k * u32(SUBGROUP) < PIXELS && all(at < view.size)) {
+    let i = at.y * view.size.x + at.x;
+    let before = bucket * u32(BUCKET);
+    pixel.last = max(looked[i], before) - before;
+    if (pixel.last > 0u) {
+      var state = vec4f(0.0, 0.0, 0.0, 1.0);
+      if (bucket > 0u) { state = states[stateOf(start, bucket) + k * u32(SUBGROUP) + lane]; }
+      let g = gradient[i];
+      let c = color[i];
+      pixel.t = state.w;
+      pixel.behind = dot(c.rgb - state.rgb, g.rgb) - (1.0 - c.a) * g.a;
+      pixel.r = g.r;
+      pixel.g = g.g;
+      pixel.b = g.b;
+    }
+  }
+  return pixel;
+}
+
+// Splat s of the bucket at one pixel.
+fn blend(p: ptr<function, Pixel>, sums: ptr<function, Sums>, s: u32, a: vec4f, b: vec4f, blue: f32, place: vec2f) {
+  let d = a.xy - place;
+  let power = exponent(a, b, d);
+  let raw = b.y * exp2(power);
+  let alpha = min(ALPHA_MAX, raw);
+  // No branch: lanes that a splat misses add zeros, which is cheaper than to part.
+  let hit = (s < (*p).last) & (power <= 0.0) & (alpha >= ALPHA_MIN);
+  let weight = select(0.0, alpha * (*p).t, hit);
+  let tinted = weight * (b.z * (*p).r + b.w * (*p).g + blue * (*p).b);
+  let behind = (*p).behind - tinted;
+  let left = 1.0 - alpha;
+  // alpha times −dL/dalpha; nothing where alpha was clamped.
+  let e = select(0.0, alpha * (behind / left) - tinted, hit & (raw <= ALPHA_MAX));
+  (*p).behind = behind;
+  (*p).t = select((*p).t, (*p).t * left, hit);
+  let ex = e * d.x;
+  let ey = e * d.y;
+  (*sums).first += vec4f(weight * (*p).r, weight * (*p).g, weight * (*p).b, e);
+  (*sums).second += vec4f(ex, ey, ex * d.x, ex * d.y);
+  (*sums).third += ey * d.y;
+}
+
+@compute @workgroup_size(SUBGROUP)
+@diagnostic(off, subgroup_uniformity)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let tiles = view.tiles.x * view.tiles.y;
+  let mine = linearGroup(group, groups);
+
+  // Pairs that were left over belong to no tile: the first group answers for them.
+  if (mine == 0u) {
+    for (var k = tileStarts[tiles] * MOMENTS + lane; k < tileStarts[tiles + 1u] * MOMENTS; k += u32(SUBGROUP)) {
+      moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;
+    }
+  }
+
+  for (var id = mine; id < firstBucket(tiles, tileStarts[tiles]); id += groups.x * groups.y) {
+    let tile = bucketTiles[id];
+    let start = tileStarts[tile];
+    let bucket = id - firstBucket(tile, start);
+    let before = bucket * u32(BUCKET);
+    let size = min(u32(BUCKET), max(tileStarts[tile + 1u] - start, before) - before);
+    // The rest lie behind every pixel's last splat: no gradient.
+    let live = min(size, max(tileDepths[tile], before) - before);
+    let corner = tileCorner(view, tile);
+
+    var p0 = Pixel(1.0, 0.0, 0.0, 0.0, 0.0, 0u);
+    var p1 = p0;
+    var p2 = p0;
+    var p3 = p0;
+    var p4 = p0;
+    var p5 = p0;
+    var p6 = p0;
+    var p7 = p0;
+    var awake = 0u;
+    for (var base = 0u; base < size; base += CHUNK) {
+      let end = min(size, base + CHUNK);
+      workgroupBarrier();
+      for (var s = lane; s < end - base; s += u32(SUBGROUP)) {
+        let pair = sortedPairs[start + before + base + s];
+        pairs[s] = pair;
+        if (base + s < live) {
+          let i = 3u * gaussianFromPair[pair];
+          let a = splats[i];
+          let b = splats[i + 1u];
+          let mean = a.xy - vec2f(corner) - 0.5;
+          firsts[s] = scaledFirst(vec4f(mean, a.zw));
+          seconds[s] = scaledSecond(b);
+          blues[s] = splats[i + 2u].x;
+          masks[s] = touchedBlocks(mean, a, b);
+        }
+      }
+      for (var k = lane; k < CHUNK * MOMENTS; k += u32(SUBGROUP)) { table[k] = 0.0; }
+      workgroupBarrier();
+
+      for (var round = 0u; round < select(0u, ROUNDS, live > base); round++) {
+        let k = round * SLOTS;
+        // Bits of the blocks.
+        let bit = vec4u(1u << blockOf(k), 1u << blockOf(k + 1u), 1u << blockOf(k + 2u), 1u << blockOf(k + 3u));
+        let more = vec4u(1u << blockOf(k + 4u), 1u << blockOf(k + 5u), 1u << blockOf(k + 6u), 1u << blockOf(k + 7u));
+        // With several rounds there is but one chunk.
+        if (base == 0u) {
+          p0 = pixelAt(corner, k, lane, start, bucket);
+          p1 = pixelAt(corner, k + 1u, lane, start, bucket);
+          p2 = pixelAt(corner, k + 2u, lane, start, bucket);
+          p3 = pixelAt(corner, k + 3u, lane, start, bucket);
+          p4 = pixelAt(corner, k + 4u, lane, start, bucket);
+          p5 = pixelAt(corner, k + 5u, lane, start, bucket);
+          p6 = pixelAt(corner, k + 6u, lane, start, bucket);
+          p7 = pixelAt(corner, k + 7u, lane, start, bucket);
+          // Those in which a pixel looks at any of these splats.
+          awake =
+            select(0u, bit.x, subgroupAny(p0.last > 0u)) | select(0u, bit.y, subgroupAny(p1.last > 0u)) |
+            select(0u, bit.z, subgroupAny(p2.last > 0u)) | select(0u, bit.w, subgroupAny(p3.last > 0u)) |
+            select(0u, more.x, subgroupAny(p4.last > 0u)) | select(0u, more.y, subgroupAny(p5.last > 0u)) |
+            select(0u, more.z, subgroupAny(p6.last > 0u)) | select(0u, more.w, subgroupAny(p7.last > 0u));
+        }
+        let c0 = vec2f(placeOf(k, lane));
+        let c1 = vec2f(placeOf(k + 1u, lane));
+        let c2 = vec2f(placeOf(k + 2u, lane));
+        let c3 = vec2f(placeOf(k + 3u, lane));
+        let c4 = vec2f(placeOf(k + 4u, lane));
+        let c5 = vec2f(placeOf(k + 5u, lane));
+        let c6 = vec2f(placeOf(k + 6u, lane));
+        let c7 = vec2f(placeOf(k + 7u, lane));
+
+        for (var s = 0u; s < min(end, live) - base; s++) {
+          let reached = masks[s] & awake;
+          if (reached == 0u) { continue; }
+          let n = base + s;
+          let a = firsts[s];
+          let b = seconds[s];
+          let blue = blues[s];
+          var sums = Sums(vec4f(0.0), vec4f(0.0), 0.0);
+          if ((reached & bit.x) != 0u) { blend(&p0, &sums, n, a, b, blue, c0); }
+          if ((reached & bit.y) != 0u) { blend(&p1, &sums, n, a, b, blue, c1); }
+          if ((reached & bit.z) != 0u) { blend(&p2, &sums, n, a, b, blue, c2); }
+          if ((reached & bit.w) != 0u) { blend(&p3, &sums, n, a, b, blue, c3); }
+          if ((reached & more.x) != 0u) { blend(&p4, &sums, n, a, b, blue, c4); }
+          if ((reached & more.y) != 0u) { blend(&p5, &sums, n, a, b, blue, c5); }
+          if ((reached & more.z) != 0u) { blend(&p6, &sums, n, a, b, blue, c6); }
+          if ((reached & more.w) != 0u) { blend(&p7, &sums, n, a, b, blue, c7); }
+          leave(s, lane, sums);
+        }
+      }
+      workgroupBarrier();
+      for (var k = lane; k < (end - base) * MOMENTS; k += u32(SUBGROUP)) {
+        moments[pairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = table[k];
+      }
+    }
+  }
+}
+
+// Adds the lanes' sums to the table's row of splat s. Each step of the butterfly halves what a lane answers for: in the end
+// one of eight moments (of a subgroup of four: two), summed over the lanes. The ninth is summed by all.
+@diagnostic(off, subgroup_uniformity)
+fn leave(s: u32, lane: u32, sums: Sums) {
+  let odd = (lane & 1u) != 0u;
+  let four = select(sums.first, sums.second, odd) + subgroupShuffleXor(select(sums.second, sums.first, odd), 1u);
+  let high = (lane & 2u) != 0u;
+  let two = select(four.xy, four.zw, high) + subgroupShuffleXor(select(four.zw, four.xy, high), 2u);
+  var third = sums.third + subgroupShuffleXor(sums.third, 1u);
+  third += subgroupShuffleXor(third, 2u);
+  let moment = s * MOMENTS + 4u * (lane & 1u) + (lane & 2u);
+  if (SUBGROUP == 4) {
+    table[moment] += two.x;
+    table[moment + 1u] += two.y;
+  } else {
+    let upper = (lane & 4u) != 0u;
+    var one = select(two.x, two.y, upper) + subgroupShuffleXor(select(two.y, two.x, upper), 4u);
+    third += subgroupShuffleXor(third, 4u);
+    if (SUBGROUP >= 16) {
+      one += subgroupShuffleXor(one, 8u);
+      third += subgroupShuffleXor(third, 8u);
+    }
+    if (SUBGROUP >= 32) {
+      one += subgroupShuffleXor(one, 16u);
+      third += subgroupShuffleXor(third, 16u);
+    }
+    if (lane < 8u) { table[moment + ((lane >> 2u) & 1u)] += one; }
+  }
+  if (lane == 0u) { table[s * MOMENTS + 8u] += third; }
+}

@@ -1,0 +1,133 @@
+// Gradient of the blending, tile by tile, without atomics. One workgroup a tile; a thread has four pixels of a column, one in
+// each component of its vectors. Splats go back to front in chunks:
+//   1. each thread walks the chunk, recovers the transmittance before each splat, and leaves its pixels' sums of nine moments
+//      in workgroup memory;
+//   2. the threads share the chunk's (splat, moment) table, and each sums all threads' entries in order.
+// Each pair's sums go to its place before the tile sort, so that a Gaussian's pairs lie in a row for the next kernel.
+// Moments: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
+#include <grid>
+#include <view>
+#include <projection>
+#include <tile-pixels>
+
+@group(0) @binding(0) var<uniform> view: View;
+@group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
+@group(0) @binding(2) var<storage, read> sortedPairs: array<u32>;
+@group(0) @binding(3) var<storage, read> gaussianFromPair: array<u32>;
+@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(5) var<storage, read> transmittance: array<f32>;
+@group(0) @binding(6) var<storage, read> looked: array<u32>;
+// [H, W]: dL/dr, dL/dg, dL/db, dL/dalpha.
+@group(0) @binding(7) var<storage, read> gradient: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> moments: array<f32>;
+
+const MOMENTS = 9u;
+// A row of the table per (splat, moment), one float longer than the threads: neighbours read from different banks.
+const ROW = THREADS + 1u;
+
+var<workgroup> chunk: array<array<vec4f, 3>, CHUNK>;
+var<workgroup> pairsOf: array<u32, CHUNK>;
+var<workgroup> table: array<f32, CHUNK * MOMENTS * ROW>;
+var<workgroup> range: vec2u;
+var<workgroup> deepest: atomic<u32>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tile = linearGroup(group, groups);
+  if (tile >= view.tiles.x * view.tiles.y) { return; }
+  let pixels = pixelsOf(view, tile, lane);
+
+  var t = vec4f(1.0);
+  var seen = vec4u(0u);
+  var gr = vec4f(0.0);
+  var gg = vec4f(0.0);
+  var gb = vec4f(0.0);
+  var ga = vec4f(0.0);
+  for (var k = 0u; k < 4u; k++) {
+    if (pixels.inside[k]) {
+      let i = pixels.index[k];
+      t[k] = transmittance[i];
+      seen[k] = looked[i];
+      gr[k] = gradient[i].r;
+      gg[k] = gradient[i].g;
+      gb[k] = gradient[i].b;
+      ga[k] = gradient[i].a;
+    }
+  }
+  atomicMax(&deepest, max(max(seen.x, seen.y), max(seen.z, seen.w)));
+  if (lane == 0u) { range = vec2u(tileStarts[tile], tileStarts[tile + 1u]); }
+  let pairs = workgroupUniformLoad(&range);
+  let depth = pairs.x + workgroupUniformLoad(&deepest);
+
+  // Pairs that were left over belong to no tile: the last one answers for them.
+  if (tile + 1u == view.tiles.x * view.tiles.y) {
+    for (var k = pairs.y * MOMENTS + lane; k < tileStarts[tile + 2u] * MOMENTS; k += THREADS) {
+      moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;
+    }
+  }
+  // Pairs behind every pixel's last splat: no gradient.
+  for (var k = depth * MOMENTS + lane; k < pairs.y * MOMENTS; k += THREADS) {
+    moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;
+  }
+
+  // What lies behind the current splat, seen through the image gradient: Σ weight·(colour · g), and T_last·(g.a − background · g).
+  var behind = vec4f(0.0);
+  let rest = t * (ga - (view.background.r * gr + view.background.g * gg + view.background.b * gb));
+
+  for (var end = depth; end > pairs.x; end -= min(u32(CHUNK), end - pairs.x)) {
+    let first = max(end, pairs.x + u32(CHUNK)) - u32(CHUNK);
+    let size = end - first;
+    workgroupBarrier();
+    for (var k = lane; k < size; k += THREADS) {
+      let pair = sortedPairs[first + k];
+      let i = 3u * gaussianFromPair[pair];
+      pairsOf[k] = pair;
+      chunk[k] = array<vec4f, 3>(splats[i], splats[i + 1u], splats[i + 2u]);
+    }
+    workgroupBarrier();
+
+    for (var k = size; k > 0u; k--) {
+      let s = k - 1u;
+      let s0 = chunk[s][0];
+      let s1 = chunk[s][1];
+      let s2 = chunk[s][2];
+      let dx = s0.x - pixels.x;
+      let dy = s0.y - pixels.y;
+      let sigma = 0.5 * (s0.z * dx * dx + s1.x * dy * dy) + s0.w * dx * dy;
+      let raw = s1.y * exp(-sigma);
+      let alpha = min(vec4f(ALPHA_MAX), raw);
+      let hit = (vec4u(first + s - pairs.x) < seen) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
+      let through = 1.0 / (1.0 - alpha);
+      t = select(t, t * through, hit);
+      let weight = select(vec4f(0.0), alpha * t, hit);
+      let tinted = s1.z * gr + s1.w * gg + s2.x * gb;
+      // dL/dalpha; the exponent's share is −alpha of it, and nothing where alpha was clamped.
+      let toAlpha = t * tinted + through * (rest - behind);
+      let e = select(vec4f(0.0), -alpha * toAlpha, hit & (raw <= vec4f(ALPHA_MAX)));
+      behind += weight * tinted;
+      let sum = e.x + e.y + e.z + e.w;
+      let alongY = dot(e, dy);
+      let at = s * MOMENTS * ROW + lane;
+      table[at] = dot(weight, gr);
+      table[at + ROW] = dot(weight, gg);
+      table[at + 2u * ROW] = dot(weight, gb);
+      table[at + 3u * ROW] = sum;
+      table[at + 4u * ROW] = dx * sum;
+      table[at + 5u * ROW] = alongY;
+      table[at + 6u * ROW] = dx * dx * sum;
+      table[at + 7u * ROW] = dx * alongY;
+      table[at + 8u * ROW] = dot(e, dy * dy);
+    }
+    workgroupBarrier();
+
+    for (var k = lane; k < size * MOMENTS; k += THREADS) {
+      var total = 0.0;
+      for (var l = 0u; l < THREADS; l++) { total += table[k * ROW + l]; }
+      moments[pairsOf[k / MOMENTS] * MOMENTS + k % MOMENTS] = total;
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import { type Gpu, InputError } from '../core/index.ts';
+import { MAX_CAPACITY } from '../sort/capacity.ts';
+import { shRowBytes } from './sh-words.ts';
+import { SPLAT_BYTES } from './types.ts';
+
+interface Bound {
+  rows: number;
+  /** What there is too little of. */
+  reason: string;
+}
+
+/**
+ * What bounds the Gaussians that can be worked on at once. Their SH, the widest of all, is seen window by window and lies in
+ * one buffer; what is projected of them is seen whole, in one binding.
+ */
+function bound(gpu: Gpu, shDegree: number): Bound {
+  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+  const widest = Math.max(16, shRowBytes(shDegree));
+  const bounds = [
+    { bytes: maxBufferSize, each: widest, reason: `${widest} bytes of parameters in a buffer of` },
+    { bytes: maxStorageBufferBindingSize, each: SPLAT_BYTES, reason: `${SPLAT_BYTES} bytes in a binding of` },
+  ].map(({ bytes, each, reason }) => ({
+    // A buffer of rows ends on a whole vec4f.
+    rows: Math.floor((bytes - 16) / each),
+    reason: `each takes ${reason} ${(bytes / 2 ** 30).toFixed(2)} GiB at most`,
+  }));
+  const sorted = { rows: MAX_CAPACITY, reason: 'no more are sorted at once' };
+  return [...bounds, sorted].reduce((least, next) => (next.rows < least.rows ? next : least));
+}
+
+/** Most Gaussians of so many SH bands that this adapter can render and train. */
+export function rowLimit(gpu: Gpu, shDegree: number): number {
+  return bound(gpu, shDegree).rows;
+}
+
+/**
+ * To be asked before anything is made. `what`: who wants so many, e.g. `init makes`. `mend`: what to do with the limit.
+ * @throws InputError when this adapter cannot hold them.
+ */
+export function requireRows(
+  gpu: Gpu,
+  { shDegree, rows }: { shDegree: number; rows: number },
+  what: string,
+  mend: (limit: number) => string,
+): void {
+  const { rows: limit, reason } = bound(gpu, shDegree);
+  if (rows <= limit) return;
+  const lower = rowLimit(gpu, 0) > limit ? ', or take a lower SH degree (init.shDegree)' : '';
+  throw new InputError(
+    `${what} ${rows} Gaussians of SH degree ${shDegree}; this adapter holds ${limit} (${reason}). ${mend(limit)}${lower}`,
+  );
+}

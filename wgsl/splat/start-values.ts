@@ -1,0 +1,29 @@
+import { type Arena, gridFor } from '../core/index.ts';
+
+const SIZE = 256;
+
+/** Sets opacityLogits to logit(opacity) and multiplies scales, once, before training. */
+export async function applyStartValues(
+  arena: Arena,
+  splat: { count: number; opacityLogits: GPUBuffer; logScales: GPUBuffer },
+  start: { opacity: number; scale: number },
+): Promise<void> {
+  const { gpu } = arena;
+  const kernel = await gpu.kernel({
+    label: 'splat/start-values',
+    source: new URL('./start-values.wgsl', import.meta.url),
+    constants: { SIZE },
+  });
+  const uniform = arena.uniform('start', kernel.struct('Start').size);
+  const values = {
+    count: splat.count,
+    opacityLogit: Math.log(start.opacity / (1 - start.opacity)),
+    logFactor: Math.log(start.scale),
+  };
+  gpu.write(uniform, kernel.pack('Start', values), 'parameters');
+  const { opacityLogits, logScales } = splat;
+  gpu.run('train/start', (recorder) =>
+    recorder.run(kernel.bind({ start: uniform, opacityLogits, logScales }), gridFor(splat.count, SIZE)),
+  );
+  arena.release(uniform);
+}

@@ -1,0 +1,199 @@
+import {
+  type Arena,
+  type BoundKernel,
+  bindRows,
+  type Constants,
+  type Gpu,
+  type Kernel,
+  loopingGrid,
+  type Recorder,
+} from '../../core/index.ts';
+import { sumsShape } from '../plain-gradients.ts';
+import type { Rasterizer } from '../rasterizer.ts';
+import type { RasterizerBackward } from '../rasterizer-backward.ts';
+import { shConstants, shRowBytes } from '../sh-words.ts';
+import type { SplatBuffers } from '../types.ts';
+
+type Parameter = keyof SplatBuffers;
+
+export interface SplatAdamOptions {
+  label: string;
+  /** First and second moments, laid out as the parameters. */
+  moments: Readonly<Record<Parameter, { m: GPUBuffer; v: GPUBuffer }>>;
+  /** f32 [rows, 2], see `RasterizerBackward.screen`. */
+  screen: GPUBuffer;
+  /** What Adam moves; nothing is computed for the rest. */
+  train: readonly Parameter[];
+  /** Weights of mean(sigmoid(opacityLogits)) and of mean(exp(logScales)) in the loss (3DGS-MCMC, eq. 8). */
+  regularizers?: { readonly opacity: number; readonly scale: number };
+}
+
+/** Adam's rate of each parameter; of sh, that of band 0 and that of the others. What has none stands still but keeps moments. */
+export type SplatRates = Readonly<
+  Partial<Record<Exclude<Parameter, 'sh'>, number> & { sh: readonly [number, number] }>
+>;
+
+/** Threads per group. */
+const SIZE = 256;
+/** Beyond so many groups a kernel loops. */
+const MAX_GROUPS = 16384;
+/** Gaussians that a group of adamSh takes at a time. */
+const SH_BLOCK = 64;
+const BETA1 = 0.9;
+const BETA2 = 0.999;
+const EPSILON = 1e-15;
+
+/**
+ * The rest of a training step behind the blending's backward pass: from the pairs' moments to moved parameters, without the
+ * gradients of SH ever in memory. Moves what `RasterizerBackward.gradients`, `Regularize` and `Adam` would, to rounding:
+ * torch's Adam, dense, so that Gaussians out of view drift on. Every buffer of parameters and moments is a multiple of 16 bytes.
+ */
+export class SplatAdam {
+  readonly #gpu: Gpu;
+  readonly #rates: GPUBuffer;
+  readonly #layout: Kernel;
+  readonly #regularizers: { readonly opacity: number; readonly scale: number };
+  readonly #steps: readonly { bound: BoundKernel; groups: readonly [number, number, number] }[];
+
+  private constructor(
+    gpu: Gpu,
+    rates: GPUBuffer,
+    layout: Kernel,
+    regularizers: { readonly opacity: number; readonly scale: number },
+    steps: readonly { bound: BoundKernel; groups: readonly [number, number, number] }[],
+  ) {
+    this.#gpu = gpu;
+    this.#rates = rates;
+    this.#layout = layout;
+    this.#regularizers = regularizers;
+    this.#steps = steps;
+  }
+
+  static async create(
+    gpu: Gpu,
+    arena: Arena,
+    forward: Rasterizer,
+    backward: RasterizerBackward,
+    { label, moments, screen, train, regularizers = { opacity: 0, scale: 0 } }: SplatAdamOptions,
+  ): Promise<SplatAdam> {
+    const { splat, counts, rows, shDegree } = forward.options;
+    const { view, windows, splats, tileCounts, pairFromGaussian } = forward.internals;
+    const { means, logScales, quats, opacityLogits, sh } = splat;
+    const moves = (name: Parameter) => train.includes(name);
+    const geometry = train.some((name) => name !== 'sh');
+    const load = (file: string, constants: Constants) =>
+      gpu.kernel({
+        label: `splat/${file}`,
+        source: new URL(`./${file}.wgsl`, import.meta.url),
+        constants: { SIZE, ...constants },
+      });
+    const adam = { BETA1, BETA2, EPSILON };
+    const sums = sumsShape(gpu);
+    // A CPU behind a software driver has no use for workgroup memory: barriers are all that it adds there.
+    const shared = !gpu.adapter.software;
+    const [pairSums, adamGeometry, adamSh] = await Promise.all([
+      load('backward-sums', { ...sums, ...shConstants(shDegree), GEOMETRY: geometry }),
+      load(shared ? 'adam-geometry' : 'adam-geometry-rows', {
+        ...adam,
+        MEANS: moves('means'),
+        LOG_SCALES: moves('logScales'),
+        QUATS: moves('quats'),
+        OPACITY_LOGITS: moves('opacityLogits'),
+      }),
+      shared
+        ? load('adam-sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK })
+        : load('adam-sh-rows', { ...adam, SH_DEGREE: shDegree }),
+    ]);
+    const rates = arena.uniform(`${label}/rates`, adamGeometry.struct('AdamRates').size);
+    const toColors = arena.buffer(`${label}/to_colors`, 16 * rows);
+    const toGeometry = arena.buffer(`${label}/to_geometry`, geometry ? 48 * rows : 48);
+    const shBytes = shRowBytes(shDegree);
+    const over = (block: number, count: number) => loopingGrid(gpu, count, block, MAX_GROUPS);
+    const steps = windows.map((window) => ({
+      bound: pairSums.bind({
+        view,
+        window: window.uniform,
+        counts,
+        means,
+        logScales,
+        quats,
+        sh: bindRows(sh, window, shBytes),
+        splats,
+        tileCounts,
+        pairFromGaussian,
+        moments: backward.moments,
+        toColors,
+        toGeometry,
+        screen,
+      }),
+      groups: over(sums.SIZE, window.rows),
+    }));
+    // Before the means move.
+    if (moves('sh')) {
+      for (const window of windows) {
+        const of = (buffer: GPUBuffer) => bindRows(buffer, window, shBytes);
+        const moved = { sh: of(sh), m: of(moments.sh.m), v: of(moments.sh.v) };
+        steps.push({
+          bound: adamSh.bind({
+            view,
+            window: window.uniform,
+            rates,
+            counts,
+            tileCounts,
+            means,
+            toColors,
+            ...moved,
+          }),
+          groups: over(shared ? SH_BLOCK : SIZE, window.rows),
+        });
+      }
+    }
+    if (geometry) {
+      steps.push({
+        bound: adamGeometry.bind({
+          rates,
+          counts,
+          tileCounts,
+          toGeometry,
+          means,
+          meansM: moments.means.m,
+          meansV: moments.means.v,
+          logScales,
+          logScalesM: moments.logScales.m,
+          logScalesV: moments.logScales.v,
+          quats,
+          quatsM: moments.quats.m,
+          quatsV: moments.quats.v,
+          opacityLogits,
+          opacityLogitsM: moments.opacityLogits.m,
+          opacityLogitsV: moments.opacityLogits.v,
+        }),
+        groups: over(SIZE, rows),
+      });
+    }
+    return new SplatAdam(gpu, rates, adamGeometry, regularizers, steps);
+  }
+
+  /** Sets how far the next submitted `record` moves. `t` counts from 1. */
+  setStep(t: number, rates: SplatRates): void {
+    const scale = (rate = 0) => rate / (1 - BETA1 ** t);
+    const [head, tail] = rates.sh ?? [0, 0];
+    const values = {
+      means: scale(rates.means),
+      logScales: scale(rates.logScales),
+      quats: scale(rates.quats),
+      opacityLogits: scale(rates.opacityLogits),
+      shHead: scale(head),
+      shTail: scale(tail),
+      secondScale: 1 / Math.sqrt(1 - BETA2 ** t),
+      opacityWeight: this.#regularizers.opacity,
+      scaleWeight: this.#regularizers.scale,
+    };
+    this.#gpu.write(this.#rates, this.#layout.pack('AdamRates', values), 'parameters');
+  }
+
+  /** Records behind the backward pass of the same view. */
+  record(recorder: Recorder): void {
+    for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
+  }
+}
