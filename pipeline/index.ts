@@ -4,14 +4,15 @@
  */
 export { type Camera, lookAt } from '../stages/artefacts/camera.ts';
 export type { Dataset, View } from '../stages/artefacts/dataset.ts';
+export { releaseDataset } from '../stages/artefacts/dataset.ts';
 export { type Frames, releaseFrames } from '../stages/artefacts/frames.ts';
 export type { Gaussians } from '../stages/artefacts/gaussians.ts';
+export { releaseGaussians } from '../stages/artefacts/gaussians.ts';
 export { loadGaussians, saveGaussians } from '../stages/artefacts/gaussians-file.ts';
 export { exportPly } from '../stages/artefacts/gaussians-ply.ts';
-export { releaseDataset, releaseGaussians } from '../stages/artefacts/release.ts';
 export type { Score, Scores } from '../stages/artefacts/scores.ts';
-export { formatScores } from '../stages/artefacts/scores-file.ts';
-export { type CheckpointKeeper, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
+export { formatScores } from '../stages/artefacts/scores.ts';
+export { type CheckpointStore, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
 export { stages } from '../stages/index.ts';
 export { init } from '../stages/init/stage.ts';
 export { load } from '../stages/load/stage.ts';

@@ -12,8 +12,13 @@ import { argv, exit } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { type Camera, lookAt, type Vec3 } from '../stages/artefacts/camera.ts';
-import { GAUSSIAN_PARAMETERS, parameterWidths } from '../stages/artefacts/gaussians.ts';
-import { emptyGaussians, type HostGaussians, uploadGaussians } from '../stages/artefacts/gaussians-host.ts';
+import {
+  emptyGaussians,
+  GAUSSIAN_PARAMETERS,
+  type HostGaussians,
+  parameterWidths,
+  uploadGaussians,
+} from '../stages/artefacts/gaussians.ts';
 import { importGaussians } from '../stages/artefacts/gaussians-import.ts';
 import { encodeCameras, encodeImages, encodePoints } from '../stages/load/colmap/write.ts';
 import { openGpu } from '../wgsl/core/index.ts';

@@ -1,5 +1,5 @@
 import type { Camera } from '../stages/artefacts/camera.ts';
-import type { HostGaussians } from '../stages/artefacts/gaussians-host.ts';
+import type { HostGaussians } from '../stages/artefacts/gaussians.ts';
 import type { ColmapPoint } from '../stages/load/colmap/write.ts';
 import { random4 } from '../wgsl/core/index.ts';
 

@@ -5,7 +5,7 @@ import type { Frames } from './artefacts/frames.ts';
 import type { Gaussians } from './artefacts/gaussians.ts';
 import type { Scores } from './artefacts/scores.ts';
 import type { Style } from './artefacts/style.ts';
-import type { CheckpointKeeper } from './checkpoints.ts';
+import type { CheckpointStore } from './checkpoints.ts';
 
 /** All that stages hand each other, by name. */
 export interface Artefacts {
@@ -49,7 +49,7 @@ export interface StageContext {
   report: Report;
   output: OutputFolder;
   /** Keeps the unfinished work of stages that take long; where there is none, a stage that was stopped starts anew. */
-  checkpoints?: CheckpointKeeper;
+  checkpoints?: CheckpointStore;
 }
 
 /** What a stage takes from outside the run: absolute paths of files, and texts by what they are. */

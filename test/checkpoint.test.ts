@@ -4,8 +4,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Dataset } from '../stages/artefacts/dataset.ts';
 import type { Gaussians } from '../stages/artefacts/gaussians.ts';
-import { releaseGaussians } from '../stages/artefacts/release.ts';
-import { type CheckpointKeeper, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
+import { releaseGaussians } from '../stages/artefacts/gaussians.ts';
+import { type CheckpointStore, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
 import type { Report } from '../stages/stage.ts';
 import { stylize } from '../stages/stylize/stage.ts';
 import type { TrainInput } from '../stages/train/options.ts';
@@ -15,11 +15,11 @@ import {
   type Bytes,
   bytesOf,
   differences,
-  failingKeeper,
-  keeperOf,
-  MemoryKeeper,
+  failingStore,
+  MemoryStore,
   startOf,
   stoppingAt,
+  storeOf,
 } from './helpers/checkpoints.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { mixed } from './helpers/numbers.ts';
@@ -39,7 +39,7 @@ function photographs(arena: Arena): Dataset {
 interface Settings {
   seed?: number;
   report?: Report;
-  checkpoints?: CheckpointKeeper;
+  checkpoints?: CheckpointStore;
 }
 type Work = (settings?: Settings) => Promise<Bytes>;
 
@@ -57,17 +57,17 @@ async function finished(gpu: Gpu, work: Promise<Gaussians>): Promise<Bytes> {
 
 async function stopped(gpu: Gpu, work: Work, step: number): Promise<SavedCheckpoint> {
   const live = gpu.liveBytes;
-  const keeper = new MemoryKeeper();
-  const error = await work({ checkpoints: keeper, report: stoppingAt(step, keeper) }).catch(
+  const store = new MemoryStore();
+  const error = await work({ checkpoints: store, report: stoppingAt(step, store) }).catch(
     (error: Error) => error,
   );
   assert.instance(error, Stopped);
   assert.equal(
-    keeper.saved.map((saved) => saved.step),
+    store.saved.map((saved) => saved.step),
     [step],
   );
   assert.is(gpu.liveBytes, live, 'all buffers are freed');
-  return keeper.saved[0];
+  return store.saved[0];
 }
 
 /** Stops at each of the steps and goes on; takes checkpoints after every step, and goes on from some of them. */
@@ -78,16 +78,16 @@ async function sameBytes(gpu: Gpu, work: Work, steps: number, stops: readonly nu
     const saved = await stopped(gpu, work, stop);
     counts.push(saved.numbers.count);
     const report = recordingReport();
-    const resumed = await work({ checkpoints: keeperOf(saved), report });
+    const resumed = await work({ checkpoints: storeOf(saved), report });
     assert.equal(differences(resumed, expected), [], `stopped at ${stop}`);
     assert.ok(report.notes.includes(`resumed at step ${stop} of ${steps}`), report.notes.join());
     assert.equal(report.steps, [stop, ...Array.from({ length: steps - stop }, (_, i) => stop + i + 1)]);
   }
-  const always = new MemoryKeeper(() => true);
+  const always = new MemoryStore(() => true);
   assert.equal(differences(await work({ checkpoints: always }), expected), [], 'checkpoints all the time');
   const last = always.saved.at(-1)!;
   assert.ok(last.step < steps, 'none after the last step: there is nothing left to do');
-  assert.equal(differences(await work({ checkpoints: keeperOf(last) }), expected), []);
+  assert.equal(differences(await work({ checkpoints: storeOf(last) }), expected), []);
   return counts;
 }
 
@@ -184,13 +184,13 @@ test('every tensor of a checkpoint counts, and none is missing, superfluous or o
     assert.ok(names.includes('strategy/statistics'));
     for (const name of names) {
       const tensors = { ...saved.tensors, [name]: new Uint8Array(saved.tensors[name].length) };
-      const forgetful = await work({ checkpoints: keeperOf({ ...saved, tensors }) });
+      const forgetful = await work({ checkpoints: storeOf({ ...saved, tensors }) });
       assert.ok(differences(forgetful, expected).length, `${name} makes no difference`);
     }
     const [first, ...others] = Object.entries(saved.tensors);
     const misfit = async (tensors: Bytes, pattern: RegExp) => {
       const live = gpu.liveBytes;
-      const error = await work({ checkpoints: keeperOf({ ...saved, tensors }) }).catch(
+      const error = await work({ checkpoints: storeOf({ ...saved, tensors }) }).catch(
         (error: Error) => error,
       );
       assert.instance(error, InputError);
@@ -213,7 +213,7 @@ test('a checkpoint of another training is refused', () =>
     const work = training(gpu, arena, { steps: 6 });
     const saved = await stopped(gpu, work, 3);
     const refusal = async (checkpoint: SavedCheckpoint, seed = 7) =>
-      String(await work({ checkpoints: keeperOf(checkpoint), seed }).catch((error: Error) => error));
+      String(await work({ checkpoints: storeOf(checkpoint), seed }).catch((error: Error) => error));
     assert.match(await refusal(saved, 8), /belongs to another training: its seed is 7, and here it is 8/);
     assert.match(await refusal({ ...saved, step: 7 }), /after step 7 .* here are 6 steps/);
     const numbers = { ...saved.numbers, steps: 5 };
@@ -230,28 +230,28 @@ test('without memory for a checkpoint the training goes on', () =>
       await popErrorScope();
       return { message: 'out of device memory' };
     };
-    const keeper = new MemoryKeeper(() => true);
+    const store = new MemoryStore(() => true);
     const report = recordingReport();
     try {
-      assert.equal(differences(await work({ checkpoints: keeper, report }), expected), []);
+      assert.equal(differences(await work({ checkpoints: store, report }), expected), []);
     } finally {
       device.popErrorScope = popErrorScope;
     }
-    assert.equal(keeper.saved, []);
+    assert.equal(store.saved, []);
     assert.is(report.warnings.length, 1);
     assert.match(report.warnings[0], /could not be saved: no memory for the staging of train: out of device/);
   }));
 
-test('a keeper that is stopping from the first leaves what it has; what is finished only ends', () =>
+test('a store that is stopping from the first leaves what it has; what is finished only ends', () =>
   withGpu(async (gpu, arena) => {
     const work = training(gpu, arena, { steps: 4 });
     const expected = await work();
-    const keeper = new MemoryKeeper();
-    keeper.stopping = true;
-    const error = await work({ checkpoints: keeper }).catch((error: Error) => error);
+    const store = new MemoryStore();
+    store.stopping = true;
+    const error = await work({ checkpoints: store }).catch((error: Error) => error);
     assert.instance(error, Stopped);
-    assert.equal(keeper.saved, []);
-    const late = new MemoryKeeper();
+    assert.equal(store.saved, []);
+    const late = new MemoryStore();
     const done = await work({ checkpoints: late, report: stoppingAt(4, late) });
     assert.equal(differences(done, expected), [], 'the last step is worth more than a checkpoint');
     assert.equal(late.saved, []);
@@ -259,10 +259,10 @@ test('a keeper that is stopping from the first leaves what it has; what is finis
 
 test('a save that fails when the training is stopped is told, and the training stops', () =>
   withGpu(async (gpu, arena) => {
-    const stopping = failingKeeper(2, 8);
-    const last = stoppingAt(4, stopping.keeper);
+    const stopping = failingStore(2, 8);
+    const last = stoppingAt(4, stopping.store);
     const work = training(gpu, arena, { steps: 6 });
-    const error = await work({ checkpoints: stopping.keeper, report: last }).catch((error: Error) => error);
+    const error = await work({ checkpoints: stopping.store, report: last }).catch((error: Error) => error);
     assert.instance(error, Stopped);
     assert.is(last.warnings.length, 1);
     assert.equal(stopping.tries, [2, 4]);

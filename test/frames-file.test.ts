@@ -4,8 +4,13 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lookAt } from '../stages/artefacts/camera.ts';
-import { type Frame, type Frames, releaseFrames } from '../stages/artefacts/frames.ts';
-import { loadFrames, saveFrames } from '../stages/artefacts/frames-file.ts';
+import {
+  type Frame,
+  type Frames,
+  loadFrames,
+  releaseFrames,
+  saveFrames,
+} from '../stages/artefacts/frames.ts';
 import { type Arena, InputError, random4 } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
 

@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cameraCenter } from '../stages/artefacts/camera.ts';
-import { releaseDataset } from '../stages/artefacts/release.ts';
+import { releaseDataset } from '../stages/artefacts/dataset.ts';
 import { load, loadOptions, loadStage } from '../stages/load/stage.ts';
 import { stageGives } from '../stages/stage.ts';
 import { tinyCapture, writeCapture } from './helpers/colmap.ts';

@@ -2,12 +2,15 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { View } from '../stages/artefacts/dataset.ts';
-import { GAUSSIAN_PARAMETERS, type Gaussians, parameterWidths } from '../stages/artefacts/gaussians.ts';
-import { releaseGaussians } from '../stages/artefacts/release.ts';
-import { type ClipTarget, openClipTarget } from '../stages/clip/target.ts';
-import type { ObjectiveFactory, Picture } from '../stages/optimizer/objective.ts';
-import { clipObjective } from '../stages/optimizer/objectives/clip.ts';
-import { photometricObjective } from '../stages/optimizer/objectives/photometric.ts';
+import {
+  GAUSSIAN_PARAMETERS,
+  type Gaussians,
+  parameterWidths,
+  releaseGaussians,
+} from '../stages/artefacts/gaussians.ts';
+import { type ClipTarget, openClipTarget } from '../stages/clip/objective.ts';
+import type { ObjectiveFactory, Picture } from '../stages/optimizer/objectives.ts';
+import { clipObjective, photometricObjective } from '../stages/optimizer/objectives.ts';
 import { SplatOptimizer } from '../stages/optimizer/optimizer.ts';
 import { createState } from '../stages/optimizer/state.ts';
 import { stylize } from '../stages/stylize/stage.ts';

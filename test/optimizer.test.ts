@@ -4,10 +4,9 @@ import { backgroundAt } from '../stages/artefacts/background.ts';
 import { lookAt } from '../stages/artefacts/camera.ts';
 import type { View } from '../stages/artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts/gaussians.ts';
-import { runCourse } from '../stages/optimizer/course.ts';
+import { runLoop, ViewOrder } from '../stages/optimizer/loop.ts';
 import type { Step } from '../stages/optimizer/optimizer.ts';
 import type { TrainingState } from '../stages/optimizer/state.ts';
-import { ViewOrder } from '../stages/optimizer/views.ts';
 import type { Arena } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { RATES, recordingOptimizer } from './helpers/optimizer.ts';
@@ -55,10 +54,10 @@ async function optimize(
   const { optimizer, failures } = await recordingOptimizer(state, { pairs, train });
   const between: number[] = [];
   const report = recordingReport();
-  await runCourse(optimizer, {
+  await runLoop(optimizer, {
     steps: STEPS,
     at: (step) => stepOf(step, views),
-    between: { due: (step) => step % 3 === 2, run: async (step) => void between.push(step) },
+    refine: { due: (step) => step % 3 === 2, run: async (step) => void between.push(step) },
     metrics: () => ({}),
     report,
   });

@@ -9,8 +9,7 @@ import {
   normalize,
   type Vec3,
 } from '../stages/artefacts/camera.ts';
-import { ringCameras } from '../stages/orbit/path.ts';
-import { coverage, fitRing } from '../stages/orbit/ring.ts';
+import { coverage, fitRing, ringCameras } from '../stages/orbit/ring.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { project } from './reference/warp-error.ts';
 

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { quatOf } from '../scenes/playbot-points.ts';
 import { lookAt } from '../stages/artefacts/camera.ts';
-import { releaseDataset } from '../stages/artefacts/release.ts';
+import { releaseDataset } from '../stages/artefacts/dataset.ts';
 import { viewmatOf } from '../stages/load/capture.ts';
 import { load } from '../stages/load/stage.ts';
 import { assertClose } from './helpers/close.ts';

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { emptyGaussians, uploadGaussians } from '../stages/artefacts/gaussians-host.ts';
+import { emptyGaussians, uploadGaussians } from '../stages/artefacts/gaussians.ts';
 import { init } from '../stages/init/stage.ts';
 import { type Gpu, InputError } from '../wgsl/core/index.ts';
 import { MAX_CAPACITY } from '../wgsl/sort/capacity.ts';

@@ -5,7 +5,7 @@ import type { Dataset } from '../stages/artefacts/dataset.ts';
 import { type Frame, releaseFrames } from '../stages/artefacts/frames.ts';
 import type { Gaussians } from '../stages/artefacts/gaussians.ts';
 import type { Scores } from '../stages/artefacts/scores.ts';
-import { formatScores } from '../stages/artefacts/scores-file.ts';
+import { formatScores } from '../stages/artefacts/scores.ts';
 import { openClip } from '../stages/clip/model.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
 import { orbit } from '../stages/orbit/stage.ts';

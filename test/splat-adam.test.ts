@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { lookAt } from '../stages/artefacts/camera.ts';
 import type { View } from '../stages/artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts/gaussians.ts';
-import { photometricObjective } from '../stages/optimizer/objectives/photometric.ts';
+import { photometricObjective } from '../stages/optimizer/objectives.ts';
 import { type OptimizerOptions, SplatOptimizer } from '../stages/optimizer/optimizer.ts';
 import { setCount } from '../stages/optimizer/state.ts';
 import { type Arena, Gpu } from '../wgsl/core/index.ts';

@@ -1,17 +1,17 @@
 import { readFileSync, statSync, truncateSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadGaussians, saveGaussians } from '../stages/artefacts/gaussians-file.ts';
 import {
   emptyGaussians,
   type HostGaussians,
   readGaussians,
+  releaseGaussians,
   uploadGaussians,
-} from '../stages/artefacts/gaussians-host.ts';
+} from '../stages/artefacts/gaussians.ts';
+import { loadGaussians, saveGaussians } from '../stages/artefacts/gaussians-file.ts';
 import { importGaussians } from '../stages/artefacts/gaussians-import.ts';
 import { encodePly, exportPly } from '../stages/artefacts/gaussians-ply.ts';
 import { checkPlyHeader } from '../stages/artefacts/ply-header.ts';
-import { releaseGaussians } from '../stages/artefacts/release.ts';
 import { checkSplatFile } from '../stages/artefacts/splat-file-check.ts';
 import { load } from '../stages/load/stage.ts';
 import { random4 } from '../wgsl/core/index.ts';

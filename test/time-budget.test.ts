@@ -15,7 +15,7 @@ function take(cost: (step: number) => number, { seconds = 5, spent = 0, from = 0
     taken.push(step);
     clock += cost(step) + (due(step) ? 0.005 : 0);
     const next = budget.next(step, due);
-    if (due(step) || next >= STEPS || budget.lookDue || taken.length % 50 === 0) budget.look(step);
+    if (due(step) || next >= STEPS || budget.measureDue || taken.length % 50 === 0) budget.measure(step);
     step = next;
   }
   return { taken, seconds: clock - 100, budget };

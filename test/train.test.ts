@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { releaseGaussians } from '../stages/artefacts/release.ts';
+import { releaseGaussians } from '../stages/artefacts/gaussians.ts';
 import type { TrainInput } from '../stages/train/options.ts';
 import { train } from '../stages/train/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';

@@ -5,11 +5,13 @@ import type { Dataset } from '../stages/artefacts/dataset.ts';
 import {
   GAUSSIAN_PARAMETERS,
   type GaussianParameter,
+  type HostGaussians,
   parameterWidths,
+  readGaussians,
+  releaseGaussians,
+  uploadGaussians,
 } from '../stages/artefacts/gaussians.ts';
-import { type HostGaussians, readGaussians, uploadGaussians } from '../stages/artefacts/gaussians-host.ts';
-import { releaseGaussians } from '../stages/artefacts/release.ts';
-import { photometricObjective } from '../stages/optimizer/objectives/photometric.ts';
+import { photometricObjective } from '../stages/optimizer/objectives.ts';
 import { type OptimizerOptions, SplatOptimizer } from '../stages/optimizer/optimizer.ts';
 import { blankState, type TrainingState } from '../stages/optimizer/state.ts';
 import type { TrainInput } from '../stages/train/options.ts';

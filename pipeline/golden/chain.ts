@@ -8,7 +8,7 @@ import type { Camera, Vec3 } from '../../stages/artefacts/camera.ts';
 import { gaussiansParts } from '../../stages/artefacts/gaussians-file.ts';
 import { readJson } from '../../stages/artefacts/json.ts';
 import type { Score } from '../../stages/artefacts/scores.ts';
-import { loadScores } from '../../stages/artefacts/scores-file.ts';
+import { loadScores } from '../../stages/artefacts/scores.ts';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import type { RunEvent } from '../run/events.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
+import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
-import { releaseGaussians } from '../../stages/artefacts/release.ts';
 import { stages } from '../../stages/index.ts';
 import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
 import { readPipeline } from '../file/read.ts';

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { releaseDataset } from '../../stages/artefacts/dataset.ts';
+import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
-import { releaseDataset, releaseGaussians } from '../../stages/artefacts/release.ts';
 import { stages } from '../../stages/index.ts';
 import { type LoadOptions, load } from '../../stages/load/stage.ts';
 import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';

@@ -1,4 +1,4 @@
-import type { CheckpointKeeper, SavedCheckpoint } from '../../stages/checkpoints.ts';
+import type { CheckpointStore, SavedCheckpoint } from '../../stages/checkpoints.ts';
 import type { CheckpointFiles } from '../store/checkpoint-files.ts';
 
 /** How often unfinished work is saved. */
@@ -13,7 +13,7 @@ interface KeeperOptions {
 }
 
 /** Keeps a stage's unfinished work in the store: decides when, and where. */
-export class Keeper implements CheckpointKeeper {
+export class Keeper implements CheckpointStore {
   readonly #files: CheckpointFiles;
   readonly #options: KeeperOptions;
   readonly #now: () => number;

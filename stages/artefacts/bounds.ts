@@ -1,5 +1,5 @@
 import type { Vec3 } from './camera.ts';
-import type { HostGaussians } from './gaussians-host.ts';
+import type { HostGaussians } from './gaussians.ts';
 
 /** Where a splat is, not counting its outliers. World units. */
 export interface RobustBounds {

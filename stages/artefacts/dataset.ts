@@ -39,3 +39,8 @@ export function largestView(views: readonly View[]): { width: number; height: nu
     height: Math.max(...views.map(({ camera }) => camera.height)),
   };
 }
+
+/** Frees a dataset's photographs. The dataset must not be used afterwards; a second call does nothing. */
+export function releaseDataset(dataset: Dataset): void {
+  for (const { image } of dataset.views) image?.destroy();
+}

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { ArtefactName, Artefacts, OutputFolder } from '../stage.ts';
-import { framesParts, loadFrames, saveFrames } from './frames-file.ts';
+import { framesParts, loadFrames, saveFrames } from './frames.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from './gaussians.ts';
 import { gaussiansParts, loadGaussians, saveGaussians } from './gaussians-file.ts';
 import { exportPly } from './gaussians-ply.ts';
 import type { SavedPart } from './saved-part.ts';
-import { loadScores, saveScores } from './scores-file.ts';
-import { loadStyle, saveStyle } from './style-file.ts';
+import { loadScores, saveScores } from './scores.ts';
+import { loadStyle, saveStyle } from './style.ts';
 
 /**
  * All that the runner knows of an artefact. `save` fills an empty folder with what `load` turns into the same value, to

@@ -1,4 +1,10 @@
+import { type FileHandle, open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Camera } from './camera.ts';
+import { readSavedJson } from './json.ts';
+import type { SavedPart } from './saved-part.ts';
 
 /** One finished picture, on the GPU until someone asks for a file. */
 export interface Frame {
@@ -32,4 +38,134 @@ export function releaseFrames({ frames, before }: Frames): void {
     color.destroy();
     depth.destroy();
   }
+}
+
+/*
+ * Pictures saved exactly, to resume from: `frames.json` has the cameras, `frames.bin` and `before.bin` the pictures one after
+ * another, each its colour (u32 [H, W]) and then its depth (f32 [H, W]), little-endian.
+ */
+const FORMAT = 'splatline frames 1';
+const LISTS = ['frames', 'before'] as const;
+
+const finite = z.number();
+const camera = z.strictObject({
+  width: z.number().int().min(1).max(65536),
+  height: z.number().int().min(1).max(65536),
+  fx: finite,
+  fy: finite,
+  cx: finite,
+  cy: finite,
+  viewmat: z.array(finite).length(16),
+});
+const list = z.array(z.strictObject({ name: z.string().regex(/^[\w-]{1,64}$/), camera })).max(100_000);
+const header = z.strictObject({
+  format: z.literal(FORMAT),
+  fps: z.number().positive(),
+  frames: list,
+  before: list,
+});
+
+/** Writes the pictures into an empty folder; reads them back one at a time, as checkpoints. Equal frames, equal bytes. */
+export async function saveFrames(gpu: Gpu, frames: Frames, folder: string): Promise<void> {
+  const names = (pictures: Frame[]) => pictures.map(({ name, camera }) => ({ name, camera }));
+  const head = {
+    format: FORMAT,
+    fps: frames.fps,
+    frames: names(frames.frames),
+    before: names(frames.before),
+  };
+  await writeFile(join(folder, 'frames.json'), `${JSON.stringify(head, null, 1)}\n`);
+  for (const which of LISTS) {
+    const file = await open(join(folder, `${which}.bin`), 'w');
+    try {
+      for (const { camera, color, depth } of frames[which]) {
+        const bytes = 4 * camera.width * camera.height;
+        const both = await Promise.all(
+          [color, depth].map((buffer) => gpu.read(buffer, 'checkpoints', bytes)),
+        );
+        for (const part of both) await file.writeFile(new Uint8Array(part));
+      }
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+/** Loads what `saveFrames` wrote. Throws InputError when a file is missing, damaged or of another length. */
+export async function loadFrames(gpu: Gpu, folder: string): Promise<Frames> {
+  const head = await readSavedJson(join(folder, 'frames.json'), header, 'orbit');
+  const frames: Frames = { fps: head.fps, frames: [], before: [] };
+  try {
+    for (const which of LISTS) {
+      const path = join(folder, `${which}.bin`);
+      const file = await open(path).catch((error: Error) =>
+        damaged(path, `cannot be opened (${error.message})`),
+      );
+      try {
+        const pixels = head[which].map(({ camera }) => camera.width * camera.height);
+        const expected = FRAME_BYTES_PER_PIXEL * pixels.reduce((sum, count) => sum + count, 0);
+        const { size } = await file.stat();
+        if (size !== expected)
+          damaged(path, `is ${size} bytes long, but its ${pixels.length} pictures take ${expected}`);
+        for (const { name, camera } of head[which])
+          frames[which].push(await readFrame(gpu, file, path, name, camera));
+      } finally {
+        await file.close();
+      }
+    }
+    return frames;
+  } catch (error) {
+    releaseFrames(frames);
+    throw error;
+  }
+}
+
+/** Each picture's colour and depth in what `saveFrames` wrote: `frames 0007 color`. */
+export async function framesParts(folder: string): Promise<SavedPart[]> {
+  const head = await readSavedJson(join(folder, 'frames.json'), header, 'orbit');
+  return LISTS.flatMap((which) => {
+    let end = 0;
+    return head[which].flatMap(({ name, camera }) =>
+      ['color', 'depth'].map((plane) => {
+        const start = end;
+        end += 4 * camera.width * camera.height;
+        return { name: `${which} ${name} ${plane}`, file: `${which}.bin`, start, end };
+      }),
+    );
+  });
+}
+
+async function readFrame(
+  gpu: Gpu,
+  file: FileHandle,
+  path: string,
+  name: string,
+  camera: Frame['camera'],
+): Promise<Frame> {
+  const plane = async () => {
+    const bytes = new Uint8Array(4 * camera.width * camera.height);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesRead } = await file.read(bytes, done, bytes.length - done);
+      if (!bytesRead) damaged(path, `ends in picture ${name}`);
+      done += bytesRead;
+    }
+    return bytes;
+  };
+  const [color, depth] = [await plane(), await plane()];
+  const owner = gpu.arena(`frames/${name}`);
+  try {
+    return {
+      name,
+      camera,
+      color: owner.upload('color', color, 'checkpoints'),
+      depth: owner.upload('depth', depth, 'checkpoints'),
+    };
+  } catch (error) {
+    owner.destroy();
+    throw error;
+  }
+}
+
+function damaged(path: string, found: string): never {
+  throw new InputError(`${found}; it is not as it was saved: run again from the orbit stage`, path);
 }

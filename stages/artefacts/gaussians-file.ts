@@ -1,8 +1,15 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { GAUSSIAN_PARAMETERS, type Gaussians, parameterWidths } from './gaussians.ts';
-import { assertFinite, emptyGaussians, readGaussians, uploadGaussians } from './gaussians-host.ts';
+import {
+  assertFinite,
+  emptyGaussians,
+  GAUSSIAN_PARAMETERS,
+  type Gaussians,
+  parameterWidths,
+  readGaussians,
+  uploadGaussians,
+} from './gaussians.ts';
 import type { SavedPart } from './saved-part.ts';
 
 /**

@@ -1,6 +1,5 @@
 import { InputError } from '../../wgsl/core/index.ts';
-import { parameterWidths } from './gaussians.ts';
-import { emptyGaussians, type HostGaussians } from './gaussians-host.ts';
+import { emptyGaussians, type HostGaussians, parameterWidths } from './gaussians.ts';
 import { SPLAT_PROPERTIES } from './ply-header.ts';
 import { checkSplatFile } from './splat-file-check.ts';
 import { type DataTable, openSource, splatTransform } from './splat-transform.ts';

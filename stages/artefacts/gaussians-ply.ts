@@ -1,6 +1,6 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { Gaussians } from './gaussians.ts';
-import { assertFinite, type HostGaussians, readGaussians } from './gaussians-host.ts';
+import { assertFinite, type HostGaussians, readGaussians } from './gaussians.ts';
 import { splatTransform } from './splat-transform.ts';
 
 /**

@@ -1,3 +1,6 @@
+import type { Gpu, Purpose } from '../../wgsl/core/index.ts';
+import { requireRows } from '../../wgsl/splat/row-capacity.ts';
+
 /**
  * A splat on the GPU. Buffers are f32, tightly packed, and may be longer than `count` rows.
  *
@@ -21,4 +24,102 @@ export type GaussianParameter = (typeof GAUSSIAN_PARAMETERS)[number];
 /** Floats per Gaussian of each parameter. */
 export function parameterWidths(shDegree: number): Record<GaussianParameter, number> {
   return { means: 3, logScales: 3, quats: 4, opacityLogits: 1, sh: 3 * (shDegree + 1) ** 2 };
+}
+
+/** Frees a splat's buffers. The splat must not be used afterwards; a second call does nothing. */
+export function releaseGaussians(gaussians: Gaussians): void {
+  for (const name of GAUSSIAN_PARAMETERS) gaussians[name].destroy();
+}
+
+/** A splat in host memory: the same tensors as `Gaussians`, exactly `count` rows each. */
+export type HostGaussians = { count: number; shDegree: Gaussians['shDegree'] } & Record<
+  GaussianParameter,
+  Float32Array<ArrayBuffer>
+>;
+
+/** Zeroed tensors of the right sizes. */
+export function emptyGaussians(count: number, shDegree: Gaussians['shDegree']): HostGaussians {
+  const widths = parameterWidths(shDegree);
+  const tensor = (name: GaussianParameter) => new Float32Array(count * widths[name]);
+  return {
+    count,
+    shDegree,
+    means: tensor('means'),
+    logScales: tensor('logScales'),
+    quats: tensor('quats'),
+    opacityLogits: tensor('opacityLogits'),
+    sh: tensor('sh'),
+  };
+}
+
+/**
+ * Puts a splat on the GPU; buffers are labelled `label/means` and so on. The caller owns them.
+ * @throws InputError when this adapter cannot hold it.
+ */
+export function uploadGaussians(gpu: Gpu, label: string, host: HostGaussians, purpose: Purpose): Gaussians {
+  const { shDegree, count: rows } = host;
+  requireRows(gpu, { shDegree, rows }, 'the splat has', (limit) => `Take one of at most ${limit}`);
+  const made: GPUBuffer[] = [];
+  const upload = (name: GaussianParameter) => {
+    const buffer = gpu.upload(`${label}/${name}`, host[name], purpose);
+    made.push(buffer);
+    return buffer;
+  };
+  try {
+    return {
+      count: host.count,
+      shDegree: host.shDegree,
+      means: upload('means'),
+      logScales: upload('logScales'),
+      quats: upload('quats'),
+      opacityLogits: upload('opacityLogits'),
+      sh: upload('sh'),
+    };
+  } catch (error) {
+    for (const buffer of made) buffer.destroy();
+    throw error;
+  }
+}
+
+/** Reads a splat back from the GPU. */
+export async function readGaussians(
+  gpu: Gpu,
+  gaussians: Gaussians,
+  purpose: Purpose,
+): Promise<HostGaussians> {
+  const { count, shDegree } = gaussians;
+  const host = emptyGaussians(count, shDegree);
+  if (count === 0) return host;
+  for (const name of GAUSSIAN_PARAMETERS) {
+    host[name] = new Float32Array(await gpu.read(gaussians[name], purpose, 4 * host[name].length));
+  }
+  return host;
+}
+
+/**
+ * Throws when a value is NaN or infinite, so that a broken splat is never written: names each such tensor, how many of
+ * its values are bad, and the first Gaussian that has one.
+ */
+export function assertFinite(host: HostGaussians, doing: string): void {
+  const widths = parameterWidths(host.shDegree);
+  const broken = GAUSSIAN_PARAMETERS.flatMap((name) => {
+    const bad = countNonFinite(host[name]);
+    if (!bad.count) return [];
+    const row = Math.floor(bad.first / widths[name]);
+    return [`${name} has ${bad.count}, first ${host[name][bad.first]} in Gaussian ${row}`];
+  });
+  if (broken.length) {
+    throw new Error(`${doing}: the splat has values that are not finite numbers: ${broken.join('; ')}`);
+  }
+}
+
+function countNonFinite(values: Float32Array): { count: number; first: number } {
+  let count = 0;
+  let first = -1;
+  for (let i = 0; i < values.length; i++) {
+    if (Number.isFinite(values[i])) continue;
+    if (!count) first = i;
+    count++;
+  }
+  return { count, first };
 }

@@ -1,3 +1,9 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Gpu } from '../../wgsl/core/index.ts';
+import { readSavedJson } from './json.ts';
+
 /** One number with its unit, e.g. { name: 'psnr', value: 31.5, unit: 'dB' }. */
 export interface Score {
   name: string;
@@ -9,4 +15,31 @@ export interface Score {
 
 export interface Scores {
   scores: Score[];
+}
+
+const scoresFile = z.strictObject({
+  scores: z.array(
+    z.strictObject({ name: z.string(), value: z.number(), unit: z.string(), over: z.string() }),
+  ),
+});
+
+/**
+ * The text of `scores.json`: in the order of `Scores`, keys in one order, numbers as they are (rounded already), one line
+ * each. Equal scores give equal bytes.
+ */
+export function formatScores({ scores }: Scores): string {
+  const lines = scores.map(
+    ({ name, value, unit, over }) => `    ${JSON.stringify({ name, value, unit, over })}`,
+  );
+  return `{\n  "scores": [\n${lines.join(',\n')}\n  ]\n}\n`;
+}
+
+/** Writes `scores.json` into a folder. */
+export async function saveScores(_gpu: Gpu, scores: Scores, folder: string): Promise<void> {
+  await writeFile(join(folder, 'scores.json'), formatScores(scores));
+}
+
+/** Loads what `saveScores` wrote. Throws InputError when it is missing or not that. */
+export async function loadScores(_gpu: Gpu, folder: string): Promise<Scores> {
+  return readSavedJson(join(folder, 'scores.json'), scoresFile, 'score');
 }

@@ -1,8 +1,7 @@
 import { cpus } from 'node:os';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Reading } from '../stage.ts';
-import { type ClipDescription, describeClip, tokenIds } from './description.ts';
-import { DEMO_CLIP, modelFiles } from './directory.ts';
+import { type ClipDescription, DEMO_CLIP, describeClip, modelFiles, tokenIds } from './directory.ts';
 import type { CropOptions } from './options.ts';
 import { resolvePrompt } from './prompts.ts';
 import { checkSafetensorsFinite, readSafetensorsHeader } from './safetensors.ts';

@@ -1,7 +1,6 @@
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { ClipConfig } from './config.ts';
-import { type ClipDescription, describeClip, tokenIds } from './description.ts';
-import { DEMO_CLIP } from './directory.ts';
+import { type ClipDescription, DEMO_CLIP, describeClip, tokenIds } from './directory.ts';
 import { encodeTextsOnnx } from './onnx-text.ts';
 import type { Preprocessor } from './preprocessor.ts';
 import { readSafetensors, type SafetensorsFile } from './safetensors.ts';

@@ -3,10 +3,9 @@ import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { requireRows } from '../../wgsl/splat/row-capacity.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
-import { uploadGaussians } from '../artefacts/gaussians-host.ts';
+import { uploadGaussians } from '../artefacts/gaussians.ts';
 import { defineStage, type Report, silent } from '../stage.ts';
-import { gaussiansFromPoints } from './init.ts';
-import { randomPoints } from './seeds.ts';
+import { gaussiansFromPoints, randomPoints } from './init.ts';
 
 export const initOptions = z.strictObject({
   from: z

@@ -2,7 +2,7 @@ import type { Gpu } from '../../wgsl/core/index.ts';
 import { robustBounds } from '../artefacts/bounds.ts';
 import type { Dataset, View } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
-import { uploadGaussians } from '../artefacts/gaussians-host.ts';
+import { uploadGaussians } from '../artefacts/gaussians.ts';
 import { describeFaults, importGaussians } from '../artefacts/gaussians-import.ts';
 import type { Report } from '../stage.ts';
 import { sceneFrame } from './geometry.ts';

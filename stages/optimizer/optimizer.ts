@@ -1,4 +1,4 @@
-import { type Arena, type Gpu, type Recorder, Tap } from '../../wgsl/core/index.ts';
+import { type Arena, type Gpu, Readback, type ReadbackSlot, type Recorder } from '../../wgsl/core/index.ts';
 import { Adam } from '../../wgsl/optim/adam.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
 import { grownPairs, guessedPairs } from '../../wgsl/splat/pair-capacity.ts';
@@ -9,9 +9,9 @@ import { SplatAdam } from '../../wgsl/splat/update/splat-adam.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter, parameterWidths } from '../artefacts/gaussians.ts';
-import type { Objective, ObjectiveFactory, Picture } from './objective.ts';
-import { type Pacer, pacerFor } from './pacer.ts';
+import type { Objective, ObjectiveFactory, Picture } from './objectives.ts';
 import { setCount, type TrainingState } from './state.ts';
+import { createThrottle, type SubmissionThrottle } from './submission-throttle.ts';
 
 /** Adam's rate of a parameter; for sh of band 0 and of the others. */
 export type Rates = Partial<Record<Exclude<GaussianParameter, 'sh'>, number>> & {
@@ -52,6 +52,8 @@ export interface Step {
   dropout?: { share: number; seed: number };
 }
 
+/** Samples of the metrics that may be in flight at once. */
+const METRIC_SLOTS = 3;
 /** First guess of (tile, splat) pairs per Gaussian. */
 const PAIRS_PER_ROW = 2;
 
@@ -63,8 +65,8 @@ export class SplatOptimizer {
   readonly #arena: Arena;
   #engine!: Engine;
   #pairs: number;
-  readonly #pacer: Pacer;
-  #tap?: Tap;
+  readonly #throttle: SubmissionThrottle;
+  #readback?: Readback;
   /** The newest numbers that arrived for the progress line. */
   metrics: Record<string, number> = {};
 
@@ -73,7 +75,7 @@ export class SplatOptimizer {
     this.#state = state;
     this.#options = options;
     this.#arena = state.gpu.arena(`${options.label}/optimizer`);
-    this.#pacer = pacerFor(state.gpu);
+    this.#throttle = createThrottle(state.gpu);
     this.#pairs =
       options.pairs ?? guessedPairs(this.#gpu, PAIRS_PER_ROW * state.capacity, bytesPerPair(this.#gpu));
   }
@@ -100,12 +102,12 @@ export class SplatOptimizer {
   }
 
   /**
-   * Submits one step. Waits only to stay a few steps ahead of the GPU (`Pacer`). `behind` records work
-   * after Adam within the same submission.
+   * Submits one step. Waits only to stay a few steps ahead of the GPU (`SubmissionThrottle`). `afterStep`
+   * records work after Adam in the same submission.
    */
-  async step(step: Step, behind?: (recorder: Recorder) => void): Promise<void> {
+  async step(step: Step, afterStep?: (recorder: Recorder) => void): Promise<void> {
     if (this.#engine.version !== this.#state.version) await this.#build();
-    const { rasterizer, backward, objectives, picture, update, tapped } = this.#engine;
+    const { rasterizer, backward, objectives, picture, update } = this.#engine;
     const { camera } = step.view;
     rasterizer.setView(camera, {
       background: step.background,
@@ -123,11 +125,11 @@ export class SplatOptimizer {
     for (const objective of objectives) objective.record(recorder, step.view);
     backward.record(recorder);
     update.record(recorder);
-    behind?.(recorder);
-    this.#sample(recorder, tapped);
+    afterStep?.(recorder);
+    const sample = this.#sample(recorder);
     this.#gpu.submit(recorder);
-    await this.#pacer.submitted();
-    this.#tap?.submitted();
+    await this.#throttle.submitted();
+    sample?.deliver(({ metrics }) => this.#readMetrics(metrics));
   }
 
   /**
@@ -136,7 +138,7 @@ export class SplatOptimizer {
    */
   async settle(): Promise<number | undefined> {
     const counters = await this.#gpu.readWords(this.#engine.rasterizer.counters, 'metrics', COUNTER_WORDS);
-    this.#pacer.settled();
+    this.#throttle.settled();
     if (!counters[COUNTERS.FAILED]) return undefined;
     this.#pairs = grownPairs(this.#gpu, counters[COUNTERS.NEEDED], bytesPerPair(this.#gpu), this.#options);
     setCount(this.#state, this.#state.count);
@@ -145,35 +147,38 @@ export class SplatOptimizer {
   }
 
   destroy(): void {
-    this.#tap?.destroy();
+    this.#readback?.destroy();
     this.#arena.destroy();
   }
 
   async #build(): Promise<void> {
     this.#arena.destroy();
-    this.#tap?.destroy();
+    this.#readback?.destroy();
     this.#engine = await buildEngine(this.#arena, this.#state, this.#options, this.#pairs);
-    const words = this.#engine.tapped.reduce((sum, { metrics }) => sum + metrics.words, 0);
-    this.#tap = words ? new Tap(this.#gpu, this.#options.label, 4 * words) : undefined;
+    const words = this.#engine.measured.reduce((sum, { metrics }) => sum + metrics.words, 0);
+    this.#readback = words
+      ? new Readback(this.#gpu, this.#options.label, { slots: METRIC_SLOTS, purpose: 'metrics' })
+      : undefined;
   }
 
-  #sample(recorder: Recorder, tapped: readonly Objective[]): void {
-    const [first] = tapped;
-    if (!first || !this.#tap) return;
-    // The objectives' numbers lie in separate buffers: gather them in one.
-    let at = 0;
-    for (const { metrics } of tapped) {
-      recorder.copy(metrics.buffer, this.#engine.gathered, 4 * metrics.words, 0, 4 * at);
-      at += metrics.words;
+  /** Copies the objectives' metrics to the host, unless earlier copies occupy all slots. */
+  #sample(recorder: Recorder): ReadbackSlot | undefined {
+    const { measured, gathered } = this.#engine;
+    let words = 0;
+    for (const { metrics } of measured) {
+      recorder.copy(metrics.buffer, gathered, 4 * metrics.words, 0, 4 * words);
+      words += metrics.words;
     }
-    this.#tap.record(recorder, this.#engine.gathered, (data) => {
-      const words = new Float32Array(data);
-      let from = 0;
-      for (const { metrics } of tapped) {
-        Object.assign(this.metrics, metrics.read(words.subarray(from, from + metrics.words)));
-        from += metrics.words;
-      }
-    });
+    return this.#readback?.record(recorder, { metrics: { buffer: gathered, bytes: 4 * words } });
+  }
+
+  #readMetrics(bytes: Uint8Array): void {
+    const words = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+    let from = 0;
+    for (const { metrics } of this.#engine.measured) {
+      Object.assign(this.metrics, metrics.read(words.slice(from, from + metrics.words)));
+      from += metrics.words;
+    }
   }
 }
 
@@ -184,7 +189,7 @@ interface Engine {
   picture: Picture;
   objectives: Objective[];
   /** Those with numbers for the progress line, and the buffer that gathers them. */
-  tapped: Objective[];
+  measured: Objective[];
   gathered: GPUBuffer;
   update: Update;
 }
@@ -228,15 +233,15 @@ async function buildEngine(
         train: options.train,
         regularizers: options.regularizers,
       });
-  const tapped = objectives.filter(({ metrics }) => metrics.words > 0);
-  const words = tapped.reduce((sum, { metrics }) => sum + metrics.words, 0);
+  const measured = objectives.filter(({ metrics }) => metrics.words > 0);
+  const words = measured.reduce((sum, { metrics }) => sum + metrics.words, 0);
   return {
     version,
     rasterizer,
     backward,
     picture,
     objectives,
-    tapped,
+    measured,
     gathered: arena.buffer('metrics', 4 * Math.max(1, words)),
     update,
   };

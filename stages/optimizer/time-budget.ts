@@ -1,7 +1,7 @@
 /** Part of the budget that is kept for what follows the last step. */
 const RESERVE = 0.01;
 /** Seconds between two looks at the clock, at most: on a slow adapter a look comes after each step. */
-const LOOK_EVERY = 0.1;
+const MEASURE_EVERY = 0.1;
 /** Steps between two looks of which the speed is believed, where they took less than that. */
 const LEAST_STEPS = 40;
 /** A stride between two looks at most doubles, so that one slow moment does not cost the half of a schedule. */
@@ -31,7 +31,7 @@ export class TimeBudget {
   readonly #seconds: number;
   readonly #now: () => number;
   readonly #begin: number;
-  #lookedAt: number;
+  #measuredAt: number;
   #takenSince = 0;
   #stride = 1;
   #carried = 0;
@@ -53,7 +53,7 @@ export class TimeBudget {
     this.#now = now;
     this.#begin = now() - spent;
     this.#before = taken;
-    this.#lookedAt = now();
+    this.#measuredAt = now();
   }
 
   get spent(): number {
@@ -65,23 +65,23 @@ export class TimeBudget {
     return this.#before + this.#own.length;
   }
 
-  /** Whether the GPU should be waited for now, so that `look` sees what steps cost. */
-  get lookDue(): boolean {
-    return this.#now() - this.#lookedAt >= LOOK_EVERY;
+  /** Whether the GPU should be waited for now, so that `measure` sees what steps cost. */
+  get measureDue(): boolean {
+    return this.#now() - this.#measuredAt >= MEASURE_EVERY;
   }
 
   /** When the GPU has just finished `step`: how far apart the next ones are. */
-  look(step: number): void {
+  measure(step: number): void {
     const now = this.#now();
     // A few steps say little: a refinement may lie among them.
-    if (this.#takenSince < LEAST_STEPS && now - this.#lookedAt < LOOK_EVERY) return;
-    const perStep = (now - this.#lookedAt) / Math.max(1, this.#takenSince);
+    if (this.#takenSince < LEAST_STEPS && now - this.#measuredAt < MEASURE_EVERY) return;
+    const perStep = (now - this.#measuredAt) / Math.max(1, this.#takenSince);
     const left = this.#seconds - (now - this.#begin);
     const affordable = Math.max(1, left / Math.max(1e-9, perStep));
     const wanted = (this.#steps - step - 1) / affordable;
     this.#stride = Math.min(Math.max(1, wanted), MOST_FASTER * this.#stride);
     this.#perStep = perStep;
-    this.#lookedAt = now;
+    this.#measuredAt = now;
     this.#takenSince = 0;
   }
 

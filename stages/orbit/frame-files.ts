@@ -1,4 +1,4 @@
-import { type Arena, type Gpu, Snapshot, type SnapshotPart } from '../../wgsl/core/index.ts';
+import { type Arena, type Gpu, Readback, type ReadbackPart } from '../../wgsl/core/index.ts';
 import { i420Bytes, ToI420 } from '../../wgsl/image/to-i420.ts';
 import type { Frame, Frames } from '../artefacts/frames.ts';
 import type { OutputFolder } from '../stage.ts';
@@ -27,7 +27,7 @@ const PNGS_IN_FLIGHT = PNG_THREADS + 2;
 
 /**
  * Turns pictures into files as they are finished: `frames/NAME.png`, `turntable.mp4`, `compare.mp4`. A picture becomes a video's planes
- * on the GPU. Reading back and encoding run behind the rendering, from a ring of staging buffers; pictures enter the videos in
+ * on the GPU. Reading back and encoding run behind the rendering, through staging buffers; pictures enter the videos in
  * order.
  */
 export class FrameFiles {
@@ -36,7 +36,7 @@ export class FrameFiles {
   readonly #options: FrameFilesOptions;
   readonly #writers: Writers;
   readonly #arena: Arena;
-  readonly #ring: Snapshot;
+  readonly #readback: Readback;
   readonly #toI420?: ToI420;
   /** Planes on the GPU of a picture now and of the one before; the queue keeps the order, so they serve all pictures. */
   readonly #now?: GPUBuffer;
@@ -64,7 +64,7 @@ export class FrameFiles {
     this.#toI420 = toI420;
     if (toI420) this.#now = arena.buffer('now', planes);
     if (writers.compare) this.#before = arena.buffer('before', planes);
-    this.#ring = new Snapshot(gpu, 'orbit/files', { slots: IN_FLIGHT, purpose: 'frames' });
+    this.#readback = new Readback(gpu, 'orbit/files', { slots: IN_FLIGHT, purpose: 'frames' });
   }
 
   static async create(gpu: Gpu, output: OutputFolder, options: FrameFilesOptions): Promise<FrameFiles> {
@@ -91,7 +91,7 @@ export class FrameFiles {
     const { turntable, compare } = this.#writers;
     const { width, height, pictures } = this.#options;
     const frame = frames[list][index];
-    const parts: Record<string, SnapshotPart> = {};
+    const parts: Record<string, ReadbackPart> = {};
     if (list === 'frames') {
       if (turntable) parts.now = this.#convert(frame, this.#now!);
       if (pictures) parts.rgba = { buffer: frame.color, bytes: 4 * width * height };
@@ -102,18 +102,18 @@ export class FrameFiles {
     if (!Object.keys(parts).length) return;
     if (this.#pending.length === IN_FLIGHT) await this.#pending.shift();
     if (parts.rgba && this.#writing.length === PNGS_IN_FLIGHT) await this.#writing.shift();
-    const shot = (await this.#ring.take(parts)) ?? (await this.#takeLater(parts));
+    const slot = (await this.#readback.capture(parts)) ?? (await this.#takeLater(parts));
     const added = this.#added;
     const encode = async () => {
       try {
-        const { rgba, now, before } = await shot.read();
+        const { rgba, now, before } = await slot.read();
         const png = rgba && encodePng(rgba, width, height);
         if (png) this.#write(frame, png);
         await added;
         if (before) await compare!.add(sideBySide(before, now, width, height));
         else if (now) await turntable!.add(now);
       } finally {
-        shot.release();
+        slot.release();
       }
     };
     const work = encode();
@@ -143,7 +143,7 @@ export class FrameFiles {
   }
 
   #free(): void {
-    this.#ring.destroy();
+    this.#readback.destroy();
     this.#arena.destroy();
   }
 
@@ -153,7 +153,7 @@ export class FrameFiles {
     this.#writing.push(written);
   }
 
-  #convert(frame: Frame, planes: GPUBuffer): SnapshotPart {
+  #convert(frame: Frame, planes: GPUBuffer): ReadbackPart {
     const { width, height } = this.#options;
     const toI420 = this.#toI420!;
     const bound = toI420.bind(frame.color, planes);
@@ -161,14 +161,14 @@ export class FrameFiles {
     return { buffer: planes, bytes: i420Bytes(width, height) };
   }
 
-  /** Where the ring's memory is taken by shots that are under way. */
-  async #takeLater(parts: Record<string, SnapshotPart>) {
+  /** Where the ring's memory is taken by slots that are under way. */
+  async #takeLater(parts: Record<string, ReadbackPart>) {
     for (;;) {
       const oldest = this.#pending.shift();
       await oldest;
-      const shot = await this.#ring.take(parts);
-      if (shot) return shot;
-      if (!oldest) throw new Error('the ring of staging buffers has no room though nothing is under way');
+      const slot = await this.#readback.capture(parts);
+      if (slot) return slot;
+      if (!oldest) throw new Error('the staging has no room though no copy is in flight');
     }
   }
 }

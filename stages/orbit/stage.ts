@@ -8,9 +8,8 @@ import { defineStage, type OutputFolder, type Report, silent } from '../stage.ts
 import { boundsRing } from './bounds.ts';
 import { FrameFiles } from './frame-files.ts';
 import { type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
-import { ringCameras } from './path.ts';
 import { checkBudget, renderFrames } from './render-frames.ts';
-import { fitRing, type Ring } from './ring.ts';
+import { fitRing, type Ring, ringCameras } from './ring.ts';
 import { checkVideo } from './video.ts';
 
 export interface OrbitScene {

@@ -1,15 +1,40 @@
 import { basename, resolve } from 'node:path';
+import { z } from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
-import { backgroundColor } from '../artefacts/background.ts';
-import type { Score, Scores } from '../artefacts/scores.ts';
-import { formatScores } from '../artefacts/scores-file.ts';
+import { backgroundColor, backgroundOption } from '../artefacts/background.ts';
+import { formatScores, type Score, type Scores } from '../artefacts/scores.ts';
 import { checkClip, checkClipTarget, clipReads, clipTargetReads } from '../clip/check.ts';
+import { clipTarget } from '../clip/options.ts';
 import { defineStage, type Report, silent } from '../stage.ts';
 import { METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
-import { type ScoreInput, type ScoreOptions, scoreOptions } from './options.ts';
 
 export type { ScoreScene } from './metrics/metric.ts';
+
+/** What the score stage can be told. */
+export const scoreOptions = z.strictObject({
+  metrics: z
+    .array(z.enum(METRIC_NAMES))
+    .min(1)
+    .default([...METRIC_NAMES])
+    .describe(
+      `What to measure; ${Object.values(METRICS)
+        .map(({ name, summary }) => `${name}: ${summary}`)
+        .join('; ')}. A metric that lacks its input is skipped with a note`,
+    ),
+  prompt: clipTarget.prompt
+    .optional()
+    .describe(
+      'Of clip: a name in the prompt library, or the text itself; what stylize was given unless said',
+    ),
+  model: clipTarget.model.describe(
+    "Of clip: folder of a CLIP model in the Hugging Face layout; stylize's, or the small one of the package, unless given",
+  ),
+  background: backgroundOption('Behind the splat on held-out views'),
+});
+
+export type ScoreOptions = z.output<typeof scoreOptions>;
+export type ScoreInput = z.input<typeof scoreOptions>;
 
 /** The stage: numbers about the splat and its turntable, in `scores.json`. */
 export const scoreStage = defineStage<ScoreOptions>({

@@ -1,7 +1,45 @@
+import { z } from 'zod';
+import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture-capacity.ts';
+import { backgroundAt, trainingBackgroundOption } from '../artefacts/background.ts';
+import { type Dataset, largestView } from '../artefacts/dataset.ts';
+import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';
+import type { CheckpointStore } from '../checkpoints.ts';
 import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
-import { defineStage } from '../stage.ts';
-import { type StylizeOptions, stylizeOptions } from './options.ts';
-import { stylize } from './stylize.ts';
+import { openClipTarget } from '../clip/objective.ts';
+import { clipTarget, cropOptions } from '../clip/options.ts';
+import {
+  checkpointNumbers,
+  type LoopIdentity,
+  latestCheckpoint,
+  restoreTensors,
+  stateTensors,
+} from '../optimizer/checkpoint-tensors.ts';
+import { runLoop, ViewOrder } from '../optimizer/loop.ts';
+import { clipObjective } from '../optimizer/objectives.ts';
+import { SplatOptimizer } from '../optimizer/optimizer.ts';
+import { adamRates, PARAMETER_NAMES, PARAMETERS, ratesOption } from '../optimizer/parameters.ts';
+import { blankState, createState, detachGaussians, type TrainingState } from '../optimizer/state.ts';
+import { defineStage, type Report, silent } from '../stage.ts';
+
+/** 3DGS's, but for opacity and colour: CLIP moves colours further than photographs do. */
+const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 2e-2, sh: 1e-2 };
+
+export const stylizeOptions = z.strictObject({
+  ...clipTarget,
+  steps: z.number().int().min(1).max(1_000_000).default(600).describe('Steps, one random training view each'),
+  train: z
+    .array(z.enum(PARAMETER_NAMES))
+    .min(1)
+    .default(['sh'])
+    .describe('The parameters that change; all others stay as they are, to the bit'),
+  background: trainingBackgroundOption('Behind the splat while restyling'),
+  crops: cropOptions.prefault({}).describe('Crops of each render that CLIP sees'),
+  rates: ratesOption(RATES),
+});
+
+export type StylizeOptions = z.output<typeof stylizeOptions>;
+export type StylizeInput = z.input<typeof stylizeOptions>;
 
 export const stylizeStage = defineStage<StylizeOptions>({
   name: 'stylize',
@@ -28,4 +66,84 @@ export const stylizeStage = defineStage<StylizeOptions>({
   },
 });
 
-export { stylize } from './stylize.ts';
+export interface StylizeInputs {
+  dataset: Dataset;
+  gaussians: Gaussians;
+}
+
+export interface StylizeSettings {
+  seed?: number;
+  report?: Report;
+  checkpoints?: CheckpointStore;
+}
+
+/**
+ * Restyles a splat towards a prompt: minimises −CLIP(render, prompt) (the paper's eq. 5) by Adam on the named parameters,
+ * on random crops of a random training view per step. Gives new Gaussians; the ones that came in stay as they are.
+ * With `checkpoints` it goes on from the newest one, to the same bytes, and leaves others on the way.
+ *
+ * @throws Stopped when the checkpoint store is stopping.
+ */
+export async function stylize(
+  gpu: Gpu,
+  { dataset, gaussians }: StylizeInputs,
+  given: StylizeInput,
+  { seed = 42, report = silent, checkpoints: store }: StylizeSettings = {},
+): Promise<Gaussians> {
+  const options = stylizeOptions.parse(given);
+  const views = dataset.views.filter(({ split }) => split === 'train');
+  if (!views.length) throw new InputError('stylize needs training views, and the dataset has none');
+  requirePicture(gpu, largestView(views), PICTURE_BYTES.render, 'load.downscale, load.size');
+  const { rates, steps } = options;
+  const arena = gpu.arena('stylize/state');
+  const owned: { destroy(): void }[] = [arena];
+  try {
+    const target = await openClipTarget(gpu, options);
+    owned.push(target);
+    const identity = { seed, steps, shDegree: gaussians.shDegree };
+    const train = options.train.map((name): GaussianParameter => PARAMETERS[name]);
+    const { state, from } = await begin(arena, gaussians, train, identity, store);
+    const order = new ViewOrder(views, seed);
+    const optimizer = await SplatOptimizer.create(state, {
+      label: 'stylize',
+      ...largestView(views),
+      train,
+      objectives: [clipObjective({ target, seed, weight: 1 })],
+    });
+    owned.push(optimizer);
+    await runLoop(optimizer, {
+      steps,
+      from,
+      at: (step) => ({
+        view: order.at(step),
+        background: backgroundAt(options.background, seed, step),
+        shDegree: state.shDegree,
+        rates: adamRates(rates, rates.means * dataset.extent),
+      }),
+      metrics: () => ({ ...optimizer.metrics }),
+      report,
+      checkpoints: store && {
+        store,
+        state: () => ({ numbers: checkpointNumbers(state, identity), tensors: stateTensors(state, train) }),
+      },
+    });
+    return detachGaussians(state, 'stylize/gaussians');
+  } finally {
+    for (const part of owned.reverse()) part.destroy();
+  }
+}
+
+/** The state to go on with, the checkpoint's or the Gaussians', and the step to begin with. */
+async function begin(
+  arena: Arena,
+  gaussians: Gaussians,
+  train: readonly GaussianParameter[],
+  identity: LoopIdentity,
+  store?: CheckpointStore,
+): Promise<{ state: TrainingState; from: number }> {
+  const saved = await latestCheckpoint(store, identity);
+  if (!saved) return { state: createState(arena, gaussians), from: 0 };
+  const state = blankState(arena, { count: saved.numbers.count, shDegree: gaussians.shDegree });
+  restoreTensors(arena.gpu, stateTensors(state, train), saved);
+  return { state, from: saved.step };
+}

@@ -5,12 +5,17 @@ import { applyStartValues } from '../../wgsl/splat/start-values.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
-import type { CheckpointKeeper } from '../checkpoints.ts';
-import { openClipTarget } from '../clip/target.ts';
-import { runCourse } from '../optimizer/course.ts';
-import { type KeptParts, keptNumbers, latestCheckpoint, stateParts, writeBack } from '../optimizer/kept.ts';
-import { clipObjective } from '../optimizer/objectives/clip.ts';
-import { photometricObjective } from '../optimizer/objectives/photometric.ts';
+import type { CheckpointStore } from '../checkpoints.ts';
+import { openClipTarget } from '../clip/objective.ts';
+import {
+  type CheckpointTensors,
+  checkpointNumbers,
+  latestCheckpoint,
+  restoreTensors,
+  stateTensors,
+} from '../optimizer/checkpoint-tensors.ts';
+import { runLoop, ViewOrder } from '../optimizer/loop.ts';
+import { clipObjective, photometricObjective } from '../optimizer/objectives.ts';
 import { type Rates, SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates } from '../optimizer/parameters.ts';
 import {
@@ -21,7 +26,6 @@ import {
   type TrainingState,
 } from '../optimizer/state.ts';
 import { TimeBudget } from '../optimizer/time-budget.ts';
-import { ViewOrder } from '../optimizer/views.ts';
 import { type Report, silent } from '../stage.ts';
 import { recipeOf, type TrainInput, type TrainOptions, trainOptions } from './options.ts';
 import { annealed, dropoutAt, meansRate, shDegreeAt } from './schedule.ts';
@@ -41,7 +45,7 @@ export interface TrainInputs {
 export interface TrainSettings {
   seed?: number;
   report?: Report;
-  checkpoints?: CheckpointKeeper;
+  checkpoints?: CheckpointStore;
 }
 
 /**
@@ -49,7 +53,7 @@ export interface TrainSettings {
  * `clip` also − weight·CLIP (the paper's eq. 3 when dssim is 0). Gives new Gaussians; the ones that came in stay as they are.
  * With `checkpoints` it goes on from the newest one, to the same bytes, and leaves others on the way.
  *
- * @throws Stopped when the keeper of the checkpoints is stopping.
+ * @throws Stopped when the checkpoint store is stopping.
  */
 export async function train(
   gpu: Gpu,
@@ -122,10 +126,10 @@ async function begin(
   gaussians: Gaussians,
   options: TrainOptions,
   given: StrategyContext,
-  checkpoints?: CheckpointKeeper,
+  checkpoints?: CheckpointStore,
 ): Promise<Training> {
   const { shDegree } = gaussians;
-  const saved = await latestCheckpoint(checkpoints, termsOf(given, shDegree));
+  const saved = await latestCheckpoint(checkpoints, identityOf(given, shDegree));
   const from = saved?.step ?? 0;
   const context = { ...given, from };
   const state = saved
@@ -133,7 +137,7 @@ async function begin(
     : createState(arena, gaussians, rowsFor(gaussians.count, options, from));
   const strategy = await createStrategy(state, options, context);
   try {
-    if (saved) writeBack(arena.gpu, partsOf(state, strategy), saved);
+    if (saved) restoreTensors(arena.gpu, tensorsOf(state, strategy), saved);
     else if (options.start === 'strategy') await applyStartValues(arena, gaussiansOf(state), strategy.start);
     return {
       state,
@@ -149,14 +153,14 @@ async function begin(
   }
 }
 
-function termsOf({ seed, steps }: StrategyContext, shDegree: number) {
+function identityOf({ seed, steps }: StrategyContext, shDegree: number) {
   return { seed, steps, shDegree };
 }
 
 /** All of a training that lasts from one step to the next. */
-function partsOf(state: TrainingState, strategy: Strategy): KeptParts {
-  const own = Object.entries(strategy.kept()).map(([name, part]) => [`strategy/${name}`, part]);
-  return { ...stateParts(state, GAUSSIAN_PARAMETERS), ...Object.fromEntries(own) };
+function tensorsOf(state: TrainingState, strategy: Strategy): CheckpointTensors {
+  const own = Object.entries(strategy.checkpointTensors()).map(([name, part]) => [`strategy/${name}`, part]);
+  return { ...stateTensors(state, GAUSSIAN_PARAMETERS), ...Object.fromEntries(own) };
 }
 
 async function optimize(
@@ -165,7 +169,7 @@ async function optimize(
   views: readonly View[],
   options: TrainOptions,
   report: Report,
-  keeper?: CheckpointKeeper,
+  store?: CheckpointStore,
 ): Promise<void> {
   const { seed, steps, extent } = context;
   const { seconds } = options;
@@ -173,7 +177,7 @@ async function optimize(
   const order = new ViewOrder(views, seed);
   const recipe = recipeOf(options);
   const meansAt = (step: number) => meansRate(step, steps, recipe.rates.means, extent);
-  await runCourse(optimizer, {
+  await runLoop(optimizer, {
     steps,
     from,
     at: (step) => ({
@@ -183,19 +187,19 @@ async function optimize(
       dropout: { share: dropoutAt(step, steps, recipe.dropout), seed },
       rates: ratesAt(recipe, annealed(step, steps, recipe.anneal), meansAt(step)),
     }),
-    behind: (recorder, step) => strategy.recordStep(recorder, step, { means: meansAt(step) }),
-    between: { due: (step) => strategy.refineDue(step), run: (step) => strategy.refine(step) },
+    afterStep: (recorder, step) => strategy.recordStep(recorder, step, { means: meansAt(step) }),
+    refine: { due: (step) => strategy.refineDue(step), run: (step) => strategy.refine(step) },
     metrics: () => ({ ...optimizer.metrics, splats: state.count }),
     report,
     budget,
-    checkpoints: keeper && {
-      keeper,
-      kept: () => ({
+    checkpoints: store && {
+      store,
+      state: () => ({
         numbers: {
-          ...keptNumbers(state, termsOf(context, state.shDegree)),
+          ...checkpointNumbers(state, identityOf(context, state.shDegree)),
           ...(budget && { spent: budget.spent, taken: budget.taken }),
         },
-        parts: partsOf(state, strategy),
+        tensors: tensorsOf(state, strategy),
       }),
     },
   });

@@ -5,7 +5,7 @@ import { FrameFiles } from '../../stages/orbit/frame-files.ts';
 import { encodePng, PNG_THREADS } from '../../stages/orbit/png.ts';
 import { type OnFrame, renderFrames } from '../../stages/orbit/render-frames.ts';
 import { Mp4Writer } from '../../stages/orbit/video.ts';
-import { type Gpu, Snapshot } from '../../wgsl/core/index.ts';
+import { type Gpu, Readback } from '../../wgsl/core/index.ts';
 import { i420Bytes, ToI420 } from '../../wgsl/image/to-i420.ts';
 import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
 import { rowLimit } from '../../wgsl/splat/row-capacity.ts';
@@ -152,17 +152,17 @@ async function readAll(
   render: Render,
   cameras: readonly Camera[],
 ): Promise<void> {
-  const ring = new Snapshot(gpu, 'bench/frames', { slots: SLOTS, purpose: 'test' });
+  const readback = new Readback(gpu, 'bench/frames', { slots: SLOTS, purpose: 'test' });
   const pending: Promise<void>[] = [];
   const frames = await render(cameras, async (soFar, list, index) => {
     if (pending.length === SLOTS) await pending.shift();
-    const shot = (await ring.take({
+    const slot = (await readback.capture({
       rgba: { buffer: soFar[list][index].color, bytes: 4 * width * height },
     }))!;
-    pending.push(shot.read().then(() => shot.release()));
+    pending.push(slot.read().then(() => slot.release()));
   });
   await Promise.all(pending);
-  ring.destroy();
+  readback.destroy();
   releaseFrames(frames);
 }
 
@@ -213,13 +213,13 @@ async function measureParts(
       frame();
       return (await timeWhole(gpu, frame, few)).gpuMs ?? Number.NaN;
     };
-    const ring = new Snapshot(gpu, 'bench/parts', { slots: SLOTS, purpose: 'test' });
+    const readback = new Readback(gpu, 'bench/parts', { slots: SLOTS, purpose: 'test' });
     const read = async (bytes: number) => {
       const pending: Promise<void>[] = [];
       const one = async () => {
         if (pending.length === SLOTS) await pending.shift();
-        const shot = (await ring.take({ part: { buffer: rgba8, bytes } }))!;
-        pending.push(shot.read().then(() => shot.release()));
+        const slot = (await readback.capture({ part: { buffer: rgba8, bytes } }))!;
+        pending.push(slot.read().then(() => slot.release()));
       };
       for (let i = 0; i < SLOTS; i++) await one();
       await Promise.all(pending);
@@ -255,7 +255,7 @@ async function measureParts(
       )),
       'encode PNG': png.ms,
     };
-    ring.destroy();
+    readback.destroy();
     return result;
   });
 }

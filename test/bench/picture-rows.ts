@@ -1,6 +1,5 @@
-import { openClipTarget } from '../../stages/clip/target.ts';
-import { clipObjective } from '../../stages/optimizer/objectives/clip.ts';
-import { photometricObjective } from '../../stages/optimizer/objectives/photometric.ts';
+import { openClipTarget } from '../../stages/clip/objective.ts';
+import { clipObjective, photometricObjective } from '../../stages/optimizer/objectives.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { mixed, uniform } from '../helpers/numbers.ts';
 import { type Effort, measure } from './measure.ts';

@@ -8,7 +8,7 @@ import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Dataset } from '../../stages/artefacts/dataset.ts';
 import type { Gaussians } from '../../stages/artefacts/gaussians.ts';
-import { releaseGaussians } from '../../stages/artefacts/release.ts';
+import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
 import { init } from '../../stages/init/stage.ts';
 import { load } from '../../stages/load/stage.ts';
 import { score } from '../../stages/score/stage.ts';

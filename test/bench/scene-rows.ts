@@ -1,6 +1,6 @@
 import type { Camera } from '../../stages/artefacts/camera.ts';
 import { GAUSSIAN_PARAMETERS } from '../../stages/artefacts/gaussians.ts';
-import { photometricObjective } from '../../stages/optimizer/objectives/photometric.ts';
+import { photometricObjective } from '../../stages/optimizer/objectives.ts';
 import { type Rates, SplatOptimizer } from '../../stages/optimizer/optimizer.ts';
 import { createState } from '../../stages/optimizer/state.ts';
 import type { Arena, Gpu } from '../../wgsl/core/index.ts';

@@ -65,7 +65,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'seed ignored',
-    file: 'stages/optimizer/views.ts',
+    file: 'stages/optimizer/loop.ts',
     from: 'permutation(this.#views.length, this.#seed,',
     to: 'permutation(this.#views.length, 0,',
   },

@@ -1,7 +1,6 @@
 import * as assert from 'uvu/assert';
-import { GAUSSIAN_PARAMETERS, type Gaussians } from '../../stages/artefacts/gaussians.ts';
-import { readGaussians } from '../../stages/artefacts/gaussians-host.ts';
-import type { CheckpointKeeper, SavedCheckpoint } from '../../stages/checkpoints.ts';
+import { GAUSSIAN_PARAMETERS, type Gaussians, readGaussians } from '../../stages/artefacts/gaussians.ts';
+import type { CheckpointStore, SavedCheckpoint } from '../../stages/checkpoints.ts';
 import type { Report } from '../../stages/stage.ts';
 import type { Arena, Gpu } from '../../wgsl/core/index.ts';
 import { recordingReport } from './report.ts';
@@ -12,7 +11,7 @@ export const COUNT = 120;
 export const SH_DEGREE = 1;
 
 /** Keeps copies in memory; is due after each of `at`, or as `at` says. */
-export class MemoryKeeper implements CheckpointKeeper {
+export class MemoryStore implements CheckpointStore {
   stopping = false;
   readonly saved: SavedCheckpoint[] = [];
   readonly #at: (step: number) => boolean;
@@ -42,36 +41,36 @@ export class MemoryKeeper implements CheckpointKeeper {
 }
 
 /** One that has what was saved already. */
-export function keeperOf(...saved: SavedCheckpoint[]): MemoryKeeper {
-  const keeper = new MemoryKeeper();
-  keeper.saved.push(...saved);
-  return keeper;
+export function storeOf(...saved: SavedCheckpoint[]): MemoryStore {
+  const store = new MemoryStore();
+  store.saved.push(...saved);
+  return store;
 }
 
 /** One whose disk is full, due after these steps; and the steps that it was asked to save. */
-export function failingKeeper(...due: number[]): { keeper: MemoryKeeper; tries: number[] } {
-  const keeper = new MemoryKeeper((step) => due.includes(step));
+export function failingStore(...due: number[]): { store: MemoryStore; tries: number[] } {
+  const store = new MemoryStore((step) => due.includes(step));
   const tries: number[] = [];
-  keeper.save = async ({ step }) => {
+  store.save = async ({ step }) => {
     tries.push(step);
     throw new Error('no space left on device');
   };
-  return { keeper, tries };
+  return { store, tries };
 }
 
 const copied = (tensors: Record<string, Uint8Array>): Record<string, Uint8Array> =>
   Object.fromEntries(Object.entries(tensors).map(([name, bytes]) => [name, bytes.slice()]));
 
-/** A report that asks the keeper to stop so that `step` steps are finished then. */
+/** A report that asks the store to stop so that `step` steps are finished then. */
 export function stoppingAt(
   step: number,
-  keeper: MemoryKeeper,
+  store: MemoryStore,
 ): Report & { notes: string[]; warnings: string[] } {
   const report = recordingReport();
   const { progress } = report;
   report.progress = (told) => {
     progress(told);
-    if (told.step === step - 1) keeper.stopping = true;
+    if (told.step === step - 1) store.stopping = true;
   };
   return report;
 }

@@ -1,5 +1,5 @@
 import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../../stages/artefacts/gaussians.ts';
-import { photometricObjective } from '../../stages/optimizer/objectives/photometric.ts';
+import { photometricObjective } from '../../stages/optimizer/objectives.ts';
 import { SplatOptimizer } from '../../stages/optimizer/optimizer.ts';
 import type { TrainingState } from '../../stages/optimizer/state.ts';
 

@@ -13,14 +13,14 @@ export {
 export { NO_ADAPTER, type OpenOptions, openGpu } from './open.ts';
 export { Profiler, type SpanTotal } from './profiler.ts';
 export { pcg4d, permutation, RANDOM, type RandomPurpose, random4, randomInt } from './random.ts';
-export { gridFor, loopingGrid, Recorder } from './recorder.ts';
 export {
-  type Shot,
-  Snapshot,
-  type SnapshotOptions,
-  type SnapshotPart,
-} from './snapshot.ts';
+  Readback,
+  type ReadbackOptions,
+  type ReadbackPart,
+  type ReadbackParts,
+  type ReadbackSlot,
+} from './readback.ts';
+export { gridFor, loopingGrid, Recorder } from './recorder.ts';
 export { assemble, type Constants, readText } from './source.ts';
 export { SubmissionClock, type SubmissionTime } from './submission-clock.ts';
-export { Tap } from './tap.ts';
 export { bindRows, type RowWindow, rowWindows, windowUniform } from './windows.ts';

@@ -2,7 +2,7 @@ import { PhotometricMetrics, psnr } from '../../../wgsl/image/photometric-metric
 import { SplatRenderer } from '../../../wgsl/splat/renderer.ts';
 import { largestView, type View } from '../../artefacts/dataset.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
-import { countOf, type Measured, type MetricInput, mean, score } from './metric.ts';
+import { countOf, type Measured, type Metric, type MetricInput, mean, score } from './metric.ts';
 
 /** One held-out view: colours clamped to 0–1 and not rounded, against the photograph. */
 interface Fidelity {
@@ -70,3 +70,17 @@ async function compareWithPhotos(input: MetricInput, views: View[]): Promise<Hel
     arena.destroy();
   }
 }
+
+/** −10·log10 of the mean squared error over pixels and channels; mean over views. */
+export const psnrMetric: Metric = {
+  name: 'psnr',
+  summary: 'peak signal-to-noise ratio on the held-out views',
+  measure: (input) => measureHeldOut(input, { name: 'psnr', unit: 'dB' }),
+};
+
+/** Structural similarity (Wang et al. 2004): 11×11 Gaussian window, σ 1.5, windows wholly inside; mean over views. */
+export const ssimMetric: Metric = {
+  name: 'ssim',
+  summary: 'structural similarity on the held-out views',
+  measure: (input) => measureHeldOut(input, { name: 'ssim', unit: '1' }),
+};

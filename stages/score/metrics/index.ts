@@ -1,8 +1,7 @@
 import { clipMetric } from './clip.ts';
 import { consistency } from './consistency.ts';
+import { psnrMetric, ssimMetric } from './held-out.ts';
 import type { Metric } from './metric.ts';
-import { psnrMetric } from './psnr.ts';
-import { ssimMetric } from './ssim.ts';
 
 /** All metrics, in the order of `scores.json`. A new one is a file and a row. */
 export const METRICS = {

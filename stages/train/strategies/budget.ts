@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
-import type { KeptParts } from '../../optimizer/kept.ts';
+import type { CheckpointTensors } from '../../optimizer/checkpoint-tensors.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { MeansNoise } from './noise.ts';
 import { type RefineSchedule, refinements, refineOptions, refineSchedule, refinesAt } from './schedule.ts';
@@ -118,13 +118,13 @@ class Budget implements Strategy {
     const rows = pacedCount(this.#state.count, this.#options, refinements(this.#schedule, step + 1));
     const { buffer: statistics } = this.#statistics;
     await splitBest(this.#state, { statistics, rows, cap, minOpacity, minViews, narrow, share });
-    this.#statistics.forget();
+    this.#statistics.reset();
     this.#seen = [];
-    this.#noise.pay(step);
+    this.#noise.flush(step);
   }
 
-  kept(): KeptParts {
-    return this.#statistics.kept();
+  checkpointTensors(): CheckpointTensors {
+    return this.#statistics.checkpointTensors();
   }
 
   destroy(): void {

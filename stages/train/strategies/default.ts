@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { InputError, type Recorder } from '../../../wgsl/core/index.ts';
 import type { GrowthRules } from '../../../wgsl/splat/densify/plan-growth.ts';
 import { ResetOpacity } from '../../../wgsl/splat/densify/reset-opacity.ts';
-import type { KeptParts } from '../../optimizer/kept.ts';
+import type { CheckpointTensors } from '../../optimizer/checkpoint-tensors.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { growAndPrune } from './grow.ts';
 import {
@@ -123,13 +123,13 @@ class Default implements Strategy {
       const { buffer: statistics } = this.#statistics;
       const { seed } = this.#context;
       await growAndPrune(this.#state, { rules: this.#rules(step), statistics, seed, step });
-      this.#statistics.forget();
+      this.#statistics.reset();
     }
     if (this.#resets(step)) await this.#reset();
   }
 
-  kept(): KeptParts {
-    return this.#statistics.kept();
+  checkpointTensors(): CheckpointTensors {
+    return this.#statistics.checkpointTensors();
   }
 
   destroy(): void {

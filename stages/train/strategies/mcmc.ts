@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
 import { requireRows } from '../../../wgsl/splat/row-capacity.ts';
-import type { KeptParts } from '../../optimizer/kept.ts';
+import type { CheckpointTensors } from '../../optimizer/checkpoint-tensors.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 import { MeansNoise } from './noise.ts';
 import { addCopies, type Redistribution, relocateDead } from './redistribute.ts';
@@ -87,11 +87,11 @@ class Mcmc implements Strategy {
     await relocateDead(this.#state, redistribution);
     const rows = grownCount(this.#state.count, this.#options);
     if (rows > this.#state.count) await addCopies(this.#state, redistribution, rows, cap);
-    this.#noise.pay(step);
+    this.#noise.flush(step);
   }
 
-  /** Nothing: noise is drawn by counter, and what is owed is paid before the step is over. */
-  kept(): KeptParts {
+  /** None: noise is drawn by counter, and deferred noise is flushed before the step ends. */
+  checkpointTensors(): CheckpointTensors {
     return {};
   }
 

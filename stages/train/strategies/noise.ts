@@ -2,9 +2,15 @@ import type { Arena, Recorder } from '../../../wgsl/core/index.ts';
 import { PerturbMeans } from '../../../wgsl/splat/densify/perturb-means.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 
+interface Noise {
+  step: number;
+  /** Rate of the noise × the means' learning rate. */
+  scale: number;
+}
+
 /**
- * The noise of 3DGS-MCMC on the means, once a step. A step that refines owes it until the refinement is done: it then falls on the
- * new Gaussians too.
+ * The noise of 3DGS-MCMC on the means, once per step. A refinement step defers its noise until the refinement is done, so
+ * that new Gaussians receive it too.
  */
 export class MeansNoise {
   readonly #state: TrainingState;
@@ -13,7 +19,7 @@ export class MeansNoise {
   readonly #perturb: PerturbMeans;
   /** The state's version that the kernel is bound to. */
   #version = -1;
-  #owed?: { step: number; scale: number };
+  #deferred?: Noise;
 
   private constructor(state: TrainingState, seed: number, arena: Arena, perturb: PerturbMeans) {
     this.#state = state;
@@ -32,25 +38,26 @@ export class MeansNoise {
     }
   }
 
-  /** `scale`: rate of the noise × the means' learning rate. `owe`: the step refines. */
-  recordStep(recorder: Recorder, noise: { step: number; scale: number }, owe: boolean): void {
-    if (owe) this.#owed = noise;
+  /** Records the step's noise, or defers it to `flush` if the step refines. */
+  recordStep(recorder: Recorder, noise: Noise, defer: boolean): void {
+    if (defer) this.#deferred = noise;
     else this.#record(recorder, noise);
   }
 
-  /** Behind the refinement after `step`. */
-  pay(step: number): void {
-    const owed = this.#owed;
-    if (owed?.step !== step) throw new Error(`a refinement after step ${step}, which was not recorded`);
-    this.#owed = undefined;
-    this.#state.gpu.run('train/noise', (recorder) => this.#record(recorder, owed));
+  /** Submits the deferred noise of `step`, after its refinement. */
+  flush(step: number): void {
+    const deferred = this.#deferred;
+    if (deferred?.step !== step)
+      throw new Error(`no noise was deferred for the refinement after step ${step}`);
+    this.#deferred = undefined;
+    this.#state.gpu.run('train/noise', (recorder) => this.#record(recorder, deferred));
   }
 
   destroy(): void {
     this.#arena.destroy();
   }
 
-  #record(recorder: Recorder, { step, scale }: { step: number; scale: number }): void {
+  #record(recorder: Recorder, { step, scale }: Noise): void {
     if (scale === 0) return;
     const { version, count, counts, parameters } = this.#state;
     if (this.#version !== version) {

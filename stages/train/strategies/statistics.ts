@@ -1,6 +1,6 @@
 import type { Arena, Recorder } from '../../../wgsl/core/index.ts';
 import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/screen-statistics.ts';
-import type { KeptParts } from '../../optimizer/kept.ts';
+import type { CheckpointTensors } from '../../optimizer/checkpoint-tensors.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 
 /** What views said of each Gaussian since the last refinement. When the state's buffers are replaced it begins anew, all zero. */
@@ -35,12 +35,12 @@ export class RefinementStatistics {
     this.#collect.record(recorder, this.#state.count);
   }
 
-  forget(): void {
+  reset(): void {
     const { buffer } = this;
-    this.#state.gpu.run('train/statistics/forget', (recorder) => recorder.clear(buffer));
+    this.#state.gpu.run('train/statistics/reset', (recorder) => recorder.clear(buffer));
   }
 
-  kept(): KeptParts {
+  checkpointTensors(): CheckpointTensors {
     return { statistics: { buffer: this.buffer, bytes: 4 * STATISTICS_WIDTH * this.#state.count } };
   }
 

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
-import type { KeptParts } from '../../optimizer/kept.ts';
+import type { CheckpointTensors } from '../../optimizer/checkpoint-tensors.ts';
 import type { ParameterName } from '../../optimizer/parameters.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 
@@ -26,7 +26,7 @@ export interface Strategy {
    * What of its own lasts from one step to the next, as it is between two steps, bound to the state as it is: checkpoints
    * save it, and fill it again before the first step of a training that goes on.
    */
-  kept(): KeptParts;
+  checkpointTensors(): CheckpointTensors;
   /** Frees what the strategy owns; the state stays. */
   destroy(): void;
 }

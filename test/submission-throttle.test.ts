@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pacerFor } from '../stages/optimizer/pacer.ts';
+import { createThrottle } from '../stages/optimizer/submission-throttle.ts';
 import type { Gpu } from '../wgsl/core/index.ts';
 
 /** A queue whose answers come when they are told to. */
@@ -30,11 +30,11 @@ async function isOver(promise: Promise<unknown>): Promise<boolean> {
 test('on a GPU it runs sixteen steps ahead and waits for the oldest mark then', async () => {
   const answers: (() => void)[] = [];
   const { gpu, asked } = fakeGpu(false, () => new Promise((resolve) => answers.push(resolve)));
-  const pacer = pacerFor(gpu);
+  const throttle = createThrottle(gpu);
   for (let step = 0; step < 16; step++)
-    assert.ok(await isOver(pacer.submitted()), `step ${step} waits for nothing`);
+    assert.ok(await isOver(throttle.submitted()), `step ${step} waits for nothing`);
   assert.is(asked(), 4, 'a mark every fourth step');
-  const next = pacer.submitted();
+  const next = throttle.submitted();
   assert.not(await isOver(next), 'step 16 waits for the mark of step 0');
   answers[0]();
   assert.ok(await isOver(next));
@@ -42,10 +42,10 @@ test('on a GPU it runs sixteen steps ahead and waits for the oldest mark then', 
 
 test('on a GPU nothing is waited for once all is known to be done', async () => {
   const { gpu } = fakeGpu(false, () => new Promise(() => {}));
-  const pacer = pacerFor(gpu);
-  for (let step = 0; step < 16; step++) await pacer.submitted();
-  pacer.settled();
-  assert.ok(await isOver(pacer.submitted()));
+  const throttle = createThrottle(gpu);
+  for (let step = 0; step < 16; step++) await throttle.submitted();
+  throttle.settled();
+  assert.ok(await isOver(throttle.submitted()));
 });
 
 test('on a CPU it waits for every step, and asks for it only when most of it is over', async () => {
@@ -57,10 +57,10 @@ test('on a CPU it waits for every step, and asks for it only when most of it is 
     delays.push(since);
     return new Promise((resolve) => setTimeout(resolve, Math.max(0, took - since)));
   });
-  const pacer = pacerFor(gpu);
+  const throttle = createThrottle(gpu);
   for (let step = 0; step < 5; step++) {
     began = performance.now();
-    await pacer.submitted();
+    await throttle.submitted();
     assert.ok(performance.now() - began >= took - 2, 'waited for');
   }
   assert.equal([asked(), checked()], [5, 5]);

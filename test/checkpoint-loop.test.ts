@@ -5,22 +5,26 @@ import { lookAt } from '../stages/artefacts/camera.ts';
 import type { View } from '../stages/artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../stages/artefacts/gaussians.ts';
 import { Stopped } from '../stages/checkpoints.ts';
-import { runCourse } from '../stages/optimizer/course.ts';
-import { keptNumbers, latestCheckpoint, stateParts, writeBack } from '../stages/optimizer/kept.ts';
+import {
+  checkpointNumbers,
+  latestCheckpoint,
+  restoreTensors,
+  stateTensors,
+} from '../stages/optimizer/checkpoint-tensors.ts';
+import { runLoop, ViewOrder } from '../stages/optimizer/loop.ts';
 import { blankState, createState, gaussiansOf, type TrainingState } from '../stages/optimizer/state.ts';
-import { ViewOrder } from '../stages/optimizer/views.ts';
 import type { Report } from '../stages/stage.ts';
 import type { Arena } from '../wgsl/core/index.ts';
 import {
   type Bytes,
   bytesOf,
   differences,
-  failingKeeper,
-  keeperOf,
-  MemoryKeeper,
+  failingStore,
+  MemoryStore,
   SH_DEGREE,
   startOf,
   stoppingAt,
+  storeOf,
 } from './helpers/checkpoints.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { mixed } from './helpers/numbers.ts';
@@ -28,7 +32,7 @@ import { RATES, recordingOptimizer } from './helpers/optimizer.ts';
 import { recordingReport } from './helpers/report.ts';
 
 const STEPS = 10;
-const TERMS = { seed: 5, steps: STEPS, shDegree: SH_DEGREE };
+const IDENTITY = { seed: 5, steps: STEPS, shDegree: SH_DEGREE };
 
 /** Two views of which the second is crowded: 16 pairs are too few for both. */
 function crowdedViews(arena: Arena): View[] {
@@ -49,32 +53,32 @@ function crowdedViews(arena: Arena): View[] {
 }
 
 /** The course itself, with so much room for pairs, which waits for its first save half way. Tells which steps overflowed. */
-async function course(
+async function loop(
   arena: Arena,
   views: View[],
   start: Gaussians,
   {
     pairs,
-    keeper,
+    store,
     report = recordingReport(),
-    saved: hasSaved = () => keeper.saved.length > 0,
-  }: { pairs?: number; keeper: MemoryKeeper; report?: Report; saved?(): boolean },
+    saved: hasSaved = () => store.saved.length > 0,
+  }: { pairs?: number; store: MemoryStore; report?: Report; saved?(): boolean },
 ): Promise<{ bytes: Bytes; failures: number[] }> {
   const { gpu } = arena;
-  const saved = await latestCheckpoint(keeper, TERMS);
+  const saved = await latestCheckpoint(store, IDENTITY);
   let state: TrainingState;
   if (saved) {
     state = blankState(arena, { count: saved.numbers.count, shDegree: SH_DEGREE }, 200);
-    writeBack(gpu, stateParts(state, GAUSSIAN_PARAMETERS), saved);
+    restoreTensors(gpu, stateTensors(state, GAUSSIAN_PARAMETERS), saved);
   } else state = createState(arena, start);
   const { optimizer, failures } = await recordingOptimizer(state, { pairs });
-  const order = new ViewOrder(views, TERMS.seed);
+  const order = new ViewOrder(views, IDENTITY.seed);
   try {
-    await runCourse(optimizer, {
+    await runLoop(optimizer, {
       steps: STEPS,
       from: saved?.step,
       at: (step) => ({ view: order.at(step), background: [0, 0, 0], shDegree: SH_DEGREE, rates: RATES }),
-      between: {
+      refine: {
         due: (step) => step === 5,
         run: async () => {
           while (!hasSaved()) await new Promise((resolve) => setTimeout(resolve, 2));
@@ -83,10 +87,10 @@ async function course(
       metrics: () => ({}),
       report,
       checkpoints: {
-        keeper,
-        kept: () => ({
-          numbers: keptNumbers(state, TERMS),
-          parts: stateParts(state, GAUSSIAN_PARAMETERS),
+        store,
+        state: () => ({
+          numbers: checkpointNumbers(state, IDENTITY),
+          tensors: stateTensors(state, GAUSSIAN_PARAMETERS),
         }),
       },
     });
@@ -99,42 +103,42 @@ async function course(
 test('no checkpoint is of a state in which a step was void, before and after one', () =>
   withGpu(async (_, arena) => {
     const [views, start] = [crowdedViews(arena), startOf(arena)];
-    const each = new MemoryKeeper((step) => step === 4 || step === 8);
-    const roomy = await course(arena, views, start, { keeper: each });
+    const each = new MemoryStore((step) => step === 4 || step === 8);
+    const roomy = await loop(arena, views, start, { store: each });
     assert.equal(roomy.failures, []);
     assert.equal(
       each.saved.map(({ step }) => step),
       [4, 8],
     );
-    const keeper = new MemoryKeeper((step) => step === 4 || step === 8);
-    const tight = await course(arena, views, start, { pairs: 16, keeper });
+    const store = new MemoryStore((step) => step === 4 || step === 8);
+    const tight = await loop(arena, views, start, { pairs: 16, store });
     assert.ok(tight.failures.includes(0), `steps 0 to 3 were void when the first was due: ${tight.failures}`);
-    assert.equal(keeper.saved, each.saved);
+    assert.equal(store.saved, each.saved);
     assert.equal(differences(tight.bytes, roomy.bytes), []);
 
     const [fourth] = each.saved;
-    const resumed = await course(arena, views, start, { pairs: 16, keeper: keeperOf(fourth) });
+    const resumed = await loop(arena, views, start, { pairs: 16, store: storeOf(fourth) });
     assert.ok(resumed.failures.includes(4), 'it overflows at its first step');
     assert.equal(differences(resumed.bytes, roomy.bytes), []);
 
-    const stopping = keeperOf(fourth);
+    const stopping = storeOf(fourth);
     const report = stoppingAt(7, stopping);
-    const error = await course(arena, views, start, { pairs: 16, keeper: stopping, report }).catch(
+    const error = await loop(arena, views, start, { pairs: 16, store: stopping, report }).catch(
       (error: Error) => error,
     );
     assert.instance(error, Stopped);
-    const { bytes } = await course(arena, views, start, { keeper: keeperOf(stopping.saved.at(-1)!) });
+    const { bytes } = await loop(arena, views, start, { store: storeOf(stopping.saved.at(-1)!) });
     assert.equal(differences(bytes, roomy.bytes), [], 'stopped while steps were void');
   }));
 
 test('a save that fails is told once and tried again, and the bytes are the same', () =>
   withGpu(async (_, arena) => {
     const [views, start] = [crowdedViews(arena), startOf(arena)];
-    const undisturbed = new MemoryKeeper();
-    const expected = await course(arena, views, start, { keeper: undisturbed, saved: () => true });
-    const { keeper, tries } = failingKeeper(2, 8);
+    const undisturbed = new MemoryStore();
+    const expected = await loop(arena, views, start, { store: undisturbed, saved: () => true });
+    const { store, tries } = failingStore(2, 8);
     const report = recordingReport();
-    const { bytes } = await course(arena, views, start, { keeper, report, saved: () => tries.length > 0 });
+    const { bytes } = await loop(arena, views, start, { store, report, saved: () => tries.length > 0 });
     assert.equal(differences(bytes, expected.bytes), []);
     assert.equal(tries, [2, 8]);
     assert.is(report.warnings.length, 1);

@@ -1,0 +1,85 @@
+import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
+import { PhotometricLoss } from '../../wgsl/image/photometric.ts';
+import type { View } from '../artefacts/dataset.ts';
+import type { ClipTarget } from '../clip/objective.ts';
+
+/** The picture that a step renders and the gradient that goes back from it; buffers of the largest view's size. */
+export interface Picture {
+  width: number;
+  height: number;
+  /** f32 [H,W,4]: rgb unclamped, alpha. Rows are the view's own width apart. */
+  color: GPUBuffer;
+  /** f32 [H,W,4]: dL/drgb, dL/dalpha; zero before the first objective. */
+  gradient: GPUBuffer;
+}
+
+/** One term of the loss. It adds its gradient to the picture's. */
+export interface Objective {
+  /** It writes the whole gradient instead of adding; only the first of a list may. */
+  readonly overwrites?: boolean;
+  /** Numbers of the coming step go to the GPU; then `record` records the work on the view. */
+  prepare(step: number, view: View): void;
+  record(recorder: Recorder, view: View): void;
+  /** f32 words for the progress line, and how to read them. */
+  readonly metrics: { buffer: GPUBuffer; words: number; read(words: Float32Array): Record<string, number> };
+}
+
+/** Makes an objective for a picture; called again when the picture's buffers are replaced. */
+export type ObjectiveFactory = (gpu: Gpu, arena: Arena, picture: Picture) => Promise<Objective>;
+
+/** (1 − dssim)·L1 + dssim·(1 − SSIM) against the view's photograph (3DGS, eq. 7). */
+export function photometricObjective({ dssim }: { dssim: number }): ObjectiveFactory {
+  return async (gpu, arena, { width, height, color, gradient }) => {
+    const metrics = arena.buffer('photometric/metrics', 16);
+    const loss = await PhotometricLoss.create(gpu, arena, {
+      label: 'photometric',
+      width,
+      height,
+      render: color,
+      gradient,
+      metrics,
+      dssimWeight: dssim,
+    });
+    const photos = new Map<View, ReturnType<PhotometricLoss['bindPhoto']>>();
+    return {
+      overwrites: true,
+      prepare(_, view) {
+        if (!photos.has(view)) photos.set(view, loss.bindPhoto(view.image!, view.camera));
+      },
+      record(recorder, view) {
+        loss.record(recorder, photos.get(view)!);
+      },
+      metrics: {
+        buffer: metrics,
+        words: 4,
+        read: ([, , mse, total]) => ({ loss: total, psnr: -10 * Math.log10(mse) }),
+      },
+    };
+  };
+}
+
+/** −weight · CLIP(render, prompt), the mean over random crops (the paper's eq. 3 and 5). The target outlives the objective. */
+export function clipObjective({
+  target,
+  seed,
+  weight,
+}: {
+  target: ClipTarget;
+  seed: number;
+  weight: number;
+}): ObjectiveFactory {
+  const { objective } = target;
+  return async (_gpu, _arena, { color, gradient }) => ({
+    prepare(step, { camera }) {
+      objective.setStep(seed, step, camera);
+    },
+    record(recorder) {
+      objective.record(recorder, color, gradient, weight);
+    },
+    metrics: {
+      buffer: objective.cosines,
+      words: objective.options.batch,
+      read: (cosines) => ({ clip: (100 * cosines.reduce((sum, x) => sum + x, 0)) / cosines.length }),
+    },
+  });
+}
