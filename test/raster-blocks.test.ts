@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Gpu } from '../wgsl/core/index.ts';
+import { ParameterGradients } from '../wgsl/splat/parameter-gradients.ts';
 import { BUCKET } from '../wgsl/splat/raster-shape.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
@@ -132,6 +133,7 @@ async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
     subgroup,
   });
   const backward = await RasterizerBackward.create(gpu, arena, engine);
+  const written = await ParameterGradients.create(gpu, arena, engine, backward);
   const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
   gpu.write(backward.imageGradient, gradient, 'test');
   for (const x of eyes) {
@@ -141,6 +143,7 @@ async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
     gpu.run('test', (recorder) => {
       engine.record(recorder);
       backward.record(recorder);
+      written.record(recorder);
     });
   }
   const { tileStarts, sortedPairs, gaussianFromPair, pairFromGaussian } = engine.internals;
@@ -151,7 +154,7 @@ async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
     sortedPairs: await gpu.readWords(sortedPairs, 'test', pairs),
     gaussianFromPair: await gpu.readWords(gaussianFromPair, 'test', pairs),
     pairFromGaussian: await gpu.readWords(pairFromGaussian, 'test'),
-    means: await gpu.readFloats(backward.gradients.means, 'test'),
+    means: await gpu.readFloats(written.gradients.means, 'test'),
   };
   arena.destroy();
   return left;

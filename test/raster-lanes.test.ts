@@ -36,7 +36,7 @@ async function draw(shape: { lanes: number }, opacityLogits?: [number, number]) 
       subgroup: 0,
       ...shape,
     });
-    const backward = await RasterizerBackward.create(gpu, arena, engine, { plain: false });
+    const backward = await RasterizerBackward.create(gpu, arena, engine);
     const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
     gpu.write(backward.imageGradient, gradient, 'test');
     // What a forgotten pair would keep.

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
 import { COUNTER_WORDS, COUNTERS } from '../wgsl/splat/counters.ts';
+import { ParameterGradients } from '../wgsl/splat/parameter-gradients.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
 import { withGpu } from './helpers/gpu.ts';
@@ -155,6 +156,7 @@ test('thin streaks keep all their tiles, and their gradient does not remember an
       const options = { label: 'streaks', splat, counts, rows: count, shDegree: 0, width, height };
       const forward = await Rasterizer.create(gpu, arena, { ...options, intersections: 1 << 19 });
       const backward = await RasterizerBackward.create(gpu, arena, forward);
+      const written = await ParameterGradients.create(gpu, arena, forward, backward);
       gpu.write(backward.imageGradient, gradient, 'test');
       for (const x of eyes) {
         const viewmat = [1, 0, 0, x, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
@@ -162,6 +164,7 @@ test('thin streaks keep all their tiles, and their gradient does not remember an
         gpu.run('test', (recorder) => {
           forward.record(recorder);
           backward.record(recorder);
+          written.record(recorder);
         });
       }
       const counters = await gpu.readWords(forward.counters, 'test', COUNTER_WORDS);
@@ -169,7 +172,7 @@ test('thin streaks keep all their tiles, and their gradient does not remember an
       const starts = await gpu.readWords(forward.internals.tileStarts, 'test');
       assert.ok(counters[COUNTERS.INTERSECTIONS] > 10 * count, 'streaks cross many tiles');
       assert.is(starts[tiles], counters[COUNTERS.INTERSECTIONS], 'no pair was left over');
-      return gpu.readFloats(backward.gradients.means, 'test', 3 * count);
+      return gpu.readFloats(written.gradients.means, 'test', 3 * count);
     };
     assert.equal(await gradientsOf(0, 1.3, 0), await gradientsOf(0));
   }));

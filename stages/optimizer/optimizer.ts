@@ -1,14 +1,12 @@
 import { type Arena, type Gpu, Readback, type ReadbackSlot, type Recorder } from '../../wgsl/core/index.ts';
-import { Adam } from '../../wgsl/optim/adam.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
 import { grownPairs, guessedPairs } from '../../wgsl/splat/pair-capacity.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
 import { bytesPerPair, RasterizerBackward } from '../../wgsl/splat/rasterizer-backward.ts';
-import { Regularize } from '../../wgsl/splat/regularize.ts';
 import { SplatAdam } from '../../wgsl/splat/update/splat-adam.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
-import { GAUSSIAN_PARAMETERS, type GaussianParameter, parameterWidths } from '../artefacts/gaussians.ts';
+import type { GaussianParameter } from '../artefacts/gaussians.ts';
 import type { Objective, ObjectiveFactory, Picture } from './objectives.ts';
 import { setCount, type TrainingState } from './state.ts';
 import { createThrottle, type SubmissionThrottle } from './submission-throttle.ts';
@@ -30,15 +28,6 @@ export interface OptimizerOptions {
   train: readonly GaussianParameter[];
   /** Weights of mean(sigmoid(opacityLogits)) and of mean(exp(logScales)) in the loss; 0 unless given. */
   regularizers?: { readonly opacity: number; readonly scale: number };
-  /**
-   * Work between the backward pass and Adam, which sees the parameters' gradients and may add to them. Asking for them is
-   * slow: without this, they are never written out. The parameters move alike, to rounding.
-   */
-  onGradients?: (gpu: Gpu, gradients: Record<GaussianParameter, GPUBuffer>) => Promise<Recordable>;
-}
-
-export interface Recordable {
-  record(recorder: Recorder): void;
 }
 
 /** What one step draws and how far it moves. */
@@ -191,12 +180,7 @@ interface Engine {
   /** Those with numbers for the progress line, and the buffer that gathers them. */
   measured: Objective[];
   gathered: GPUBuffer;
-  update: Update;
-}
-
-/** From what the backward pass leaves to moved parameters. */
-interface Update extends Recordable {
-  setStep(t: number, rates: Rates): void;
+  update: SplatAdam;
 }
 
 async function buildEngine(
@@ -217,22 +201,19 @@ async function buildEngine(
     height,
     intersections: pairs,
   });
-  const plain = options.onGradients !== undefined;
-  const backward = await RasterizerBackward.create(gpu, arena, rasterizer, { screen, plain });
+  const backward = await RasterizerBackward.create(gpu, arena, rasterizer);
   const picture = { width, height, color: rasterizer.color, gradient: backward.imageGradient };
   const objectives = await Promise.all(options.objectives.map((make) => make(gpu, arena, picture)));
   if (objectives.slice(1).some(({ overwrites }) => overwrites)) {
     throw new Error(`${options.label}: only the first objective may overwrite the image gradient`);
   }
-  const update = plain
-    ? await plainUpdate(arena, state, options, backward)
-    : await SplatAdam.create(gpu, arena, rasterizer, backward, {
-        label: 'adam',
-        moments: state.moments,
-        screen,
-        train: options.train,
-        regularizers: options.regularizers,
-      });
+  const update = await SplatAdam.create(gpu, arena, rasterizer, backward, {
+    label: 'adam',
+    moments: state.moments,
+    screen,
+    train: options.train,
+    regularizers: options.regularizers,
+  });
   const measured = objectives.filter(({ metrics }) => metrics.words > 0);
   const words = measured.reduce((sum, { metrics }) => sum + metrics.words, 0);
   return {
@@ -244,37 +225,5 @@ async function buildEngine(
     measured,
     gathered: arena.buffer('metrics', 4 * Math.max(1, words)),
     update,
-  };
-}
-
-/** By way of gradients that are written out. */
-async function plainUpdate(
-  arena: Arena,
-  { gpu, parameters, moments, counts, capacity, shDegree }: TrainingState,
-  { train, regularizers, onGradients }: OptimizerOptions,
-  { gradients }: RasterizerBackward,
-): Promise<Update> {
-  const widths = parameterWidths(shDegree);
-  const adam = await Adam.create(gpu, arena, {
-    label: 'adam',
-    counts,
-    tensors: GAUSSIAN_PARAMETERS.filter((name) => train.includes(name)).map((name) => ({
-      name,
-      parameters: parameters[name],
-      gradients: gradients[name],
-      moments: moments[name],
-      rows: capacity,
-      width: widths[name],
-      ...(name === 'sh' ? { head: 3 } : {}),
-    })),
-  });
-  const buffers = { counts, rows: capacity, splat: parameters, gradients };
-  const regularize = regularizers && (await Regularize.create(gpu, buffers, regularizers));
-  const given = await onGradients?.(gpu, { ...gradients });
-  return {
-    setStep: (t, rates) => adam.setStep(t, rates),
-    record: (recorder) => {
-      for (const part of [regularize, given, adam]) part?.record(recorder);
-    },
   };
 }

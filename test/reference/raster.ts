@@ -57,7 +57,10 @@ export class RasterReference {
     return this.#splats.filter(Boolean).length;
   }
 
-  /** Gradients of Σ image·weightImage + Σ alpha·weightAlpha to the stored parameters. */
+  /**
+   * Gradients of Σ image·weightImage + Σ alpha·weightAlpha to the stored parameters. `screen` [N, 2]: the length of the gradient
+   * to the projected mean times half the picture's size, and the radius ÷ the longest side; 0 where culled.
+   */
   backward(weightImage: ArrayLike<number>, weightAlpha: ArrayLike<number>) {
     const gradients = this.#splats.map(
       (): SplatGradient => ({ center: [0, 0], conic: [0, 0, 0], color: [0, 0, 0], opacity: 0 }),
@@ -84,7 +87,17 @@ export class RasterReference {
       quats: Float64Array.from(rows.flatMap((row) => row.quat)),
       opacityLogits: Float64Array.from(rows, (row) => row.opacityLogit),
       sh: Float64Array.from(rows.flatMap((row) => row.sh.flat())),
+      screen: Float64Array.from(
+        gradients.flatMap(({ center }, i) => this.#screenRow(center, this.#splats[i])),
+      ),
     };
+  }
+
+  #screenRow([x, y]: number[], splat: Splat | undefined): number[] {
+    if (!splat) return [0, 0];
+    const { width, height } = this.#camera;
+    const radius = Math.sqrt(2 * Math.log(255 * splat.opacity) * Math.max(...splat.spread));
+    return [Math.hypot((x * width) / 2, (y * height) / 2), radius / Math.max(width, height)];
   }
 
   #sortByPixel(): number[][] {

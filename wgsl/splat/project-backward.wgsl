@@ -1,6 +1,5 @@
-// From the pairs' moments to the plain gradients of every raw parameter: for those who look at them. Training takes the
-// shorter way of backwardSums, adamSh and adamGeometry. One thread a Gaussian of the window; invisible
-// ones get zeros.
+// Writes the gradient of every raw parameter, from the sums per intersection. Training takes the shorter way of backward-sums,
+// adam-sh and adam-geometry. One thread a Gaussian of the window; invisible Gaussians get zeros.
 #include <grid>
 #include <view>
 #include <window>

@@ -6,10 +6,8 @@ import {
   type Kernel,
   type Recorder,
 } from '../core/index.ts';
-import { PlainGradients } from './plain-gradients.ts';
 import { BUCKET, bucketRoom, subgroupFor, tileFor } from './raster-shape.ts';
 import type { Rasterizer } from './rasterizer.ts';
-import type { SplatBuffers } from './types.ts';
 
 /** Floats that each (tile, splat) pair leaves for its Gaussian. */
 const MOMENTS = 9;
@@ -23,76 +21,41 @@ export function bytesPerPair(gpu: Gpu): number {
 }
 
 /**
- * The rasteriser's backward pass: from an image gradient to the gradients of all raw parameters, in a fixed order of sums.
- * `record` after the same view's forward pass. Gradients of rows beyond the count are left as they were.
+ * The rasteriser's backward pass: from an image gradient to nine sums per (tile, splat) intersection, in a fixed order.
+ * Record it after the same view's forward pass. `SplatAdam` turns the sums into moved parameters, `ParameterGradients` into gradients.
  */
 export class RasterizerBackward {
   /** f32 [H,W,4]: dL/dr, dL/dg, dL/db, dL/dalpha; the caller fills it. */
   readonly imageGradient: GPUBuffer;
-  /** f32 [pairs, MOMENTS]: what the blending leaves, a Gaussian's pairs in a row. `SplatAdam` goes on from it. */
+  /** f32 [pairs, MOMENTS]: what the blending leaves, a Gaussian's pairs in a row. */
   readonly moments: GPUBuffer;
-  readonly #plain?: PlainGradients;
   readonly #blend: BoundKernel;
   readonly #groups: readonly [number, number, number];
 
   private constructor(
-    outputs: Pick<RasterizerBackward, 'imageGradient' | 'moments'>,
-    plain: PlainGradients | undefined,
+    imageGradient: GPUBuffer,
+    moments: GPUBuffer,
     blend: BoundKernel,
     groups: readonly [number, number, number],
   ) {
-    this.imageGradient = outputs.imageGradient;
-    this.moments = outputs.moments;
-    this.#plain = plain;
+    this.imageGradient = imageGradient;
+    this.moments = moments;
     this.#blend = blend;
     this.#groups = groups;
   }
 
-  /**
-   * `screen`: the caller's buffer for the statistics, f32 [rows, 2]; one of its own unless given. `plain: false` ends with the
-   * moments: no gradients, no statistics, and no buffers for them.
-   */
-  static async create(
-    gpu: Gpu,
-    arena: Arena,
-    forward: Rasterizer,
-    { screen, plain = true }: { screen?: GPUBuffer; plain?: boolean } = {},
-  ): Promise<RasterizerBackward> {
+  static async create(gpu: Gpu, arena: Arena, forward: Rasterizer): Promise<RasterizerBackward> {
     const { label, width, height, intersections } = forward.options;
     if (!forward.options.backward) throw new Error(`${label}: this rasterizer was made without \`backward\``);
-    const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
     const blend = await blendKernel(gpu, forward);
-    const moments = buffer('moments', BYTES_PER_PAIR * intersections);
-    const imageGradient = buffer('image_gradient', 16 * width * height);
-    const gradients = plain
-      ? await PlainGradients.create(gpu, arena, forward, moments, { screen })
-      : undefined;
-    return new RasterizerBackward(
-      { imageGradient, moments },
-      gradients,
-      blend.kernel.bind({ ...blend.buffers, gradient: imageGradient, moments }),
-      blend.groups,
-    );
-  }
-
-  /** dL/d of means, logScales, quats (un-normalised), opacityLogits, sh: the shapes of the parameters. */
-  get gradients(): SplatBuffers {
-    return this.#written.gradients;
-  }
-
-  /** f32 [N,2]: ‖dL/d(mean in pixels)·size/2‖ and radius ÷ longest side; 0 where invisible. */
-  get screen(): GPUBuffer {
-    return this.#written.screen;
+    const moments = arena.buffer(`${label}/moments`, BYTES_PER_PAIR * intersections);
+    const imageGradient = arena.buffer(`${label}/image_gradient`, 16 * width * height);
+    const bound = blend.kernel.bind({ ...blend.buffers, gradient: imageGradient, moments });
+    return new RasterizerBackward(imageGradient, moments, bound, blend.groups);
   }
 
   record(recorder: Recorder): void {
     recorder.run(this.#blend, this.#groups);
-    this.#plain?.record(recorder);
-  }
-
-  get #written(): PlainGradients {
-    if (!this.#plain) throw new Error('this backward pass ends with the moments');
-    return this.#plain;
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Arena, type Gpu, InputError } from '../../../wgsl/core/index.ts';
 import { COUNTER_WORDS, COUNTERS } from '../../../wgsl/splat/counters.ts';
+import { ParameterGradients } from '../../../wgsl/splat/parameter-gradients.ts';
 import { Rasterizer, type RasterizerOptions } from '../../../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../../../wgsl/splat/rasterizer-backward.ts';
 import type { PinholeCamera, Rgb, SplatBuffers } from '../../../wgsl/splat/types.ts';
@@ -153,17 +154,19 @@ async function attempt(
       ...shape,
     });
     const backward = await RasterizerBackward.create(gpu, arena, rasterizer);
+    const written = await ParameterGradients.create(gpu, arena, rasterizer, backward);
     rasterizer.setView(camera, { background, shDegree });
     gpu.write(backward.imageGradient, weightsOf(given), 'test');
     gpu.run('reference/raster', (recorder) => {
       rasterizer.record(recorder);
       backward.record(recorder);
+      written.record(recorder);
     });
     const counters = await gpu.readWords(rasterizer.counters, 'test', COUNTER_WORDS);
     if (counters[COUNTERS.FAILED]) return { needed: counters[COUNTERS.NEEDED] };
     const color = await gpu.readFloats(rasterizer.color, 'test', 4 * width * height);
     const gradient = (name: keyof SplatArrays) =>
-      gpu.readFloats(backward.gradients[name], 'test', splat[name].length);
+      gpu.readFloats(written.gradients[name], 'test', splat[name].length);
     const rendered = {
       image: color.filter((_, i) => i % 4 < 3),
       alpha: color.filter((_, i) => i % 4 === 3),

@@ -8,7 +8,7 @@ import {
   loopingGrid,
   type Recorder,
 } from '../../core/index.ts';
-import { sumsShape } from '../plain-gradients.ts';
+import { sumsShape } from '../parameter-gradients.ts';
 import type { Rasterizer } from '../rasterizer.ts';
 import type { RasterizerBackward } from '../rasterizer-backward.ts';
 import { shConstants, shRowBytes } from '../sh-words.ts';
@@ -20,7 +20,7 @@ export interface SplatAdamOptions {
   label: string;
   /** First and second moments, laid out as the parameters. */
   moments: Readonly<Record<Parameter, { m: GPUBuffer; v: GPUBuffer }>>;
-  /** f32 [rows, 2], see `RasterizerBackward.screen`. */
+  /** f32 [rows, 2], see `ParameterGradients.screen`. */
   screen: GPUBuffer;
   /** What Adam moves; nothing is computed for the rest. */
   train: readonly Parameter[];
@@ -45,7 +45,7 @@ const EPSILON = 1e-15;
 
 /**
  * The rest of a training step behind the blending's backward pass: from the pairs' moments to moved parameters, without the
- * gradients of SH ever in memory. Moves what `RasterizerBackward.gradients`, `Regularize` and `Adam` would, to rounding:
+ * gradients of SH ever in memory. Moves what `ParameterGradients` and `Adam` would, to rounding:
  * torch's Adam, dense, so that Gaussians out of view drift on. Every buffer of parameters and moments is a multiple of 16 bytes.
  */
 export class SplatAdam {

@@ -7,6 +7,7 @@ import {
   type Recorder,
 } from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
+import type { RasterizerBackward } from './rasterizer-backward.ts';
 import { shConstants, shRowBytes } from './sh-words.ts';
 import type { SplatBuffers } from './types.ts';
 
@@ -17,9 +18,14 @@ export function sumsShape({ adapter }: Gpu): { SIZE: number; TEAMWORK: boolean }
   return adapter.software ? { SIZE: 16, TEAMWORK: false } : { SIZE: 128, TEAMWORK: true };
 }
 
-/** From the pairs' moments to the gradients of all raw parameters, written out: for those who look at them. */
-export class PlainGradients {
+/**
+ * Writes out the gradients of all raw parameters, from what a backward pass stores per intersection. Record it after that
+ * backward pass. Training takes the shorter way of `SplatAdam`, which never stores them. Rows beyond the count keep their values.
+ */
+export class ParameterGradients {
+  /** dL/d of means, logScales, quats (un-normalised), opacityLogits, sh: the shapes of the parameters. */
   readonly gradients: SplatBuffers;
+  /** f32 [N,2]: ‖dL/d(mean in pixels)·size/2‖ and radius ÷ longest side; 0 where invisible. */
   readonly screen: GPUBuffer;
   readonly #gpu: Gpu;
   readonly #steps: readonly { bound: BoundKernel; rows: number }[];
@@ -36,14 +42,13 @@ export class PlainGradients {
     this.#steps = steps;
   }
 
-  /** `moments`: those of the backward pass behind `forward`. `screen`: one of its own unless given. */
+  /** `backward`: the backward pass of `forward`. */
   static async create(
     gpu: Gpu,
     arena: Arena,
     forward: Rasterizer,
-    moments: GPUBuffer,
-    given: { screen?: GPUBuffer } = {},
-  ): Promise<PlainGradients> {
+    { moments }: RasterizerBackward,
+  ): Promise<ParameterGradients> {
     const { label, splat, counts, rows, shDegree } = forward.options;
     const kernel = await gpu.kernel({
       label: 'splat/project-backward',
@@ -52,7 +57,7 @@ export class PlainGradients {
     });
     const shBytes = shRowBytes(shDegree);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
-    const screen = given.screen ?? buffer('screen', 8 * rows);
+    const screen = buffer('screen', 8 * rows);
     const gradients = {
       means: buffer('gradients/means', 12 * rows),
       logScales: buffer('gradients/logScales', 12 * rows),
@@ -83,7 +88,7 @@ export class PlainGradients {
       }),
       rows: window.rows,
     }));
-    return new PlainGradients(gpu, gradients, screen, steps);
+    return new ParameterGradients(gpu, gradients, screen, steps);
   }
 
   record(recorder: Recorder): void {
