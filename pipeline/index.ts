@@ -24,6 +24,7 @@ export {
   type OutputFolder,
   type Report,
   type Stage,
+  type StageSettings,
   silent,
 } from '../stages/stage.ts';
 export { stylize } from '../stages/stylize/stage.ts';

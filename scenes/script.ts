@@ -12,7 +12,6 @@ import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import {
   exportPly,
-  formatScores,
   init,
   load,
   openGpu,
@@ -44,7 +43,7 @@ const output = {
 const gpu = await openGpu();
 console.log(`on ${gpu.adapter.description}`);
 
-const { dataset } = await load(gpu, { colmap, downscale: 4 }, report);
+const { dataset } = await load(gpu, {}, { colmap, downscale: 4 }, { report });
 const first = await init(gpu, { dataset }, { shDegree: 1 }, { seed, report });
 const base = await train(
   gpu,
@@ -67,14 +66,13 @@ const frames = await orbit(
   { frames: 12, fps: 12, size: [128, 128], background: [1, 1, 1] },
   { report, output },
 );
-const scores = await score(
+await score(
   gpu,
   { dataset, gaussians, base, frames, style: { prompt, model } },
   { background },
-  { report },
+  { report, output },
 );
 
 await output.write('splat.ply', await exportPly(gpu, gaussians));
-await output.write('scores.json', formatScores(scores));
 console.log(`Results in ${folder}`);
 gpu.close();

@@ -7,13 +7,13 @@ import type { Scores } from './artefacts/scores.ts';
 import type { Style } from './artefacts/style.ts';
 import type { CheckpointStore } from './checkpoints.ts';
 
-/** All that stages hand each other, by name. */
+/** Everything that stages pass to each other, by name. */
 export interface Artefacts {
   dataset: Dataset;
   gaussians: Gaussians;
-  /** The splat as it was before the first restyling. */
+  /** The splat before the first restyling. */
   base: Gaussians;
-  /** What the last restyling aimed at; score's default prompt. */
+  /** The target of the last restyling; score's default prompt. */
   style: Style;
   frames: Frames;
   scores: Scores;
@@ -25,55 +25,66 @@ export interface Progress {
   step: number;
   steps: number;
   metrics?: Record<string, number>;
-  /** Steps that an earlier run had finished, of a stage that goes on from its checkpoint: rates count from here. */
+  /** Steps that were finished before this process resumed the stage; rates count from here. */
   from?: number;
 }
 
-/** How a stage speaks while it works. The runner turns this into a progress line or into JSON events. */
+/** Receives what a stage reports while it works. The runner prints it as progress lines or as JSON events. */
 export interface Report {
   progress(progress: Progress): void;
   /** A fact worth a line: `43 train and 7 test views, 530×947`. */
   note(text: string): void;
-  /** Something that was mended or skipped, and what it means. */
+  /** A problem that did not stop the stage, and its effect. */
   warn(text: string): void;
 }
 
-/** Where a stage leaves files for people (videos, pictures). Files appear complete or not at all. */
+/** Receives a stage's files for people (videos, pictures). Files appear complete or not at all. */
 export interface OutputFolder {
   write(path: string, bytes: Uint8Array | string): Promise<void>;
 }
 
-export interface StageContext {
-  gpu: Gpu;
-  seed: number;
-  report: Report;
-  output: OutputFolder;
-  /** Keeps the unfinished work of stages that take long; where there is none, a stage that was stopped starts anew. */
+/** The last argument of every stage function: `stage(gpu, inputs, options, settings)`. */
+export interface StageSettings {
+  /** Seed of all random numbers; 42 by default. */
+  seed?: number;
+  /** Receives progress, notes and warnings; `silent` by default. */
+  report?: Report;
+  /** Receives files. Without it no file is written. */
+  output?: OutputFolder;
+  /** Saves and restores the unfinished work of long stages. Without it an interrupted stage starts over. */
   checkpoints?: CheckpointStore;
 }
 
-/** What a stage takes from outside the run: absolute paths of files, and texts by what they are. */
+/** The settings that a pipeline passes: complete, except that a stage may have no checkpoints. */
+export type PipelineSettings = StageSettings & Required<Omit<StageSettings, 'checkpoints'>>;
+
+export const DEFAULT_SEED = 42;
+
+/** A report that discards everything. */
+export const silent: Report = { progress() {}, note() {}, warn() {} };
+
+/** What a stage reads from outside the run: absolute paths of files, and texts by their role. */
 export interface Reading {
   files?: readonly string[];
   texts?: Record<string, string>;
 }
 
 /**
- * A stage: typed options (zod: defaults, docs, JSON Schema), what it needs and gives, and its work. It owns every buffer
- * that it makes and does not pass on, and frees them before it returns.
+ * A stage of a pipeline: typed options (zod: defaults, docs, JSON Schema), the artefacts that it needs and gives, and its
+ * function. The function frees every buffer that it makes and does not return.
  *
- * - `needs` must have been given by an earlier stage; `uses` are taken when there.
- * - `gives` is all that it can give; `givesFor`, where options decide, narrows it (ask through `stageGives`).
- * - `source`: it only reads the user's files, so a resumed run repeats it instead of keeping a copy.
+ * - `needs`: artefacts that an earlier stage must give. `uses`: artefacts that are passed if an earlier stage gives them.
+ * - `gives`: every artefact that the stage can give. `givesFor` narrows it for given options (call `stageGives`).
+ * - `source`: the stage only reads the user's files, so a resumed run repeats it instead of storing a copy.
  * - Options that are paths carry `.meta({ path: 'folder' | 'file' })`: relative to the pipeline file, checked to exist
  *   before anything runs.
- * - `needsPhotographs`: its dataset must have photographs; `givesPhotographs` says whether the one that a stage gives does
- *   (by default yes). The plan is refused where they do not meet.
- * - `reads` names what it reads from outside, so that a later run notices when that has changed. Without it, all files that
- *   its path options lead to count.
- * - `module` is the `import.meta.url` of the module that defines it: its work is made again when that, or anything that it
- *   imports, has changed. Without it, only changes of `run` itself and of the options are noticed.
- * - `preflight` looks at the inputs on disk before anything runs and throws InputError.
+ * - `needsPhotographs`: its dataset must have photographs. `givesPhotographs`: whether the dataset that it gives has them
+ *   (default: yes). A plan where the two do not match is refused.
+ * - `reads` lists what the stage reads from outside, so that a later run notices changes. Default: all files under its path
+ *   options.
+ * - `module`: `import.meta.url` of the defining module. The stage reruns when that module, or anything that it imports,
+ *   has changed. Without it, only changes of `run` itself and of the options count.
+ * - `preflight` checks the inputs on disk before anything runs. Throws InputError.
  */
 export interface Stage<Options = unknown> {
   name: string;
@@ -89,23 +100,40 @@ export interface Stage<Options = unknown> {
   givesFor?(options: Options): readonly ArtefactName[];
   reads?(options: Options): Promise<Reading>;
   preflight?(options: Options): Promise<void>;
-  run(context: StageContext, inputs: Partial<Artefacts>, options: Options): Promise<Partial<Artefacts>>;
+  run(
+    gpu: Gpu,
+    inputs: Partial<Artefacts>,
+    options: Options,
+    settings: PipelineSettings,
+  ): Promise<Partial<Artefacts>>;
 }
 
-/** Keeps the option type while the registry holds stages of all kinds. */
-export function defineStage<Options>(stage: Stage<Options>): Stage<Options> {
-  return stage;
+/** A stage whose function takes exactly the artefacts that it needs and uses. */
+interface StageDefinition<Options, Needs extends ArtefactName, Uses extends ArtefactName>
+  extends Omit<Stage<Options>, 'run'> {
+  needs: readonly Needs[];
+  uses?: readonly Uses[];
+  run(
+    gpu: Gpu,
+    inputs: Pick<Artefacts, Needs> & Partial<Pick<Artefacts, Uses>>,
+    options: Options,
+    settings: PipelineSettings,
+  ): Promise<Partial<Artefacts>>;
 }
 
-/** What a stage gives with these (parsed) options. */
+/** Infers the types of a stage's options and inputs. */
+export function defineStage<Options, Needs extends ArtefactName = never, Uses extends ArtefactName = never>(
+  definition: StageDefinition<Options, Needs, Uses>,
+): Stage<Options> {
+  return definition;
+}
+
+/** The artefacts that a stage gives with these (parsed) options. */
 export function stageGives<Options>(stage: Stage<Options>, options: Options): readonly ArtefactName[] {
   return stage.givesFor?.(options) ?? stage.gives;
 }
 
-/** What a stage reads with these (parsed) options. Throws InputError where it cannot be told. */
+/** What a stage reads with these (parsed) options. Throws InputError if that cannot be determined. */
 export async function stageReads<Options>(stage: Stage<Options>, options: Options): Promise<Reading> {
   return (await stage.reads?.(options)) ?? {};
 }
-
-/** For scripts that want no progress. */
-export const silent: Report = { progress() {}, note() {}, warn() {} };

@@ -291,9 +291,9 @@ test('two runs on one store at once: one does the work, the other waits, says so
       if (stage.name !== 'train') return stage;
       return {
         ...stage,
-        async run(context, inputs, options) {
+        async run(gpu, inputs, options, settings) {
           await new Promise((resolve) => setTimeout(resolve, 400));
-          return stage.run(context, inputs, options);
+          return stage.run(gpu, inputs, options, settings);
         },
       };
     });
@@ -323,7 +323,7 @@ test('a stage that was stopped goes on from its checkpoint; a forced one does no
       options: z.strictObject({ to: z.int() }),
       needs: [],
       gives: [],
-      async run({ checkpoints, output }, _inputs, { to }) {
+      async run(_gpu, _inputs, { to }, { checkpoints, output }) {
         const saved = await checkpoints!.latest();
         starts.push(saved?.step ?? 0);
         for (let step = (saved?.step ?? 0) + 1; step <= to; step++) {

@@ -24,7 +24,7 @@ test('a capture: every picture is uploaded once, in order of names, and every 8t
     const rows = () =>
       gpu.ledger.rows().find(({ purpose, direction }) => purpose === 'images' && direction === 'up');
     const sent = rows()?.bytes ?? 0;
-    const { dataset, gaussians } = await load(gpu, { colmap }, report);
+    const { dataset, gaussians } = await load(gpu, {}, { colmap }, { report });
     assert.is(gaussians, undefined);
     const { views } = dataset;
     assert.equal(
@@ -52,7 +52,7 @@ test('a capture: every picture is uploaded once, in order of names, and every 8t
 
 test('the cameras of a capture give up, centre and extent', () =>
   withGpu(async (gpu) => {
-    const { dataset } = await load(gpu, { colmap: await writeCapture(tinyCapture()), holdout: 0 });
+    const { dataset } = await load(gpu, {}, { colmap: await writeCapture(tinyCapture()), holdout: 0 });
     const { up, center, extent, views } = dataset;
     assert.ok(views.every(({ split }) => split === 'train'));
     const near = (a: readonly number[], b: readonly number[]) => a.every((v, i) => Math.abs(v - b[i]) < 1e-6);
@@ -71,7 +71,7 @@ test('the cameras of a capture give up, centre and extent', () =>
 test('intrinsics follow the actual size of the picture, per axis, and downscale', () =>
   withGpu(async (gpu) => {
     const colmap = await writeCapture(tinyCapture(), { width: 128, height: 90 });
-    const { dataset } = await load(gpu, { colmap, downscale: 2 });
+    const { dataset } = await load(gpu, {}, { colmap, downscale: 2 });
     const { width, height, fx, fy, cx, cy } = dataset.views[0].camera;
     assert.equal({ width, height, fx, cx }, { width: 64, height: 45, fx: 60, cx: 32 });
     assert.ok(Math.abs(fy - (62 * 45) / 48) < 1e-12 && Math.abs(cy - 22.5) < 1e-12);
@@ -85,7 +85,7 @@ test('what the disk lacks is named all at once, before anything runs', async () 
   await throwsInput(() => preflight({ colmap }), 'lacks 3 of the 9', 'view 2.png, view 3.png, view 5.png');
   await throwsInput(() => preflight({ colmap, images: 'photos' }), join(colmap, 'photos'), 'set `images`');
   const gpu = await testGpu();
-  await throwsInput(() => load(gpu, { colmap }), 'lacks 3 of the 9');
+  await throwsInput(() => load(gpu, {}, { colmap }), 'lacks 3 of the 9');
 });
 
 test('a picture that cannot be decoded stops the stage, and nothing stays on the GPU', async () => {
@@ -96,7 +96,7 @@ test('a picture that cannot be decoded stops the stage, and nothing stays on the
     .toBuffer();
   put(colmap, 'images/view 4.png', cut.subarray(0, 60));
   const before = gpu.liveBytes;
-  await throwsInput(() => load(gpu, { colmap }), 'view 4.png', 'cannot be decoded');
+  await throwsInput(() => load(gpu, {}, { colmap }), 'view 4.png', 'cannot be decoded');
   assert.is(gpu.liveBytes, before);
 });
 
@@ -129,7 +129,7 @@ test('cameras at one place and pictures with alpha are told', () =>
     const seeThrough = sharp({ create: { width: 64, height: 48, channels: 4, background: clear } });
     put(colmap, 'images/view 1.png', await seeThrough.png().toBuffer());
     const report = recordingReport();
-    const { dataset } = await load(gpu, { colmap }, report);
+    const { dataset } = await load(gpu, {}, { colmap }, { report });
     assert.is(dataset.extent, 4);
     assert.equal(
       dataset.center.map((value) => value + 0),
@@ -155,7 +155,7 @@ test('the options take exactly one source, which decides what the stage gives', 
 testWithData(test, 'fox', 'the fox: COLMAP saw it at twice the size', (colmap) =>
   withGpu(async (gpu) => {
     const report = recordingReport();
-    const { dataset } = await load(gpu, { colmap, downscale: 4 }, report);
+    const { dataset } = await load(gpu, {}, { colmap, downscale: 4 }, { report });
     assert.equal(report.warnings, []);
     assert.is(dataset.views.filter(({ split }) => split === 'test').length, 7);
     const { width, height, fx, cx } = dataset.views[0].camera;

@@ -78,9 +78,10 @@ test('the stage renders before and after, and compares them side by side', () =>
     const report: Report = { ...silent, progress: ({ step, steps }) => seen.push(`${step}/${steps}`) };
     gpu.ledger.stage = 'orbit-test';
     const { frames } = await orbitStage.run(
-      { gpu, seed: 1, report, output },
+      gpu,
       { dataset: ringDataset(), gaussians: balls(arena, 'now', 0), base: balls(arena, 'base', 1) },
       orbitOptions.parse({ ...SMALL, compare: true, background: 'white' }),
+      { seed: 1, report, output },
     );
     gpu.ledger.stage = 'test';
     assert.ok(frames);
@@ -110,7 +111,7 @@ test('a splat that was loaded from a file is shown from all sides, however few i
     const host = await readGaussians(gpu, balls(arena, 'now'), 'test');
     const ply = put(scratchFolder(), 'balls.ply', await encodePly(host));
     for (const views of [1, 2, 3, 5, 8]) {
-      const { dataset, gaussians } = await load(gpu, { ply, views, size: [40, 30] });
+      const { dataset, gaussians } = await load(gpu, {}, { ply, views, size: [40, 30] });
       const report = recordingReport();
       const { center } = dataset;
       const frames = await orbit(

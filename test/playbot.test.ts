@@ -28,7 +28,7 @@ test('the demo’s capture is small and credits its author', () => {
 test('it loads: 49 + 7 views around the robot, upright, no warnings', () =>
   withGpu(async (gpu) => {
     const report = recordingReport();
-    const { dataset } = await load(gpu, { colmap: folder, downscale: 8 }, report);
+    const { dataset } = await load(gpu, {}, { colmap: folder, downscale: 8 }, { report });
     assert.equal(report.warnings, []);
     assert.equal(report.notes, ['49 train and 7 test views, 32×32, 5000 points']);
     assertClose(dataset.up, [0, -1, 0], { absolute: 1e-6 });

@@ -103,7 +103,7 @@ test('a folder replaces its forerunner, so that no picture of an older run stays
       options: z.strictObject({ count: z.int() }),
       needs: [],
       gives: [],
-      async run({ output }, _inputs, { count }) {
+      async run(_gpu, _inputs, { count }, { output }) {
         for (let i = 0; i < count; i++) await output.write(`frames/${i}.png`, String(count));
         return {};
       },
@@ -126,7 +126,7 @@ test('a stage cannot write outside its folder or over the store', async () => {
         options: z.strictObject({}),
         needs: [],
         gives: [],
-        async run({ output }) {
+        async run(_gpu, _inputs, _options, { output }) {
           await output.write(path, '');
           return {};
         },

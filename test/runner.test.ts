@@ -75,11 +75,11 @@ test('what a redone stage and later ones had left goes; a failed run leaves it, 
         if (stage.name !== 'score') return stage;
         return {
           ...stage,
-          async run(context, inputs, options) {
+          async run(gpu, inputs, options, settings) {
             if (fails) throw new InputError('no pictures');
-            for (let i = 0; i < count; i++) await context.output.write(`sub/frames/${i}.png`, '');
-            await context.output.write(`only-${count}.txt`, '');
-            return stage.run(context, inputs, options);
+            for (let i = 0; i < count; i++) await settings.output.write(`sub/frames/${i}.png`, '');
+            await settings.output.write(`only-${count}.txt`, '');
+            return stage.run(gpu, inputs, options, settings);
           },
         };
       });

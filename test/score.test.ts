@@ -184,7 +184,7 @@ test('what cannot be measured is skipped aloud, and the file repeats', () =>
     const output = { write: async (path: string, bytes: unknown) => void files.set(path, bytes) };
     const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now') };
     const options = scoreStage.options.parse({});
-    const { scores } = await scoreStage.run({ gpu, seed: 1, report, output }, scene, options);
+    const { scores } = await scoreStage.run(gpu, scene, options, { seed: 1, report, output });
     assert.equal(scores, { scores: [] });
     assert.ok(notes.some((note) => /^psnr is skipped: there are no held-out photographs/.test(note)));
     assert.ok(notes.some((note) => /^clip is skipped: no orbit stage/.test(note)));

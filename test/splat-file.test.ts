@@ -82,7 +82,7 @@ test('values that are not finite, huge ones and quaternions without length are l
     host.opacityLogits[10] = Number.NaN;
     const path = put(folder, 'broken.ply', await encodePly(host));
     const report = recordingReport();
-    const { gaussians, dataset } = await load(gpu, { ply: path, views: 20, size: [40, 30] }, report);
+    const { gaussians, dataset } = await load(gpu, {}, { ply: path, views: 20, size: [40, 30] }, { report });
     const kept = await readGaussians(gpu, gaussians!, 'test');
     assert.is(kept.count, 14);
     const rows = [0, 1, 5, 7, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19];

@@ -177,7 +177,7 @@ async function allCameras(gpu: Gpu, plan: Plan, chain: ChainResult) {
   const turntable = chain.cameras.map(({ name, camera }) => ({ name: `turntable-${stem(name)}`, camera }));
   const planned = plan.stages.find(({ stage }) => stage.name === 'load');
   if (!planned) return { turntable, heldOut: [] };
-  const { dataset, gaussians } = await load(gpu, planned.options as LoadOptions);
+  const { dataset, gaussians } = await load(gpu, {}, planned.options as LoadOptions);
   if (gaussians) releaseGaussians(gaussians);
   const heldOut = dataset.views.filter(({ split }) => split === 'test');
   const views = heldOut.length || turntable.length ? heldOut : dataset.views;

@@ -243,8 +243,9 @@ export class Workshop {
     keeper?: Keeper,
   ): Promise<Partial<Artefacts>> {
     const { gpu, signal } = this.#tools;
-    const context = { gpu, seed, report: this.#report(id), output, checkpoints: keeper };
-    const given = await orStopped(signal, keeper, orDeviceLost(gpu, stage.run(context, inputs, options)));
+    const settings = { seed, report: this.#report(id), output, checkpoints: keeper };
+    const running = stage.run(gpu, inputs, options, settings);
+    const given = await orStopped(signal, keeper, orDeviceLost(gpu, running));
     await gpu.settle();
     const missing = stageGives(stage, options).filter((name) => !given[name]);
     if (missing.length) throw new Error(`stage ${id} did not give ${missing.join(', ')}`);

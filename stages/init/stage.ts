@@ -4,7 +4,7 @@ import { requireRows } from '../../wgsl/splat/row-capacity.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { uploadGaussians } from '../artefacts/gaussians.ts';
-import { defineStage, type Report, silent } from '../stage.ts';
+import { DEFAULT_SEED, defineStage, type StageSettings, silent } from '../stage.ts';
 import { gaussiansFromPoints, randomPoints } from './init.ts';
 
 export const initOptions = z.strictObject({
@@ -29,7 +29,7 @@ export async function init(
   gpu: Gpu,
   { dataset }: { dataset: Dataset },
   options: z.input<typeof initOptions> = {},
-  { seed = 42, report = silent }: { seed?: number; report?: Report } = {},
+  { seed = DEFAULT_SEED, report = silent }: StageSettings = {},
 ): Promise<Gaussians> {
   const { from, count, shDegree } = initOptions.parse(options);
   const points = from === 'points' ? dataset.points : randomPoints(dataset, count, seed);
@@ -48,14 +48,12 @@ export async function init(
 }
 
 /** The stage: the first Gaussians, from SfM points or at random. */
-export const initStage = defineStage<InitOptions>({
+export const initStage = defineStage({
   name: 'init',
   module: import.meta.url,
   summary: "Makes the first Gaussians, at the capture's points or at random",
   options: initOptions,
   needs: ['dataset'],
   gives: ['gaussians'],
-  async run({ gpu, seed, report }, { dataset }, options) {
-    return { gaussians: await init(gpu, { dataset: dataset! }, options, { seed, report }) };
-  },
+  run: async (...args) => ({ gaussians: await init(...args) }),
 });

@@ -3,7 +3,7 @@ import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { checkSplatFile, splatFiles } from '../artefacts/splat-file-check.ts';
-import { defineStage, type Report, silent } from '../stage.ts';
+import { defineStage, type StageSettings, silent } from '../stage.ts';
 import { captureFiles, checkCapture, loadCapture } from './capture.ts';
 import { loadSplat } from './splat.ts';
 
@@ -67,8 +67,9 @@ export interface Loaded {
  */
 export async function load(
   gpu: Gpu,
+  _inputs: Record<never, never>,
   options: z.input<typeof loadOptions>,
-  report: Report = silent,
+  { report = silent }: StageSettings = {},
 ): Promise<Loaded> {
   const source = sourceOf(loadOptions.parse(options));
   if (source.kind === 'splat') {
@@ -85,7 +86,7 @@ export async function load(
 }
 
 /** The stage: a capture, or a splat with views around it, on the GPU. */
-export const loadStage = defineStage<LoadOptions>({
+export const loadStage = defineStage({
   name: 'load',
   module: import.meta.url,
   summary: 'Reads a COLMAP capture, or a splat, onto the GPU',
@@ -104,9 +105,7 @@ export const loadStage = defineStage<LoadOptions>({
     if (source.kind === 'splat') await checkSplatFile(source.ply);
     else await checkCapture(source);
   },
-  async run({ gpu, report }, _inputs, options) {
-    return { ...(await load(gpu, options, report)) };
-  },
+  run: async (...args) => ({ ...(await load(...args)) }),
 });
 
 type Source = ({ kind: 'capture'; colmap: string } | { kind: 'splat'; ply: string }) & LoadOptions;

@@ -4,7 +4,7 @@ import type { Camera } from '../artefacts/camera.ts';
 import type { Dataset, View } from '../artefacts/dataset.ts';
 import { type Frames, releaseFrames } from '../artefacts/frames.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
-import { defineStage, type OutputFolder, type Report, silent } from '../stage.ts';
+import { defineStage, type Report, type StageSettings, silent } from '../stage.ts';
 import { boundsRing } from './bounds.ts';
 import { FrameFiles } from './frame-files.ts';
 import { type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
@@ -20,7 +20,7 @@ export interface OrbitScene {
 }
 
 /** The stage: a turntable of the splat as pictures on the GPU, PNG files and a video. */
-export const orbitStage = defineStage<OrbitOptions>({
+export const orbitStage = defineStage({
   name: 'orbit',
   module: import.meta.url,
   summary: 'Renders a turntable into frames/*.png and turntable.mp4',
@@ -33,32 +33,22 @@ export const orbitStage = defineStage<OrbitOptions>({
     if (video) await checkVideo({ width, height, fps, bitrate });
     if (compare) await checkVideo({ width: 2 * width, height, fps, bitrate });
   },
-  async run({ gpu, report, output }, { dataset, gaussians, base }, options) {
-    const scene = { dataset: dataset!, gaussians: gaussians!, base };
-    return { frames: await run(gpu, scene, options, report, output) };
-  },
+  run: async (...args) => ({ frames: await orbit(...args) }),
 });
 
 /**
- * Renders a turntable for scripts. Without `output` no file is written and no pixel leaves the GPU. The caller owns the
- * pictures (`releaseFrames`). Throws InputError when the pictures would not fit or the cameras give no path.
+ * Renders a turntable. Without `output` no file is written and no pixel leaves the GPU. The caller owns the pictures
+ * (`releaseFrames`).
+ *
+ * @throws InputError when the pictures do not fit in memory or the cameras define no path.
  */
 export async function orbit(
   gpu: Gpu,
   scene: OrbitScene,
-  options: OrbitInput = {},
-  { report = silent, output }: { report?: Report; output?: OutputFolder } = {},
+  given: OrbitInput = {},
+  { report = silent, output }: StageSettings = {},
 ): Promise<Frames> {
-  return run(gpu, scene, orbitOptions.parse(options), report, output);
-}
-
-async function run(
-  gpu: Gpu,
-  scene: OrbitScene,
-  options: OrbitOptions,
-  report: Report,
-  output?: OutputFolder,
-): Promise<Frames> {
+  const options = orbitOptions.parse(given);
   const [width, height] = options.size;
   const { fps, bitrate, pictures, video, zoom, memory } = options;
   const background = backgroundColor(options.background);

@@ -5,7 +5,7 @@ import { backgroundColor, backgroundOption } from '../artefacts/background.ts';
 import { formatScores, type Score, type Scores } from '../artefacts/scores.ts';
 import { checkClip, checkClipTarget, clipReads, clipTargetReads } from '../clip/check.ts';
 import { clipTarget } from '../clip/options.ts';
-import { defineStage, type Report, silent } from '../stage.ts';
+import { defineStage, type StageSettings, silent } from '../stage.ts';
 import { METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
 
@@ -37,7 +37,7 @@ export type ScoreOptions = z.output<typeof scoreOptions>;
 export type ScoreInput = z.input<typeof scoreOptions>;
 
 /** The stage: numbers about the splat and its turntable, in `scores.json`. */
-export const scoreStage = defineStage<ScoreOptions>({
+export const scoreStage = defineStage({
   name: 'score',
   module: import.meta.url,
   summary: 'Measures PSNR, SSIM, CLIP score and view consistency into scores.json',
@@ -59,29 +59,17 @@ export const scoreStage = defineStage<ScoreOptions>({
     if (prompt !== undefined) await checkClipTarget({ prompt, model });
     else if (model !== undefined) await checkClip(model);
   },
-  async run({ gpu, report, output }, { dataset, gaussians, base, style, frames }, options) {
-    const scores = await run(
-      gpu,
-      { dataset: dataset!, gaussians: gaussians!, base, style, frames },
-      options,
-      report,
-    );
-    await output.write('scores.json', formatScores(scores));
-    return { scores };
-  },
+  run: async (...args) => ({ scores: await score(...args) }),
 });
 
-/** Scores a scene for scripts. Only numbers are read back. A metric that lacks its input is skipped with a note. */
+/** Scores a scene. Only numbers are read back. A metric whose input is missing is skipped with a note. */
 export async function score(
   gpu: Gpu,
   scene: ScoreScene,
-  options: ScoreInput = {},
-  { report = silent }: { report?: Report } = {},
+  given: ScoreInput = {},
+  { report = silent, output }: StageSettings = {},
 ): Promise<Scores> {
-  return run(gpu, scene, scoreOptions.parse(options), report);
-}
-
-async function run(gpu: Gpu, scene: ScoreScene, options: ScoreOptions, report: Report): Promise<Scores> {
+  const options = scoreOptions.parse(given);
   const shared = new Map<string, Promise<unknown>>();
   const { prompt, model, background } = options;
   const input: MetricInput = {
@@ -110,5 +98,6 @@ async function run(gpu: Gpu, scene: ScoreScene, options: ScoreOptions, report: R
   }
   await gpu.settle();
   for (const { name, value, unit, over } of scores) report.note(`${name} ${value} (${unit}) over ${over}`);
+  await output?.write('scores.json', formatScores({ scores }));
   return { scores };
 }

@@ -20,7 +20,7 @@ import { clipObjective } from '../optimizer/objectives.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates, PARAMETER_NAMES, PARAMETERS, ratesOption } from '../optimizer/parameters.ts';
 import { blankState, createState, detachGaussians, type TrainingState } from '../optimizer/state.ts';
-import { defineStage, type Report, silent } from '../stage.ts';
+import { DEFAULT_SEED, defineStage, type StageSettings, silent } from '../stage.ts';
 
 /** 3DGS's, but for opacity and colour: CLIP moves colours further than photographs do. */
 const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 2e-2, sh: 1e-2 };
@@ -41,7 +41,7 @@ export const stylizeOptions = z.strictObject({
 export type StylizeOptions = z.output<typeof stylizeOptions>;
 export type StylizeInput = z.input<typeof stylizeOptions>;
 
-export const stylizeStage = defineStage<StylizeOptions>({
+export const stylizeStage = defineStage({
   name: 'stylize',
   module: import.meta.url,
   summary: 'Restyles the splat towards a text prompt through CLIP',
@@ -55,26 +55,19 @@ export const stylizeStage = defineStage<StylizeOptions>({
     return { files, texts: { ...texts, ...(options.model ? { model: options.model } : {}) } };
   },
   preflight: checkClipTarget,
-  async run({ gpu, seed, report, checkpoints }, { dataset, gaussians, base }, options) {
-    const restyled = await stylize(gpu, { dataset: dataset!, gaussians: gaussians! }, options, {
-      seed,
-      report,
-      checkpoints,
-    });
+  async run(gpu, inputs, options, settings) {
     const { prompt, model } = options;
-    return { gaussians: restyled, base: base ?? gaussians!, style: { prompt, ...(model ? { model } : {}) } };
+    return {
+      gaussians: await stylize(gpu, inputs, options, settings),
+      base: inputs.base ?? inputs.gaussians,
+      style: { prompt, ...(model ? { model } : {}) },
+    };
   },
 });
 
 export interface StylizeInputs {
   dataset: Dataset;
   gaussians: Gaussians;
-}
-
-export interface StylizeSettings {
-  seed?: number;
-  report?: Report;
-  checkpoints?: CheckpointStore;
 }
 
 /**
@@ -88,7 +81,7 @@ export async function stylize(
   gpu: Gpu,
   { dataset, gaussians }: StylizeInputs,
   given: StylizeInput,
-  { seed = 42, report = silent, checkpoints: store }: StylizeSettings = {},
+  { seed = DEFAULT_SEED, report = silent, checkpoints: store }: StageSettings = {},
 ): Promise<Gaussians> {
   const options = stylizeOptions.parse(given);
   const views = dataset.views.filter(({ split }) => split === 'train');

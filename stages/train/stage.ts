@@ -1,9 +1,9 @@
 import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
 import { defineStage } from '../stage.ts';
-import { type TrainOptions, trainOptions } from './options.ts';
+import { trainOptions } from './options.ts';
 import { train } from './train.ts';
 
-export const trainStage = defineStage<TrainOptions>({
+export const trainStage = defineStage({
   name: 'train',
   module: import.meta.url,
   summary: 'Trains the splat on the photographs, and on request towards a prompt',
@@ -15,10 +15,7 @@ export const trainStage = defineStage<TrainOptions>({
   async preflight({ clip }) {
     if (clip) await checkClipTarget(clip);
   },
-  async run({ gpu, seed, report, checkpoints }, { dataset, gaussians }, options) {
-    const inputs = { dataset: dataset!, gaussians: gaussians! };
-    return { gaussians: await train(gpu, inputs, options, { seed, report, checkpoints }) };
-  },
+  run: async (...args) => ({ gaussians: await train(...args) }),
 });
 
 export { train } from './train.ts';

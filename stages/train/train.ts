@@ -26,7 +26,7 @@ import {
   type TrainingState,
 } from '../optimizer/state.ts';
 import { TimeBudget } from '../optimizer/time-budget.ts';
-import { type Report, silent } from '../stage.ts';
+import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
 import { recipeOf, type TrainInput, type TrainOptions, trainOptions } from './options.ts';
 import { annealed, dropoutAt, meansRate, shDegreeAt } from './schedule.ts';
 import {
@@ -42,12 +42,6 @@ export interface TrainInputs {
   gaussians: Gaussians;
 }
 
-export interface TrainSettings {
-  seed?: number;
-  report?: Report;
-  checkpoints?: CheckpointStore;
-}
-
 /**
  * Trains a splat on the photographs of the training views: (1 − dssim)·L1 + dssim·(1 − SSIM) (Kerbl et al. 2023, eq. 7), with
  * `clip` also − weight·CLIP (the paper's eq. 3 when dssim is 0). Gives new Gaussians; the ones that came in stay as they are.
@@ -59,7 +53,7 @@ export async function train(
   gpu: Gpu,
   { dataset, gaussians }: TrainInputs,
   given: TrainInput = {},
-  { seed = 42, report = silent, checkpoints }: TrainSettings = {},
+  { seed = DEFAULT_SEED, report = silent, checkpoints }: StageSettings = {},
 ): Promise<Gaussians> {
   const began = performance.now();
   const options = trainOptions.parse(given);

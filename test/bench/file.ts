@@ -75,7 +75,7 @@ async function chain(profiled: boolean): Promise<void> {
     const output = { async write() {} };
     const restore = startClock(gpu, clock);
     try {
-      const given = await stage.run({ gpu, seed: plan.seed, report, output }, artefacts, options);
+      const given = await stage.run(gpu, artefacts, options, { seed: plan.seed, report, output });
       artefacts = { ...artefacts, ...given };
     } catch (error) {
       if (!(error instanceof Enough)) throw error;

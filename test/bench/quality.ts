@@ -117,7 +117,7 @@ async function main(args: readonly string[]): Promise<number> {
   const gpu = await openGpu();
   try {
     const downscale = Number(values.downscale ?? 1);
-    const { dataset } = await load(gpu, { colmap: values.capture, downscale, holdout: 8 });
+    const { dataset } = await load(gpu, {}, { colmap: values.capture, downscale, holdout: 8 });
     const capture = basename(values.capture);
     console.log(`${gpu.adapter.description}; options ${JSON.stringify(options)}`);
     console.log('| capture | strategy | seed | Gaussians | seconds | PSNR | SSIM | PSNR of views seen |');

@@ -39,7 +39,7 @@ const load = defineStage({
   needs: [],
   gives: ['dataset'],
   source: true,
-  async run(_context, _inputs, { colmap }) {
+  async run(_gpu, _inputs, { colmap }) {
     trail.push('load');
     return {
       dataset: {
@@ -84,12 +84,12 @@ const train = defineStage({
   }),
   needs: ['dataset', 'gaussians'],
   gives: ['gaussians'],
-  async run({ report, output, seed }, { gaussians }, { steps, fail }) {
+  async run(_gpu, { gaussians }, { steps, fail }, { report, output, seed }) {
     trail.push('train');
     for (let step = 1; step <= steps; step++) report.progress({ step, steps, metrics: { loss: 1 / step } });
     await output.write('log/train.txt', `steps ${steps}\n`);
     if (fail) throw new Error('as asked');
-    return { gaussians: fakeSplat(`${textOf(gaussians!)} train ${steps} seed ${seed}`) };
+    return { gaussians: fakeSplat(`${textOf(gaussians)} train ${steps} seed ${seed}`) };
   },
 });
 
@@ -99,12 +99,12 @@ const stylize = defineStage({
   options: z.strictObject({ prompt: z.string().min(1) }),
   needs: ['gaussians'],
   gives: ['gaussians', 'base'],
-  async run(_context, { gaussians }, { prompt }) {
+  async run(_gpu, { gaussians }, { prompt }) {
     trail.push('stylize');
-    const { means, logScales, quats, opacityLogits } = gaussians!;
-    const styled = { ...fakeSplat(`${textOf(gaussians!)} ${prompt}`), logScales, quats, opacityLogits };
+    const { means, logScales, quats, opacityLogits } = gaussians;
+    const styled = { ...fakeSplat(`${textOf(gaussians)} ${prompt}`), logScales, quats, opacityLogits };
     void means;
-    return { gaussians: styled, base: gaussians! };
+    return { gaussians: styled, base: gaussians };
   },
 });
 
@@ -115,9 +115,9 @@ const score = defineStage({
   needs: ['gaussians'],
   uses: ['base'],
   gives: ['scores'],
-  async run(_context, { gaussians, base }) {
+  async run(_gpu, { gaussians, base }) {
     trail.push('score');
-    const over = `${textOf(gaussians!)}${base ? ` / ${textOf(base)}` : ''}`;
+    const over = `${textOf(gaussians)}${base ? ` / ${textOf(base)}` : ''}`;
     return { scores: { scores: [{ name: 'length', value: over.length, unit: 'letters', over }] } };
   },
 });
