@@ -39,7 +39,7 @@ export {
 } from '../wgsl/core/index.ts';
 export type { Plan, PlannedStage } from './file/plan.ts';
 export { type MatrixPlan, type ReadOptions, readMatrix, readPipeline } from './file/read.ts';
-export type { MatrixEvent } from './matrix/events.ts';
+export type { MatrixEvent } from './matrix/record.ts';
 export { type MatrixOptions, runMatrix } from './matrix/run.ts';
 export type { RunEvent } from './run/events.ts';
 export type { Manifest } from './run/manifest.ts';

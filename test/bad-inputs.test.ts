@@ -100,7 +100,7 @@ test('a splat without photographs and training on photographs do not meet in a p
   const read = () => readPipeline('p.yaml', { cwd: scratch, registry: stages });
   await throwsInput(
     read,
-    /^p\.yaml:3:5: `train` needs photographs, and what `load` loads has none; load a COLMAP/,
+    /^p\.yaml:3:5: `train` needs photographs, and the dataset of `load` has none; load a COLMAP/,
   );
   const whole = await writeCapture(tinyCapture());
   await write(

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { $ } from '../pipeline/process.ts';
+import { tinyCapture, writeCapture } from './helpers/colmap.ts';
 import { inScratch } from './helpers/fake-stages.ts';
 
 const command = fileURLToPath(new URL('../pipeline/splatline.mjs', import.meta.url));
@@ -68,6 +69,51 @@ test('an input that cannot be used is told before anything is written', async ()
     assert.is(exitCode, 2);
     assert.match(stderr, /capture/);
     assert.not(existsSync(join(folder, 'results')));
+  });
+});
+
+test('plan of a matrix says once what its cells share', async () => {
+  await inScratch(async (folder) => {
+    const capture = await writeCapture(tinyCapture());
+    await writeFile(
+      join(folder, 'p.yaml'),
+      `matrix: { frames: [4, 5] }
+stages:
+  - load: { colmap: ${capture} }
+  - init:
+  - orbit: { frames: "\${matrix.frames}" }
+`,
+    );
+    const [text, json, one] = await Promise.all([
+      splatline(['plan', 'p.yaml'], folder),
+      splatline(['plan', 'p.yaml', '--json'], folder),
+      splatline(['plan', 'p.yaml', '--json', '--cell', '5'], folder),
+    ]);
+    assert.is(text.exitCode, 0, text.stderr);
+    assert.match(
+      text.stdout,
+      /^all 2 cells {2}load .*\nall 2 cells {2}init .*\n4 {12}orbit .*\n5 {12}orbit .*\n$/,
+    );
+    const rows = json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.equal(
+      rows.map(({ cells, id, does }) => [cells, id, does]),
+      [
+        [['4', '5'], 'load', 'run'],
+        [['4', '5'], 'init', 'run'],
+        [['4'], 'orbit', 'run'],
+        [['5'], 'orbit', 'run'],
+      ],
+    );
+    const alone = one.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const { cells: _, ...shared } = rows[1];
+    assert.equal(alone[1], shared);
+    assert.not(existsSync(join(folder, 'out')));
   });
 });
 

@@ -1,8 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { matrixPrinter, matrixTable } from '../pipeline/cli/matrix-progress.ts';
-import type { MatrixEvent } from '../pipeline/matrix/events.ts';
-import type { CellRecord, MatrixRecord } from '../pipeline/matrix/record.ts';
+import { matrixPrinter, matrixTable } from '../pipeline/cli/matrix.ts';
+import type { CellRecord, MatrixEvent, MatrixRecord } from '../pipeline/matrix/record.ts';
 
 const cellRecord = (name: string, more: Partial<CellRecord>): CellRecord => ({
   name,
@@ -122,11 +121,11 @@ test('on a terminal the running cells have a line each, below what stays', () =>
     [1, progress('rococo-1', 10)],
     [2, progress('wood-1', 30)],
     [2.01, progress('wood-1', 31)],
-    [3, { event: 'warn', cell: 'wood-1', stage: 'train', text: 'mended' }],
+    [3, { event: 'warn', cell: 'wood-1', stage: 'train', text: 'repaired' }],
   ];
   assert.equal(printed(true, before).screen, [
     'fox: 2 cells of prompt (2) × seed (1), 2 at a time',
-    'wood-1    train: warning: mended',
+    'wood-1    train: warning: repaired',
     'rococo-1  train  10/100  2.00 it/s  loss 0.125  4',
     'wood-1    train  31/100  2.00 it/s  loss 0.125  3',
     '',

@@ -7,8 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readMatrix } from '../pipeline/file/read.ts';
-import type { MatrixEvent } from '../pipeline/matrix/events.ts';
-import type { MatrixRecord } from '../pipeline/matrix/record.ts';
+import type { MatrixEvent, MatrixRecord } from '../pipeline/matrix/record.ts';
 import { type MatrixOptions, runMatrix } from '../pipeline/matrix/run.ts';
 import { parseSlot } from '../pipeline/matrix/slots.ts';
 import { $ } from '../pipeline/process.ts';
@@ -99,7 +98,7 @@ test('runs every cell, one after the other, and collects scores and keys', async
     assert.equal(made[0].args, [
       'run',
       'p.yaml',
-      ...['--cell', 'do=ok,n=1'],
+      ...['--cell', 'ok-1'],
       ...['--out', join(folder, 'out/fox/ok-1')],
       ...['--store', join(folder, 'out/.store')],
       ...['--until', 'stylize'],
@@ -156,6 +155,57 @@ test('several at a time, each slot with its adapter', async () => {
   });
 });
 
+test('jobs that are meant for different cards and report equal ones are refused, unless Mesa’s layer can choose', async () => {
+  const { XDG_DATA_DIRS, XDG_DATA_HOME } = process.env;
+  const slots = ['env:DRI_PRIME=pci-1', 'env:DRI_PRIME=pci-2'].map(parseSlot);
+  const warnings = (events: MatrixEvent[]) =>
+    events.flatMap((event) => (event.event === 'matrix-warn' ? [event.text] : []));
+  try {
+    await bench(async ({ folder, events, run, saved }) => {
+      process.env.XDG_DATA_DIRS = join(folder, 'share');
+      process.env.XDG_DATA_HOME = join(folder, 'none');
+      try {
+        await run('hang, hang-2, ok', { slots });
+        throw new Error('it was accepted');
+      } catch (error) {
+        assert.instance(error, InputError, String(error));
+        assert.match(
+          (error as Error).message,
+          /^--adapter: the jobs with env:DRI_PRIME=pci-1 and env:DRI_PRIME=pci-2 report the same adapter, fake driver: .*install Mesa's device-select layer/,
+        );
+      }
+      const record = await saved();
+      assert.equal(statuses(record), ['hang-1 stopped', 'hang-2-1 stopped', 'ok-1 not started']);
+      assert.is(record.status, 'failed');
+      assert.is(record.exitCode, 2);
+
+      const layers = join(folder, 'share/vulkan/implicit_layer.d');
+      await mkdir(layers, { recursive: true });
+      await writeFile(join(layers, 'VkLayer_MESA_device_select.json'), '{}');
+      assert.is((await run('meet, meet-2', { slots })).exitCode, 0);
+      assert.is(warnings(events).length, 1);
+      assert.match(warnings(events)[0], /report the same adapter, fake driver: .*check with nvidia-smi/);
+
+      // The layer reads DRI_PRIME, and no variable of another name.
+      const others = ['env:CARD=1', 'env:CARD=2'].map(parseSlot);
+      const refused = await run('hang, hang-2', { slots: others }).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      assert.match(String(refused), /the variables select no card/);
+
+      const different = ['env:FAKE_ADAPTER=a', 'env:FAKE_ADAPTER=b'].map(parseSlot);
+      assert.is((await run('meet, meet-2', { slots: different })).exitCode, 0);
+      assert.equal(warnings(events), []);
+    });
+  } finally {
+    for (const [name, value] of Object.entries({ XDG_DATA_DIRS, XDG_DATA_HOME })) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+});
+
 test('a cell that fails does not stop the others; the exit code says what went wrong', async () => {
   await bench(async ({ run, saved }) => {
     const record = await run('fail-2, ok, crash, killed');
@@ -166,8 +216,8 @@ test('a cell that fails does not stop the others; the exit code says what went w
     assert.is(input.error, 'as asked, 2');
     assert.is(input.exitCode, 2);
     assert.equal(input.scores, []);
-    assert.match(crash.error!, /^it ended with exit code 1; its last words:\n[\s\S]*out of luck/);
-    assert.match(killed.error!, /^it was ended by SIGKILL; its last words:\nnot an event$/);
+    assert.match(crash.error!, /^it ended with exit code 1; its last lines:\n[\s\S]*out of luck/);
+    assert.match(killed.error!, /^it was ended by SIGKILL; its last lines:\nnot an event$/);
     assert.is(killed.exitCode, undefined);
     assert.is((await run('fail-2, ok')).exitCode, 2);
     assert.is((await run('fail-3, ok')).exitCode, 3);

@@ -2,7 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { nearest } from '../pipeline/file/describe.ts';
 import { readPipeline } from '../pipeline/file/read.ts';
+import { stageSchema } from '../pipeline/file/schema.ts';
+import { stages } from '../stages/index.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { fakeStages, inScratch } from './helpers/fake-stages.ts';
 
@@ -206,6 +209,11 @@ const MISTAKES: [string, string, string | RegExp][] = [
     'p.yaml:2:5: impossible order: `init` needs dataset, which no stage before it gives; move `load` before it',
   ],
   [
+    'order, for two reasons',
+    'stages:\n  - train:\n  - load: { colmap: capture }\n',
+    'p.yaml:2:5: impossible order: `train` needs dataset and gaussians, which no stage before it gives; move `load` before it, and add `init` before it',
+  ],
+  [
     'nothing gives it',
     'stages:\n  - load: { colmap: capture }\n  - train:\n',
     /`train` needs gaussians, which no stage before it gives; add `init` before it$/,
@@ -234,7 +242,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'reserved id',
     chain('train: { id: matrix }'),
-    'p.yaml:4:14: `id` of train is matrix, which means something else at the top of the file: give it another',
+    'p.yaml:4:14: `id` of train is matrix, which has another meaning at the top of the file: choose another one',
   ],
   [
     'checkpoints of both kinds',
@@ -263,8 +271,8 @@ const MISTAKES: [string, string, string | RegExp][] = [
   ],
   ['empty file', '', /^p\.yaml:1:1: expected a map with `stages`, found empty/],
   ['list', '- a\n', /p\.yaml:1:1: expected a map with `stages`/],
-  ['prototype', `__proto__: {}\n${chain('train:')}`, /unknown key __proto__ in the file/],
-  ['prototype option', chain('train: { __proto__: {} }'), /unknown key __proto__ in train/],
+  ['prototype', `__proto__: {}\n${chain('train:')}`, /^p\.yaml:1:1: unknown key __proto__/],
+  ['prototype option', chain('train: { __proto__: {} }'), /^p\.yaml:4:14: unknown key __proto__/],
 ];
 for (const [name, text, expected] of MISTAKES) {
   test(`mistake: ${name}`, async () => {
@@ -280,6 +288,26 @@ test('tells several mistakes at once, each with its place', async () => {
   ).split('\n');
   assert.is(lines.length, 3);
   for (const line of lines) assert.match(line, /^p\.yaml:[34]:\d+: /);
+});
+
+test('the nearest name is suggested only where it is near', () => {
+  const namesOf = (name: string) =>
+    Object.keys(stageSchema(stages.find((stage) => stage.name === name)!).properties ?? {});
+  const stageNames = stages.map(({ name }) => name);
+  for (const [name, known] of [
+    ['region', namesOf('stylize')],
+    ['region', namesOf('train')],
+    ['depth', namesOf('orbit')],
+    ['export', stageNames],
+  ] as const)
+    assert.not.match(nearest(name, known), /nearest/, name);
+  for (const [name, known, meant] of [
+    ['trian', stageNames, 'train'],
+    ['stpes', namesOf('train'), 'steps'],
+    ['promt', namesOf('stylize'), 'prompt'],
+    ['STEPS', namesOf('train'), 'steps'],
+  ] as const)
+    assert.match(nearest(name, known), new RegExp(`; the nearest is \`${meant}\`$`));
 });
 
 test('mistakes in overrides name the override', async () => {
@@ -298,6 +326,8 @@ test('mistakes in overrides name the override', async () => {
     ['seed=x', /^--set seed=x: `seed` of the file is x/],
     ['load.colmap=nowhere', /^--set load\.colmap=nowhere: `colmap` of load: no such folder/],
     ['train.steps.x=1', /^--set train\.steps\.x=1: `steps` of train has no parts/],
+    ['train.id=x', /^--set train\.id=x: an `id` is set in the file/],
+    ['train.__proto__.x=1', /^--set train\.__proto__\.x=1: unknown key __proto__/],
     ['train.train=[', /^--set train\.train=\[:1:\d+: this is not valid YAML/],
   ];
   for (const [set, expected] of cases) assert.match(await refusal(GOOD, [set]), expected);

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { generatedFiles } from '../pipeline/file/generated.ts';
+import { generatedFiles } from '../pipeline/file/options.ts';
 import { readPipeline } from '../pipeline/file/read.ts';
 import { stages } from '../stages/index.ts';
 

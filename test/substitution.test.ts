@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Scalar } from '../pipeline/file/cells.ts';
-import { Substitution } from '../pipeline/file/substitute.ts';
+import { substitute } from '../pipeline/file/substitute.ts';
 
 const VALUES = { prompt: 'day of the dead', seed: 2, fast: true };
 const ENV = {
@@ -15,16 +15,11 @@ const ENV = {
 };
 
 function fill(value: unknown, { text = false, values = VALUES as Record<string, Scalar> } = {}) {
-  const cell = { name: 'c', values };
-  const substitution = new Substitution({ axes: Object.keys(values), cell, env: ENV });
-  const spot = { placeOf: () => ({ file: 'p.yaml', line: 1, column: 1 }), wantsText: () => text };
-  const result = substitution.fill(value, spot);
-  return {
-    // Maps without a prototype compare as plain ones.
-    result: result === undefined ? undefined : JSON.parse(JSON.stringify(result)),
-    used: [...substitution.used],
-    mistakes: substitution.mistakes.map((mistake) => mistake.text),
-  };
+  const scope = { axes: Object.keys(values), values, env: ENV, used: new Set<string>() };
+  const mistakes: string[] = [];
+  const report = (mistake: string) => mistakes.push(mistake);
+  const result = substitute(value, scope, { wantsText: () => text, report });
+  return { result, used: [...scope.used], mistakes };
 }
 
 function mistake(value: string, values?: Record<string, Scalar>): string {

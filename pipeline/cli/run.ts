@@ -65,8 +65,7 @@ async function run(
     throw new InputError('expected a pipeline file, or --frozen with a run.json', 'run');
   const matrix = cell === undefined ? await readMatrix(file, { set, registry: stages }) : undefined;
   if (matrix) {
-    const { matrixPrinter } = await import('./matrix-progress.ts');
-    const { runCells } = await import('./run-cells.ts');
+    const { matrixPrinter, runCells } = await import('./matrix.ts');
     return runCells(matrix, flags, signal, printJson ?? matrixPrinter(process.stdout));
   }
   const plan = await readPipeline(file, { set, cell, registry: stages });

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
 import { InputError } from '../../wgsl/core/index.ts';
 import { literal, nearest } from './describe.ts';
+import type { Scalar } from './substitute.ts';
 
-export type Scalar = string | number | boolean;
+export type { Scalar };
 
 /** The values of a matrix, axis by axis, in the file's order. */
 export type Axes = Record<string, readonly Scalar[]>;
 
 /** One run of a matrix: a value for every axis. */
 export interface Cell {
-  /** `rococo-1`: a safe name of a folder, unlike that of any other cell, also where letter case does not count. */
+  /** `rococo-1`: a safe name of a folder, unlike that of any other cell even where letter case does not count. */
   name: string;
   values: Record<string, Scalar>;
 }
@@ -17,120 +18,103 @@ export interface Cell {
 /** All cells; the last axis changes fastest. */
 export function cellsOf(axes: Axes): Cell[] {
   let all: Record<string, Scalar>[] = [{}];
-  for (const [axis, values] of Object.entries(axes)) {
+  for (const [axis, values] of Object.entries(axes))
     all = all.flatMap((before) => values.map((value) => ({ ...before, [axis]: value })));
-  }
   const slugs = all.map((values) => slugOf(Object.values(values)));
-  const taken = new Map<string, number>();
-  for (const slug of slugs) taken.set(slug.toLowerCase(), (taken.get(slug.toLowerCase()) ?? 0) + 1);
+  const counts = new Map<string, number>();
+  for (const slug of slugs) counts.set(slug.toLowerCase(), (counts.get(slug.toLowerCase()) ?? 0) + 1);
   return all.map((values, i) => {
-    const alone = taken.get(slugs[i].toLowerCase()) === 1 && !RESERVED.test(slugs[i]);
-    return { name: alone ? slugs[i] : `${slugs[i]}-${digest(values)}`, values };
+    const unique = counts.get(slugs[i].toLowerCase()) === 1 && !RESERVED.test(slugs[i]);
+    return { name: unique ? slugs[i] : `${slugs[i]}-${digest(values)}`, values };
   });
 }
 
-/** Names that mean something else in the folder of a matrix, or on Windows. */
+/** Names with another meaning in the folder of a matrix, or on Windows. */
 const RESERVED = /^(matrix\.json|con|prn|aux|nul|(com|lpt)\d)$/i;
 
-/** What a value may take of the name, and the name of 255 bytes. */
+/** Letters that a value may take of the name, and the name of the 255 bytes of a file's name. */
 const VALUE_LETTERS = 40;
 const NAME_LETTERS = 100;
 
 function slugOf(values: readonly Scalar[]): string {
+  const trimmed = (text: string, letters: number) => text.slice(0, letters).replace(/[-._]+$/, '');
   const parts = values.map((value) => {
     const text = typeof value === 'number' ? String(value).replace(/^-/, 'minus-') : String(value);
     const plain = text
       .normalize('NFKD')
       .replace(/\p{Mark}/gu, '')
       .replace(/[^A-Za-z0-9._]+/g, '-')
-      .replace(/^[-._]+/, '')
-      .slice(0, VALUE_LETTERS)
-      .replace(/[-._]+$/, '');
-    return plain || 'x';
+      .replace(/^[-._]+/, '');
+    return trimmed(plain, VALUE_LETTERS) || 'x';
   });
-  return parts
-    .join('-')
-    .slice(0, NAME_LETTERS)
-    .replace(/[-._]+$/, '');
+  return trimmed(parts.join('-'), NAME_LETTERS);
 }
 
-/** Of the values alone, so that a cell keeps its name when others come or go beside it. */
+/** Of the values alone, so that a cell keeps its name when other cells are added or removed. */
 function digest(values: Record<string, Scalar>): string {
   return createHash('sha256').update(JSON.stringify(values)).digest('hex').slice(0, 6);
 }
 
-/** `prompt=rococo,seed=1`, as `--cell` takes it; a value that would be misread stands in JSON's quotes. */
-export function formatCell(values: Record<string, Scalar>): string {
-  const text = (value: Scalar) =>
-    typeof value === 'string' && (value === '' || /[",\n\r]|^\s|\s$/.test(value))
-      ? JSON.stringify(value)
-      : String(value);
-  return Object.entries(values)
-    .map(([axis, value]) => `${axis}=${text(value)}`)
-    .join(',');
-}
+const NAMES_SHOWN = 12;
 
-/** The reverse of `formatCell`, the values as texts. Throws InputError. */
-export function parseCell(argument: string): Record<string, string> {
-  const place = `--cell ${argument}`;
-  const values = new Map<string, string>();
-  const pair = /\s*([^=,]+)=("(?:[^"\\]|\\.)*"|[^",]*)(,|$)/y;
-  while (pair.lastIndex < argument.length) {
-    const match = pair.exec(argument);
-    const axis = match?.[1].trim();
-    if (!match || !axis || (match[3] === ',' && pair.lastIndex === argument.length))
-      throw new InputError(
-        'expected the cell’s name, or AXIS=VALUE,… such as prompt=rococo,seed=1 (a value with a comma in double quotes)',
-        place,
-      );
-    if (values.has(axis)) throw new InputError(`the axis ${axis} is given twice`, place);
-    values.set(axis, match[2].startsWith('"') ? unquote(match[2], place) : match[2].trim());
-  }
-  return Object.fromEntries(values);
-}
-
-function unquote(text: string, place: string): string {
-  try {
-    return JSON.parse(text) as string;
-  } catch {
-    throw new InputError(`${text} is not a text in JSON's quotes`, place);
-  }
-}
-
-/** The cell that is called or described so: by its name, as `--cell` writes it, or by its values. Throws InputError. */
+/**
+ * The cell with this name or these values; a text has both forms of `--cell`, `rococo-1` and `prompt=rococo,seed=1`.
+ * Throws InputError.
+ */
 export function findCell(
   cells: readonly Cell[],
   axes: Axes,
   wanted: string | Readonly<Record<string, Scalar>>,
 ): Cell {
-  if (typeof wanted === 'string') {
-    const named = cells.find(({ name }) => name === wanted);
-    if (named) return named;
-  }
-  const place = `--cell ${typeof wanted === 'string' ? wanted : formatCell(wanted)}`;
+  const named = cells.find(({ name }) => name === wanted);
+  if (named) return named;
+  const fail = (text: string): never => {
+    throw new InputError(text, `--cell ${typeof wanted === 'string' ? wanted : JSON.stringify(wanted)}`);
+  };
   if (typeof wanted === 'string' && !wanted.includes('=')) {
     const names = cells.map(({ name }) => name);
-    const some = names.length <= 12 ? names : [...names.slice(0, 12), '…'];
-    throw new InputError(`no cell is called so: ${nearest(wanted, some)}`, place);
+    const shown = names.length <= NAMES_SHOWN ? names : [...names.slice(0, NAMES_SHOWN), '…'];
+    return fail(`no cell has this name: ${nearest(wanted, shown)}`);
   }
-  const values = typeof wanted === 'string' ? parseCell(wanted) : wanted;
+  const values = typeof wanted === 'string' ? parseValues(wanted, fail) : wanted;
   for (const [axis, value] of Object.entries(values)) {
     if (!Object.hasOwn(axes, axis))
-      throw new InputError(`the matrix has no axis ${axis}: ${nearest(axis, Object.keys(axes))}`, place);
+      fail(`the matrix has no axis ${axis}: ${nearest(axis, Object.keys(axes))}`);
     const texts = axes[axis].map(String);
     if (!texts.includes(String(value)))
-      throw new InputError(
-        `${literal(value)} is no value of ${axis}: ${nearest(String(value), texts)}`,
-        place,
-      );
+      fail(`${literal(value)} is no value of ${axis}: ${nearest(String(value), texts)}`);
   }
   const lacking = Object.keys(axes).filter((axis) => !Object.hasOwn(values, axis));
   if (lacking.length)
-    throw new InputError(
+    fail(
       `a cell needs a value for every axis; ${lacking.join(', ')} ${lacking.length > 1 ? 'have' : 'has'} none`,
-      place,
     );
   return cells.find((cell) =>
     Object.keys(axes).every((axis) => String(cell.values[axis]) === String(values[axis])),
   )!;
+}
+
+/** `prompt=rococo,seed=1`; a value with a comma is a JSON string. */
+function parseValues(text: string, fail: (text: string) => never): Record<string, string> {
+  const values = new Map<string, string>();
+  const pair = /\s*([^=,]+)=("(?:[^"\\]|\\.)*"|[^",]*)(,(?=.)|$)/y;
+  while (pair.lastIndex < text.length) {
+    const [, name, value] = pair.exec(text) ?? [];
+    const axis = name?.trim();
+    if (!axis)
+      fail(
+        'expected the cell’s name, or AXIS=VALUE,… such as prompt=rococo,seed=1 (a value with a comma in double quotes)',
+      );
+    if (values.has(axis)) fail(`the axis ${axis} is given twice`);
+    values.set(axis, value.startsWith('"') ? unquoted(value, fail) : value.trim());
+  }
+  return Object.fromEntries(values);
+}
+
+function unquoted(text: string, fail: (text: string) => never): string {
+  try {
+    return JSON.parse(text) as string;
+  } catch {
+    return fail(`${text} is not a text in the quotes of JSON`);
+  }
 }

@@ -1,5 +1,7 @@
-import { closest, distance } from 'fastest-levenshtein';
-import type { Path } from './yaml.ts';
+import { distance } from 'fastest-levenshtein';
+
+/** Keys and list indices from the top of a file, or of a part of it. */
+export type Path = readonly (string | number)[];
 
 /** The part of JSON Schema (draft 7) that zod writes for our options. */
 export interface JsonSchema {
@@ -27,7 +29,7 @@ export interface JsonSchema {
   minLength?: number;
   maxLength?: number;
   pattern?: string;
-  /** Ours, by `.meta({ path })`: the text is a path of something that must exist. */
+  /** An extension, by `.meta({ path })`: the text is the path of something that must exist. */
   path?: 'file' | 'folder';
   [key: string]: unknown;
 }
@@ -55,7 +57,7 @@ function child(schema: JsonSchema, key: string | number): JsonSchema | undefined
   return typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined;
 }
 
-/** What a schema admits, in words: `a whole number, at least 1`; `default or mcmc`; `a list of 2 whole numbers`. */
+/** The values that a schema accepts, in words: `a whole number, at least 1`; `default or mcmc`; `a list of 2 whole numbers`. */
 export function describe(schema: JsonSchema): string {
   if (schema.const !== undefined) return literal(schema.const);
   if (schema.enum || branches(schema).length) return choices([...new Set(alternatives(schema))]);
@@ -107,7 +109,7 @@ function list(schema: JsonSchema): string {
 function bounds(schema: JsonSchema): string[] {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
   const words: string[] = [];
-  // zod names the safe integers where nothing else is asked; nobody needs to read them.
+  // zod bounds every integer by the safe ones, which says nothing to a reader.
   const safe = (value: number) => Math.abs(value) < Number.MAX_SAFE_INTEGER;
   if (minimum !== undefined && safe(minimum)) words.push(`at least ${minimum}`);
   if (exclusiveMinimum !== undefined && safe(exclusiveMinimum)) words.push(`above ${exclusiveMinimum}`);
@@ -142,10 +144,17 @@ export function choices(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
-/** `expected one of a, b or c; did you mean b?` for a name that is none of `names`. */
+/** How many of the letters of a name may differ from those of the name that was meant. */
+const NEAR = 0.5;
+
+/** `expected a, b or c`, and the nearest of them where it is likely to be what was meant. */
 export function nearest(name: string, names: readonly string[]): string {
   if (!names.length) return 'expected none';
-  const best = closest(name.slice(0, 100), names);
-  const near = distance(name.slice(0, 100), best) < Math.max(name.length, best.length);
-  return `expected ${choices(names)}${near ? `; the nearest is \`${best}\`` : ''}`;
+  const given = name.slice(0, 100).toLowerCase();
+  const distances = names.map(
+    (known) => distance(given, known.toLowerCase()) / Math.max(given.length, known.length),
+  );
+  const least = Math.min(...distances);
+  const hint = least <= NEAR ? `; the nearest is \`${names[distances.indexOf(least)]}\`` : '';
+  return `expected ${choices(names)}${hint}`;
 }

@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises';
+import { stages } from '../../stages/index.ts';
 import type { Stage } from '../../stages/stage.ts';
 import { describe, type JsonSchema, literal } from './describe.ts';
-import { headSchema, stageSchema } from './schema.ts';
+import { headSchema, pipelineSchema, stageSchema } from './schema.ts';
 
 /** One option of a stage as people read of it. */
 export interface OptionRow {
@@ -82,4 +84,18 @@ function table(rows: readonly OptionRow[], what: string): string[] {
 
 function cell(text: string): string {
   return text.replace(/\|/g, '\\|').replace(/</g, '&lt;').replace(/\n/g, ' ');
+}
+
+/** The files that are generated from the stages' schemas: path from the repository's root, and text. */
+export function generatedFiles(): { path: string; text: string }[] {
+  return [
+    { path: 'pipeline/schema.json', text: `${JSON.stringify(pipelineSchema(stages), null, 2)}\n` },
+    { path: 'docs/options.md', text: optionsReference(stages) },
+  ];
+}
+
+// `npm run schema`
+if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) {
+  const root = new URL('../../', import.meta.url);
+  for (const { path, text } of generatedFiles()) await writeFile(new URL(path, root), text);
 }

@@ -1,8 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { branches, type JsonSchema } from './describe.ts';
-import type { Mistake } from './mistakes.ts';
-import type { Path } from './yaml.ts';
+import { branches, type JsonSchema, type Path, schemaAt } from './describe.ts';
 
 /** An option that names something on disk. */
 export interface PathOption {
@@ -13,7 +11,7 @@ export interface PathOption {
 
 /**
  * Replaces every path option in `value` by its absolute form (below `baseOf(path)`) and lists them. A path option is
- * one whose schema carries `path`, however deep it lies.
+ * one whose schema carries `path`, at any depth.
  */
 export function resolvePaths(
   value: unknown,
@@ -21,10 +19,9 @@ export function resolvePaths(
   baseOf: (path: Path) => string,
 ): { value: unknown; options: PathOption[] } {
   const options: PathOption[] = [];
-  const visit = (node: unknown, nodeSchema: JsonSchema | undefined, path: Path): unknown => {
-    if (!nodeSchema) return node;
-    const variants = [nodeSchema, ...branches(nodeSchema)];
+  const visit = (node: unknown, nodeSchema: JsonSchema, path: Path): unknown => {
     if (typeof node === 'string') {
+      const variants = [nodeSchema, ...branches(nodeSchema)];
       const kind = variants.find((variant) => variant.path)?.path;
       // An alternative that lists this very text (a name such as `demo`) is not a path.
       if (!kind || variants.some((variant) => variant.const === node || variant.enum?.includes(node)))
@@ -33,37 +30,19 @@ export function resolvePaths(
       options.push({ path, kind, absolute });
       return absolute;
     }
-    const under = (key: string | number) =>
-      variants.map((variant) => part(variant, key)).find((found) => found !== undefined);
-    if (Array.isArray(node)) return node.map((item, index) => visit(item, under(index), [...path, index]));
+    const inner = (item: unknown, key: string | number) =>
+      visit(item, schemaAt(nodeSchema, [key]) ?? {}, [...path, key]);
+    if (Array.isArray(node)) return node.map(inner);
     if (typeof node !== 'object' || node === null) return node;
-    const copy: Record<string, unknown> = Object.create(null);
-    for (const [key, item] of Object.entries(node)) copy[key] = visit(item, under(key), [...path, key]);
-    return copy;
+    return Object.fromEntries(Object.entries(node).map(([key, item]) => [key, inner(item, key)]));
   };
   return { value: visit(value, schema, []), options };
 }
 
-function part(schema: JsonSchema, key: string | number): JsonSchema | undefined {
-  if (typeof key === 'number') return Array.isArray(schema.items) ? schema.items[key] : schema.items;
-  return schema.properties && Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined;
-}
-
-/** A sentence for every path that is not there or is not what it should be. */
-export async function pathMistakes(
-  options: readonly PathOption[],
-  subject: string,
-  placeOf: (path: Path) => Mistake['place'],
-): Promise<Mistake[]> {
-  const found = await Promise.all(
-    options.map(async ({ path, kind, absolute }): Promise<Mistake[]> => {
-      const info = await stat(absolute).catch(() => undefined);
-      const owner = `\`${path.join('.')}\` of ${subject}`;
-      if (!info) return [{ text: `${owner}: no such ${kind}: ${absolute}`, place: placeOf(path) }];
-      if (kind === 'folder' ? info.isDirectory() : info.isFile()) return [];
-      const is = info.isDirectory() ? 'a folder' : 'a file';
-      return [{ text: `${owner}: expected a ${kind}, and ${absolute} is ${is}`, place: placeOf(path) }];
-    }),
-  );
-  return found.flat();
+/** What is wrong with a path option, in words; undefined where it leads to what it should. */
+export async function pathMistake({ kind, absolute }: PathOption): Promise<string | undefined> {
+  const info = await stat(absolute).catch(() => undefined);
+  if (!info) return `no such ${kind}: ${absolute}`;
+  if (kind === 'folder' ? info.isDirectory() : info.isFile()) return undefined;
+  return `expected a ${kind}, and ${absolute} is ${info.isDirectory() ? 'a folder' : 'a file'}`;
 }

@@ -2,7 +2,7 @@ import { type ArtefactName, type Stage, stageGives } from '../../stages/stage.ts
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import type { Cell } from './cells.ts';
 import { choices, nearest } from './describe.ts';
-import type { Mistake } from './mistakes.ts';
+import type { Mistake } from './section.ts';
 
 /** One stage with its checked options, ready to run. */
 export interface PlannedStage {
@@ -13,34 +13,34 @@ export interface PlannedStage {
   place: Place;
 }
 
-/** What a pipeline file asks for, checked as far as it can be without running it. */
+/** A pipeline file, checked as far as it can be without running it. */
 export interface Plan {
   name: string;
   seed: number;
   stages: PlannedStage[];
   /** The pipeline file, absolute. */
   file: string;
-  /** How often a stage that takes long saves its unfinished work. Part of no key: it changes no byte. */
+  /** How often a long stage saves its unfinished work. Part of no key: it changes no byte. */
   checkpoints: CheckpointInterval;
-  /** The cell of the matrix that this is, where the file has one. */
+  /** The cell that this plan is of, where the file has a matrix. */
   cell?: Cell;
 }
 
 /** Seconds or finished steps between two checkpoints. */
 export type CheckpointInterval = { seconds: number } | { steps: number } | 'off';
 
-/** Stages whose needs no stage before them gives, each with the stage that would. */
+/** Stages that lack something at their place in the order, each with what gives it. */
 export function orderMistakes(stages: readonly PlannedStage[], registry: readonly Stage[]): Mistake[] {
   const given = new Set<ArtefactName>();
-  /** The stage that gave the dataset, where it has no photographs. */
+  /** The stage that gave the dataset, where the dataset has no photographs. */
   let pictureless: PlannedStage | undefined;
   return stages.flatMap((planned) => {
     const { id, stage, options, place } = planned;
     const missing = stage.needs.filter((name) => !given.has(name));
     const gives = stageGives(stage, options);
-    const mistakes = missing.map((name) => ({ text: needSentence(id, name, stages, registry), place }));
+    const mistakes = missing.length ? [{ text: needSentence(id, missing, stages, registry), place }] : [];
     if (stage.needsPhotographs && pictureless) {
-      const text = `\`${id}\` needs photographs, and what \`${pictureless.id}\` loads has none; load a COLMAP capture, or leave \`${id}\` out`;
+      const text = `\`${id}\` needs photographs, and the dataset of \`${pictureless.id}\` has none; load a COLMAP capture, or leave \`${id}\` out`;
       mistakes.push({ text, place });
     }
     for (const name of gives) given.add(name);
@@ -50,37 +50,39 @@ export function orderMistakes(stages: readonly PlannedStage[], registry: readonl
   });
 }
 
+/** One sentence for all that a stage lacks: the stages of the file to move first, then those to add. */
 function needSentence(
   id: string,
-  name: ArtefactName,
+  missing: readonly ArtefactName[],
   stages: readonly PlannedStage[],
   registry: readonly Stage[],
 ): string {
-  const later = stages.filter(
-    (other) => other.id !== id && stageGives(other.stage, other.options).includes(name),
-  );
-  const able = registry
-    .filter(({ needs, gives }) => gives.includes(name) && !needs.includes(name))
-    .map((stage) => `\`${stage.name}\``);
-  const mend = later.length
-    ? `move \`${later[0].id}\` before it`
-    : able.length
-      ? `add ${choices(able)} before it`
-      : 'no stage gives it';
-  return `impossible order: \`${id}\` needs ${name}, which no stage before it gives; ${mend}`;
+  const moved = new Set<string>();
+  const added = new Set<string>();
+  const nowhere: ArtefactName[] = [];
+  for (const name of missing) {
+    const later = stages.find(
+      (other) => other.id !== id && stageGives(other.stage, other.options).includes(name),
+    );
+    const able = registry.filter(({ needs, gives }) => gives.includes(name) && !needs.includes(name));
+    const unused = able.filter((stage) => !stages.some((planned) => planned.stage === stage));
+    const [adds] = [unused, able].filter((list) => list.length);
+    if (later) moved.add(`\`${later.id}\``);
+    else if (adds) added.add(choices(adds.map((stage) => `\`${stage.name}\``)));
+    else nowhere.push(name);
+  }
+  const fixes = [
+    ...(moved.size ? [`move ${[...moved].join(' and ')} before it`] : []),
+    ...[...added].map((names) => `add ${names} before it`),
+    ...nowhere.map((name) => `no stage gives ${name}`),
+  ];
+  return `impossible order: \`${id}\` needs ${missing.join(' and ')}, which no stage before it gives; ${fixes.join(', and ')}`;
 }
 
 /** The index of the stage called `id`; `flag` (`--from`) is what the error names. */
 export function stageIndex(plan: Plan, id: string, flag: string): number {
-  const index = plan.stages.findIndex((stage) => stage.id === id);
-  if (index < 0) {
-    throw new InputError(
-      `no stage is called ${id}: ${nearest(
-        id,
-        plan.stages.map((stage) => stage.id),
-      )}`,
-      `${flag} ${id}`,
-    );
-  }
-  return index;
+  const ids = plan.stages.map((stage) => stage.id);
+  if (!ids.includes(id))
+    throw new InputError(`no stage is called ${id}: ${nearest(id, ids)}`, `${flag} ${id}`);
+  return ids.indexOf(id);
 }

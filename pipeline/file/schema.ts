@@ -5,17 +5,39 @@ import { branches, type JsonSchema } from './describe.ts';
 /** A run's name is the name of its folder. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
-/** So `${matrix.AXIS}` and `--set matrix.AXIS=…` can be told from all else. */
+/** Without dots or braces, so that `${matrix.AXIS}` and `--set matrix.AXIS=…` have one meaning. */
 const AXIS = /^[A-Za-z][A-Za-z0-9_-]*$/;
-export const AXIS_NAME = 'expected an axis called by letters, digits, dashes and underscores, a letter first';
 
-/** What `--set KEY.…` and `${KEY.…}` mean without a stage: no stage may be called so. */
+/** `--set KEY.…` and `${KEY.…}` with these keys name no stage, so no stage may have such an id. */
 export const RESERVED_IDS: readonly string[] = ['matrix', 'env', 'checkpoints'];
 
-/** The axes of a matrix. That no value is there twice, and how many cells are allowed, is checked where they are read. */
+/** A cell is a process and a folder: more cells than this are a mistake. */
+const MAX_CELLS = 1000;
+
 export const matrixAxes = z
-  .record(z.string().regex(AXIS, AXIS_NAME), z.array(z.union([z.string(), z.number(), z.boolean()])).min(1))
+  .record(
+    z
+      .string()
+      .regex(AXIS, 'expected an axis named by letters, digits, dashes and underscores, a letter first'),
+    z.array(z.union([z.string(), z.number(), z.boolean()])).min(1),
+  )
   .refine((axes) => Object.keys(axes).length > 0, 'expected at least one axis, such as `seed: [1, 2]`')
+  .superRefine((axes, context) => {
+    const cells = Object.values(axes).reduce((product, values) => product * values.length, 1);
+    if (cells > MAX_CELLS) context.addIssue(`${cells} cells: expected at most ${MAX_CELLS}`);
+    for (const [axis, values] of Object.entries(axes)) {
+      // As texts: `1` and `"1"` would give two cells of one name.
+      const texts = values.map(String);
+      texts.forEach((text, index) => {
+        if (texts.indexOf(text) < index)
+          context.addIssue({
+            code: 'custom',
+            path: [axis, index],
+            message: `${text} is there twice: remove one`,
+          });
+      });
+    }
+  })
   .meta({ minProperties: 1 });
 
 const checkpoints = z
@@ -99,7 +121,7 @@ export function stageSchema(stage: Stage): JsonSchema {
   return schema;
 }
 
-/** A matrix asks a thousand times. */
+/** Cached: a matrix asks once for each cell. */
 const stageSchemas = new WeakMap<Stage, JsonSchema>();
 
 /** The JSON Schema of a pipeline file, for editors: `pipeline/schema.json`. */

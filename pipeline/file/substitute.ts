@@ -1,106 +1,90 @@
-import type { Place } from '../../wgsl/core/index.ts';
-import type { Cell, Scalar } from './cells.ts';
-import { isMap, literal, nearest } from './describe.ts';
-import type { Mistake } from './mistakes.ts';
-import type { Path } from './yaml.ts';
+import { isMap, literal, nearest, type Path } from './describe.ts';
 
-/** What `${…}` may name. */
+export type Scalar = string | number | boolean;
+
+/** What `${…}` stands for. */
 export interface Scope {
   /** The axes of the file's matrix; none where it has no matrix. */
   axes: readonly string[];
-  /** Undefined while the axes themselves are read. */
-  cell?: Cell;
+  /** The cell's value on each axis; undefined while the axes themselves are read. */
+  values?: Readonly<Record<string, Scalar>>;
   env: Readonly<Record<string, string | undefined>>;
+  /** Collects the axes that values name. */
+  used: Set<string>;
 }
 
-/** Where a value stands, and whether the schema wants a text there (asked only when it matters). */
-export interface Spot {
-  placeOf(path: Path): Place;
+/** What the schema wants at a path, and who takes the mistakes. */
+export interface SubstitutionTarget {
   wantsText(path: Path): boolean;
+  report(text: string, path: Path): void;
 }
 
-/** `$${`, or `${` with what follows it up to the brace, where there is one. */
-const MARK = /\$\$\{|\$\{([^}]*)(\})?/g;
+/** `$${`, or `${` with what follows up to the brace, where there is one. */
+const REFERENCE = /\$\$\{|\$\{([^}]*)(\})?/g;
 
 /**
- * Puts values in place of `${matrix.AXIS}` and `${env.NAME}`, in scalar values only, never in keys; `$${` is a plain `${`.
- * What was put in is not read again.
+ * A copy of `value` with `${matrix.AXIS}` and `${env.NAME}` replaced in its texts, never in keys; `$${` becomes a plain
+ * `${`. Replacements are not read again. A reference that cannot be resolved stays, and is reported.
  *
- * A value that is one `${matrix.AXIS}` and nothing else keeps the axis value's type; one `${env.NAME}` alone is a number
- * or true or false where it reads so and the schema wants no text.
+ * A text that is one `${matrix.AXIS}` and nothing else takes the type of the axis value; one `${env.NAME}` alone becomes a
+ * number or true or false where it reads as one and the schema wants no text.
  */
-export class Substitution {
-  readonly #scope: Scope;
-  /** The axes that were named so far. */
-  readonly used = new Set<string>();
-  readonly mistakes: Mistake[] = [];
-
-  constructor(scope: Scope) {
-    this.#scope = scope;
-  }
-
-  /** A copy of `value` with all of its texts filled in. What cannot be filled in stays, with a mistake in the list. */
-  fill(value: unknown, spot: Spot, path: Path = []): unknown {
-    if (typeof value === 'string') return this.#text(value, spot, path);
-    if (Array.isArray(value)) return value.map((item, index) => this.fill(item, spot, [...path, index]));
-    if (!isMap(value)) return value;
-    const copy: Record<string, unknown> = Object.create(null);
-    for (const [key, item] of Object.entries(value)) copy[key] = this.fill(item, spot, [...path, key]);
-    return copy;
-  }
-
-  #text(text: string, spot: Spot, path: Path): unknown {
-    const alone = /^\$\{([^}]*)\}$/.exec(text);
-    if (alone) {
-      const value = this.#valueOf(alone[1], spot, path);
-      if (value === undefined) return text;
-      return alone[1].startsWith('env.') && !spot.wantsText(path) ? scalarOf(String(value)) : value;
-    }
-    return text.replace(MARK, (whole, name: string | undefined, brace: string | undefined) => {
-      if (whole === '$${') return '${';
-      if (brace) return String(this.#valueOf(name!, spot, path) ?? whole);
-      this.#mistake(
-        `\`${literal(whole)}\` has no closing brace; a plain \`\${\` is written \`$\${\``,
-        spot,
-        path,
-      );
-      return whole;
-    });
-  }
-
-  #valueOf(reference: string, spot: Spot, path: Path): Scalar | undefined {
-    const { axes, cell, env } = this.#scope;
-    const [, kind, name] = /^(matrix|env)\.(.*)$/s.exec(reference) ?? [];
-    if (kind === 'env' && name) {
-      const value = Object.hasOwn(env, name) ? env[name] : undefined;
-      if (value !== undefined) return value;
-      return this.#mistake(`the environment has no ${literal(name)}: set it before the run`, spot, path);
-    }
-    if (kind === 'matrix' && cell && Object.hasOwn(cell.values, name)) {
-      this.used.add(name);
-      return cell.values[name];
-    }
-    if (kind === 'matrix' && axes.length && cell)
-      return this.#mistake(`the matrix has no axis ${literal(name)}: ${nearest(name, axes)}`, spot, path);
-    if (kind === 'matrix') {
-      const why = cell || !axes.length ? 'the file has no `matrix`' : 'an axis cannot name another';
-      return this.#mistake(`\`\${${reference}}\`: ${why}`, spot, path);
-    }
-    const known = [...axes.map((axis) => `\${matrix.${axis}}`), `\${env.NAME}`].join(', ');
-    return this.#mistake(
-      `\`\${${reference}}\` is no substitution: there is ${known}; a plain \`\${\` is written \`$\${\``,
-      spot,
-      path,
+export function substitute(
+  value: unknown,
+  scope: Scope,
+  target: SubstitutionTarget,
+  path: Path = [],
+): unknown {
+  if (Array.isArray(value))
+    return value.map((item, index) => substitute(item, scope, target, [...path, index]));
+  if (isMap(value))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, substitute(item, scope, target, [...path, key])]),
     );
+  if (typeof value !== 'string') return value;
+  const report = (text: string) => target.report(text, path);
+  const [, alone] = /^\$\{([^}]*)\}$/.exec(value) ?? [];
+  if (alone !== undefined) {
+    const resolved = resolveReference(alone, scope, report);
+    if (typeof resolved !== 'string' || !alone.startsWith('env.')) return resolved ?? value;
+    return target.wantsText(path) ? resolved : scalarOf(resolved);
   }
-
-  #mistake(text: string, { placeOf }: Spot, path: Path): undefined {
-    this.mistakes.push({ text, place: placeOf(path) });
-    return undefined;
-  }
+  return value.replace(REFERENCE, (whole, name: string | undefined, brace: string | undefined) => {
+    if (whole === '$${') return '${';
+    if (brace) return String(resolveReference(name!, scope, report) ?? whole);
+    report(`\`${literal(whole)}\` has no closing brace; a plain \`\${\` is written \`$\${\``);
+    return whole;
+  });
 }
 
-/** A text as the same letters would be read in a YAML file (core schema), where they are a number, true or false. */
+/** Undefined where the reference cannot be resolved, after a report of the reason. */
+function resolveReference(
+  reference: string,
+  { axes, values, env, used }: Scope,
+  report: (text: string) => void,
+): Scalar | undefined {
+  const [, kind, name] = /^(matrix|env)\.(.+)$/s.exec(reference) ?? [];
+  if (kind === 'env') {
+    if (Object.hasOwn(env, name) && env[name] !== undefined) return env[name];
+    report(`the environment has no ${literal(name)}: set it before the run`);
+  } else if (kind === 'matrix' && !values) {
+    report(`\`\${${reference}}\`: an axis cannot name another`);
+  } else if (kind === 'matrix' && !axes.length) {
+    report(`\`\${${reference}}\`: the file has no \`matrix\``);
+  } else if (kind === 'matrix') {
+    if (Object.hasOwn(values!, name)) {
+      used.add(name);
+      return values![name];
+    }
+    report(`the matrix has no axis ${literal(name)}: ${nearest(name, axes)}`);
+  } else {
+    const known = [...axes.map((axis) => `\${matrix.${axis}}`), `\${env.NAME}`].join(', ');
+    report(`\`\${${reference}}\` is no substitution: there is ${known}; a plain \`\${\` is written \`$\${\``);
+  }
+  return undefined;
+}
+
+/** A text as YAML's core schema reads it, where it is a number, true or false. */
 function scalarOf(text: string): Scalar {
   if (/^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/.test(text)) return Number(text);
   return text === 'true' ? true : text === 'false' ? false : text;

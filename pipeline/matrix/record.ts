@@ -1,26 +1,23 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Score } from '../../stages/artefacts/scores.ts';
 import type { Axes, Scalar } from '../file/cells.ts';
-import { MANIFEST } from '../run/folder.ts';
-import type { How, Manifest } from '../run/manifest.ts';
-import { replaceDurably } from '../store/durable.ts';
+import type { RunEvent } from '../run/events.ts';
+import type { How } from '../run/manifest.ts';
 
 export type CellStatus = 'waiting' | 'running' | 'done' | 'failed' | 'stopped' | 'not started';
 
-/** One cell as `matrix.json` tells of it. */
+/** One cell in `matrix.json`. */
 export interface CellRecord {
   name: string;
   values: Record<string, Scalar>;
-  /** Where its results are, relative to `matrix.json`. */
+  /** The folder of its results, relative to `matrix.json`. */
   folder: string;
   status: CellStatus;
-  /** Of its process; undefined before its end, and where a signal ended it. */
+  /** Of its process; undefined before the end, and where a signal ended it. */
   exitCode?: number;
-  /** What went wrong, in its own words. */
+  /** The error message of its process, or the last lines that it printed. */
   error?: string;
   seconds?: number;
-  /** The adapter it ran on, as the driver calls it. */
+  /** The adapter it ran on, by the driver's name for it. */
   adapter?: string;
   /** Its stages and their keys: cells with the same key share the work. */
   stages: { id: string; key: string; how: How }[];
@@ -45,28 +42,25 @@ export interface MatrixRecord {
 
 export const MATRIX_FILE = 'matrix.json';
 
-/** Writes `matrix.json` whole or not at all. */
-export async function saveMatrixRecord(folder: string, record: MatrixRecord): Promise<void> {
-  await replaceDurably(join(folder, MATRIX_FILE), `${JSON.stringify(record, null, 2)}\n`);
-}
+/** An event that a cell's process prints with `--json`. */
+export type CellRunEvent = RunEvent | { event: 'error'; message: string; exitCode: number };
 
-/** What `run.json` says of a cell; undefined where there is none that can be read. */
-export interface CellManifest {
-  text: string;
-  status: Manifest['status'];
-  stages: CellRecord['stages'];
-  scores: readonly Score[];
-}
-
-/** Reads `run.json` of a cell's folder. A process that was killed may have left none. */
-export async function readCellManifest(folder: string): Promise<CellManifest | undefined> {
-  const text = await readFile(join(folder, MANIFEST), 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  try {
-    const { status, stages, scores = [] } = JSON.parse(text) as Manifest;
-    return { text, status, stages: stages.map(({ id, key, how }) => ({ id, key, how })), scores };
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return undefined; // another program's
-    throw error;
-  }
-}
+/** An event of a matrix; `--json` prints each as one line. The events of a cell's run carry its name. */
+export type MatrixEvent =
+  | { event: 'matrix'; name: string; out: string; axes: Axes; cells: string[]; jobs: number }
+  | { event: 'cell'; cell: string; index: number; count: number; values: Record<string, Scalar>; out: string }
+  | (CellRunEvent & { cell: string })
+  | {
+      event: 'cell-end';
+      cell: string;
+      status: CellStatus;
+      seconds: number;
+      /** Of its process; undefined where a signal ended it. */
+      exitCode?: number;
+      error?: string;
+    }
+  /** Something about the matrix as a whole that may be wrong. */
+  | { event: 'matrix-warn'; text: string }
+  /** The running cells save and end; no other starts. */
+  | { event: 'stopping'; why: string }
+  | { event: 'matrix-result'; out: string; record: MatrixRecord };

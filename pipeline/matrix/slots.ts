@@ -1,16 +1,20 @@
-import { InputError } from '../../wgsl/core/index.ts';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
 
-/** Where the cells of one job slot run: an adapter by (a part of) its name, variables for the driver, or both. */
+/** Where the cells of one job run: an adapter by (a part of) its name, variables for the driver, or both. */
 export interface Slot {
   adapter?: string;
   env: Record<string, string>;
 }
 
 /**
- * Reads what `--adapter` takes: `NAME`, `env:KEY=VALUE`, or a name and variables such as `NVIDIA,env:KEY=VALUE`. The
- * variables are for machines with equal adapters, which no name tells apart: on Linux `DRI_PRIME=pci-0000_00_07_0`, a
- * GPU's bus address, puts that one first, through the device-select layer of Mesa's Vulkan drivers, NVIDIA's GPUs included
- * (CUDA_VISIBLE_DEVICES does nothing to Vulkan). A name may have commas (`llvmpipe (LLVM 15.0.6, 256 bits)`). Throws InputError.
+ * Parses a value of `--adapter`: `NAME`, `env:KEY=VALUE`, or a name and variables such as `NVIDIA,env:KEY=VALUE`. The
+ * variables are for machines with equal adapters, which have the same name. On Linux the device-select layer of Mesa's
+ * Vulkan drivers reads `DRI_PRIME=pci-0000_00_07_0`, a bus address, and lists that GPU first, NVIDIA's included.
+ * (CUDA_VISIBLE_DEVICES does nothing to Vulkan.) A name may have commas (`llvmpipe (LLVM 15.0.6, 256 bits)`). Throws InputError.
  */
 export function parseSlot(argument: string): Slot {
   const slot: Slot = { env: {} };
@@ -29,5 +33,34 @@ function mistake(argument: string): InputError {
   return new InputError(
     'expected a NAME, env:KEY=VALUE, or both with a comma between',
     `--adapter ${argument}`,
+  );
+}
+
+/** Two slots with different variables whose adapters report the same in every field: perhaps one and the same card. */
+export function equalAdapters(reports: ReadonlyMap<Slot, AdapterReport>): [Slot, Slot] | undefined {
+  const chosen = [...reports].filter(([{ env }]) => Object.keys(env).length > 0);
+  for (const [i, [slot, report]] of chosen.entries()) {
+    const other = chosen
+      .slice(0, i)
+      .find(([{ env }, earlier]) => !isDeepStrictEqual(env, slot.env) && isDeepStrictEqual(earlier, report));
+    if (other) return [other[0], slot];
+  }
+  return undefined;
+}
+
+/** Variables of Mesa's device-select layer, and the file that installs it for the Vulkan loader. */
+const LAYER_VARIABLES = ['DRI_PRIME', 'MESA_VK_DEVICE_SELECT'];
+const LAYER_FILE = 'vulkan/implicit_layer.d/VkLayer_MESA_device_select.json';
+
+/** Whether the variables of these slots can choose between equal cards: Mesa's layer is there to read them. */
+export function canSelect(slots: readonly Slot[]): boolean {
+  const { XDG_DATA_HOME, XDG_DATA_DIRS } = process.env;
+  const folders = [
+    XDG_DATA_HOME || join(homedir(), '.local/share'),
+    ...(XDG_DATA_DIRS || '/usr/local/share:/usr/share').split(':'),
+  ];
+  return (
+    slots.every(({ env }) => LAYER_VARIABLES.some((name) => name in env)) &&
+    folders.some((folder) => existsSync(join(folder, LAYER_FILE)))
   );
 }

@@ -1,6 +1,6 @@
 /**
  * A stand-in for `splatline run`, for tests of what runs the cells of a matrix: no GPU, no pipeline. What a cell does is
- * the value of its axis `do`:
+ * how its name starts:
  *
  *     ok          prints events, writes run.json, ends with 0
  *     meet        the same, once a second cell has started
@@ -19,7 +19,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 const args = process.argv.slice(2);
 const flagOf = (flag) => args[args.indexOf(flag) + 1];
 const cell = flagOf('--cell');
-const values = Object.fromEntries(cell.split(',').map((pair) => pair.split('=')));
+const seed = cell.split('-').at(-1);
 const out = flagOf('--out');
 process.stdout.on('error', () => process.exit(141)); // as the command line does when nobody reads it
 const log = (at, more = {}) =>
@@ -28,9 +28,9 @@ const print = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
 function save(status) {
   mkdirSync(out, { recursive: true });
-  const stages = [{ id: 'train', stage: 'train', key: `key-${values.n ?? 'x'}`, how: 'ran' }];
+  const stages = [{ id: 'train', stage: 'train', key: `key-${seed}`, how: 'ran' }];
   const scores = [
-    { name: 'psnr', value: 20 + Number(values.n ?? 0), unit: 'dB', over: '7 views' },
+    { name: 'psnr', value: 20 + Number(seed), unit: 'dB', over: '7 views' },
     { name: 'psnr.before', value: 1, unit: 'dB', over: '7 views' },
   ];
   writeFileSync(join(out, 'run.json'), JSON.stringify({ status, stages, scores, pid: process.pid }));
@@ -48,12 +48,12 @@ print({
   out,
   seed: 1,
   stages: ['train'],
-  adapter: { device: 'fake', description: 'fake driver' },
+  adapter: { device: 'fake', description: process.env.FAKE_ADAPTER ?? 'fake driver' },
 });
 print({ event: 'stage', stage: 'train', index: 0, count: 1 });
 process.stdout.write('not an event\n');
 
-const [what, code] = values.do.split('-');
+const [what, code] = cell.split('-');
 const started = () => readFileSync(process.env.FAKE_LOG, 'utf8').match(/"at":"start"/g).length;
 const listening = () => readFileSync(process.env.FAKE_LOG, 'utf8').includes('"at":"listening"');
 while (what === 'meet' && started() < 2) await wait(10);
