@@ -49,20 +49,21 @@ const stepOf = (step: number, views: View[]): Omit<Step, 'step'> => ({
 async function optimize(
   state: TrainingState,
   views: View[],
-  { pairs, train }: { pairs?: number; train?: readonly GaussianParameter[] } = {},
-): Promise<{ failures: number[]; between: number[]; told: number[] }> {
+  { pairs, train, sized }: { pairs?: number; train?: readonly GaussianParameter[]; sized?: boolean } = {},
+): Promise<{ failures: number[]; refined: number[]; reported: number[]; notes: string[] }> {
   const { optimizer, failures } = await recordingOptimizer(state, { pairs, train });
-  const between: number[] = [];
+  if (sized) await optimizer.sizeBuffers(views);
+  const refined: number[] = [];
   const report = recordingReport();
   await runLoop(optimizer, {
     steps: STEPS,
     at: (step) => stepOf(step, views),
-    refine: { due: (step) => step % 3 === 2, run: async (step) => void between.push(step) },
+    refine: { due: (step) => step % 3 === 2, run: async (step) => void refined.push(step) },
     metrics: () => ({}),
     report,
   });
   optimizer.destroy();
-  return { failures, between, told: report.steps };
+  return { failures, refined, reported: report.steps, notes: report.notes };
 }
 
 test('a run whose buffers overflow ends in the bytes of one whose buffers were large enough', () =>
@@ -70,15 +71,34 @@ test('a run whose buffers overflow ends in the bytes of one whose buffers were l
     const views = viewsOf(arena);
     const roomy = stateOf(arena, rows, 1);
     const tight = stateOf(arena, rows, 1);
-    const expected = { failures: [], between: [2, 5], told: [1, 2, 3, 4, 5, 6, 7, 8] };
+    const expected = { failures: [], refined: [2, 5], reported: [1, 2, 3, 4, 5, 6, 7, 8], notes: [] };
     assert.equal(await optimize(roomy, views), expected);
-    const { failures, between, told } = await optimize(tight, views, { pairs: 16 });
+    const { failures, refined, reported, notes } = await optimize(tight, views, { pairs: 16 });
     assert.ok(failures.length > 0, 'the small capacity overflowed');
-    assert.equal(between, [2, 5], 'nothing is done between steps that are void');
-    assert.is(told.at(-1), STEPS);
+    assert.equal(refined, [2, 5], 'nothing is done between steps that are void');
+    assert.is(reported.at(-1), STEPS);
+    assert.is(notes.length, failures.length, 'every redone step is reported');
+    assert.match(
+      notes[0],
+      /^step \d+ redone: view view-\d needs \d+ intersections, buffers hold 16; buffers grown$/,
+    );
     assert.equal(await readRows(tight), await readRows(roomy));
     assert.equal(await readMoments(tight, 'v'), await readMoments(roomy, 'v'));
     assert.not.equal(await readRows(roomy), rows);
+  }));
+
+test('buffers that are sized for all views before the first step never overflow, and change no byte', () =>
+  withGpu(async (_, arena) => {
+    const views = viewsOf(arena);
+    const roomy = stateOf(arena, rows, 1);
+    const sized = stateOf(arena, rows, 1);
+    await optimize(roomy, views);
+    const { failures, reported, notes } = await optimize(sized, views, { pairs: 16, sized: true });
+    assert.equal(failures, []);
+    assert.equal(notes, []);
+    assert.equal(reported, [1, 2, 3, 4, 5, 6, 7, 8], 'progress never runs backwards');
+    assert.equal(await readRows(sized), await readRows(roomy));
+    assert.equal(await readMoments(sized, 'v'), await readMoments(roomy, 'v'));
   }));
 
 test('parameters that are not trained stay as they are, to the bit', () =>

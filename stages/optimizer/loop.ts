@@ -4,7 +4,7 @@ import { type CheckpointStore, Stopped } from '../checkpoints.ts';
 import type { Report } from '../stage.ts';
 import { CheckpointRecorder } from './checkpoint-recorder.ts';
 import type { CheckpointState } from './checkpoint-tensors.ts';
-import type { SplatOptimizer, Step } from './optimizer.ts';
+import type { Overflow, SplatOptimizer, Step } from './optimizer.ts';
 import type { TimeBudget } from './time-budget.ts';
 
 /** An optimisation from its first step to its last. Steps count from 0. */
@@ -70,14 +70,18 @@ async function runSteps(
     const stop = !last && Boolean(checkpoints?.stopping);
     const save = !last && !stop && Boolean(checkpoints?.due(finished));
     if (refineDue(step) || stop || save || last || budget?.measureDue || taken % CHECK_EVERY === 0) {
-      const failed = await optimizer.settle();
-      budget?.measure(failed ?? step);
-      if (failed !== undefined) {
-        step = failed;
+      const overflow = await optimizer.settle();
+      budget?.measure(overflow?.step ?? step);
+      if (overflow) {
+        report.note(describe(overflow, loop.at(overflow.step).view));
+        step = overflow.step;
         continue;
       }
     }
-    if (refineDue(step)) await refine?.run(step);
+    if (refineDue(step)) {
+      await refine?.run(step);
+      await optimizer.resizeBuffers();
+    }
     if (save) await checkpoints?.take(finished);
     report.progress({
       step: Math.min(finished, steps),
@@ -91,6 +95,10 @@ async function runSteps(
     }
     step = finished;
   }
+}
+
+function describe({ step, needed, capacity }: Overflow, { name }: View): string {
+  return `step ${step + 1} redone: view ${name} needs ${needed} intersections, buffers hold ${capacity}; buffers grown`;
 }
 
 /** The view of a step: every epoch visits all views once, in an order of its own. */

@@ -45,6 +45,17 @@ export interface Step {
 const METRIC_SLOTS = 3;
 /** First guess of (tile, splat) pairs per Gaussian. */
 const PAIRS_PER_ROW = 2;
+/** Room for intersections above the largest view, when the buffers are sized, and the least that is left alone. */
+const ROOM = 1.25;
+const LEAST_ROOM = 1.1;
+
+/** A step that had no effect because its view exceeded the intersection buffers. */
+export interface Overflow {
+  step: number;
+  /** Intersections of the view, and those that the buffers held. */
+  needed: number;
+  capacity: number;
+}
 
 /** One optimisation of a splat: see README.md beside this file. */
 export class SplatOptimizer {
@@ -54,6 +65,11 @@ export class SplatOptimizer {
   readonly #arena: Arena;
   #engine!: Engine;
   #pairs: number;
+  /** Intersections of each view when the buffers were last sized, relative to the largest. */
+  #shares?: ReadonlyMap<View, number>;
+  /** Intersections of the largest view, counted or estimated when the splat had `count` Gaussians. */
+  #largest = { count: 0, intersections: 0 };
+  #lastView?: View;
   readonly #throttle: SubmissionThrottle;
   #readback?: Readback;
   /** The newest numbers that arrived for the progress line. */
@@ -98,6 +114,7 @@ export class SplatOptimizer {
     if (this.#engine.version !== this.#state.version) await this.#build();
     const { rasterizer, backward, objectives, picture, update } = this.#engine;
     const { camera } = step.view;
+    this.#lastView = step.view;
     rasterizer.setView(camera, {
       background: step.background,
       shDegree: step.shDegree,
@@ -122,17 +139,69 @@ export class SplatOptimizer {
   }
 
   /**
-   * Waits for the submitted steps. Undefined when all went well; otherwise the step that overflowed, with the buffers
-   * grown and the state as it was before it: go on from there.
+   * Sizes the intersection buffers before the first step: counts the intersections of every view on the GPU and reads the
+   * counts once. Bytes of results do not depend on it.
    */
-  async settle(): Promise<number | undefined> {
+  async sizeBuffers(views: readonly View[]): Promise<void> {
+    if (this.#engine.version !== this.#state.version) await this.#build();
+    const { rasterizer } = this.#engine;
+    const arena = this.#gpu.arena(`${this.#options.label}/intersection-counts`);
+    try {
+      const results = arena.buffer('counts', 4 * views.length);
+      for (const [i, { camera }] of views.entries()) {
+        rasterizer.setView(camera);
+        // A view that overflows sets the count on the GPU to 0.
+        setCount(this.#state, this.#state.count);
+        this.#gpu.run(`${this.#options.label}/count`, (recorder) => {
+          rasterizer.recordCount(recorder);
+          recorder.copy(rasterizer.counters, results, 4, 4 * COUNTERS.WANTED, 4 * i);
+        });
+      }
+      const counts = await this.#gpu.readWords(results, 'metrics', views.length);
+      const largest = counts.reduce((most, count) => Math.max(most, count), 1);
+      this.#shares = new Map(views.map((view, i) => [view, counts[i] / largest]));
+      this.#largest = { count: this.#state.count, intersections: largest };
+      setCount(this.#state, this.#state.count);
+      if (LEAST_ROOM * largest <= this.#pairs) return;
+      this.#pairs = guessedPairs(this.#gpu, Math.ceil(ROOM * largest), bytesPerPair(this.#gpu));
+      await this.#build();
+    } finally {
+      arena.destroy();
+    }
+  }
+
+  /** After a refinement: sizes the buffers again if the largest view might exceed them. */
+  async resizeBuffers(): Promise<void> {
+    if (!this.#shares) return;
+    const { count, intersections } = this.#largest;
+    const growth = Math.max(1, this.#state.count / Math.max(1, count));
+    if (growth * intersections > this.#pairs) await this.sizeBuffers([...this.#shares.keys()]);
+  }
+
+  /**
+   * Waits for the submitted steps. Undefined if all were valid; otherwise the step that overflowed. The buffers are then
+   * grown and the state is as it was before that step: resume there.
+   */
+  async settle(): Promise<Overflow | undefined> {
     const counters = await this.#gpu.readWords(this.#engine.rasterizer.counters, 'metrics', COUNTER_WORDS);
     this.#throttle.settled();
-    if (!counters[COUNTERS.FAILED]) return undefined;
-    this.#pairs = grownPairs(this.#gpu, counters[COUNTERS.NEEDED], bytesPerPair(this.#gpu), this.#options);
+    if (!counters[COUNTERS.FAILED]) {
+      const share = this.#lastView && this.#shares?.get(this.#lastView);
+      if (share) {
+        const intersections = counters[COUNTERS.WANTED] / share;
+        this.#largest = { count: this.#state.count, intersections };
+      }
+      return undefined;
+    }
+    const overflow = {
+      step: counters[COUNTERS.FAILED] - 1,
+      needed: counters[COUNTERS.NEEDED],
+      capacity: this.#pairs,
+    };
+    this.#pairs = grownPairs(this.#gpu, overflow.needed, bytesPerPair(this.#gpu), this.#options);
     setCount(this.#state, this.#state.count);
     await this.#build();
-    return counters[COUNTERS.FAILED] - 1;
+    return overflow;
   }
 
   destroy(): void {

@@ -104,6 +104,7 @@ export async function stylize(
       objectives: [clipObjective({ target, seed, weight: 1 })],
     });
     owned.push(optimizer);
+    await optimizer.sizeBuffers(views);
     await runLoop(optimizer, {
       steps,
       from,

@@ -94,6 +94,7 @@ export async function train(
       regularizers: strategy.regularizers,
     });
     owned.push(optimizer);
+    await optimizer.sizeBuffers(views);
     training.spent += (performance.now() - began) / 1000;
     await optimize(optimizer, training, views, options, report, checkpoints);
     return detachGaussians(state, 'train/gaussians');

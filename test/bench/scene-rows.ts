@@ -131,10 +131,10 @@ export function stepRow(
       for (let growths = 0; !measured; growths++) {
         // Buffers grow before anything is measured; where that happens later, the steps behind were void: again.
         await frame();
-        let failed = await optimizer.settle();
+        let failed = (await optimizer.settle())?.step;
         if (failed === undefined) {
           measured = await measure(gpu, frame, effort);
-          failed = await optimizer.settle();
+          failed = (await optimizer.settle())?.step;
         }
         if (failed === undefined) continue;
         if (growths === MAX_GROWTHS) throw new Error(`${id}: the buffers do not stop growing`);

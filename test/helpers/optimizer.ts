@@ -28,9 +28,9 @@ export async function recordingOptimizer(
   const failures: number[] = [];
   const settle = optimizer.settle.bind(optimizer);
   optimizer.settle = async () => {
-    const failed = await settle();
-    if (failed !== undefined) failures.push(failed);
-    return failed;
+    const overflow = await settle();
+    if (overflow) failures.push(overflow.step);
+    return overflow;
   };
   return { optimizer, failures };
 }

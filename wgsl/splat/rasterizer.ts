@@ -57,6 +57,12 @@ const LARGE = 32;
 const MAX_SUBGROUPS = 8192;
 /** Bits of a depth key: camera z from 0.01 to 1e10 as f32 bits, counted from those of 0.01 (see project.wgsl). */
 const DEPTH_BITS = 29;
+
+interface Pass {
+  step: BoundKernel | RadixSort;
+  groups: readonly [number, number, number];
+}
+
 /**
  * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al. 2023; gsplat's classic mode, see docs/rasterizer.md).
  * All counts stay on the GPU and every grid is fixed, so recording needs no answer from it:
@@ -90,7 +96,7 @@ export class Rasterizer {
   readonly #gpu: Gpu;
   readonly #project: Kernel;
   readonly #pairOffsets: PairOffsets;
-  readonly #stages: { step: BoundKernel | RadixSort; groups: readonly [number, number, number] }[];
+  readonly #stages: readonly Pass[];
 
   private constructor(
     gpu: Gpu,
@@ -98,7 +104,7 @@ export class Rasterizer {
     buffers: Pick<Rasterizer, 'color' | 'depth' | 'counters' | 'internals'>,
     project: Kernel,
     pairOffsets: PairOffsets,
-    stages: { step: BoundKernel | RadixSort; groups: readonly [number, number, number] }[],
+    stages: readonly Pass[],
   ) {
     this.#gpu = gpu;
     this.options = options;
@@ -290,7 +296,17 @@ export class Rasterizer {
 
   /** Records the whole forward pass. */
   record(recorder: Recorder): void {
-    for (const { step, groups } of this.#stages) {
+    this.#record(recorder, this.#stages);
+  }
+
+  /** Records only what counts the view's intersections, into the counter `WANTED`. */
+  recordCount(recorder: Recorder): void {
+    const last = this.#stages.findIndex(({ step }) => step === this.#pairOffsets.steps.at(-1)!.step);
+    this.#record(recorder, this.#stages.slice(0, last + 1));
+  }
+
+  #record(recorder: Recorder, stages: readonly Pass[]): void {
+    for (const { step, groups } of stages) {
       if ('record' in step) step.record(recorder);
       else recorder.run(step, groups);
     }
