@@ -129,6 +129,49 @@ test('with nothing in view the picture is the background and no parameter has a 
     assert.ok(PARAMETERS.every((name) => found.gradients[name].every((value) => value === 0)));
   }));
 
+/** One number of each of these rows: every component of means, scales, quaternions and opacity, and some of SH, five times. */
+const COMPONENTS = Array.from({ length: 5 }, () => [
+  ...([0, 1, 2] as const).map((at) => ['means', at] as const),
+  ...([0, 1, 2] as const).map((at) => ['logScales', at] as const),
+  ...([0, 1, 2, 3] as const).map((at) => ['quats', at] as const),
+  ['opacityLogits', 0] as const,
+  ...([0, 4, 11] as const).map((at) => ['sh', at] as const),
+]).flat();
+
+test('Gaussians with infinite or NaN parameters are culled, and nothing else changes by a byte', () =>
+  withGpu(async (gpu) => {
+    const options = {
+      seed: 12,
+      count: 150,
+      width: 40,
+      height: 30,
+      shDegree: 1,
+      opacityLogits: [-2, 3],
+    } as const;
+    const scene = rasterScene({ ...options, opacityLogits: [...options.opacityLogits] });
+    const draw = async (values: readonly (readonly [keyof SplatArrays, number, number])[]) => {
+      const splat = structuredClone(scene.splat);
+      values.forEach(([name, at, value], row) => {
+        splat[name][(row * splat[name].length) / options.count + at] = value;
+      });
+      return rasterize(gpu, { ...scene, splat });
+    };
+    // Behind the camera: culled.
+    const behind = await draw(COMPONENTS.map(() => ['means', 2, -50]));
+    const whole = await draw([]);
+    const seen = COMPONENTS.filter((_, row) => whole.gradients.opacityLogits[row] !== 0).length;
+    assert.ok(seen > 20, `${seen} of the rows are in the picture`);
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      assert.equal(await draw(COMPONENTS.map(([name, at]) => [name, at, value])), behind, String(value));
+    }
+    // Finite parameters that overflow.
+    const large = COMPONENTS.map(([name, at]) => {
+      if (name === 'logScales') return [name, at, 70] as const;
+      return name === 'means' ? ([name, at, 3e38] as const) : (['means', 2, -50] as const);
+    });
+    assert.equal(await draw(large), behind, 'overflow');
+  }));
+
 test('the kernels’ gradients agree with finite differences of the kernels’ pictures', () =>
   withGpu(async (gpu) => {
     // Wide splats: where one ends at α = 1/255, the picture has a step that a finite difference sees and a gradient does not.

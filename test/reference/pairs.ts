@@ -45,3 +45,61 @@ function leastExponent(splat: Splat, left: number, top: number, side: number): n
     ...[low[1], high[1]].map((y) => exponent(splat, clamp((-xy * y) / xx, 0), y)),
   );
 }
+
+/** Tiles with a pixel centre of the picture where α ≥ 1/255 by more than `margin` in the exponent: row by row, in double precision. */
+export function tilesWithPixels(
+  { center, conic, opacity }: Pick<Splat, 'center' | 'conic' | 'opacity'>,
+  { width, height }: { width: number; height: number },
+  size: number,
+  margin = 0,
+): Set<number> {
+  const [xx, xy, yy] = conic;
+  const limit = Math.log(255 * opacity) - margin;
+  const tiles = new Set<number>();
+  for (let y = 0; y < height; y++) {
+    const dy = y + 0.5 - center[1];
+    // ½ xx dx² + xy dx dy + ½ yy dy² ≤ limit between two roots.
+    const discriminant = (xy * dy) ** 2 - xx * (yy * dy * dy - 2 * limit);
+    if (!(discriminant >= 0)) continue;
+    const [from, to] = [-1, 1].map(
+      (sign) => center[0] + (-xy * dy + sign * Math.sqrt(discriminant)) / xx - 0.5,
+    );
+    const last = Math.min(width - 1, Math.floor(to));
+    for (let x = Math.max(0, Math.ceil(from)); x <= last; x = size * (Math.floor(x / size) + 1)) {
+      tiles.add(Math.floor(y / size) * Math.ceil(width / size) + Math.floor(x / size));
+    }
+  }
+  return tiles;
+}
+
+/** The kernels' two slacks, as shared/tiles.wgsl has them. */
+export const SLACKS = {
+  count: { absolute: 1e-3, relative: 2 ** -19 },
+  emit: { absolute: 0.5e-3, relative: 2 ** -20 },
+} as const;
+
+/**
+ * The least exponent over a tile, less the relative slack, by the kernels' operations (shared/tiles.wgsl). Each has a rounding error
+ * of one unit of f32 in the direction that `direction` gives for the operation's number.
+ */
+export function roundedExponent(
+  { center, conic: [xx, xy, yy] }: Pick<Splat, 'center' | 'conic'>,
+  tile: { x: number; y: number; size: number },
+  relative: number,
+  direction: (operation: number) => number,
+): number {
+  let operations = 0;
+  const round = (value: number) => value * (1 + direction(operations++) * 2 ** -24);
+  const low = [tile.x, tile.y].map((at, axis) => round(at * tile.size + 0.5 - center[axis]));
+  const high = low.map((value) => round(value + tile.size - 1));
+  const clamp = (value: number, axis: number) => Math.min(Math.max(value, low[axis]), high[axis]);
+  const near = [clamp(0, 0), clamp(0, 1)];
+  const least = (x: number, y: number) => {
+    const cross = round(round(xy * x) * y);
+    const squares = round(round(round(xx * x) * x) + round(round(yy * y) * y));
+    return round(round(round(0.5 * (1 - relative) * squares) + cross) - round(relative * Math.abs(cross)));
+  };
+  const y = clamp(round(round(-xy * near[0]) / yy), 1);
+  const x = clamp(round(round(-xy * near[1]) / xx), 0);
+  return Math.min(least(near[0], y), least(x, near[1]));
+}

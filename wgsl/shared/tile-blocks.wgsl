@@ -10,8 +10,6 @@ const BLOCK_HEIGHT = BLOCK / BLOCK_WIDTH;
 const BLOCK_ROWS = u32(TILE) / BLOCK_HEIGHT;
 // Blending stops before the splat that would leave less transmittance (3DGS).
 const T_MIN = 1e-4;
-// Share of the cross term by which rounding may raise a thin streak's exponent.
-const CROSS_SLACK = 1e-6;
 const LOG2_E = 1.4426950408889634;
 
 // The first pixel of a tile.
@@ -40,7 +38,7 @@ fn placeOf(k: u32, lane: u32) -> vec2u {
 // `mean` counts from the centre of the tile's first pixel; `a` and `b` are a splat's first two rows.
 fn touchedBlocks(mean: vec2f, a: vec4f, b: vec4f) -> u32 {
   let conic = vec3f(a.zw, b.x);
-  let most = log(255.0 * b.y) + SIGMA_SLACK;
+  let most = log(255.0 * b.y) + EMIT_SLACK.absolute;
   let slope = -conic.y / conic.xz;
   var mask = 0u;
   for (var k = 0u; k < BLOCKS; k++) {
@@ -50,7 +48,8 @@ fn touchedBlocks(mean: vec2f, a: vec4f, b: vec4f) -> u32 {
     let far = clamp(slope.yx * near.xy, low.yx, high.yx);
     // Along x = near.x the nearest y is far.x; along y = near.y the nearest x is far.y.
     let cross = conic.y * near * far;
-    let along = 0.5 * (conic.xz * near * near + conic.zx * far * far) + cross - CROSS_SLACK * abs(cross);
+    let along = 0.5 * (1.0 - EMIT_SLACK.relative) * (conic.xz * near * near + conic.zx * far * far) + cross -
+      EMIT_SLACK.relative * abs(cross);
     mask |= select(0u, 1u << k, min(along.x, along.y) <= most);
   }
   return mask;

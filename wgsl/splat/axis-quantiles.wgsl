@@ -3,6 +3,7 @@
 // unsigned order is numeric order. Integer sums: the order of the atomics cannot change them. One thread a Gaussian.
 
 #include <grid>
+#include <finite>
 
 struct Round {
   prefixLow: vec4u, // x, y, z: the bits found so far, in place
@@ -36,8 +37,8 @@ fn main(
   let weight = u32(WEIGHT_LEVELS / (1.0 + exp(-clamp(opacityLogits[i], -30.0, 30.0))) + 0.5);
   for (var axis = 0u; axis < 3u; axis++) {
     let value = means[3u * i + axis];
-    if ((bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u) {
-      continue; // infinite or not a number
+    if (!allFinite(vec4f(value, 0.0, 0.0, 0.0))) {
+      continue;
     }
     let k = key(value);
     let bin = (k >> round.shift) & (BINS - 1u);

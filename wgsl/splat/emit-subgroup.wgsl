@@ -74,7 +74,7 @@ fn main(
       let b = seconds[owner];
       let local = cell - place.w;
       let tile = place.xy + vec2u(local % place.z, local / place.z);
-      let touched = base + lane < total && touchesTile(tile, a.xy, vec3f(a.zw, b.x), b.y);
+      let touched = base + lane < total && touchesTile(tile, a.xy, vec3f(a.zw, b.x), b.y, EMIT_SLACK);
       let begin = max(place.w, base) - base;
       let lower = subgroupBallot(touched).x & ((1u << lane) - 1u) & ~((1u << begin) - 1u);
       let rank = countOneBits(lower) + select(0u, carry, place.w < base);
@@ -84,8 +84,7 @@ fn main(
       }
       let found = rank + select(0u, 1u, touched);
       carry = subgroupBroadcast(found, u32(SUBGROUP) - 1u);
-      // Two compilations of one test may round apart, where alpha stays below 1/255 either way: what is left over goes behind
-      // the last tile, where no pixel sees it.
+      // Places that were counted with the larger slack and have no tile go behind the last tile, where no pixel sees them.
       if (base + lane + 1u == target_.w) {
         for (var left = found; left < target_.z; left++) {
           tileKeys[target_.y + left] = view.tiles.x * view.tiles.y;

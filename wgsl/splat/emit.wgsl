@@ -35,15 +35,14 @@ fn main(
     pairFromGaussian[i] = at;
     for (var y = box.x >> 16u; y < (box.y >> 16u); y++) {
       for (var x = box.x & 0xffffu; x < (box.y & 0xffffu); x++) {
-        if (at < end && touchesTile(vec2u(x, y), a.xy, conic, sigma)) {
+        if (at < end && touchesTile(vec2u(x, y), a.xy, conic, sigma, EMIT_SLACK)) {
           tileKeys[at] = y * view.tiles.x + x;
           gaussianFromPair[at] = i;
           at++;
         }
       }
     }
-    // Two compilations of one test may round apart, where alpha stays below 1/255 either way: what is left over goes behind
-    // the last tile, where no pixel sees it.
+    // Places that were counted with the larger slack and have no tile go behind the last tile, where no pixel sees them.
     for (; at < end; at++) {
       tileKeys[at] = view.tiles.x * view.tiles.y;
       gaussianFromPair[at] = i;

@@ -9,6 +9,7 @@
 #include <tiles>
 #include <random>
 #include <dropout>
+#include <finite>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> counts: array<u32>;
@@ -56,33 +57,40 @@ struct Candidate {
   box: TileBox,
 }
 
-fn color(i: u32, direction: vec3f) -> vec3f {
+// Without the clamp at 0.
+fn rawColor(i: u32, direction: vec3f) -> vec3f {
   let basis = shBasis(direction, view.shDegree);
   var c = vec3f(0.5);
   for (var step = 0u; step < u32(SH_ROWS / SH_STEP); step++) {
     let rows = shRows(i, step);
     for (var k = 0u; k < u32(SH_STEP); k++) { c += basis[u32(SH_STEP) * step + k] * rows[k]; }
   }
-  return max(c, vec3f(0.0));
+  return c;
 }
 
 fn meanOf(i: u32) -> vec3f {
   return vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
 }
 
+// Parameters of a diverged training or a broken file may be infinite or NaN, and finite ones may overflow: both are culled.
 fn candidate(i: u32) -> Candidate {
   var culled = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
-  let t = toCamera(view, meanOf(i));
-  if (!(t.z >= NEAR && t.z <= FAR)) { return culled; }
+  let mean = meanOf(i);
+  let t = toCamera(view, mean);
+  if (!allFinite(vec4f(mean, 0.0)) || !allFinite(vec4f(t, 0.0)) || t.z < NEAR || t.z > FAR) { return culled; }
   if (isDropped(view, i)) { return culled; }
-  let opacity = 1.0 / (1.0 + exp(-opacityLogits[i])) / ownOpacity(view);
-  if (!(opacity >= ALPHA_MIN)) { return culled; }
-  let p = project(view, t, quats[i], vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]));
-  if (!(p.det > 0.0)) { return culled; }
+  let logit = opacityLogits[i];
+  let opacity = 1.0 / (1.0 + exp(-logit)) / ownOpacity(view);
+  if (!allFinite(vec4f(logit, opacity, 0.0, 0.0)) || opacity < ALPHA_MIN) { return culled; }
+  let quat = quats[i];
+  let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
+  let p = project(view, t, quat, logScale);
+  if (!allFinite(quat) || !allFinite(vec4f(logScale, p.det)) || p.det <= 0.0) { return culled; }
   let sigma = log(255.0 * opacity);
   let conic = vec3f(p.cov.z, -p.cov.y, p.cov.x) / p.det;
   let radius = sqrt(2.0 * sigma * max(p.cov.x, p.cov.z));
-  return Candidate(p.mean, conic, sigma, opacity, t.z, radius, tileBox(p.mean, p.cov.xz, sigma, view.tiles));
+  if (!allFinite(vec4f(conic, radius)) || !allFinite(vec4f(p.mean, 0.0, 0.0))) { return culled; }
+  return Candidate(p.mean, conic, sigma, opacity, t.z, radius, tileBox(p.mean, p.cov, p.det, sigma, view.tiles));
 }
 
 // How many tiles each thread's Gaussian touches. To be called by all threads, in uniform control flow.
@@ -101,7 +109,7 @@ fn countTiles(lane: u32, it: Candidate) -> u32 {
   } else {
     for (var y = it.box.low.y; y < it.box.high.y; y++) {
       for (var x = it.box.low.x; x < it.box.high.x; x++) {
-        count += select(0u, 1u, touchesTile(vec2u(x, y), it.mean, it.conic, it.sigma));
+        count += select(0u, 1u, touchesTile(vec2u(x, y), it.mean, it.conic, it.sigma, COUNT_SLACK));
       }
     }
   }
@@ -115,7 +123,7 @@ fn countTiles(lane: u32, it: Candidate) -> u32 {
     var touched = 0u;
     for (var tile = lane; tile < tiles; tile += u32(SIZE)) {
       let at = low + vec2u(tile % columns, tile / columns);
-      touched += select(0u, 1u, touchesTile(at, its.mean, vec3f(its.conicXy, its.conicZ), its.sigma));
+      touched += select(0u, 1u, touchesTile(at, its.mean, vec3f(its.conicXy, its.conicZ), its.sigma, COUNT_SLACK));
     }
     if (touched > 0u) { atomicAdd(&largeTouched[k], touched); }
   }
@@ -125,12 +133,16 @@ fn countTiles(lane: u32, it: Candidate) -> u32 {
   return count;
 }
 
-fn storeSplat(i: u32, it: Candidate) {
+// False, and nothing is stored, where the colour is infinite or NaN.
+fn storeSplat(i: u32, it: Candidate) -> bool {
+  let raw = rawColor(i, normalize(meanOf(i) - view.center));
+  if (!allFinite(vec4f(raw, 0.0))) { return false; }
+  let rgb = max(raw, vec3f(0.0));
   boxes[i] = vec2u(it.box.low.x | (it.box.low.y << 16u), it.box.high.x | (it.box.high.y << 16u));
-  let rgb = color(i, normalize(meanOf(i) - view.center));
   splats[3u * i] = vec4f(it.mean, it.conic.xy);
   splats[3u * i + 1u] = vec4f(it.conic.z, it.opacity, rgb.xy);
   splats[3u * i + 2u] = vec4f(rgb.z, it.depth, it.radius, 0.0);
+  return true;
 }
 
 @compute @workgroup_size(SIZE)
@@ -144,9 +156,9 @@ fn main(
     let i = base + lane;
     var it = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
     if (i < count) { it = candidate(i); }
-    let touched = countTiles(lane, it);
+    var touched = countTiles(lane, it);
     if (i < count) {
-      if (touched > 0u) { storeSplat(i, it); }
+      if (touched > 0u && !storeSplat(i, it)) { touched = 0u; }
       tileCounts[i] = touched;
       depthKeys[i] = select(0u, bitcast<u32>(it.depth) - bitcast<u32>(NEAR) + 1u, touched > 0u);
     }

@@ -83,6 +83,10 @@ export class Rasterizer {
     windows: readonly (RowWindow & { uniform: GPUBuffer })[];
     splats: GPUBuffer;
     tileCounts: GPUBuffer;
+    /** u32 [rows, 2]: see project.wgsl. */
+    boxes: GPUBuffer;
+    /** u32 [rows]: the visible Gaussians by depth. */
+    order: GPUBuffer;
     tileStarts: GPUBuffer;
     sortedPairs: GPUBuffer;
     gaussianFromPair: GPUBuffer;
@@ -256,6 +260,8 @@ export class Rasterizer {
       windows,
       splats,
       tileCounts,
+      boxes,
+      order,
       tileStarts,
       sortedPairs,
       gaussianFromPair,
