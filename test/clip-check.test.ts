@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readPipeline } from '../pipeline/index.ts';
 import { $ } from '../pipeline/process.ts';
 import { checkClip, checkClipTarget } from '../stages/clip/check.ts';
 import { readSafetensorsHeader } from '../stages/clip/safetensors.ts';
 import { textTensors, visionTensors } from '../stages/clip/tensors.ts';
+import { stages } from '../stages/index.ts';
 import { scratchFolder } from './helpers/scratch.ts';
 import { throwsInput } from './helpers/throws.ts';
 
@@ -136,6 +138,28 @@ test('a run whose prompt or model cannot be used ends with 2 and one sentence be
   await Promise.all(runs);
   const after = await readdir(scratch);
   assert.equal(after.sort(), [...before, ...Object.keys(files).map((name) => `${name}.yaml`)].sort());
+});
+
+test('a name of the Hugging Face Hub is recognised, with the command that fetches it', async () => {
+  const fetch = 'hf download openai/clip-vit-base-patch32 config.json';
+  await throwsInput(() => checkClip('openai/clip-vit-base-patch32'), 'a name on the Hugging Face Hub', fetch);
+  const file = join(scratch, 'hub.yaml');
+  await writeFile(
+    file,
+    `stages:\n  - load: { colmap: ${playbot} }\n  - stylize: { prompt: rococo, model: openai/clip }\n` +
+      `  - orbit:\n`,
+  );
+  const error = await readPipeline(file, { registry: stages }).catch((error: Error) => error);
+  assert.match(
+    String(error),
+    /no such folder: .*openai\/clip\. Models of the Hugging Face Hub are not downloaded/,
+  );
+  await writeFile(file, `stages:\n  - load: { ply: ${playbot} }\n`);
+  const folder = await readPipeline(file, { registry: stages }).catch((error: Error) => error);
+  assert.match(
+    String(folder),
+    /expected a file, and .* is a folder\. Of an unpacked SOG splat give the meta\.json/,
+  );
 });
 
 test.run();

@@ -25,6 +25,9 @@ const TEXT = {
   'points3D.txt': readPointsText,
 } as const;
 
+/** A model that lies in the capture itself, and pictures in a folder of another name. */
+const FOLDERS = { capture: 'my capture', images: 'my capture/photos', model: 'my capture' };
+
 test('binary and text give the same model', async () => {
   const capture = tinyCapture();
   const [binary, text] = [scratchFolder(), scratchFolder()];
@@ -67,7 +70,7 @@ test('every camera model of COLMAP parses; all but the pinholes are refused with
   assert.equal(read, cameras);
   assert.equal([...readCamerasText('cameras.txt', bytes(lines.join(''))).values()], cameras);
   for (const camera of read) {
-    const intrinsics = () => pinholeOf(camera, 'cameras.bin', 'my capture');
+    const intrinsics = () => pinholeOf(camera, 'cameras.bin', FOLDERS);
     if (camera.model === 'PINHOLE') assert.equal(intrinsics(), { fx: 10, fy: 11, cx: 12, cy: 13 });
     else if (camera.model === 'SIMPLE_PINHOLE')
       assert.equal(intrinsics(), { fx: 10, fy: 10, cx: 11, cy: 12 });
@@ -77,7 +80,7 @@ test('every camera model of COLMAP parses; all but the pinholes are refused with
         'cameras.bin',
         camera.model,
         `camera ${camera.id} `,
-        'colmap image_undistorter',
+        `colmap image_undistorter --image_path 'my capture/photos' --input_path 'my capture' --output_path 'my capture-undistorted'`,
       );
     }
   }
@@ -210,7 +213,20 @@ test('points that are not finite are left out and counted', () => {
 test('a folder without a model says what is expected', async () => {
   const folder = scratchFolder();
   await throwsInput(() => readModel(join(folder, 'nowhere')), 'nowhere', 'missing');
-  await throwsInput(() => readModel(folder), 'sparse/0', 'cameras, images and points3D');
+  await throwsInput(
+    () => readModel(folder),
+    'sparse/0',
+    'cameras, images and points3D',
+    'automatic_reconstructor',
+  );
+  const nerf = join(folder, 'nerf');
+  put(folder, 'nerf/transforms_train.json', '{}');
+  await throwsInput(() => readModel(nerf), 'found transforms.json', 'run COLMAP', join(nerf, 'images'));
+  put(folder, 'sog/meta.json', '{}');
+  put(folder, 'sog/means_l.webp', '');
+  await throwsInput(() => readModel(join(folder, 'sog')), `ply: ${join(folder, 'sog', 'meta.json')}`);
+  put(folder, 'splat/scene.spz', '');
+  await throwsInput(() => readModel(join(folder, 'splat')), `ply: ${join(folder, 'splat', 'scene.spz')}`);
   put(folder, 'sparse/0/cameras.bin', new Uint8Array(8));
   await throwsInput(() => readModel(folder), 'no images.bin and no points3D.bin');
   await throwsInput(() => readModel(put(folder, 'file', 'x')), 'not a folder');

@@ -110,7 +110,17 @@ test('cameras that cannot be trained on, and splits without training views, are 
     params: [60, 60, 32, 24, 0.1, 0, 0, 0],
   };
   const colmap = await writeCapture(capture);
-  await throwsInput(() => preflight({ colmap }), 'cameras.bin', 'OPENCV', 'colmap image_undistorter');
+  await throwsInput(
+    () => preflight({ colmap }),
+    'cameras.bin',
+    'OPENCV',
+    `colmap image_undistorter --image_path ${colmap}/images --input_path ${colmap}/sparse/0`,
+  );
+  const flat = await writeCapture(capture, { place: '.' });
+  await throwsInput(
+    () => preflight({ colmap: flat }),
+    `--input_path ${flat} --output_path ${flat}-undistorted`,
+  );
   const single = await writeCapture({ ...tinyCapture(), images: tinyCapture().images.slice(0, 1) });
   await throwsInput(() => preflight({ colmap: single }), 'holdout 8 leaves none of the 1 views');
   await preflight({ colmap: single, holdout: 0 });

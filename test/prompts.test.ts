@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readPrompts, resolvePrompt } from '../stages/clip/prompts.ts';
+import { DEMO_CLIP } from '../stages/clip/directory.ts';
+import { readPrompts, resolvePrompt, warnOfPrompt } from '../stages/clip/prompts.ts';
 import { InputError } from '../wgsl/core/index.ts';
+import { recordingReport } from './helpers/report.ts';
 
 let folder: string;
 test.before(async () => {
@@ -47,6 +49,38 @@ test('broken libraries and empty prompts are refused, with their place', async (
   ]) {
     assert.instance(await resolvePrompt(prompt, path).catch((reason: unknown) => reason), InputError);
   }
+});
+
+const warningsOf = async (nameOrText: string, model = DEMO_CLIP) => {
+  const report = recordingReport();
+  await warnOfPrompt(await resolvePrompt(nameOrText), model, report);
+  return report.warnings;
+};
+
+test('a word near a name of the library is reported with that name, and used as the text', async () => {
+  for (const [word, name] of [
+    ['rococco', 'rococo'],
+    ['Watercolor', 'watercolor'],
+    ['nightcity', 'night-city'],
+  ]) {
+    const [warning] = await warningsOf(word, folder);
+    assert.match(
+      warning,
+      `prompt "${word}" is not a name in the prompt library; the nearest name is "${name}". It is used as the text itself`,
+    );
+    assert.is((await resolvePrompt(word)).text, word);
+  }
+  for (const text of ['rococo', 'robot', 'a rococco garden'])
+    assert.equal(await warningsOf(text, folder), [], text);
+});
+
+test('words that the demo model was never trained on are listed; a model without a word list is silent', async () => {
+  assert.match(
+    (await warningsOf('a Zebra, painted by Monet: a zebra'))[0],
+    /not trained on these words of the prompt: zebra, monet\. .*set `model` to the folder of a full CLIP model/,
+  );
+  assert.equal(await warningsOf('a zebra by monet', folder), []);
+  for (const { name } of await readPrompts()) assert.equal(await warningsOf(name), [], name);
 });
 
 test.run();

@@ -31,6 +31,8 @@ export interface JsonSchema {
   pattern?: string;
   /** An extension, by `.meta({ path })`: the text is the path of something that must exist. */
   path?: 'file' | 'folder';
+  /** An extension, by `.meta({ path, advice })`: what to do when the path is wrong. */
+  advice?: string;
   [key: string]: unknown;
 }
 

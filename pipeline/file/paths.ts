@@ -7,6 +7,8 @@ export interface PathOption {
   path: Path;
   kind: 'file' | 'folder';
   absolute: string;
+  /** What to do when the path is wrong. */
+  advice?: string;
 }
 
 /**
@@ -22,12 +24,12 @@ export function resolvePaths(
   const visit = (node: unknown, nodeSchema: JsonSchema, path: Path): unknown => {
     if (typeof node === 'string') {
       const variants = [nodeSchema, ...branches(nodeSchema)];
-      const kind = variants.find((variant) => variant.path)?.path;
+      const { path: kind, advice } = variants.find((variant) => variant.path) ?? {};
       // An alternative that lists this very text (a name such as `demo`) is not a path.
       if (!kind || variants.some((variant) => variant.const === node || variant.enum?.includes(node)))
         return node;
       const absolute = resolve(baseOf(path), node);
-      options.push({ path, kind, absolute });
+      options.push({ path, kind, absolute, advice });
       return absolute;
     }
     const inner = (item: unknown, key: string | number) =>
@@ -40,9 +42,10 @@ export function resolvePaths(
 }
 
 /** What is wrong with a path option, in words; undefined where it leads to what it should. */
-export async function pathMistake({ kind, absolute }: PathOption): Promise<string | undefined> {
+export async function pathMistake({ kind, absolute, advice }: PathOption): Promise<string | undefined> {
   const info = await stat(absolute).catch(() => undefined);
-  if (!info) return `no such ${kind}: ${absolute}`;
+  const hint = advice ? `. ${advice}` : '';
+  if (!info) return `no such ${kind}: ${absolute}${hint}`;
   if (kind === 'folder' ? info.isDirectory() : info.isFile()) return undefined;
-  return `expected a ${kind}, and ${absolute} is ${info.isDirectory() ? 'a folder' : 'a file'}`;
+  return `expected a ${kind}, and ${absolute} is ${info.isDirectory() ? 'a folder' : 'a file'}${hint}`;
 }

@@ -190,6 +190,9 @@ def finish(model, tokenizer, robot, args, log, facts):
         with open(os.path.join(directory, "metrics.json"), "w", encoding="utf-8") as file:
             json.dump(facts, file, indent=2)
             file.write("\n")
+        with open(os.path.join(directory, "words.json"), "w", encoding="utf-8") as file:
+            json.dump({"words": sorted(word for word in vocabulary() if word.isalnum())}, file)
+            file.write("\n")
         write_card(facts, os.path.join(directory, "README.md"))
         write_reference(directory, os.path.join(work, "reference"))
         pack(work, args.out)

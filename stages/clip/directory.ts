@@ -28,17 +28,26 @@ export const MODEL_FILES: readonly string[] = Object.values(FILES);
 
 export type ModelFiles = Record<keyof typeof FILES, string> & Partial<Record<keyof typeof OPTIONAL, string>>;
 
-/** The line that fetches a real CLIP. */
-export const GET_CLIP =
-  'hf download laion/CLIP-ViT-B-32-laion2B-s34B-b79K config.json tokenizer.json tokenizer_config.json ' +
-  'preprocessor_config.json model.safetensors --local-dir models/clip-vit-b-32';
+/** `owner/name`, as the Hugging Face Hub names models. */
+const HUB_NAME = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
+
+/** The command that downloads a model of the Hugging Face Hub. */
+function fetchLine(name: string, folder = `models/${name.split('/')[1]}`): string {
+  return `hf download ${name} config.json tokenizer.json tokenizer_config.json preprocessor_config.json model.safetensors --local-dir ${folder}`;
+}
+
+/** The command that fetches a full CLIP model. */
+export const GET_CLIP = fetchLine('laion/CLIP-ViT-B-32-laion2B-s34B-b79K', 'models/clip-vit-b-32');
 
 /** @throws InputError naming the folder, all missing files at once, and the line that gets a model. */
 export async function modelFiles(directory: string): Promise<ModelFiles> {
   const folder = await stat(directory).catch(() => undefined);
   if (!folder?.isDirectory()) {
+    const hub = !folder && HUB_NAME.test(directory);
     throw new InputError(
-      `is ${folder ? 'not a folder' : 'missing'}; a CLIP model's folder is expected. ${advice()}`,
+      hub
+        ? `looks like a name on the Hugging Face Hub; models are not downloaded here. Fetch it with \`${fetchLine(directory)}\` and set \`model\` to that folder`
+        : `is ${folder ? 'not a folder' : 'missing'}; a CLIP model's folder is expected. ${advice()}`,
       directory,
     );
   }

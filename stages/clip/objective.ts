@@ -1,10 +1,11 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import { type CropAugment, cropTransforms } from '../../wgsl/image/crop-transforms.ts';
+import { type Report, silent } from '../stage.ts';
 import { checkCrops } from './check.ts';
 import { buildEncoder, type EncoderProgram, meanDirection } from './encoder.ts';
 import { type ClipModel, openClip } from './model.ts';
 import type { CropOptions } from './options.ts';
-import { type Prompt, resolvePrompt } from './prompts.ts';
+import { type Prompt, resolvePrompt, warnOfPrompt } from './prompts.ts';
 
 export interface ClipObjectiveOptions {
   /** Crops per step. */
@@ -95,7 +96,7 @@ export class ClipObjective {
   }
 }
 
-/** What an optimisation aims at: a prompt, seen by a model, through random crops of each render. */
+/** The target of an optimisation: a prompt, as a model sees it in random crops of each render. */
 export interface ClipTarget {
   prompt: Prompt;
   model: ClipModel;
@@ -103,14 +104,19 @@ export interface ClipTarget {
   destroy(): void;
 }
 
-/** Opens the model, embeds the prompt, builds the program. @throws InputError on a broken model or an empty prompt. */
+/**
+ * Opens the model, embeds the prompt and compiles the program. Warns of words that the model does not know.
+ * @throws InputError on a broken model or an empty prompt.
+ */
 export async function openClipTarget(
   gpu: Gpu,
   { prompt: nameOrText, model: directory, crops }: { prompt: string; model?: string; crops: CropOptions },
+  report: Report = silent,
 ): Promise<ClipTarget> {
   checkCrops(crops);
   const prompt = await resolvePrompt(nameOrText);
   const model = await openClip(gpu, directory);
+  await warnOfPrompt(prompt, model.directory, report);
   const owned: { destroy(): void }[] = [model];
   const destroy = () => {
     for (const part of owned.reverse()) part.destroy();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { GET_CLIP } from './directory.ts';
 
 /** How renders are shown to CLIP: a batch of random crops per step. Shared by stylize and joint training. */
 export const cropOptions = z.strictObject({
@@ -16,7 +17,10 @@ const prompt = z.string().min(1).describe('A name in the prompt library, or the 
 const model = z
   .string()
   .optional()
-  .meta({ path: 'folder' })
+  .meta({
+    path: 'folder',
+    advice: `Models of the Hugging Face Hub are not downloaded here: fetch one, for example with ${GET_CLIP}`,
+  })
   .describe('Folder of a CLIP model in the Hugging Face layout; the small one of the package unless given');
 
 /** What names a CLIP target. */

@@ -88,12 +88,13 @@ export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Rep
 async function surveyCapture(options: CaptureOptions): Promise<{ model: ColmapModel; shots: Shot[] }> {
   const model = await readModel(options.colmap);
   const folder = resolve(options.colmap, options.images);
+  const folders = { capture: options.colmap, images: folder, model: model.folder };
   const shots = model.images.map((image): Shot => {
     const camera = model.cameras.get(image.cameraId)!;
     return {
       name: image.name,
       path: join(folder, image.name),
-      pinhole: pinholeOf(camera, model.camerasFile, options.colmap),
+      pinhole: pinholeOf(camera, model.camerasFile, folders),
       calibrated: { width: camera.width, height: camera.height },
       viewmat: viewmatOf(image),
     };

@@ -21,7 +21,7 @@ export const loadOptions = z
       .string()
       .min(1)
       .optional()
-      .meta({ path: 'file' })
+      .meta({ path: 'file', advice: 'Of an unpacked SOG splat give the meta.json' })
       .describe(
         'A splat instead of a capture: .ply (3DGS), .sog, .spz, .splat, .ksplat or the meta.json of a SOG',
       ),

@@ -4,7 +4,9 @@ import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor, backgroundOption } from '../artefacts/background.ts';
 import { formatScores, type Score, type Scores } from '../artefacts/scores.ts';
 import { checkClip, checkClipTarget, clipReads, clipTargetReads } from '../clip/check.ts';
+import { DEMO_CLIP } from '../clip/directory.ts';
 import { clipTarget } from '../clip/options.ts';
+import { resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
 import { METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
@@ -87,6 +89,10 @@ export async function score(
       return value;
     },
   };
+  // Without a prompt of its own, the stage that gave the style has warned already.
+  if (prompt !== undefined && options.metrics.includes('clip')) {
+    await warnOfPrompt(await resolvePrompt(prompt), input.settings.model ?? DEMO_CLIP, report);
+  }
   const names = METRIC_NAMES.filter((name) => options.metrics.includes(name));
   const scores: Score[] = [];
   for (const [i, name] of names.entries()) {

@@ -91,7 +91,7 @@ export async function stylize(
   const arena = gpu.arena('stylize/state');
   const owned: { destroy(): void }[] = [arena];
   try {
-    const target = await openClipTarget(gpu, options);
+    const target = await openClipTarget(gpu, options, report);
     owned.push(target);
     const identity = { seed, steps, shDegree: gaussians.shDegree };
     const train = options.train.map((name): GaussianParameter => PARAMETERS[name]);

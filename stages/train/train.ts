@@ -82,7 +82,7 @@ export async function train(
     const { clip, dssim } = options;
     const objectives = [photometricObjective({ dssim })];
     if (clip) {
-      const target = await openClipTarget(gpu, clip);
+      const target = await openClipTarget(gpu, clip, report);
       owned.push(target);
       objectives.push(clipObjective({ target, seed, weight: clip.weight }));
     }

@@ -84,8 +84,18 @@ export function readCamerasText(file: string, bytes: Uint8Array): Map<number, Co
   return cameras;
 }
 
-/** The intrinsics of a camera without distortion; another model is the user's to undistort, and the error says how. */
-export function pinholeOf(camera: ColmapCamera, file: string, folder: string): Pinhole {
+/** Folders of a capture, for the command that undistorts it. */
+export interface CaptureFolders {
+  capture: string;
+  images: string;
+  model: string;
+}
+
+/**
+ * The intrinsics of a camera without distortion.
+ * @throws InputError for every other camera model, with the command that undistorts the pictures.
+ */
+export function pinholeOf(camera: ColmapCamera, file: string, folders: CaptureFolders): Pinhole {
   const { model, params } = camera;
   if (model === 'PINHOLE') {
     const [fx, fy, cx, cy] = params;
@@ -98,10 +108,15 @@ export function pinholeOf(camera: ColmapCamera, file: string, folder: string): P
   throw new InputError(
     `camera ${camera.id} has the model ${model}, and only PINHOLE and SIMPLE_PINHOLE (no lens distortion) can be ` +
       'trained on; undistort the pictures and load the result: ' +
-      `colmap image_undistorter --image_path ${folder}/images --input_path ${folder}/sparse/0 ` +
-      `--output_path ${folder}-undistorted --output_type COLMAP`,
+      `colmap image_undistorter --image_path ${quoted(folders.images)} --input_path ${quoted(folders.model)} ` +
+      `--output_path ${quoted(`${folders.capture}-undistorted`)} --output_type COLMAP`,
     file,
   );
+}
+
+/** A path as a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function wrongCount(id: number, model: CameraModel, found: number): string {

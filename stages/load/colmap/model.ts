@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../../../wgsl/core/index.ts';
 import { type ColmapCamera, readCamerasBinary, readCamerasText } from './cameras.ts';
@@ -20,6 +20,7 @@ export interface ColmapModel {
 }
 
 const PLACES = ['sparse/0', 'sparse', '.'];
+const SPLAT_FILE = /\.(ply|sog|spz|splat|ksplat)$/i;
 const FORMATS = ['bin', 'txt'] as const;
 
 /**
@@ -69,10 +70,27 @@ async function findModel(capture: string): Promise<{ folder: string; format: 'bi
     }
   }
   throw new InputError(
-    'holds no COLMAP model: expected cameras, images and points3D (.bin or .txt) in sparse/0, in sparse, or in the ' +
-      'folder itself; `colmap automatic_reconstructor` makes one from pictures',
+    'has no COLMAP model: expected cameras, images and points3D (.bin or .txt) in sparse/0, in sparse, or in the folder ' +
+      `itself; ${await foundInstead(capture)}`,
     capture,
   );
+}
+
+/** What a folder without a model holds, and what to do with it. */
+async function foundInstead(capture: string): Promise<string> {
+  const names = await readdir(capture);
+  if (names.some((name) => /^transforms.*\.json$/.test(name))) {
+    return (
+      'found transforms.json, the cameras of a NeRF data set, which is not read: run COLMAP on its pictures, for example ' +
+      `colmap automatic_reconstructor --workspace_path ${capture} --image_path ${join(capture, 'images')}`
+    );
+  }
+  if (names.includes('meta.json') && names.some((name) => name.endsWith('.webp'))) {
+    return `found a SOG splat: load it with \`ply: ${join(capture, 'meta.json')}\``;
+  }
+  const splat = names.find((name) => SPLAT_FILE.test(name));
+  if (splat) return `found a splat: load it with \`ply: ${join(capture, splat)}\``;
+  return '`colmap automatic_reconstructor` makes one from pictures';
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {
