@@ -126,7 +126,7 @@ test('what cannot be checked is told before anything runs', async () => {
   const damaged = await ran(['check', 'tiny.yaml']);
   await writeFile(frame, bytes);
   assert.is(damaged.exitCode, 2);
-  assert.match(damaged.stderr, `${file}: it is not what was recorded: restore it from git, or record again`);
+  assert.match(damaged.stderr, `${file}: differs from the recording: restore it from git, or record again`);
 });
 
 test.run();

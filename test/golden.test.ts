@@ -1,20 +1,38 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { adapterDifferences } from '../pipeline/golden/adapter.ts';
-import { DEFAULT_TOLERANCE, MARGIN_FACTOR, scoreBounds, tooNarrow } from '../pipeline/golden/bounds.ts';
-import { chooseCameras, evenly } from '../pipeline/golden/choose.ts';
-import { compare, worst } from '../pipeline/golden/compare.ts';
-import { goldenFolder, readGolden } from '../pipeline/golden/folder.ts';
-import type { Golden } from '../pipeline/golden/format.ts';
-import { heatMap } from '../pipeline/golden/heat-map.ts';
-import { reportPage } from '../pipeline/golden/html.ts';
-import { chainRows, type FramePair, frameRow } from '../pipeline/golden/judge.ts';
-import { junitXml } from '../pipeline/golden/junit.ts';
-import { decodePicture, encodePicture, type Picture, pictureHash } from '../pipeline/golden/picture.ts';
-import { failures, type Report, summary } from '../pipeline/golden/report.ts';
-import { reportTable } from '../pipeline/golden/table.ts';
+import { checkGolden } from '../pipeline/golden/check.ts';
+import { DEFAULT_TOLERANCE, type Golden, goldenFolder, readGolden } from '../pipeline/golden/format.ts';
+import {
+  adapterDifferences,
+  chainRows,
+  type FramePair,
+  frameRow,
+  MARGIN_FACTOR,
+  scoreBounds,
+  tooNarrow,
+} from '../pipeline/golden/judge.ts';
+import {
+  compare,
+  decodePicture,
+  encodePicture,
+  type Picture,
+  pictureHash,
+  worst,
+} from '../pipeline/golden/picture.ts';
+import { chooseCameras, evenly } from '../pipeline/golden/record.ts';
+import {
+  failures,
+  heatMap,
+  junitXml,
+  type Report,
+  reportPage,
+  reportText,
+  summary,
+} from '../pipeline/golden/report.ts';
 import { random4 } from '../wgsl/core/index.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { throwsInput } from './helpers/throws.ts';
@@ -78,7 +96,7 @@ test('the heat map is dark where pictures agree and bright where they do not', (
   const heat = heatMap(picture, changed(picture, 7, 50));
   assert.is(heat.top, 50);
   assert.equal([...heat.rgb.slice(0, 6)], [0, 0, 0, 0, 0, 0]);
-  assert.equal([...heat.rgb.slice(6, 9)], [252, 255, 230]);
+  assert.equal([...heat.rgb.slice(6, 9)], [255, 255, 255]);
   assert.is(heatMap(picture, changed(picture, 7, 1)).top, 8, 'rounding does not glow');
 });
 
@@ -123,16 +141,13 @@ test('cameras are chosen evenly, scaled to the size, and each has a name of its 
   const camera = { width: 400, height: 200, fx: 300, fy: 300, cx: 200, cy: 100, viewmat: Array(16).fill(0) };
   const named = (name: string) => ({ name, camera });
   const turntable = ['t0', 't1', 't2', 't3', 't4', 't5'].map(named);
-  const chosen = chooseCameras({ turntable, heldOut: ['v', 'v', 'w'].map(named) }, { count: 6, size: 100 });
+  const chosen = chooseCameras([turntable, ['v', 'v', 'w'].map(named)], 6, 100);
   assert.equal(
     chosen.map(({ name }) => name),
     ['t0', 't1', 't3', 't4', 'v', 'v-5'],
   );
   assert.equal(chosen[0].camera, { ...camera, width: 100, height: 50, fx: 75, fy: 75, cx: 50, cy: 25 });
-  const few = chooseCameras(
-    { turntable: [named('t')], heldOut: ['a', 'b', 'c'].map(named) },
-    { count: 3, size: 500 },
-  );
+  const few = chooseCameras([[named('t')], ['a', 'b', 'c'].map(named)], 3, 500);
   assert.equal(
     few.map(({ name }) => name),
     ['t', 'a', 'b'],
@@ -182,7 +197,6 @@ const chain: Golden['chain'] = {
   seeds: [],
 };
 const same = {
-  out: '',
   splat: { stage: 'train', file: '' },
   tensors: chain.tensors,
   frames: chain.frames,
@@ -197,7 +211,6 @@ function report(now: typeof same, pairs: FramePair[], mode: Report['mode']): Rep
     because: mode === 'bytes' ? [] : ['device was a, is b'],
     notes: [],
     adapter: { recorded: 'a', now: 'a' },
-    tolerance: DEFAULT_TOLERANCE,
     rows: [...pairs.map((pair) => frameRow(pair, DEFAULT_TOLERANCE)), ...chainRows(chain, now)],
     seconds: 1.5,
   };
@@ -239,9 +252,15 @@ test('each of the three numbers of a tolerance can fail a frame', () => {
 test('by bytes, the first tensor that differs is named; elsewhere tensors are not judged', () => {
   const tensors = chain.tensors.map((one, i) => (i === 0 ? one : { ...one, sha256: hash('9') }));
   const other = { ...same, tensors };
-  assert.match(summary(report(other, [], 'bytes')), /2 of 7[\s\S]*tensor train\/means is not byte for byte/);
+  assert.match(
+    summary(report(other, [], 'bytes')),
+    /2 of 7 .*tensor train\/means: bytes differ; required: equal/,
+  );
   assert.equal(failures(report(other, [], 'tolerance')), []);
-  assert.match(reportTable(report(other, [], 'tolerance')), /train\/means {2}not judged/);
+  assert.match(
+    reportText(report(other, [], 'tolerance')),
+    /not judged on another adapter: 3 tensors, 1 turntable picture \(first that differs: train\/means\)/,
+  );
 });
 
 test('a tensor, a picture or a score that is gone or new is a regression', () => {
@@ -272,6 +291,20 @@ test('elsewhere cameras must agree but for rounding', () => {
     failures(report({ ...same, cameras: [{ name: '0000', camera: { ...camera, fx } }] }, [], 'tolerance'))
       .length;
   assert.equal([20.000001, 20.01].map(at), [0, 1]);
+});
+
+test('the text lists failures and counts what is unchanged', () => {
+  const other = { ...same, tensors: chain.tensors.map((one) => ({ ...one, sha256: hash('9') })) };
+  const text = reportText(report(other, [equalPair, farPair], 'bytes'));
+  assert.is(text.match(/required: equal/g)?.length, 4);
+  assert.ok(text.indexOf('golden frame view-a: max ') < text.indexOf('unchanged: '));
+  assert.not.match(text, 'turntable-0000');
+  assert.match(text, 'unchanged: 1 golden frame, 1 set of cameras, 1 turntable picture, 2 scores');
+  const frames = Array.from({ length: 9 }, (_, i) => ({ name: `new-${i}`, sha256: hash('5') }));
+  const many = reportText(report({ ...same, frames: [...chain.frames, ...frames] }, [], 'bytes'));
+  assert.is(many.match(/turntable picture new-/g)?.length, 5);
+  assert.match(many, '… and 4 turntable pictures more');
+  assert.match(reportText(report(same, [], 'bytes')), /: all 7 as recorded$/);
 });
 
 test('JUnit: a case per row, counts that add up, and escaped text', () => {
@@ -306,6 +339,14 @@ function isWellFormed(xml: string): boolean {
   return open.length === 0;
 }
 
+test('JUnit names are relative to the working directory', () => {
+  const file = resolve('scenes/fox.yaml');
+  const xml = junitXml({ ...report(same, [equalPair], 'bytes'), file });
+  assert.match(xml, 'name="golden scenes/fox.yaml: chain"');
+  assert.match(xml, 'classname="golden.scenes/fox.frame"');
+  assert.not.match(xml, process.cwd());
+});
+
 test('the page stands alone and shows before, after and difference of every frame', () => {
   const checked = report(same, [equalPair, farPair], 'bytes');
   const page = reportPage({ report: checked, frames: [equalPair, farPair], chain: [equalPair] });
@@ -315,6 +356,76 @@ test('the page stands alone and shows before, after and difference of every fram
   assert.ok(shown.every(({ width, height }) => width === WIDTH && height === HEIGHT));
   assert.is((page.match(/(src|href)="(?!data:)/g) ?? []).length, 0);
   assert.match(page, 'class="FAIL"');
+});
+
+/** A recording of a pipeline with options `before`; its file has the options `after`. */
+function edited(before: string, after: string, set: string[] = []): string {
+  const folder = scratchFolder();
+  const text = (train: string) => `stages:
+  - load: { colmap: ${JSON.stringify(resolve('scenes/playbot'))} }
+  - init: { from: points }
+${train}`;
+  const file = put(folder, 'fox.yaml', text(after));
+  const splat = new Uint8Array(8);
+  const json: Golden = {
+    format: 'splatline golden 1',
+    name: 'fox',
+    seed: 42,
+    set,
+    cwd: '.',
+    versions: { splatline: '0.1.0', node: process.version, webgpu: '0' },
+    adapter,
+    splat: {
+      stage: 'init',
+      count: 1,
+      shDegree: 0,
+      bytes: 8,
+      sha256: createHash('sha256').update(splat).digest('hex'),
+    },
+    background: [0, 0, 0],
+    frames: [{ name: 'view-a', sha256: pictureHash(golden), camera }],
+    tolerance: DEFAULT_TOLERANCE,
+    margin: { factor: MARGIN_FACTOR, worst: { max: 0, mean: 0, ssim: 1 }, renders: [] },
+    chain,
+  };
+  put(folder, 'fox.golden/golden.json', JSON.stringify(json));
+  put(folder, 'fox.golden/pipeline.yaml', text(before));
+  put(folder, 'fox.golden/splat.safetensors', splat);
+  put(folder, 'fox.golden/frames/view-a.png', encodePicture(golden));
+  return file;
+}
+
+test('an edited pipeline file is the only verdict, and nothing runs', async () => {
+  const train = (options: string) => `  - train: { ${options} }\n`;
+  const sentences = [
+    [train('steps: 20'), train('steps: 22'), 'train.steps 20 → 22'],
+    [train('steps: 20'), `${train('steps: 20')}seed: 7\n`, 'seed 42 → 7'],
+    [train('steps: 20'), train('steps: 20, rates: { means: 0.001 }'), 'train.rates.means '],
+    [train('steps: 20'), '', 'stages ["load","init","train"] → ["load","init"]'],
+  ];
+  for (const [before, after, expected] of sentences) {
+    const file = edited(before, after);
+    const checked = await checkGolden(file);
+    assert.is(failures(checked.report).length, 1);
+    const text = summary(checked.report);
+    assert.ok(text.startsWith(`${file}: the file changed: `), text);
+    assert.match(text, expected);
+    assert.match(text, /; record again if that is meant$/);
+    assert.ok(reportText(checked.report).includes(expected));
+    assert.match(junitXml(checked.report), /tests="1" failures="1"/);
+    assert.match(reportPage(checked), 'the file changed');
+  }
+});
+
+test('comments, defaults and options that --set overrides are no change of the file', async () => {
+  // The recorded splat of this test is no splat: the check gets past the file, and stops there.
+  for (const [before, after, set] of [
+    ['  - train: { steps: 20 }\n', '  # twenty\n  - train: { steps: 20, start: strategy }\n', []],
+    ['  - train: { steps: 20 }\n', '  - train: { steps: 30 }\n', ['train.steps=10']],
+    // An option of another version: the results decide.
+    ['  - train: { stepps: 20 }\n', '  - train: { steps: 20 }\n', []],
+  ] as const)
+    await throwsInput(() => checkGolden(edited(before, after, [...set])), 'is not a saved splat');
 });
 
 test('without a recording, check says how to record; a damaged one is told', async () => {

@@ -11,6 +11,8 @@ import { PipelineSource } from './source.ts';
 import { type Scope, substitute } from './substitute.ts';
 
 export interface ReadOptions {
+  /** Replaces the file's contents. */
+  text?: string;
   /** `STAGE.OPTION=VALUE`, as `--set` takes them; they win over the file. */
   set?: readonly string[];
   /** Relative paths in `set` start here. Default: the working directory. */
@@ -101,9 +103,9 @@ interface OpenedFile {
 
 async function openFile(
   file: string,
-  { set = [], cwd = process.cwd(), registry, env = process.env }: ReadOptions,
+  { text, set = [], cwd = process.cwd(), registry, env = process.env }: ReadOptions,
 ): Promise<OpenedFile> {
-  const source = await PipelineSource.read(file, cwd);
+  const source = await PipelineSource.read(file, cwd, text);
   const overrides = set.map((argument) => parseOverride(argument, cwd));
   const stageOverrides = applyHeadOverrides(source, overrides);
   return { source, axes: await readAxes(source, env), stageOverrides, registry, env };

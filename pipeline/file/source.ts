@@ -30,10 +30,13 @@ export class PipelineSource {
     this.#origins = origins;
   }
 
-  /** Reads a file; `cwd` is where a relative path starts, and messages name the file as given. Throws InputError. */
-  static async read(name: string, cwd: string): Promise<PipelineSource> {
+  /**
+   * Reads a file; `cwd` is where a relative path starts, and messages name the file as given. `text` replaces its contents.
+   * Throws InputError.
+   */
+  static async read(name: string, cwd: string, text?: string): Promise<PipelineSource> {
     const file = resolve(cwd, name);
-    const { value, places } = parseYaml(await readText(file, name), name);
+    const { value, places } = parseYaml(text ?? (await readText(file, name)), name);
     if (!isRecord(value))
       throw new InputError(`expected a map with \`stages\`, found ${found(value)}`, places.get(ROOT));
     const base = dirname(file);

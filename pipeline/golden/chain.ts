@@ -1,41 +1,67 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { z } from 'zod';
-import { backgroundColor } from '../../stages/artefacts/background.ts';
+import { type Background, backgroundColor } from '../../stages/artefacts/background.ts';
 import type { Camera, Vec3 } from '../../stages/artefacts/camera.ts';
-import { gaussiansParts } from '../../stages/artefacts/gaussians-file.ts';
 import { readJson } from '../../stages/artefacts/json.ts';
 import type { Score } from '../../stages/artefacts/scores.ts';
-import { loadScores } from '../../stages/artefacts/scores.ts';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import type { RunEvent } from '../run/events.ts';
+import { MANIFEST, STAGES } from '../run/folder.ts';
+import type { Manifest } from '../run/manifest.ts';
 import { runPlan } from '../run/runner.ts';
+import { camera } from './format.ts';
 import { pictureHash, readPicture } from './picture.ts';
 
-/** What a finished run of the pipeline left, as far as golden renders speak of it. */
+export interface NamedCamera {
+  name: string;
+  camera: Camera;
+}
+
+/** The results of a finished run that golden renders compare. */
 export interface ChainResult {
-  out: string;
-  /** The last splat that was made: the stage, and the safetensors file in the run's folder. */
+  /** The last splat: its stage, and its safetensors file in the run's folder. */
   splat: { stage: string; file: string };
   /** sha256 of every tensor of every splat, in the order of the stages. */
   tensors: { stage: string; tensor: string; sha256: string }[];
   /** sha256 of the pixels of the published turntable, by file stem. */
   frames: { name: string; sha256: string }[];
-  cameras: { name: string; camera: Camera }[];
+  /** The turntable's cameras. */
+  cameras: NamedCamera[];
   scores: Score[];
 }
 
-/** Runs the pipeline on the given device and reads what it left. */
+/** Runs the pipeline on the given device and reads its results. */
 export async function runChain(
   gpu: Gpu,
   plan: Plan,
   options: { out?: string; store?: string; signal?: AbortSignal; onEvent?: (event: RunEvent) => void },
 ): Promise<ChainResult> {
-  const result = await runPlan(plan, { ...options, gpu });
-  return readChain(gpu, plan, result.out);
+  const { out } = await runPlan(plan, { ...options, gpu });
+  const run = (await readJson(join(out, MANIFEST))) as Manifest;
+  const made = run.stages.filter(({ parts }) => parts.gaussians);
+  const stage = splatStage(plan).id;
+  return {
+    splat: { stage, file: join(out, STAGES, stage, 'gaussians', 'gaussians.safetensors') },
+    tensors: made.flatMap(({ id, parts }) =>
+      Object.entries(parts.gaussians!).map(([tensor, sha256]) => ({ stage: id, tensor, sha256 })),
+    ),
+    frames: await hashFrames(run, out),
+    cameras: await readCameras(plan, out),
+    scores: [...(run.scores ?? [])],
+  };
+}
+
+/** Calls `body` with a path in a temporary folder, deleted afterwards: a run there has its own, empty store. */
+export async function inScratch<T>(body: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'splatline-golden-'));
+  try {
+    return await body(join(folder, 'run'));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** The stage that makes the final splat. @throws InputError for a pipeline that makes none. */
@@ -49,88 +75,31 @@ export function splatStage(plan: Plan): PlannedStage {
   );
 }
 
-/** The background of the pictures: the turntable's, or else the scores'. */
-export function backgroundOf(plan: Plan): Vec3 {
-  for (const name of ['orbit', 'score']) {
-    const planned = plan.stages.filter(({ stage }) => stage.name === name).at(-1);
-    const parsed = withBackground.safeParse(planned?.options);
-    if (parsed.success) return backgroundColor(parsed.data.background);
-  }
-  return backgroundColor('black');
+/** The background of the pictures: that of the last orbit stage, or else of the last score stage. */
+export function backgroundOf({ stages }: Plan): Vec3 {
+  const last = (name: string) => stages.filter(({ stage }) => stage.name === name).at(-1);
+  const options = (last('orbit') ?? last('score'))?.options as { background?: Background } | undefined;
+  return backgroundColor(options?.background ?? 'black');
 }
 
-const channel = z.number();
-const withBackground = z.object({
-  background: z.union([z.enum(['black', 'white']), z.tuple([channel, channel, channel])]),
-});
-
-async function readChain(gpu: Gpu, plan: Plan, out: string): Promise<ChainResult> {
-  const tensors: ChainResult['tensors'] = [];
-  for (const { id } of plan.stages.filter(makesSplat)) {
-    const folder = join(out, 'stages', id, 'gaussians');
-    for (const { name, file, start, end } of await gaussiansParts(join(folder, SPLAT)))
-      tensors.push({ stage: id, tensor: name, sha256: await hashOf(join(folder, file), start, end) });
-  }
-  const last = splatStage(plan).id;
-  const hasScores = await isThere(join(out, 'scores.json'));
-  return {
-    out,
-    splat: { stage: last, file: join(out, 'stages', last, 'gaussians', SPLAT) },
-    tensors,
-    frames: await readFrames(join(out, 'frames')),
-    cameras: await readCameras(plan, out),
-    scores: hasScores ? (await loadScores(gpu, out)).scores : [],
-  };
-}
-
-const SPLAT = 'gaussians.safetensors';
-
-/** A source only reads the user's own splat, which no run keeps. */
+/** A source stage reads the user's splat, which no run stores. */
 function makesSplat({ stage }: PlannedStage): boolean {
   return stage.gives.includes('gaussians') && !stage.source;
 }
 
-/** sha256 (hex) of the file's bytes from `start` up to `end`. */
-async function hashOf(path: string, start: number, end: number): Promise<string> {
-  const hash = createHash('sha256');
-  if (end > start)
-    for await (const chunk of createReadStream(path, { start, end: end - 1 })) hash.update(chunk);
-  return hash.digest('hex');
-}
-
-async function readFrames(folder: string): Promise<ChainResult['frames']> {
-  if (!(await isThere(folder))) return [];
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.png')).sort();
+async function hashFrames({ files }: Manifest, out: string): Promise<ChainResult['frames']> {
+  const paths = files.map(({ path }) => path).filter((path) => /^frames\/[^/]+\.png$/.test(path));
   const frames: ChainResult['frames'] = [];
-  for (const name of names)
-    frames.push({ name: parse(name).name, sha256: pictureHash(await readPicture(join(folder, name))) });
+  for (const path of paths.sort())
+    frames.push({ name: parse(path).name, sha256: pictureHash(await readPicture(join(out, path))) });
   return frames;
 }
 
-const savedCameras = z.object({
-  frames: z.array(
-    z.object({
-      name: z.string(),
-      camera: z.object({
-        width: channel,
-        height: channel,
-        fx: channel,
-        fy: channel,
-        cx: channel,
-        cy: channel,
-        viewmat: z.array(channel).length(16),
-      }),
-    }),
-  ),
-});
+const savedCameras = z.object({ frames: z.array(z.object({ name: z.string(), camera })) });
 
-/** The turntable's cameras, as the last stage that gave frames saved them. */
-async function readCameras(plan: Plan, out: string): Promise<ChainResult['cameras']> {
+/** The cameras of the last stage that gives frames. */
+async function readCameras(plan: Plan, out: string): Promise<NamedCamera[]> {
   const orbit = plan.stages.filter(({ stage }) => stage.gives.includes('frames')).at(-1);
   if (!orbit) return [];
   return savedCameras.parse(await readJson(join(out, 'stages', orbit.id, 'frames', 'frames.json'))).frames;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

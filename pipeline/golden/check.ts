@@ -1,34 +1,35 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
-import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
 import { stages } from '../../stages/index.ts';
-import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
+import { InputError, openGpu } from '../../wgsl/core/index.ts';
 import { readPipeline } from '../file/read.ts';
 import type { RunEvent } from '../run/events.ts';
-import { adapterDifferences, adapterName } from './adapter.ts';
-import { runChain } from './chain.ts';
-import { GOLDEN, goldenFolder, readGolden } from './folder.ts';
-import type { Golden } from './format.ts';
-import { chainRows, type FramePair, frameRow } from './judge.ts';
-import { decodePicture, type Picture, pictureHash, readPicture } from './picture.ts';
-import { renderPngs } from './render.ts';
-import type { Report } from './report.ts';
-import { inScratch } from './scratch.ts';
-import { versions } from './versions.ts';
+import { inScratch, runChain } from './chain.ts';
+import { GOLDEN, type Golden, goldenFolder, readGolden, versions } from './format.ts';
+import {
+  adapterDifferences,
+  adapterName,
+  chainRows,
+  type FramePair,
+  frameRow,
+  planChanges,
+} from './judge.ts';
+import { type Picture, pictureHash, readPicture } from './picture.ts';
+import { renderView } from './render.ts';
+import type { Report, Row } from './report.ts';
 
 export interface CheckOptions {
-  /** Takes the run; must be new or empty. Default: a folder that goes afterwards. */
+  /** Keeps the run; must be new or empty. Default: a temporary folder. */
   out?: string;
-  /** As `openGpu` takes it. */
+  /** The argument of `openGpu`. */
   adapter?: string;
-  /** Aborted to stop. */
+  /** Stops the check. */
   signal?: AbortSignal;
-  /** Judge as on another adapter, though this may be the one that recorded. */
+  /** Judges as on another adapter. */
   asForeign?: boolean;
   onEvent?(event: RunEvent): void;
-  /** What is being done, in a few words. */
+  /** Progress, in a few words. */
   say?(text: string): void;
 }
 
@@ -36,96 +37,113 @@ export interface Checked {
   report: Report;
   /** The committed splat through the golden cameras. */
   frames: FramePair[];
-  /** The splat that the chain made now, through the same cameras: for the eye, not for the verdict. */
+  /** The splat of this run through the same cameras; no row depends on them. */
   chain: FramePair[];
 }
 
 /**
- * Renders the committed splat, runs the chain afresh (nothing is taken from a store) and compares both with the recording.
- * @throws InputError when nothing was recorded, or what was recorded is damaged.
+ * Renders the committed splat, runs the chain afresh (without a store) and compares both with the recording. Runs nothing where
+ * the pipeline file changed: that is the one row of the report.
+ * @throws InputError when there is no recording, or it is damaged.
  */
 export async function checkGolden(file: string, options: CheckOptions = {}): Promise<Checked> {
   const start = performance.now();
   const { out, signal, onEvent } = options;
-  const say = (what: string) => {
+  const say = (text: string) => {
     signal?.throwIfAborted();
-    options.say?.(what);
+    options.say?.(text);
   };
   const golden = await readGolden(file);
   const folder = goldenFolder(file);
   const recorded = await readRecorded(golden, folder);
   if (out !== undefined) await requireEmpty(out);
-  const cwd = resolve(dirname(file), golden.cwd);
-  const { set, cell } = golden;
-  const plan = await readPipeline(relative(cwd, resolve(file)), { set, cell, cwd, registry: stages });
+  const { plan, changes, notes } = await readPlans(file, golden);
+  const report = {
+    file,
+    notes: [...notes, ...(await versionNotes(golden))],
+    adapter: { recorded: adapterName(golden.adapter) },
+  };
+  if (changes.length) {
+    const found = `the file changed: ${changes.join(', ')}; record again if that is meant`;
+    const rows: Row[] = [{ kind: 'file', name: 'options', exact: false, within: false, found }];
+    return { report: { ...report, mode: 'bytes', because: [], rows, seconds: 0 }, frames: [], chain: [] };
+  }
   const gpu = await openGpu({ adapter: options.adapter });
   try {
+    const render = async (splat: string): Promise<FramePair[]> => {
+      const cameras = golden.frames.map(({ camera }) => camera);
+      const now = await renderView(gpu, { splat, cameras, background: golden.background });
+      return golden.frames.map(({ name }, i) => ({ name, before: recorded[i], after: now[i] }));
+    };
     say('the committed splat through the golden cameras');
-    const frames = pairs(golden, recorded, await renderAll(gpu, golden, join(folder, GOLDEN.splat)));
+    const frames = await render(join(folder, GOLDEN.splat));
     say('the chain');
-    // What goes afterwards is not announced as results.
-    const tell = (event: RunEvent) => {
-      if (options.out !== undefined || event.event !== 'result') onEvent?.(event);
+    const run = async (out: string) => {
+      const now = await runChain(gpu, plan, {
+        out,
+        signal,
+        // A temporary folder is not announced as results.
+        onEvent: (event) => (options.out !== undefined || event.event !== 'result') && onEvent?.(event),
+      });
+      return { now, chain: await render(now.splat.file) };
     };
-    const checkChain = async (out: string) => {
-      const now = await runChain(gpu, plan, { out, signal, onEvent: tell });
-      return { now, pictures: await renderAll(gpu, golden, now.splat.file) };
-    };
-    const { now, pictures } = out === undefined ? await inScratch(checkChain) : await checkChain(out);
+    const { now, chain } = out === undefined ? await inScratch(run) : await run(out);
     const differences = adapterDifferences(golden.adapter, gpu.adapter);
-    const because = options.asForeign
-      ? ['asked to judge as on another adapter', ...differences]
-      : differences;
-    const report: Report = {
-      file,
-      mode: because.length ? 'tolerance' : 'bytes',
-      because,
-      notes: await versionNotes(golden),
-      adapter: { recorded: adapterName(golden.adapter), now: adapterName(gpu.adapter) },
-      tolerance: golden.tolerance,
-      rows: [...frames.map((pair) => frameRow(pair, golden.tolerance)), ...chainRows(golden.chain, now)],
-      seconds: (performance.now() - start) / 1000,
+    const because = options.asForeign ? ['--as-foreign', ...differences] : differences;
+    return {
+      report: {
+        ...report,
+        mode: because.length ? 'tolerance' : 'bytes',
+        because,
+        adapter: { ...report.adapter, now: adapterName(gpu.adapter) },
+        rows: [...frames.map((pair) => frameRow(pair, golden.tolerance)), ...chainRows(golden.chain, now)],
+        seconds: (performance.now() - start) / 1000,
+      },
+      frames,
+      chain,
     };
-    return { report, frames, chain: pairs(golden, recorded, pictures) };
   } finally {
     gpu.close();
   }
 }
 
-/** The committed pictures, known to be what was recorded. */
+/** The present plan, its differences from the recorded one, and notes. */
+async function readPlans(file: string, { set, cell, cwd: below }: Golden) {
+  const cwd = resolve(dirname(file), below);
+  const options = { set, cell, cwd, registry: stages };
+  const path = relative(cwd, resolve(file));
+  const plan = await readPipeline(path, options);
+  const text = await readFile(join(goldenFolder(file), GOLDEN.pipeline), 'utf8').catch(() => undefined);
+  if (text === undefined) return { plan, changes: [], notes: [] };
+  try {
+    return { plan, changes: planChanges(await readPipeline(path, { ...options, text }), plan), notes: [] };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const note = `changes of the file are unknown, as the recorded ${GOLDEN.pipeline} is no longer valid: ${error.message}`;
+    return { plan, changes: [], notes: [note] };
+  }
+}
+
+/** Reads the committed pictures. @throws InputError where a file is not the recorded one. */
 async function readRecorded(golden: Golden, folder: string): Promise<Picture[]> {
-  const mend = 'it is not what was recorded: restore it from git, or record again';
+  const fix = 'restore it from git, or record again';
   const splat = join(folder, GOLDEN.splat);
   const bytes = await readFile(splat).catch((error: NodeJS.ErrnoException) => {
-    throw new InputError(`cannot be read (${error.code}): restore it from git, or record again`, splat);
+    throw new InputError(`cannot be read (${error.code}): ${fix}`, splat);
   });
   if (createHash('sha256').update(bytes).digest('hex') !== golden.splat.sha256)
-    throw new InputError(mend, splat);
+    throw new InputError(`differs from the recording: ${fix}`, splat);
   const pictures: Picture[] = [];
   for (const { name, sha256 } of golden.frames) {
     const path = join(folder, GOLDEN.frames, `${name}.png`);
     const picture = await readPicture(path);
-    if (pictureHash(picture) !== sha256) throw new InputError(mend, path);
+    if (pictureHash(picture) !== sha256) throw new InputError(`differs from the recording: ${fix}`, path);
     pictures.push(picture);
   }
   return pictures;
 }
 
-async function renderAll(gpu: Gpu, { frames, background }: Golden, splat: string): Promise<Picture[]> {
-  const gaussians = await loadGaussians(gpu, splat);
-  try {
-    const cameras = frames.map(({ camera }) => camera);
-    return (await renderPngs(gpu, gaussians, cameras, background)).map(decodePicture);
-  } finally {
-    releaseGaussians(gaussians);
-  }
-}
-
-function pairs({ frames }: Golden, before: readonly Picture[], after: readonly Picture[]): FramePair[] {
-  return frames.map(({ name }, i) => ({ name, before: before[i], after: after[i] }));
-}
-
-/** Results of an earlier run must not be mistaken for this one's. */
+/** Refuses a folder with results of an earlier run. */
 async function requireEmpty(folder: string): Promise<void> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];

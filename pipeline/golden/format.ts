@@ -1,58 +1,64 @@
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { checkJson, readJson } from '../../stages/artefacts/json.ts';
+import { InputError } from '../../wgsl/core/index.ts';
+import { packageVersion } from '../run/manifest.ts';
 
-/** What `golden.json` holds, format 1. Lengths are pixels, differences are 8-bit levels (0–255) unless said otherwise. */
+/** The files of a recording. `pipeline` is a copy of the pipeline file; recordings of version 0.1.0 lack it. */
+export const GOLDEN = {
+  json: 'golden.json',
+  splat: 'splat.safetensors',
+  pipeline: 'pipeline.yaml',
+  frames: 'frames',
+} as const;
+
+/** Default tolerance. Rounding moves a channel by one level here and there, and by a few where splats swap in depth. */
+export const DEFAULT_TOLERANCE = { max: 8, mean: 0.02, ssim: 0.999 };
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const name = z.string().regex(/^[\w.-]{1,100}$/);
 const finite = z.number();
+const side = z.int().min(1).max(65536);
+const viewmat = z.array(finite).length(16).readonly();
 
-const camera = z.strictObject({
-  width: z.int().min(11).max(8192),
-  height: z.int().min(11).max(8192),
+export const camera = z.strictObject({
+  width: side,
+  height: side,
   fx: finite,
   fy: finite,
   cx: finite,
   cy: finite,
-  viewmat: z.array(finite).length(16),
+  viewmat,
 });
 
 const difference = z.strictObject({ max: finite, mean: finite, ssim: finite });
-
-/** The adapter's own report, with what other versions of it may add. */
-const adapter = z.looseObject({
-  vendor: z.string(),
-  architecture: z.string(),
-  device: z.string(),
-  description: z.string(),
-  features: z.array(z.string()),
-  subgroupMinSize: z.number(),
-  subgroupMaxSize: z.number(),
-  software: z.boolean(),
-  cpu: z.string().optional(),
-});
 
 const score = z.strictObject({
   name: z.string(),
   value: finite,
   unit: z.string(),
   over: z.string(),
-  /** On another adapter the score may be this far off, either way. */
+  /** The largest allowed distance on another adapter, in either direction. */
   bound: z.number().nonnegative(),
-  /** The largest distance that the chain with other seeds was seen to have. */
+  /** The largest distance measured with other seeds. */
   spread: z.number().nonnegative(),
 });
 
-export const goldenSchema = z.strictObject({
+/** `golden.json`, format 1. Lengths are pixels; differences are 8-bit levels (0–255). */
+const goldenSchema = z.strictObject({
   format: z.literal('splatline golden 1'),
   name: z.string(),
   seed: z.number(),
-  /** `--set` of the recording; the check repeats it. Relative paths in it start at `cwd`, itself relative to the file. */
+  /** `--set` of the recording; a check repeats it. Relative paths in it start at `cwd`, itself relative to the file. */
   set: z.array(z.string()),
   cwd: z.string(),
-  /** Of a file with a matrix: the name of the cell. */
+  /** The name of the cell, for a file with a matrix. */
   cell: z.string().optional(),
   versions: z.strictObject({ splatline: z.string(), node: z.string(), webgpu: z.string() }),
-  adapter,
+  /** An `AdapterReport`, perhaps of another version. */
+  adapter: z.record(z.string(), z.unknown()),
   splat: z.strictObject({
     stage: z.string(),
     count: z.int(),
@@ -63,7 +69,7 @@ export const goldenSchema = z.strictObject({
   background: z.tuple([finite, finite, finite]),
   frames: z.array(z.strictObject({ name, sha256, camera })).min(1),
   tolerance: difference,
-  /** What renders with other, equally legitimate arithmetic were seen to differ by, the worst of all frames. */
+  /** Differences of renders in other, equally valid arithmetic, each the worst of all frames. */
   margin: z.strictObject({
     factor: finite,
     worst: difference,
@@ -74,14 +80,64 @@ export const goldenSchema = z.strictObject({
     tensors: z.array(z.strictObject({ stage: z.string(), tensor: z.string(), sha256 })),
     /** The published turntable, by file stem. */
     frames: z.array(z.strictObject({ name, sha256 })),
-    /** The turntable's cameras, where they do not depend on what was trained. */
+    /** The turntable's cameras; absent where they depend on training. */
     cameras: z.array(z.strictObject({ name, camera })).optional(),
     scores: z.array(score),
-    /** The other seeds that the bounds were measured with. */
+    /** The other seeds that measured the bounds. */
     seeds: z.array(z.number()),
   }),
 });
 
 export type Golden = z.output<typeof goldenSchema>;
-export type GoldenCamera = z.output<typeof camera>;
 export type GoldenScore = z.output<typeof score>;
+
+/** The folder beside the pipeline file: `demo.golden/` for `demo.yaml`. */
+export function goldenFolder(file: string): string {
+  const path = resolve(file);
+  return join(dirname(path), `${basename(path, extname(path))}.golden`);
+}
+
+/** @throws InputError when there is no recording (with the command that makes one), or golden.json is damaged. */
+export async function readGolden(file: string): Promise<Golden> {
+  const path = join(goldenFolder(file), GOLDEN.json);
+  const info = await stat(path).catch(() => undefined);
+  if (!info?.isFile()) {
+    throw new InputError(
+      `no golden renders were recorded: expected ${path}; record them with \`splatline golden record ${file}\` and commit the folder`,
+      file,
+    );
+  }
+  return checkJson(path, goldenSchema, await readJson(path));
+}
+
+/** Fills a new folder with `fill`, then replaces the old one. After a failure the old recording is unchanged. */
+export async function replaceGolden(
+  file: string,
+  fill: (folder: string) => Promise<Golden>,
+): Promise<{ folder: string; golden: Golden }> {
+  const folder = goldenFolder(file);
+  const [partial, old] = [`${folder}.partial-${process.pid}`, `${folder}.old-${process.pid}`];
+  const clear = (path: string) => rm(path, { recursive: true, force: true });
+  try {
+    await clear(partial);
+    await mkdir(join(partial, GOLDEN.frames), { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+      throw new InputError(`cannot be written (${error.code}); recordings need a writable folder`, folder);
+    });
+    const golden = await fill(partial);
+    await writeFile(join(partial, GOLDEN.json), `${JSON.stringify(golden, null, 1)}\n`);
+    await rename(folder, old).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    await rename(partial, folder);
+    await clear(old);
+    return { folder, golden };
+  } finally {
+    await clear(partial);
+  }
+}
+
+/** Versions of this package, of Node, and of the `webgpu` package, which contains Dawn. */
+export async function versions(): Promise<Golden['versions']> {
+  const { version } = createRequire(import.meta.url)('webgpu/package.json') as { version: string };
+  return { splatline: await packageVersion(), node: process.version, webgpu: version };
+}

@@ -1,30 +1,18 @@
 /**
- * A program of its own, started by margin.ts with the software driver told to use another vector width: renders a splat and
- * leaves PNG files. Its one argument is a JSON file (`WidthJob`).
+ * A program that renders a view to PNG files and prints the device's name. `render.ts` starts it with another vector width of
+ * the software driver. Its argument is a JSON file (`WidthJob`).
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { argv } from 'node:process';
-import type { Camera, Vec3 } from '../../stages/artefacts/camera.ts';
-import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
 import { openGpu } from '../../wgsl/core/index.ts';
-import { renderPngs } from './render.ts';
+import { encodePicture } from './picture.ts';
+import { renderView, type WidthJob } from './render.ts';
 
-export interface WidthJob {
-  /** As `openGpu` takes it. */
-  adapter?: string;
-  splat: string;
-  cameras: Camera[];
-  background: Vec3;
-  /** Takes `0.png`, `1.png`, … in the order of the cameras. */
-  folder: string;
-}
-
-const { adapter, splat, cameras, background, folder } = JSON.parse(
-  await readFile(argv[2], 'utf8'),
-) as WidthJob;
+const { adapter, folder, ...view } = JSON.parse(await readFile(argv[2], 'utf8')) as WidthJob;
 const gpu = await openGpu({ adapter });
-const pngs = await renderPngs(gpu, await loadGaussians(gpu, splat), cameras, background);
-for (const [i, png] of pngs.entries()) await writeFile(join(folder, `${i}.png`), png);
+const pictures = await renderView(gpu, view);
+for (const [i, picture] of pictures.entries())
+  await writeFile(join(folder, `${i}.png`), encodePicture(picture));
 console.log(gpu.adapter.device);
 gpu.close();

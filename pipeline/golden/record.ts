@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { resizeCamera } from '../../stages/artefacts/camera.ts';
 import { releaseDataset } from '../../stages/artefacts/dataset.ts';
 import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
@@ -11,105 +12,95 @@ import type { Plan } from '../file/plan.ts';
 import { readPipeline } from '../file/read.ts';
 import type { RunEvent } from '../run/events.ts';
 import {
-  CAMERA_TOLERANCE,
-  cameraDistance,
-  DEFAULT_TOLERANCE,
-  MARGIN_FACTOR,
-  scoreBounds,
-  tooNarrow,
-} from './bounds.ts';
-import { backgroundOf, type ChainResult, runChain, splatStage } from './chain.ts';
-import { chooseCameras, type NamedCamera, stem } from './choose.ts';
-import { type Difference, worst } from './compare.ts';
-import { GOLDEN, replaceGolden } from './folder.ts';
-import type { Golden, GoldenCamera } from './format.ts';
-import { measureMargin } from './margin.ts';
-import { decodePicture, pictureHash } from './picture.ts';
-import { renderPngs } from './render.ts';
-import { inScratch } from './scratch.ts';
-import { versions } from './versions.ts';
+  backgroundOf,
+  type ChainResult,
+  inScratch,
+  type NamedCamera,
+  runChain,
+  splatStage,
+} from './chain.ts';
+import { DEFAULT_TOLERANCE, GOLDEN, type Golden, replaceGolden, versions } from './format.ts';
+import { CAMERA_TOLERANCE, cameraDistance, MARGIN_FACTOR, scoreBounds, tooNarrow } from './judge.ts';
+import { type Difference, encodePicture, pictureHash, worst } from './picture.ts';
+import { measureMargin, renderView } from './render.ts';
 
 export interface RecordOptions {
-  /** `STAGE.OPTION=VALUE`; kept, and repeated by every check. */
+  /** `STAGE.OPTION=VALUE`; recorded, and repeated by every check. */
   set?: readonly string[];
-  /** Of a file with a matrix: the cell to record, as `readPipeline` takes it; every check repeats it. */
+  /** The cell of a file with a matrix, as `readPipeline` takes it; every check repeats it. */
   cell?: string;
-  /** The run's folder and store, as `runPlan` takes them: a run that was made already is taken as it is. */
+  /** The run's folder and store, as `runPlan` takes them. Saved work is used. */
   out?: string;
   store?: string;
-  /** As `openGpu` takes it. */
+  /** The argument of `openGpu`. */
   adapter?: string;
-  /** Aborted to stop. */
+  /** Stops the recording. */
   signal?: AbortSignal;
-  /** How many golden frames. Default 6. */
+  /** Number of golden frames. Default 6. */
   frames?: number;
   /** Longer side of a golden frame, pixels. Default 192. */
   size?: number;
-  /** Most MB (10⁶ bytes) that the committed splat may take. Default 8. */
+  /** Largest committed splat, MB (10⁶ bytes). Default 8. */
   maxSplat?: number;
-  /** How often the chain runs again with another seed, to measure the bounds of the scores. Default 2. */
+  /** Number of runs with other seeds, which measure the bounds of the scores. Default 2. */
   marginRuns?: number;
   tolerance?: Partial<Difference>;
   onEvent?(event: RunEvent): void;
-  /** What is being done, in a few words. */
+  /** Progress, in a few words. */
   say?(text: string): void;
 }
 
 export interface Recorded {
   folder: string;
   golden: Golden;
-  /** Bytes of the whole folder. */
+  /** Bytes of the folder. */
   bytes: number;
 }
 
 /**
- * Runs the pipeline and stores golden renders beside its file. An older recording stays as it is unless all succeeds.
- * @throws InputError when the pipeline makes no splat, the splat is too large to commit, or the tolerance too narrow.
+ * Runs the pipeline and stores golden renders beside its file. After a failure an older recording is unchanged.
+ * @throws InputError when the pipeline makes no splat, the splat is too large to commit, or the tolerance is too narrow.
  */
 export async function recordGolden(file: string, options: RecordOptions = {}): Promise<Recorded> {
-  const { set = [], cell, frames = 6, size = 192, marginRuns = 2, out, store, signal, onEvent } = options;
-  const say = (what: string) => {
+  const { set = [], cell, adapter, marginRuns = 2, out, store, signal, onEvent } = options;
+  const say = (text: string) => {
     signal?.throwIfAborted();
-    options.say?.(what);
+    options.say?.(text);
   };
   const plan = await readPipeline(file, { set, cell, registry: stages });
+  const text = await readFile(file);
   const { id: stage } = splatStage(plan);
-  const gpu = await openGpu({ adapter: options.adapter });
+  const background = backgroundOf(plan);
+  const gpu = await openGpu({ adapter });
   try {
     const chain = await runChain(gpu, plan, { out, store, signal, onEvent });
     await checkSize(chain.splat.file, options.maxSplat ?? 8);
-    const chosen = chooseCameras(await allCameras(gpu, plan, chain), { count: frames, size });
-    const others: ChainResult[] = [];
+    const chosen = chooseCameras(
+      await allCameras(gpu, plan, chain),
+      options.frames ?? 6,
+      options.size ?? 192,
+    );
     const seeds = Array.from({ length: marginRuns }, (_, i) => plan.seed + 1 + i);
+    const others: ChainResult[] = [];
     for (const seed of seeds) {
       say(`the chain with seed ${seed}, for the bounds of its scores`);
       others.push(await inScratch((out) => runChain(gpu, { ...plan, seed }, { out, signal })));
     }
-    const { folder, golden } = await replaceGolden(file, async (aside): Promise<Golden> => {
-      const splat = join(aside, GOLDEN.splat);
+    const { folder, golden } = await replaceGolden(file, async (partial): Promise<Golden> => {
+      const splat = join(partial, GOLDEN.splat);
       await copyFile(chain.splat.file, splat);
-      const pictures = await renderFrames(gpu, splat, chosen, plan, aside);
+      await writeFile(join(partial, GOLDEN.pipeline), text);
+      const view = { splat, cameras: chosen.map(({ camera }) => camera), background };
+      const pictures = await renderView(gpu, view);
+      for (const [i, { name }] of chosen.entries())
+        await writeFile(join(partial, GOLDEN.frames, `${name}.png`), encodePicture(pictures[i]));
       say('the golden frames with other arithmetic, for the margin');
-      const renders = await measureMargin({
-        gpu,
-        adapter: options.adapter,
-        splat,
-        cameras: chosen.map(({ camera }) => camera),
-        background: backgroundOf(plan),
-        pictures,
-      });
+      const renders = await measureMargin(gpu, adapter, view, pictures);
       const margin = worst(renders);
       const tolerance = { ...DEFAULT_TOLERANCE, ...options.tolerance };
-      const narrow = tooNarrow(tolerance, margin);
-      if (narrow.length) {
-        throw new InputError(
-          `other arithmetic on this adapter already differs by up to ${margin.max} levels, ${margin.mean} in the mean and ` +
-            `SSIM ${margin.ssim}; a tolerance is at least ${MARGIN_FACTOR} times that: record with ${narrow.join(' ')}`,
-          file,
-        );
-      }
-      const { count, shDegree } = await countOf(gpu, splat);
+      requireMargin(file, tolerance, margin);
       const bytes = await readFile(splat);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
       return {
         format: 'splatline golden 1',
         name: plan.name,
@@ -119,25 +110,15 @@ export async function recordGolden(file: string, options: RecordOptions = {}): P
         cwd: set.length ? relative(dirname(file), process.cwd()) || '.' : '.',
         versions: await versions(),
         adapter: { ...gpu.adapter },
-        splat: {
-          stage,
-          count,
-          shDegree,
-          bytes: bytes.length,
-          sha256: createHash('sha256').update(bytes).digest('hex'),
-        },
-        background: [...backgroundOf(plan)],
-        frames: chosen.map(({ name, camera }, i) => ({
-          name,
-          sha256: pictureHash(pictures[i]),
-          camera: camera as GoldenCamera,
-        })),
+        splat: { stage, ...(await countOf(gpu, splat)), bytes: bytes.length, sha256 },
+        background: [...background],
+        frames: chosen.map(({ name, camera }, i) => ({ name, sha256: pictureHash(pictures[i]), camera })),
         tolerance,
         margin: { factor: MARGIN_FACTOR, worst: margin, renders },
         chain: {
           tensors: chain.tensors,
           frames: chain.frames,
-          ...fixedCameras(chain, others),
+          ...(camerasAreFixed(chain, others) ? { cameras: chain.cameras } : {}),
           scores: scoreBounds(
             chain.scores,
             others.map(({ scores }) => scores),
@@ -146,60 +127,73 @@ export async function recordGolden(file: string, options: RecordOptions = {}): P
         },
       };
     });
-    return { folder, golden, bytes: await sizeOf(folder, golden) };
+    return { folder, golden, bytes: await sizeOf(folder) };
   } finally {
     gpu.close();
   }
 }
 
-/** Renders the chosen cameras into `frames/` and gives the pictures. */
-async function renderFrames(
-  gpu: Gpu,
-  splat: string,
-  chosen: readonly NamedCamera[],
-  plan: Plan,
-  folder: string,
-) {
-  const gaussians = await loadGaussians(gpu, splat);
-  try {
-    const cameras = chosen.map(({ camera }) => camera);
-    const pngs = await renderPngs(gpu, gaussians, cameras, backgroundOf(plan));
-    for (const [i, png] of pngs.entries())
-      await writeFile(join(folder, GOLDEN.frames, `${chosen[i].name}.png`), png);
-    return pngs.map(decodePicture);
-  } finally {
-    releaseGaussians(gaussians);
-  }
-}
-
-/** Turntable and held-out cameras; where there are neither, all views of the data. */
-async function allCameras(gpu: Gpu, plan: Plan, chain: ChainResult) {
+/** Turntable and held-out cameras; all views of the data where there are neither. */
+async function allCameras(gpu: Gpu, plan: Plan, chain: ChainResult): Promise<NamedCamera[][]> {
   const turntable = chain.cameras.map(({ name, camera }) => ({ name: `turntable-${stem(name)}`, camera }));
   const planned = plan.stages.find(({ stage }) => stage.name === 'load');
-  if (!planned) return { turntable, heldOut: [] };
+  if (!planned) return [turntable, []];
   const { dataset, gaussians } = await load(gpu, {}, planned.options as LoadOptions);
   if (gaussians) releaseGaussians(gaussians);
   const heldOut = dataset.views.filter(({ split }) => split === 'test');
   const views = heldOut.length || turntable.length ? heldOut : dataset.views;
   releaseDataset(dataset);
-  return { turntable, heldOut: views.map(({ name, camera }) => ({ name: `view-${stem(name)}`, camera })) };
+  return [turntable, views.map(({ name, camera }) => ({ name: `view-${stem(name)}`, camera }))];
 }
 
-/** The turntable's cameras, if the runs with other seeds show that they do not depend on what was trained. */
-function fixedCameras(
-  chain: ChainResult,
-  others: readonly ChainResult[],
-): { cameras?: Golden['chain']['cameras'] } {
-  const isFixed = others.every(
-    ({ cameras }) =>
-      cameras.length === chain.cameras.length &&
-      cameras.every(({ camera }, i) => cameraDistance(camera, chain.cameras[i].camera) <= CAMERA_TOLERANCE),
-  );
-  if (!others.length || !chain.cameras.length || !isFixed) return {};
-  return { cameras: chain.cameras.map(({ name, camera }) => ({ name, camera: camera as GoldenCamera })) };
+/** A file stem of letters, digits, dots and dashes. */
+function stem(name: string): string {
+  return name
+    .replace(/\.[A-Za-z0-9]+$/, '')
+    .replace(/[^A-Za-z0-9.-]+/g, '-')
+    .slice(-80);
 }
 
-/** Refuses a splat that is too large to commit before anything more is computed. */
+/** SSIM's window is 11 pixels wide. */
+const LEAST_SIDE = 16;
+
+/**
+ * `count` cameras at even distances, scaled down to a longer side of `size` pixels: two thirds from the turntable, the others
+ * from the held-out views; more from one where the other has too few. Names are unique, as they name files.
+ */
+export function chooseCameras(
+  [turntable, heldOut]: readonly (readonly NamedCamera[])[],
+  count: number,
+  size: number,
+): NamedCamera[] {
+  const views = Math.min(heldOut.length, Math.max(count - turntable.length, Math.floor(count / 3)));
+  const chosen = [...evenly(turntable, count - views), ...evenly(heldOut, views)];
+  const names = chosen.map(({ name }) => name);
+  return chosen.map(({ name, camera }, i) => {
+    const scale = Math.min(1, size / Math.max(camera.width, camera.height));
+    const [width, height] = [camera.width, camera.height].map((side) =>
+      Math.max(LEAST_SIDE, Math.round(side * scale)),
+    );
+    const unique = names.indexOf(name) < i ? `${name}-${i}` : name;
+    return { name: unique, camera: resizeCamera(camera, width, height) };
+  });
+}
+
+/** `count` items of the list at even distances, the first included; all of a shorter list. */
+export function evenly<T>(list: readonly T[], count: number): T[] {
+  const length = Math.min(count, list.length);
+  return Array.from({ length }, (_, i) => list[Math.floor((i * list.length) / length)]);
+}
+
+/** Whether runs with other seeds have the same turntable cameras: then cameras do not depend on training. */
+function camerasAreFixed({ cameras }: ChainResult, others: readonly ChainResult[]): boolean {
+  const isSame = (other: ChainResult) =>
+    other.cameras.length === cameras.length &&
+    other.cameras.every(({ camera }, i) => cameraDistance(camera, cameras[i].camera) <= CAMERA_TOLERANCE);
+  return others.length > 0 && cameras.length > 0 && others.every(isSame);
+}
+
+/** Refuses a splat that is too large to commit, before anything more is computed. */
 async function checkSize(splat: string, most: number): Promise<void> {
   const megabytes = (await stat(splat)).size / 1e6;
   if (megabytes <= most) return;
@@ -210,18 +204,25 @@ async function checkSize(splat: string, most: number): Promise<void> {
   );
 }
 
+/** Refuses a tolerance below `MARGIN_FACTOR` times the margin. */
+function requireMargin(file: string, tolerance: Difference, margin: Difference): void {
+  const narrow = tooNarrow(tolerance, margin);
+  if (!narrow.length) return;
+  throw new InputError(
+    `other arithmetic on this adapter already differs by up to ${margin.max} levels, ${margin.mean} in the mean and ` +
+      `SSIM ${margin.ssim}; a tolerance is at least ${MARGIN_FACTOR} times that: record with ${narrow.join(' ')}`,
+    file,
+  );
+}
+
 async function countOf(gpu: Gpu, splat: string): Promise<{ count: number; shDegree: number }> {
   const gaussians = await loadGaussians(gpu, splat);
   releaseGaussians(gaussians);
   return { count: gaussians.count, shDegree: gaussians.shDegree };
 }
 
-async function sizeOf(folder: string, golden: Golden): Promise<number> {
-  const files = [
-    GOLDEN.json,
-    GOLDEN.splat,
-    ...golden.frames.map(({ name }) => join(GOLDEN.frames, `${name}.png`)),
-  ];
-  const sizes = await Promise.all(files.map(async (file) => (await stat(join(folder, file))).size));
-  return sizes.reduce((sum, size) => sum + size, 0);
+async function sizeOf(folder: string): Promise<number> {
+  const paths = await readdir(folder, { recursive: true });
+  const infos = await Promise.all(paths.map((path) => stat(join(folder, path))));
+  return infos.reduce((sum, info) => sum + (info.isFile() ? info.size : 0), 0);
 }

@@ -1,112 +1,258 @@
-import type { Difference } from './compare.ts';
+import { relative, resolve } from 'node:path';
+import type { Checked } from './check.ts';
+import type { FramePair } from './judge.ts';
+import { compare, encodePicture, type Picture } from './picture.ts';
 
-/** How a check judges: byte for byte on the recording adapter, by tolerance and bounds on any other. */
+/** `bytes`, on the recording adapter: results must be equal. `tolerance`, on any other: within tolerances and bounds. */
 export type Mode = 'bytes' | 'tolerance';
 
-interface Judged {
+/** One comparison with the recording. */
+export interface Row {
+  kind: keyof typeof KINDS;
   name: string;
   /** Equal to the recording. */
   exact: boolean;
   /** Within the tolerance or bound; absent where another adapter cannot be judged. */
   within?: boolean;
+  /** The numbers compared: `max`, `mean` and `ssim` of a frame, `golden` and `now` of a score, `distance` of cameras. */
+  values?: Readonly<Record<string, number | undefined>>;
+  /** The result, in a few words: `max 3, mean 0.01, SSIM 0.999`. */
+  found: string;
+  /** The limit on another adapter: `max 8, mean 0.02, SSIM 0.999`. */
+  allowed?: string;
 }
 
-/** A golden camera on the committed splat. */
-export interface FrameRow extends Judged, Difference {
-  kind: 'frame';
-  within: boolean;
-}
-/** The turntable's cameras, all together; `distance` is relative, see `cameraDistance`. */
-export interface CamerasRow extends Judged {
-  kind: 'cameras';
-  distance: number;
-}
-/** A tensor of a splat that the chain made. */
-export interface TensorRow extends Judged {
-  kind: 'tensor';
-}
-/** A published picture of the turntable. */
-export interface TurntableRow extends Judged {
-  kind: 'turntable';
-}
-/** A score of the chain; `golden` or `now` is absent where only one side has it. */
-export interface ScoreRow extends Judged {
-  kind: 'score';
-  unit: string;
-  golden?: number;
-  now?: number;
-  bound: number;
-  within: boolean;
-}
-export type Row = FrameRow | CamerasRow | TensorRow | TurntableRow | ScoreRow;
+/** Kinds of rows, singular and plural; the order of a report. */
+export const KINDS = {
+  file: ['pipeline file', 'pipeline files'],
+  frame: ['golden frame', 'golden frames'],
+  cameras: ['set of cameras', 'sets of cameras'],
+  tensor: ['tensor', 'tensors'],
+  turntable: ['turntable picture', 'turntable pictures'],
+  score: ['score', 'scores'],
+} as const;
 
 export interface Report {
   file: string;
   mode: Mode;
-  /** Why not by bytes: how the adapter differs from the recording's, or that the user asked for it. */
+  /** Why not by bytes: differences of the adapters, or the user's request. */
   because: string[];
-  /** What else is not as at the recording: versions. */
+  /** Other differences from the recording: versions. */
   notes: string[];
-  adapter: { recorded: string; now: string };
-  tolerance: Difference;
+  /** `now` is absent where the pipeline file changed, so that nothing ran. */
+  adapter: { recorded: string; now?: string };
   rows: Row[];
   seconds: number;
 }
 
-/** Undefined where this mode cannot tell. */
-export function passes(row: Row, mode: Mode): boolean | undefined {
-  return mode === 'bytes' ? row.exact : row.within;
+export type Verdict = 'ok' | 'FAIL' | 'not judged';
+
+export function verdict(row: Row, mode: Mode): Verdict {
+  const passed = mode === 'bytes' ? row.exact : row.within;
+  return passed === undefined ? 'not judged' : passed ? 'ok' : 'FAIL';
 }
 
-export function failures(report: Report): Row[] {
-  return report.rows.filter((row) => passes(row, report.mode) === false);
+export function failures({ rows, mode }: Report): Row[] {
+  return rows.filter((row) => verdict(row, mode) === 'FAIL');
 }
 
-/** What is wrong with a row, in a few words. */
-export function complaint(row: Row, mode: Mode, tolerance: Difference): string {
-  switch (row.kind) {
-    case 'frame': {
-      const found = `differs by up to ${row.max} levels, ${row.mean} in the mean, SSIM ${row.ssim}`;
-      return mode === 'bytes'
-        ? `${found}; on this adapter it must be equal`
-        : `${found}; allowed are ${tolerance.max}, ${tolerance.mean} and ${tolerance.ssim}`;
-    }
-    case 'cameras':
-      return `differ from the recorded ones by ${row.distance} of their size`;
-    case 'tensor':
-    case 'turntable':
-      return 'is not byte for byte as recorded';
-    case 'score': {
-      const { golden, now, unit, bound } = row;
-      if (golden === undefined) return `is ${now} (${unit}) and was not there when the golden was recorded`;
-      if (now === undefined) return `was ${golden} (${unit}) and is no longer there`;
-      return `was ${golden} and is ${now} (${unit})${mode === 'bytes' ? '; on this adapter it must be equal' : `; allowed is ±${bound}`}`;
-    }
-  }
+/** `golden frame view-a: max 3, mean 0.01, SSIM 0.999; required: equal`. */
+export function sentence(row: Row, mode: Mode): string {
+  const required = mode === 'bytes' ? 'equal' : row.allowed;
+  const limit = required && row.kind !== 'file' ? `; required: ${required}` : '';
+  return `${KINDS[row.kind][0]} ${row.name}: ${row.found}${limit}`;
 }
 
-/** `frame turntable-0000`, for a sentence. */
-export function subject(row: Row): string {
-  const names = {
-    frame: `golden frame ${row.name}`,
-    cameras: `the ${row.name}`,
-    tensor: `tensor ${row.name}`,
-    turntable: `turntable picture ${row.name}`,
-    score: `score ${row.name}`,
-  };
-  return names[row.kind];
-}
-
-/** One sentence: how many, and the first of each kind, in the order in which they were made. */
+/** One line: how many results differ and the first of them. A changed pipeline file is the only verdict. */
 export function summary(report: Report): string {
+  const { file, mode, rows } = report;
   const failed = failures(report);
-  const total = report.rows.filter((row) => passes(row, report.mode) !== undefined).length;
-  if (!failed.length) return `${report.file}: all ${total} as recorded`;
-  const kinds = [...new Set(failed.map(({ kind }) => kind))];
-  const firsts = kinds.map((kind) => failed.find((row) => row.kind === kind)!);
-  const said = firsts.map((row) => `${subject(row)} ${complaint(row, report.mode, report.tolerance)}`);
-  return [
-    `${report.file}: ${failed.length} of ${total} are not as recorded. The first of each kind:`,
-    ...said.map((line) => `  ${line}`),
-  ].join('\n');
+  const total = rows.filter((row) => verdict(row, mode) !== 'not judged').length;
+  if (!failed.length) return `${file}: all ${total} as recorded`;
+  const [first] = failed;
+  if (first.kind === 'file') return `${file}: ${first.found}`;
+  return `${file}: ${failed.length} of ${total} are not as recorded, first ${sentence(first, mode)}`;
+}
+
+/** Rows of one kind that the text names. */
+const SHOWN_PER_KIND = 5;
+
+/** The report for a terminal or a log: how it was judged, each failure, and a line of what is unchanged. */
+export function reportText(report: Report): string {
+  const { mode, notes, rows } = report;
+  const failed = failures(report);
+  const lines = [judgedHow(report), ...notes.map((note) => `note: ${note}`)];
+  if (failed.length) lines.push('', 'not as recorded:');
+  for (const kind of kinds(failed)) {
+    const same = failed.filter((row) => row.kind === kind);
+    lines.push(...same.slice(0, SHOWN_PER_KIND).map((row) => `  ${sentence(row, mode)}`));
+    if (same.length > SHOWN_PER_KIND) lines.push(`  … and ${count(kind, same.length - SHOWN_PER_KIND)} more`);
+  }
+  const counted = (of: Verdict) => {
+    const some = rows.filter((row) => verdict(row, mode) === of);
+    return kinds(some).map((kind) => count(kind, some.filter((row) => row.kind === kind).length));
+  };
+  const [passed, skipped] = [counted('ok'), counted('not judged')];
+  const differing = rows.find((row) => verdict(row, mode) === 'not judged' && !row.exact);
+  lines.push('');
+  if (passed.length)
+    lines.push(`${mode === 'bytes' ? 'unchanged' : 'within tolerance'}: ${passed.join(', ')}`);
+  if (skipped.length) {
+    const first = differing ? `first that differs: ${differing.name}` : 'all equal';
+    lines.push(`not judged on another adapter: ${skipped.join(', ')} (${first})`);
+  }
+  if (!failed.length) lines.push(summary(report));
+  return lines.join('\n');
+}
+
+function kinds(rows: readonly Row[]): Row['kind'][] {
+  return [...new Set(rows.map(({ kind }) => kind))];
+}
+
+function count(kind: Row['kind'], number: number): string {
+  return `${number} ${KINDS[kind][number === 1 ? 0 : 1]}`;
+}
+
+function judgedHow({ mode, because, adapter: { recorded, now } }: Report): string {
+  if (!now) return 'judged by the pipeline file alone: nothing ran';
+  if (mode === 'bytes') return `judged by bytes, on the adapter that recorded: ${now}`;
+  return `judged by tolerance, not by bytes: ${because.join('; ')}\n  recorded on ${recorded}\n  now         ${now}`;
+}
+
+/**
+ * JUnit XML as Jenkins, GitLab and GitHub's report actions read it: a suite for the committed splat and one for the chain, a
+ * test case per row. A row that this adapter cannot judge is skipped. Names are relative to the working directory.
+ */
+export function junitXml(report: Report, now = new Date()): string {
+  const { mode, rows, seconds } = report;
+  const file = relative(process.cwd(), resolve(report.file)).replaceAll('\\', '/');
+  const totals = (some: readonly Row[]) => {
+    const number = (of: Verdict) => some.filter((row) => verdict(row, mode) === of).length;
+    return { tests: some.length, failures: number('FAIL'), errors: 0, skipped: number('not judged') };
+  };
+  const testCase = (row: Row) => {
+    const classname = `golden.${file.replace(/\.ya?ml$/, '')}.${row.kind}`;
+    const outcome = verdict(row, mode);
+    const message = sentence(row, mode);
+    const skipped = { message: 'training differs between adapters: this one judges scores only' };
+    const content = {
+      ok: [],
+      FAIL: [element('failure', { message, type: 'Regression' }, [escaped(message)])],
+      'not judged': [element('skipped', skipped)],
+    };
+    return element('testcase', { classname, name: row.name, time: 0 }, content[outcome]);
+  };
+  const suite = (name: string, some: readonly Row[]) => {
+    const timestamp = now.toISOString().slice(0, 19);
+    const attributes = {
+      name: `golden ${file}: ${name}`,
+      ...totals(some),
+      time: seconds.toFixed(3),
+      timestamp,
+    };
+    return element('testsuite', attributes, some.map(testCase));
+  };
+  const suites = [
+    ['pipeline file', ['file']],
+    ['committed splat', ['frame']],
+    ['chain', ['cameras', 'tensor', 'turntable', 'score']],
+  ] as const;
+  const filled = suites.flatMap(([name, kinds]) => {
+    const some = rows.filter(({ kind }) => (kinds as readonly string[]).includes(kind));
+    return some.length ? [suite(name, some)] : [];
+  });
+  const all = { name: 'golden renders', ...totals(rows), time: seconds.toFixed(3) };
+  return `<?xml version="1.0" encoding="UTF-8"?>\n${element('testsuites', all, filled)}\n`;
+}
+
+function element(name: string, attributes: Record<string, string | number>, content: string[] = []): string {
+  const words = Object.entries(attributes).map(([key, value]) => ` ${key}="${escaped(String(value))}"`);
+  const inside = content.length ? `>\n${content.join('\n')}\n</${name}>` : '/>';
+  return `<${name}${words.join('')}${inside}`;
+}
+
+/** Escapes text for XML and HTML, also in attributes; replaces control characters, which XML 1.0 forbids. */
+function escaped(text: string): string {
+  return text
+    .replace(/[^\P{Cc}\n\t]/gu, '�')
+    .replace(/&/g, '&amp;')
+    .replace(/</g, '&lt;')
+    .replace(/>/g, '&gt;')
+    .replace(/"/g, '&quot;');
+}
+
+const STYLE = `
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; }
+th, td { border-bottom: 1px solid #8884; padding: .25rem .75rem; text-align: left; }
+.FAIL { color: #c8102e; font-weight: 700; } .ok { color: #1a7f37; }
+figure { display: inline-block; margin: 0 .5rem 1rem 0; width: 20rem; vertical-align: top; }
+figcaption { font-size: 13px; }
+img { width: 100%; image-rendering: pixelated; border: 1px solid #8884; }
+`;
+
+/** One self-contained page: all rows, failures first, and before | after | difference of every golden camera. */
+export function reportPage({ report, frames, chain }: Checked): string {
+  const { file, mode, notes, rows } = report;
+  const row = (one: Row) => {
+    const cells = [`${KINDS[one.kind][0]} ${one.name}`, one.found, one.allowed ?? ''].map(escaped);
+    const outcome = verdict(one, mode);
+    return `<tr><td>${cells.join('<td>')}<td class="${outcome}">${outcome}`;
+  };
+  const failed = failures(report);
+  const others = rows.filter((one) => !failed.includes(one));
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Golden renders: ${escaped(file)}</title>
+<style>${STYLE}</style>
+<h1>Golden renders</h1>
+<p>${[summary(report), judgedHow(report), ...notes].map(escaped).join('</p>\n<p>')}</p>
+<table><tr><th>result<th>found<th>allowed on another adapter<th>verdict
+${[...failed, ...others].map(row).join('\n')}
+</table>
+<h2>Committed splat</h2>
+${frames.map(figures).join('\n')}
+<h2>Splat of this run, through the same cameras</h2>
+<p>No verdict depends on these pictures.</p>
+${chain.map(figures).join('\n')}
+</html>
+`;
+}
+
+function figures({ name, before, after }: FramePair): string {
+  const { max, mean, ssim } = compare(before, after);
+  const heat = heatMap(before, after);
+  const difference = `difference: max ${max} levels, mean ${mean}, SSIM ${ssim}; white is ${heat.top} levels`;
+  const pictures: [string, Picture][] = [
+    ['before (golden)', before],
+    ['after (now)', after],
+    [difference, heat],
+  ];
+  const parts = pictures.map(([caption, picture]) => {
+    const data = Buffer.from(encodePicture(picture)).toString('base64');
+    const text = escaped(caption);
+    return `<figure><img alt="${text}" src="data:image/png;base64,${data}"><figcaption>${text}</figcaption></figure>`;
+  });
+  return `<h3>${escaped(name)}</h3>\n${parts.join('\n')}`;
+}
+
+/** Least difference, in 8-bit levels, that the heat map shows as white: rounding stays dark. */
+const LEAST_TOP = 8;
+
+/**
+ * The largest difference of each pixel's channels, from black through red and yellow to white. `top` is the number of 8-bit
+ * levels that white stands for.
+ */
+export function heatMap(a: Picture, b: Picture): Picture & { top: number } {
+  const { width, height } = a;
+  const levels = Array.from({ length: width * height }, (_, pixel) =>
+    Math.max(...[0, 1, 2].map((c) => Math.abs(a.rgb[3 * pixel + c] - b.rgb[3 * pixel + c]))),
+  );
+  const top = levels.reduce((most, level) => Math.max(most, level), LEAST_TOP);
+  const rgb = Uint8ClampedArray.from({ length: 3 * levels.length }, (_, i) => {
+    const heat = (3 * levels[Math.floor(i / 3)]) / top;
+    return 255 * (heat - (i % 3));
+  });
+  return { width, height, rgb: new Uint8Array(rgb), top };
 }
