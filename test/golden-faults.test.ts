@@ -110,6 +110,16 @@ test('a recording that is refused says what to do, and leaves the old one as it 
   assert.equal(left, []);
 });
 
+test('an edited pipeline file fails with one sentence', async () => {
+  await writeFile(join(folder, 'tiny.yaml'), TINY.replace('steps: 20', 'steps: 22'));
+  const { exitCode, stdout, stderr } = await golden(ROOT, ['check', 'tiny.yaml'], folder);
+  await writeFile(join(folder, 'tiny.yaml'), TINY);
+  assert.is(exitCode, 1);
+  const expected = 'tiny.yaml: the file changed: train.steps 20 → 22; record again if that is meant\n';
+  assert.ok(stderr.endsWith(expected), stderr);
+  assert.not.match(stdout, 'required');
+});
+
 test('what cannot be checked is told before anything runs', async () => {
   await writeFile(join(folder, 'bare.yaml'), 'stages:\n  - load: { ply: none.ply }\n');
   const [file] = await readdir(join(folder, 'tiny.golden/frames'));
