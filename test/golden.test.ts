@@ -9,7 +9,6 @@ import { DEFAULT_TOLERANCE, type Golden, goldenFolder, readGolden } from '../pip
 import {
   adapterDifferences,
   chainRows,
-  type FramePair,
   frameRow,
   MARGIN_FACTOR,
   scoreBounds,
@@ -25,6 +24,7 @@ import {
 } from '../pipeline/golden/picture.ts';
 import { chooseCameras, evenly } from '../pipeline/golden/record.ts';
 import {
+  type FramePair,
   failures,
   heatMap,
   junitXml,

@@ -7,17 +7,10 @@ import { readPipeline } from '../file/read.ts';
 import type { RunEvent } from '../run/events.ts';
 import { inScratch, runChain } from './chain.ts';
 import { GOLDEN, type Golden, goldenFolder, readGolden, versions } from './format.ts';
-import {
-  adapterDifferences,
-  adapterName,
-  chainRows,
-  type FramePair,
-  frameRow,
-  planChanges,
-} from './judge.ts';
+import { adapterDifferences, adapterName, chainRows, frameRow, planChanges } from './judge.ts';
 import { type Picture, pictureHash, readPicture } from './picture.ts';
 import { renderView } from './render.ts';
-import type { Report, Row } from './report.ts';
+import type { Checked, FramePair, Row } from './report.ts';
 
 export interface CheckOptions {
   /** Keeps the run; must be new or empty. Default: a temporary folder. */
@@ -31,14 +24,6 @@ export interface CheckOptions {
   onEvent?(event: RunEvent): void;
   /** Progress, in a few words. */
   say?(text: string): void;
-}
-
-export interface Checked {
-  report: Report;
-  /** The committed splat through the golden cameras. */
-  frames: FramePair[];
-  /** The splat of this run through the same cameras; no row depends on them. */
-  chain: FramePair[];
 }
 
 /**

@@ -6,8 +6,8 @@ import { isMap, literal } from '../file/describe.ts';
 import type { Plan } from '../file/plan.ts';
 import type { ChainResult } from './chain.ts';
 import type { Golden, GoldenScore } from './format.ts';
-import { compare, type Difference, type Picture, pictureHash } from './picture.ts';
-import type { Row } from './report.ts';
+import { compare, type Difference, pictureHash } from './picture.ts';
+import type { FramePair, Row } from './report.ts';
 
 /** The tolerance must be this many times the margin measured on the recording adapter. */
 export const MARGIN_FACTOR = 2;
@@ -90,13 +90,6 @@ export function adapterDifferences(recorded: KnownAdapter, now: KnownAdapter): s
 /** `llvmpipe (LLVM 15.0.6, 256 bits), Mesa 25.0.7`. */
 export function adapterName({ vendor, device, description, cpu }: KnownAdapter): string {
   return [device || vendor || 'unnamed adapter', description, cpu].filter(Boolean).join(', ');
-}
-
-/** A golden camera: the committed picture, and the one rendered now. */
-export interface FramePair {
-  name: string;
-  before: Picture;
-  after: Picture;
 }
 
 export function frameRow({ name, before, after }: FramePair, tolerance: Difference): Row {

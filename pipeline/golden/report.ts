@@ -1,6 +1,4 @@
 import { relative, resolve } from 'node:path';
-import type { Checked } from './check.ts';
-import type { FramePair } from './judge.ts';
 import { compare, encodePicture, type Picture } from './picture.ts';
 
 /** `bytes`, on the recording adapter: results must be equal. `tolerance`, on any other: within tolerances and bounds. */
@@ -43,6 +41,22 @@ export interface Report {
   adapter: { recorded: string; now?: string };
   rows: Row[];
   seconds: number;
+}
+
+/** A golden camera: the committed picture, and the one rendered now. */
+export interface FramePair {
+  name: string;
+  before: Picture;
+  after: Picture;
+}
+
+/** A finished check. */
+export interface Checked {
+  report: Report;
+  /** The committed splat through the golden cameras. */
+  frames: FramePair[];
+  /** The splat of this run through the same cameras; no row depends on them. */
+  chain: FramePair[];
 }
 
 export type Verdict = 'ok' | 'FAIL' | 'not judged';
