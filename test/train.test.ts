@@ -74,20 +74,19 @@ test('a budget of seconds ends the training and says so; one that suffices chang
     const gaussians = balls(arena, 'start');
     const outcome = async (options: TrainInput) => {
       const report = recordingReport();
-      const began = performance.now();
       const trained = await train(gpu, { dataset, gaussians }, options, { report });
-      const seconds = (performance.now() - began) / 1000;
       const means = await gpu.readFloats(trained.means, 'test', 3 * trained.count);
       releaseGaussians(trained);
-      return { seconds, warnings: report.warnings, steps: report.steps, means: [...means] };
+      return { warnings: report.warnings, steps: report.steps, means: [...means] };
     };
     const whole = await outcome({ steps: 12, cap: BALLS });
     const ample = await outcome({ steps: 12, cap: BALLS, seconds: 600 });
     assert.equal(ample.means, whole.means);
     assert.equal([ample.warnings, ample.steps], [[], whole.steps]);
-    // The kernels are compiled by now, so a step takes milliseconds.
+    // A million steps take hours on any adapter: only a budget that works lets this test end. test/time-budget.test.ts has
+    // the arithmetic, on a clock of its own.
     const short = await outcome({ steps: 1_000_000, cap: BALLS, seconds: 1 });
-    assert.ok(short.seconds < 3, `${short.seconds} s`);
+    assert.ok(short.steps.length < 1_000_000 / 4, `${short.steps.length} steps were taken`);
     assert.is(short.warnings.length, 1);
     assert.match(
       short.warnings[0],

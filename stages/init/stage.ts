@@ -11,19 +11,19 @@ export const initOptions = z.strictObject({
   from: z
     .enum(['points', 'random'])
     .default('points')
-    .describe("Where the first Gaussians lie: at the capture's SfM points, or at random in the cameras' box"),
-  count: z.int().min(1).max(10_000_000).default(100_000).describe('How many, with `from: random`'),
-  shDegree: z
-    .literal([0, 1, 2, 3])
-    .default(3)
-    .describe('Degree of the spherical harmonics that colours may reach in training'),
+    .describe(
+      'Initial positions: the SfM points of the capture, or random positions in the bounding box of the cameras',
+    ),
+  count: z.int().min(1).max(10_000_000).default(100_000).describe('Number of Gaussians with `from: random`'),
+  shDegree: z.literal([0, 1, 2, 3]).default(3).describe('Maximum degree of the spherical harmonics'),
 });
 
 export type InitOptions = z.output<typeof initOptions>;
 
 /**
- * Makes the first Gaussians of a capture. The caller owns them (`releaseGaussians`). Throws InputError when the capture
- * has no points to start from.
+ * Creates the initial Gaussians of a capture. The caller owns them (`releaseGaussians`).
+ *
+ * @throws InputError when the capture has no SfM points to start from, or has more than the adapter can hold.
  */
 export async function init(
   gpu: Gpu,
@@ -47,11 +47,11 @@ export async function init(
   return uploadGaussians(gpu, 'init/gaussians', host, 'points');
 }
 
-/** The stage: the first Gaussians, from SfM points or at random. */
+/** The stage: initial Gaussians, from SfM points or at random. */
 export const initStage = defineStage({
   name: 'init',
   module: import.meta.url,
-  summary: "Makes the first Gaussians, at the capture's points or at random",
+  summary: 'Creates the initial Gaussians from SfM points or at random',
   options: initOptions,
   needs: ['dataset'],
   gives: ['gaussians'],

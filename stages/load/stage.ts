@@ -16,38 +16,43 @@ export const loadOptions = z
       .min(1)
       .optional()
       .meta({ path: 'folder' })
-      .describe('Folder of a COLMAP capture: a model in sparse/0, sparse or the folder itself, and pictures'),
+      .describe(
+        'Folder of a COLMAP capture: a model in sparse/0, sparse or the folder itself, and its images',
+      ),
     ply: z
       .string()
       .min(1)
       .optional()
       .meta({ path: 'file', advice: 'Of an unpacked SOG splat give the meta.json' })
       .describe(
-        'A splat instead of a capture: .ply (3DGS), .sog, .spz, .splat, .ksplat or the meta.json of a SOG',
+        'Splat file to load instead of a capture: .ply (3DGS), .sog, .spz, .splat, .ksplat, or the meta.json of an unpacked SOG',
       ),
     images: z
       .string()
       .min(1)
       .default('images')
-      .describe('Folder of the pictures, relative to the capture (PNG, JPEG, WebP)'),
+      .describe('Folder of the images, relative to the capture (PNG, JPEG, WebP)'),
     downscale: z
       .number()
       .min(1)
       .max(64)
       .default(1)
-      .describe("Divides the pictures' width and height, by area averaging"),
+      .describe('Factor by which width and height of the images are reduced, by area averaging'),
     holdout: z
       .int()
       .min(0)
       .default(8)
-      .describe(
-        'Every how many-th view, in order of names, is kept for scoring instead of training; 0 keeps none',
-      ),
-    views: z.int().min(1).max(10_000).default(48).describe('How many views a splat gets, on rings around it'),
+      .describe('Holds out every n-th view, in order of names, for evaluation; 0 holds out none'),
+    views: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(48)
+      .describe('Number of synthetic views around a splat without images'),
     size: z
       .tuple([z.int().min(16).max(MAX_SIDE), z.int().min(16).max(MAX_SIDE)])
       .default([512, 512])
-      .describe("[width, height] of a splat's views, pixels"),
+      .describe('[width, height] of the synthetic views, pixels'),
   })
   .refine(({ colmap, ply }) => (colmap === undefined) !== (ply === undefined), {
     message: 'expected exactly one of `colmap` (a capture) and `ply` (a splat)',
@@ -55,15 +60,17 @@ export const loadOptions = z
 
 export type LoadOptions = z.output<typeof loadOptions>;
 
-/** What `load` gives: always a dataset; the Gaussians too when it loaded a splat. */
+/** A dataset; also the Gaussians when a splat was loaded. */
 export interface Loaded {
   dataset: Dataset;
   gaussians?: Gaussians;
 }
 
 /**
- * Loads a COLMAP capture (`colmap`) or a splat (`ply`) to the GPU. The caller owns the buffers: `releaseDataset`,
- * `releaseGaussians`. Throws InputError, naming the file and the place, on anything that cannot be used.
+ * Loads a COLMAP capture (`colmap`) or a splat (`ply`) onto the GPU. The caller owns the buffers (`releaseDataset`,
+ * `releaseGaussians`).
+ *
+ * @throws InputError with the file and the position of anything that cannot be used.
  */
 export async function load(
   gpu: Gpu,
@@ -89,7 +96,7 @@ export async function load(
 export const loadStage = defineStage({
   name: 'load',
   module: import.meta.url,
-  summary: 'Reads a COLMAP capture, or a splat, onto the GPU',
+  summary: 'Loads a COLMAP capture or a splat file',
   options: loadOptions,
   needs: [],
   gives: ['dataset', 'gaussians'],

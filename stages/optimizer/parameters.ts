@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { GaussianParameter } from '../artefacts/gaussians.ts';
 import type { Rates } from './optimizer.ts';
 
-/** What Adam may move, by its name in pipeline files. */
+/** The parameters that Adam can train, by their names in pipeline files. */
 export const PARAMETERS = {
   means: 'means',
   scales: 'logScales',
@@ -14,29 +14,29 @@ export const PARAMETERS = {
 export type ParameterName = keyof typeof PARAMETERS;
 export const PARAMETER_NAMES = Object.keys(PARAMETERS) as [ParameterName, ...ParameterName[]];
 
-/** SH bands above 0 learn at a twentieth of band 0 (3DGS). */
+/** Learning rate of SH bands above 0, relative to band 0 (3DGS). */
 export const SH_REST = 1 / 20;
 
-/** Adam's learning rates as an option. `means`: what is said of the means' rate. */
+/** Adam's learning rates as an option. `means`: description of the rate of the means. */
 export function ratesOption(
   defaults: Record<ParameterName, number>,
-  means = 'Of the means, per unit of scene extent',
+  means = 'Learning rate of the means, per unit of scene extent',
 ) {
   const rate = (name: ParameterName, text: string) =>
     z.number().min(0).default(defaults[name]).describe(text);
   return z
     .strictObject({
       means: rate('means', means),
-      scales: rate('scales', 'Of the log scales'),
-      quats: rate('quats', 'Of the quaternions'),
-      opacity: rate('opacity', 'Of the opacity logits'),
-      sh: rate('sh', 'Of SH band 0; the others learn at a twentieth'),
+      scales: rate('scales', 'Learning rate of the log scales'),
+      quats: rate('quats', 'Learning rate of the quaternions'),
+      opacity: rate('opacity', 'Learning rate of the opacity logits'),
+      sh: rate('sh', 'Learning rate of SH band 0; 1/20 of it for the higher bands'),
     })
     .prefault({})
-    .describe("Adam's learning rates");
+    .describe('Learning rates of Adam');
 }
 
-/** A step's rates, of which that of the means is in world units. */
+/** The learning rates of a step; that of the means in world units. */
 export function adamRates(rates: Record<Exclude<ParameterName, 'means'>, number>, means: number): Rates {
   return {
     means,

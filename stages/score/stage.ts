@@ -13,26 +13,25 @@ import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
 
 export type { ScoreScene } from './metrics/metric.ts';
 
-/** What the score stage can be told. */
 export const scoreOptions = z.strictObject({
   metrics: z
     .array(z.enum(METRIC_NAMES))
     .min(1)
     .default([...METRIC_NAMES])
     .describe(
-      `What to measure; ${Object.values(METRICS)
+      `Metrics to compute; ${Object.values(METRICS)
         .map(({ name, summary }) => `${name}: ${summary}`)
-        .join('; ')}. A metric that lacks its input is skipped with a note`,
+        .join('; ')}. A metric whose input is missing is skipped with a note`,
     ),
   prompt: clipTarget.prompt
     .optional()
     .describe(
-      'Of clip: a name in the prompt library, or the text itself; what stylize was given unless said',
+      "Prompt of the clip metric: text, or the name of a prompt in the library. Default: stylize's prompt",
     ),
   model: clipTarget.model.describe(
-    "Of clip: folder of a CLIP model in the Hugging Face layout; stylize's, or the small one of the package, unless given",
+    "Model of the clip metric: folder of a CLIP model in the Hugging Face layout. Default: stylize's model, or the small model of the package",
   ),
-  background: backgroundOption('Behind the splat on held-out views'),
+  background: backgroundOption('Background colour on held-out views'),
 });
 
 export type ScoreOptions = z.output<typeof scoreOptions>;

@@ -22,19 +22,25 @@ import { adamRates, PARAMETER_NAMES, PARAMETERS, ratesOption } from '../optimize
 import { blankState, createState, detachGaussians, type TrainingState } from '../optimizer/state.ts';
 import { DEFAULT_SEED, defineStage, type StageSettings, silent } from '../stage.ts';
 
-/** 3DGS's, but for opacity and colour: CLIP moves colours further than photographs do. */
+/** The rates of 3DGS, except for opacity and colour, which CLIP changes more than photographs do. */
 const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 2e-2, sh: 1e-2 };
 
 export const stylizeOptions = z.strictObject({
   ...clipTarget,
-  steps: z.number().int().min(1).max(1_000_000).default(600).describe('Steps, one random training view each'),
+  steps: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(600)
+    .describe('Number of optimisation steps, one random training view each'),
   train: z
     .array(z.enum(PARAMETER_NAMES))
     .min(1)
     .default(['sh'])
-    .describe('The parameters that change; all others stay as they are, to the bit'),
-  background: trainingBackgroundOption('Behind the splat while restyling'),
-  crops: cropOptions.prefault({}).describe('Crops of each render that CLIP sees'),
+    .describe('Parameters to optimise; all others stay bit-identical'),
+  background: trainingBackgroundOption('Background colour during restyling'),
+  crops: cropOptions.prefault({}).describe('Random crops of each render, the input of CLIP'),
   rates: ratesOption(RATES),
 });
 

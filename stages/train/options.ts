@@ -5,11 +5,11 @@ import { PARAMETER_NAMES, type ParameterName } from '../optimizer/parameters.ts'
 import { type Recipe, STRATEGIES, type StrategyName } from './strategies/index.ts';
 
 const RATE_OF: Record<ParameterName, string> = {
-  means: 'Of the means, per unit of scene extent; falls to a hundredth',
-  scales: 'Of the log scales',
-  quats: 'Of the quaternions',
-  opacity: 'Of the opacity logits',
-  sh: 'Of SH band 0; the others learn at a twentieth',
+  means: 'Learning rate of the means, per unit of scene extent; decays exponentially to 1 %',
+  scales: 'Learning rate of the log scales',
+  quats: 'Learning rate of the quaternions',
+  opacity: 'Learning rate of the opacity logits',
+  sh: 'Learning rate of SH band 0; 1/20 of it for the higher bands',
 };
 
 const kinds = Object.entries(STRATEGIES) as [
@@ -17,7 +17,7 @@ const kinds = Object.entries(STRATEGIES) as [
   { summary: string; cap?: number; recipe: Recipe },
 ][];
 
-/** `name: value` of all strategies, for the text of an option that they decide. */
+/** `name value` of all strategies, for the description of an option whose default depends on the strategy. */
 function perStrategy(value: (kind: { cap?: number; recipe: Recipe }) => string | number | undefined): string {
   const texts = kinds.flatMap(([name, kind]) => {
     const text = value(kind);
@@ -40,20 +40,26 @@ const rates = z.strictObject(
 );
 
 export const trainOptions = z.strictObject({
-  steps: z.number().int().min(1).max(1_000_000).default(7000).describe('Training steps, one view each'),
+  steps: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(7000)
+    .describe('Number of training steps, one view each'),
   seconds: z
     .number()
     .positive()
     .optional()
     .describe(
-      'Wall clock that training may take. Where it does not suffice for all steps, some are left out and the schedules end in time; ' +
-        'bytes do not repeat then',
+      'Time limit of training, seconds. If it is too short for all steps, some are skipped so that all schedules complete; ' +
+        'the result is then not reproducible to the byte',
     ),
   strategy: z
     .enum(Object.keys(STRATEGIES) as [StrategyName])
     .default('budget')
     .describe(
-      `How Gaussians come and go; ${kinds.map(([name, { summary }]) => `${name}: ${summary}`).join('; ')}`,
+      `Densification strategy; ${kinds.map(([name, { summary }]) => `${name}: ${summary}`).join('; ')}`,
     ),
   cap: z
     .number()
@@ -61,16 +67,21 @@ export const trainOptions = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      `Number of Gaussians up to which a strategy adds (${perStrategy(({ cap }) => cap)}); a start with more keeps them all`,
+      `Maximum number of Gaussians (${perStrategy(({ cap }) => cap)}); a larger initial splat keeps all of its Gaussians`,
     ),
-  dssim: z.number().min(0).max(1).default(0.2).describe('Weight of D-SSIM against L1'),
+  dssim: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.2)
+    .describe('Weight of the D-SSIM loss; L1 has the weight 1 − dssim'),
   shInterval: z
     .number()
     .int()
     .min(0)
     .optional()
     .describe(
-      'Steps between SH degrees; 0: all bands from the start (so for budget). 1000, or a seventh of shorter runs, for the others',
+      'Steps between increments of the SH degree; 0 uses all bands from the start. Default: 0 for budget; for the others 1000, or a seventh of runs shorter than 7000 steps',
     ),
   dropout: z
     .number()
@@ -78,33 +89,39 @@ export const trainOptions = z.strictObject({
     .max(0.9)
     .optional()
     .describe(
-      `Part of the Gaussians that a step leaves out at random, in 256ths, against learning the views by heart (${perStrategy(({ recipe }) => recipe.dropout)})`,
+      `Fraction of Gaussians that each step drops at random, in steps of 1/256; reduces overfitting (${perStrategy(({ recipe }) => recipe.dropout)})`,
     ),
-  background: trainingBackgroundOption('Behind the splat while training'),
+  background: trainingBackgroundOption('Background colour during training'),
   start: z
     .enum(['strategy', 'keep'])
     .default('strategy')
-    .describe("Opacity and scale to start from: the strategy's, or keep those that came in"),
-  rates: rates.prefault({}).describe("Adam's learning rates; those of the strategy where nothing is said"),
+    .describe('Initial opacity and scale: set by the strategy, or kept from the input splat'),
+  rates: rates.prefault({}).describe('Learning rates of Adam; defaults depend on the strategy'),
   anneal: z
     .strictObject({
-      from: z.number().min(0).max(1).describe('Part of the steps after which the rates fall'),
-      to: z.number().gt(0).max(1).describe('Part of a rate that is left at the end; 1: they do not fall'),
+      from: z.number().min(0).max(1).describe('Fraction of the steps after which the learning rates decay'),
+      to: z
+        .number()
+        .gt(0)
+        .max(1)
+        .describe('Final learning rate as a fraction of the initial one; 1 disables the decay'),
     })
     .optional()
     .describe(
-      `Lets all rates but the means' fall at the end (${perStrategy(({ recipe: { anneal } }) => (anneal ? `from ${anneal.from} to ${anneal.to}` : 'never'))})`,
+      `Decay of all learning rates except that of the means at the end of training (${perStrategy(({ recipe: { anneal } }) => (anneal ? `from ${anneal.from} to ${anneal.to}` : 'never'))})`,
     ),
-  clip: clipTermOptions.optional().describe('Joint optimisation: adds −weight · CLIP(render, prompt)'),
-  budget: STRATEGIES.budget.options.prefault({}).describe('Settings of the budget strategy'),
-  mcmc: STRATEGIES.mcmc.options.prefault({}).describe('Settings of the mcmc strategy'),
-  default: STRATEGIES.default.options.prefault({}).describe('Settings of the default strategy'),
+  clip: clipTermOptions
+    .optional()
+    .describe('Joint optimisation: adds the loss term −weight · CLIP(render, prompt)'),
+  budget: STRATEGIES.budget.options.prefault({}).describe('Options of the budget strategy'),
+  mcmc: STRATEGIES.mcmc.options.prefault({}).describe('Options of the mcmc strategy'),
+  default: STRATEGIES.default.options.prefault({}).describe('Options of the default strategy'),
 });
 
 export type TrainOptions = z.output<typeof trainOptions>;
 export type TrainInput = z.input<typeof trainOptions>;
 
-/** The strategy's recipe with what the options say otherwise. */
+/** The strategy's recipe, with the given options in place of its defaults. */
 export function recipeOf(options: TrainOptions): Recipe {
   const { recipe } = STRATEGIES[options.strategy];
   const { anneal = recipe.anneal, dropout = recipe.dropout, shInterval = recipe.shInterval } = options;

@@ -6,7 +6,7 @@ import { train } from './train.ts';
 export const trainStage = defineStage({
   name: 'train',
   module: import.meta.url,
-  summary: 'Trains the splat on the photographs, and on request towards a prompt',
+  summary: 'Trains the splat on photographs, optionally also towards a text prompt',
   options: trainOptions,
   needs: ['dataset', 'gaussians'],
   needsPhotographs: true,

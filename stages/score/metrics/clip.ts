@@ -12,7 +12,7 @@ import { countOf, type Metric, type MetricInput, mean, score } from './metric.ts
  */
 export const clipMetric: Metric = {
   name: 'clip',
-  summary: '100 · cosine of the frames with the prompt',
+  summary: '100 × cosine similarity of the frames and the prompt',
   async measure(input) {
     const { gpu, scene, settings } = input;
     if (!scene.frames?.frames.length) return { skipped: 'no orbit stage rendered frames' };

@@ -14,7 +14,7 @@ const DEPTH_TOLERANCE = 0.02;
  */
 export const consistency: Metric = {
   name: 'consistency',
-  summary: 'difference of neighbouring frames after warping one into the next by rendered depth',
+  summary: 'difference between neighbouring frames after warping one into the next by rendered depth',
   async measure(input) {
     const { frames } = input.scene;
     if (!frames) return { skipped: 'no orbit stage rendered frames' };

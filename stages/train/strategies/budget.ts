@@ -13,43 +13,51 @@ const options = z.strictObject({
     .number()
     .min(1)
     .default(2)
-    .describe('How fast it grows at first: 1 is evenly up to the cap, 2 twice as fast, slowing down'),
+    .describe('Growth rate: 1 grows linearly to the cap; 2 grows twice as fast at first and then slows down'),
   minOpacity: z
     .number()
     .gt(0)
     .lt(1)
     .default(0.005)
-    .describe('Opacity up to which a Gaussian is given to a split'),
+    .describe('Gaussians of at most this opacity are replaced by splits of others'),
   minViews: z
     .number()
     .min(0)
     .default(1)
     .describe(
-      'Training views that must see a Gaussian; one that fewer see is given to a split. 0: none is. Does not count where there are more views than steps between refinements',
+      'Gaussians seen by fewer training views are replaced by splits of others; 0 disables this. Ignored when there are more views than steps between densifications',
     ),
-  noise: z.number().min(0).default(5e5).describe('Rate of the noise on the means; × their learning rate'),
-  opacityRegularizer: z.number().min(0).default(0.02).describe('Weight of the mean opacity in the loss'),
-  scaleRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean scale in the loss'),
+  noise: z.number().min(0).default(5e5).describe('Noise on the means, as a multiple of their learning rate'),
+  opacityRegularizer: z
+    .number()
+    .min(0)
+    .default(0.02)
+    .describe('Weight of the opacity regularisation in the loss'),
+  scaleRegularizer: z
+    .number()
+    .min(0)
+    .default(0.01)
+    .describe('Weight of the scale regularisation in the loss'),
   halfScale: z
     .number()
     .gt(0)
     .lt(1)
     .default(0.7)
-    .describe('What a half of a split keeps of the longest scale'),
+    .describe('Scale of each half of a split along the longest axis, relative to the original'),
   halfShare: z
     .number()
     .gt(0)
     .max(1)
     .default(0.6)
-    .describe('A half of a Gaussian of opacity o gets 1 − (1 − o)^halfShare'),
+    .describe('Each half of a split gets the opacity 1 − (1 − o)^halfShare'),
   ...refineOptions(0.6),
 });
 type Options = z.output<typeof options> & { cap: number };
 
-/** A refinement splits each Gaussian once at most. */
+/** A refinement splits each Gaussian at most once. */
 const MOST_GROWTH = 2;
 
-/** Gaussians after a refinement that `left` others follow. */
+/** The number of Gaussians after a refinement, with `left` refinements to come. */
 export function pacedCount(
   count: number,
   { cap, pace }: Pick<Options, 'cap' | 'pace'>,
@@ -60,10 +68,10 @@ export function pacedCount(
 }
 
 /**
- * Spends a given number of Gaussians: it grows to the cap at a pace that is known beforehand, by splitting along their longest axis those
- * whose screen gradient is highest, and gives what is dead, or what hardly any view sees, to further splits. Between refinements it is
- * 3DGS-MCMC (Kheradmand et al. 2024): noise on the means, and an opacity and a scale regulariser. docs/training.md says what each
- * part gave.
+ * Grows to a given number of Gaussians at a fixed pace: splits those with the highest screen gradient along their longest
+ * axis, and replaces Gaussians that are transparent or hardly visible in any view by further splits. Between refinements it
+ * follows 3DGS-MCMC (Kheradmand et al. 2024): noise on the means, and regularisation of opacity and scale. docs/training.md
+ * has an ablation.
  */
 class Budget implements Strategy {
   readonly start = { opacity: 0.1, scale: 1 };
@@ -74,7 +82,7 @@ class Budget implements Strategy {
   readonly #schedule: RefineSchedule;
   readonly #noise: MeansNoise;
   readonly #statistics: RefinementStatistics;
-  /** The steps that the statistics are of. */
+  /** The steps that the statistics cover. */
   #seen: number[];
 
   private constructor(
@@ -100,7 +108,7 @@ class Budget implements Strategy {
   }
 
   recordStep(recorder: Recorder, step: number, rates: LearningRates): void {
-    // What is done again after a void step counts once.
+    // A step that is redone counts once.
     while (this.#seen.length && this.#seen[this.#seen.length - 1] >= step) this.#seen.pop();
     this.#seen.push(step);
     if (step < this.#schedule.stop) this.#statistics.record(recorder);
@@ -132,7 +140,7 @@ class Budget implements Strategy {
     this.#noise.destroy();
   }
 
-  /** `minViews` in steps; 0 where the steps since the last refinement cannot have shown all views. */
+  /** `minViews` in steps; 0 if the steps since the last refinement cannot have covered all views. */
   #sightingsWanted(): number {
     const { views } = this.#context;
     const steps = this.#seen.length;
@@ -140,7 +148,7 @@ class Budget implements Strategy {
   }
 }
 
-/** The steps before `from` and behind the refinement before it. That a budget of time left some out is not kept. */
+/** The steps from the last refinement before `from` up to `from`. Ignores steps that a time budget skipped. */
 function stepsSince(schedule: RefineSchedule, from: number): number[] {
   let first = from;
   while (first > 0 && !refinesAt(schedule, first - 1)) first--;
@@ -148,7 +156,7 @@ function stepsSince(schedule: RefineSchedule, from: number): number[] {
 }
 
 export const budgetStrategy = defineStrategy({
-  summary: 'grow to cap at a set pace, by splits where the screen gradient is highest',
+  summary: 'grows to cap at a fixed pace, splitting where the screen gradient is highest',
   options,
   cap: 200_000,
   recipe: {

@@ -21,38 +21,46 @@ const options = z.strictObject({
     .number()
     .positive()
     .default(2e-4)
-    .describe('Mean screen gradient (normalised to [−1, 1]) above which a Gaussian is duplicated or split'),
+    .describe(
+      'Mean screen-space gradient (normalised to [−1, 1]) above which a Gaussian is duplicated or split',
+    ),
   growScale: z
     .number()
     .positive()
     .default(0.01)
-    .describe('Largest scale, as a part of the scene extent, up to which it is duplicated; split above'),
+    .describe(
+      'Largest scale, as a fraction of the scene extent, up to which a Gaussian is duplicated; above it is split',
+    ),
   growRadius: z
     .number()
     .positive()
     .default(0.05)
-    .describe('Screen radius, as a part of the longer image side, above which it is split (see radiusUntil)'),
-  pruneOpacity: z.number().gt(0).lt(0.5).default(0.005).describe('Opacity below which a Gaussian is pruned'),
+    .describe(
+      'Screen radius, as a fraction of the longer image side, above which a Gaussian is split (see radiusUntil)',
+    ),
+  pruneOpacity: z.number().gt(0).lt(0.5).default(0.005).describe('Gaussians below this opacity are pruned'),
   pruneScale: z
     .number()
     .positive()
     .default(0.1)
     .describe(
-      'Largest scale, as a part of the scene extent, above which it is pruned after resetEvery, or 3000, steps',
+      'Largest scale, as a fraction of the scene extent, above which a Gaussian is pruned; applies after resetEvery (or 3000) steps',
     ),
   pruneRadius: z
     .number()
     .positive()
     .default(0.15)
     .describe(
-      'Screen radius, as a part of the longer image side, above which it is pruned (see radiusUntil)',
+      'Screen radius, as a fraction of the longer image side, above which a Gaussian is pruned (see radiusUntil)',
     ),
   radiusUntil: z
     .number()
     .min(0)
     .max(1)
     .default(0)
-    .describe('Part of the steps in which the screen radius counts; 0, as in 3DGS in effect: never'),
+    .describe(
+      'Fraction of the steps during which growRadius and pruneRadius apply; 0 disables them, as 3DGS does in effect',
+    ),
   ...refineOptions(0.5),
   resetEvery: z
     .number()
@@ -60,30 +68,35 @@ const options = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'Steps between opacity resets; 3000, in shorter runs than 30,000 steps in proportion, at least 300',
+      'Steps between opacity resets. Default: 3000; in runs shorter than 30,000 steps proportionally fewer, at least 300',
     ),
-  pauseAfterReset: z.number().int().min(0).default(0).describe('Steps without refining after a reset'),
+  pauseAfterReset: z
+    .number()
+    .int()
+    .min(0)
+    .default(0)
+    .describe('Steps without densification after an opacity reset'),
   revisedOpacity: z
     .boolean()
     .default(false)
-    .describe('Halves of a split get opacity 1 − √(1 − o) (arXiv:2404.06109) instead of o'),
+    .describe('Gives the halves of a split the opacity 1 − √(1 − o) (arXiv:2404.06109) instead of o'),
 });
 export type DefaultOptions = z.output<typeof options>;
 
-/** Resets follow each other by at least so many steps: after one, opacities need a few hundred to rise again. */
+/** The shortest interval between resets: opacities need a few hundred steps to recover. */
 const LEAST_RESET_EVERY = 300;
 const PUBLISHED_RESET_EVERY = 3000;
 
-/** Steps between opacity resets in a run of `steps`, unless the options say. */
+/** Default interval between opacity resets in a run of `steps`. */
 export function resetInterval(steps: number): number {
   const inProportion = Math.round((PUBLISHED_RESET_EVERY * steps) / PUBLISHED_STEPS);
   return Math.min(PUBLISHED_RESET_EVERY, Math.max(LEAST_RESET_EVERY, inProportion));
 }
 
 /**
- * 3DGS's adaptive density control (Kerbl et al., "3D Gaussian Splatting for Real-Time Radiance Field Rendering", 2023) as
- * gsplat's DefaultStrategy has it: duplicate small and split large Gaussians whose mean screen gradient is high, prune
- * the transparent and the huge, lower all opacities from time to time.
+ * Adaptive density control of 3DGS (Kerbl et al., "3D Gaussian Splatting for Real-Time Radiance Field Rendering", 2023), as in
+ * gsplat's DefaultStrategy: duplicates small and splits large Gaussians with a high mean screen gradient, prunes transparent
+ * and huge ones, and resets all opacities periodically.
  */
 class Default implements Strategy {
   readonly start = { opacity: 0.1, scale: 1 };
@@ -148,7 +161,7 @@ class Default implements Strategy {
     const { extent, steps } = this.#context;
     const o = this.#options;
     const radii = step < o.radiusUntil * steps;
-    // Not in proportion to shorter runs: it takes rounds of splits until what is still huge is superfluous.
+    // Not proportional to shorter runs: Gaussians that are still huge are superfluous only after several rounds of splits.
     const big = step > (o.resetEvery ?? PUBLISHED_RESET_EVERY);
     return {
       growGradient: o.growGradient,
@@ -179,13 +192,13 @@ class Default implements Strategy {
 }
 
 export const defaultStrategy = defineStrategy({
-  summary: 'as 3DGS, duplicate, split and prune by screen gradients',
+  summary: 'adaptive density control of 3DGS; duplicates, splits and prunes by screen-space gradients',
   options,
   recipe: PUBLISHED,
   async create(state, options, context) {
     if (!(context.extent > 0)) {
       throw new InputError(
-        `the strategy default needs a scene extent above 0, got ${context.extent}: it takes two cameras that stand apart`,
+        `the strategy default needs a scene extent above 0, got ${context.extent}: at least two cameras must be at different positions`,
       );
     }
     return new Default(state, options, context, await RefinementStatistics.create(state));

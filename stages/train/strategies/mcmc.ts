@@ -16,21 +16,34 @@ import {
 import { defineStrategy, type LearningRates, type Strategy, type StrategyContext } from './strategy.ts';
 
 const options = z.strictObject({
-  noise: z.number().min(0).default(5e5).describe('Rate of the noise on the means; × their learning rate'),
-  minOpacity: z.number().gt(0).lt(1).default(0.005).describe('Opacity up to which a Gaussian is relocated'),
-  opacityRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean opacity in the loss'),
-  scaleRegularizer: z.number().min(0).default(0.01).describe('Weight of the mean scale in the loss'),
-  growth: z.number().positive().default(0.05).describe('Part of the Gaussians that a refinement adds'),
+  noise: z.number().min(0).default(5e5).describe('Noise on the means, as a multiple of their learning rate'),
+  minOpacity: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.005)
+    .describe('Gaussians of at most this opacity are relocated'),
+  opacityRegularizer: z
+    .number()
+    .min(0)
+    .default(0.01)
+    .describe('Weight of the opacity regularisation in the loss'),
+  scaleRegularizer: z
+    .number()
+    .min(0)
+    .default(0.01)
+    .describe('Weight of the scale regularisation in the loss'),
+  growth: z.number().positive().default(0.05).describe('Fraction of Gaussians that each densification adds'),
   ...refineOptions(25 / 30),
 });
 export type McmcOptions = z.output<typeof options> & { cap: number };
 
-/** The number of Gaussians after one refinement; known without asking the GPU. */
+/** The number of Gaussians after one refinement; needs no readback. */
 export function grownCount(count: number, { cap, growth }: Pick<McmcOptions, 'cap' | 'growth'>): number {
   return Math.max(count, Math.min(cap, Math.floor((1 + growth) * count)));
 }
 
-/** How many Gaussians a run of `steps` ends with that has `count` before step `from`. */
+/** The final number of Gaussians of a run of `steps` that has `count` before step `from`. */
 export function finalCount(count: number, options: McmcOptions, steps: number, from = 0): number {
   let final = count;
   for (let left = refinements(refineSchedule(options, steps), from); left > 0; left--) {
@@ -42,8 +55,8 @@ export function finalCount(count: number, options: McmcOptions, steps: number, f
 }
 
 /**
- * Kheradmand et al., "3D Gaussian Splatting as Markov Chain Monte Carlo" (2024), as gsplat's MCMCStrategy has it: noise on
- * the means every step; at each refinement the dead move onto the living, and five in a hundred are added up to a cap.
+ * Kheradmand et al., "3D Gaussian Splatting as Markov Chain Monte Carlo" (2024), as in gsplat's MCMCStrategy: noise on the
+ * means every step; each refinement relocates dead Gaussians to live ones and adds 5 % up to a cap.
  */
 class Mcmc implements Strategy {
   readonly start = { opacity: 0.5, scale: 0.1 };
@@ -101,7 +114,7 @@ class Mcmc implements Strategy {
 }
 
 export const mcmcStrategy = defineStrategy({
-  summary: 'as 3DGS-MCMC, add noise, relocate the dead, grow to a cap',
+  summary: '3DGS-MCMC; adds noise, relocates dead Gaussians, grows to cap',
   options,
   cap: 1_000_000,
   recipe: PUBLISHED,

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Recipe } from './strategy.ts';
 
-/** Steps of the published schedules, which are for runs of this length. */
+/** Length of the runs that the published schedules are made for. */
 export const PUBLISHED_STEPS = 30_000;
 
-/** How 3DGS and gsplat learn (Kerbl et al. 2023, as gsplat has it). */
+/** The learning rates of 3DGS (Kerbl et al. 2023), as in gsplat. */
 export const PUBLISHED: Recipe = {
   rates: { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 5e-2, sh: 2.5e-3 },
   dropout: 0,
@@ -19,7 +19,7 @@ export interface RefineSchedule {
   every: number;
 }
 
-/** The options that make a schedule; `until`: the published part of the steps. */
+/** The options of a schedule. `until`: default of `refineUntil`. */
 export function refineOptions(until: number) {
   return {
     refineStart: z
@@ -27,9 +27,14 @@ export function refineOptions(until: number) {
       .int()
       .min(0)
       .default(500)
-      .describe('Step after which refining starts, a tenth of the steps at the latest'),
-    refineUntil: z.number().min(0).max(1).default(until).describe('Part of the steps in which it refines'),
-    refineEvery: z.number().int().min(1).default(100).describe('Steps between refinements'),
+      .describe('First step of densification; at most a tenth of the steps'),
+    refineUntil: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(until)
+      .describe('Fraction of the steps after which densification ends'),
+    refineEvery: z.number().int().min(1).default(100).describe('Steps between densifications'),
   };
 }
 
@@ -40,9 +45,9 @@ export interface RefineOptions {
 }
 
 /**
- * The schedule of a run of `steps`: the end is a part of the run; the interval is absolute, as what happens between two
- * refinements (gradient statistics, opacity decay) takes a number of steps, not a part of the run; the start is absolute
- * but no later than a tenth of the run, so that short runs grow at all.
+ * The schedule of a run of `steps`. The end is relative to the run. The interval is absolute, because gradient statistics and
+ * opacity decay between two refinements need a number of steps. The start is absolute, but at most a tenth of the run, so
+ * that short runs grow too.
  */
 export function refineSchedule(options: RefineOptions, steps: number): RefineSchedule {
   return {
@@ -56,7 +61,7 @@ export function refinesAt({ start, stop, every }: RefineSchedule, step: number):
   return step > start && step < stop && step % every === 0;
 }
 
-/** How many refinements the schedule has, after step `from` and those that follow. */
+/** The number of refinements from step `from` on. */
 export function refinements({ start, stop, every }: RefineSchedule, from = 0): number {
   return Math.max(0, Math.floor((stop - 1) / every) - Math.floor(Math.max(start, from - 1) / every));
 }
