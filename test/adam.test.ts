@@ -22,9 +22,9 @@ async function follows(gpu: Gpu, arena: Arena): Promise<void> {
   const parameters = arena.upload('p', start, 'test');
   const gradients = arena.upload('g', zeros(), 'test');
   const moments = { m: arena.upload('m', zeros(), 'test'), v: arena.upload('v', zeros(), 'test') };
-  const counts = arena.upload('counts', new Uint32Array([USED]), 'test');
+  const gaussianCount = arena.upload('gaussianCount', new Uint32Array([USED]), 'test');
   const tensors = [{ name: 'sh', parameters, gradients, moments, rows: ROWS, width: WIDTH, head: HEAD }];
-  const adam = await Adam.create(gpu, arena, { label: 'adam', counts, tensors });
+  const adam = await Adam.create(gpu, arena, { label: 'adam', gaussianCount, tensors });
 
   const used = USED * WIDTH;
   const expected = {
@@ -47,7 +47,7 @@ async function follows(gpu: Gpu, arena: Arena): Promise<void> {
 
   // The overflow latch sets the count to zero: then nothing may change, moments included.
   const before = await gpu.read(moments.m, 'test');
-  gpu.write(counts, new Uint32Array([0]), 'test');
+  gpu.write(gaussianCount, new Uint32Array([0]), 'test');
   gpu.run('adam', (recorder) => adam.record(recorder));
   assert.equal(await gpu.readFloats(parameters, 'test'), actual);
   assert.equal(new Uint8Array(await gpu.read(moments.m, 'test')), new Uint8Array(before));

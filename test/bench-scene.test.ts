@@ -2,7 +2,7 @@ import { deflateRawSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parameterWidths } from '../stages/artefacts/gaussians.ts';
-import { COUNTERS } from '../wgsl/splat/counters.ts';
+import { RASTER_COUNTERS } from '../wgsl/splat/counters.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { readNpz } from './bench/npz.ts';
 import { cameraAt, formulaPoints, loadPoints, makeScene, POINTS } from './bench/scene.ts';
@@ -92,7 +92,7 @@ testWithData(test, 'test_garden.npz', 'the garden is read', async (path) => {
   assert.ok(Math.hypot(fx - formula.fx, fy - formula.fy, cx - formula.cx, cy - formula.cy) < 1e-3);
 });
 
-test('as much of the formula is seen as of the garden, with as many pairs', () =>
+test('as much of the formula is seen as of the garden, with as many intersections', () =>
   withGpu(async (gpu, arena) => {
     const points = formulaPoints(POINTS);
     const { count, ...rows } = makeScene(points, 1);
@@ -105,15 +105,15 @@ test('as much of the formula is seen as of the garden, with as many pairs', () =
       sh: upload('sh'),
     };
     // The garden's, by the same count.
-    for (const [width, pairs] of [
+    for (const [width, intersections] of [
       [648, 307_580],
       [1296, 719_729],
     ]) {
       const camera = cameraAt(points, width);
       const rasterizer = await Rasterizer.create(gpu, arena, {
         label: `rasterizer ${width}`,
-        splat,
-        counts: arena.upload('counts', new Uint32Array([count]), 'test'),
+        gaussians: splat,
+        gaussianCount: arena.upload('gaussianCount', new Uint32Array([count]), 'test'),
         rows: count,
         shDegree: 3,
         width: camera.width,
@@ -125,11 +125,14 @@ test('as much of the formula is seen as of the garden, with as many pairs', () =
       });
       rasterizer.setView(camera);
       gpu.run('test', (recorder) => rasterizer.record(recorder));
-      const counters = await gpu.readWords(rasterizer.counters, 'test');
+      const counters = await gpu.readWords(rasterizer.rasterCounters, 'test');
       const touched = await gpu.readWords(rasterizer.internals.tileCounts, 'test', count);
       const visible = touched.reduce((sum, tiles) => sum + Math.min(1, tiles), 0);
       assert.ok(Math.abs(visible / 77_322 - 1) < 0.03, `${visible} visible`);
-      assert.ok(Math.abs(counters[COUNTERS.NEEDED] / pairs - 1) < 0.03, `${counters[COUNTERS.NEEDED]} pairs`);
+      assert.ok(
+        Math.abs(counters[RASTER_COUNTERS.NEEDED] / intersections - 1) < 0.03,
+        `${counters[RASTER_COUNTERS.NEEDED]} intersections`,
+      );
     }
   }));
 

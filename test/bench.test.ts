@@ -24,7 +24,7 @@ const ROW: Row = {
   scene: 'formula',
   gaussians: 100,
   visible: 50,
-  pairs: 200,
+  intersections: 200,
   width: 64,
   height: 48,
   gpuMs: 2,
@@ -75,7 +75,7 @@ test('a comparison says when rows are not alike, and figures that are absent or 
       ['kernels ms', 0, 0],
       ['GiB', null, null],
       ['visible', 0, 0],
-      ['pairs', 0, 0],
+      ['intersections', 0, 0],
     ],
   );
 });
@@ -87,7 +87,7 @@ test('medians of odd and even lists', () => {
 });
 
 test('the least traffic of a step, term by term', () => {
-  const work = { gaussians: 1000, visible: 100, pairs: 300, pixels: 10, shDegree: 3 };
+  const work = { gaussians: 1000, visible: 100, intersections: 300, pixels: 10, shDegree: 3 };
   assert.equal(Object.fromEntries(stepTraffic(work).map(({ name, bytes }) => [name, bytes])), {
     project: 4 * (11_000 + 58 * 100),
     order: 4 * 400,
@@ -129,7 +129,7 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
     const [step] = rows;
     assert.is(step.gaussians, 400);
     assert.ok(step.visible! > 100 && step.visible! < 300, `${step.visible} visible`);
-    assert.ok(step.pairs! >= step.visible!);
+    assert.ok(step.intersections! >= step.visible!);
     assert.ok(step.memoryBytes! > 3 * 59 * 4 * 400);
     const copied = await copyBandwidth(gpu);
     assert.ok(copied > 0);

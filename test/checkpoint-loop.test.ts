@@ -34,7 +34,7 @@ import { recordingReport } from './helpers/report.ts';
 const STEPS = 10;
 const IDENTITY = { seed: 5, steps: STEPS, shDegree: SH_DEGREE };
 
-/** Two views of which the second is crowded: 16 pairs are too few for both. */
+/** Two views of which the second is crowded: 16 intersections are too few for both. */
 function crowdedViews(arena: Arena): View[] {
   return [0, 1].map((i) => ({
     name: `view-${i}`,
@@ -52,17 +52,17 @@ function crowdedViews(arena: Arena): View[] {
   }));
 }
 
-/** The course itself, with so much room for pairs, which waits for its first save half way. Tells which steps overflowed. */
+/** The course itself, with so much room for intersections, which waits for its first save half way. Tells which steps overflowed. */
 async function loop(
   arena: Arena,
   views: View[],
   start: Gaussians,
   {
-    pairs,
+    intersections,
     store,
     report = recordingReport(),
     saved: hasSaved = () => store.saved.length > 0,
-  }: { pairs?: number; store: MemoryStore; report?: Report; saved?(): boolean },
+  }: { intersections?: number; store: MemoryStore; report?: Report; saved?(): boolean },
 ): Promise<{ bytes: Bytes; failures: number[] }> {
   const { gpu } = arena;
   const saved = await latestCheckpoint(store, IDENTITY);
@@ -71,7 +71,7 @@ async function loop(
     state = blankState(arena, { count: saved.numbers.count, shDegree: SH_DEGREE }, 200);
     restoreTensors(gpu, stateTensors(state, GAUSSIAN_PARAMETERS), saved);
   } else state = createState(arena, start);
-  const { optimizer, failures } = await recordingOptimizer(state, { pairs });
+  const { optimizer, failures } = await recordingOptimizer(state, { intersections });
   const order = new ViewOrder(views, IDENTITY.seed);
   try {
     await runLoop(optimizer, {
@@ -111,19 +111,19 @@ test('no checkpoint is of a state in which a step was void, before and after one
       [4, 8],
     );
     const store = new MemoryStore((step) => step === 4 || step === 8);
-    const tight = await loop(arena, views, start, { pairs: 16, store });
+    const tight = await loop(arena, views, start, { intersections: 16, store });
     assert.ok(tight.failures.includes(0), `steps 0 to 3 were void when the first was due: ${tight.failures}`);
     assert.equal(store.saved, each.saved);
     assert.equal(differences(tight.bytes, roomy.bytes), []);
 
     const [fourth] = each.saved;
-    const resumed = await loop(arena, views, start, { pairs: 16, store: storeOf(fourth) });
+    const resumed = await loop(arena, views, start, { intersections: 16, store: storeOf(fourth) });
     assert.ok(resumed.failures.includes(4), 'it overflows at its first step');
     assert.equal(differences(resumed.bytes, roomy.bytes), []);
 
     const stopping = storeOf(fourth);
     const report = stoppingAt(7, stopping);
-    const error = await loop(arena, views, start, { pairs: 16, store: stopping, report }).catch(
+    const error = await loop(arena, views, start, { intersections: 16, store: stopping, report }).catch(
       (error: Error) => error,
     );
     assert.instance(error, Stopped);

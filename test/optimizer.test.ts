@@ -49,9 +49,13 @@ const stepOf = (step: number, views: View[]): Omit<Step, 'step'> => ({
 async function optimize(
   state: TrainingState,
   views: View[],
-  { pairs, train, sized }: { pairs?: number; train?: readonly GaussianParameter[]; sized?: boolean } = {},
+  {
+    intersections,
+    train,
+    sized,
+  }: { intersections?: number; train?: readonly GaussianParameter[]; sized?: boolean } = {},
 ): Promise<{ failures: number[]; refined: number[]; reported: number[]; notes: string[] }> {
-  const { optimizer, failures } = await recordingOptimizer(state, { pairs, train });
+  const { optimizer, failures } = await recordingOptimizer(state, { intersections, train });
   if (sized) await optimizer.sizeBuffers(views);
   const refined: number[] = [];
   const report = recordingReport();
@@ -73,7 +77,7 @@ test('a run whose buffers overflow ends in the bytes of one whose buffers were l
     const tight = stateOf(arena, rows, 1);
     const expected = { failures: [], refined: [2, 5], reported: [1, 2, 3, 4, 5, 6, 7, 8], notes: [] };
     assert.equal(await optimize(roomy, views), expected);
-    const { failures, refined, reported, notes } = await optimize(tight, views, { pairs: 16 });
+    const { failures, refined, reported, notes } = await optimize(tight, views, { intersections: 16 });
     assert.ok(failures.length > 0, 'the small capacity overflowed');
     assert.equal(refined, [2, 5], 'nothing is done between steps that are void');
     assert.is(reported.at(-1), STEPS);
@@ -93,7 +97,7 @@ test('buffers that are sized for all views before the first step never overflow,
     const roomy = stateOf(arena, rows, 1);
     const sized = stateOf(arena, rows, 1);
     await optimize(roomy, views);
-    const { failures, reported, notes } = await optimize(sized, views, { pairs: 16, sized: true });
+    const { failures, reported, notes } = await optimize(sized, views, { intersections: 16, sized: true });
     assert.equal(failures, []);
     assert.equal(notes, []);
     assert.equal(reported, [1, 2, 3, 4, 5, 6, 7, 8], 'progress never runs backwards');

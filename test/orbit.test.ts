@@ -157,7 +157,7 @@ test('two runs give the same video, with or without pictures in files, and nothi
 
 test('pictures that are under way at once are those that were rendered one by one', () =>
   withGpu(async (gpu, arena) => {
-    // Room for 65,536 pairs at first: these need more, so buffers grow while pictures are under way.
+    // Room for 65,536 intersections at first: these need more, so buffers grow while pictures are under way.
     const splat = balls(arena, 'now');
     const large = { ...splat, logScales: arena.upload('large', new Float32Array(24).fill(3), 'test') };
     const cameras = ringCameras(

@@ -20,7 +20,7 @@ async function perturb(seed: number, step: number, scale: number, count = COUNT)
     const means = arena.upload('means', input.means, 'test');
     const kernel = await PerturbMeans.create(arena);
     kernel.bind({
-      counts: arena.upload('counts', new Uint32Array([count]), 'test'),
+      gaussianCount: arena.upload('gaussianCount', new Uint32Array([count]), 'test'),
       means,
       logScales: arena.upload('logScales', input.logScales, 'test'),
       quats: arena.upload('quats', input.quats, 'test'),

@@ -79,8 +79,8 @@ test('with subgroups depth is as without, and a picture as when gradients are to
     const draw = async (shape: { subgroup: number; backward: boolean }) => {
       const engine = await Rasterizer.create(gpu, arena, {
         label: 'rasterizer',
-        splat: uploadSplat(arena, scene.splat),
-        counts: arena.upload('counts', new Uint32Array([300]), 'test'),
+        gaussians: uploadSplat(arena, scene.splat),
+        gaussianCount: arena.upload('gaussianCount', new Uint32Array([300]), 'test'),
         rows: 300,
         shDegree: 0,
         width,
@@ -122,8 +122,8 @@ async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
   const { width, height } = scene.camera;
   const engine = await Rasterizer.create(gpu, arena, {
     label: 'rasterizer',
-    splat: uploadSplat(arena, scene.splat),
-    counts: arena.upload('counts', new Uint32Array([900]), 'test'),
+    gaussians: uploadSplat(arena, scene.splat),
+    gaussianCount: arena.upload('gaussianCount', new Uint32Array([900]), 'test'),
     rows: 900,
     shDegree: 0,
     width,
@@ -135,7 +135,7 @@ async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
   const backward = await RasterizerBackward.create(gpu, arena, engine);
   const written = await ParameterGradients.create(gpu, arena, engine, backward);
   const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
-  gpu.write(backward.imageGradient, gradient, 'test');
+  gpu.write(backward.gradImage, gradient, 'test');
   for (const x of eyes) {
     const viewmat = [...scene.camera.viewmat];
     viewmat[3] += x;
@@ -146,28 +146,29 @@ async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
       written.record(recorder);
     });
   }
-  const { tileStarts, sortedPairs, gaussianFromPair, pairFromGaussian } = engine.internals;
+  const { tileStarts, sortedIntersections, gaussianFromIntersection, intersectionFromGaussian } =
+    engine.internals;
   const starts = await gpu.readWords(tileStarts, 'test');
-  const pairs = starts[starts.length - 1];
+  const intersections = starts[starts.length - 1];
   const left = {
     starts,
-    sortedPairs: await gpu.readWords(sortedPairs, 'test', pairs),
-    gaussianFromPair: await gpu.readWords(gaussianFromPair, 'test', pairs),
-    pairFromGaussian: await gpu.readWords(pairFromGaussian, 'test'),
+    sortedIntersections: await gpu.readWords(sortedIntersections, 'test', intersections),
+    gaussianFromIntersection: await gpu.readWords(gaussianFromIntersection, 'test', intersections),
+    intersectionFromGaussian: await gpu.readWords(intersectionFromGaussian, 'test'),
     means: await gpu.readFloats(written.gradients.means, 'test'),
   };
   arena.destroy();
   return left;
 }
 
-test('with subgroups the pairs are the same', () =>
+test('with subgroups the intersections are the same', () =>
   withGpu(async (gpu) => {
     const subgroup = sizeOf(gpu);
     if (!subgroup) return;
     const { means: _, ...plain } = await leftBy(gpu, 0, [0]);
     const { means: __, ...blocks } = await leftBy(gpu, subgroup, [0]);
     const deepest = Math.max(...plain.starts.slice(1).map((start, i) => start - plain.starts[i]));
-    assert.ok(deepest > 2 * BUCKET, `several buckets a tile: ${deepest} pairs`);
+    assert.ok(deepest > 2 * BUCKET, `several buckets a tile: ${deepest} intersections`);
     assert.equal(blocks, plain);
   }));
 

@@ -16,7 +16,7 @@ if (!lanes) console.log('skipped: the kernels for a CPU are not for this adapter
 
 const SCENE = { seed: 31, count: 500, width: 45, height: 29, shDegree: 0 };
 
-/** Colour, depth, what the backward pass is left, and its moments of every pair. */
+/** Colour, depth, what the backward pass is left, and its moments of every intersection. */
 async function draw(shape: { lanes: number }, opacityLogits?: [number, number]) {
   const arena = gpu.arena('draw');
   try {
@@ -24,8 +24,8 @@ async function draw(shape: { lanes: number }, opacityLogits?: [number, number]) 
     const { width, height } = scene.camera;
     const engine = await Rasterizer.create(gpu, arena, {
       label: 'rasterizer',
-      splat: uploadSplat(arena, scene.splat),
-      counts: arena.upload('counts', new Uint32Array([SCENE.count]), 'test'),
+      gaussians: uploadSplat(arena, scene.splat),
+      gaussianCount: arena.upload('gaussianCount', new Uint32Array([SCENE.count]), 'test'),
       rows: SCENE.count,
       shDegree: 0,
       width,
@@ -38,24 +38,24 @@ async function draw(shape: { lanes: number }, opacityLogits?: [number, number]) 
     });
     const backward = await RasterizerBackward.create(gpu, arena, engine);
     const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
-    gpu.write(backward.imageGradient, gradient, 'test');
-    // What a forgotten pair would keep.
-    gpu.write(backward.moments, new Float32Array(9 * 30_000).fill(7), 'test');
+    gpu.write(backward.gradImage, gradient, 'test');
+    // What a forgotten intersection would keep.
+    gpu.write(backward.intersectionGradients, new Float32Array(9 * 30_000).fill(7), 'test');
     engine.setView(scene.camera, { background: scene.background });
     gpu.run('test', (recorder) => {
       engine.record(recorder);
       backward.record(recorder);
     });
-    const { tileStarts, looked, transmittance } = engine.internals;
+    const { tileStarts, lastContributor, transmittance } = engine.internals;
     const starts = await gpu.readWords(tileStarts, 'test');
-    const pairs = starts[starts.length - 1];
+    const intersections = starts[starts.length - 1];
     return {
-      pairs,
+      intersections,
       color: await gpu.readFloats(engine.color, 'test'),
       depth: await gpu.readFloats(engine.depth, 'test'),
-      looked: await gpu.readWords(looked, 'test'),
+      lastContributor: await gpu.readWords(lastContributor, 'test'),
       transmittance: await gpu.readFloats(transmittance!, 'test'),
-      moments: await gpu.readFloats(backward.moments, 'test', 9 * pairs),
+      intersectionGradients: await gpu.readFloats(backward.intersectionGradients, 'test', 9 * intersections),
     };
   } finally {
     arena.destroy();
@@ -70,16 +70,16 @@ function farthest(found: Float32Array, wanted: Float32Array): number {
 const WALLS: ([number, number] | undefined)[] = [undefined, [3, 12]];
 for (const opacityLogits of WALLS) {
   const what = opacityLogits ? 'opaque' : 'mixed';
-  test(`for a CPU: picture, depth and moments of ${what} splats are those of a GPU`, async () => {
+  test(`for a CPU: picture, depth and gradients of ${what} splats are those of a GPU`, async () => {
     if (!lanes) return;
     const cpu = await draw({ lanes }, opacityLogits);
     const plain = await draw({ lanes: 0 }, opacityLogits);
-    assert.is(cpu.pairs, plain.pairs);
-    assert.ok(cpu.pairs > 1000, `${cpu.pairs} pairs`);
+    assert.is(cpu.intersections, plain.intersections);
+    assert.ok(cpu.intersections > 1000, `${cpu.intersections} intersections`);
     // A pixel whose alpha lies at 1/255 to rounding may end one splat apart.
-    const apart = cpu.looked.filter((count, i) => count !== plain.looked[i]).length;
+    const apart = cpu.lastContributor.filter((count, i) => count !== plain.lastContributor[i]).length;
     assert.ok(apart <= 2, `${apart} pixels looked at other splats`);
-    for (const name of ['color', 'depth', 'transmittance', 'moments'] as const) {
+    for (const name of ['color', 'depth', 'transmittance', 'intersectionGradients'] as const) {
       const error = farthest(cpu[name], plain[name]);
       assert.ok(error < 1e-4, `${name}: ${error}`);
     }
@@ -97,8 +97,8 @@ test('what the kernels for a CPU do not fit is refused', () =>
     const create = (shape: object) =>
       Rasterizer.create(gpu, arena, {
         label: 'rasterizer',
-        splat: uploadSplat(arena, scene.splat),
-        counts: arena.upload('counts', new Uint32Array([1]), 'test'),
+        gaussians: uploadSplat(arena, scene.splat),
+        gaussianCount: arena.upload('gaussianCount', new Uint32Array([1]), 'test'),
         rows: 1,
         shDegree: 0,
         width: 8,

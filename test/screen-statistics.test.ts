@@ -14,15 +14,15 @@ function view(seed: number): Float32Array {
   return uniform(2 * ROWS, seed).map((value, i) => (Math.floor(i / 2) % 3 === seed % 3 ? 0 : value));
 }
 
-test('sums gradients, counts views and keeps the largest radius', () =>
+test('sums gradients, gaussianCount views and keeps the largest radius', () =>
   withGpu(async (gpu, arena) => {
     const statistics = arena.buffer('statistics', 12 * ROWS);
-    const counts = arena.upload('counts', new Uint32Array([COUNT]), 'test');
+    const gaussianCount = arena.upload('gaussianCount', new Uint32Array([COUNT]), 'test');
     const collect = await ScreenStatistics.create(gpu);
     let expected: ArrayLike<number> = new Float64Array(3 * COUNT);
     for (const seed of [1, 2, 4]) {
       const screen = arena.upload(`screen${seed}`, view(seed), 'test');
-      collect.bind({ counts, screen, statistics });
+      collect.bind({ gaussianCount, screen, statistics });
       gpu.run('test', (recorder) => collect.record(recorder, ROWS));
       expected = screenStatistics(expected, view(seed).subarray(0, 2 * COUNT));
     }
@@ -39,8 +39,8 @@ test('a void step, whose count is 0, leaves the statistics alone', () =>
     const before = uniform(3 * ROWS, 8);
     const statistics = arena.upload('statistics', before, 'test');
     const collect = await ScreenStatistics.create(gpu);
-    const counts = arena.upload('counts', new Uint32Array([0]), 'test');
-    collect.bind({ counts, screen: arena.upload('screen', view(1), 'test'), statistics });
+    const gaussianCount = arena.upload('gaussianCount', new Uint32Array([0]), 'test');
+    collect.bind({ gaussianCount, screen: arena.upload('screen', view(1), 'test'), statistics });
     gpu.run('test', (recorder) => collect.record(recorder, ROWS));
     assert.equal(await gpu.readFloats(statistics, 'test', 3 * ROWS), before);
   }));

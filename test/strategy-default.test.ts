@@ -82,7 +82,7 @@ for (const [name, last, pruneScale] of [
       await trainOn(state, {}, steps);
       const { origins, moved } = reference(rows, steps, pruneScale);
       assert.is(state.count, origins.length);
-      assert.equal([...(await state.gpu.readWords(state.counts, 'test', 1))], [origins.length]);
+      assert.equal([...(await state.gpu.readWords(state.gaussianCount, 'test', 1))], [origins.length]);
       for (let part = 0; part < 4; part++) {
         assert.ok(origins.filter((origin) => Math.floor(origin / COUNT) === part).length > 5);
       }

@@ -95,7 +95,7 @@ test('new ones are copies; their sources keep their moments', () =>
     await addCopies(state, redistribution, 640, 1000);
     assert.is(state.count, 640);
     assert.is(state.version, 1);
-    assert.is((await gpu.readWords(state.counts, 'test', 1))[0], 640);
+    assert.is((await gpu.readWords(state.gaussianCount, 'test', 1))[0], 640);
     const after = await readRows(state);
     const sources = sourcesOf(after, before);
     assert.equal(

@@ -1,14 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
-import { COUNTER_WORDS, COUNTERS } from '../wgsl/splat/counters.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../wgsl/splat/counters.ts';
 import { lanesFor } from '../wgsl/splat/raster-shape.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { mixed } from './helpers/numbers.ts';
 import { rasterScene } from './helpers/raster-scene.ts';
+import { roundedExponent, SLACKS, tilesWithPixels } from './reference/intersections.ts';
 import { type RasterCase, type RasterShape, uploadSplat } from './reference/layouts/raster.ts';
-import { roundedExponent, SLACKS, tilesWithPixels } from './reference/pairs.ts';
 import { project } from './reference/project.ts';
 import { gaussiansOf } from './reference/raster.ts';
 
@@ -77,8 +77,8 @@ async function draw(arena: Arena, { splat, camera }: Scene, shape: Required<Rast
   const count = splat.opacityLogits.length;
   const forward = await Rasterizer.create(gpu, arena, {
     label: 'coverage',
-    splat: uploadSplat(arena, splat),
-    counts: arena.upload('counts', new Uint32Array([count]), 'test'),
+    gaussians: uploadSplat(arena, splat),
+    gaussianCount: arena.upload('gaussianCount', new Uint32Array([count]), 'test'),
     rows: count,
     shDegree: 0,
     width: camera.width,
@@ -89,8 +89,8 @@ async function draw(arena: Arena, { splat, camera }: Scene, shape: Required<Rast
   });
   forward.setView(camera);
   gpu.run('test', (recorder) => forward.record(recorder));
-  const counters = await gpu.readWords(forward.counters, 'test', COUNTER_WORDS);
-  assert.is(counters[COUNTERS.FAILED], 0, `${counters[COUNTERS.NEEDED]} intersections fit`);
+  const counters = await gpu.readWords(forward.rasterCounters, 'test', RASTER_COUNTER_WORDS);
+  assert.is(counters[RASTER_COUNTERS.FAILED], 0, `${counters[RASTER_COUNTERS.NEEDED]} intersections fit`);
   return { forward, counters };
 }
 
@@ -101,7 +101,7 @@ async function tilesFound(
   { forward, visible }: { forward: Rasterizer; visible: number },
 ): Promise<Uint32Array> {
   const { rows, subgroup, tile } = forward.options;
-  const { view, order, splats, boxes } = forward.internals;
+  const { view, order, projected, boxes } = forward.internals;
   const corners = await gpu.readWords(boxes, 'test');
   const depthOrder = await gpu.readWords(order, 'test', visible);
   const areas = new Uint32Array(rows);
@@ -120,22 +120,22 @@ async function tilesFound(
     enables: subgroup ? ['subgroups'] : [],
   });
   const tileKeys = arena.buffer('tileKeys', 4 * places);
-  const gaussianFromPair = arena.buffer('gaussianFromPair', 4 * places);
+  const gaussianFromIntersection = arena.buffer('gaussianFromIntersection', 4 * places);
   const bound = kernel.bind({
     view,
-    counters: forward.counters,
+    rasterCounters: forward.rasterCounters,
     order,
     offsets: arena.upload('offsets', offsets, 'test'),
-    splats,
+    projected,
     tileCounts: arena.upload('areas', areas, 'test'),
     tileKeys,
-    gaussianFromPair,
-    pairFromGaussian: arena.buffer('pairFromGaussian', 4 * rows),
+    gaussianFromIntersection,
+    intersectionFromGaussian: arena.buffer('intersectionFromGaussian', 4 * rows),
     boxes,
   });
   gpu.run('test', (recorder) => recorder.run(bound, [64, 1, 1]));
   const keys = await gpu.readWords(tileKeys, 'test');
-  const gaussians = await gpu.readWords(gaussianFromPair, 'test');
+  const gaussians = await gpu.readWords(gaussianFromIntersection, 'test');
   const { width, height } = forward.options;
   const tiles = Math.ceil(width / tile) * Math.ceil(height / tile);
   const found = new Uint32Array(rows);
@@ -150,12 +150,13 @@ for (const [target, shape] of Object.entries(SHAPES)) {
     test(`${target}: of ${what}, every tile with a visible pixel is listed, and every listed tile was counted`, () =>
       withGpu(async (gpu, arena) => {
         const { forward, counters } = await draw(arena, scene, shape);
-        const { tileCounts, tileStarts, sortedPairs, gaussianFromPair, splats } = forward.internals;
-        const rows = await gpu.readFloats(splats, 'test');
+        const { tileCounts, tileStarts, sortedIntersections, gaussianFromIntersection, projected } =
+          forward.internals;
+        const rows = await gpu.readFloats(projected, 'test');
         const counted = await gpu.readWords(tileCounts, 'test');
         const starts = await gpu.readWords(tileStarts, 'test');
-        const sorted = await gpu.readWords(sortedPairs, 'test');
-        const gaussians = await gpu.readWords(gaussianFromPair, 'test');
+        const sorted = await gpu.readWords(sortedIntersections, 'test');
+        const gaussians = await gpu.readWords(gaussianFromIntersection, 'test');
         const { width, height } = scene.camera;
         const columns = Math.ceil(width / shape.tile);
         const tiles = columns * Math.ceil(height / shape.tile);
@@ -186,7 +187,7 @@ for (const [target, shape] of Object.entries(SHAPES)) {
         assert.equal(wrong.slice(0, 10), [], `${wrong.length} of ${compared}`);
         assert.ok(compared > 15_000, `${compared} were compared`);
 
-        const found = await tilesFound(gpu, arena, { forward, visible: counters[COUNTERS.VISIBLE] });
+        const found = await tilesFound(gpu, arena, { forward, visible: counters[RASTER_COUNTERS.VISIBLE] });
         const over = [...found.keys()].filter((i) => found[i] > counted[i]);
         assert.equal(over, [], 'emit finds more than was counted');
         const total = (values: Uint32Array) => values.reduce((sum, value) => sum + value, 0);

@@ -16,7 +16,7 @@ test('holds a copy of the Gaussians', () =>
     assert.is(state.parameters.sh.size, 16 * Math.ceil((27 * 130) / 4));
     assert.is(state.screen.size, 8 * 130);
     assert.equal(await readRows(state), rows);
-    assert.is((await gpu.readWords(state.counts, 'test', 1))[0], COUNT);
+    assert.is((await gpu.readWords(state.gaussianCount, 'test', 1))[0], COUNT);
     const { means, count } = gaussiansOf(state);
     assert.is(means, state.parameters.means);
     assert.is(count, COUNT);
@@ -53,7 +53,7 @@ test('new rows are zero', () =>
     growState(state, 6);
     setCount(state, 6);
     assert.equal([...(await readRows(state)).means.slice(12)], [0, 0, 0, 0, 0, 0]);
-    assert.is((await gpu.readWords(state.counts, 'test', 1))[0], 6);
+    assert.is((await gpu.readWords(state.gaussianCount, 'test', 1))[0], 6);
     assert.throws(() => setCount(state, 7), /7 Gaussians do not fit in 6 rows/);
   }));
 

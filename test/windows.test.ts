@@ -133,7 +133,7 @@ test('where the adapter has two windows, a step moves Gaussians at their edge as
         label: 'test',
         width: camera.width,
         height: camera.height,
-        pairs: 1 << 16,
+        intersections: 1 << 16,
         objectives: [photometricObjective({ dssim: 0.2 })],
         train: GAUSSIAN_PARAMETERS,
       });
@@ -264,13 +264,13 @@ test('steps that move all parameters do not depend on windows', async () => {
 
 test('written gradients, and Adam on them, do not depend on windows', async () => {
   const values = await compare(3, async (gpu, arena) => {
-    const { parameters, counts, moments, capacity } = stateOf(arena, hostRows(COUNT, 3), 3, MORE);
+    const { parameters, gaussianCount, moments, capacity } = stateOf(arena, hostRows(COUNT, 3), 3, MORE);
     const { camera } = ringDataset().views[1];
     const { width, height } = camera;
-    const options = { label: 'test', counts, rows: capacity, shDegree: 3, width, height };
+    const options = { label: 'test', gaussianCount, rows: capacity, shDegree: 3, width, height };
     const forward = await Rasterizer.create(gpu, arena, {
       ...options,
-      splat: parameters,
+      gaussians: parameters,
       intersections: 1 << 16,
     });
     const backward = await RasterizerBackward.create(gpu, arena, forward);
@@ -278,7 +278,7 @@ test('written gradients, and Adam on them, do not depend on windows', async () =
     const widths = parameterWidths(3);
     const adam = await Adam.create(gpu, arena, {
       label: 'adam',
-      counts,
+      gaussianCount,
       tensors: GAUSSIAN_PARAMETERS.map((name) => ({
         name,
         parameters: parameters[name],
@@ -290,7 +290,7 @@ test('written gradients, and Adam on them, do not depend on windows', async () =
       })),
     });
     const weights = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
-    gpu.write(backward.imageGradient, weights, 'test');
+    gpu.write(backward.gradImage, weights, 'test');
     for (let t = 1; t <= 3; t++) {
       forward.setView(camera, { step: t });
       adam.setStep(t, RATES);

@@ -1,8 +1,8 @@
 import { type Arena, type Gpu, Readback, type ReadbackSlot, type Recorder } from '../../wgsl/core/index.ts';
-import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
-import { grownPairs, guessedPairs } from '../../wgsl/splat/pair-capacity.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../wgsl/splat/counters.ts';
+import { grownIntersections, guessedIntersections } from '../../wgsl/splat/intersection-capacity.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
-import { bytesPerPair, RasterizerBackward } from '../../wgsl/splat/rasterizer-backward.ts';
+import { bytesPerIntersection, RasterizerBackward } from '../../wgsl/splat/rasterizer-backward.ts';
 import { SplatAdam } from '../../wgsl/splat/update/splat-adam.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
@@ -22,8 +22,8 @@ export interface OptimizerOptions {
   width: number;
   height: number;
   objectives: readonly ObjectiveFactory[];
-  /** First guess of (tile, splat) pairs; from the state's rows unless given. Only speed depends on it. */
-  pairs?: number;
+  /** First guess of (tile, Gaussian) intersections; from the state's rows unless given. Only speed depends on it. */
+  intersections?: number;
   /** The parameters that Adam moves; the others stay as they are, to the bit. */
   train: readonly GaussianParameter[];
   /** Weights of mean(sigmoid(opacityLogits)) and of mean(exp(logScales)) in the loss; 0 unless given. */
@@ -43,8 +43,8 @@ export interface Step {
 
 /** Samples of the metrics that may be in flight at once. */
 const METRIC_SLOTS = 3;
-/** First guess of (tile, splat) pairs per Gaussian. */
-const PAIRS_PER_ROW = 2;
+/** First guess of (tile, Gaussian) intersections per Gaussian. */
+const INTERSECTIONS_PER_GAUSSIAN = 2;
 /** Room for intersections above the largest view, when the buffers are sized, and the least that is left alone. */
 const ROOM = 1.25;
 const LEAST_ROOM = 1.1;
@@ -64,7 +64,7 @@ export class SplatOptimizer {
   readonly #options: OptimizerOptions;
   readonly #arena: Arena;
   #engine!: Engine;
-  #pairs: number;
+  #capacity: number;
   /** Intersections of each view when the buffers were last sized, relative to the largest. */
   #shares?: ReadonlyMap<View, number>;
   /** Intersections of the largest view, counted or estimated when the splat had `count` Gaussians. */
@@ -81,8 +81,13 @@ export class SplatOptimizer {
     this.#options = options;
     this.#arena = state.gpu.arena(`${options.label}/optimizer`);
     this.#throttle = createThrottle(state.gpu);
-    this.#pairs =
-      options.pairs ?? guessedPairs(this.#gpu, PAIRS_PER_ROW * state.capacity, bytesPerPair(this.#gpu));
+    this.#capacity =
+      options.intersections ??
+      guessedIntersections(
+        this.#gpu,
+        INTERSECTIONS_PER_GAUSSIAN * state.capacity,
+        bytesPerIntersection(this.#gpu),
+      );
   }
 
   get gpu(): Gpu {
@@ -154,7 +159,7 @@ export class SplatOptimizer {
         setCount(this.#state, this.#state.count);
         this.#gpu.run(`${this.#options.label}/count`, (recorder) => {
           rasterizer.recordCount(recorder);
-          recorder.copy(rasterizer.counters, results, 4, 4 * COUNTERS.WANTED, 4 * i);
+          recorder.copy(rasterizer.rasterCounters, results, 4, 4 * RASTER_COUNTERS.WANTED, 4 * i);
         });
       }
       const counts = await this.#gpu.readWords(results, 'metrics', views.length);
@@ -162,8 +167,12 @@ export class SplatOptimizer {
       this.#shares = new Map(views.map((view, i) => [view, counts[i] / largest]));
       this.#largest = { count: this.#state.count, intersections: largest };
       setCount(this.#state, this.#state.count);
-      if (LEAST_ROOM * largest <= this.#pairs) return;
-      this.#pairs = guessedPairs(this.#gpu, Math.ceil(ROOM * largest), bytesPerPair(this.#gpu));
+      if (LEAST_ROOM * largest <= this.#capacity) return;
+      this.#capacity = guessedIntersections(
+        this.#gpu,
+        Math.ceil(ROOM * largest),
+        bytesPerIntersection(this.#gpu),
+      );
       await this.#build();
     } finally {
       arena.destroy();
@@ -175,7 +184,7 @@ export class SplatOptimizer {
     if (!this.#shares) return;
     const { count, intersections } = this.#largest;
     const growth = Math.max(1, this.#state.count / Math.max(1, count));
-    if (growth * intersections > this.#pairs) await this.sizeBuffers([...this.#shares.keys()]);
+    if (growth * intersections > this.#capacity) await this.sizeBuffers([...this.#shares.keys()]);
   }
 
   /**
@@ -183,22 +192,31 @@ export class SplatOptimizer {
    * grown and the state is as it was before that step: resume there.
    */
   async settle(): Promise<Overflow | undefined> {
-    const counters = await this.#gpu.readWords(this.#engine.rasterizer.counters, 'metrics', COUNTER_WORDS);
+    const counters = await this.#gpu.readWords(
+      this.#engine.rasterizer.rasterCounters,
+      'metrics',
+      RASTER_COUNTER_WORDS,
+    );
     this.#throttle.settled();
-    if (!counters[COUNTERS.FAILED]) {
+    if (!counters[RASTER_COUNTERS.FAILED]) {
       const share = this.#lastView && this.#shares?.get(this.#lastView);
       if (share) {
-        const intersections = counters[COUNTERS.WANTED] / share;
+        const intersections = counters[RASTER_COUNTERS.WANTED] / share;
         this.#largest = { count: this.#state.count, intersections };
       }
       return undefined;
     }
     const overflow = {
-      step: counters[COUNTERS.FAILED] - 1,
-      needed: counters[COUNTERS.NEEDED],
-      capacity: this.#pairs,
+      step: counters[RASTER_COUNTERS.FAILED] - 1,
+      needed: counters[RASTER_COUNTERS.NEEDED],
+      capacity: this.#capacity,
     };
-    this.#pairs = grownPairs(this.#gpu, overflow.needed, bytesPerPair(this.#gpu), this.#options);
+    this.#capacity = grownIntersections(
+      this.#gpu,
+      overflow.needed,
+      bytesPerIntersection(this.#gpu),
+      this.#options,
+    );
     setCount(this.#state, this.#state.count);
     await this.#build();
     return overflow;
@@ -212,7 +230,7 @@ export class SplatOptimizer {
   async #build(): Promise<void> {
     this.#arena.destroy();
     this.#readback?.destroy();
-    this.#engine = await buildEngine(this.#arena, this.#state, this.#options, this.#pairs);
+    this.#engine = await buildEngine(this.#arena, this.#state, this.#options, this.#capacity);
     const words = this.#engine.measured.reduce((sum, { metrics }) => sum + metrics.words, 0);
     this.#readback = words
       ? new Readback(this.#gpu, this.#options.label, { slots: METRIC_SLOTS, purpose: 'metrics' })
@@ -256,22 +274,22 @@ async function buildEngine(
   arena: Arena,
   state: TrainingState,
   options: OptimizerOptions,
-  pairs: number,
+  intersections: number,
 ): Promise<Engine> {
-  const { gpu, parameters, counts, capacity, shDegree, screen, version } = state;
+  const { gpu, parameters, gaussianCount, capacity, shDegree, screen, version } = state;
   const { width, height } = options;
   const rasterizer = await Rasterizer.create(gpu, arena, {
     label: 'rasterizer',
-    splat: parameters,
-    counts,
+    gaussians: parameters,
+    gaussianCount,
     rows: capacity,
     shDegree,
     width,
     height,
-    intersections: pairs,
+    intersections,
   });
   const backward = await RasterizerBackward.create(gpu, arena, rasterizer);
-  const picture = { width, height, color: rasterizer.color, gradient: backward.imageGradient };
+  const picture = { width, height, color: rasterizer.color, gradient: backward.gradImage };
   const objectives = await Promise.all(options.objectives.map((make) => make(gpu, arena, picture)));
   if (objectives.slice(1).some(({ overwrites }) => overwrites)) {
     throw new Error(`${options.label}: only the first objective may overwrite the image gradient`);

@@ -16,7 +16,7 @@ export interface Moments {
 /**
  * All that training changes, on the GPU. Every buffer has `capacity` rows (and ends on a whole vec4f; those of SH may be
  * larger than one binding, see `rowWindows`), of which the first
- * `count` are Gaussians; the layouts are those of `Gaussians`. Kernels of a step loop to `counts[0]`, so that nothing needs to be recorded anew when
+ * `count` are Gaussians; the layouts are those of `Gaussians`. Kernels of a step loop to `gaussianCount[0]`, so that nothing needs to be recorded anew when
  * only the count changes; when buffers are replaced, `version` tells engines to bind again.
  */
 export interface TrainingState {
@@ -39,7 +39,7 @@ export interface TrainingState {
    * u32, the count at word 0. The rasteriser sets it to 0 when a step overflows its buffers, so that the rest of that step
    * changes nothing; `setCount` restores it before the step is done again.
    */
-  readonly counts: GPUBuffer;
+  readonly gaussianCount: GPUBuffer;
   /** One more whenever buffers were replaced. */
   version: number;
 }
@@ -92,7 +92,7 @@ export function blankState(
       v: arena.buffer(`${name}/v`, wholeWords(widths[name] * rows)),
     })),
     screen: arena.buffer('screen', 8 * rows),
-    counts: arena.buffer('counts', 4),
+    gaussianCount: arena.buffer('gaussianCount', 4),
     version: 0,
   };
   setCount(state, count);
@@ -108,7 +108,7 @@ function wholeWords(floats: number): number {
 export function setCount(state: TrainingState, count: number): void {
   if (count > state.capacity) throw new Error(`${count} Gaussians do not fit in ${state.capacity} rows`);
   state.count = count;
-  state.gpu.write(state.counts, new Uint32Array([count]), 'parameters');
+  state.gpu.write(state.gaussianCount, new Uint32Array([count]), 'parameters');
 }
 
 /**

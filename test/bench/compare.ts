@@ -67,7 +67,7 @@ function compareRow(before: Row, after: Row): RowChange {
       change('kernels ms', before.kernelsMs, after.kernelsMs),
       change('GiB', gib(before.memoryBytes), gib(after.memoryBytes)),
       change('visible', before.visible, after.visible),
-      change('pairs', before.pairs, after.pairs),
+      change('intersections', before.intersections, after.intersections),
     ].filter((it) => it.before !== null || it.after !== null),
     kernels: labels
       .map((label) => change(label, before.kernels[label], after.kernels[label]))
@@ -95,7 +95,7 @@ export function formatComparison(before: Result, after: Result): string {
 }
 
 function cellsOf({ name, before, after, difference, relative }: Change): string[] {
-  const whole = name === 'visible' || name === 'pairs';
+  const whole = name === 'visible' || name === 'intersections';
   const number = (value: number | null) =>
     value === null ? '—' : whole ? String(value) : value.toFixed(value < 10 ? 4 : 2);
   const sign = (difference ?? 0) > 0 ? '+' : '';

@@ -18,7 +18,7 @@ export interface Row extends Measured {
   scene: Points['source'];
   gaussians: number | null;
   visible: number | null;
-  pairs: number | null;
+  intersections: number | null;
   width: number | null;
   height: number | null;
   /** All live buffers, where the row is what a user would run. */
@@ -35,14 +35,14 @@ export interface Counted extends Work {
 }
 
 export function rowOf(points: Points, counted?: Counted): Row {
-  const { gaussians = null, visible = null, pairs = null } = counted ?? {};
+  const { gaussians = null, visible = null, intersections = null } = counted ?? {};
   return {
     id: '',
     kind: 'step',
     scene: points.source,
     gaussians,
     visible,
-    pairs,
+    intersections,
     width: null,
     height: null,
     gpuMs: null,

@@ -84,7 +84,7 @@ async function sceneRows(
   if (kinds.includes('sort')) {
     const depth = { id: `sort depths ${size.row}`, count: counted.visible, bits: 32, identity: false };
     const bits = Math.max(1, Math.ceil(Math.log2(counted.tiles + 1)));
-    const tiles = { id: `sort tiles ${size.row}`, count: counted.pairs, bits, identity: true };
+    const tiles = { id: `sort tiles ${size.row}`, count: counted.intersections, bits, identity: true };
     for (const sort of [depth, tiles]) {
       const measured = await measureSort(gpu, sort, effort);
       // Keys and values, in and out.

@@ -4,7 +4,7 @@ import { photometricObjective } from '../../stages/optimizer/objectives.ts';
 import { type Rates, SplatOptimizer } from '../../stages/optimizer/optimizer.ts';
 import { createState } from '../../stages/optimizer/state.ts';
 import type { Arena, Gpu } from '../../wgsl/core/index.ts';
-import { COUNTER_WORDS, COUNTERS } from '../../wgsl/splat/counters.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../wgsl/splat/counters.ts';
 import { tileFor } from '../../wgsl/splat/raster-shape.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
 import { mixed } from '../helpers/numbers.ts';
@@ -39,7 +39,7 @@ export function renderRow(
     const make = (owner: Arena, intersections: number) =>
       Rasterizer.create(gpu, owner, {
         label: 'rasterizer',
-        splat,
+        gaussians: splat,
         counts,
         rows: scene.count,
         shDegree: SH_DEGREE,
@@ -53,23 +53,24 @@ export function renderRow(
       gpu.write(counts, new Uint32Array([scene.count]), 'parameters');
       rasterizer.setView(camera);
       gpu.run('bench/render', (recorder) => rasterizer.record(recorder));
-      return gpu.readWords(rasterizer.counters, 'metrics', COUNTER_WORDS);
+      return gpu.readWords(rasterizer.rasterCounters, 'metrics', RASTER_COUNTER_WORDS);
     };
-    // With room for one pair: the rasteriser says how many it needs.
+    // With room for one intersection: the rasteriser says how many it needs.
     const needed = await withArena(gpu, 'bench/count', async (own) =>
       (await look(await make(own, 1))).slice(),
     );
     const rasterizer = await make(
       arena,
-      Math.max(1, needed[COUNTERS.NEEDED], needed[COUNTERS.INTERSECTIONS]),
+      Math.max(1, needed[RASTER_COUNTERS.NEEDED], needed[RASTER_COUNTERS.INTERSECTIONS]),
     );
     const words = await look(rasterizer);
-    if (words[COUNTERS.FAILED]) throw new Error('the picture has more pairs than it asked room for');
+    if (words[RASTER_COUNTERS.FAILED])
+      throw new Error('the picture has more intersections than it asked room for');
     const tile = tileFor(gpu);
     const counted: Counted = {
       gaussians: scene.count,
-      visible: words[COUNTERS.VISIBLE],
-      pairs: words[COUNTERS.INTERSECTIONS],
+      visible: words[RASTER_COUNTERS.VISIBLE],
+      intersections: words[RASTER_COUNTERS.INTERSECTIONS],
       pixels: width * height,
       shDegree: SH_DEGREE,
       tiles: Math.ceil(width / tile) * Math.ceil(height / tile),

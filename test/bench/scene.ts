@@ -78,7 +78,7 @@ const SPREAD = 0.06;
 
 /**
  * Points without a file: a rough surface and a thin cloud about it, before the camera and, mirrored, behind it. Its numbers are
- * chosen so that as many are visible as of the garden, with as many pairs, to 3 %.
+ * chosen so that as many are visible as of the garden, with as many intersections, to 3 %.
  */
 export function formulaPoints(count: number): Points {
   const [u, v, side, kind] = [0, 1, 2, 3].map((k) => uniform(count, 100 + k));

@@ -2,7 +2,7 @@
 export interface Work {
   gaussians: number;
   visible: number;
-  pairs: number;
+  intersections: number;
   pixels: number;
   shDegree: number;
 }
@@ -29,16 +29,16 @@ const PIXEL = 4;
  * The least that a step must move: each phase reads what it needs once and writes what it leaves once, and nothing stays
  * in a cache from phase to phase. The terms are derived in docs/performance.md.
  */
-export function stepTraffic({ gaussians, visible, pairs, pixels, shDegree }: Work): Phase[] {
+export function stepTraffic({ gaussians, visible, intersections, pixels, shDegree }: Work): Phase[] {
   const sh = 3 * (shDegree + 1) ** 2;
   const words: Record<Phase['name'], number> = {
     project: GEOMETRY * gaussians + (sh + SPLAT + DEPTH) * visible,
     // Depths in, and the splats of each tile in their order out.
-    order: DEPTH * visible + pairs,
-    forward: pairs + SPLAT * visible + PIXEL * pixels,
+    order: DEPTH * visible + intersections,
+    forward: intersections + SPLAT * visible + PIXEL * pixels,
     // Photographs are rgba8, a word a pixel.
     loss: (RGB + 1 + RGB) * pixels,
-    backward: pairs + SPLAT * visible + (RGB + PIXEL) * pixels + SUMS * visible,
+    backward: intersections + SPLAT * visible + (RGB + PIXEL) * pixels + SUMS * visible,
     // Parameters and both moments, in and out. What was never seen has nothing to move.
     update: SUMS * visible + 2 * 3 * (GEOMETRY + sh) * visible,
   };

@@ -12,16 +12,19 @@ export const RATES = {
   sh: [2.5e-3, 1e-4],
 } as const;
 
-/** An optimizer for views of up to 40×32 pixels with so much room for pairs, and the steps that it found to be void. */
+/** An optimizer for views of up to 40×32 pixels with so much room for intersections, and the steps that it found to be void. */
 export async function recordingOptimizer(
   state: TrainingState,
-  { pairs, train = GAUSSIAN_PARAMETERS }: { pairs?: number; train?: readonly GaussianParameter[] } = {},
+  {
+    intersections,
+    train = GAUSSIAN_PARAMETERS,
+  }: { intersections?: number; train?: readonly GaussianParameter[] } = {},
 ): Promise<{ optimizer: SplatOptimizer; failures: number[] }> {
   const optimizer = await SplatOptimizer.create(state, {
     label: 'test',
     width: 40,
     height: 32,
-    pairs,
+    intersections,
     objectives: [photometricObjective({ dssim: 0.2 })],
     train,
   });

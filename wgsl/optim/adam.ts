@@ -27,7 +27,7 @@ export interface AdamTensor {
 export interface AdamOptions {
   label: string;
   /** u32; word 0 is the number of rows to work on. */
-  counts: GPUBuffer;
+  gaussianCount: GPUBuffer;
   tensors: readonly AdamTensor[];
   beta1?: number;
   beta2?: number;
@@ -62,7 +62,7 @@ export class Adam {
   }
 
   static async create(gpu: Gpu, arena: Arena, options: AdamOptions): Promise<Adam> {
-    const { label, counts, tensors, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-15 } = options;
+    const { label, gaussianCount, tensors, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-15 } = options;
     const rates = arena.uniform(`${label}/rates`, RATES_BYTES * Math.max(1, tensors.length));
     const passes = tensors.flatMap((tensor, index) =>
       rowWindows(gpu, tensor.rows, 4 * tensor.width).map((window) => ({ tensor, index, window })),
@@ -89,7 +89,7 @@ export class Adam {
           bound: kernel.bind({
             rates,
             window: windowUniform(arena, `${label}/window`, window),
-            counts,
+            gaussianCount,
             gradients: of(tensor.gradients),
             parameters: of(tensor.parameters),
             m: of(tensor.moments.m),
@@ -102,7 +102,7 @@ export class Adam {
     return new Adam(gpu, rates, tensors, steps, [beta1, beta2]);
   }
 
-  /** `t` counts from 1. A tensor's rate, or its head's and tail's; a tensor without one stands still but keeps moments. */
+  /** `t` gaussianCount from 1. A tensor's rate, or its head's and tail's; a tensor without one stands still but keeps moments. */
   setStep(t: number, rates: Readonly<Partial<Record<string, number | readonly [number, number]>>>): void {
     const data = new Float32Array((this.#tensors.length * RATES_BYTES) / 4);
     this.#tensors.forEach(({ name }, i) => {

@@ -14,7 +14,7 @@ struct Rates {
 }
 
 @group(0) @binding(0) var<uniform> rates: array<Rates, TENSORS>;
-@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(1) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(2) var<storage, read> gradients: array<f32>;
 @group(0) @binding(3) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(4) var<storage, read_write> m: array<f32>;
@@ -27,7 +27,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let length = (clamp(counts[0], window.first, window.end) - window.first) * WIDTH;
+  let length = (clamp(gaussianCount[0], window.first, window.end) - window.first) * WIDTH;
   let rate = rates[TENSOR];
   for (var i = linearGroup(group, groups) * SIZE + lane; i < length; i += groups.x * groups.y * SIZE) {
     let g = gradients[i];

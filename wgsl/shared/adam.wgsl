@@ -25,11 +25,11 @@ fn secondMoment(v: vec4f, g: vec4f) -> vec4f {
   return BETA2 * v + (1.0 - BETA2) * g * g;
 }
 
-fn moved(p: vec4f, m: vec4f, v: vec4f, rate: vec4f, secondScale: f32) -> vec4f {
+fn adamUpdate(p: vec4f, m: vec4f, v: vec4f, rate: vec4f, secondScale: f32) -> vec4f {
   return p - rate * m / (sqrt(v) * secondScale + EPSILON);
 }
 
 // Where neither moment nor the gradient is anything, a step changes no byte.
-fn standsStill(g: vec4f, m: vec4f, v: vec4f) -> bool {
+fn isZeroUpdate(g: vec4f, m: vec4f, v: vec4f) -> bool {
   return all(g == vec4f(0.0)) && all(m == vec4f(0.0)) && all(v == vec4f(0.0));
 }

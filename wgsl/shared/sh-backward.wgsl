@@ -1,16 +1,16 @@
 // From a colour's gradient to the mean, through the viewing direction. Needs <sh> and <shRows>.
 
 // `offset` is the mean from the camera's centre.
-fn directionBackward(i: u32, offset: vec3f, toRgb: vec3f, degree: u32) -> vec3f {
+fn directionBackward(i: u32, offset: vec3f, gradColor: vec3f, degree: u32) -> vec3f {
   let distance = length(offset);
   let direction = offset / distance;
   let slope = shBasisGradient(direction, degree);
-  var toDirection = vec3f(0.0);
+  var gradDirection = vec3f(0.0);
   for (var step = 0u; step < u32(SH_ROWS / SH_STEP); step++) {
     let rows = shRows(i, step);
     for (var k = 0u; k < u32(SH_STEP); k++) {
-      toDirection += slope[u32(SH_STEP) * step + k] * dot(rows[k], toRgb);
+      gradDirection += slope[u32(SH_STEP) * step + k] * dot(rows[k], gradColor);
     }
   }
-  return (toDirection - direction * dot(toDirection, direction)) / distance;
+  return (gradDirection - direction * dot(gradDirection, direction)) / distance;
 }

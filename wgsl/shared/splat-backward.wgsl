@@ -1,4 +1,4 @@
-// From a Gaussian's summed moments back to its raw parameters, but for the colour's. Needs <view>, <projection>, <pairSums>.
+// From a Gaussian's summed intersectionGradients back to its raw parameters, but for the colour's. Needs <view>, <projection>, <intersectionSums>.
 
 struct GeometryGradient {
   // Without the viewing direction's part.
@@ -8,13 +8,13 @@ struct GeometryGradient {
 }
 
 // dL/d(mean in pixels): sigma = ½ dᵀ Q d with d = mean − pixel.
-fn toMean2(conic: vec3f, e1: vec2f) -> vec2f {
+fn mean2dGradient(conic: vec3f, e1: vec2f) -> vec2f {
   return vec2f(conic.x * e1.x + conic.y * e1.y, conic.y * e1.x + conic.z * e1.y);
 }
 
 // What densification looks at: ‖dL/d(mean in pixels) · size / 2‖ and radius / longest side.
-fn screenTrace(toMean2: vec2f, radius: f32, size: vec2f) -> vec2f {
-  return vec2f(length(toMean2 * size * 0.5), radius / max(size.x, size.y));
+fn screenTrace(gradMean2d: vec2f, radius: f32, size: vec2f) -> vec2f {
+  return vec2f(length(gradMean2d * size * 0.5), radius / max(size.x, size.y));
 }
 
 fn quatBackward(q: vec4f, g: mat3x3f) -> vec4f {
@@ -35,53 +35,53 @@ fn quatBackward(q: vec4f, g: mat3x3f) -> vec4f {
 }
 
 fn geometryBackward(
-  view: View, conic: vec3f, toMean2: vec2f, e2: vec3f, mean: vec3f, quat: vec4f, logScale: vec3f,
+  view: View, conic: vec3f, gradMean2d: vec2f, e2: vec3f, mean: vec3f, quat: vec4f, logScale: vec3f,
 ) -> GeometryGradient {
   // dL/dQ as a full symmetric matrix, then dL/dcov = −Q (dL/dQ) Q.
-  let toConic = 0.5 * e2;
+  let gradConic = 0.5 * e2;
   let qa = vec2f(conic.x, conic.y);
   let qb = vec2f(conic.y, conic.z);
-  let h0 = vec2f(dot(qa, toConic.xy), dot(qa, toConic.yz));
-  let h1 = vec2f(dot(qb, toConic.xy), dot(qb, toConic.yz));
-  let toCov = -vec3f(dot(h0, qa), dot(h0, qb), dot(h1, qb));
+  let h0 = vec2f(dot(qa, gradConic.xy), dot(qa, gradConic.yz));
+  let h1 = vec2f(dot(qb, gradConic.xy), dot(qb, gradConic.yz));
+  let gradCov = -vec3f(dot(h0, qa), dot(h0, qb), dot(h1, qb));
 
   let t = toCamera(view, mean);
   let p = project(view, t, quat, logScale);
 
   // cov = u·uᵀ with u = JW·R·S, rows u0, u1.
-  let toU0 = 2.0 * (toCov.x * p.u0 + toCov.y * p.u1);
-  let toU1 = 2.0 * (toCov.y * p.u0 + toCov.z * p.u1);
+  let gradU0 = 2.0 * (gradCov.x * p.u0 + gradCov.y * p.u1);
+  let gradU1 = 2.0 * (gradCov.y * p.u0 + gradCov.z * p.u1);
   // u = jw·M, M = R·S: to M by columns, and to jw.
-  let toColumn0 = p.jw0 * toU0.x + p.jw1 * toU1.x;
-  let toColumn1 = p.jw0 * toU0.y + p.jw1 * toU1.y;
-  let toColumn2 = p.jw0 * toU0.z + p.jw1 * toU1.z;
-  let toRotation = mat3x3f(toColumn0 * p.scale.x, toColumn1 * p.scale.y, toColumn2 * p.scale.z);
-  let toScale = p.scale * vec3f(
-    dot(toColumn0, p.rotation[0]),
-    dot(toColumn1, p.rotation[1]),
-    dot(toColumn2, p.rotation[2]),
+  let gradColumn0 = p.jw0 * gradU0.x + p.jw1 * gradU1.x;
+  let gradColumn1 = p.jw0 * gradU0.y + p.jw1 * gradU1.y;
+  let gradColumn2 = p.jw0 * gradU0.z + p.jw1 * gradU1.z;
+  let gradRotation = mat3x3f(gradColumn0 * p.scale.x, gradColumn1 * p.scale.y, gradColumn2 * p.scale.z);
+  let gradScale = p.scale * vec3f(
+    dot(gradColumn0, p.rotation[0]),
+    dot(gradColumn1, p.rotation[1]),
+    dot(gradColumn2, p.rotation[2]),
   );
-  let toQ = quatBackward(p.q, toRotation);
+  let gradQuat = quatBackward(p.q, gradRotation);
 
-  let toJw0 = p.rotation * (p.scale * toU0);
-  let toJw1 = p.rotation * (p.scale * toU1);
+  let gradJw0 = p.rotation * (p.scale * gradU0);
+  let gradJw1 = p.rotation * (p.scale * gradU1);
   // jw0 = (fx/z)·(row0 − rx·row2): gradients to j = fx/z and to the ratio rx.
   let j = view.focal / t.z;
-  let toJ = vec2f(
-    dot(toJw0, view.row0.xyz - p.ratio.x * view.row2.xyz),
-    dot(toJw1, view.row1.xyz - p.ratio.y * view.row2.xyz),
+  let gradJ = vec2f(
+    dot(gradJw0, view.row0.xyz - p.ratio.x * view.row2.xyz),
+    dot(gradJw1, view.row1.xyz - p.ratio.y * view.row2.xyz),
   );
-  let toRatio = -j * vec2f(dot(toJw0, view.row2.xyz), dot(toJw1, view.row2.xyz));
+  let gradRatio = -j * vec2f(dot(gradJw0, view.row2.xyz), dot(gradJw1, view.row2.xyz));
   // The mean's own projection uses the unclamped ratio; J's ratio moves with the point only where it is not clamped.
-  let toFreeRatio = view.focal * toMean2 + select(toRatio, vec2f(0.0), p.clamped);
+  let gradFreeRatio = view.focal * gradMean2d + select(gradRatio, vec2f(0.0), p.clamped);
   let ratio = t.xy / t.z;
-  let toT = vec3f(
-    toFreeRatio / t.z,
-    -(dot(toFreeRatio, ratio) + dot(toJ, j)) / t.z,
+  let gradT = vec3f(
+    gradFreeRatio / t.z,
+    -(dot(gradFreeRatio, ratio) + dot(gradJ, j)) / t.z,
   );
   return GeometryGradient(
-    view.row0.xyz * toT.x + view.row1.xyz * toT.y + view.row2.xyz * toT.z,
-    toScale,
-    (toQ - p.q * dot(toQ, p.q)) / p.qLength,
+    view.row0.xyz * gradT.x + view.row1.xyz * gradT.y + view.row2.xyz * gradT.z,
+    gradScale,
+    (gradQuat - p.q * dot(gradQuat, p.q)) / p.qLength,
   );
 }

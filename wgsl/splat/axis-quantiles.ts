@@ -1,6 +1,6 @@
 import { type Gpu, gridFor } from '../core/index.ts';
 
-/** What the kernel reads of a splat: means [N,3], opacityLogits [N]. */
+/** What the kernel reads of a gaussians: means [N,3], opacityLogits [N]. */
 interface Points {
   count: number;
   means: GPUBuffer;
@@ -20,7 +20,7 @@ const WEIGHT_LEVELS = 255;
  */
 export async function axisQuantiles(
   gpu: Gpu,
-  splat: Points,
+  gaussians: Points,
   [low, high]: readonly [number, number],
 ): Promise<{ low: number[]; high: number[] } | null> {
   const kernel = await gpu.kernel({
@@ -35,8 +35,8 @@ export async function axisQuantiles(
     const bound = kernel.bind({
       round,
       histogram,
-      means: splat.means,
-      opacityLogits: splat.opacityLogits,
+      means: gaussians.means,
+      opacityLogits: gaussians.opacityLogits,
     });
     const prefix = new Uint32Array(6);
     const below = new Float64Array(6);
@@ -50,12 +50,12 @@ export async function axisQuantiles(
           prefixHigh: prefix.subarray(3, 6),
           mask,
           shift,
-          count: splat.count,
+          count: gaussians.count,
         }),
         'parameters',
       );
       gpu.run('splat/axis-quantiles', (recorder) => {
-        recorder.clear(histogram).run(bound, gridFor(splat.count, 256));
+        recorder.clear(histogram).run(bound, gridFor(gaussians.count, 256));
       });
       const counts = await gpu.readWords(histogram, 'metrics');
       for (let search = 0; search < 6; search++) {

@@ -1,27 +1,27 @@
-// emit for adapters with subgroups of a known size: the same pairs at the same places. A subgroup takes as many splats as it
+// emit for adapters with subgroups of a known size: the same intersections at the same places. A subgroup takes as many splats as it
 // has lanes, far apart in depth because the nearest are the largest, and lays the tiles of their boxes in a row: each lane
 // tests one tile after the other, whichever splat it belongs to.
 #include <grid>
 #include <view>
 #include <tiles>
-#include <counters>
+#include <rasterCounters>
 
 @group(0) @binding(0) var<uniform> view: View;
-@group(0) @binding(1) var<storage, read> counters: array<u32>;
+@group(0) @binding(1) var<storage, read> rasterCounters: array<u32>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read> offsets: array<u32>;
-@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 @group(0) @binding(5) var<storage, read> tileCounts: array<u32>;
 @group(0) @binding(6) var<storage, read_write> tileKeys: array<u32>;
-@group(0) @binding(7) var<storage, read_write> gaussianFromPair: array<u32>;
-@group(0) @binding(8) var<storage, read_write> pairFromGaussian: array<u32>;
+@group(0) @binding(7) var<storage, read_write> gaussianFromIntersection: array<u32>;
+@group(0) @binding(8) var<storage, read_write> intersectionFromGaussian: array<u32>;
 @group(0) @binding(9) var<storage, read> boxes: array<vec2u>;
 
 // (mean, conic.xy), (conic.z, sigma), and the box's low corner, its width, the first of its tiles in the row.
 var<workgroup> firsts: array<vec4f, SUBGROUP>;
 var<workgroup> seconds: array<vec2f, SUBGROUP>;
 var<workgroup> places: array<vec4u, SUBGROUP>;
-// The splat, its first pair, its pairs, and the end of its tiles in the row.
+// The splat, its first intersection, its intersections, and the end of its tiles in the row.
 var<workgroup> targets: array<vec4u, SUBGROUP>;
 
 @compute @workgroup_size(SUBGROUP)
@@ -31,7 +31,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let count = select(counters[VISIBLE], 0u, counters[FAILED] != 0u);
+  let count = select(rasterCounters[VISIBLE], 0u, rasterCounters[FAILED] != 0u);
   let stride = groups.x * groups.y;
   for (var k0 = linearGroup(group, groups); k0 < count; k0 += stride * u32(SUBGROUP)) {
     let k = k0 + lane * stride;
@@ -49,13 +49,13 @@ fn main(
     places[lane] = vec4u(box.x & 0xffffu, box.x >> 16u, max(1u, (box.y & 0xffffu) - (box.x & 0xffffu)), end - area);
     targets[lane] = vec4u(0u, 0u, 0u, end);
     if (k < count) {
-      let a = splats[3u * i];
-      let b = splats[3u * i + 1u];
+      let a = projected[3u * i];
+      let b = projected[3u * i + 1u];
       let at = offsets[k];
       firsts[lane] = a;
       seconds[lane] = vec2f(b.x, log(255.0 * b.y));
       targets[lane] = vec4u(i, at, tileCounts[i], end);
-      pairFromGaussian[i] = at;
+      intersectionFromGaussian[i] = at;
     }
     workgroupBarrier();
 
@@ -80,7 +80,7 @@ fn main(
       let rank = countOneBits(lower) + select(0u, carry, place.w < base);
       if (touched && rank < target_.z) {
         tileKeys[target_.y + rank] = tile.y * view.tiles.x + tile.x;
-        gaussianFromPair[target_.y + rank] = target_.x;
+        gaussianFromIntersection[target_.y + rank] = target_.x;
       }
       let found = rank + select(0u, 1u, touched);
       carry = subgroupBroadcast(found, u32(SUBGROUP) - 1u);
@@ -88,7 +88,7 @@ fn main(
       if (base + lane + 1u == target_.w) {
         for (var left = found; left < target_.z; left++) {
           tileKeys[target_.y + left] = view.tiles.x * view.tiles.y;
-          gaussianFromPair[target_.y + left] = target_.x;
+          gaussianFromIntersection[target_.y + left] = target_.x;
         }
       }
     }

@@ -1,19 +1,19 @@
-// Writes one (tile, splat) pair per touched tile, splats in depth order: a stable sort by tile alone then leaves each tile's
-// splats in depth order. One thread a splat. A pair's place before that sort is its name: gradients are summed by it.
+// Writes one (tile, Gaussian) intersection per touched tile, splats in depth order: a stable sort by tile alone then leaves each tile's
+// splats in depth order. One thread a splat. A intersection's place before that sort is its name: gradients are summed by it.
 #include <grid>
 #include <view>
 #include <tiles>
-#include <counters>
+#include <rasterCounters>
 
 @group(0) @binding(0) var<uniform> view: View;
-@group(0) @binding(1) var<storage, read> counters: array<u32>;
+@group(0) @binding(1) var<storage, read> rasterCounters: array<u32>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read> offsets: array<u32>;
-@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 @group(0) @binding(5) var<storage, read> tileCounts: array<u32>;
 @group(0) @binding(6) var<storage, read_write> tileKeys: array<u32>;
-@group(0) @binding(7) var<storage, read_write> gaussianFromPair: array<u32>;
-@group(0) @binding(8) var<storage, read_write> pairFromGaussian: array<u32>;
+@group(0) @binding(7) var<storage, read_write> gaussianFromIntersection: array<u32>;
+@group(0) @binding(8) var<storage, read_write> intersectionFromGaussian: array<u32>;
 @group(0) @binding(9) var<storage, read> boxes: array<vec2u>;
 
 @compute @workgroup_size(SIZE)
@@ -22,22 +22,22 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = select(counters[VISIBLE], 0u, counters[FAILED] != 0u);
+  let count = select(rasterCounters[VISIBLE], 0u, rasterCounters[FAILED] != 0u);
   for (var k = linearGroup(group, groups) * SIZE + lane; k < count; k += groups.x * groups.y * SIZE) {
     let i = order[k];
-    let a = splats[3u * i];
-    let b = splats[3u * i + 1u];
+    let a = projected[3u * i];
+    let b = projected[3u * i + 1u];
     let conic = vec3f(a.zw, b.x);
     let sigma = log(255.0 * b.y);
     let box = boxes[i];
     var at = offsets[k];
     let end = at + tileCounts[i];
-    pairFromGaussian[i] = at;
+    intersectionFromGaussian[i] = at;
     for (var y = box.x >> 16u; y < (box.y >> 16u); y++) {
       for (var x = box.x & 0xffffu; x < (box.y & 0xffffu); x++) {
         if (at < end && touchesTile(vec2u(x, y), a.xy, conic, sigma, EMIT_SLACK)) {
           tileKeys[at] = y * view.tiles.x + x;
-          gaussianFromPair[at] = i;
+          gaussianFromIntersection[at] = i;
           at++;
         }
       }
@@ -45,7 +45,7 @@ fn main(
     // Places that were counted with the larger slack and have no tile go behind the last tile, where no pixel sees them.
     for (; at < end; at++) {
       tileKeys[at] = view.tiles.x * view.tiles.y;
-      gaussianFromPair[at] = i;
+      gaussianFromIntersection[at] = i;
     }
   }
 }

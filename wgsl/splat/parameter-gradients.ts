@@ -9,11 +9,11 @@ import {
 import type { Rasterizer } from './rasterizer.ts';
 import type { RasterizerBackward } from './rasterizer-backward.ts';
 import { shConstants, shRowBytes } from './sh-words.ts';
-import type { SplatBuffers } from './types.ts';
+import type { GaussianBuffers } from './types.ts';
 
 const MAX_GROUPS = 16384;
 
-/** Of kernels that sum pairs: threads a group, and whether they help each other. The sums' order depends on it. */
+/** Of kernels that sum intersections: threads a group, and whether they help each other. The sums' order depends on it. */
 export function sumsShape({ adapter }: Gpu): { SIZE: number; TEAMWORK: boolean } {
   return adapter.software ? { SIZE: 16, TEAMWORK: false } : { SIZE: 128, TEAMWORK: true };
 }
@@ -24,7 +24,7 @@ export function sumsShape({ adapter }: Gpu): { SIZE: number; TEAMWORK: boolean }
  */
 export class ParameterGradients {
   /** dL/d of means, logScales, quats (un-normalised), opacityLogits, sh: the shapes of the parameters. */
-  readonly gradients: SplatBuffers;
+  readonly gradients: GaussianBuffers;
   /** f32 [N,2]: ‖dL/d(mean in pixels)·size/2‖ and radius ÷ longest side; 0 where invisible. */
   readonly screen: GPUBuffer;
   readonly #gpu: Gpu;
@@ -32,7 +32,7 @@ export class ParameterGradients {
 
   private constructor(
     gpu: Gpu,
-    gradients: SplatBuffers,
+    gradients: GaussianBuffers,
     screen: GPUBuffer,
     steps: readonly { bound: BoundKernel; rows: number }[],
   ) {
@@ -47,9 +47,9 @@ export class ParameterGradients {
     gpu: Gpu,
     arena: Arena,
     forward: Rasterizer,
-    { moments }: RasterizerBackward,
+    { intersectionGradients }: RasterizerBackward,
   ): Promise<ParameterGradients> {
-    const { label, splat, counts, rows, shDegree } = forward.options;
+    const { label, gaussians, gaussianCount, rows, shDegree } = forward.options;
     const kernel = await gpu.kernel({
       label: 'splat/project-backward',
       source: new URL('./project-backward.wgsl', import.meta.url),
@@ -65,20 +65,20 @@ export class ParameterGradients {
       opacityLogits: buffer('gradients/opacityLogits', 4 * rows),
       sh: buffer('gradients/sh', shBytes * rows),
     };
-    const { view, windows, splats, tileCounts, pairFromGaussian } = forward.internals;
+    const { view, windows, projected, tileCounts, intersectionFromGaussian } = forward.internals;
     const steps = windows.map((window) => ({
       bound: kernel.bind({
         view,
         window: window.uniform,
-        counts,
-        means: splat.means,
-        logScales: splat.logScales,
-        quats: splat.quats,
-        sh: bindRows(splat.sh, window, shBytes),
-        splats,
+        gaussianCount,
+        means: gaussians.means,
+        logScales: gaussians.logScales,
+        quats: gaussians.quats,
+        sh: bindRows(gaussians.sh, window, shBytes),
+        projected,
         tileCounts,
-        pairFromGaussian,
-        moments,
+        intersectionFromGaussian,
+        intersectionGradients,
         gradMeans: gradients.means,
         gradLogScales: gradients.logScales,
         gradQuats: gradients.quats,

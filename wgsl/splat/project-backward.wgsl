@@ -9,20 +9,20 @@
 #include <sh>
 #include <sh-rows>
 #include <sh-backward>
-#include <pair-sums>
+#include <intersection-sums>
 #include <splat-backward>
 
 @group(0) @binding(0) var<uniform> view: View;
-@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(1) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
 // Of the window's Gaussians, as gradSh.
 @group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
-@group(0) @binding(6) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(6) var<storage, read> projected: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
-@group(0) @binding(8) var<storage, read> pairFromGaussian: array<u32>;
-@group(0) @binding(9) var<storage, read> moments: array<f32>;
+@group(0) @binding(8) var<storage, read> intersectionFromGaussian: array<u32>;
+@group(0) @binding(9) var<storage, read> intersectionGradients: array<f32>;
 @group(0) @binding(10) var<storage, read_write> gradMeans: array<f32>;
 @group(0) @binding(11) var<storage, read_write> gradLogScales: array<f32>;
 @group(0) @binding(12) var<storage, read_write> gradQuats: array<vec4f>;
@@ -54,33 +54,33 @@ fn zero(i: u32) {
   screen[i] = vec2f(0.0);
 }
 
-fn backward(i: u32, sums: PairSums) {
-  let a = splats[3u * i];
-  let b = splats[3u * i + 1u];
-  let c = splats[3u * i + 2u];
+fn backward(i: u32, sums: IntersectionSums) {
+  let a = projected[3u * i];
+  let b = projected[3u * i + 1u];
+  let c = projected[3u * i + 2u];
   let conic = vec3f(a.zw, b.x);
   // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o).
   gradOpacityLogits[i] = -sums.e * (1.0 - ownOpacity(view) * b.y);
 
   let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
   let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
-  let toMean2 = toMean2(conic, sums.e1);
-  let g = geometryBackward(view, conic, toMean2, sums.e2, mean, quats[i], logScale);
+  let gradMean2d = mean2dGradient(conic, sums.e1);
+  let g = geometryBackward(view, conic, gradMean2d, sums.e2, mean, quats[i], logScale);
   writeScales(i, g.logScale);
   gradQuats[i] = g.quat;
 
   // Clamped colours (max with 0) pass nothing.
-  let toRgb = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
+  let gradColor = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
   let offset = mean - view.center;
-  writeMeans(i, g.mean + directionBackward(i, offset, toRgb, view.shDegree));
+  writeMeans(i, g.mean + directionBackward(i, offset, gradColor, view.shDegree));
   let basis = shBasis(offset / length(offset), view.shDegree);
   for (var k = 0u; k < u32(SH_ROWS); k++) {
     let at = 3u * ((i - window.first) * u32(SH_ROWS) + k);
-    gradSh[at] = basis[k] * toRgb.x;
-    gradSh[at + 1u] = basis[k] * toRgb.y;
-    gradSh[at + 2u] = basis[k] * toRgb.z;
+    gradSh[at] = basis[k] * gradColor.x;
+    gradSh[at + 1u] = basis[k] * gradColor.y;
+    gradSh[at + 2u] = basis[k] * gradColor.z;
   }
-  screen[i] = screenTrace(toMean2, c.z, vec2f(view.size));
+  screen[i] = screenTrace(gradMean2d, c.z, vec2f(view.size));
 }
 
 @compute @workgroup_size(SIZE)
@@ -89,18 +89,18 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = min(counts[0], window.end);
+  let count = min(gaussianCount[0], window.end);
   for (var base = window.first + linearGroup(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
     let i = base + lane;
-    var pairs = 0u;
+    var intersections = 0u;
     var first = 0u;
     if (i < count) {
-      pairs = tileCounts[i];
-      first = select(0u, pairFromGaussian[i], pairs > 0u);
+      intersections = tileCounts[i];
+      first = select(0u, intersectionFromGaussian[i], intersections > 0u);
     }
-    let sums = sumPairs(lane, first, pairs);
+    let sums = sumIntersections(lane, first, intersections);
     if (i < count) {
-      if (pairs == 0u) { zero(i); } else { backward(i, sums); }
+      if (intersections == 0u) { zero(i); } else { backward(i, sums); }
     }
   }
 }

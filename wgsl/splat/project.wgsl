@@ -12,7 +12,7 @@
 #include <finite>
 
 @group(0) @binding(0) var<uniform> view: View;
-@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(1) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
@@ -20,7 +20,7 @@
 // Of the window's Gaussians.
 @group(0) @binding(6) var<storage, read> sh: array<SH_WORD>;
 // Three vec4f a Gaussian: (mean.xy, conic.xy) (conic.z, opacity, rgb.rg) (rgb.b, depth, radius, 0).
-@group(0) @binding(7) var<storage, read_write> splats: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> projected: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> tileCounts: array<u32>;
 // What the visible are sorted by, 0 where culled. Positive floats order like their bits, which are counted from those of the
 // nearest depth: that leaves 29 bits (DEPTH_BITS).
@@ -134,14 +134,14 @@ fn countTiles(lane: u32, it: Candidate) -> u32 {
 }
 
 // False, and nothing is stored, where the colour is infinite or NaN.
-fn storeSplat(i: u32, it: Candidate) -> bool {
+fn storeProjected(i: u32, it: Candidate) -> bool {
   let raw = rawColor(i, normalize(meanOf(i) - view.center));
   if (!allFinite(vec4f(raw, 0.0))) { return false; }
   let rgb = max(raw, vec3f(0.0));
   boxes[i] = vec2u(it.box.low.x | (it.box.low.y << 16u), it.box.high.x | (it.box.high.y << 16u));
-  splats[3u * i] = vec4f(it.mean, it.conic.xy);
-  splats[3u * i + 1u] = vec4f(it.conic.z, it.opacity, rgb.xy);
-  splats[3u * i + 2u] = vec4f(rgb.z, it.depth, it.radius, 0.0);
+  projected[3u * i] = vec4f(it.mean, it.conic.xy);
+  projected[3u * i + 1u] = vec4f(it.conic.z, it.opacity, rgb.xy);
+  projected[3u * i + 2u] = vec4f(rgb.z, it.depth, it.radius, 0.0);
   return true;
 }
 
@@ -151,14 +151,14 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = min(counts[0], window.end);
+  let count = min(gaussianCount[0], window.end);
   for (var base = window.first + linearGroup(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
     let i = base + lane;
     var it = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
     if (i < count) { it = candidate(i); }
     var touched = countTiles(lane, it);
     if (i < count) {
-      if (touched > 0u && !storeSplat(i, it)) { touched = 0u; }
+      if (touched > 0u && !storeProjected(i, it)) { touched = 0u; }
       tileCounts[i] = touched;
       depthKeys[i] = select(0u, bitcast<u32>(it.depth) - bitcast<u32>(NEAR) + 1u, touched > 0u);
     }

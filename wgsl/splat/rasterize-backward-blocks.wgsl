@@ -1,9 +1,9 @@
 // Gradient of the blending, for adapters with subgroups of a known size, without atomics. A subgroup takes one bucket of a
 // tile's splats at a time, from the state that rasterizeForwardBlocks left at its start. A lane keeps a pixel of each of
 // eight blocks in registers and walks the bucket front to back; blocks that a splat does not reach are skipped. Per splat
-// the lanes' nine moments are summed by a butterfly of fixed order and stored at the pair's place before the tile sort, so
-// that a Gaussian's pairs lie in a row for the next kernel.
-// Moments: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
+// the lanes' nine intersectionGradients are summed by a butterfly of fixed order and stored at the intersection's place before the tile sort, so
+// that a Gaussian's intersections lie in a row for the next kernel.
+// Gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
 #include <grid>
 #include <view>
 #include <projection>
@@ -12,19 +12,19 @@
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
-@group(0) @binding(2) var<storage, read> sortedPairs: array<u32>;
-@group(0) @binding(3) var<storage, read> gaussianFromPair: array<u32>;
-@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(2) var<storage, read> sortedIntersections: array<u32>;
+@group(0) @binding(3) var<storage, read> gaussianFromIntersection: array<u32>;
+@group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 @group(0) @binding(5) var<storage, read> color: array<vec4f>;
-@group(0) @binding(6) var<storage, read> looked: array<u32>;
+@group(0) @binding(6) var<storage, read> lastContributor: array<u32>;
 @group(0) @binding(7) var<storage, read> states: array<vec4f>;
 @group(0) @binding(8) var<storage, read> bucketTiles: array<u32>;
 @group(0) @binding(9) var<storage, read> tileDepths: array<u32>;
 // [H, W]: dL/dr, dL/dg, dL/db, dL/dalpha.
-@group(0) @binding(10) var<storage, read> gradient: array<vec4f>;
-@group(0) @binding(11) var<storage, read_write> moments: array<f32>;
+@group(0) @binding(10) var<storage, read> gradImage: array<vec4f>;
+@group(0) @binding(11) var<storage, read_write> intersectionGradients: array<f32>;
 
-const MOMENTS = 9u;
+const GRADIENTS = 9u;
 // Pixels that a lane holds at once; a tile of more takes several rounds.
 const SLOTS = 8u;
 const ROUNDS = max(1u, PIXELS / (SLOTS * u32(SUBGROUP)));
@@ -54,8 +54,8 @@ var<workgroup> firsts: array<vec4f, CHUNK>;
 var<workgroup> seconds: array<vec4f, CHUNK>;
 var<workgroup> blues: array<f32, CHUNK>;
 var<workgroup> masks: array<u32, CHUNK>;
-var<workgroup> pairs: array<u32, CHUNK>;
-var<workgroup> table: array<f32, CHUNK * MOMENTS>;
+var<workgroup> intersections: array<u32, CHUNK>;
+var<workgroup> table: array<f32, CHUNK * GRADIENTS>;
 
 fn pixelAt(corner: vec2u, k: u32, lane: u32, start: u32, bucket: u32) -> Pixel {
   var pixel = Pixel(1.0, 0.0, 0.0, 0.0, 0.0, 0u);
@@ -63,11 +63,11 @@ fn pixelAt(corner: vec2u, k: u32, lane: u32, start: u32, bucket: u32) -> Pixel {
   if (k * u32(SUBGROUP) < PIXELS && all(at < view.size)) {
     let i = at.y * view.size.x + at.x;
     let before = bucket * u32(BUCKET);
-    pixel.last = max(looked[i], before) - before;
+    pixel.last = max(lastContributor[i], before) - before;
     if (pixel.last > 0u) {
       var state = vec4f(0.0, 0.0, 0.0, 1.0);
       if (bucket > 0u) { state = states[stateOf(start, bucket) + k * u32(SUBGROUP) + lane]; }
-      let g = gradient[i];
+      let g = gradImage[i];
       let c = color[i];
       pixel.t = state.w;
       pixel.behind = dot(c.rgb - state.rgb, g.rgb) - (1.0 - c.a) * g.a;
@@ -112,10 +112,10 @@ fn main(
   let tiles = view.tiles.x * view.tiles.y;
   let mine = linearGroup(group, groups);
 
-  // Pairs that were left over belong to no tile: the first group answers for them.
+  // Intersections that were left over belong to no tile: the first group answers for them.
   if (mine == 0u) {
-    for (var k = tileStarts[tiles] * MOMENTS + lane; k < tileStarts[tiles + 1u] * MOMENTS; k += u32(SUBGROUP)) {
-      moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;
+    for (var k = tileStarts[tiles] * GRADIENTS + lane; k < tileStarts[tiles + 1u] * GRADIENTS; k += u32(SUBGROUP)) {
+      intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
     }
   }
 
@@ -142,20 +142,20 @@ fn main(
       let end = min(size, base + CHUNK);
       workgroupBarrier();
       for (var s = lane; s < end - base; s += u32(SUBGROUP)) {
-        let pair = sortedPairs[start + before + base + s];
-        pairs[s] = pair;
+        let intersection = sortedIntersections[start + before + base + s];
+        intersections[s] = intersection;
         if (base + s < live) {
-          let i = 3u * gaussianFromPair[pair];
-          let a = splats[i];
-          let b = splats[i + 1u];
+          let i = 3u * gaussianFromIntersection[intersection];
+          let a = projected[i];
+          let b = projected[i + 1u];
           let mean = a.xy - vec2f(corner) - 0.5;
           firsts[s] = scaledFirst(vec4f(mean, a.zw));
           seconds[s] = scaledSecond(b);
-          blues[s] = splats[i + 2u].x;
+          blues[s] = projected[i + 2u].x;
           masks[s] = touchedBlocks(mean, a, b);
         }
       }
-      for (var k = lane; k < CHUNK * MOMENTS; k += u32(SUBGROUP)) { table[k] = 0.0; }
+      for (var k = lane; k < CHUNK * GRADIENTS; k += u32(SUBGROUP)) { table[k] = 0.0; }
       workgroupBarrier();
 
       for (var round = 0u; round < select(0u, ROUNDS, live > base); round++) {
@@ -205,31 +205,31 @@ fn main(
           if ((reached & more.y) != 0u) { blend(&p5, &sums, n, a, b, blue, c5); }
           if ((reached & more.z) != 0u) { blend(&p6, &sums, n, a, b, blue, c6); }
           if ((reached & more.w) != 0u) { blend(&p7, &sums, n, a, b, blue, c7); }
-          leave(s, lane, sums);
+          reduceAndStore(s, lane, sums);
         }
       }
       workgroupBarrier();
-      for (var k = lane; k < (end - base) * MOMENTS; k += u32(SUBGROUP)) {
-        moments[pairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = table[k];
+      for (var k = lane; k < (end - base) * GRADIENTS; k += u32(SUBGROUP)) {
+        intersectionGradients[intersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = table[k];
       }
     }
   }
 }
 
 // Adds the lanes' sums to the table's row of splat s. Each step of the butterfly halves what a lane answers for: in the end
-// one of eight moments (of a subgroup of four: two), summed over the lanes. The ninth is summed by all.
+// one of eight intersectionGradients (of a subgroup of four: two), summed over the lanes. The ninth is summed by all.
 @diagnostic(off, subgroup_uniformity)
-fn leave(s: u32, lane: u32, sums: Sums) {
+fn reduceAndStore(s: u32, lane: u32, sums: Sums) {
   let odd = (lane & 1u) != 0u;
   let four = select(sums.first, sums.second, odd) + subgroupShuffleXor(select(sums.second, sums.first, odd), 1u);
   let high = (lane & 2u) != 0u;
   let two = select(four.xy, four.zw, high) + subgroupShuffleXor(select(four.zw, four.xy, high), 2u);
   var third = sums.third + subgroupShuffleXor(sums.third, 1u);
   third += subgroupShuffleXor(third, 2u);
-  let moment = s * MOMENTS + 4u * (lane & 1u) + (lane & 2u);
+  let place = s * GRADIENTS + 4u * (lane & 1u) + (lane & 2u);
   if (SUBGROUP == 4) {
-    table[moment] += two.x;
-    table[moment + 1u] += two.y;
+    table[place] += two.x;
+    table[place + 1u] += two.y;
   } else {
     let upper = (lane & 4u) != 0u;
     var one = select(two.x, two.y, upper) + subgroupShuffleXor(select(two.y, two.x, upper), 4u);
@@ -242,7 +242,7 @@ fn leave(s: u32, lane: u32, sums: Sums) {
       one += subgroupShuffleXor(one, 16u);
       third += subgroupShuffleXor(third, 16u);
     }
-    if (lane < 8u) { table[moment + ((lane >> 2u) & 1u)] += one; }
+    if (lane < 8u) { table[place + ((lane >> 2u) & 1u)] += one; }
   }
-  if (lane == 0u) { table[s * MOMENTS + 8u] += third; }
+  if (lane == 0u) { table[s * GRADIENTS + 8u] += third; }
 }

@@ -1,9 +1,9 @@
 // Gradient of the blending, tile by tile, without atomics, for a CPU behind a software driver with subgroups of LANES. One
 // subgroup a tile, which the driver runs as one vector, shaped as in rasterizeForwardLanes. Splats go back to front: the
-// lanes recover the transmittance before each, sum nine moments over their own pixels, then over the lanes by a butterfly of
-// fixed order. Each pair's sums go to its place before the tile sort, so that a Gaussian's pairs lie in a row for the next
+// lanes recover the transmittance before each, sum nine intersectionGradients over their own pixels, then over the lanes by a butterfly of
+// fixed order. Each intersection's sums go to its place before the tile sort, so that a Gaussian's intersections lie in a row for the next
 // kernel.
-// Moments: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
+// Gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
 #include <grid>
 #include <view>
 #include <projection>
@@ -11,16 +11,16 @@
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
-@group(0) @binding(2) var<storage, read> sortedPairs: array<u32>;
-@group(0) @binding(3) var<storage, read> gaussianFromPair: array<u32>;
-@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(2) var<storage, read> sortedIntersections: array<u32>;
+@group(0) @binding(3) var<storage, read> gaussianFromIntersection: array<u32>;
+@group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 @group(0) @binding(5) var<storage, read> transmittance: array<f32>;
-@group(0) @binding(6) var<storage, read> looked: array<u32>;
+@group(0) @binding(6) var<storage, read> lastContributor: array<u32>;
 // [H, W]: dL/dr, dL/dg, dL/db, dL/dalpha.
-@group(0) @binding(7) var<storage, read> gradient: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> moments: array<f32>;
+@group(0) @binding(7) var<storage, read> gradImage: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> intersectionGradients: array<f32>;
 
-const MOMENTS = 9u;
+const GRADIENTS = 9u;
 const QUADS = THREADS / u32(LANES);
 
 struct Quad {
@@ -43,10 +43,10 @@ fn quadOf(tile: u32, unit: u32) -> Quad {
   for (var k = 0u; k < 4u; k++) {
     if (pixels.inside[k]) {
       let i = pixels.index[k];
-      let g = gradient[i];
+      let g = gradImage[i];
       let t = transmittance[i];
       quad.t[k] = t;
-      quad.seen[k] = looked[i];
+      quad.seen[k] = lastContributor[i];
       quad.r[k] = g.r;
       quad.g[k] = g.g;
       quad.b[k] = g.b;
@@ -57,8 +57,8 @@ fn quadOf(tile: u32, unit: u32) -> Quad {
 }
 
 fn zero(first: u32, last: u32, lane: u32) {
-  for (var k = first * MOMENTS + lane; k < last * MOMENTS; k += u32(LANES)) {
-    moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;
+  for (var k = first * GRADIENTS + lane; k < last * GRADIENTS; k += u32(LANES)) {
+    intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
   }
 }
 
@@ -81,18 +81,18 @@ fn main(
     most = max(most, quads[q].seen);
   }
   let depth = start + subgroupMax(max(max(most.x, most.y), max(most.z, most.w)));
-  // Pairs behind every pixel's last splat: no gradient. Those that were left over belong to no tile: the last one answers.
+  // Intersections behind every pixel's last splat: no gradient. Those that were left over belong to no tile: the last one answers.
   zero(depth, end, lane);
   if (tile + 1u == tiles) { zero(end, tileStarts[tiles + 1u], lane); }
 
   for (var last = depth; last > start; last -= min(u32(LANES), last - start)) {
     // Lane j has the j-th from the back.
     let size = min(u32(LANES), last - start);
-    let mine = sortedPairs[last - 1u - min(lane, size - 1u)];
-    let i = 3u * gaussianFromPair[mine];
-    let mine0 = splats[i];
-    let mine1 = splats[i + 1u];
-    let mine2 = splats[i + 2u].x;
+    let mine = sortedIntersections[last - 1u - min(lane, size - 1u)];
+    let i = 3u * gaussianFromIntersection[mine];
+    let mine0 = projected[i];
+    let mine1 = projected[i + 1u];
+    let mine2 = projected[i + 2u].x;
     var ninths = 0.0;
     for (var j = 0u; j < size; j++) {
       let s0 = subgroupShuffle(mine0, j);
@@ -124,27 +124,27 @@ fn main(
         second += vec4f(dx * sum, alongY, dx * dx * sum, dx * alongY);
         third += dot(e, dy * dy);
       }
-      let ninth = leave(subgroupShuffle(mine, j) * MOMENTS, lane, first, second, third);
+      let ninth = reduceAndStore(subgroupShuffle(mine, j) * GRADIENTS, lane, first, second, third);
       ninths = select(ninths, ninth, lane == j);
     }
-    if (lane < size) { moments[mine * MOMENTS + 8u] = ninths; }
+    if (lane < size) { intersectionGradients[mine * GRADIENTS + 8u] = ninths; }
   }
 }
 
-// Sums over the lanes and stores. Each step of the butterfly halves what a lane answers for: in the end one of eight moments
+// Sums over the lanes and stores. Each step of the butterfly halves what a lane answers for: in the end one of eight intersectionGradients
 // (of four lanes: two). The ninth is summed by all, and given back: stores are dear, and those of a batch are made at once.
 @diagnostic(off, subgroup_uniformity)
-fn leave(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) -> f32 {
+fn reduceAndStore(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) -> f32 {
   let odd = (lane & 1u) != 0u;
   let four = select(first, second, odd) + subgroupShuffleXor(select(second, first, odd), 1u);
   let high = (lane & 2u) != 0u;
   let two = select(four.xy, four.zw, high) + subgroupShuffleXor(select(four.zw, four.xy, high), 2u);
   var third = ninth + subgroupShuffleXor(ninth, 1u);
   third += subgroupShuffleXor(third, 2u);
-  let moment = at + 4u * (lane & 1u) + (lane & 2u);
+  let place = at + 4u * (lane & 1u) + (lane & 2u);
   if (LANES == 4) {
-    moments[moment] = two.x;
-    moments[moment + 1u] = two.y;
+    intersectionGradients[place] = two.x;
+    intersectionGradients[place + 1u] = two.y;
   } else {
     let upper = (lane & 4u) != 0u;
     var one = select(two.x, two.y, upper) + subgroupShuffleXor(select(two.y, two.x, upper), 4u);
@@ -153,7 +153,7 @@ fn leave(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) -> f32 {
       one += subgroupShuffleXor(one, 8u);
       third += subgroupShuffleXor(third, 8u);
     }
-    if (lane < 8u) { moments[moment + ((lane >> 2u) & 1u)] = one; }
+    if (lane < 8u) { intersectionGradients[place + ((lane >> 2u) & 1u)] = one; }
   }
   return third;
 }

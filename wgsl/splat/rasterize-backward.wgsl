@@ -1,10 +1,10 @@
 // Gradient of the blending, tile by tile, without atomics. One workgroup a tile; a thread has four pixels of a column, one in
 // each component of its vectors. Splats go back to front in chunks:
-//   1. each thread walks the chunk, recovers the transmittance before each splat, and leaves its pixels' sums of nine moments
+//   1. each thread walks the chunk, recovers the transmittance before each splat, and leaves its pixels' sums of nine intersectionGradients
 //      in workgroup memory;
 //   2. the threads share the chunk's (splat, moment) table, and each sums all threads' entries in order.
-// Each pair's sums go to its place before the tile sort, so that a Gaussian's pairs lie in a row for the next kernel.
-// Moments: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
+// Each intersection's sums go to its place before the tile sort, so that a Gaussian's intersections lie in a row for the next kernel.
+// Gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
 #include <grid>
 #include <view>
 #include <projection>
@@ -12,22 +12,22 @@
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
-@group(0) @binding(2) var<storage, read> sortedPairs: array<u32>;
-@group(0) @binding(3) var<storage, read> gaussianFromPair: array<u32>;
-@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(2) var<storage, read> sortedIntersections: array<u32>;
+@group(0) @binding(3) var<storage, read> gaussianFromIntersection: array<u32>;
+@group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 @group(0) @binding(5) var<storage, read> transmittance: array<f32>;
-@group(0) @binding(6) var<storage, read> looked: array<u32>;
+@group(0) @binding(6) var<storage, read> lastContributor: array<u32>;
 // [H, W]: dL/dr, dL/dg, dL/db, dL/dalpha.
-@group(0) @binding(7) var<storage, read> gradient: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> moments: array<f32>;
+@group(0) @binding(7) var<storage, read> gradImage: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> intersectionGradients: array<f32>;
 
-const MOMENTS = 9u;
+const GRADIENTS = 9u;
 // A row of the table per (splat, moment), one float longer than the threads: neighbours read from different banks.
 const ROW = THREADS + 1u;
 
 var<workgroup> chunk: array<array<vec4f, 3>, CHUNK>;
-var<workgroup> pairsOf: array<u32, CHUNK>;
-var<workgroup> table: array<f32, CHUNK * MOMENTS * ROW>;
+var<workgroup> intersectionAt: array<u32, CHUNK>;
+var<workgroup> table: array<f32, CHUNK * GRADIENTS * ROW>;
 var<workgroup> range: vec2u;
 var<workgroup> deepest: atomic<u32>;
 
@@ -51,42 +51,42 @@ fn main(
     if (pixels.inside[k]) {
       let i = pixels.index[k];
       t[k] = transmittance[i];
-      seen[k] = looked[i];
-      gr[k] = gradient[i].r;
-      gg[k] = gradient[i].g;
-      gb[k] = gradient[i].b;
-      ga[k] = gradient[i].a;
+      seen[k] = lastContributor[i];
+      gr[k] = gradImage[i].r;
+      gg[k] = gradImage[i].g;
+      gb[k] = gradImage[i].b;
+      ga[k] = gradImage[i].a;
     }
   }
   atomicMax(&deepest, max(max(seen.x, seen.y), max(seen.z, seen.w)));
   if (lane == 0u) { range = vec2u(tileStarts[tile], tileStarts[tile + 1u]); }
-  let pairs = workgroupUniformLoad(&range);
-  let depth = pairs.x + workgroupUniformLoad(&deepest);
+  let intersections = workgroupUniformLoad(&range);
+  let depth = intersections.x + workgroupUniformLoad(&deepest);
 
-  // Pairs that were left over belong to no tile: the last one answers for them.
+  // Intersections that were left over belong to no tile: the last one answers for them.
   if (tile + 1u == view.tiles.x * view.tiles.y) {
-    for (var k = pairs.y * MOMENTS + lane; k < tileStarts[tile + 2u] * MOMENTS; k += THREADS) {
-      moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;
+    for (var k = intersections.y * GRADIENTS + lane; k < tileStarts[tile + 2u] * GRADIENTS; k += THREADS) {
+      intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
     }
   }
-  // Pairs behind every pixel's last splat: no gradient.
-  for (var k = depth * MOMENTS + lane; k < pairs.y * MOMENTS; k += THREADS) {
-    moments[sortedPairs[k / MOMENTS] * MOMENTS + k % MOMENTS] = 0.0;
+  // Intersections behind every pixel's last splat: no gradient.
+  for (var k = depth * GRADIENTS + lane; k < intersections.y * GRADIENTS; k += THREADS) {
+    intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
   }
 
   // What lies behind the current splat, seen through the image gradient: Σ weight·(colour · g), and T_last·(g.a − background · g).
   var behind = vec4f(0.0);
   let rest = t * (ga - (view.background.r * gr + view.background.g * gg + view.background.b * gb));
 
-  for (var end = depth; end > pairs.x; end -= min(u32(CHUNK), end - pairs.x)) {
-    let first = max(end, pairs.x + u32(CHUNK)) - u32(CHUNK);
+  for (var end = depth; end > intersections.x; end -= min(u32(CHUNK), end - intersections.x)) {
+    let first = max(end, intersections.x + u32(CHUNK)) - u32(CHUNK);
     let size = end - first;
     workgroupBarrier();
     for (var k = lane; k < size; k += THREADS) {
-      let pair = sortedPairs[first + k];
-      let i = 3u * gaussianFromPair[pair];
-      pairsOf[k] = pair;
-      chunk[k] = array<vec4f, 3>(splats[i], splats[i + 1u], splats[i + 2u]);
+      let intersection = sortedIntersections[first + k];
+      let i = 3u * gaussianFromIntersection[intersection];
+      intersectionAt[k] = intersection;
+      chunk[k] = array<vec4f, 3>(projected[i], projected[i + 1u], projected[i + 2u]);
     }
     workgroupBarrier();
 
@@ -100,18 +100,18 @@ fn main(
       let sigma = 0.5 * (s0.z * dx * dx + s1.x * dy * dy) + s0.w * dx * dy;
       let raw = s1.y * exp(-sigma);
       let alpha = min(vec4f(ALPHA_MAX), raw);
-      let hit = (vec4u(first + s - pairs.x) < seen) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
+      let hit = (vec4u(first + s - intersections.x) < seen) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
       let through = 1.0 / (1.0 - alpha);
       t = select(t, t * through, hit);
       let weight = select(vec4f(0.0), alpha * t, hit);
       let tinted = s1.z * gr + s1.w * gg + s2.x * gb;
       // dL/dalpha; the exponent's share is −alpha of it, and nothing where alpha was clamped.
-      let toAlpha = t * tinted + through * (rest - behind);
-      let e = select(vec4f(0.0), -alpha * toAlpha, hit & (raw <= vec4f(ALPHA_MAX)));
+      let gradAlpha = t * tinted + through * (rest - behind);
+      let e = select(vec4f(0.0), -alpha * gradAlpha, hit & (raw <= vec4f(ALPHA_MAX)));
       behind += weight * tinted;
       let sum = e.x + e.y + e.z + e.w;
       let alongY = dot(e, dy);
-      let at = s * MOMENTS * ROW + lane;
+      let at = s * GRADIENTS * ROW + lane;
       table[at] = dot(weight, gr);
       table[at + ROW] = dot(weight, gg);
       table[at + 2u * ROW] = dot(weight, gb);
@@ -124,10 +124,10 @@ fn main(
     }
     workgroupBarrier();
 
-    for (var k = lane; k < size * MOMENTS; k += THREADS) {
+    for (var k = lane; k < size * GRADIENTS; k += THREADS) {
       var total = 0.0;
       for (var l = 0u; l < THREADS; l++) { total += table[k * ROW + l]; }
-      moments[pairsOf[k / MOMENTS] * MOMENTS + k % MOMENTS] = total;
+      intersectionGradients[intersectionAt[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = total;
     }
   }
 }

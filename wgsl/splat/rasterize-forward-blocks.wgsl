@@ -1,7 +1,7 @@
 // Blends each tile's splats front to back (3DGS eq. 3), for adapters with subgroups of a known size. One workgroup a tile, one
 // thread two pixels, one subgroup two blocks of the tile, one above the other: of a batch it visits only the splats that reach
 // these.
-// Leaves what rasterizeBackwardBlocks needs: how many of the tile's pairs each pixel looked at, and where STATE is set,
+// Leaves what rasterizeBackwardBlocks needs: how many of the tile's intersections each pixel looked at, and where STATE is set,
 // every pixel's transmittance and colour at the start of each bucket of BUCKET splats.
 #include <grid>
 #include <view>
@@ -11,17 +11,17 @@
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
-@group(0) @binding(2) var<storage, read> sortedPairs: array<u32>;
-@group(0) @binding(3) var<storage, read> gaussianFromPair: array<u32>;
-@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(2) var<storage, read> sortedIntersections: array<u32>;
+@group(0) @binding(3) var<storage, read> gaussianFromIntersection: array<u32>;
+@group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 // [H, W]: rgb with the background included, alpha.
 @group(0) @binding(5) var<storage, read_write> color: array<vec4f>;
-// [H, W]: pairs looked at, and the depth (alpha-weighted mean camera z).
-@group(0) @binding(6) var<storage, read_write> looked: array<u32>;
+// [H, W]: intersections looked at, and the depth (alpha-weighted mean camera z).
+@group(0) @binding(6) var<storage, read_write> lastContributor: array<u32>;
 @group(0) @binding(7) var<storage, read_write> depth: array<f32>;
 // Per bucket but each tile's first, PIXELS × (rgb without background, transmittance), slot by slot; see stateOf.
 @group(0) @binding(8) var<storage, read_write> states: array<vec4f>;
-// The tile of each bucket, see firstBucket; and per tile how many of its pairs any pixel looked at.
+// The tile of each bucket, see firstBucket; and per tile how many of its intersections any pixel looked at.
 @group(0) @binding(9) var<storage, read_write> bucketTiles: array<u32>;
 @group(0) @binding(10) var<storage, read_write> tileDepths: array<u32>;
 
@@ -44,8 +44,8 @@ var<workgroup> deepest: atomic<u32>;
 fn fetched(place: u32, end: u32) -> Fetched {
   var splat = Fetched(vec4f(0.0), vec4f(0.0), vec2f(0.0));
   if (place < end) {
-    let i = 3u * gaussianFromPair[sortedPairs[place]];
-    splat = Fetched(splats[i], splats[i + 1u], splats[i + 2u].xy);
+    let i = 3u * gaussianFromIntersection[sortedIntersections[place]];
+    splat = Fetched(projected[i], projected[i + 1u], projected[i + 2u].xy);
   }
   return splat;
 }
@@ -55,7 +55,7 @@ fn finish(at: vec2u, rgb: vec3f, z: f32, t: f32, seen: u32) {
     let i = at.y * view.size.x + at.x;
     let hit = 1.0 - t;
     color[i] = vec4f(rgb + t * view.background, hit);
-    looked[i] = seen;
+    lastContributor[i] = seen;
     if (DEPTH) { depth[i] = select(0.0, z / max(hit, 1e-10), t < 1.0); }
   }
 }

@@ -2,7 +2,7 @@
 // a tile, which the driver runs as one vector: no barrier, no workgroup memory. A load is a branch for each lane there, so each
 // lane loads a splat of its own, and all are handed round. A lane has QUADS × four pixels of a column, see tilePixels.
 // Leaves what rasterizeBackward leaves to the backward pass's kernels: each pixel's last transmittance, and how many of the
-// tile's pairs it looked at.
+// tile's intersections it looked at.
 #include <grid>
 #include <view>
 #include <projection>
@@ -10,14 +10,14 @@
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
-@group(0) @binding(2) var<storage, read> sortedPairs: array<u32>;
-@group(0) @binding(3) var<storage, read> gaussianFromPair: array<u32>;
-@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(2) var<storage, read> sortedIntersections: array<u32>;
+@group(0) @binding(3) var<storage, read> gaussianFromIntersection: array<u32>;
+@group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 // [H, W]: rgb with the background included, alpha.
 @group(0) @binding(5) var<storage, read_write> color: array<vec4f>;
-// [H, W]: transmittance left, pairs looked at, and the depth (alpha-weighted mean camera z).
+// [H, W]: transmittance left, intersections looked at, and the depth (alpha-weighted mean camera z).
 @group(0) @binding(6) var<storage, read_write> transmittance: array<f32>;
-@group(0) @binding(7) var<storage, read_write> looked: array<u32>;
+@group(0) @binding(7) var<storage, read_write> lastContributor: array<u32>;
 @group(0) @binding(8) var<storage, read_write> depth: array<f32>;
 
 const QUADS = THREADS / u32(LANES);
@@ -53,10 +53,10 @@ fn main(
     );
   }
   for (var first = start; first < end; first += u32(LANES)) {
-    let mine = 3u * gaussianFromPair[sortedPairs[min(first + lane, end - 1u)]];
-    let mine0 = splats[mine];
-    let mine1 = splats[mine + 1u];
-    let mine2 = splats[mine + 2u].xy;
+    let mine = 3u * gaussianFromIntersection[sortedIntersections[min(first + lane, end - 1u)]];
+    let mine0 = projected[mine];
+    let mine1 = projected[mine + 1u];
+    let mine2 = projected[mine + 2u].xy;
     let size = min(u32(LANES), end - first);
     for (var j = 0u; j < size; j++) {
       let s0 = subgroupShuffle(mine0, j);
@@ -97,7 +97,7 @@ fn main(
         let i = pixels.index[k];
         color[i] = vec4f(vec3f(it.r[k], it.g[k], it.b[k]) + it.t[k] * view.background, hits[k]);
         transmittance[i] = it.t[k];
-        looked[i] = it.seen[k];
+        lastContributor[i] = it.seen[k];
         if (DEPTH) { depth[i] = mean[k]; }
       }
     }

@@ -1,6 +1,6 @@
 // Blends each tile's splats front to back (3DGS eq. 3). One workgroup a tile; a thread has four pixels of a column, one in each
 // component of its vectors. Splats come through workgroup memory in batches of one per thread. Leaves what the backward pass
-// needs: each pixel's last transmittance, and how many of the tile's pairs it looked at.
+// needs: each pixel's last transmittance, and how many of the tile's intersections it looked at.
 #include <grid>
 #include <view>
 #include <projection>
@@ -8,14 +8,14 @@
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
-@group(0) @binding(2) var<storage, read> sortedPairs: array<u32>;
-@group(0) @binding(3) var<storage, read> gaussianFromPair: array<u32>;
-@group(0) @binding(4) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(2) var<storage, read> sortedIntersections: array<u32>;
+@group(0) @binding(3) var<storage, read> gaussianFromIntersection: array<u32>;
+@group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 // [H, W]: rgb with the background included, alpha.
 @group(0) @binding(5) var<storage, read_write> color: array<vec4f>;
-// [H, W]: transmittance left, pairs looked at, and the depth (alpha-weighted mean camera z).
+// [H, W]: transmittance left, intersections looked at, and the depth (alpha-weighted mean camera z).
 @group(0) @binding(6) var<storage, read_write> transmittance: array<f32>;
-@group(0) @binding(7) var<storage, read_write> looked: array<u32>;
+@group(0) @binding(7) var<storage, read_write> lastContributor: array<u32>;
 @group(0) @binding(8) var<storage, read_write> depth: array<f32>;
 
 var<workgroup> batch: array<array<vec4f, 3>, THREADS>;
@@ -31,7 +31,7 @@ fn main(
   let tile = linearGroup(group, groups);
   if (tile >= view.tiles.x * view.tiles.y) { return; }
   if (lane == 0u) { range = vec2u(tileStarts[tile], tileStarts[tile + 1u]); }
-  let pairs = workgroupUniformLoad(&range);
+  let intersections = workgroupUniformLoad(&range);
   let pixels = pixelsOf(view, tile, lane);
 
   var r = vec4f(0.0);
@@ -43,19 +43,19 @@ fn main(
   var live = pixels.inside;
   var counted = false;
 
-  for (var first = pairs.x; first < pairs.y; first += THREADS) {
+  for (var first = intersections.x; first < intersections.y; first += THREADS) {
     if (!counted && !any(live)) {
       counted = true;
       atomicAdd(&finished, 1u);
     }
     // The tile ends when every pixel is opaque. The loads also order this batch behind the last one's reads.
     if (workgroupFinished() == THREADS) { break; }
-    if (first + lane < pairs.y) {
-      let i = 3u * gaussianFromPair[sortedPairs[first + lane]];
-      batch[lane] = array<vec4f, 3>(splats[i], splats[i + 1u], splats[i + 2u]);
+    if (first + lane < intersections.y) {
+      let i = 3u * gaussianFromIntersection[sortedIntersections[first + lane]];
+      batch[lane] = array<vec4f, 3>(projected[i], projected[i + 1u], projected[i + 2u]);
     }
     workgroupBarrier();
-    let size = min(THREADS, pairs.y - first);
+    let size = min(THREADS, intersections.y - first);
     for (var s = 0u; s < size; s++) {
       if (!any(live)) { break; }
       let s0 = batch[s][0];
@@ -76,7 +76,7 @@ fn main(
       b += weight * s2.x;
       if (DEPTH) { z += weight * s2.y; }
       t = select(t, next, add);
-      seen = select(seen, vec4u(first + s + 1u - pairs.x), add);
+      seen = select(seen, vec4u(first + s + 1u - intersections.x), add);
     }
   }
   let hits = vec4f(1.0) - t;
@@ -86,7 +86,7 @@ fn main(
       let i = pixels.index[k];
       color[i] = vec4f(vec3f(r[k], g[k], b[k]) + t[k] * view.background, hits[k]);
       transmittance[i] = t[k];
-      looked[i] = seen[k];
+      lastContributor[i] = seen[k];
       if (DEPTH) { depth[i] = mean[k]; }
     }
   }

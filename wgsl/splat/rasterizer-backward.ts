@@ -9,15 +9,15 @@ import {
 import { BUCKET, bucketRoom, subgroupFor, tileFor } from './raster-shape.ts';
 import type { Rasterizer } from './rasterizer.ts';
 
-/** Floats that each (tile, splat) pair leaves for its Gaussian. */
-const MOMENTS = 9;
-const BYTES_PER_PAIR = 4 * MOMENTS;
+/** Floats that each (tile, Gaussian) intersection leaves for its Gaussian. */
+const GRADIENTS = 9;
+const BYTES_PER_INTERSECTION = 4 * GRADIENTS;
 /** Groups of one subgroup each, over the buckets: several for each that a large GPU holds at once. */
 const MAX_SUBGROUPS = 16384;
 
-/** What a pair takes in the widest buffer: its moments, or with subgroups its share of the pixels' states. */
-export function bytesPerPair(gpu: Gpu): number {
-  return Math.max(BYTES_PER_PAIR, subgroupFor(gpu) ? (16 * tileFor(gpu) ** 2) / BUCKET : 0);
+/** Bytes of an intersection in the widest buffer: its gradients, or with subgroups its share of the pixels' states. */
+export function bytesPerIntersection(gpu: Gpu): number {
+  return Math.max(BYTES_PER_INTERSECTION, subgroupFor(gpu) ? (16 * tileFor(gpu) ** 2) / BUCKET : 0);
 }
 
 /**
@@ -26,20 +26,20 @@ export function bytesPerPair(gpu: Gpu): number {
  */
 export class RasterizerBackward {
   /** f32 [H,W,4]: dL/dr, dL/dg, dL/db, dL/dalpha; the caller fills it. */
-  readonly imageGradient: GPUBuffer;
-  /** f32 [pairs, MOMENTS]: what the blending leaves, a Gaussian's pairs in a row. */
-  readonly moments: GPUBuffer;
+  readonly gradImage: GPUBuffer;
+  /** f32 [intersections, GRADIENTS]: the sums, with a Gaussian's intersections in a row. */
+  readonly intersectionGradients: GPUBuffer;
   readonly #blend: BoundKernel;
   readonly #groups: readonly [number, number, number];
 
   private constructor(
-    imageGradient: GPUBuffer,
-    moments: GPUBuffer,
+    gradImage: GPUBuffer,
+    intersectionGradients: GPUBuffer,
     blend: BoundKernel,
     groups: readonly [number, number, number],
   ) {
-    this.imageGradient = imageGradient;
-    this.moments = moments;
+    this.gradImage = gradImage;
+    this.intersectionGradients = intersectionGradients;
     this.#blend = blend;
     this.#groups = groups;
   }
@@ -48,10 +48,13 @@ export class RasterizerBackward {
     const { label, width, height, intersections } = forward.options;
     if (!forward.options.backward) throw new Error(`${label}: this rasterizer was made without \`backward\``);
     const blend = await blendKernel(gpu, forward);
-    const moments = arena.buffer(`${label}/moments`, BYTES_PER_PAIR * intersections);
-    const imageGradient = arena.buffer(`${label}/image_gradient`, 16 * width * height);
-    const bound = blend.kernel.bind({ ...blend.buffers, gradient: imageGradient, moments });
-    return new RasterizerBackward(imageGradient, moments, bound, blend.groups);
+    const intersectionGradients = arena.buffer(
+      `${label}/intersectionGradients`,
+      BYTES_PER_INTERSECTION * intersections,
+    );
+    const gradImage = arena.buffer(`${label}/gradImage`, 16 * width * height);
+    const bound = blend.kernel.bind({ ...blend.buffers, gradImage, intersectionGradients });
+    return new RasterizerBackward(gradImage, intersectionGradients, bound, blend.groups);
   }
 
   record(recorder: Recorder): void {
@@ -69,9 +72,24 @@ async function blendKernel(
   buffers: Record<string, GPUBuffer>;
 }> {
   const { tile, subgroup, lanes, width, height } = options;
-  const { view, splats, tileStarts, sortedPairs, gaussianFromPair, looked, buckets, transmittance } =
-    internals;
-  const shared = { view, tileStarts, sortedPairs, gaussianFromPair, splats, looked };
+  const {
+    view,
+    projected,
+    tileStarts,
+    sortedIntersections,
+    gaussianFromIntersection,
+    lastContributor,
+    buckets,
+    transmittance,
+  } = internals;
+  const shared = {
+    view,
+    tileStarts,
+    sortedIntersections,
+    gaussianFromIntersection,
+    projected,
+    lastContributor,
+  };
   if (buckets) {
     const kernel = await gpu.kernel({
       label: 'splat/rasterize-backward-blocks',

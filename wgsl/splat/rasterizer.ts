@@ -13,27 +13,27 @@ import {
   windowUniform,
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix-sort.ts';
-import { COUNTER_WORDS, COUNTERS } from './counters.ts';
-import { PairOffsets } from './pair-offsets.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from './counters.ts';
+import { IntersectionOffsets } from './intersection-offsets.ts';
 import { BUCKET, bucketRoom, shapeOf, tilesOf } from './raster-shape.ts';
 import { shConstants, shRowBytes } from './sh-words.ts';
-import { type PinholeCamera, SPLAT_BYTES, type SplatBuffers, type ViewOptions } from './types.ts';
+import { type GaussianBuffers, type PinholeCamera, PROJECTED_BYTES, type ViewOptions } from './types.ts';
 import { viewValues } from './view-values.ts';
 
 export interface RasterizerOptions {
   /** Prefix of the buffers' labels. */
   label: string;
-  splat: SplatBuffers;
+  gaussians: GaussianBuffers;
   /** u32, the number of Gaussians at word 0, read when the kernels run. The overflow latch sets it to 0. */
-  counts: GPUBuffer;
-  /** Rows that the splat's buffers hold. */
+  gaussianCount: GPUBuffer;
+  /** Rows that the Gaussians' buffers hold. */
   rows: number;
-  /** Bands that `splat.sh` stores. */
+  /** Bands that `gaussians.sh` stores. */
   shDegree: number;
   /** The largest picture. */
   width: number;
   height: number;
-  /** Capacity in (tile, splat) pairs; exceeding it latches `FAILED` and changes nothing else. */
+  /** Capacity in (tile, Gaussian) intersections; exceeding it latches `FAILED` and changes nothing else. */
   intersections: number;
   /** Also render depth. */
   depth?: boolean;
@@ -47,7 +47,7 @@ export interface RasterizerOptions {
   backward?: boolean;
 }
 
-/** Threads per group of the kernels that run over Gaussians or pairs. */
+/** Threads per group of the kernels that run over Gaussians or intersections. */
 const SIZE = 256;
 /** Groups of a kernel that loops to a count on the GPU: fills a large GPU, costs a small one nothing. */
 const MAX_GROUPS = 2048;
@@ -65,8 +65,8 @@ interface Pass {
 
 /**
  * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al. 2023; gsplat's classic mode, see docs/rasterizer.md).
- * All counts stay on the GPU and every grid is fixed, so recording needs no answer from it:
- * project → sort the visible by depth → scan tile counts and admit → emit pairs → sort by tile → blend.
+ * All gaussianCount stay on the GPU and every grid is fixed, so recording needs no answer from it:
+ * project → sort the visible by depth → scan tile gaussianCount and admit → emit intersections → sort by tile → blend.
  */
 export class Rasterizer {
   readonly options: Required<RasterizerOptions>;
@@ -74,57 +74,57 @@ export class Rasterizer {
   readonly color: GPUBuffer;
   /** f32 [H,W]: alpha-weighted mean camera z, 0 where nothing was hit. One word without `depth`. */
   readonly depth: GPUBuffer;
-  /** u32 [COUNTER_WORDS], see counters.ts. */
-  readonly counters: GPUBuffer;
+  /** u32 [RASTER_COUNTER_WORDS], see counters.ts. */
+  readonly rasterCounters: GPUBuffer;
   /** What the backward pass reads. */
   readonly internals: {
     view: GPUBuffer;
     /** Of the rows: the kernels that see SH work on one after the other. */
     windows: readonly (RowWindow & { uniform: GPUBuffer })[];
-    splats: GPUBuffer;
+    projected: GPUBuffer;
     tileCounts: GPUBuffer;
     /** u32 [rows, 2]: see project.wgsl. */
     boxes: GPUBuffer;
     /** u32 [rows]: the visible Gaussians by depth. */
     order: GPUBuffer;
     tileStarts: GPUBuffer;
-    sortedPairs: GPUBuffer;
-    gaussianFromPair: GPUBuffer;
-    pairFromGaussian: GPUBuffer;
-    looked: GPUBuffer;
+    sortedIntersections: GPUBuffer;
+    gaussianFromIntersection: GPUBuffer;
+    intersectionFromGaussian: GPUBuffer;
+    lastContributor: GPUBuffer;
     /** Without subgroups: transmittance left per pixel. */
     transmittance?: GPUBuffer;
-    /** With subgroups: the pixels' state at each bucket's start, each bucket's tile, and each tile's depth in pairs. */
+    /** With subgroups: the pixels' state at each bucket's start, each bucket's tile, and each tile's depth in intersections. */
     buckets?: { states: GPUBuffer; tiles: GPUBuffer; depths: GPUBuffer };
   };
   readonly #gpu: Gpu;
   readonly #project: Kernel;
-  readonly #pairOffsets: PairOffsets;
+  readonly #intersectionOffsets: IntersectionOffsets;
   readonly #stages: readonly Pass[];
 
   private constructor(
     gpu: Gpu,
     options: Required<RasterizerOptions>,
-    buffers: Pick<Rasterizer, 'color' | 'depth' | 'counters' | 'internals'>,
+    buffers: Pick<Rasterizer, 'color' | 'depth' | 'rasterCounters' | 'internals'>,
     project: Kernel,
-    pairOffsets: PairOffsets,
+    intersectionOffsets: IntersectionOffsets,
     stages: readonly Pass[],
   ) {
     this.#gpu = gpu;
     this.options = options;
     this.color = buffers.color;
     this.depth = buffers.depth;
-    this.counters = buffers.counters;
+    this.rasterCounters = buffers.rasterCounters;
     this.internals = buffers.internals;
     this.#project = project;
-    this.#pairOffsets = pairOffsets;
+    this.#intersectionOffsets = intersectionOffsets;
     this.#stages = stages;
   }
 
   static async create(gpu: Gpu, arena: Arena, given: RasterizerOptions): Promise<Rasterizer> {
     const shape = shapeOf(gpu, given.label, given);
     const options = { depth: false, backward: true, ...given, ...shape };
-    const { label, splat, counts, rows, width, height, intersections, tile, subgroup } = options;
+    const { label, gaussians, gaussianCount, rows, width, height, intersections, tile, subgroup } = options;
     const pixels = width * height;
     const tiles = tilesOf(options, tile);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
@@ -136,19 +136,19 @@ export class Rasterizer {
       uniform: windowUniform(arena, `${label}/window`, window),
     }));
     const view = arena.uniform(`${label}/view`, kernels.project.struct('View').size);
-    const counters = buffer('counters', 4 * COUNTER_WORDS);
-    const splats = buffer('splats', SPLAT_BYTES * rows);
+    const rasterCounters = buffer('rasterCounters', 4 * RASTER_COUNTER_WORDS);
+    const projected = buffer('projected', PROJECTED_BYTES * rows);
     const tileCounts = buffer('tile_counts', 4 * rows);
     const boxes = buffer('boxes', 8 * rows);
     const depthKeys = buffer('depth_keys', 4 * rows);
     const offsets = buffer('offsets', 4 * rows);
     const tileKeys = buffer('tile_keys', 4 * intersections);
-    const gaussianFromPair = buffer('gaussianFromPair', 4 * intersections);
-    const pairFromGaussian = buffer('pairFromGaussian', 4 * rows);
+    const gaussianFromIntersection = buffer('gaussianFromIntersection', 4 * intersections);
+    const intersectionFromGaussian = buffer('intersectionFromGaussian', 4 * rows);
     const tileStarts = buffer('tile_starts', 4 * (tiles + 2));
     const color = buffer('color', 16 * pixels);
     const depth = buffer('depth', options.depth ? 4 * pixels : 4);
-    const looked = buffer('looked', 4 * pixels);
+    const lastContributor = buffer('lastContributor', 4 * pixels);
     const room = bucketRoom(options);
     const after = subgroup
       ? {
@@ -165,47 +165,47 @@ export class Rasterizer {
       capacity: rows,
       keys: depthKeys,
       identityValues: true,
-      count: counts,
+      count: gaussianCount,
       countWord: 0,
-      kept: counters,
-      keptWord: COUNTERS.VISIBLE,
+      kept: rasterCounters,
+      keptWord: RASTER_COUNTERS.VISIBLE,
       bits: DEPTH_BITS,
     });
     const order = depthSort.sortedValues;
-    const pairOffsets = await PairOffsets.create(gpu, arena, {
+    const intersectionOffsets = await IntersectionOffsets.create(gpu, arena, {
       label,
       rows,
       order,
       tileCounts,
       offsets,
-      counters,
-      counts,
+      rasterCounters,
+      gaussianCount,
     });
     const tileSort = await RadixSort.create(gpu, arena, {
       label: `${label}/tile_sort`,
       capacity: intersections,
       keys: tileKeys,
       identityValues: true,
-      count: counters,
-      countWord: COUNTERS.INTERSECTIONS,
+      count: rasterCounters,
+      countWord: RASTER_COUNTERS.INTERSECTIONS,
       bits: Math.max(1, Math.ceil(Math.log2(tiles + 1))),
     });
-    const sortedPairs = tileSort.sortedValues;
+    const sortedIntersections = tileSort.sortedValues;
 
     const overRows = loopingGrid(gpu, rows, SIZE, MAX_GROUPS);
-    const { means, logScales, quats, opacityLogits, sh } = splat;
+    const { means, logScales, quats, opacityLogits, sh } = gaussians;
     const stages = [
       ...windows.map((window) => ({
         step: kernels.project.bind({
           view,
           window: window.uniform,
-          counts,
+          gaussianCount,
           means,
           logScales,
           quats,
           opacityLogits,
           sh: bindRows(sh, window, shBytes),
-          splats,
+          projected,
           tileCounts,
           depthKeys,
           boxes,
@@ -213,36 +213,36 @@ export class Rasterizer {
         groups: loopingGrid(gpu, window.rows, SIZE, MAX_GROUPS),
       })),
       { step: depthSort, groups: overRows },
-      ...pairOffsets.steps,
+      ...intersectionOffsets.steps,
       {
         step: kernels.emit.bind({
           view,
-          counters,
+          rasterCounters,
           order,
           offsets,
-          splats,
+          projected,
           tileCounts,
           tileKeys,
-          gaussianFromPair,
-          pairFromGaussian,
+          gaussianFromIntersection,
+          intersectionFromGaussian,
           boxes,
         }),
         groups: subgroup ? loopingGrid(gpu, rows, subgroup, MAX_SUBGROUPS) : overRows,
       },
       { step: tileSort, groups: overRows },
       {
-        step: kernels.tileRanges.bind({ view, counters, sortedTiles: tileSort.sortedKeys, tileStarts }),
+        step: kernels.tileRanges.bind({ view, rasterCounters, sortedTiles: tileSort.sortedKeys, tileStarts }),
         groups: gridFor(tiles + 2, SIZE),
       },
       {
         step: kernels.forward.bind({
           view,
           tileStarts,
-          sortedPairs,
-          gaussianFromPair,
-          splats,
+          sortedIntersections,
+          gaussianFromIntersection,
+          projected,
           color,
-          looked,
+          lastContributor,
           depth,
           ...(after.buckets
             ? {
@@ -258,23 +258,23 @@ export class Rasterizer {
     const internals = {
       view,
       windows,
-      splats,
+      projected,
       tileCounts,
       boxes,
       order,
       tileStarts,
-      sortedPairs,
-      gaussianFromPair,
-      pairFromGaussian,
-      looked,
+      sortedIntersections,
+      gaussianFromIntersection,
+      intersectionFromGaussian,
+      lastContributor,
       ...after,
     };
     return new Rasterizer(
       gpu,
       options,
-      { color, depth, counters, internals },
+      { color, depth, rasterCounters, internals },
       kernels.project,
-      pairOffsets,
+      intersectionOffsets,
       stages,
     );
   }
@@ -297,7 +297,7 @@ export class Rasterizer {
       ...rest,
     });
     this.#gpu.write(this.internals.view, this.#project.pack('View', values), 'parameters');
-    this.#pairOffsets.admit(step, intersections);
+    this.#intersectionOffsets.admit(step, intersections);
   }
 
   /** Records the whole forward pass. */
@@ -307,7 +307,7 @@ export class Rasterizer {
 
   /** Records only what counts the view's intersections, into the counter `WANTED`. */
   recordCount(recorder: Recorder): void {
-    const last = this.#stages.findIndex(({ step }) => step === this.#pairOffsets.steps.at(-1)!.step);
+    const last = this.#stages.findIndex(({ step }) => step === this.#intersectionOffsets.steps.at(-1)!.step);
     this.#record(recorder, this.#stages.slice(0, last + 1));
   }
 

@@ -1,8 +1,8 @@
 import type { Arena, Gpu, Recorder } from '../core/index.ts';
-import { COUNTER_WORDS, COUNTERS } from './counters.ts';
-import { grownPairs, guessedPairs } from './pair-capacity.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from './counters.ts';
+import { grownIntersections, guessedIntersections } from './intersection-capacity.ts';
 import { Rasterizer } from './rasterizer.ts';
-import type { PinholeCamera, SplatBuffers, ViewOptions } from './types.ts';
+import type { GaussianBuffers, PinholeCamera, ViewOptions } from './types.ts';
 
 /** Where a picture goes: buffers of the caller, at least as large as the view. */
 export interface RenderTarget {
@@ -12,11 +12,11 @@ export interface RenderTarget {
   depth?: GPUBuffer;
 }
 
-const PAIRS_PER_ROW = 4;
-/** Each of the rasteriser's buffers takes a word a pair. */
-const BYTES_PER_PAIR = 4;
+const INTERSECTIONS_PER_GAUSSIAN = 4;
+/** Each of the rasteriser's buffers takes a word a intersection. */
+const BYTES_PER_INTERSECTION = 4;
 
-export type Splat = SplatBuffers & { count: number; shDegree: number };
+export type Gaussians = GaussianBuffers & { count: number; shDegree: number };
 
 /**
  * Renders pictures, for frames and scores: it sizes its own buffers, and grows them and renders again when a view has more
@@ -27,8 +27,8 @@ export class SplatRenderer {
   readonly #label: string;
   #arena?: Arena;
   #rasterizer?: Rasterizer;
-  #counts?: GPUBuffer;
-  #splat?: Splat;
+  #gaussianCount?: GPUBuffer;
+  #gaussians?: Gaussians;
   /** Buffers are replaced by one picture at a time; the others' submissions come before or behind. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -47,7 +47,7 @@ export class SplatRenderer {
    * under way at once may share a target that `behind` empties.
    */
   async render(
-    splat: Splat,
+    gaussians: Gaussians,
     camera: PinholeCamera,
     target: RenderTarget,
     options: ViewOptions = {},
@@ -58,15 +58,20 @@ export class SplatRenderer {
       const { rasterizer, answer } = await this.#inTurn(async () => {
         // Another picture may have grown the buffers meanwhile.
         if (tooSmall && tooSmall.rasterizer === this.#rasterizer) {
-          const pairs = grownPairs(this.#gpu, tooSmall.needed, BYTES_PER_PAIR, camera);
-          await this.#build(splat, tooSmall.rasterizer.options, pairs);
+          const intersections = grownIntersections(
+            this.#gpu,
+            tooSmall.needed,
+            BYTES_PER_INTERSECTION,
+            camera,
+          );
+          await this.#build(gaussians, tooSmall.rasterizer.options, intersections);
         }
-        await this.#prepare(splat, camera);
+        await this.#prepare(gaussians, camera);
         return this.#submit(camera, target, options, behind);
       });
       const counters = await answer;
-      if (!counters[COUNTERS.FAILED]) return;
-      tooSmall = { rasterizer, needed: counters[COUNTERS.NEEDED] };
+      if (!counters[RASTER_COUNTERS.FAILED]) return;
+      tooSmall = { rasterizer, needed: counters[RASTER_COUNTERS.NEEDED] };
     }
   }
 
@@ -85,7 +90,7 @@ export class SplatRenderer {
       if (target.depth) recorder.copy(rasterizer.depth, target.depth, 4 * pixels);
       behind?.(recorder);
     });
-    const answer = this.#gpu.readWords(rasterizer.counters, 'metrics', COUNTER_WORDS);
+    const answer = this.#gpu.readWords(rasterizer.rasterCounters, 'metrics', RASTER_COUNTER_WORDS);
     // A failure surfaces where the answer is awaited; until then it is not unhandled.
     answer.catch(() => {});
     return { rasterizer, answer };
@@ -99,41 +104,49 @@ export class SplatRenderer {
 
   destroy(): void {
     this.#arena?.destroy();
-    this.#arena = this.#rasterizer = this.#splat = undefined;
+    this.#arena = this.#rasterizer = this.#gaussians = undefined;
   }
 
-  async #prepare(splat: Splat, camera: PinholeCamera): Promise<void> {
+  async #prepare(gaussians: Gaussians, camera: PinholeCamera): Promise<void> {
     const now = this.#rasterizer?.options;
     const same =
-      this.#splat &&
+      this.#gaussians &&
       (['means', 'logScales', 'quats', 'opacityLogits', 'sh', 'count', 'shDegree'] as const).every(
-        (name) => this.#splat![name] === splat[name],
+        (name) => this.#gaussians![name] === gaussians[name],
       );
     if (same && now && camera.width <= now.width && camera.height <= now.height) return;
     const width = Math.max(camera.width, now?.width ?? 0);
     const height = Math.max(camera.height, now?.height ?? 0);
-    const guess = now?.intersections ?? PAIRS_PER_ROW * splat.count;
-    await this.#build(splat, { width, height }, guessedPairs(this.#gpu, guess, BYTES_PER_PAIR));
+    const guess = now?.intersections ?? INTERSECTIONS_PER_GAUSSIAN * gaussians.count;
+    await this.#build(
+      gaussians,
+      { width, height },
+      guessedIntersections(this.#gpu, guess, BYTES_PER_INTERSECTION),
+    );
   }
 
-  async #build(splat: Splat, size: { width: number; height: number }, intersections: number): Promise<void> {
+  async #build(
+    gaussians: Gaussians,
+    size: { width: number; height: number },
+    intersections: number,
+  ): Promise<void> {
     await this.#gpu.settle();
     // Nothing may draw with what is gone, also where the new is not to be had.
     this.destroy();
     const arena = (this.#arena = this.#gpu.arena(this.#label));
-    this.#counts = arena.upload('counts', new Uint32Array([splat.count]), 'parameters');
+    this.#gaussianCount = arena.upload('gaussianCount', new Uint32Array([gaussians.count]), 'parameters');
     this.#rasterizer = await Rasterizer.create(this.#gpu, arena, {
       label: 'rasterizer',
-      splat,
-      counts: this.#counts,
-      rows: Math.max(1, splat.count),
-      shDegree: splat.shDegree,
+      gaussians,
+      gaussianCount: this.#gaussianCount,
+      rows: Math.max(1, gaussians.count),
+      shDegree: gaussians.shDegree,
       width: size.width,
       height: size.height,
       intersections,
       depth: true,
       backward: false,
     });
-    this.#splat = splat;
+    this.#gaussians = gaussians;
   }
 }

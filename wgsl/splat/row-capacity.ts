@@ -1,7 +1,7 @@
 import { type Gpu, InputError } from '../core/index.ts';
 import { MAX_CAPACITY } from '../sort/capacity.ts';
 import { shRowBytes } from './sh-words.ts';
-import { SPLAT_BYTES } from './types.ts';
+import { PROJECTED_BYTES } from './types.ts';
 
 interface Bound {
   rows: number;
@@ -18,7 +18,11 @@ function bound(gpu: Gpu, shDegree: number): Bound {
   const widest = Math.max(16, shRowBytes(shDegree));
   const bounds = [
     { bytes: maxBufferSize, each: widest, reason: `${widest} bytes of parameters in a buffer of` },
-    { bytes: maxStorageBufferBindingSize, each: SPLAT_BYTES, reason: `${SPLAT_BYTES} bytes in a binding of` },
+    {
+      bytes: maxStorageBufferBindingSize,
+      each: PROJECTED_BYTES,
+      reason: `${PROJECTED_BYTES} bytes in a binding of`,
+    },
   ].map(({ bytes, each, reason }) => ({
     // A buffer of rows ends on a whole vec4f.
     rows: Math.floor((bytes - 16) / each),

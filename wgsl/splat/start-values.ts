@@ -5,7 +5,7 @@ const SIZE = 256;
 /** Sets opacityLogits to logit(opacity) and multiplies scales, once, before training. */
 export async function applyStartValues(
   arena: Arena,
-  splat: { count: number; opacityLogits: GPUBuffer; logScales: GPUBuffer },
+  gaussians: { count: number; opacityLogits: GPUBuffer; logScales: GPUBuffer },
   start: { opacity: number; scale: number },
 ): Promise<void> {
   const { gpu } = arena;
@@ -16,14 +16,14 @@ export async function applyStartValues(
   });
   const uniform = arena.uniform('start', kernel.struct('Start').size);
   const values = {
-    count: splat.count,
+    count: gaussians.count,
     opacityLogit: Math.log(start.opacity / (1 - start.opacity)),
     logFactor: Math.log(start.scale),
   };
   gpu.write(uniform, kernel.pack('Start', values), 'parameters');
-  const { opacityLogits, logScales } = splat;
+  const { opacityLogits, logScales } = gaussians;
   gpu.run('train/start', (recorder) =>
-    recorder.run(kernel.bind({ start: uniform, opacityLogits, logScales }), gridFor(splat.count, SIZE)),
+    recorder.run(kernel.bind({ start: uniform, opacityLogits, logScales }), gridFor(gaussians.count, SIZE)),
   );
   arena.release(uniform);
 }

@@ -1,11 +1,11 @@
-// Where each tile's pairs begin among the sorted: a search for the first key not below the tile. One thread a tile, one for
-// the end of the last, and one for the end of the pairs left over behind it (see emit).
+// Where each tile's intersections begin among the sorted: a search for the first key not below the tile. One thread a tile, one for
+// the end of the last, and one for the end of the intersections left over behind it (see emit).
 #include <grid>
 #include <view>
-#include <counters>
+#include <rasterCounters>
 
 @group(0) @binding(0) var<uniform> view: View;
-@group(0) @binding(1) var<storage, read> counters: array<u32>;
+@group(0) @binding(1) var<storage, read> rasterCounters: array<u32>;
 @group(0) @binding(2) var<storage, read> sortedTiles: array<u32>;
 @group(0) @binding(3) var<storage, read_write> tileStarts: array<u32>;
 
@@ -19,7 +19,7 @@ fn main(
   if (tile > view.tiles.x * view.tiles.y + 1u) { return; }
   // By eighths, not by halves: seven loads are under way at once, and there are a third as many to wait for.
   var low = 0u;
-  var high = counters[INTERSECTIONS];
+  var high = rasterCounters[INTERSECTIONS];
   while (low < high) {
     let step = (high - low + 7u) / 8u;
     var below = 0u;

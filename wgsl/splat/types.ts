@@ -10,7 +10,7 @@ export interface PinholeCamera {
 }
 
 /** A splat's raw parameters, f32: means [N,3], logScales [N,3], quats [N,4] wxyz, opacityLogits [N], sh [N,K,3]. */
-export interface SplatBuffers {
+export interface GaussianBuffers {
   means: GPUBuffer;
   logScales: GPUBuffer;
   quats: GPUBuffer;
@@ -33,4 +33,4 @@ export interface ViewOptions {
 }
 
 /** Of a projected Gaussian: the widest row of those buffers that kernels see as a whole. */
-export const SPLAT_BYTES = 48;
+export const PROJECTED_BYTES = 48;

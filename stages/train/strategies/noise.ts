@@ -59,9 +59,9 @@ export class MeansNoise {
 
   #record(recorder: Recorder, { step, scale }: Noise): void {
     if (scale === 0) return;
-    const { version, count, counts, parameters } = this.#state;
+    const { version, count, gaussianCount, parameters } = this.#state;
     if (this.#version !== version) {
-      this.#perturb.bind({ counts, ...parameters });
+      this.#perturb.bind({ gaussianCount, ...parameters });
       this.#version = version;
     }
     this.#perturb.record(recorder, count, { seed: this.#seed, step, scale });

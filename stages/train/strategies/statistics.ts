@@ -49,11 +49,11 @@ export class RefinementStatistics {
   }
 
   #follow(): void {
-    const { version, capacity, counts, screen } = this.#state;
+    const { version, capacity, gaussianCount, screen } = this.#state;
     if (this.#version === version) return;
     this.#arena.destroy();
     this.#buffer = this.#arena.buffer('statistics', 4 * STATISTICS_WIDTH * capacity);
-    this.#collect.bind({ counts, screen, statistics: this.#buffer });
+    this.#collect.bind({ gaussianCount, screen, statistics: this.#buffer });
     this.#version = version;
   }
 }

@@ -1,9 +1,9 @@
 import { type Arena, type Gpu, InputError } from '../../../wgsl/core/index.ts';
-import { COUNTER_WORDS, COUNTERS } from '../../../wgsl/splat/counters.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../../wgsl/splat/counters.ts';
 import { ParameterGradients } from '../../../wgsl/splat/parameter-gradients.ts';
 import { Rasterizer, type RasterizerOptions } from '../../../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../../../wgsl/splat/rasterizer-backward.ts';
-import type { PinholeCamera, Rgb, SplatBuffers } from '../../../wgsl/splat/types.ts';
+import type { GaussianBuffers, PinholeCamera, Rgb } from '../../../wgsl/splat/types.ts';
 import type { Layout } from '../layout.ts';
 import type { SplatArrays } from '../raster.ts';
 import { gradientRow, pictureRow, Shapes } from './compare.ts';
@@ -107,7 +107,7 @@ export interface Rasterized {
 }
 
 /** A splat's arrays on the GPU. */
-export function uploadSplat(arena: Arena, splat: RasterCase['splat']): SplatBuffers {
+export function uploadSplat(arena: Arena, splat: RasterCase['splat']): GaussianBuffers {
   const upload = (name: keyof SplatArrays) => arena.upload(name, splat[name], 'test');
   return {
     means: upload('means'),
@@ -144,8 +144,8 @@ async function attempt(
   try {
     const rasterizer = await Rasterizer.create(gpu, arena, {
       label: 'rasterizer',
-      splat: uploadSplat(arena, splat),
-      counts: arena.upload('counts', new Uint32Array([count]), 'test'),
+      gaussians: uploadSplat(arena, splat),
+      gaussianCount: arena.upload('gaussianCount', new Uint32Array([count]), 'test'),
       rows: count,
       shDegree: storedDegree,
       width,
@@ -156,14 +156,14 @@ async function attempt(
     const backward = await RasterizerBackward.create(gpu, arena, rasterizer);
     const written = await ParameterGradients.create(gpu, arena, rasterizer, backward);
     rasterizer.setView(camera, { background, shDegree });
-    gpu.write(backward.imageGradient, weightsOf(given), 'test');
+    gpu.write(backward.gradImage, weightsOf(given), 'test');
     gpu.run('reference/raster', (recorder) => {
       rasterizer.record(recorder);
       backward.record(recorder);
       written.record(recorder);
     });
-    const counters = await gpu.readWords(rasterizer.counters, 'test', COUNTER_WORDS);
-    if (counters[COUNTERS.FAILED]) return { needed: counters[COUNTERS.NEEDED] };
+    const counters = await gpu.readWords(rasterizer.rasterCounters, 'test', RASTER_COUNTER_WORDS);
+    if (counters[RASTER_COUNTERS.FAILED]) return { needed: counters[RASTER_COUNTERS.NEEDED] };
     const color = await gpu.readFloats(rasterizer.color, 'test', 4 * width * height);
     const gradient = (name: keyof SplatArrays) =>
       gpu.readFloats(written.gradients[name], 'test', splat[name].length);

@@ -6,14 +6,14 @@ import {
   RANDOM,
   type Recorder,
 } from '../../core/index.ts';
-import { COUNTS, GROUP } from './constants.ts';
+import { GROUP } from './constants.ts';
 
 /** The gate 1 / (1 + e^(k(o − t))) of gsplat's inject_noise_to_position: k, and the opacity t where it is one half. */
 export const NOISE_GATE = { GATE_STEEPNESS: 100, GATE_OPACITY: 0.005 } as const;
 
 export interface PerturbMeansBuffers {
-  /** u32: see `COUNTS`. */
-  counts: GPUBuffer;
+  /** u32: the number of Gaussians; 0 in a void step. */
+  gaussianCount: GPUBuffer;
   means: GPUBuffer;
   logScales: GPUBuffer;
   quats: GPUBuffer;
@@ -37,16 +37,16 @@ export class PerturbMeans {
     const kernel = await arena.gpu.kernel({
       label: 'splat/densify/perturb-means',
       source: new URL('./perturb-means.wgsl', import.meta.url),
-      constants: { GROUP, ...COUNTS, ...NOISE_GATE, PURPOSE: RANDOM.noise },
+      constants: { GROUP, ...NOISE_GATE, PURPOSE: RANDOM.noise },
     });
     return new PerturbMeans(arena, kernel, arena.uniform('perturb-means/noise', kernel.struct('Noise').size));
   }
 
   /** Before the first record, and whenever a buffer was replaced. */
-  bind({ counts, means, logScales, quats, opacityLogits }: PerturbMeansBuffers): void {
+  bind({ gaussianCount, means, logScales, quats, opacityLogits }: PerturbMeansBuffers): void {
     this.#bound = this.#kernel.bind({
       noise: this.#noise,
-      counts,
+      gaussianCount,
       means,
       logScales,
       quats,

@@ -13,7 +13,7 @@ struct Noise {
 }
 
 @group(0) @binding(0) var<uniform> noise: Noise;
-@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(1) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(2) var<storage, read> logScales: array<f32>;
 @group(0) @binding(3) var<storage, read> quats: array<vec4f>;
 @group(0) @binding(4) var<storage, read> opacityLogits: array<f32>;
@@ -26,7 +26,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let row = linearGroup(group, groups) * GROUP + thread;
-  if (row >= counts[COUNT]) {
+  if (row >= gaussianCount[0]) {
     return;
   }
   let opacity = 1.0 / (1.0 + exp(-opacityLogits[row]));

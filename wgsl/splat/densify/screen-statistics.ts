@@ -1,12 +1,12 @@
 import { type BoundKernel, type Gpu, gridFor, type Kernel, type Recorder } from '../../core/index.ts';
-import { COUNTS, GROUP } from './constants.ts';
+import { GROUP } from './constants.ts';
 
 /** f32 words of a Gaussian's statistics: Σ screen gradient, views that saw it, largest radius. */
 export const STATISTICS_WIDTH = 3;
 
 export interface ScreenStatisticsBuffers {
-  /** u32: see `COUNTS`. */
-  counts: GPUBuffer;
+  /** u32: the number of Gaussians; 0 in a void step. */
+  gaussianCount: GPUBuffer;
   /** f32 [rows, 2]: gradient length and radius on the screen in this step, 0 where not visible. */
   screen: GPUBuffer;
   /** f32 [rows, 3]: what accumulates. */
@@ -26,7 +26,7 @@ export class ScreenStatistics {
     const kernel = await gpu.kernel({
       label: 'splat/densify/screen-statistics',
       source: new URL('./screen-statistics.wgsl', import.meta.url),
-      constants: { GROUP, ...COUNTS },
+      constants: { GROUP },
     });
     return new ScreenStatistics(kernel);
   }

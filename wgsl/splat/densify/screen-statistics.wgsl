@@ -8,7 +8,7 @@ struct Statistics {
   radius: f32, // the largest, as a part of the longer image side
 }
 
-@group(0) @binding(0) var<storage, read> counts: array<u32>;
+@group(0) @binding(0) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(1) var<storage, read> screen: array<vec2f>;
 @group(0) @binding(2) var<storage, read_write> statistics: array<Statistics>;
 
@@ -19,7 +19,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let row = linearGroup(group, groups) * GROUP + thread;
-  if (row >= counts[COUNT]) {
+  if (row >= gaussianCount[0]) {
     return;
   }
   let seen = screen[row];

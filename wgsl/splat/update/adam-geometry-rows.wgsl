@@ -3,10 +3,10 @@
 #include <adam>
 
 @group(0) @binding(0) var<uniform> rates: AdamRates;
-@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(1) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(2) var<storage, read> tileCounts: array<u32>;
 // See backwardSums.
-@group(0) @binding(3) var<storage, read> toGeometry: array<vec4f>;
+@group(0) @binding(3) var<storage, read> gradGeometry: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> means: array<f32>;
 @group(0) @binding(5) var<storage, read_write> meansM: array<f32>;
 @group(0) @binding(6) var<storage, read_write> meansV: array<f32>;
@@ -30,7 +30,7 @@ fn moveMean(i: u32, g: vec4f, opacityWeight: f32) {
   let whole = g + vec4f(0.0, 0.0, 0.0, opacityWeight * opacity * (1.0 - opacity));
   let m1 = firstMoment(m0, whole);
   let v1 = secondMoment(v0, whole);
-  let p1 = moved(p0, m1, v1, vec4f(vec3f(rates.means), rates.opacityLogits), rates.secondScale);
+  let p1 = adamUpdate(p0, m1, v1, vec4f(vec3f(rates.means), rates.opacityLogits), rates.secondScale);
   if (MEANS) {
     for (var k = 0u; k < 3u; k++) {
       meansM[at + k] = m1[k];
@@ -53,7 +53,7 @@ fn moveScale(i: u32, g: vec3f, scaleWeight: f32) {
   let whole = vec4f(g + scaleWeight * exp(p0.xyz), 0.0);
   let m1 = firstMoment(m0, whole);
   let v1 = secondMoment(v0, whole);
-  let p1 = moved(p0, m1, v1, vec4f(rates.logScales), rates.secondScale);
+  let p1 = adamUpdate(p0, m1, v1, vec4f(rates.logScales), rates.secondScale);
   for (var k = 0u; k < 3u; k++) {
     logScalesM[at + k] = m1[k];
     logScalesV[at + k] = v1[k];
@@ -67,22 +67,22 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = counts[0];
-  let rows = arrayLength(&toGeometry) / 3u;
+  let count = gaussianCount[0];
+  let rows = arrayLength(&gradGeometry) / 3u;
   let scaleWeight = rates.scaleWeight / (3.0 * f32(count));
   let opacityWeight = rates.opacityWeight / f32(count);
   for (var i = linearGroup(group, groups) * SIZE + lane; i < count; i += groups.x * groups.y * SIZE) {
     // What lies in the rows of invisible ones is older.
     let seen = tileCounts[i] > 0u;
-    if (MEANS || OPACITY_LOGITS) { moveMean(i, select(vec4f(0.0), toGeometry[i], seen), opacityWeight); }
-    if (LOG_SCALES) { moveScale(i, select(vec3f(0.0), toGeometry[rows + i].xyz, seen), scaleWeight); }
+    if (MEANS || OPACITY_LOGITS) { moveMean(i, select(vec4f(0.0), gradGeometry[i], seen), opacityWeight); }
+    if (LOG_SCALES) { moveScale(i, select(vec3f(0.0), gradGeometry[rows + i].xyz, seen), scaleWeight); }
     if (QUATS) {
-      let g = select(vec4f(0.0), toGeometry[2u * rows + i], seen);
+      let g = select(vec4f(0.0), gradGeometry[2u * rows + i], seen);
       let m1 = firstMoment(quatsM[i], g);
       let v1 = secondMoment(quatsV[i], g);
       quatsM[i] = m1;
       quatsV[i] = v1;
-      quats[i] = moved(quats[i], m1, v1, vec4f(rates.quats), rates.secondScale);
+      quats[i] = adamUpdate(quats[i], m1, v1, vec4f(rates.quats), rates.secondScale);
     }
   }
 }

@@ -5,10 +5,10 @@
 #include <adam>
 
 @group(0) @binding(0) var<uniform> rates: AdamRates;
-@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(1) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(2) var<storage, read> tileCounts: array<u32>;
 // See backwardSums.
-@group(0) @binding(3) var<storage, read> toGeometry: array<vec4f>;
+@group(0) @binding(3) var<storage, read> gradGeometry: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> means: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> meansM: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> meansV: array<vec4f>;
@@ -22,29 +22,29 @@
 @group(0) @binding(14) var<storage, read_write> opacityLogitsM: array<vec4f>;
 @group(0) @binding(15) var<storage, read_write> opacityLogitsV: array<vec4f>;
 
-var<workgroup> toMeans: array<f32, 3 * SIZE>;
-var<workgroup> toLogScales: array<f32, 3 * SIZE>;
-var<workgroup> toQuats: array<vec4f, SIZE>;
-var<workgroup> toOpacityLogits: array<f32, SIZE>;
+var<workgroup> gradMeans: array<f32, 3 * SIZE>;
+var<workgroup> gradLogScales: array<f32, 3 * SIZE>;
+var<workgroup> gradQuats: array<vec4f, SIZE>;
+var<workgroup> gradOpacityLogits: array<f32, SIZE>;
 
 fn fill(lane: u32, i: u32, count: u32) {
   var a = vec4f(0.0);
   var b = vec4f(0.0);
   var c = vec4f(0.0);
   if (i < count && tileCounts[i] > 0u) {
-    let rows = arrayLength(&toGeometry) / 3u;
-    a = toGeometry[i];
-    b = toGeometry[rows + i];
-    c = toGeometry[2u * rows + i];
+    let rows = arrayLength(&gradGeometry) / 3u;
+    a = gradGeometry[i];
+    b = gradGeometry[rows + i];
+    c = gradGeometry[2u * rows + i];
   }
-  toMeans[3u * lane] = a.x;
-  toMeans[3u * lane + 1u] = a.y;
-  toMeans[3u * lane + 2u] = a.z;
-  toOpacityLogits[lane] = a.w;
-  toLogScales[3u * lane] = b.x;
-  toLogScales[3u * lane + 1u] = b.y;
-  toLogScales[3u * lane + 2u] = b.z;
-  toQuats[lane] = c;
+  gradMeans[3u * lane] = a.x;
+  gradMeans[3u * lane + 1u] = a.y;
+  gradMeans[3u * lane + 2u] = a.z;
+  gradOpacityLogits[lane] = a.w;
+  gradLogScales[3u * lane] = b.x;
+  gradLogScales[3u * lane + 1u] = b.y;
+  gradLogScales[3u * lane + 2u] = b.z;
+  gradQuats[lane] = c;
 }
 
 // Which of the block's floats `4·word` … `4·word + 3` lie before `floats`: the last word may reach beyond the count.
@@ -58,7 +58,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = counts[0];
+  let count = gaussianCount[0];
   let second = rates.secondScale;
   let scaleWeight = rates.scaleWeight / (3.0 * f32(count));
   let opacityWeight = rates.opacityWeight / f32(count);
@@ -72,44 +72,44 @@ fn main(
       let at = 3u * base / 4u + lane;
       let inside = before(lane, 3u * rows);
       if (MEANS) {
-        let g = vec4f(toMeans[f], toMeans[f + 1u], toMeans[f + 2u], toMeans[f + 3u]);
+        let g = vec4f(gradMeans[f], gradMeans[f + 1u], gradMeans[f + 2u], gradMeans[f + 3u]);
         let m0 = meansM[at];
         let v0 = meansV[at];
-        if (!standsStill(g, m0, v0)) {
+        if (!isZeroUpdate(g, m0, v0)) {
           let p0 = means[at];
           let m1 = firstMoment(m0, g);
           let v1 = secondMoment(v0, g);
           meansM[at] = select(m0, m1, inside);
           meansV[at] = select(v0, v1, inside);
-          means[at] = select(p0, moved(p0, m1, v1, vec4f(rates.means), second), inside);
+          means[at] = select(p0, adamUpdate(p0, m1, v1, vec4f(rates.means), second), inside);
         }
       }
       if (LOG_SCALES) {
-        var g = vec4f(toLogScales[f], toLogScales[f + 1u], toLogScales[f + 2u], toLogScales[f + 3u]);
+        var g = vec4f(gradLogScales[f], gradLogScales[f + 1u], gradLogScales[f + 2u], gradLogScales[f + 3u]);
         let m0 = logScalesM[at];
         let v0 = logScalesV[at];
         let p0 = logScales[at];
         if (scaleWeight != 0.0) { g += scaleWeight * exp(p0); }
-        if (!standsStill(g, m0, v0)) {
+        if (!isZeroUpdate(g, m0, v0)) {
           let m1 = firstMoment(m0, g);
           let v1 = secondMoment(v0, g);
           logScalesM[at] = select(m0, m1, inside);
           logScalesV[at] = select(v0, v1, inside);
-          logScales[at] = select(p0, moved(p0, m1, v1, vec4f(rates.logScales), second), inside);
+          logScales[at] = select(p0, adamUpdate(p0, m1, v1, vec4f(rates.logScales), second), inside);
         }
       }
     }
     if (QUATS && lane < rows) {
-      let g = toQuats[lane];
+      let g = gradQuats[lane];
       let at = base + lane;
       let m0 = quatsM[at];
       let v0 = quatsV[at];
-      if (!standsStill(g, m0, v0)) {
+      if (!isZeroUpdate(g, m0, v0)) {
         let m1 = firstMoment(m0, g);
         let v1 = secondMoment(v0, g);
         quatsM[at] = m1;
         quatsV[at] = v1;
-        quats[at] = moved(quats[at], m1, v1, vec4f(rates.quats), second);
+        quats[at] = adamUpdate(quats[at], m1, v1, vec4f(rates.quats), second);
       }
     }
     // The threads that had no word of the three.
@@ -118,7 +118,7 @@ fn main(
       let f = 4u * word;
       if (f < rows) {
         let at = base / 4u + word;
-        var g = vec4f(toOpacityLogits[f], toOpacityLogits[f + 1u], toOpacityLogits[f + 2u], toOpacityLogits[f + 3u]);
+        var g = vec4f(gradOpacityLogits[f], gradOpacityLogits[f + 1u], gradOpacityLogits[f + 2u], gradOpacityLogits[f + 3u]);
         let m0 = opacityLogitsM[at];
         let v0 = opacityLogitsV[at];
         let p0 = opacityLogits[at];
@@ -126,13 +126,13 @@ fn main(
           let opacity = 1.0 / (1.0 + exp(-p0));
           g += opacityWeight * opacity * (1.0 - opacity);
         }
-        if (!standsStill(g, m0, v0)) {
+        if (!isZeroUpdate(g, m0, v0)) {
           let inside = before(word, rows);
           let m1 = firstMoment(m0, g);
           let v1 = secondMoment(v0, g);
           opacityLogitsM[at] = select(m0, m1, inside);
           opacityLogitsV[at] = select(v0, v1, inside);
-          opacityLogits[at] = select(p0, moved(p0, m1, v1, vec4f(rates.opacityLogits), second), inside);
+          opacityLogits[at] = select(p0, adamUpdate(p0, m1, v1, vec4f(rates.opacityLogits), second), inside);
         }
       }
     }

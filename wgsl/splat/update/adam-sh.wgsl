@@ -9,11 +9,11 @@
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<uniform> rates: AdamRates;
-@group(0) @binding(2) var<storage, read> counts: array<u32>;
+@group(0) @binding(2) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(3) var<storage, read> tileCounts: array<u32>;
 @group(0) @binding(4) var<storage, read> means: array<f32>;
 // dL/dcolour of the visible.
-@group(0) @binding(5) var<storage, read> toColors: array<vec4f>;
+@group(0) @binding(5) var<storage, read> gradColors: array<vec4f>;
 // [N, SH_ROWS, 3] of the window's N Gaussians, in words of four floats that may lie across Gaussians.
 @group(0) @binding(6) var<storage, read_write> sh: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> m: array<vec4f>;
@@ -29,18 +29,18 @@ var<workgroup> table: array<f32, u32(ROWS) * ENTRY>;
 
 fn fill(row: u32, i: u32, count: u32) {
   let at = row * ENTRY;
-  var toRgb = vec3f(0.0);
+  var gradColor = vec3f(0.0);
   if (i < count && tileCounts[i] > 0u) {
-    toRgb = toColors[i].xyz;
+    gradColor = gradColors[i].xyz;
     let offset = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]) - view.center;
     let basis = shBasis(offset / length(offset), view.shDegree);
     for (var k = 0u; k < u32(SH_ROWS); k++) { table[at + k] = basis[k]; }
   } else {
     for (var k = 0u; k < u32(SH_ROWS); k++) { table[at + k] = 0.0; }
   }
-  table[at + u32(SH_ROWS)] = toRgb.x;
-  table[at + u32(SH_ROWS) + 1u] = toRgb.y;
-  table[at + u32(SH_ROWS) + 2u] = toRgb.z;
+  table[at + u32(SH_ROWS)] = gradColor.x;
+  table[at + u32(SH_ROWS) + 1u] = gradColor.y;
+  table[at + u32(SH_ROWS) + 2u] = gradColor.z;
 }
 
 // The gradient of the block's float `f`.
@@ -56,7 +56,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = min(counts[0], window.end);
+  let count = min(gaussianCount[0], window.end);
   let step = groups.x * groups.y * u32(ROWS);
   for (var base = window.first + linearGroup(group, groups) * u32(ROWS); base < count; base += step) {
     for (var row = lane; row < u32(ROWS); row += u32(SIZE)) { fill(row, base + row, count); }
@@ -69,13 +69,13 @@ fn main(
       let m0 = m[at];
       let v0 = v[at];
       let g = vec4f(gradient(f), gradient(f + 1u), gradient(f + 2u), gradient(f + 3u));
-      if (standsStill(g, m0, v0)) { continue; }
+      if (isZeroUpdate(g, m0, v0)) { continue; }
       let p0 = sh[at];
       let places = vec4u(f, f + 1u, f + 2u, f + 3u);
       let rate = select(vec4f(rates.shTail), vec4f(rates.shHead), places % WIDTH < vec4u(3u));
       let m1 = firstMoment(m0, g);
       let v1 = secondMoment(v0, g);
-      let p1 = moved(p0, m1, v1, rate, rates.secondScale);
+      let p1 = adamUpdate(p0, m1, v1, rate, rates.secondScale);
       // The last word may reach into a row beyond the count, which stays.
       let inside = places < vec4u(floats);
       m[at] = select(m0, m1, inside);

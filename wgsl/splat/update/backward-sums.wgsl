@@ -1,4 +1,4 @@
-// From the pairs' moments to what adamGeometry and adamSh need of each visible Gaussian; what they would find in the rows of
+// From the intersections' intersectionGradients to what adamGeometry and adamSh need of each visible Gaussian; what they would find in the rows of
 // invisible ones is left as it was. One thread a Gaussian of the window.
 #include <grid>
 #include <view>
@@ -9,48 +9,48 @@
 #include <sh>
 #include <sh-rows>
 #include <sh-backward>
-#include <pair-sums>
+#include <intersection-sums>
 #include <splat-backward>
 
 @group(0) @binding(0) var<uniform> view: View;
-@group(0) @binding(1) var<storage, read> counts: array<u32>;
+@group(0) @binding(1) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
 // Of the window's Gaussians.
 @group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
-@group(0) @binding(6) var<storage, read> splats: array<vec4f>;
+@group(0) @binding(6) var<storage, read> projected: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
-@group(0) @binding(8) var<storage, read> pairFromGaussian: array<u32>;
-@group(0) @binding(9) var<storage, read> moments: array<f32>;
+@group(0) @binding(8) var<storage, read> intersectionFromGaussian: array<u32>;
+@group(0) @binding(9) var<storage, read> intersectionGradients: array<f32>;
 // dL/dcolour, 0 where the colour is clamped.
-@group(0) @binding(10) var<storage, read_write> toColors: array<vec4f>;
+@group(0) @binding(10) var<storage, read_write> gradColors: array<vec4f>;
 // Three planes of `rows` words: (to mean, to opacity logit), (to log scale, 0), to quaternion. Only if GEOMETRY.
-@group(0) @binding(11) var<storage, read_write> toGeometry: array<vec4f>;
+@group(0) @binding(11) var<storage, read_write> gradGeometry: array<vec4f>;
 // [N, 2]: see screenTrace; 0 where invisible.
 @group(0) @binding(12) var<storage, read_write> screen: array<vec2f>;
 @group(0) @binding(13) var<uniform> window: RowWindow;
 
-fn backward(i: u32, sums: PairSums) {
-  let a = splats[3u * i];
-  let b = splats[3u * i + 1u];
-  let c = splats[3u * i + 2u];
+fn backward(i: u32, sums: IntersectionSums) {
+  let a = projected[3u * i];
+  let b = projected[3u * i + 1u];
+  let c = projected[3u * i + 2u];
   let conic = vec3f(a.zw, b.x);
-  let toMean2 = toMean2(conic, sums.e1);
-  screen[i] = screenTrace(toMean2, c.z, vec2f(view.size));
+  let gradMean2d = mean2dGradient(conic, sums.e1);
+  screen[i] = screenTrace(gradMean2d, c.z, vec2f(view.size));
   // Clamped colours (max with 0) pass nothing.
-  let toRgb = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
-  toColors[i] = vec4f(toRgb, 0.0);
+  let gradColor = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
+  gradColors[i] = vec4f(gradColor, 0.0);
   if (GEOMETRY) {
-    let rows = arrayLength(&toGeometry) / 3u;
+    let rows = arrayLength(&gradGeometry) / 3u;
     let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
     let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
-    let g = geometryBackward(view, conic, toMean2, sums.e2, mean, quats[i], logScale);
-    let toMean = g.mean + directionBackward(i, mean - view.center, toRgb, view.shDegree);
+    let g = geometryBackward(view, conic, gradMean2d, sums.e2, mean, quats[i], logScale);
+    let gradMean = g.mean + directionBackward(i, mean - view.center, gradColor, view.shDegree);
     // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o), with o times a constant where others were left out.
-    toGeometry[i] = vec4f(toMean, -sums.e * (1.0 - ownOpacity(view) * b.y));
-    toGeometry[rows + i] = vec4f(g.logScale, 0.0);
-    toGeometry[2u * rows + i] = g.quat;
+    gradGeometry[i] = vec4f(gradMean, -sums.e * (1.0 - ownOpacity(view) * b.y));
+    gradGeometry[rows + i] = vec4f(g.logScale, 0.0);
+    gradGeometry[2u * rows + i] = g.quat;
   }
 }
 
@@ -60,18 +60,18 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let count = min(counts[0], window.end);
+  let count = min(gaussianCount[0], window.end);
   for (var base = window.first + linearGroup(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
     let i = base + lane;
-    var pairs = 0u;
+    var intersections = 0u;
     var first = 0u;
     if (i < count) {
-      pairs = tileCounts[i];
-      first = select(0u, pairFromGaussian[i], pairs > 0u);
+      intersections = tileCounts[i];
+      first = select(0u, intersectionFromGaussian[i], intersections > 0u);
     }
-    let sums = sumPairs(lane, first, pairs);
+    let sums = sumIntersections(lane, first, intersections);
     if (i < count) {
-      if (pairs == 0u) { screen[i] = vec2f(0.0); } else { backward(i, sums); }
+      if (intersections == 0u) { screen[i] = vec2f(0.0); } else { backward(i, sums); }
     }
   }
 }

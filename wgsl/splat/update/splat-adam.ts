@@ -12,9 +12,9 @@ import { sumsShape } from '../parameter-gradients.ts';
 import type { Rasterizer } from '../rasterizer.ts';
 import type { RasterizerBackward } from '../rasterizer-backward.ts';
 import { shConstants, shRowBytes } from '../sh-words.ts';
-import type { SplatBuffers } from '../types.ts';
+import type { GaussianBuffers } from '../types.ts';
 
-type Parameter = keyof SplatBuffers;
+type Parameter = keyof GaussianBuffers;
 
 export interface SplatAdamOptions {
   label: string;
@@ -44,7 +44,7 @@ const BETA2 = 0.999;
 const EPSILON = 1e-15;
 
 /**
- * The rest of a training step behind the blending's backward pass: from the pairs' moments to moved parameters, without the
+ * The rest of a training step behind the blending's backward pass: from the intersections' moments to moved parameters, without the
  * gradients of SH ever in memory. Moves what `ParameterGradients` and `Adam` would, to rounding:
  * torch's Adam, dense, so that Gaussians out of view drift on. Every buffer of parameters and moments is a multiple of 16 bytes.
  */
@@ -76,9 +76,9 @@ export class SplatAdam {
     backward: RasterizerBackward,
     { label, moments, screen, train, regularizers = { opacity: 0, scale: 0 } }: SplatAdamOptions,
   ): Promise<SplatAdam> {
-    const { splat, counts, rows, shDegree } = forward.options;
-    const { view, windows, splats, tileCounts, pairFromGaussian } = forward.internals;
-    const { means, logScales, quats, opacityLogits, sh } = splat;
+    const { gaussians, gaussianCount, rows, shDegree } = forward.options;
+    const { view, windows, projected, tileCounts, intersectionFromGaussian } = forward.internals;
+    const { means, logScales, quats, opacityLogits, sh } = gaussians;
     const moves = (name: Parameter) => train.includes(name);
     const geometry = train.some((name) => name !== 'sh');
     const load = (file: string, constants: Constants) =>
@@ -91,7 +91,7 @@ export class SplatAdam {
     const sums = sumsShape(gpu);
     // A CPU behind a software driver has no use for workgroup memory: barriers are all that it adds there.
     const shared = !gpu.adapter.software;
-    const [pairSums, adamGeometry, adamSh] = await Promise.all([
+    const [intersectionSums, adamGeometry, adamSh] = await Promise.all([
       load('backward-sums', { ...sums, ...shConstants(shDegree), GEOMETRY: geometry }),
       load(shared ? 'adam-geometry' : 'adam-geometry-rows', {
         ...adam,
@@ -105,25 +105,25 @@ export class SplatAdam {
         : load('adam-sh-rows', { ...adam, SH_DEGREE: shDegree }),
     ]);
     const rates = arena.uniform(`${label}/rates`, adamGeometry.struct('AdamRates').size);
-    const toColors = arena.buffer(`${label}/to_colors`, 16 * rows);
-    const toGeometry = arena.buffer(`${label}/to_geometry`, geometry ? 48 * rows : 48);
+    const gradColors = arena.buffer(`${label}/to_colors`, 16 * rows);
+    const gradGeometry = arena.buffer(`${label}/to_geometry`, geometry ? 48 * rows : 48);
     const shBytes = shRowBytes(shDegree);
     const over = (block: number, count: number) => loopingGrid(gpu, count, block, MAX_GROUPS);
     const steps = windows.map((window) => ({
-      bound: pairSums.bind({
+      bound: intersectionSums.bind({
         view,
         window: window.uniform,
-        counts,
+        gaussianCount,
         means,
         logScales,
         quats,
         sh: bindRows(sh, window, shBytes),
-        splats,
+        projected,
         tileCounts,
-        pairFromGaussian,
-        moments: backward.moments,
-        toColors,
-        toGeometry,
+        intersectionFromGaussian,
+        moments: backward.intersectionGradients,
+        gradColors,
+        gradGeometry,
         screen,
       }),
       groups: over(sums.SIZE, window.rows),
@@ -138,10 +138,10 @@ export class SplatAdam {
             view,
             window: window.uniform,
             rates,
-            counts,
+            gaussianCount,
             tileCounts,
             means,
-            toColors,
+            gradColors,
             ...moved,
           }),
           groups: over(shared ? SH_BLOCK : SIZE, window.rows),
@@ -152,9 +152,9 @@ export class SplatAdam {
       steps.push({
         bound: adamGeometry.bind({
           rates,
-          counts,
+          gaussianCount,
           tileCounts,
-          toGeometry,
+          gradGeometry,
           means,
           meansM: moments.means.m,
           meansV: moments.means.v,
@@ -174,7 +174,7 @@ export class SplatAdam {
     return new SplatAdam(gpu, rates, adamGeometry, regularizers, steps);
   }
 
-  /** Sets how far the next submitted `record` moves. `t` counts from 1. */
+  /** Sets how far the next submitted `record` moves. `t` gaussianCount from 1. */
   setStep(t: number, rates: SplatRates): void {
     const scale = (rate = 0) => rate / (1 - BETA1 ** t);
     const [head, tail] = rates.sh ?? [0, 0];

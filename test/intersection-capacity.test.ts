@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Gpu, GpuError } from '../wgsl/core/index.ts';
 import { MAX_CAPACITY } from '../wgsl/sort/capacity.ts';
-import { grownPairs, guessedPairs } from '../wgsl/splat/pair-capacity.ts';
+import { grownIntersections, guessedIntersections } from '../wgsl/splat/intersection-capacity.ts';
 
 const gpuWith = (maxStorageBufferBindingSize: number) =>
   ({ device: { limits: { maxStorageBufferBindingSize, maxBufferSize: 2 ** 32 } } }) as Gpu;
@@ -10,17 +10,17 @@ const small = gpuWith(36 * 100_000);
 const size = { width: 960, height: 540 };
 
 test('a guess is never an error: it stops at what the adapter has', () => {
-  assert.is(guessedPairs(small, 10, 36), 1 << 16);
-  assert.is(guessedPairs(small, 80_000, 36), 80_000);
-  assert.is(guessedPairs(small, 6_000_000, 36), 100_000);
-  assert.is(guessedPairs(gpuWith(2 ** 40), 2 ** 30, 4), MAX_CAPACITY);
+  assert.is(guessedIntersections(small, 10, 36), 1 << 16);
+  assert.is(guessedIntersections(small, 80_000, 36), 80_000);
+  assert.is(guessedIntersections(small, 6_000_000, 36), 100_000);
+  assert.is(guessedIntersections(gpuWith(2 ** 40), 2 ** 30, 4), MAX_CAPACITY);
 });
 
 test('what a view needs is grown by half, up to the limit, and refused beyond it in a sentence', () => {
-  assert.is(grownPairs(small, 40_000, 36, size), 50_000);
-  assert.is(grownPairs(small, 90_000, 36, size), 100_000);
+  assert.is(grownIntersections(small, 40_000, 36, size), 50_000);
+  assert.is(grownIntersections(small, 90_000, 36, size), 100_000);
   assert.throws(
-    () => grownPairs(small, 100_001, 36, size),
+    () => grownIntersections(small, 100_001, 36, size),
     (error: Error) =>
       error instanceof GpuError && /960×540.*100001.*100000.*load\.downscale/.test(error.message),
   );

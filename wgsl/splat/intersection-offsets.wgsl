@@ -1,11 +1,11 @@
-// Second half of the scan of tile counts (see sort/scan.ts): each splat's first pair. Group 0 then admits the view's pairs if
+// Second half of the scan of tile counts (see sort/scan.ts): each splat's first intersection. Group 0 then admits the view's intersections if
 // they fit. If not, it latches the failure and sets the number of Gaussians to zero: every later kernel loops to one of these
 // counts, so this step and all that follow change nothing until the host has grown the buffers.
 #include <chunks>
 #include <scan-shape>
 #include <workgroup-scan>
 #include <scan-chunk>
-#include <counters>
+#include <rasterCounters>
 
 struct Admit { step: u32, capacity: u32 }
 
@@ -13,21 +13,21 @@ struct Admit { step: u32, capacity: u32 }
 @group(0) @binding(1) var<uniform> admit: Admit;
 @group(0) @binding(2) var<storage, read> partials: array<u32>;
 @group(0) @binding(3) var<storage, read_write> values: array<u32>;
-@group(0) @binding(4) var<storage, read_write> counters: array<u32>;
-@group(0) @binding(5) var<storage, read_write> counts: array<u32>;
+@group(0) @binding(4) var<storage, read_write> rasterCounters: array<u32>;
+@group(0) @binding(5) var<storage, read_write> gaussianCount: array<u32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let wanted = scanChunk(group.x, thread);
   if (group.x > 0u || thread > 0u) { return; }
-  counters[WANTED] = wanted;
+  rasterCounters[WANTED] = wanted;
   if (wanted > admit.capacity) {
-    if (counters[FAILED] == 0u) {
-      counters[FAILED] = 1u + admit.step;
-      counters[NEEDED] = wanted;
+    if (rasterCounters[FAILED] == 0u) {
+      rasterCounters[FAILED] = 1u + admit.step;
+      rasterCounters[NEEDED] = wanted;
     }
-    counts[0] = 0u;
-    counters[VISIBLE] = 0u;
+    gaussianCount[0] = 0u;
+    rasterCounters[VISIBLE] = 0u;
   }
-  counters[INTERSECTIONS] = select(wanted, 0u, counters[FAILED] != 0u);
+  rasterCounters[INTERSECTIONS] = select(wanted, 0u, rasterCounters[FAILED] != 0u);
 }

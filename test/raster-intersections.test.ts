@@ -1,14 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
-import { COUNTER_WORDS, COUNTERS } from '../wgsl/splat/counters.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../wgsl/splat/counters.ts';
 import { ParameterGradients } from '../wgsl/splat/parameter-gradients.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import { touch } from './reference/intersections.ts';
 import { uploadSplat } from './reference/layouts/raster.ts';
-import { touch } from './reference/pairs.ts';
 import { project } from './reference/project.ts';
 import { gaussiansOf } from './reference/raster.ts';
 
@@ -16,11 +16,11 @@ const COUNT = 500;
 const SCENE = rasterScene({ seed: 20, count: COUNT, width: 71, height: 43, shDegree: 0 });
 
 async function rasterizer(gpu: Gpu, arena: Arena, tile: number, intersections: number) {
-  const counts = arena.upload('counts', new Uint32Array([COUNT]), 'test');
+  const gaussianCount = arena.upload('gaussianCount', new Uint32Array([COUNT]), 'test');
   const engine = await Rasterizer.create(gpu, arena, {
     label: 'rasterizer',
-    splat: uploadSplat(arena, SCENE.splat),
-    counts,
+    gaussians: uploadSplat(arena, SCENE.splat),
+    gaussianCount,
     rows: COUNT,
     shDegree: 0,
     width: SCENE.camera.width,
@@ -32,8 +32,8 @@ async function rasterizer(gpu: Gpu, arena: Arena, tile: number, intersections: n
     engine.setView(SCENE.camera, { step });
     gpu.run('test', (recorder) => engine.record(recorder));
     return {
-      counters: await gpu.readWords(engine.counters, 'test', COUNTER_WORDS),
-      counts: await gpu.readWords(counts, 'test', 1),
+      counters: await gpu.readWords(engine.rasterCounters, 'test', RASTER_COUNTER_WORDS),
+      gaussianCount: await gpu.readWords(gaussianCount, 'test', 1),
     };
   };
   return { engine, run };
@@ -45,39 +45,44 @@ for (const tile of [8, 16]) {
       const { engine, run } = await rasterizer(gpu, arena, tile, 40_000);
       const { counters } = await run(0);
       const read = (
-        name: 'tileCounts' | 'tileStarts' | 'sortedPairs' | 'gaussianFromPair' | 'pairFromGaussian',
+        name:
+          | 'tileCounts'
+          | 'tileStarts'
+          | 'sortedIntersections'
+          | 'gaussianFromIntersection'
+          | 'intersectionFromGaussian',
       ) => gpu.readWords(engine.internals[name], 'test');
-      const splats = await gpu.readFloats(engine.internals.splats, 'test');
+      const splats = await gpu.readFloats(engine.internals.projected, 'test');
       const tileCounts = await read('tileCounts');
       const tileStarts = await read('tileStarts');
-      const sortedPairs = await read('sortedPairs');
-      const gaussianFromPair = await read('gaussianFromPair');
-      const pairFromGaussian = await read('pairFromGaussian');
+      const sortedIntersections = await read('sortedIntersections');
+      const gaussianFromIntersection = await read('gaussianFromIntersection');
+      const intersectionFromGaussian = await read('intersectionFromGaussian');
       const { width, height } = SCENE.camera;
       const columns = Math.ceil(width / tile);
       const tiles = columns * Math.ceil(height / tile);
-      const pairs = counters[COUNTERS.INTERSECTIONS];
+      const intersections = counters[RASTER_COUNTERS.INTERSECTIONS];
 
       const expected = gaussiansOf(SCENE.splat).map((row) => project(row, referenceCamera(SCENE), 0));
       const visible = Array.from({ length: COUNT }, (_, i) => i).filter((i) => tileCounts[i] > 0);
-      assert.is(counters[COUNTERS.VISIBLE], visible.length);
+      assert.is(counters[RASTER_COUNTERS.VISIBLE], visible.length);
       assert.is(
-        pairs,
+        intersections,
         visible.reduce((sum, i) => sum + tileCounts[i], 0),
       );
-      assert.ok(visible.length > 150 && pairs > 2 * visible.length, 'enough was compared');
+      assert.ok(visible.length > 150 && intersections > 2 * visible.length, 'enough was compared');
       assert.ok(
         visible.every((i) => expected[i]),
         'what is culled has no tiles',
       );
 
-      // Depth order: a Gaussian's pairs begin where those of the nearer ones end.
+      // Depth order: a Gaussian's intersections begin where those of the nearer ones end.
       const depth = (i: number) => splats[12 * i + 9];
       const order = [...visible].sort((a, b) => depth(a) - depth(b) || a - b);
       let begin = 0;
       for (const i of order) {
-        assert.is(pairFromGaussian[i], begin);
-        for (let k = 0; k < tileCounts[i]; k++) assert.is(gaussianFromPair[begin + k], i);
+        assert.is(intersectionFromGaussian[i], begin);
+        for (let k = 0; k < tileCounts[i]; k++) assert.is(gaussianFromIntersection[begin + k], i);
         begin += tileCounts[i];
         assert.ok(Math.abs(depth(i) - expected[i]!.depth) < 1e-5);
       }
@@ -87,7 +92,7 @@ for (const tile of [8, 16]) {
       for (let t = 0; t < tiles; t++) {
         const list = Array.from(
           { length: tileStarts[t + 1] - tileStarts[t] },
-          (_, k) => gaussianFromPair[sortedPairs[tileStarts[t] + k]],
+          (_, k) => gaussianFromIntersection[sortedIntersections[tileStarts[t] + k]],
         );
         if (!list.every((i, k) => k === 0 || rank.get(i)! > rank.get(list[k - 1])!))
           wrong.push(`tile ${t}: order`);
@@ -102,28 +107,28 @@ for (const tile of [8, 16]) {
       }
       assert.equal(wrong, []);
       assert.is(tileStarts[0], 0);
-      assert.is(tileStarts[tiles], pairs, 'no pair was left over');
+      assert.is(tileStarts[tiles], intersections, 'no intersection was left over');
     }));
 }
 
-test('pairs beyond the capacity latch the step, and nothing runs until the host has answered', () =>
+test('intersections beyond the capacity latch the step, and nothing runs until the host has answered', () =>
   withGpu(async (gpu, arena) => {
     const roomy = await rasterizer(gpu, arena, 16, 40_000);
     const { counters } = await roomy.run(0);
-    const needed = counters[COUNTERS.WANTED];
+    const needed = counters[RASTER_COUNTERS.WANTED];
     const exact = await rasterizer(gpu, arena, 16, needed);
     const enough = await exact.run(3);
-    assert.is(enough.counters[COUNTERS.FAILED], 0);
-    assert.is(enough.counters[COUNTERS.INTERSECTIONS], needed);
-    assert.equal([...enough.counts], [COUNT]);
+    assert.is(enough.counters[RASTER_COUNTERS.FAILED], 0);
+    assert.is(enough.counters[RASTER_COUNTERS.INTERSECTIONS], needed);
+    assert.equal([...enough.gaussianCount], [COUNT]);
 
     const tight = await rasterizer(gpu, arena, 16, needed - 1);
     for (const step of [5, 6]) {
       const failed = await tight.run(step);
-      assert.is(failed.counters[COUNTERS.FAILED], 1 + 5, 'the first step that failed');
-      assert.is(failed.counters[COUNTERS.NEEDED], needed);
-      assert.is(failed.counters[COUNTERS.INTERSECTIONS], 0);
-      assert.equal([...failed.counts], [0]);
+      assert.is(failed.counters[RASTER_COUNTERS.FAILED], 1 + 5, 'the first step that failed');
+      assert.is(failed.counters[RASTER_COUNTERS.NEEDED], needed);
+      assert.is(failed.counters[RASTER_COUNTERS.INTERSECTIONS], 0);
+      assert.equal([...failed.gaussianCount], [0]);
     }
   }));
 
@@ -152,12 +157,20 @@ test('thin streaks keep all their tiles, and their gradient does not remember an
     const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
     const gradientsOf = async (...eyes: number[]) => {
       const splat = uploadSplat(arena, streaks(count));
-      const counts = arena.upload('counts', new Uint32Array([count]), 'test');
-      const options = { label: 'streaks', splat, counts, rows: count, shDegree: 0, width, height };
+      const gaussianCount = arena.upload('gaussianCount', new Uint32Array([count]), 'test');
+      const options = {
+        label: 'streaks',
+        gaussians: splat,
+        gaussianCount,
+        rows: count,
+        shDegree: 0,
+        width,
+        height,
+      };
       const forward = await Rasterizer.create(gpu, arena, { ...options, intersections: 1 << 19 });
       const backward = await RasterizerBackward.create(gpu, arena, forward);
       const written = await ParameterGradients.create(gpu, arena, forward, backward);
-      gpu.write(backward.imageGradient, gradient, 'test');
+      gpu.write(backward.gradImage, gradient, 'test');
       for (const x of eyes) {
         const viewmat = [1, 0, 0, x, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
         forward.setView({ width, height, fx: 500, fy: 500, cx: width / 2, cy: height / 2, viewmat });
@@ -167,12 +180,12 @@ test('thin streaks keep all their tiles, and their gradient does not remember an
           written.record(recorder);
         });
       }
-      const counters = await gpu.readWords(forward.counters, 'test', COUNTER_WORDS);
+      const counters = await gpu.readWords(forward.rasterCounters, 'test', RASTER_COUNTER_WORDS);
       const tiles = Math.ceil(width / forward.options.tile) * Math.ceil(height / forward.options.tile);
       const starts = await gpu.readWords(forward.internals.tileStarts, 'test');
-      assert.ok(counters[COUNTERS.INTERSECTIONS] > 10 * count, 'streaks cross many tiles');
-      // project counts with more slack than emit lists with: the places that are left over get zeros each time.
-      const leftOver = counters[COUNTERS.INTERSECTIONS] - starts[tiles];
+      assert.ok(counters[RASTER_COUNTERS.INTERSECTIONS] > 10 * count, 'streaks cross many tiles');
+      // project gaussianCount with more slack than emit lists with: the places that are left over get zeros each time.
+      const leftOver = counters[RASTER_COUNTERS.INTERSECTIONS] - starts[tiles];
       assert.ok(
         leftOver > 0 && leftOver < 0.2 * starts[tiles],
         `${leftOver} of ${starts[tiles]} are left over`,

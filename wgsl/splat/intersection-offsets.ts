@@ -1,0 +1,76 @@
+import type { Arena, BoundKernel, Gpu } from '../core/index.ts';
+import { scanGrid } from '../sort/scan.ts';
+import { RASTER_COUNTERS } from './counters.ts';
+
+export interface IntersectionOffsetsOptions {
+  /** Prefix of the buffers' labels. */
+  label: string;
+  /** Rows of the buffers below. */
+  rows: number;
+  /** u32 [rows]: the visible Gaussians by depth; `rasterCounters` says how many. */
+  order: GPUBuffer;
+  /** u32 [rows]: the tiles that each Gaussian touches. */
+  tileCounts: GPUBuffer;
+  /** u32 [rows]: gets where each visible Gaussian's intersections begin, in depth order. */
+  offsets: GPUBuffer;
+  rasterCounters: GPUBuffer;
+  /** u32: the number of Gaussians, set to 0 where the intersections are too many. */
+  gaussianCount: GPUBuffer;
+}
+
+/** Where each splat's (tile, Gaussian) intersections begin, and whether all of them fit. */
+export class IntersectionOffsets {
+  readonly steps: readonly { step: BoundKernel; groups: readonly [number, number, number] }[];
+  readonly #gpu: Gpu;
+  readonly #admit: GPUBuffer;
+  readonly #offsets: BoundKernel;
+
+  private constructor(gpu: Gpu, admit: GPUBuffer, sums: BoundKernel, offsets: BoundKernel, groups: number) {
+    this.#gpu = gpu;
+    this.#admit = admit;
+    this.#offsets = offsets;
+    this.steps = [sums, offsets].map((step) => ({ step, groups: [groups, 1, 1] as const }));
+  }
+
+  static async create(
+    gpu: Gpu,
+    arena: Arena,
+    options: IntersectionOffsetsOptions,
+  ): Promise<IntersectionOffsets> {
+    const { label, rows, order, tileCounts, offsets: values, rasterCounters, gaussianCount } = options;
+    const { groups, constants } = scanGrid(gpu, rows);
+    const load = (file: string) =>
+      gpu.kernel({
+        label: `splat/${file}`,
+        source: new URL(`./${file}.wgsl`, import.meta.url),
+        constants,
+      });
+    const [sums, offsets] = await Promise.all([
+      load('intersection-gaussianCount'),
+      load('intersection-offsets'),
+    ]);
+    const shape = arena.uniform(`${label}/intersectionShape`, sums.struct('Shape').size);
+    // `Shape` is that of scans; intersection-offsets knows by itself where the total goes.
+    const { VISIBLE: countWord, WANTED: totalWord } = RASTER_COUNTERS;
+    gpu.write(
+      shape,
+      sums.pack('Shape', { capacity: rows, countWord, totalWord, workers: groups }),
+      'parameters',
+    );
+    const admit = arena.uniform(`${label}/admit`, offsets.struct('Admit').size);
+    const partials = arena.buffer(`${label}/intersectionPartials`, 4 * (1 + groups));
+    return new IntersectionOffsets(
+      gpu,
+      admit,
+      sums.bind({ shape, rasterCounters, order, tileCounts, values, partials }),
+      offsets.bind({ shape, admit, partials, values, rasterCounters, gaussianCount }),
+      groups,
+    );
+  }
+
+  /** Sets how many intersections the next submitted steps admit, and the step's number if they are more. */
+  admit(step: number, capacity: number): void {
+    const admit = this.#offsets.kernel.pack('Admit', { step, capacity });
+    this.#gpu.write(this.#admit, admit, 'parameters');
+  }
+}
