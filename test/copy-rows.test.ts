@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Arena, Gpu } from '../wgsl/core/index.ts';
-import { SOURCES } from '../wgsl/splat/densify/constants.ts';
 import { CopyRows } from '../wgsl/splat/densify/copy-rows.ts';
+import { SOURCES } from '../wgsl/splat/densify/fixed-pass.ts';
 import { withGpu, withWindows } from './helpers/gpu.ts';
 import { mixed, uniform } from './helpers/numbers.ts';
 import { copyRows } from './reference/copy-rows.ts';

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { SOURCES } from '../wgsl/splat/densify/constants.ts';
 import { DrawSources } from '../wgsl/splat/densify/draw-sources.ts';
+import { SOURCES } from '../wgsl/splat/densify/fixed-pass.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { mixed } from './helpers/numbers.ts';
 import { drawSources } from './reference/draw-sources.ts';
@@ -24,7 +24,7 @@ async function draw({ weights, rows, waiting }: Case, step = 600) {
       waiting(row) ? SOURCES.PENDING : SOURCES.NONE,
     );
     const buffers = {
-      words: arena.upload('words', new Uint32Array([weights.length, total]), 'test'),
+      scanTotals: arena.upload('words', new Uint32Array([weights.length, total]), 'test'),
       before: arena.upload('before', before, 'test'),
       sources: arena.upload('sources', sources, 'test'),
       drawn: arena.buffer('drawn', 4 * rows),

@@ -22,7 +22,7 @@ for (const [name, count, mark] of [
       places.set(before);
       const origins = arena.upload('origins', new Uint32Array(CAPACITY).fill(99999), 'test');
       const place = await PlaceRows.create(gpu, {
-        words: arena.upload('words', new Uint32Array([count, total]), 'test'),
+        scanTotals: arena.upload('words', new Uint32Array([count, total]), 'test'),
         places: arena.upload('places', places, 'test'),
         origins,
       });

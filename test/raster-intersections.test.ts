@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
-import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../wgsl/splat/counters.ts';
 import { ParameterGradients } from '../wgsl/splat/parameter-gradients.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../wgsl/splat/types.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
 import { touch } from './reference/intersections.ts';

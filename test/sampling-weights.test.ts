@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { SOURCES } from '../wgsl/splat/densify/constants.ts';
+import { SOURCES } from '../wgsl/splat/densify/fixed-pass.ts';
 import { SamplingWeights, weightUnit } from '../wgsl/splat/densify/sampling-weights.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
-import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../wgsl/splat/counters.ts';
 import { lanesFor } from '../wgsl/splat/raster-shape.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../wgsl/splat/types.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { mixed } from './helpers/numbers.ts';
 import { rasterScene } from './helpers/raster-scene.ts';
@@ -116,7 +116,11 @@ async function tilesFound(
   const kernel = await gpu.kernel({
     label: 'test/emit',
     source: new URL(`../wgsl/splat/${subgroup ? 'emit-subgroup' : 'emit'}.wgsl`, import.meta.url),
-    constants: subgroup ? { TILE: tile, SUBGROUP: subgroup } : { SIZE: 256, TILE: tile },
+    constants: {
+      ...RASTER_COUNTERS,
+      TILE: tile,
+      ...(subgroup ? { SUBGROUP: subgroup } : { SIZE: 256 }),
+    },
     enables: subgroup ? ['subgroups'] : [],
   });
   const tileKeys = arena.buffer('tileKeys', 4 * places);

@@ -1,8 +1,8 @@
 import { type Arena, type Gpu, Readback, type ReadbackSlot, type Recorder } from '../../wgsl/core/index.ts';
-import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../wgsl/splat/counters.ts';
 import { grownIntersections, guessedIntersections } from '../../wgsl/splat/intersection-capacity.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
 import { bytesPerIntersection, RasterizerBackward } from '../../wgsl/splat/rasterizer-backward.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../wgsl/splat/types.ts';
 import { SplatAdam } from '../../wgsl/splat/update/splat-adam.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';

@@ -4,9 +4,9 @@ import { photometricObjective } from '../../stages/optimizer/objectives.ts';
 import { type Rates, SplatOptimizer } from '../../stages/optimizer/optimizer.ts';
 import { createState } from '../../stages/optimizer/state.ts';
 import type { Arena, Gpu } from '../../wgsl/core/index.ts';
-import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../wgsl/splat/counters.ts';
 import { tileFor } from '../../wgsl/splat/raster-shape.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../wgsl/splat/types.ts';
 import { mixed } from '../helpers/numbers.ts';
 import { type Effort, type Measured, measure } from './measure.ts';
 import { DSSIM } from './picture-rows.ts';
@@ -35,12 +35,12 @@ export function renderRow(
   return withArena(gpu, 'bench/render', async (arena) => {
     const splat = uploadScene(arena, scene);
     const { width, height } = camera;
-    const counts = arena.buffer('counts', 4);
+    const gaussianCount = arena.buffer('gaussianCount', 4);
     const make = (owner: Arena, intersections: number) =>
       Rasterizer.create(gpu, owner, {
         label: 'rasterizer',
         gaussians: splat,
-        counts,
+        gaussianCount,
         rows: scene.count,
         shDegree: SH_DEGREE,
         width,
@@ -50,7 +50,7 @@ export function renderRow(
         backward: false,
       });
     const look = async (rasterizer: Rasterizer) => {
-      gpu.write(counts, new Uint32Array([scene.count]), 'parameters');
+      gpu.write(gaussianCount, new Uint32Array([scene.count]), 'parameters');
       rasterizer.setView(camera);
       gpu.run('bench/render', (recorder) => rasterizer.record(recorder));
       return gpu.readWords(rasterizer.rasterCounters, 'metrics', RASTER_COUNTER_WORDS);

@@ -4,7 +4,6 @@
 #include <grid>
 #include <view>
 #include <tiles>
-#include <rasterCounters>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> rasterCounters: array<u32>;

@@ -1,6 +1,6 @@
 import type { Arena, BoundKernel, Gpu } from '../core/index.ts';
 import { scanGrid } from '../sort/scan.ts';
-import { RASTER_COUNTERS } from './counters.ts';
+import { RASTER_COUNTERS } from './types.ts';
 
 export interface IntersectionOffsetsOptions {
   /** Prefix of the buffers' labels. */
@@ -43,12 +43,9 @@ export class IntersectionOffsets {
       gpu.kernel({
         label: `splat/${file}`,
         source: new URL(`./${file}.wgsl`, import.meta.url),
-        constants,
+        constants: { ...constants, ...RASTER_COUNTERS },
       });
-    const [sums, offsets] = await Promise.all([
-      load('intersection-gaussianCount'),
-      load('intersection-offsets'),
-    ]);
+    const [sums, offsets] = await Promise.all([load('intersection-counts'), load('intersection-offsets')]);
     const shape = arena.uniform(`${label}/intersectionShape`, sums.struct('Shape').size);
     // `Shape` is that of scans; intersection-offsets knows by itself where the total goes.
     const { VISIBLE: countWord, WANTED: totalWord } = RASTER_COUNTERS;

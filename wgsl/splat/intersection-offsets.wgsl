@@ -5,7 +5,6 @@
 #include <scan-shape>
 #include <workgroup-scan>
 #include <scan-chunk>
-#include <rasterCounters>
 
 struct Admit { step: u32, capacity: u32 }
 

@@ -8,8 +8,8 @@ import {
 } from '../core/index.ts';
 import type { Rasterizer } from './rasterizer.ts';
 import type { RasterizerBackward } from './rasterizer-backward.ts';
-import { shConstants, shRowBytes } from './sh-words.ts';
 import type { GaussianBuffers } from './types.ts';
+import { shConstants, shRowBytes } from './types.ts';
 
 const MAX_GROUPS = 16384;
 

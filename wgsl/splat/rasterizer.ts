@@ -13,11 +13,18 @@ import {
   windowUniform,
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix-sort.ts';
-import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from './counters.ts';
 import { IntersectionOffsets } from './intersection-offsets.ts';
 import { BUCKET, bucketRoom, shapeOf, tilesOf } from './raster-shape.ts';
-import { shConstants, shRowBytes } from './sh-words.ts';
-import { type GaussianBuffers, type PinholeCamera, PROJECTED_BYTES, type ViewOptions } from './types.ts';
+import {
+  type GaussianBuffers,
+  type PinholeCamera,
+  PROJECTED_BYTES,
+  RASTER_COUNTER_WORDS,
+  RASTER_COUNTERS,
+  shConstants,
+  shRowBytes,
+  type ViewOptions,
+} from './types.ts';
 import { viewValues } from './view-values.ts';
 
 export interface RasterizerOptions {
@@ -66,7 +73,7 @@ interface Pass {
 /**
  * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al. 2023; gsplat's classic mode, see docs/rasterizer.md).
  * All gaussianCount stay on the GPU and every grid is fixed, so recording needs no answer from it:
- * project → sort the visible by depth → scan tile gaussianCount and admit → emit intersections → sort by tile → blend.
+ * project → sort the visible by depth → scan tile counts and admit → emit intersections → sort by tile → blend.
  */
 export class Rasterizer {
   readonly options: Required<RasterizerOptions>;
@@ -74,7 +81,7 @@ export class Rasterizer {
   readonly color: GPUBuffer;
   /** f32 [H,W]: alpha-weighted mean camera z, 0 where nothing was hit. One word without `depth`. */
   readonly depth: GPUBuffer;
-  /** u32 [RASTER_COUNTER_WORDS], see counters.ts. */
+  /** u32 [RASTER_COUNTER_WORDS], see `RASTER_COUNTERS`. */
   readonly rasterCounters: GPUBuffer;
   /** What the backward pass reads. */
   readonly internals: {
@@ -335,9 +342,9 @@ async function rasterKernels(
   const [project, emit, tileRanges, forward] = await Promise.all([
     load('project', { SIZE, TILE, ...shConstants(shDegree), LARGE }),
     subgroup
-      ? load('emit-subgroup', { TILE, SUBGROUP: subgroup }, ['subgroups'])
-      : load('emit', { SIZE, TILE }),
-    load('tile-ranges', { SIZE }),
+      ? load('emit-subgroup', { ...RASTER_COUNTERS, TILE, SUBGROUP: subgroup }, ['subgroups'])
+      : load('emit', { ...RASTER_COUNTERS, SIZE, TILE }),
+    load('tile-ranges', { ...RASTER_COUNTERS, SIZE }),
     subgroup
       ? load('rasterize-forward-blocks', blocks, ['subgroups'])
       : lanes

@@ -1,8 +1,8 @@
 import type { Arena, Gpu, Recorder } from '../core/index.ts';
-import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from './counters.ts';
 import { grownIntersections, guessedIntersections } from './intersection-capacity.ts';
 import { Rasterizer } from './rasterizer.ts';
 import type { GaussianBuffers, PinholeCamera, ViewOptions } from './types.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from './types.ts';
 
 /** Where a picture goes: buffers of the caller, at least as large as the view. */
 export interface RenderTarget {

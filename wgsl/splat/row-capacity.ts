@@ -1,7 +1,6 @@
 import { type Gpu, InputError } from '../core/index.ts';
 import { MAX_CAPACITY } from '../sort/capacity.ts';
-import { shRowBytes } from './sh-words.ts';
-import { PROJECTED_BYTES } from './types.ts';
+import { PROJECTED_BYTES, shRowBytes } from './types.ts';
 
 interface Bound {
   rows: number;

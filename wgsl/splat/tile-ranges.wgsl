@@ -2,7 +2,6 @@
 // the end of the last, and one for the end of the intersections left over behind it (see emit).
 #include <grid>
 #include <view>
-#include <rasterCounters>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> rasterCounters: array<u32>;

@@ -1,3 +1,5 @@
+import type { Constants } from '../core/index.ts';
+
 /** A pinhole camera, OpenCV axes; `viewmat` [4,4] row-major, world → camera; focal lengths and centre in pixels. */
 export interface PinholeCamera {
   width: number;
@@ -32,5 +34,25 @@ export interface ViewOptions {
   dropout?: { share: number; seed: number };
 }
 
-/** Of a projected Gaussian: the widest row of those buffers that kernels see as a whole. */
+/** Bytes of a projected Gaussian: the widest row of the buffers that kernels bind whole. */
 export const PROJECTED_BYTES = 48;
+
+/**
+ * Words of the rasteriser's counters. `VISIBLE`: visible Gaussians. `WANTED`: intersections of this view. `INTERSECTIONS`: those that are
+ * worked on, which is `WANTED`, or 0 once the capacity was exceeded. `FAILED`: 1 + the step that first exceeded the capacity, otherwise 0.
+ * `NEEDED`: `WANTED` of that step.
+ */
+export const RASTER_COUNTERS = { VISIBLE: 0, WANTED: 1, INTERSECTIONS: 2, FAILED: 3, NEEDED: 4 } as const;
+export const RASTER_COUNTER_WORDS = 5;
+
+/** The constants of kernels that include `sh` and `sh-rows`, for SH of so many stored bands. */
+export function shConstants(shDegree: number): Constants {
+  // Rows of 3 floats: those of degrees 1 and 3 fill whole vec4f.
+  const wide = (shDegree + 1) ** 2 % 4 === 0;
+  return { SH_DEGREE: shDegree, SH_WORD: wide ? 'vec4f' : 'f32', SH_STEP: wide ? 4 : 1 };
+}
+
+/** Bytes of a Gaussian's SH. */
+export function shRowBytes(shDegree: number): number {
+  return 12 * (shDegree + 1) ** 2;
+}

@@ -1,6 +1,6 @@
 import { InputError } from '../../../wgsl/core/index.ts';
 import { Scan } from '../../../wgsl/sort/scan.ts';
-import { WORDS } from '../../../wgsl/splat/densify/constants.ts';
+import { SCAN_TOTALS } from '../../../wgsl/splat/densify/fixed-pass.ts';
 import { GatherRows } from '../../../wgsl/splat/densify/gather-rows.ts';
 import { PlaceRows } from '../../../wgsl/splat/densify/place-rows.ts';
 import { type GrowthRules, PlanGrowth } from '../../../wgsl/splat/densify/plan-growth.ts';
@@ -34,7 +34,7 @@ export async function growAndPrune(state: TrainingState, growth: Growth): Promis
     const entries = PARTS * count;
     const parts = arena.buffer('parts', 4 * entries);
     const origins = arena.buffer('origins', 4 * entries);
-    const words = arena.upload('words', new Uint32Array([entries, 0]), 'parameters');
+    const scanTotals = arena.upload('scanTotals', new Uint32Array([entries, 0]), 'parameters');
     const plan = await PlanGrowth.create(arena, count, rules, {
       statistics,
       logScales,
@@ -46,18 +46,18 @@ export async function growAndPrune(state: TrainingState, growth: Growth): Promis
       // The state's capacity, not the count: kernels are compiled per capacity.
       capacity: PARTS * state.capacity,
       values: parts,
-      count: words,
-      countWord: WORDS.ENTRIES,
-      total: words,
-      totalWord: WORDS.TOTAL,
+      count: scanTotals,
+      countWord: SCAN_TOTALS.ENTRIES,
+      total: scanTotals,
+      totalWord: SCAN_TOTALS.TOTAL,
     });
-    const place = await PlaceRows.create(gpu, { words, places: parts, origins });
+    const place = await PlaceRows.create(gpu, { scanTotals, places: parts, origins });
     gpu.run('train/grow/plan', (recorder) => {
       plan.record(recorder);
       scan.record(recorder);
       place.record(recorder, entries);
     });
-    const rows = (await gpu.readWords(words, 'metrics', 2))[WORDS.TOTAL];
+    const rows = (await gpu.readWords(scanTotals, 'metrics', 2))[SCAN_TOTALS.TOTAL];
     if (rows === 0) {
       throw new InputError(
         `the strategy default pruned all ${count} Gaussians after step ${step}: every opacity was below ` +

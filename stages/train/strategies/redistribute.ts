@@ -1,7 +1,7 @@
 import { Scan } from '../../../wgsl/sort/scan.ts';
-import { WORDS } from '../../../wgsl/splat/densify/constants.ts';
 import { CopyRows } from '../../../wgsl/splat/densify/copy-rows.ts';
 import { DrawSources } from '../../../wgsl/splat/densify/draw-sources.ts';
+import { SCAN_TOTALS } from '../../../wgsl/splat/densify/fixed-pass.ts';
 import { RelocateSources } from '../../../wgsl/splat/densify/relocate-sources.ts';
 import { SamplingWeights } from '../../../wgsl/splat/densify/sampling-weights.ts';
 import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
@@ -56,7 +56,7 @@ async function redistribute(
     const weights = arena.buffer('weights', 4 * count);
     const sources = arena.buffer('sources', 4 * rows);
     const drawn = arena.buffer('drawn', 4 * rows);
-    const words = arena.upload('words', new Uint32Array([count, 0]), 'parameters');
+    const scanTotals = arena.upload('scanTotals', new Uint32Array([count, 0]), 'parameters');
     const draw = { count, rows, seed, step };
     const widths = parameterWidths(state.shDegree);
     const weigh = await SamplingWeights.create(
@@ -68,12 +68,12 @@ async function redistribute(
       label: 'scan',
       capacity, // not the count: kernels are compiled per capacity
       values: weights,
-      count: words,
-      countWord: WORDS.ENTRIES,
-      total: words,
-      totalWord: WORDS.TOTAL,
+      count: scanTotals,
+      countWord: SCAN_TOTALS.ENTRIES,
+      total: scanTotals,
+      totalWord: SCAN_TOTALS.TOTAL,
     });
-    const drawing = await DrawSources.create(arena, draw, { words, before: weights, sources, drawn });
+    const drawing = await DrawSources.create(arena, draw, { scanTotals, before: weights, sources, drawn });
     const relocate = await RelocateSources.create(arena, count, minOpacity, {
       drawn,
       opacityLogits,

@@ -1,8 +1,8 @@
 import { RadixSort } from '../../../wgsl/sort/radix-sort.ts';
 import { Scan } from '../../../wgsl/sort/scan.ts';
 import { AssignSources } from '../../../wgsl/splat/densify/assign-sources.ts';
-import { WORDS } from '../../../wgsl/splat/densify/constants.ts';
 import { CopyRows } from '../../../wgsl/splat/densify/copy-rows.ts';
+import { SCAN_TOTALS } from '../../../wgsl/splat/densify/fixed-pass.ts';
 import { SplitLongAxis } from '../../../wgsl/splat/densify/split-long-axis.ts';
 import { SplitScores } from '../../../wgsl/splat/densify/split-scores.ts';
 import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
@@ -42,7 +42,7 @@ export async function splitBest(state: TrainingState, splits: Splits): Promise<v
     const dead = arena.buffer('dead', 4 * count);
     const sources = arena.buffer('sources', 4 * rows);
     const drawn = arena.buffer('drawn', 4 * rows);
-    const words = arena.upload('words', new Uint32Array([count, 0]), 'parameters');
+    const scanTotals = arena.upload('scanTotals', new Uint32Array([count, 0]), 'parameters');
     const score = await SplitScores.create(
       arena,
       { count, deadOpacity: minOpacity, minViews: splits.minViews },
@@ -52,10 +52,10 @@ export async function splitBest(state: TrainingState, splits: Splits): Promise<v
       label: 'scan',
       capacity, // not the count: kernels are compiled per capacity
       values: dead,
-      count: words,
-      countWord: WORDS.ENTRIES,
-      total: words,
-      totalWord: WORDS.TOTAL,
+      count: scanTotals,
+      countWord: SCAN_TOTALS.ENTRIES,
+      total: scanTotals,
+      totalWord: SCAN_TOTALS.TOTAL,
     });
     const sort = await RadixSort.create(gpu, arena, {
       label: 'sort',
@@ -63,14 +63,21 @@ export async function splitBest(state: TrainingState, splits: Splits): Promise<v
       keys,
       values,
       identityValues: true,
-      count: words,
-      countWord: WORDS.ENTRIES,
+      count: scanTotals,
+      countWord: SCAN_TOTALS.ENTRIES,
       bits: 32,
     });
     const assign = await AssignSources.create(
       arena,
       { count, rows },
-      { words, deadBefore: dead, sortedKeys: sort.sortedKeys, sortedRows: sort.sortedValues, sources, drawn },
+      {
+        scanTotals,
+        deadBefore: dead,
+        sortedKeys: sort.sortedKeys,
+        sortedRows: sort.sortedValues,
+        sources,
+        drawn,
+      },
     );
     const widths = parameterWidths(state.shDegree);
     const copies = await Promise.all(

@@ -1,9 +1,9 @@
 import { type Arena, type Gpu, InputError } from '../../../wgsl/core/index.ts';
-import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../../wgsl/splat/counters.ts';
 import { ParameterGradients } from '../../../wgsl/splat/parameter-gradients.ts';
 import { Rasterizer, type RasterizerOptions } from '../../../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../../../wgsl/splat/rasterizer-backward.ts';
 import type { GaussianBuffers, PinholeCamera, Rgb } from '../../../wgsl/splat/types.ts';
+import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../../wgsl/splat/types.ts';
 import type { Layout } from '../layout.ts';
 import type { SplatArrays } from '../raster.ts';
 import { gradientRow, pictureRow, Shapes } from './compare.ts';

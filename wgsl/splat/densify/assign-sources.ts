@@ -1,11 +1,10 @@
 import type { Arena } from '../../core/index.ts';
-import { SOURCES, WORDS } from './constants.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
+import { bindPass, FixedPass, SCAN_TOTALS, SOURCES } from './fixed-pass.ts';
 import { LAST_KEY } from './split-scores.ts';
 
 export interface AssignSourcesBuffers {
-  /** u32: see `WORDS`; the number of the dead. */
-  words: GPUBuffer;
+  /** u32: see `SCAN_TOTALS`; the number of the dead. */
+  scanTotals: GPUBuffer;
   /** u32 [count]: exclusive prefix sum of the dead. */
   deadBefore: GPUBuffer;
   /** u32 [count]: the keys of `SplitScores` in order, and their rows. */
@@ -22,16 +21,16 @@ export class AssignSources extends FixedPass {
   static async create(
     arena: Arena,
     { count, rows }: { count: number; rows: number },
-    { words, deadBefore, sortedKeys, sortedRows, sources, drawn }: AssignSourcesBuffers,
+    { scanTotals, deadBefore, sortedKeys, sortedRows, sources, drawn }: AssignSourcesBuffers,
   ): Promise<AssignSources> {
     const bound = await bindPass(arena, {
       name: 'assign-sources',
-      constants: { ...SOURCES, ...WORDS, LAST: LAST_KEY },
+      constants: { ...SOURCES, ...SCAN_TOTALS, LAST: LAST_KEY },
       struct: 'Assignment',
       variable: 'assignment',
       numbers: { count, rows },
       buffers: {
-        words,
+        scanTotals,
         deadBefore,
         sortedKeys,
         sortedRows,

@@ -10,7 +10,7 @@ struct Assignment {
 }
 
 @group(0) @binding(0) var<uniform> assignment: Assignment;
-@group(0) @binding(1) var<storage, read> words: array<u32>;
+@group(0) @binding(1) var<storage, read> scanTotals: array<u32>;
 // [count]: exclusive prefix sum of the dead.
 @group(0) @binding(2) var<storage, read> deadBefore: array<u32>;
 // [count], by falling score.
@@ -31,11 +31,11 @@ fn main(
     return;
   }
   let count = assignment.count;
-  var place = words[TOTAL] + row - count;
+  var place = scanTotals[TOTAL] + row - count;
   var waits = true;
   if (row < count) {
     place = deadBefore[row];
-    let next = select(words[TOTAL], deadBefore[min(row + 1u, count - 1u)], row + 1u < count);
+    let next = select(scanTotals[TOTAL], deadBefore[min(row + 1u, count - 1u)], row + 1u < count);
     waits = next > place;
   }
   var source = u32(NONE);

@@ -1,6 +1,5 @@
 import { type Arena, bindRows, rowWindows } from '../../core/index.ts';
-import { SOURCES } from './constants.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
+import { bindPass, FixedPass, SOURCES } from './fixed-pass.ts';
 
 export interface CopyRowsOptions {
   /** Floats a row. */

@@ -1,11 +1,10 @@
 import { type Arena, RANDOM } from '../../core/index.ts';
-import { SOURCES, WORDS } from './constants.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
+import { bindPass, FixedPass, SCAN_TOTALS, SOURCES } from './fixed-pass.ts';
 import type { Draw } from './sampling-weights.ts';
 
 export interface DrawSourcesBuffers {
-  /** u32: see `WORDS`; the sum of the weights. */
-  words: GPUBuffer;
+  /** u32: see `SCAN_TOTALS`; the sum of the weights. */
+  scanTotals: GPUBuffer;
   /** u32 [count]: exclusive prefix sum of the weights. */
   before: GPUBuffer;
   /** u32 [rows]: rows that are `PENDING` get their source. */
@@ -23,7 +22,7 @@ export class DrawSources extends FixedPass {
   ): Promise<DrawSources> {
     const bound = await bindPass(arena, {
       name: 'draw-sources',
-      constants: { ...SOURCES, ...WORDS, PURPOSE: RANDOM.relocate },
+      constants: { ...SOURCES, ...SCAN_TOTALS, PURPOSE: RANDOM.relocate },
       struct: 'Draw',
       variable: 'draw',
       numbers: { count, rows, seed, step },

@@ -13,7 +13,7 @@ struct Draw {
 }
 
 @group(0) @binding(0) var<uniform> draw: Draw;
-@group(0) @binding(1) var<storage, read> words: array<u32>;
+@group(0) @binding(1) var<storage, read> scanTotals: array<u32>;
 @group(0) @binding(2) var<storage, read> before: array<u32>;
 @group(0) @binding(3) var<storage, read_write> sources: array<u32>;
 @group(0) @binding(4) var<storage, read_write> drawn: array<atomic<u32>>;
@@ -36,7 +36,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let row = linearGroup(group, groups) * GROUP + thread;
-  let total = words[TOTAL];
+  let total = scanTotals[TOTAL];
   if (row >= draw.rows || total == 0u || sources[row] != PENDING) {
     return;
   }

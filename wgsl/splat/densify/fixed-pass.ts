@@ -6,7 +6,18 @@ import {
   gridFor,
   type Recorder,
 } from '../../core/index.ts';
-import { GROUP } from './constants.ts';
+
+/** Threads in a workgroup of the kernels here, each of which works on one row or one number alone. */
+export const GROUP = 256;
+
+/** Words of a prefix sum's result: the number of entries, and their sum. */
+export const SCAN_TOTALS = { ENTRIES: 0, TOTAL: 1 } as const;
+
+/** Special values in a list of source rows: the row has no source; the row waits for one. */
+export const SOURCES = { NONE: 0xffffffff, PENDING: 0xfffffffe } as const;
+
+/** Divisor of the scales of the halves of a split: 0.8 × the number of halves (3DGS, densifyAndSplit). */
+export const SPLIT_SHRINK = 1.6;
 
 /** A kernel with its buffers, and how many threads it takes. */
 export interface Bound {

@@ -8,7 +8,7 @@ import {
   type RowWindow,
   rowWindows,
 } from '../../core/index.ts';
-import { GROUP } from './constants.ts';
+import { GROUP } from './fixed-pass.ts';
 
 export interface GatherRowsBuffers {
   /** u32 [rows]: for each new row, its entry in the plan; the old row is that modulo the old count. */

@@ -6,7 +6,7 @@ import {
   RANDOM,
   type Recorder,
 } from '../../core/index.ts';
-import { GROUP } from './constants.ts';
+import { GROUP } from './fixed-pass.ts';
 
 /** The gate 1 / (1 + e^(k(o − t))) of gsplat's inject_noise_to_position: k, and the opacity t where it is one half. */
 export const NOISE_GATE = { GATE_STEEPNESS: 100, GATE_OPACITY: 0.005 } as const;

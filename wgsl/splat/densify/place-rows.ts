@@ -1,9 +1,9 @@
 import { type BoundKernel, type Gpu, gridFor, type Recorder } from '../../core/index.ts';
-import { GROUP, WORDS } from './constants.ts';
+import { GROUP, SCAN_TOTALS } from './fixed-pass.ts';
 
 export interface PlaceRowsBuffers {
-  /** u32: see `WORDS`. */
-  words: GPUBuffer;
+  /** u32: see `SCAN_TOTALS`. */
+  scanTotals: GPUBuffer;
   /** u32 [entries]: exclusive prefix sum of marks that are 0 or 1. */
   places: GPUBuffer;
   /** u32 [total], written: the marked entries, ascending. */
@@ -22,7 +22,7 @@ export class PlaceRows {
     const kernel = await gpu.kernel({
       label: 'splat/densify/place-rows',
       source: new URL('./place-rows.wgsl', import.meta.url),
-      constants: { GROUP, ...WORDS },
+      constants: { GROUP, ...SCAN_TOTALS },
     });
     return new PlaceRows(kernel.bind({ ...buffers }));
   }

@@ -3,7 +3,7 @@
 
 #include <grid>
 
-@group(0) @binding(0) var<storage, read> words: array<u32>;
+@group(0) @binding(0) var<storage, read> scanTotals: array<u32>;
 @group(0) @binding(1) var<storage, read> places: array<u32>;
 @group(0) @binding(2) var<storage, read_write> origins: array<u32>;
 
@@ -13,13 +13,13 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let entries = words[ENTRIES];
+  let entries = scanTotals[ENTRIES];
   let entry = linearGroup(group, groups) * GROUP + thread;
   if (entry >= entries) {
     return;
   }
   let place = places[entry];
-  var next = words[TOTAL];
+  var next = scanTotals[TOTAL];
   if (entry + 1u < entries) {
     next = places[entry + 1u];
   }

@@ -1,6 +1,5 @@
 import type { Arena } from '../../core/index.ts';
-import { SPLIT_SHRINK } from './constants.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
+import { bindPass, FixedPass, SPLIT_SHRINK } from './fixed-pass.ts';
 
 /** Thresholds of growing and pruning. Infinity turns one off. */
 export interface GrowthRules {

@@ -1,6 +1,5 @@
 import { type Arena, RANDOM } from '../../core/index.ts';
-import { SOURCES } from './constants.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
+import { bindPass, FixedPass, SOURCES } from './fixed-pass.ts';
 
 /** One drawing of sources: rows `count` … `rows`−1 are new, and those at or below `deadOpacity` are to be moved. */
 export interface Draw {

@@ -1,7 +1,7 @@
 import { type BoundKernel, type Gpu, gridFor, type Kernel, type Recorder } from '../../core/index.ts';
-import { GROUP } from './constants.ts';
+import { GROUP } from './fixed-pass.ts';
 
-/** f32 words of a Gaussian's statistics: Σ screen gradient, views that saw it, largest radius. */
+/** f32 scanTotals of a Gaussian's statistics: Σ screen gradient, views that saw it, largest radius. */
 export const STATISTICS_WIDTH = 3;
 
 export interface ScreenStatisticsBuffers {

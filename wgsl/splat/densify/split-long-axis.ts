@@ -1,6 +1,5 @@
 import type { Arena } from '../../core/index.ts';
-import { SOURCES } from './constants.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
+import { bindPass, FixedPass, SOURCES } from './fixed-pass.ts';
 
 /** Opacity logit of a row that no Gaussian is in yet: far below what is drawn. */
 export const VACANT_LOGIT = -15;

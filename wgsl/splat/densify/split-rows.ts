@@ -1,6 +1,5 @@
 import { type Arena, RANDOM } from '../../core/index.ts';
-import { SPLIT_SHRINK } from './constants.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
+import { bindPass, FixedPass, SPLIT_SHRINK } from './fixed-pass.ts';
 
 export interface SplitRowsBuffers {
   /** u32 [rows]: see `GatherRows`; entries from 2·count on are halves. */

@@ -11,8 +11,8 @@ import {
 import { sumsShape } from '../parameter-gradients.ts';
 import type { Rasterizer } from '../rasterizer.ts';
 import type { RasterizerBackward } from '../rasterizer-backward.ts';
-import { shConstants, shRowBytes } from '../sh-words.ts';
 import type { GaussianBuffers } from '../types.ts';
+import { shConstants, shRowBytes } from '../types.ts';
 
 type Parameter = keyof GaussianBuffers;
 
@@ -121,7 +121,7 @@ export class SplatAdam {
         projected,
         tileCounts,
         intersectionFromGaussian,
-        moments: backward.intersectionGradients,
+        intersectionGradients: backward.intersectionGradients,
         gradColors,
         gradGeometry,
         screen,
