@@ -127,12 +127,10 @@ test('an adapter is another one by each of its properties', () => {
   };
   for (const [key, value] of Object.entries(others)) {
     const [text, ...more] = adapterDifferences(adapter, { ...adapter, [key]: value });
-    assert.match(text, new RegExp(`^${key} was .*, is `));
+    assert.match(text, new RegExp(`^${key} .* → `));
     assert.equal(more, []);
   }
-  assert.equal(adapterDifferences({ ...adapter, cpu: undefined }, adapter), [
-    'cpu was not known, is Some CPU',
-  ]);
+  assert.equal(adapterDifferences({ ...adapter, cpu: undefined }, adapter), ['cpu not set → "Some CPU"']);
 });
 
 test('cameras are chosen evenly, scaled to the size, and each has a name of its own', () => {
@@ -315,8 +313,7 @@ test('JUnit: a case per row, counts that add up, and escaped text', () => {
     head.map(([, tests, failed]) => [Number(tests), Number(failed)]),
     [
       [9, 4],
-      [2, 1],
-      [7, 3],
+      [9, 4],
     ],
   );
   assert.is(xml.match(/<testcase /g)?.length, 9);
@@ -342,7 +339,7 @@ function isWellFormed(xml: string): boolean {
 test('JUnit names are relative to the working directory', () => {
   const file = resolve('scenes/fox.yaml');
   const xml = junitXml({ ...report(same, [equalPair], 'bytes'), file });
-  assert.match(xml, 'name="golden scenes/fox.yaml: chain"');
+  assert.match(xml, 'name="golden scenes/fox.yaml"');
   assert.match(xml, 'classname="golden.scenes/fox.frame"');
   assert.not.match(xml, process.cwd());
 });

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { CheckOptions } from '../golden/check.ts';
-import { DEFAULT_TOLERANCE } from '../golden/format.ts';
-import type { Recorded, RecordOptions } from '../golden/record.ts';
+import { DEFAULT_TOLERANCE, type Golden } from '../golden/format.ts';
+import type { RecordOptions } from '../golden/record.ts';
 import { Regression } from '../regression.ts';
 import { interruptible } from './interruption.ts';
 import { collect } from './place.ts';
@@ -40,11 +40,11 @@ function recordCommand(): Command {
     .action(async (file: string, flags: RecordOptions & typeof DEFAULT_TOLERANCE) => {
       const { max, mean, ssim, ...options } = flags;
       const { recordGolden } = await import('../golden/record.ts');
-      const recorded = await interruptible((signal) =>
+      const { folder, golden } = await interruptible((signal) =>
         recordGolden(file, { ...options, ...printers(), tolerance: { max, mean, ssim }, signal }),
       );
       const { adapterName } = await import('../golden/judge.ts');
-      process.stdout.write(recordedText(recorded, adapterName(recorded.golden.adapter)));
+      process.stdout.write(recordedText(folder, golden, adapterName(golden.adapter)));
     });
 }
 
@@ -83,7 +83,7 @@ function printers(): Pick<RecordOptions, 'onEvent' | 'say'> {
   };
 }
 
-function recordedText({ folder, golden, bytes }: Recorded, adapter: string): string {
+function recordedText(folder: string, golden: Golden, adapter: string): string {
   const { margin, tolerance, chain, frames } = golden;
   const seeds = chain.seeds.length ? `measured with seeds ${chain.seeds.join(', ')}` : 'not measured';
   return `
@@ -93,7 +93,7 @@ Recorded on ${adapter}:
 ${margin.renders.map(({ how, max, mean, ssim }) => `    ${how}: ${max}, ${mean}, ${ssim}\n`).join('')}\
   tolerance on another adapter: up to ${tolerance.max} levels, ${tolerance.mean} in the mean, SSIM ${tolerance.ssim}
   bounds of ${chain.scores.length} scores, ${seeds}
-Commit ${folder} (${(bytes / 1e6).toFixed(2)} MB).
+Commit ${folder}.
 `;
 }
 

@@ -33,13 +33,26 @@ export interface ChainResult {
   scores: Score[];
 }
 
+export interface ChainOptions {
+  /** The run's folder and store, as `runPlan` takes them. */
+  out?: string;
+  store?: string;
+  /** The argument of `openGpu`. */
+  adapter?: string;
+  /** Stops the work. */
+  signal?: AbortSignal;
+  onEvent?(event: RunEvent): void;
+  /** Progress, in a few words. */
+  say?(text: string): void;
+}
+
 /** Runs the pipeline on the given device and reads its results. */
 export async function runChain(
   gpu: Gpu,
   plan: Plan,
-  options: { out?: string; store?: string; signal?: AbortSignal; onEvent?: (event: RunEvent) => void },
+  { out: folder, store, signal, onEvent }: ChainOptions,
 ): Promise<ChainResult> {
-  const { out } = await runPlan(plan, { ...options, gpu });
+  const { out } = await runPlan(plan, { out: folder, store, signal, onEvent, gpu });
   const run = (await readJson(join(out, MANIFEST))) as Manifest;
   const made = run.stages.filter(({ parts }) => parts.gaussians);
   const stage = splatStage(plan).id;

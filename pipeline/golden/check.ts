@@ -4,26 +4,17 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { stages } from '../../stages/index.ts';
 import { InputError, openGpu } from '../../wgsl/core/index.ts';
 import { readPipeline } from '../file/read.ts';
-import type { RunEvent } from '../run/events.ts';
-import { inScratch, runChain } from './chain.ts';
+import { type ChainOptions, inScratch, runChain } from './chain.ts';
 import { GOLDEN, type Golden, goldenFolder, readGolden, versions } from './format.ts';
-import { adapterDifferences, adapterName, chainRows, frameRow, planChanges } from './judge.ts';
+import { adapterDifferences, adapterName, chainRows, changes, frameRow, planChanges } from './judge.ts';
 import { type Picture, pictureHash, readPicture } from './picture.ts';
 import { renderView } from './render.ts';
 import type { Checked, FramePair, Row } from './report.ts';
 
-export interface CheckOptions {
-  /** Keeps the run; must be new or empty. Default: a temporary folder. */
-  out?: string;
-  /** The argument of `openGpu`. */
-  adapter?: string;
-  /** Stops the check. */
-  signal?: AbortSignal;
+/** `out` keeps the run and must be new or empty; default: a temporary folder. */
+export interface CheckOptions extends Omit<ChainOptions, 'store'> {
   /** Judges as on another adapter. */
   asForeign?: boolean;
-  onEvent?(event: RunEvent): void;
-  /** Progress, in a few words. */
-  say?(text: string): void;
 }
 
 /**
@@ -34,22 +25,18 @@ export interface CheckOptions {
 export async function checkGolden(file: string, options: CheckOptions = {}): Promise<Checked> {
   const start = performance.now();
   const { out, signal, onEvent } = options;
-  const say = (text: string) => {
-    signal?.throwIfAborted();
-    options.say?.(text);
-  };
   const golden = await readGolden(file);
   const folder = goldenFolder(file);
   const recorded = await readRecorded(golden, folder);
   if (out !== undefined) await requireEmpty(out);
-  const { plan, changes, notes } = await readPlans(file, golden);
+  const { plan, edits, notes } = await readPlans(file, golden);
   const report = {
     file,
-    notes: [...notes, ...(await versionNotes(golden))],
+    notes: [...notes, ...changes(golden.versions, await versions(), ['versions'])],
     adapter: { recorded: adapterName(golden.adapter) },
   };
-  if (changes.length) {
-    const found = `the file changed: ${changes.join(', ')}; record again if that is meant`;
+  if (edits.length) {
+    const found = `the file changed: ${edits.join(', ')}; record again if that is meant`;
     const rows: Row[] = [{ kind: 'file', name: 'options', exact: false, within: false, found }];
     return { report: { ...report, mode: 'bytes', because: [], rows, seconds: 0 }, frames: [], chain: [] };
   }
@@ -60,9 +47,9 @@ export async function checkGolden(file: string, options: CheckOptions = {}): Pro
       const now = await renderView(gpu, { splat, cameras, background: golden.background });
       return golden.frames.map(({ name }, i) => ({ name, before: recorded[i], after: now[i] }));
     };
-    say('the committed splat through the golden cameras');
+    options.say?.('the committed splat through the golden cameras');
     const frames = await render(join(folder, GOLDEN.splat));
-    say('the chain');
+    options.say?.('the chain');
     const run = async (out: string) => {
       const now = await runChain(gpu, plan, {
         out,
@@ -99,13 +86,13 @@ async function readPlans(file: string, { set, cell, cwd: below }: Golden) {
   const path = relative(cwd, resolve(file));
   const plan = await readPipeline(path, options);
   const text = await readFile(join(goldenFolder(file), GOLDEN.pipeline), 'utf8').catch(() => undefined);
-  if (text === undefined) return { plan, changes: [], notes: [] };
+  if (text === undefined) return { plan, edits: [], notes: [] };
   try {
-    return { plan, changes: planChanges(await readPipeline(path, { ...options, text }), plan), notes: [] };
+    return { plan, edits: planChanges(await readPipeline(path, { ...options, text }), plan), notes: [] };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     const note = `changes of the file are unknown, as the recorded ${GOLDEN.pipeline} is no longer valid: ${error.message}`;
-    return { plan, changes: [], notes: [note] };
+    return { plan, edits: [], notes: [note] };
   }
 }
 
@@ -136,11 +123,4 @@ async function requireEmpty(folder: string): Promise<void> {
   });
   if (names.length)
     throw new InputError('is not empty; a check runs afresh: name a new or empty folder', folder);
-}
-
-async function versionNotes({ versions: recorded }: Golden): Promise<string[]> {
-  const now = await versions();
-  return (Object.keys(recorded) as (keyof typeof recorded)[])
-    .filter((name) => recorded[name] !== now[name])
-    .map((name) => `recorded with ${name} ${recorded[name]}, now ${now[name]}`);
 }

@@ -116,7 +116,7 @@ export async function replaceGolden(
   fill: (folder: string) => Promise<Golden>,
 ): Promise<{ folder: string; golden: Golden }> {
   const folder = goldenFolder(file);
-  const [partial, old] = [`${folder}.partial-${process.pid}`, `${folder}.old-${process.pid}`];
+  const partial = `${folder}.partial-${process.pid}`;
   const clear = (path: string) => rm(path, { recursive: true, force: true });
   try {
     await clear(partial);
@@ -125,11 +125,8 @@ export async function replaceGolden(
     });
     const golden = await fill(partial);
     await writeFile(join(partial, GOLDEN.json), `${JSON.stringify(golden, null, 1)}\n`);
-    await rename(folder, old).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
+    await clear(folder);
     await rename(partial, folder);
-    await clear(old);
     return { folder, golden };
   } finally {
     await clear(partial);

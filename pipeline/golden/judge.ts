@@ -77,14 +77,13 @@ const TRAITS = [
 /** An adapter's report, perhaps of a version that lacks some properties. */
 export type KnownAdapter = Partial<AdapterReport>;
 
-/** The differences in words; empty for the same adapter. */
+/** `device llvmpipe → H200` for each property that differs; empty for the same adapter. */
 export function adapterDifferences(recorded: KnownAdapter, now: KnownAdapter): string[] {
-  const words = (value: unknown) =>
-    (Array.isArray(value) ? [...value].sort().join(' ') : String(value ?? '')) || 'not known';
-  return TRAITS.flatMap((trait) => {
-    const [was, is] = [words(recorded[trait]), words(now[trait])];
-    return was === is ? [] : [`${trait} was ${was}, is ${is}`];
-  });
+  const traits = (adapter: KnownAdapter) =>
+    Object.fromEntries(
+      TRAITS.map((trait) => [trait, trait === 'features' ? adapter.features?.toSorted() : adapter[trait]]),
+    );
+  return changes(traits(recorded), traits(now));
 }
 
 /** `llvmpipe (LLVM 15.0.6, 256 bits), Mesa 25.0.7`. */
@@ -174,22 +173,25 @@ function scoreRows(golden: readonly GoldenScore[], now: readonly Score[]): Row[]
 
 /** `train.steps 20 → 22` for each option of a plan that differs; `stages load, init → load` where stages do. */
 export function planChanges(before: Plan, now: Plan): string[] {
-  const [was, is] = [before, now].map(({ seed, stages }) => {
-    const options = stages.map(({ id, stage, options }) => [
+  const [was, is] = [before, now].map((plan, i, both) => {
+    const order = plan.stages.map(({ id }) => id);
+    // The order names the stages that only one plan has.
+    const shared = plan.stages.filter(({ id }) => both[1 - i].stages.some((other) => other.id === id));
+    const options = shared.map(({ id, stage, options }) => [
       id,
       { stage: stage.name, ...(options as object) },
     ]);
-    return { seed, stages: stages.map(({ id }) => id), ...Object.fromEntries(options) };
+    return { seed: plan.seed, stages: order, ...Object.fromEntries(options) };
   });
-  return valueChanges(was, is, []);
+  return changes(was, is);
 }
 
-function valueChanges(was: unknown, is: unknown, path: readonly string[]): string[] {
+/** `key.key a → b` for each difference of two values. */
+export function changes(was: unknown, is: unknown, path: readonly string[] = []): string[] {
   if (isDeepStrictEqual(was, is)) return [];
   if (isMap(was) && isMap(is)) {
-    // The list of stages names those that only one plan has.
-    const keys = Object.keys({ ...was, ...is }).filter((key) => path.length || (key in was && key in is));
-    return keys.flatMap((key) => valueChanges(was[key], is[key], [...path, key]));
+    const keys = Object.keys({ ...was, ...is });
+    return keys.flatMap((key) => changes(was[key], is[key], [...path, key]));
   }
   const words = (value: unknown) => (value === undefined ? 'not set' : literal(value));
   return [`${path.join('.')} ${words(was)} → ${words(is)}`];

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { resizeCamera } from '../../stages/artefacts/camera.ts';
 import { releaseDataset } from '../../stages/artefacts/dataset.ts';
@@ -10,9 +10,9 @@ import { type LoadOptions, load } from '../../stages/load/stage.ts';
 import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import { readPipeline } from '../file/read.ts';
-import type { RunEvent } from '../run/events.ts';
 import {
   backgroundOf,
+  type ChainOptions,
   type ChainResult,
   inScratch,
   type NamedCamera,
@@ -24,18 +24,11 @@ import { CAMERA_TOLERANCE, cameraDistance, MARGIN_FACTOR, scoreBounds, tooNarrow
 import { type Difference, encodePicture, pictureHash, worst } from './picture.ts';
 import { measureMargin, renderView } from './render.ts';
 
-export interface RecordOptions {
+export interface RecordOptions extends ChainOptions {
   /** `STAGE.OPTION=VALUE`; recorded, and repeated by every check. */
   set?: readonly string[];
   /** The cell of a file with a matrix, as `readPipeline` takes it; every check repeats it. */
   cell?: string;
-  /** The run's folder and store, as `runPlan` takes them. Saved work is used. */
-  out?: string;
-  store?: string;
-  /** The argument of `openGpu`. */
-  adapter?: string;
-  /** Stops the recording. */
-  signal?: AbortSignal;
   /** Number of golden frames. Default 6. */
   frames?: number;
   /** Longer side of a golden frame, pixels. Default 192. */
@@ -45,28 +38,17 @@ export interface RecordOptions {
   /** Number of runs with other seeds, which measure the bounds of the scores. Default 2. */
   marginRuns?: number;
   tolerance?: Partial<Difference>;
-  onEvent?(event: RunEvent): void;
-  /** Progress, in a few words. */
-  say?(text: string): void;
-}
-
-export interface Recorded {
-  folder: string;
-  golden: Golden;
-  /** Bytes of the folder. */
-  bytes: number;
 }
 
 /**
  * Runs the pipeline and stores golden renders beside its file. After a failure an older recording is unchanged.
  * @throws InputError when the pipeline makes no splat, the splat is too large to commit, or the tolerance is too narrow.
  */
-export async function recordGolden(file: string, options: RecordOptions = {}): Promise<Recorded> {
+export async function recordGolden(
+  file: string,
+  options: RecordOptions = {},
+): Promise<{ folder: string; golden: Golden }> {
   const { set = [], cell, adapter, marginRuns = 2, out, store, signal, onEvent } = options;
-  const say = (text: string) => {
-    signal?.throwIfAborted();
-    options.say?.(text);
-  };
   const plan = await readPipeline(file, { set, cell, registry: stages });
   const text = await readFile(file);
   const { id: stage } = splatStage(plan);
@@ -83,10 +65,10 @@ export async function recordGolden(file: string, options: RecordOptions = {}): P
     const seeds = Array.from({ length: marginRuns }, (_, i) => plan.seed + 1 + i);
     const others: ChainResult[] = [];
     for (const seed of seeds) {
-      say(`the chain with seed ${seed}, for the bounds of its scores`);
+      options.say?.(`the chain with seed ${seed}, for the bounds of its scores`);
       others.push(await inScratch((out) => runChain(gpu, { ...plan, seed }, { out, signal })));
     }
-    const { folder, golden } = await replaceGolden(file, async (partial): Promise<Golden> => {
+    return await replaceGolden(file, async (partial): Promise<Golden> => {
       const splat = join(partial, GOLDEN.splat);
       await copyFile(chain.splat.file, splat);
       await writeFile(join(partial, GOLDEN.pipeline), text);
@@ -94,7 +76,7 @@ export async function recordGolden(file: string, options: RecordOptions = {}): P
       const pictures = await renderView(gpu, view);
       for (const [i, { name }] of chosen.entries())
         await writeFile(join(partial, GOLDEN.frames, `${name}.png`), encodePicture(pictures[i]));
-      say('the golden frames with other arithmetic, for the margin');
+      options.say?.('the golden frames with other arithmetic, for the margin');
       const renders = await measureMargin(gpu, adapter, view, pictures);
       const margin = worst(renders);
       const tolerance = { ...DEFAULT_TOLERANCE, ...options.tolerance };
@@ -127,7 +109,6 @@ export async function recordGolden(file: string, options: RecordOptions = {}): P
         },
       };
     });
-    return { folder, golden, bytes: await sizeOf(folder) };
   } finally {
     gpu.close();
   }
@@ -219,10 +200,4 @@ async function countOf(gpu: Gpu, splat: string): Promise<{ count: number; shDegr
   const gaussians = await loadGaussians(gpu, splat);
   releaseGaussians(gaussians);
   return { count: gaussians.count, shDegree: gaussians.shDegree };
-}
-
-async function sizeOf(folder: string): Promise<number> {
-  const paths = await readdir(folder, { recursive: true });
-  const infos = await Promise.all(paths.map((path) => stat(join(folder, path))));
-  return infos.reduce((sum, info) => sum + (info.isFile() ? info.size : 0), 0);
 }

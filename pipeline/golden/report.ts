@@ -97,34 +97,32 @@ export function reportText(report: Report): string {
   const failed = failures(report);
   const lines = [judgedHow(report), ...notes.map((note) => `note: ${note}`)];
   if (failed.length) lines.push('', 'not as recorded:');
-  for (const kind of kinds(failed)) {
+  for (const kind of Object.keys(KINDS)) {
     const same = failed.filter((row) => row.kind === kind);
     lines.push(...same.slice(0, SHOWN_PER_KIND).map((row) => `  ${sentence(row, mode)}`));
-    if (same.length > SHOWN_PER_KIND) lines.push(`  … and ${count(kind, same.length - SHOWN_PER_KIND)} more`);
+    if (same.length > SHOWN_PER_KIND) lines.push(`  … and ${counted(same.slice(SHOWN_PER_KIND))} more`);
   }
-  const counted = (of: Verdict) => {
-    const some = rows.filter((row) => verdict(row, mode) === of);
-    return kinds(some).map((kind) => count(kind, some.filter((row) => row.kind === kind).length));
-  };
-  const [passed, skipped] = [counted('ok'), counted('not judged')];
-  const differing = rows.find((row) => verdict(row, mode) === 'not judged' && !row.exact);
+  const [passed, skipped] = (['ok', 'not judged'] as const).map((of) =>
+    rows.filter((row) => verdict(row, mode) === of),
+  );
   lines.push('');
-  if (passed.length)
-    lines.push(`${mode === 'bytes' ? 'unchanged' : 'within tolerance'}: ${passed.join(', ')}`);
+  if (passed.length) lines.push(`${mode === 'bytes' ? 'unchanged' : 'within tolerance'}: ${counted(passed)}`);
   if (skipped.length) {
+    const differing = skipped.find(({ exact }) => !exact);
     const first = differing ? `first that differs: ${differing.name}` : 'all equal';
-    lines.push(`not judged on another adapter: ${skipped.join(', ')} (${first})`);
+    lines.push(`not judged on another adapter: ${counted(skipped)} (${first})`);
   }
   if (!failed.length) lines.push(summary(report));
   return lines.join('\n');
 }
 
-function kinds(rows: readonly Row[]): Row['kind'][] {
-  return [...new Set(rows.map(({ kind }) => kind))];
-}
-
-function count(kind: Row['kind'], number: number): string {
-  return `${number} ${KINDS[kind][number === 1 ? 0 : 1]}`;
+/** `1 golden frame, 4 tensors`. */
+function counted(rows: readonly Row[]): string {
+  const counts = Object.entries(KINDS).map(([kind, names]) => {
+    const count = rows.filter((row) => row.kind === kind).length;
+    return count ? [`${count} ${names[count === 1 ? 0 : 1]}`] : [];
+  });
+  return counts.flat().join(', ');
 }
 
 function judgedHow({ mode, because, adapter: { recorded, now } }: Report): string {
@@ -134,55 +132,33 @@ function judgedHow({ mode, because, adapter: { recorded, now } }: Report): strin
 }
 
 /**
- * JUnit XML as Jenkins, GitLab and GitHub's report actions read it: a suite for the committed splat and one for the chain, a
- * test case per row. A row that this adapter cannot judge is skipped. Names are relative to the working directory.
+ * JUnit XML as Jenkins, GitLab and GitHub's report actions read it: a test case per row, whose class is its kind. A row that this
+ * adapter cannot judge is skipped. Names are relative to the working directory.
  */
 export function junitXml(report: Report, now = new Date()): string {
   const { mode, rows, seconds } = report;
   const file = relative(process.cwd(), resolve(report.file)).replaceAll('\\', '/');
-  const totals = (some: readonly Row[]) => {
-    const number = (of: Verdict) => some.filter((row) => verdict(row, mode) === of).length;
-    return { tests: some.length, failures: number('FAIL'), errors: 0, skipped: number('not judged') };
-  };
-  const testCase = (row: Row) => {
-    const classname = `golden.${file.replace(/\.ya?ml$/, '')}.${row.kind}`;
-    const outcome = verdict(row, mode);
-    const message = sentence(row, mode);
-    const skipped = { message: 'training differs between adapters: this one judges scores only' };
+  const number = (of: Verdict) => rows.filter((row) => verdict(row, mode) === of).length;
+  const counts = `tests="${rows.length}" failures="${number('FAIL')}" errors="0" skipped="${number('not judged')}"`;
+  const time = `time="${seconds.toFixed(3)}"`;
+  const cases = rows.map((row) => {
+    const message = escaped(sentence(row, mode));
     const content = {
-      ok: [],
-      FAIL: [element('failure', { message, type: 'Regression' }, [escaped(message)])],
-      'not judged': [element('skipped', skipped)],
+      ok: '',
+      FAIL: `<failure message="${message}" type="Regression">${message}</failure>`,
+      'not judged': '<skipped message="training differs between adapters: only its scores are judged"/>',
     };
-    return element('testcase', { classname, name: row.name, time: 0 }, content[outcome]);
-  };
-  const suite = (name: string, some: readonly Row[]) => {
-    const timestamp = now.toISOString().slice(0, 19);
-    const attributes = {
-      name: `golden ${file}: ${name}`,
-      ...totals(some),
-      time: seconds.toFixed(3),
-      timestamp,
-    };
-    return element('testsuite', attributes, some.map(testCase));
-  };
-  const suites = [
-    ['pipeline file', ['file']],
-    ['committed splat', ['frame']],
-    ['chain', ['cameras', 'tensor', 'turntable', 'score']],
-  ] as const;
-  const filled = suites.flatMap(([name, kinds]) => {
-    const some = rows.filter(({ kind }) => (kinds as readonly string[]).includes(kind));
-    return some.length ? [suite(name, some)] : [];
+    const classname = escaped(`golden.${file.replace(/\.ya?ml$/, '')}.${row.kind}`);
+    const inside = content[verdict(row, mode)];
+    return `<testcase classname="${classname}" name="${escaped(row.name)}" time="0">${inside}</testcase>`;
   });
-  const all = { name: 'golden renders', ...totals(rows), time: seconds.toFixed(3) };
-  return `<?xml version="1.0" encoding="UTF-8"?>\n${element('testsuites', all, filled)}\n`;
-}
-
-function element(name: string, attributes: Record<string, string | number>, content: string[] = []): string {
-  const words = Object.entries(attributes).map(([key, value]) => ` ${key}="${escaped(String(value))}"`);
-  const inside = content.length ? `>\n${content.join('\n')}\n</${name}>` : '/>';
-  return `<${name}${words.join('')}${inside}`;
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="golden renders" ${counts} ${time}>
+<testsuite name="golden ${escaped(file)}" ${counts} ${time} timestamp="${now.toISOString().slice(0, 19)}">
+${cases.join('\n')}
+</testsuite>
+</testsuites>
+`;
 }
 
 /** Escapes text for XML and HTML, also in attributes; replaces control characters, which XML 1.0 forbids. */
