@@ -75,7 +75,7 @@ const TRAITS = [
 ] as const;
 
 /** An adapter's report, perhaps of a version that lacks some properties. */
-export type KnownAdapter = Partial<AdapterReport>;
+type KnownAdapter = Partial<AdapterReport>;
 
 /** `device llvmpipe → H200` for each property that differs; empty for the same adapter. */
 export function adapterDifferences(recorded: KnownAdapter, now: KnownAdapter): string[] {

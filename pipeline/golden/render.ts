@@ -17,7 +17,7 @@ import { $ } from '../process.ts';
 import { compare, type Difference, type Picture, readPicture, withoutAlpha, worst } from './picture.ts';
 
 /** What golden frames show. */
-export interface View {
+interface View {
   /** A safetensors file. */
   splat: string;
   cameras: readonly Camera[];
@@ -63,7 +63,7 @@ async function renderPictures(
 }
 
 /** A render in other arithmetic, and its worst difference over the frames. */
-export interface MarginRender extends Difference {
+interface MarginRender extends Difference {
   how: string;
 }
 

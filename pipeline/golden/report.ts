@@ -2,7 +2,7 @@ import { relative, resolve } from 'node:path';
 import { compare, encodePicture, type Picture } from './picture.ts';
 
 /** `bytes`, on the recording adapter: results must be equal. `tolerance`, on any other: within tolerances and bounds. */
-export type Mode = 'bytes' | 'tolerance';
+type Mode = 'bytes' | 'tolerance';
 
 /** One comparison with the recording. */
 export interface Row {
@@ -21,7 +21,7 @@ export interface Row {
 }
 
 /** Kinds of rows, singular and plural; the order of a report. */
-export const KINDS = {
+const KINDS = {
   file: ['pipeline file', 'pipeline files'],
   frame: ['golden frame', 'golden frames'],
   cameras: ['set of cameras', 'sets of cameras'],
@@ -59,9 +59,9 @@ export interface Checked {
   chain: FramePair[];
 }
 
-export type Verdict = 'ok' | 'FAIL' | 'not judged';
+type Verdict = 'ok' | 'FAIL' | 'not judged';
 
-export function verdict(row: Row, mode: Mode): Verdict {
+function verdict(row: Row, mode: Mode): Verdict {
   const passed = mode === 'bytes' ? row.exact : row.within;
   return passed === undefined ? 'not judged' : passed ? 'ok' : 'FAIL';
 }
@@ -72,9 +72,9 @@ export function failures({ rows, mode }: Report): Row[] {
 
 /** `golden frame view-a: max 3, mean 0.01, SSIM 0.999; required: equal`. */
 export function sentence(row: Row, mode: Mode): string {
+  if (row.kind === 'file') return row.found;
   const required = mode === 'bytes' ? 'equal' : row.allowed;
-  const limit = required && row.kind !== 'file' ? `; required: ${required}` : '';
-  return `${KINDS[row.kind][0]} ${row.name}: ${row.found}${limit}`;
+  return `${KINDS[row.kind][0]} ${row.name}: ${row.found}; required: ${required}`;
 }
 
 /** One line: how many results differ and the first of them. A changed pipeline file is the only verdict. */
@@ -84,7 +84,7 @@ export function summary(report: Report): string {
   const total = rows.filter((row) => verdict(row, mode) !== 'not judged').length;
   if (!failed.length) return `${file}: all ${total} as recorded`;
   const [first] = failed;
-  if (first.kind === 'file') return `${file}: ${first.found}`;
+  if (first.kind === 'file') return `${file}: ${sentence(first, mode)}`;
   return `${file}: ${failed.length} of ${total} are not as recorded, first ${sentence(first, mode)}`;
 }
 
