@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -34,6 +34,8 @@ import {
   summary,
 } from '../pipeline/golden/report.ts';
 import { random4 } from '../wgsl/core/index.ts';
+import { ROOT } from './golden/bench.ts';
+import { FAULTS } from './golden/faults.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { throwsInput } from './helpers/throws.ts';
 import { ssim } from './reference/ssim.ts';
@@ -423,6 +425,11 @@ test('comments, defaults and options that --set overrides are no change of the f
     ['  - train: { stepps: 20 }\n', '  - train: { steps: 20 }\n', []],
   ] as const)
     await throwsInput(() => checkGolden(edited(before, after, [...set])), 'is not a saved splat');
+});
+
+test('each fault of golden-faults.test.ts names one place in the sources', () => {
+  for (const { name, file, from } of FAULTS)
+    assert.is(readFileSync(join(ROOT, file), 'utf8').split(from).length - 1, 1, name);
 });
 
 test('without a recording, check says how to record; a damaged one is told', async () => {

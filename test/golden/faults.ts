@@ -60,8 +60,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'one missed Gaussian in a hundred',
     file: 'wgsl/splat/project.wgsl',
-    from: 'let touched = countTiles(lane, it);',
-    to: 'let touched = select(countTiles(lane, it), 0u, i % 100u == 99u);',
+    from: 'var touched = countTiles(lane, it);',
+    to: 'var touched = select(countTiles(lane, it), 0u, i % 100u == 99u);',
   },
   {
     name: 'seed ignored',
