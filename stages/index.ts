@@ -6,7 +6,7 @@ import type { Stage } from './stage.ts';
 import { stylizeStage } from './stylize/stage.ts';
 import { trainStage } from './train/stage.ts';
 
-/** All stages, in the order in which they usually run. A new stage is a folder and a row. */
+/** All stages, in their usual order. */
 export const stages: readonly Stage[] = [
   loadStage,
   initStage,

@@ -1,10 +1,10 @@
 import type { Vec3 } from './camera.ts';
 import type { HostGaussians } from './gaussians.ts';
 
-/** Where a splat is, not counting its outliers. World units. */
+/** The bounds of a splat without its outliers, world units. */
 export interface RobustBounds {
   center: Vec3;
-  /** Of the sphere around `center` that holds 95 % of the opacity. */
+  /** Radius of the sphere around `center` that contains 95 % of the opacity. */
   radius: number;
 }
 
@@ -13,8 +13,8 @@ const TRIM = 0.02; // of the opacity, at either end of each axis
 const INSIDE = 0.95;
 
 /**
- * The middle of a splat by percentiles weighted with opacity: floaters are many, thin and far away, and a plain box or
- * mean would follow them. Large splats are sampled at even steps.
+ * Center and radius of a splat from opacity-weighted percentiles, because distant transparent floaters distort a bounding
+ * box or a mean. Large splats are sampled at even strides.
  */
 export function robustBounds({ means, opacityLogits, count }: HostGaussians): RobustBounds {
   const stride = Math.max(1, Math.floor(count / MAX_SAMPLES));
@@ -32,7 +32,7 @@ export function robustBounds({ means, opacityLogits, count }: HostGaussians): Ro
   return { center: [center[0], center[1], center[2]], radius };
 }
 
-/** The values below which the given parts of the total weight lie. */
+/** The values below which the given fractions of the total weight lie. */
 export function percentiles(values: readonly number[], weights: readonly number[], parts: readonly number[]) {
   const order = values.map((_, i) => i).sort((a, b) => values[a] - values[b] || a - b);
   const total = weights.reduce((sum, weight) => sum + weight, 0);

@@ -1,17 +1,17 @@
 import type { Camera, Vec3 } from './camera.ts';
 
-/** One photograph, or (image null) a view of a splat that came without photographs. */
+/** One photograph, or (image null) a synthetic view of a splat that was loaded without photographs. */
 export interface View {
-  /** The image's name as COLMAP gives it (a path below the image folder), or `ring-NN`. */
+  /** The image's name in COLMAP (a path below the image folder), or `ring-NN`. */
   name: string;
   split: 'train' | 'test';
-  /** At the size that is trained on (after `downscale`). */
+  /** At the training resolution (after `downscale`). */
   camera: Camera;
   /** Pixels on the GPU: u32 [H, W], rgba8 with r in the lowest byte, row-major. Uploaded once, by load. */
   image: GPUBuffer | null;
 }
 
-/** Structure-from-motion points. Host memory: init consumes them once. */
+/** Structure-from-motion points, in host memory: init reads them once. */
 export interface SfmPoints {
   /** [P, 3] world coordinates. */
   positions: Float32Array;
@@ -19,20 +19,20 @@ export interface SfmPoints {
   colors: Uint8Array;
 }
 
-/** What load gives: the capture, with every picture on the GPU. */
+/** A capture, with every photograph on the GPU. */
 export interface Dataset {
   /** Sorted by name. */
   views: View[];
   points: SfmPoints;
   /** World up, unit length: the mean of the cameras' up directions, or −y for a splat of unknown origin. */
   up: Vec3;
-  /** What the cameras look at: the point nearest to all optical axes, or the splat's robust centre. */
+  /** The point nearest to all optical axes, or the robust centre of a splat. */
   center: Vec3;
   /** 1.1 × the largest distance of a camera centre from their mean (gsplat's scene scale), world units. */
   extent: number;
 }
 
-/** The picture size that holds every view. */
+/** The image size that contains every view. */
 export function largestView(views: readonly View[]): { width: number; height: number } {
   return {
     width: Math.max(...views.map(({ camera }) => camera.width)),

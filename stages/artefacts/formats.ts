@@ -10,22 +10,22 @@ import { loadScores, saveScores } from './scores.ts';
 import { loadStyle, saveStyle } from './style.ts';
 
 /**
- * All that the runner knows of an artefact. `save` fills an empty folder with what `load` turns into the same value, to
- * the byte; an artefact that only source stages give has neither. `publish` writes it for people, at the end of a run.
+ * How the runner stores an artefact. `save` writes the value into an empty folder and `load` restores it to the byte; an
+ * artefact that only source stages give has neither. `publish` writes it in a public format at the end of a run.
  */
 export interface ArtefactFormat<Value> {
-  /** The GPU buffers that the value holds: the runner frees those that nothing later needs. */
+  /** The GPU buffers of the value. The runner frees those that no later stage needs. */
   buffers(value: Value): GPUBuffer[];
   save?(gpu: Gpu, value: Value, folder: string): Promise<void>;
   load?(gpu: Gpu, folder: string): Promise<Value>;
-  /** The pieces of what `save` wrote, to say which one differs; without it, files are compared whole. */
+  /** The parts of the saved files, to name the one that differs. Without it, whole files are compared. */
   parts?(folder: string): Promise<SavedPart[]>;
   publish?(gpu: Gpu, value: Value, output: OutputFolder): Promise<void>;
 }
 
 export type ArtefactFormats = { readonly [Name in ArtefactName]: ArtefactFormat<Artefacts[Name]> };
 
-/** A row per artefact. The dataset is never kept: its stage reads the capture again. */
+/** One row per artefact. The dataset is never saved: its stage reads the capture again. */
 export const artefactFormats: ArtefactFormats = {
   dataset: { buffers: ({ views }) => views.flatMap(({ image }) => image ?? []) },
   gaussians: splatFormat('splat.ply'),
@@ -40,7 +40,7 @@ export const artefactFormats: ArtefactFormats = {
   scores: { buffers: () => [], save: saveScores, load: loadScores },
 };
 
-/** Kept exactly, and published in 3DGS's .ply layout. */
+/** Saved exactly, and published in the .ply layout of 3DGS. */
 function splatFormat(published: string): ArtefactFormat<Gaussians> {
   const fileIn = (folder: string) => join(folder, 'gaussians.safetensors');
   return {

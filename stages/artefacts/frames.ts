@@ -6,33 +6,33 @@ import type { Camera } from './camera.ts';
 import { readSavedJson } from './json.ts';
 import type { SavedPart } from './saved-part.ts';
 
-/** One finished picture, on the GPU until someone asks for a file. */
+/** One rendered frame, on the GPU. */
 export interface Frame {
   /** File stem, e.g. `0007`. */
   name: string;
   camera: Camera;
   /**
-   * u32 [H, W], rgba8 with r in the lowest byte, row-major, as photographs are: rgb clamped and rounded half up, background
-   * included, and alpha. What the PNG shows is what is scored, and a saved frame is exact.
+   * u32 [H, W], rgba8 with r in the lowest byte, row-major, like photographs: rgb clamped and rounded half up, background
+   * included, and alpha. PNG files, scores and saved frames use the same values.
    */
   color: GPUBuffer;
   /** f32 [H, W]: alpha-weighted mean camera z, world units; 0 where alpha is 0. */
   depth: GPUBuffer;
 }
 
-/** A camera path rendered. Neighbours in the list are neighbours on the path. */
+/** A rendered camera path. Neighbours in the list are neighbours on the path. */
 export interface Frames {
   fps: number;
-  /** Of the splat as it is now (restyled, if a stylize stage ran). */
+  /** The current splat (restyled, if a stylize stage ran). */
   frames: Frame[];
-  /** The same cameras on the splat before restyling; empty when nothing restyled it. */
+  /** The same cameras on the splat before restyling; empty if nothing restyled it. */
   before: Frame[];
 }
 
-/** GPU bytes of one picture: rgba8 colour and f32 depth. */
+/** GPU bytes per pixel: rgba8 colour and f32 depth. */
 export const FRAME_BYTES_PER_PIXEL = 8;
 
-/** Frees the pictures' buffers. They are of no use afterwards; a second call does nothing. */
+/** Frees the frames' buffers. The frames must not be used afterwards; a second call does nothing. */
 export function releaseFrames({ frames, before }: Frames): void {
   for (const { color, depth } of [...frames, ...before]) {
     color.destroy();
@@ -41,7 +41,7 @@ export function releaseFrames({ frames, before }: Frames): void {
 }
 
 /*
- * Pictures saved exactly, to resume from: `frames.json` has the cameras, `frames.bin` and `before.bin` the pictures one after
+ * The exact format of saved frames: `frames.json` has the cameras; `frames.bin` and `before.bin` have the frames one after
  * another, each its colour (u32 [H, W]) and then its depth (f32 [H, W]), little-endian.
  */
 const FORMAT = 'splatline frames 1';
@@ -65,7 +65,7 @@ const header = z.strictObject({
   before: list,
 });
 
-/** Writes the pictures into an empty folder; reads them back one at a time, as checkpoints. Equal frames, equal bytes. */
+/** Writes the frames into an empty folder, reading them back one at a time. Equal frames give equal bytes. */
 export async function saveFrames(gpu: Gpu, frames: Frames, folder: string): Promise<void> {
   const names = (pictures: Frame[]) => pictures.map(({ name, camera }) => ({ name, camera }));
   const head = {
@@ -91,7 +91,7 @@ export async function saveFrames(gpu: Gpu, frames: Frames, folder: string): Prom
   }
 }
 
-/** Loads what `saveFrames` wrote. Throws InputError when a file is missing, damaged or of another length. */
+/** Loads what `saveFrames` wrote. @throws InputError when a file is missing, damaged or of another length. */
 export async function loadFrames(gpu: Gpu, folder: string): Promise<Frames> {
   const head = await readSavedJson(join(folder, 'frames.json'), header, 'orbit');
   const frames: Frames = { fps: head.fps, frames: [], before: [] };
@@ -120,7 +120,7 @@ export async function loadFrames(gpu: Gpu, folder: string): Promise<Frames> {
   }
 }
 
-/** Each picture's colour and depth in what `saveFrames` wrote: `frames 0007 color`. */
+/** Colour and depth of each frame in what `saveFrames` wrote: `frames 0007 color`. */
 export async function framesParts(folder: string): Promise<SavedPart[]> {
   const head = await readSavedJson(join(folder, 'frames.json'), header, 'orbit');
   return LISTS.flatMap((which) => {

@@ -13,8 +13,8 @@ import {
 import type { SavedPart } from './saved-part.ts';
 
 /**
- * A splat saved exactly, to resume from: the five f32 tensors as they are on the GPU, in the safetensors layout (so that
- * Python opens it too). Count and degree determine every byte of the header, so a reader checks it by writing it again.
+ * The exact format of saved splats: the five f32 tensors as they are on the GPU, in the safetensors layout, which Python opens
+ * too. Count and degree determine every byte of the header, so the reader checks it by generating it again.
  */
 const FORMAT = 'splatline gaussians 1';
 const MAX_HEADER_BYTES = 4096;
@@ -22,8 +22,8 @@ const CHUNK_BYTES = 2 ** 28; // Node refuses single reads and writes of 2 GiB
 const DEGREES = [0, 1, 2, 3] as const;
 
 /**
- * Writes the splat to `path`; the file appears complete or not at all. The same splat gives the same bytes.
- * Throws, and writes nothing, when a value is NaN or infinite.
+ * Writes the splat to `path`; the file appears complete or not at all. Equal splats give equal bytes.
+ * @throws Error, and writes nothing, when a value is NaN or infinite.
  */
 export async function saveGaussians(gpu: Gpu, gaussians: Gaussians, path: string): Promise<void> {
   const host = await readGaussians(gpu, gaussians, 'checkpoints');
@@ -44,7 +44,7 @@ export async function saveGaussians(gpu: Gpu, gaussians: Gaussians, path: string
   }
 }
 
-/** Loads what `saveGaussians` wrote. Throws InputError on a file that is cut short or of another kind. */
+/** Loads what `saveGaussians` wrote. @throws InputError on a file that is truncated or of another format. */
 export async function loadGaussians(gpu: Gpu, path: string): Promise<Gaussians> {
   const file = await open(path).catch((error: Error) => {
     throw new InputError(`cannot be opened: ${error.message}`, path);
@@ -73,7 +73,7 @@ export async function loadGaussians(gpu: Gpu, path: string): Promise<Gaussians> 
   }
 }
 
-/** The five tensors in what `saveGaussians` wrote. Throws InputError as `loadGaussians` does. */
+/** The five tensors in what `saveGaussians` wrote. @throws InputError as `loadGaussians` does. */
 export async function gaussiansParts(path: string): Promise<SavedPart[]> {
   const file = await open(path);
   try {
@@ -90,7 +90,7 @@ export async function gaussiansParts(path: string): Promise<SavedPart[]> {
   }
 }
 
-/** The length of the JSON as u64, then the JSON, padded with blanks to a multiple of 8. */
+/** The length of the JSON as u64, then the JSON, padded with spaces to a multiple of 8. */
 function headerOf(count: number, shDegree: Gaussians['shDegree']): Uint8Array {
   const bands = (shDegree + 1) ** 2;
   const shapes = {
@@ -138,7 +138,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Fills `into` from byte `at` of the file; gives the number of bytes read. */
+/** Fills `into` from byte `at` of the file; returns the number of bytes read. */
 async function readAll(file: FileHandle, path: string, into: Uint8Array, at: number): Promise<number> {
   let done = 0;
   while (done < into.length) {

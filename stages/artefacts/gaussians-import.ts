@@ -6,15 +6,15 @@ import { type DataTable, openSource, splatTransform } from './splat-transform.ts
 
 export interface ImportedGaussians {
   gaussians: HostGaussians;
-  /** What was wrong, by property: how many Gaussians had it. Those were left out, in the order of the file. */
+  /** The number of Gaussians that were skipped, by fault, in the order of the file. */
   leftOut: ReadonlyMap<string, number>;
-  /** How many Gaussians that is (one may have several faults). */
+  /** The number of skipped Gaussians; one may have several faults. */
   leftOutCount: number;
-  /** Infinite opacity logits, which are mended (some editors write ∞ for "opaque"). */
+  /** Infinite opacity logits, which are clamped (some editors write ∞ for "opaque"). */
   clampedOpacities: number;
 }
 
-/** Beyond, exp, squares and products of f32 overflow on the GPU: as bad as NaN. */
+/** Beyond these limits exp, squares and products of f32 overflow on the GPU. */
 const LIMITS: readonly (readonly [pattern: RegExp, limit: number])[] = [
   [/^[xyz]$/, 1e9],
   [/^scale_/, 20],
@@ -22,12 +22,12 @@ const LIMITS: readonly (readonly [pattern: RegExp, limit: number])[] = [
   [/^f_/, 1e6],
 ];
 const SHORTEST_QUAT = 1e-9;
-const OPAQUE_LOGIT = 16; // 1 − 1e-7: f32 knows no opacity between this and 1
+const OPAQUE_LOGIT = 16; // 1 − 1e-7: f32 has no value between this and 1
 
 /**
  * Reads a splat from a file: 3DGS's .ply of SH degree 0–3 (see `readPlyHeader`), or one of the compact formats of
- * `SPLAT_FILES`. Gaussians with values that are not finite or absurdly large, and those whose quaternion has no length,
- * are left out and counted. Throws InputError when the file is damaged or nothing is left.
+ * `SPLAT_FILES`. Skips and counts Gaussians with values that are not finite or out of range, and those with a zero
+ * quaternion. @throws InputError when the file is damaged or no Gaussian is left.
  */
 export async function importGaussians(path: string): Promise<ImportedGaussians> {
   await checkSplatFile(path);
@@ -68,7 +68,7 @@ async function readTable(path: string): Promise<DataTable> {
   }
 }
 
-/** Columns → tensors, without the Gaussians that the GPU must not see. */
+/** Converts columns to tensors, without the faulty Gaussians. */
 function cleanTable(table: DataTable, path: string): ImportedGaussians {
   const rest = table.columnNames.filter((name) => /^f_rest_\d+$/.test(name)).length;
   const shDegree = ([0, 1, 2, 3] as const).find((degree) => 3 * ((degree + 1) ** 2 - 1) === rest);
@@ -126,7 +126,7 @@ function findFaults(columns: ReadonlyMap<string, Float32Array>, rows: number) {
     for (let i = 0; i < rows; i++) {
       const value = values[i];
       if (!Number.isFinite(value)) fault(i, `not finite in ${name}`);
-      // A scale may be as small as it likes; it is the logarithm's upper end that overflows.
+      // Small scales are harmless; only large logarithms overflow.
       else if ((name.startsWith('scale_') ? value : Math.abs(value)) > limit)
         fault(i, `beyond ${limit} in ${name}`);
     }
@@ -156,7 +156,7 @@ function gather(
     put(host.means, 3, c, 'xyz'[c]);
     put(host.logScales, 3, c, `scale_${c}`);
     put(host.sh, 3 * bands, c, `f_dc_${c}`);
-    // The file keeps f_rest by channel, the tensor by coefficient.
+    // The file orders f_rest by channel, the tensor by coefficient.
     for (let k = 1; k < bands; k++) put(host.sh, 3 * bands, 3 * k + c, `f_rest_${c * (bands - 1) + k - 1}`);
   }
   for (let k = 0; k < 4; k++) put(host.quats, parameterWidths(shDegree).quats, k, `rot_${k}`);

@@ -4,9 +4,9 @@ import { assertFinite, type HostGaussians, readGaussians } from './gaussians.ts'
 import { splatTransform } from './splat-transform.ts';
 
 /**
- * The splat as a .ply of the layout that 3DGS's own training writes and viewers read: x y z, normals of zero, f_dc, f_rest
- * by channel, opacity logit, log scales, quaternion wxyz; f32, little-endian. The same splat gives the same bytes.
- * Throws when a value is NaN or infinite.
+ * The splat as a .ply in the layout of 3DGS, which viewers read: x y z, zero normals, f_dc, f_rest by channel, opacity logit,
+ * log scales, quaternion wxyz; f32, little-endian. Equal splats give equal bytes.
+ * @throws Error when a value is NaN or infinite.
  */
 export async function exportPly(gpu: Gpu, gaussians: Gaussians): Promise<Uint8Array> {
   const host = await readGaussians(gpu, gaussians, 'splat-out');

@@ -37,7 +37,7 @@ export type HostGaussians = { count: number; shDegree: Gaussians['shDegree'] } &
   Float32Array<ArrayBuffer>
 >;
 
-/** Zeroed tensors of the right sizes. */
+/** Zero-filled tensors of the right sizes. */
 export function emptyGaussians(count: number, shDegree: Gaussians['shDegree']): HostGaussians {
   const widths = parameterWidths(shDegree);
   const tensor = (name: GaussianParameter) => new Float32Array(count * widths[name]);
@@ -53,7 +53,7 @@ export function emptyGaussians(count: number, shDegree: Gaussians['shDegree']): 
 }
 
 /**
- * Puts a splat on the GPU; buffers are labelled `label/means` and so on. The caller owns them.
+ * Uploads a splat; buffers are labelled `label/means` and so on. The caller owns them.
  * @throws InputError when this adapter cannot hold it.
  */
 export function uploadGaussians(gpu: Gpu, label: string, host: HostGaussians, purpose: Purpose): Gaussians {
@@ -97,8 +97,8 @@ export async function readGaussians(
 }
 
 /**
- * Throws when a value is NaN or infinite, so that a broken splat is never written: names each such tensor, how many of
- * its values are bad, and the first Gaussian that has one.
+ * Prevents writing a broken splat.
+ * @throws Error when a value is NaN or infinite, with each such tensor, the number of bad values, and the first Gaussian.
  */
 export function assertFinite(host: HostGaussians, doing: string): void {
   const widths = parameterWidths(host.shDegree);

@@ -2,10 +2,10 @@ import { readFile, stat } from 'node:fs/promises';
 import type { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 
-/** A tokenizer of a large multilingual model has some 20 MB; no JSON that is read here has more. */
+/** Upper bound on JSON files; the tokenizer of a large multilingual model has about 20 MB. */
 const JSON_LIMIT = 64 * 2 ** 20;
 
-/** @throws InputError naming the file, and the position where it stops being JSON. */
+/** @throws InputError with the file and the position of the syntax error. */
 export async function readJson(path: string): Promise<unknown> {
   let text: string;
   try {
@@ -25,7 +25,7 @@ export async function readJson(path: string): Promise<unknown> {
   }
 }
 
-/** Checks parsed JSON against a schema. @throws InputError naming the file and the first wrong key. */
+/** Checks parsed JSON against a schema. @throws InputError with the file and the first invalid key. */
 export function checkJson<T>(path: string, schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -34,7 +34,7 @@ export function checkJson<T>(path: string, schema: z.ZodType<T>, value: unknown)
 }
 
 /**
- * JSON that an earlier run saved. @throws InputError naming the file, what is wrong with it, and the stage to run again.
+ * Reads JSON that an earlier run saved. @throws InputError with the file, the fault, and the stage to run again.
  */
 export async function readSavedJson<T>(path: string, schema: z.ZodType<T>, stage: string): Promise<T> {
   try {

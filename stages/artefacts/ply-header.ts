@@ -13,7 +13,7 @@ export interface PlyHeader {
   elements: PlyElement[];
   /** Bytes of the header, `end_header` and its line feed included. */
   bytes: number;
-  /** SH degree when this is a plain 3DGS splat; undefined for a compressed one (PlayCanvas's packed chunks). */
+  /** SH degree of a plain 3DGS splat; undefined for a compressed one (PlayCanvas's packed chunks). */
   shDegree?: 0 | 1 | 2 | 3;
 }
 
@@ -26,7 +26,7 @@ const TYPE_BYTES: Record<string, number> = {
 };
 const MAX_COUNT = 2 ** 32 - 1;
 
-/** What a 3DGS .ply must have in its `vertex` element, besides `f_rest_*`. */
+/** The required properties of the `vertex` element of a 3DGS .ply, besides `f_rest_*`. */
 export const SPLAT_PROPERTIES = [
   ...['x', 'y', 'z'],
   ...['f_dc_0', 'f_dc_1', 'f_dc_2', 'opacity'],
@@ -36,9 +36,9 @@ const PACKED_PROPERTIES = ['packed_position', 'packed_rotation', 'packed_scale',
 const REST_COUNTS = [0, 9, 24, 45]; // 3·((degree + 1)² − 1)
 
 /**
- * Reads and checks the header of a splat's .ply before anything is allocated for its contents: binary little-endian,
- * scalar properties, 3DGS's layout (or the packed one), and a file that is long enough for what the header announces.
- * Throws InputError with the line of the header that is wrong.
+ * Reads and checks the header of a splat's .ply before memory is allocated for its contents: binary little-endian, scalar
+ * properties, the layout of 3DGS (or the packed one), and a file size that matches the header.
+ * @throws InputError with the invalid line of the header.
  */
 export async function readPlyHeader(path: string): Promise<PlyHeader> {
   const file = await open(path).catch((error: Error) => {

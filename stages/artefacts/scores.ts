@@ -9,7 +9,7 @@ export interface Score {
   name: string;
   value: number;
   unit: string;
-  /** What it was measured on, in a few words: `7 held-out views`. */
+  /** What the score was measured on: `7 held-out views`. */
   over: string;
 }
 
@@ -23,10 +23,7 @@ const scoresFile = z.strictObject({
   ),
 });
 
-/**
- * The text of `scores.json`: in the order of `Scores`, keys in one order, numbers as they are (rounded already), one line
- * each. Equal scores give equal bytes.
- */
+/** The text of `scores.json`: one line per score, in order, with its rounded value. Equal scores give equal bytes. */
 export function formatScores({ scores }: Scores): string {
   const lines = scores.map(
     ({ name, value, unit, over }) => `    ${JSON.stringify({ name, value, unit, over })}`,
@@ -39,7 +36,7 @@ export async function saveScores(_gpu: Gpu, scores: Scores, folder: string): Pro
   await writeFile(join(folder, 'scores.json'), formatScores(scores));
 }
 
-/** Loads what `saveScores` wrote. Throws InputError when it is missing or not that. */
+/** Loads what `saveScores` wrote. @throws InputError when it is missing or invalid. */
 export async function loadScores(_gpu: Gpu, folder: string): Promise<Scores> {
   return readSavedJson(join(folder, 'scores.json'), scoresFile, 'score');
 }

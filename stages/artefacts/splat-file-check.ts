@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
 import { readPlyHeader } from './ply-header.ts';
 
-const MAX_SOG_COUNT = 2 ** 24; // with SH, more than one buffer of any adapter holds
+const MAX_SOG_COUNT = 2 ** 24; // with SH, more than one buffer holds on any adapter
 
-/** The formats that can be imported, by the ends of file names. */
+/** The suffixes of the files that can be imported. */
 export const SPLAT_FILES = [
   '.ply',
   '.compressed.ply',
@@ -17,8 +17,8 @@ export const SPLAT_FILES = [
 ] as const;
 
 /**
- * Checks a splat file without reading its contents: the kind by its name and, for .ply, the whole header against the
- * file's size. Throws InputError.
+ * Checks a splat file without reading its contents: the format by its name and, for .ply, the header against the file size.
+ * @throws InputError
  */
 export async function checkSplatFile(path: string): Promise<void> {
   const lower = path.toLowerCase();
@@ -29,7 +29,7 @@ export async function checkSplatFile(path: string): Promise<void> {
   if (lower.endsWith('.json')) await checkSogMeta(path);
 }
 
-/** The files that make up a splat: the one that names it, and beside a SOG's meta.json its pictures. */
+/** The files of a splat: the given one and, for the meta.json of a SOG, its images. */
 export async function splatFiles(path: string): Promise<string[]> {
   if (!path.toLowerCase().endsWith('.json')) return [path];
   const folder = dirname(path);
@@ -37,7 +37,7 @@ export async function splatFiles(path: string): Promise<string[]> {
   return [path, ...names.map((name) => join(folder, name))];
 }
 
-/** The library allocates what a SOG's meta.json announces before it looks at the pictures. */
+/** Bounds the count in a SOG's meta.json: the library allocates for it before it reads the images. */
 async function checkSogMeta(path: string): Promise<void> {
   const fail = (message: string) => new InputError(`${message}; expected the meta.json of a SOG splat`, path);
   const text = await readFile(path, 'utf8').catch((error: Error) => {

@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
 import { InputError } from '../../wgsl/core/index.ts';
 
-// What is used of the library. Its own declarations import each other without file extensions, which TypeScript does
-// not resolve for ES modules in Node, so that everything in them becomes `any`.
+// Declarations of the parts in use. The library's own import each other without file extensions, which TypeScript does not
+// resolve for ES modules in Node, so that all of them become `any`.
 
 export interface Column {
   name: string;
@@ -35,7 +35,7 @@ export interface SplatTransform {
   ReadStream: abstract new (expectedSize: number) => ReadStream;
   BufferedReadStream: new (inner: ReadStream, chunkBytes: number) => ReadStream;
   MemoryFileSystem: new () => { results: Map<string, Uint8Array> };
-  /** `PLY` names the space that splats are stored in: none of the formats here is turned on the way in or out. */
+  /** `PLY` is the coordinate space of stored splats: no format is rotated on reading or writing. */
   Transform: { PLY: unknown };
   getInputFormat(filename: string): string;
   readFile(request: {
@@ -55,14 +55,14 @@ export interface SplatTransform {
 }
 
 /**
- * The one doorway to @playcanvas/splat-transform, which knows the splat file formats. It takes seconds to import (it
- * carries an engine), so it is imported when a file needs it.
+ * The only import of @playcanvas/splat-transform, which reads and writes the splat file formats. Importing it takes seconds
+ * (it contains an engine), so it is imported on demand.
  */
 export async function splatTransform(): Promise<SplatTransform> {
   return import('@playcanvas/splat-transform');
 }
 
-/** A file on disk as the library reads it: in pieces, so that no file is too large for one buffer. */
+/** A file as a source of the library: read in pieces, so that its size is not limited by one buffer. */
 export async function openSource(library: SplatTransform, path: string): Promise<ReadSource> {
   const file = await open(path).catch((error: Error) => {
     throw new InputError(`cannot be opened: ${error.message}`, path);

@@ -4,11 +4,11 @@ import { z } from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { readSavedJson } from './json.ts';
 
-/** What the splat was restyled towards: given by stylize, so that score need not be told again. */
+/** The target of a restyling; score takes its defaults from it. */
 export interface Style {
-  /** The prompt as it was written in the options: a name in the prompt library, or the text itself. */
+  /** The prompt as in the options: a name in the prompt library, or the text itself. */
   prompt: string;
-  /** The CLIP model's directory; absent when it was the one that the package carries. */
+  /** Folder of the CLIP model; absent for the model of the package. */
   model?: string;
 }
 
@@ -19,7 +19,7 @@ export async function saveStyle(_gpu: Gpu, { prompt, model }: Style, folder: str
   await writeFile(join(folder, 'style.json'), `${JSON.stringify({ prompt, model }, null, 2)}\n`);
 }
 
-/** Loads what `saveStyle` wrote. Throws InputError when it is missing or not that. */
+/** Loads what `saveStyle` wrote. @throws InputError when it is missing or invalid. */
 export async function loadStyle(_gpu: Gpu, folder: string): Promise<Style> {
   return readSavedJson(join(folder, 'style.json'), styleFile, 'stylize');
 }

@@ -8,10 +8,10 @@ import { checkSafetensorsFinite, readSafetensorsHeader } from './safetensors.ts'
 import { checkTensor, textTensors, visionTensors } from './tensors.ts';
 
 /**
- * Looks at a model folder without a GPU: its files are there, the configurations and the tokenizer are of the known kind,
- * the weights' header lists every tensor in the shape that config.json says, and their numbers are finite.
+ * Checks a model folder without a GPU: all files exist, configurations and tokenizer are supported, the weights have every
+ * tensor in the shape of config.json, and all numbers are finite.
  *
- * @throws InputError as `openClip` would.
+ * @throws InputError as `openClip` does.
  */
 export async function checkClip(directory = DEMO_CLIP): Promise<ClipDescription> {
   const description = await describeClip(directory);
@@ -24,7 +24,7 @@ export async function checkClip(directory = DEMO_CLIP): Promise<ClipDescription>
   return description;
 }
 
-/** Looks at what `openClipTarget` will open. @throws InputError on a broken model, an empty prompt, impossible crops. */
+/** Checks the options of `openClipTarget`. @throws InputError on a broken model, an empty prompt, or invalid crops. */
 export async function checkClipTarget({
   prompt,
   model,
@@ -39,7 +39,7 @@ export async function checkClipTarget({
   tokenIds(await checkClip(model), text);
 }
 
-/** What a CLIP target depends on: the model, and the text that the prompt stands for. */
+/** The files and texts that a CLIP target depends on: the model, and the text of the prompt. */
 export async function clipTargetReads({
   prompt,
   model,
@@ -51,14 +51,14 @@ export async function clipTargetReads({
   return { files, texts: { ...texts, prompt: (await resolvePrompt(prompt)).text } };
 }
 
-/** What a model depends on: its files, and where they hold an ONNX text encoder, the CPU by which onnxruntime picks its code. */
+/** What a model depends on: its files and, with an ONNX text encoder, the CPU, for which onnxruntime selects its code. */
 export async function clipReads(model = DEMO_CLIP): Promise<Reading> {
   const files = await modelFiles(model);
   const cpu = files.onnxText ? cpus()[0]?.model : undefined;
   return { files: Object.values(files), texts: cpu ? { 'CPU of the text encoder': cpu } : {} };
 }
 
-/** @throws InputError when the smallest crop is above the largest. */
+/** @throws InputError when the smallest crop is larger than the largest. */
 export function checkCrops({ scale: [smallest, largest] }: CropOptions): void {
   if (smallest > largest) {
     throw new InputError(`crops.scale is [smallest, largest], got [${smallest}, ${largest}]`);

@@ -35,7 +35,7 @@ const vision = z.object({
   patch_size: count(512).default(32),
 });
 
-/** `config.json` of a CLIPModel; what it leaves out has the defaults of transformers' CLIPConfig. */
+/** `config.json` of a CLIPModel, with the defaults of transformers' CLIPConfig. */
 const schema = z
   .object({
     model_type: z.literal('clip', { error: 'a CLIP model is expected: model_type "clip"' }),
@@ -67,7 +67,7 @@ export type ClipConfig = z.infer<typeof schema>;
 export type TextConfig = ClipConfig['text_config'];
 export type VisionConfig = ClipConfig['vision_config'];
 
-/** @throws InputError naming the file and the wrong key. */
+/** @throws InputError with the file and the invalid key. */
 export async function readClipConfig(path: string): Promise<ClipConfig> {
   return checkJson(path, schema, await readJson(path));
 }

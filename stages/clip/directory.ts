@@ -6,10 +6,10 @@ import { type ClipConfig, readClipConfig } from './config.ts';
 import { type Preprocessor, readPreprocessor } from './preprocessor.ts';
 import { ClipTokenizer } from './tokenizer.ts';
 
-/** The small model that the package carries. */
+/** The small model of the package. */
 export const DEMO_CLIP = fileURLToPath(new URL('../../prompts/demo-clip/', import.meta.url));
 
-/** What a model folder of the Hugging Face layout must hold. */
+/** The required files of a model folder in the Hugging Face layout. */
 const FILES = {
   config: 'config.json',
   tokenizer: 'tokenizer.json',
@@ -17,13 +17,13 @@ const FILES = {
   weights: 'model.safetensors',
 } as const;
 
-/** And what it may hold. */
+/** Its optional files. */
 const OPTIONAL = {
   tokenizerConfig: 'tokenizer_config.json',
   onnxText: 'onnx/text_model.onnx',
 } as const;
 
-/** The names of the files without which a folder is no model. */
+/** The names of the required files. */
 export const MODEL_FILES: readonly string[] = Object.values(FILES);
 
 export type ModelFiles = Record<keyof typeof FILES, string> & Partial<Record<keyof typeof OPTIONAL, string>>;
@@ -39,7 +39,7 @@ function fetchLine(name: string, folder = `models/${name.split('/')[1]}`): strin
 /** The command that fetches a full CLIP model. */
 export const GET_CLIP = fetchLine('laion/CLIP-ViT-B-32-laion2B-s34B-b79K', 'models/clip-vit-b-32');
 
-/** @throws InputError naming the folder, all missing files at once, and the line that gets a model. */
+/** @throws InputError with the folder, all missing files, and the command that fetches a model. */
 export async function modelFiles(directory: string): Promise<ModelFiles> {
   const folder = await stat(directory).catch(() => undefined);
   if (!folder?.isDirectory()) {
@@ -80,7 +80,7 @@ function exists(path: string): Promise<boolean> {
   );
 }
 
-/** All of a CLIP model but its weights. */
+/** A CLIP model without its weights. */
 export interface ClipDescription {
   files: ModelFiles;
   config: ClipConfig;
@@ -88,7 +88,7 @@ export interface ClipDescription {
   tokenizer: ClipTokenizer;
 }
 
-/** @throws InputError naming the file and what is wrong with it. */
+/** @throws InputError with the file and its fault. */
 export async function describeClip(directory: string): Promise<ClipDescription> {
   const files = await modelFiles(directory);
   const config = await readClipConfig(files.config);
@@ -100,7 +100,7 @@ export async function describeClip(directory: string): Promise<ClipDescription> 
   };
 }
 
-/** Ids of a text, padded to the model's context length. @throws InputError when the tokenizer is another model's. */
+/** Ids of a text, padded to the context length. @throws InputError when the tokenizer does not match the model. */
 export function tokenIds({ tokenizer, config }: ClipDescription, text: string): number[] {
   return tokenizer.encode(text, config.text_config.max_position_embeddings);
 }

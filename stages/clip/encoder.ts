@@ -6,7 +6,7 @@ import { Program } from '../../wgsl/nn/program.ts';
 import type { ClipModel } from './model.ts';
 import { imageEncoder } from './vision.ts';
 
-/** Crops → image encoder → cosines with one target, for a batch: what objectives and scorers share. */
+/** Crops → image encoder → cosines with one target, for a batch. Shared by objectives and scorers. */
 export interface EncoderProgram {
   program: Program;
   sampler: CropSampler;
@@ -20,7 +20,7 @@ export interface EncoderProgram {
   target: GPUBuffer;
 }
 
-/** `backward`: with the gradient of the cosines with respect to the pixels. Everything is made in `arena`. */
+/** `backward`: also compiles the gradient of the cosines with respect to the pixels. `arena` owns all buffers. */
 export async function buildEncoder(
   arena: Arena,
   model: ClipModel,
@@ -41,7 +41,7 @@ export async function buildEncoder(
   return { program, sampler, pixels, embeds, cosines, target };
 }
 
-/** One target of unit length from embeddings [T, D] of unit length: their mean's direction. */
+/** The direction, of unit length, of the mean of unit embeddings [T, D]. */
 export function meanDirection(embeds: Float32Array, dimensions: number): Float32Array {
   if (!embeds.length || embeds.length % dimensions) {
     throw new Error(`embeddings of ${dimensions} numbers are expected, got ${embeds.length} numbers`);

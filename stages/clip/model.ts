@@ -8,8 +8,8 @@ import { encodeTexts } from './text.ts';
 import { loadVision, type VisionWeights } from './vision.ts';
 
 /**
- * A CLIP model: texts in, embeddings out, and the image encoder's weights on the GPU for objectives and scorers to build
- * programs on. Its owner destroys it after those.
+ * A CLIP model: embeds texts, and holds the weights of the image encoder on the GPU for the programs of objectives and
+ * scorers. Destroy it after those.
  */
 export class ClipModel {
   readonly gpu: Gpu;
@@ -41,7 +41,7 @@ export class ClipModel {
     return this.config.vision_config.image_size;
   }
 
-  /** The image encoder's weights; they go to the GPU the first time. @throws InputError when one is missing or wrong. */
+  /** The weights of the image encoder, uploaded at the first call. @throws InputError when one is missing or invalid. */
   vision(): VisionWeights {
     this.#vision ??= loadVision(this.#arena, this.config, this.#file);
     return this.#vision;
@@ -52,7 +52,7 @@ export class ClipModel {
     return tokenIds(this.#description, text);
   }
 
-  /** Embeddings [T, D] of unit length; by onnxruntime when the model has an ONNX text encoder, else by the GPU. */
+  /** Embeddings [T, D] of unit length, from onnxruntime if the model has an ONNX text encoder, else from the GPU. */
   async embedTexts(texts: readonly string[]): Promise<Float32Array> {
     if (!texts.length) throw new InputError('no text to embed');
     const ids = texts.map((text) => this.tokenize(text));
@@ -73,9 +73,9 @@ export class ClipModel {
 
 /**
  * Opens a model folder of the Hugging Face layout (`config.json`, `tokenizer.json`, `preprocessor_config.json`,
- * `model.safetensors` in f32, f16 or bf16); without one, the small model that the package carries.
+ * `model.safetensors` in f32, f16 or bf16); by default the small model of the package.
  *
- * @throws InputError naming the file and what is wrong with it.
+ * @throws InputError with the file and its fault.
  */
 export async function openClip(gpu: Gpu, directory = DEMO_CLIP): Promise<ClipModel> {
   const description = await describeClip(directory);

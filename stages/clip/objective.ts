@@ -10,7 +10,7 @@ import { type Prompt, resolvePrompt, warnOfPrompt } from './prompts.ts';
 export interface ClipObjectiveOptions {
   /** Crops per step. */
   batch: number;
-  /** Size of the picture, pixels; `setStep` may give another. */
+  /** Size of the picture, pixels; `setStep` can change it. */
   width: number;
   height: number;
   augment: CropAugment;
@@ -18,7 +18,7 @@ export interface ClipObjectiveOptions {
 
 /**
  * −weight·mean_b cos(CLIP(crop_b(picture)), target) on the GPU, with its gradient to the picture (the paper's eq. 5, and the
- * CLIP term of eq. 3). Random crops are cut and normalised, encoded, compared; the gradient goes all the way back. The model
+ * CLIP term of eq. 3). The model
  * must outlive it.
  */
 export class ClipObjective {
@@ -56,12 +56,12 @@ export class ClipObjective {
     }
   }
 
-  /** What the picture is to be like: embeddings [T, D] of unit length, of which the mean direction is taken. */
+  /** Sets the target to the mean direction of embeddings [T, D] of unit length. */
   setTarget(embeds: Float32Array): void {
     this.#gpu.write(this.#encoder.target, meanDirection(embeds, this.#model.dimensions), 'parameters');
   }
 
-  /** Sends the crops of a step. `size`: of the step's picture, if it is not that of the options. */
+  /** Uploads the crops of a step. `size`: size of the step's picture, if it differs from the options. */
   setStep(
     seed: number,
     step: number,
@@ -74,8 +74,8 @@ export class ClipObjective {
   }
 
   /**
-   * Adds d(−weight·mean cosine)/d image to `gradImage`; both are f32 [H, W, 4] of the step's size. Leaves the cosines in
-   * `cosines`.
+   * Adds d(−weight·mean cosine)/d image to `gradImage`; both are f32 [H, W, 4] of the step's size. Writes the
+   * cosines to `cosines`.
    */
   record(recorder: Recorder, image: GPUBuffer, gradImage: GPUBuffer, weight = 1): void {
     const { program, sampler, cosines, pixels } = this.#encoder;

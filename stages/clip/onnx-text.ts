@@ -1,10 +1,10 @@
 import { InputError } from '../../wgsl/core/index.ts';
 
 /**
- * A text encoder that came as ONNX (`onnx/text_model.onnx`, as transformers.js exports it), on the CPU: `input_ids` int64 [T, L]
+ * Runs an ONNX text encoder (`onnx/text_model.onnx`, as exported by transformers.js) on the CPU: `input_ids` int64 [T, L]
  * (and `attention_mask`, if it has one) → `text_embeds` f32 [T, D], raw.
  *
- * @throws InputError naming the file, when it does not load or has other inputs or outputs.
+ * @throws InputError with the file, when it does not load or has other inputs or outputs.
  */
 export async function encodeTextsOnnx(
   path: string,

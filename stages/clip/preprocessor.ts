@@ -8,7 +8,7 @@ const rectangle = z.object({ height: pixels, width: pixels });
 const rgb = (name: string) =>
   z.tuple([z.number(), z.number(), z.number()], { error: `three numbers are expected: ${name} of r, g, b` });
 
-/** `preprocessor_config.json` of a CLIPImageProcessor; what it leaves out has that class's defaults. */
+/** `preprocessor_config.json` of a CLIPImageProcessor, with the defaults of that class. */
 const schema = z.object({
   do_center_crop: z.boolean().default(true),
   do_normalize: z.boolean().default(true),
@@ -18,14 +18,14 @@ const schema = z.object({
   image_std: rgb('deviations').default([0.26862954, 0.26130258, 0.27577711]),
 });
 
-/** How the encoder wants its pictures: (rgb − mean)/deviation, of rgb in [0, 1]; and how a whole picture is fitted. */
+/** Preprocessing of the encoder's input: (rgb − mean)/deviation for rgb in [0, 1], and how a whole picture is resized. */
 export interface Preprocessor {
   mean: readonly [number, number, number];
   deviation: readonly [number, number, number];
   fit: Fit;
 }
 
-/** `side` is the encoder's own input size. @throws InputError naming the file and the key. */
+/** `side`: input size of the encoder. @throws InputError with the file and the key. */
 export async function readPreprocessor(path: string, side: number): Promise<Preprocessor> {
   const config = checkJson(path, schema, await readJson(path));
   const { size, crop_size: crop = side } = config;

@@ -1,12 +1,12 @@
 import { InputError } from '../../wgsl/core/index.ts';
 
-/** The format's own bound on the JSON header, from its reference implementation. */
+/** Limit on the JSON header, from the format's reference implementation. */
 export const HEADER_LIMIT = 100_000_000;
 
 const DTYPE_BYTES = { F32: 4, F16: 2, BF16: 2, I32: 4, I64: 8 } as const;
 export type Dtype = keyof typeof DTYPE_BYTES;
 
-/** Where a tensor lies: `start` and `end` are byte offsets in the file. */
+/** A tensor's place in the file: byte offsets `start` and `end`. */
 export interface Entry {
   name: string;
   dtype: Dtype;
@@ -25,7 +25,7 @@ export function tensorPlace({ name, start }: { name: string; start: number }): s
   return `tensor ${JSON.stringify(name)} at byte ${start}`;
 }
 
-/** Parses and checks the JSON header; `size` is the file's. See `readSafetensors` for what is guaranteed. */
+/** Parses and checks the JSON header of a file of `size` bytes. `readSafetensors` lists the guarantees. */
 export function parseHeader(bytes: ArrayBuffer, path: string, size: number): Header {
   const dataStart = 8 + bytes.byteLength;
   const metadata: Record<string, string> = {};

@@ -9,7 +9,7 @@ import {
   tensorPlace,
 } from './safetensors-header.ts';
 
-/** A tensor as it lay in the file; `data` is row-major and of the wider type (see `readSafetensors`). */
+/** A tensor of the file; `data` is row-major and of the wider type (see `readSafetensors`). */
 export interface SafeTensor {
   dtype: Dtype;
   shape: number[];
@@ -23,15 +23,15 @@ export interface SafetensorsFile {
   metadata: Record<string, string>;
 }
 
-/** The most bytes that one read asks of the file system; Node refuses single reads of 2 GiB. */
+/** Bytes per read; Node refuses single reads of 2 GiB. */
 const CHUNK_BYTES = 2 ** 28;
 
 /**
  * Reads a whole .safetensors file (https://huggingface.co/docs/safetensors, "Format"). F32, F16 and BF16 come as
- * Float32Array, I32 and I64 as Int32Array. Nothing in the file is believed before it is checked against the file's size:
- * header length, dtypes, shapes, and that the tensors cover the data exactly, without gap or overlap.
+ * Float32Array, I32 and I64 as Int32Array. Checks everything against the file size
+ * before use: header length, dtypes, shapes, and that the tensors cover the data exactly, without gap or overlap.
  *
- * @throws InputError with the file, the tensor, the byte where it lies, what was found and what was expected.
+ * @throws InputError with the file, the tensor, its byte offset, the found and the expected value.
  */
 export async function readSafetensors(path: string): Promise<SafetensorsFile> {
   return withFile(path, async (file, size) => {
@@ -51,7 +51,7 @@ export async function readSafetensorsHeader(path: string): Promise<Header> {
 }
 
 /**
- * Reads the named tensors, one at a time, only to see that their numbers are finite. @throws InputError naming the first
+ * Checks that all numbers of the named tensors are finite, reading one tensor at a time. @throws InputError with the first
  * that are not.
  */
 export async function checkSafetensorsFinite(path: string, names: ReadonlySet<string>): Promise<void> {

@@ -11,8 +11,8 @@ export interface Picture {
 }
 
 /**
- * Compares whole pictures with a text: the middle of each, fitted as the model's preprocessor says (by the antialiased
- * triangle filter, where the preprocessors of most models are bicubic). No random numbers.
+ * Compares whole pictures with a text: the centre of each, resized as the model's preprocessor specifies (with an antialiased
+ * triangle filter, where most preprocessors are bicubic). Deterministic.
  */
 export class ClipScorer {
   readonly #gpu: Gpu;

@@ -20,7 +20,7 @@ export function checkTensor(
   if (found.dtype.startsWith('I')) throw fail(`holds ${found.dtype}; floats are expected`);
 }
 
-/** What the image encoder is made of. */
+/** The tensors of the image encoder. */
 export function visionTensors({ vision_config: vision, projection_dim: dimensions }: ClipConfig): Shapes {
   const { hidden_size: width, patch_size: patch, image_size: side } = vision;
   const patches = Math.floor(side / patch) ** 2;
@@ -29,7 +29,7 @@ export function visionTensors({ vision_config: vision, projection_dim: dimension
     [`${embeddings}.class_embedding`, [width]],
     [`${embeddings}.patch_embedding.weight`, [width, vision.num_channels, patch, patch]],
     [`${embeddings}.position_embedding.weight`, [1 + patches, width]],
-    // transformers' own spelling
+    // spelt like this in transformers
     ...both('vision_model.pre_layrnorm', [width]),
     ...layers('vision_model', vision),
     ...both('vision_model.post_layernorm', [width]),
@@ -37,7 +37,7 @@ export function visionTensors({ vision_config: vision, projection_dim: dimension
   ]);
 }
 
-/** What the text encoder is made of, where it is not an ONNX graph. */
+/** The tensors of a text encoder that is not an ONNX graph. */
 export function textTensors({ text_config: text, projection_dim: dimensions }: ClipConfig): Shapes {
   const { hidden_size: width } = text;
   const embeddings = 'text_model.embeddings';
@@ -63,7 +63,7 @@ function layers(tower: string, config: TextConfig | VisionConfig): Shape[] {
   ]);
 }
 
-/** Weight and bias: one number of bias for each row of the weight. */
+/** Weight and bias, with one bias per row of the weight. */
 function both(name: string, shape: readonly number[]): Shape[] {
   return [
     [`${name}.weight`, shape],

@@ -12,10 +12,10 @@ import { layerShape, loadLayer, transformerLayer } from './transformer.ts';
 import { WeightLoader } from './weights.ts';
 
 /**
- * Text encoder on the GPU: ids [T, length], already padded and below the vocabulary's size → raw embeddings [T, D]. It runs
- * once per prompt, so weights and program live for this call only.
+ * Runs the text encoder on the GPU: ids [T, length], padded and below the vocabulary size → raw embeddings [T, D]. It runs
+ * once per prompt, so weights and program exist for this call only.
  *
- * @throws InputError naming file and tensor when one is missing or wrong.
+ * @throws InputError with the file and the tensor that is missing or invalid.
  */
 export async function encodeTexts(
   gpu: Gpu,
@@ -44,7 +44,7 @@ export async function encodeTexts(
       const layer = loadLayer(load, `text_model.encoder.layers.${i}`, shape, false);
       x = transformerLayer(graph, `layer${i}`, x, layer, shape, { causal: true });
     }
-    // Normalising one token after pooling is normalising all before.
+    // Normalising one token after pooling equals normalising all tokens before.
     const pooled = pool(graph, 'pool', x, arena.upload('places', places, 'parameters'));
     const after = load.layerNorm('text_model.final_layer_norm', shape.epsilon);
     const projection = load.linear('text_projection');

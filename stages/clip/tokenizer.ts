@@ -3,7 +3,7 @@ import { InputError } from '../../wgsl/core/index.ts';
 import { readJson } from '../artefacts/json.ts';
 import type { TextConfig } from './config.ts';
 
-/** Texts to ids as CLIP wants them: begin, words, end, then padding, of one length. */
+/** Converts texts to CLIP's ids: start, words, end, then padding, of a fixed length. */
 export class ClipTokenizer {
   readonly #tokenizer: Tokenizer;
   readonly #path: string;
@@ -15,7 +15,7 @@ export class ClipTokenizer {
     this.#vocabulary = vocabulary;
   }
 
-  /** @throws InputError naming the file, when it is not a tokenizer that the library knows. */
+  /** @throws InputError with the file, when the library does not support its tokenizer. */
   static async read(path: string, configPath: string | undefined, text: TextConfig): Promise<ClipTokenizer> {
     const { Tokenizer } = await import('@huggingface/tokenizers');
     const [model, config] = [await readJson(path), configPath ? await readJson(configPath) : {}];
@@ -30,12 +30,12 @@ export class ClipTokenizer {
   }
 
   /**
-   * Ids of a text, exactly `length` of them. Too long a text loses its last words, never its end mark, as transformers
-   * truncates. Padding repeats the end mark: attention is causal and both pooling rules take the first end mark, so that
-   * nothing behind it reaches the result.
+   * Exactly `length` ids of a text. A text that is too long loses its last words but keeps the end mark, as in transformers.
+   * Padding repeats the end mark: attention is causal and both pooling rules take the first end mark, so that padding does
+   * not affect the result.
    */
   encode(text: string, length: number): number[] {
-    // The package's own types do not resolve under NodeNext.
+    // The types of the package do not resolve under NodeNext.
     const ids: number[] = this.#tokenizer.encode(text).ids;
     const wrong = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= this.#vocabulary);
     if (wrong >= 0 || ids.length < 2) {

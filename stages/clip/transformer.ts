@@ -28,7 +28,7 @@ export interface LayerWeights {
   norm1: LayerNormWeights;
   /** q, k and v together: [3·width, width]. */
   qkv?: LinearWeights;
-  /** The same in two, for a layer of which one token per sequence is wanted. */
+  /** The same in two parts, for a layer that outputs one token per sequence. */
   q?: LinearWeights;
   kv?: LinearWeights;
   out: LinearWeights;
@@ -57,8 +57,8 @@ export function loadLayer(
 }
 
 /**
- * x [batch, tokens, width] through one layer. With `places`, only that token of each sequence goes on, [batch, width]: it is
- * all that the last layer's queries, output projection and MLP are needed for.
+ * Applies one layer to x [batch, tokens, width]. With `places`, outputs only that token of each sequence, [batch, width]: the
+ * last layer's queries, output projection and MLP are not needed for the others.
  */
 export function transformerLayer(
   graph: Graph,

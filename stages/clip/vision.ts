@@ -27,7 +27,7 @@ export interface VisionWeights {
   projection: LinearWeights;
 }
 
-/** @throws InputError naming file and tensor when one is missing or wrong. */
+/** @throws InputError with the file and the tensor that is missing or invalid. */
 export function loadVision(arena: Arena, config: ClipConfig, file: SafetensorsFile): VisionWeights {
   const load = new WeightLoader(arena, file, visionTensors(config));
   const { vision_config: vision } = config;
@@ -42,7 +42,7 @@ export function loadVision(arena: Arena, config: ClipConfig, file: SafetensorsFi
       classEmbedding: load.buffer(`${embeddings}.class_embedding`),
       positions: load.buffer(`${embeddings}.position_embedding.weight`),
     },
-    // transformers' own spelling
+    // spelt like this in transformers
     before: load.layerNorm('vision_model.pre_layrnorm', epsilon),
     layers: Array.from({ length: last + 1 }, (_, i) =>
       loadLayer(load, `vision_model.encoder.layers.${i}`, shape, i === last),
@@ -54,7 +54,7 @@ export function loadVision(arena: Arena, config: ClipConfig, file: SafetensorsFi
 
 /**
  * pixels [B, 3, S, S], normalised as the model's preprocessor does → raw embeddings [B, D] (Radford et al. 2021, ViT).
- * `places` is u32 [B] of zeros: the class token's place.
+ * `places` is u32 [B] of zeros: the position of the class token.
  */
 export function imageEncoder(
   graph: Graph,

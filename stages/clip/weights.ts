@@ -5,8 +5,8 @@ import { checkFinite, type SafetensorsFile } from './safetensors.ts';
 import { checkTensor, type Shapes } from './tensors.ts';
 
 /**
- * Takes tensors of a model file to the GPU, each checked for its shape and for numbers that are not finite. `shapes` lists
- * what may be asked for.
+ * Uploads tensors of a model file, checking the shape of each and that its numbers are finite. `shapes` lists the available
+ * tensors.
  */
 export class WeightLoader {
   readonly #arena: Arena;
@@ -38,8 +38,8 @@ export class WeightLoader {
   }
 
   /**
-   * One layer of several of the same input, side by side: their outputs follow each other. Biased where the list has a
-   * bias; weights of more than two dimensions (a patch embedding) are taken as [outputs, inputs].
+   * Concatenates layers of the same input into one: their outputs follow each other. With a bias if the list has one;
+   * weights of more than two dimensions (a patch embedding) are read as [outputs, inputs].
    */
   linear(...names: string[]): LinearWeights {
     const shape = this.#shapeOf(`${names[0]}.weight`);

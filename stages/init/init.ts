@@ -7,15 +7,15 @@ import { neighbourDistances } from './nearest.ts';
 /** Band 0 of the spherical harmonics, 1/(2√π), as 3DGS rounds it. */
 const C0 = 0.28209479177387814;
 const NEIGHBOURS = 3;
-/** The smallest scale, as a part of the median: duplicated points are 0 apart, and the logarithm of 0 is not a scale. */
+/** The smallest scale, relative to the median: duplicate points have distance 0, whose logarithm is no scale. */
 const SMALLEST_PART = 1e-3;
-/** Neutral: training puts its strategy's own start opacity and scale factor in place of these. */
+/** Training replaces it by the start opacity of its strategy. */
 const START_OPACITY = 0.1;
 
 /**
- * One Gaussian a point (3DGS and gsplat): its position; its colour as band 0, the other bands 0; isotropic, as large as the
- * root mean square of the distances to its three nearest neighbours; identity rotation; opacity 0.1.
- * `extent` serves where no two points are apart.
+ * One Gaussian per point, as in 3DGS and gsplat: the point's position; its colour as band 0, all other bands 0; isotropic
+ * scale, the root mean square of the distances to the three nearest neighbours; identity rotation; opacity 0.1.
+ * `extent` replaces the median scale if all points coincide.
  */
 export function gaussiansFromPoints(
   { positions, colors }: SfmPoints,
@@ -43,8 +43,8 @@ function smallestScale(scales: Float32Array, extent: number): number {
 }
 
 /**
- * `count` points spread evenly over the cameras' box, with random colours. The box is centred on what the cameras look
- * at and reaches all of them; no side is shorter than a third of the longest (cameras in a plane, or in one spot).
+ * `count` points with random colours, distributed uniformly over a box. The box is centred on `center` and contains all
+ * cameras; no side is shorter than a third of the longest, for cameras in a plane or at one position.
  * Random numbers: position from step 0, colour from step 1 of the purpose `init`.
  */
 export function randomPoints(

@@ -1,22 +1,22 @@
-/** Points to a leaf of the tree: small enough to search through, large enough to keep the tree shallow. */
+/** Points per leaf of the tree: few enough for a linear search, enough to keep the tree shallow. */
 const LEAF = 12;
 
 /**
- * For each of `positions` [P,3], the root mean square of the distances to its `k` nearest neighbours (fewer where there
- * are fewer points; 0 for a lone point). A balanced k-d tree (Bentley 1975) in place of all pairs: P·log P.
+ * For each of `positions` [P,3], the root mean square of the distances to its `k` nearest neighbours (fewer if there
+ * are fewer points; 0 for a single point). Uses a balanced k-d tree (Bentley 1975): P·log P.
  * Duplicates are neighbours at distance 0.
  */
 export function neighbourDistances(positions: Float32Array, k: number): Float32Array {
   const search = new Search(buildTree(positions), k);
   const { order } = search.tree;
   const out = new Float32Array(order.length);
-  // In the tree's order, so that consecutive searches walk the same memory.
+  // In the tree's order, so that consecutive searches share memory.
   for (let at = 0; at < order.length; at++) out[order[at]] = search.distance(at);
   return out;
 }
 
 interface Tree {
-  /** [P,3], in the tree's order: a leaf's points lie side by side. */
+  /** [P,3], in the tree's order: the points of a leaf are contiguous. */
   sorted: Float32Array;
   /** Point indices so that every subtree is a contiguous range; its middle is the splitting point. */
   order: Uint32Array;
@@ -64,8 +64,8 @@ function widestAxis(positions: Float32Array, order: Uint32Array, start: number, 
 }
 
 /**
- * Hoare's selection: afterwards `order[middle]` is what sorting along `axis` would put there, with nothing larger before
- * it and nothing smaller after it. Pivots by median of three; equal keys are split evenly, so duplicates cost nothing.
+ * Hoare's selection: places at `order[middle]` the element that sorting along `axis` would place there, with none larger
+ * before it and none smaller after it. Median-of-three pivots; equal keys are split evenly, so duplicates cost nothing.
  */
 function select(
   positions: Float32Array,
@@ -96,7 +96,7 @@ function select(
   }
 }
 
-/** Searches one tree, point after point, without allocating. */
+/** Searches one tree without allocating per point. */
 class Search {
   readonly tree: Tree;
   /** Squared distances of the nearest others so far, ascending. */
