@@ -1,4 +1,4 @@
-/** How each output sample is mixed from neighbouring input samples along one axis. */
+/** The weights of the input samples that one output sample covers along one axis. */
 interface Window {
   first: number;
   weights: Float32Array;
@@ -6,8 +6,8 @@ interface Window {
 
 /**
  * Shrinks interleaved 8-bit pixels by area averaging: every output pixel is the mean of the input area that it covers,
- * with fractional edges (what OpenCV calls INTER_AREA and Pillow BOX). In the bytes' own space, as the captures'
- * other users do. `width` and `height` are the output's, at most the input's.
+ * with fractional edges (OpenCV's INTER_AREA, Pillow's BOX). Averages the stored values without linearising them. `width`
+ * and `height`: size of the output, at most that of the input.
  */
 export function areaResize(
   pixels: Uint8Array,

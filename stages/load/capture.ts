@@ -14,14 +14,14 @@ import { readPicture } from './pictures.ts';
 export interface CaptureOptions {
   /** Folder of the capture. */
   colmap: string;
-  /** Folder of the pictures, relative to `colmap`. */
+  /** Folder of the images, relative to `colmap`. */
   images: string;
   downscale: number;
-  /** Every how many-th view is held out for testing; 0 holds out none. */
+  /** Every n-th view is held out for testing; 0 holds out none. */
   holdout: number;
 }
 
-/** A registered image, checked against the disk: what is left is to decode it. */
+/** A registered image whose file exists. */
 interface Shot {
   name: string;
   path: string;
@@ -30,18 +30,18 @@ interface Shot {
   viewmat: number[];
 }
 
-/** Checks that the model parses, that its cameras can be trained on, and that every picture is there. */
+/** Checks that the model parses, that its cameras are supported, and that every image exists. */
 export async function checkCapture(options: CaptureOptions): Promise<void> {
   await surveyCapture(options);
 }
 
-/** All files that `loadCapture` reads: the model's and the pictures. */
+/** All files that `loadCapture` reads: the model and the images. */
 export async function captureFiles(options: CaptureOptions): Promise<string[]> {
   const { model, shots } = await surveyCapture(options);
   return [...model.files, ...shots.map(({ path }) => path)];
 }
 
-/** Reads a COLMAP capture and uploads each picture once. On failure nothing stays on the GPU. */
+/** Reads a COLMAP capture and uploads each image once. On failure nothing stays on the GPU. */
 export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Report): Promise<Dataset> {
   const { model, shots } = await surveyCapture(options);
   const { positions, colors, leftOut } = model.points;
@@ -109,7 +109,7 @@ async function surveyCapture(options: CaptureOptions): Promise<{ model: ColmapMo
   return { model, shots };
 }
 
-/** Every picture must be a file; all that are not are named at once. */
+/** @throws InputError with all images that are missing. */
 async function checkPresent(shots: readonly Shot[], folder: string): Promise<void> {
   const folderStat = await stat(folder).catch(() => undefined);
   if (!folderStat?.isDirectory()) {
@@ -130,7 +130,7 @@ async function checkPresent(shots: readonly Shot[], folder: string): Promise<voi
   }
 }
 
-/** The camera at the picture's actual size: COLMAP's may differ (it is ignored which was scaled), per axis. */
+/** The camera at the actual size of the image, which may differ from COLMAP's; scales each axis on its own. */
 function cameraAt({ pinhole, calibrated, viewmat }: Shot, width: number, height: number): Camera {
   const sx = width / calibrated.width;
   const sy = height / calibrated.height;
@@ -151,7 +151,7 @@ export function viewmatOf({ quat, translation }: Pick<ColmapImage, 'quat' | 'tra
   ];
 }
 
-/** Runs `work` for 0…count−1, a few at a time (decoding is what takes long, and memory). Stops at the first failure. */
+/** Runs `work` for 0…count−1, a few at a time, because decoding takes memory. Stops at the first failure. */
 async function inParallel(count: number, work: (i: number) => Promise<void>): Promise<void> {
   let next = 0;
   let failed = false;

@@ -3,12 +3,12 @@ import type { Dataset } from '../artefacts/dataset.ts';
 
 const NO_UP: Vec3 = [0, -1, 0];
 
-/** What a dataset says about its cameras as a whole; see `Dataset` for the meanings. */
+/** The properties of all cameras together; see `Dataset`. */
 export type SceneFrame = Pick<Dataset, 'up' | 'center' | 'extent'>;
 
 /**
- * Up, centre and extent from all cameras (train and test, as gsplat's parser does) and the SfM points [P,3].
- * `warn` hears of captures whose cameras do not tell: all in one place, or all looking the same way from it.
+ * Up, centre and extent from all cameras (train and test, as in gsplat's parser) and the SfM points [P,3]. Calls `warn` if
+ * all cameras are at one position, which leaves the extent undefined.
  */
 export function sceneFrame(
   cameras: readonly Camera[],
@@ -41,9 +41,9 @@ function sceneExtent(centers: readonly Vec3[], center: Vec3, warn: (text: string
 }
 
 /**
- * The point nearest to all optical axes, in least squares: Σ(I − ddᵀ)·(p − c) = 0. Where the axes are nearly parallel, or
- * that point lies behind the cameras (a forward-facing capture), the middle of what they see instead: the median depth
- * of the SfM points along the mean axis.
+ * The least-squares point nearest to all optical axes: Σ(I − ddᵀ)·(p − c) = 0. If the axes are nearly parallel, or the point
+ * lies behind the cameras (a forward-facing capture), returns the point at the median depth of the SfM points along the
+ * mean axis.
  */
 function lookedAt(cameras: readonly Camera[], centers: readonly Vec3[], points: Float32Array): Vec3 {
   const axes = cameras.map(({ viewmat: m }): Vec3 => [m[8], m[9], m[10]]);

@@ -3,25 +3,25 @@ import type { Sharp } from 'sharp';
 import { InputError } from '../../wgsl/core/index.ts';
 import { areaResize } from './area-resize.ts';
 
-/** Pixels as the GPU takes them: rgba8, row-major, alpha 255. */
+/** Pixels for the GPU: rgba8, row-major, alpha 255. */
 export interface Picture {
   width: number;
   height: number;
   rgba: Uint8Array;
-  /** The file has an alpha channel, which was dropped: colours are taken as they stand. */
+  /** The file had an alpha channel, which was dropped without blending. */
   hadAlpha: boolean;
 }
 
 export interface PictureOptions {
-  /** The size that the camera was calibrated for; tells whether the file's EXIF rotation counts. */
+  /** The size that the camera was calibrated for; determines whether the EXIF rotation applies. */
   calibrated: { width: number; height: number };
-  /** Divides the size, 1 or more. */
+  /** Divisor of the size, at least 1. */
   downscale: number;
-  /** Refuses pictures of more bytes on the GPU (rgba8, after `downscale`). */
+  /** Limit on the bytes on the GPU (rgba8, after `downscale`). */
   maxBytes: number;
 }
 
-/** More pixels than any camera takes and few enough to decode: 16384². A file may claim more in a few bytes. */
+/** Limit on decoded pixels, 16384²: more than any camera takes. A small file may claim more. */
 const MAX_PIXELS = 2 ** 28;
 
 const SIGNATURES = [
@@ -31,8 +31,8 @@ const SIGNATURES = [
 ];
 
 /**
- * Decodes a photograph (PNG, JPEG, WebP) to 8-bit rgb, the file's own values: no colour management. COLMAP looks at
- * pixels as they are stored, so an EXIF rotation is honoured only when the calibrated size says so.
+ * Decodes a photograph (PNG, JPEG, WebP) to 8-bit rgb without colour management. COLMAP uses pixels as
+ * stored, so the EXIF rotation is applied only if the calibrated size requires it.
  */
 export async function readPicture(path: string, options: PictureOptions): Promise<Picture> {
   await checkSignature(path);
@@ -60,7 +60,7 @@ export async function readPicture(path: string, options: PictureOptions): Promis
   }
 }
 
-/** Looks at the first bytes only, so that no decoder for anything else ever sees the file. */
+/** Checks the first bytes, so that no other decoder ever opens the file. */
 async function checkSignature(path: string): Promise<void> {
   const head = new Uint8Array(16);
   const file = await open(path).catch((error: Error) => {

@@ -2,18 +2,18 @@ import { type Camera, lookAt, type Vec3 } from '../artefacts/camera.ts';
 
 export interface RingOptions {
   center: Vec3;
-  /** Of the sphere to show, world units. */
+  /** Radius of the sphere in view, world units. */
   radius: number;
-  /** How many views in all. */
+  /** Total number of views. */
   count: number;
   width: number;
   height: number;
 }
 
-/** World up of a splat of unknown origin: COLMAP and 3DGS keep y down. */
+/** World up of a splat of unknown origin: y points down in COLMAP and 3DGS. */
 export const RING_UP: Vec3 = [0, -1, 0];
 
-/** Degrees above the horizon, and the share of the views on each ring: fewer where the circle is smaller. */
+/** Elevation of each ring, degrees, and its share of the views: smaller circles have fewer. */
 const RINGS = [
   { elevation: 10, share: 0.45 },
   { elevation: 35, share: 0.35 },
@@ -23,8 +23,8 @@ const FIELD_OF_VIEW = 45; // degrees, of the shorter side
 const MARGIN = 1.05;
 
 /**
- * Cameras on rings around a sphere, all looking at its centre, so that it just fits. Azimuths of the rings are
- * staggered.
+ * Cameras on rings around a sphere that look at its centre, at the distance at which it just fits. The azimuths of the rings
+ * are staggered.
  */
 export function ringCameras({ center, radius, count, width, height }: RingOptions): Camera[] {
   const half = (FIELD_OF_VIEW * Math.PI) / 360;
@@ -53,7 +53,7 @@ export function ringCameras({ center, radius, count, width, height }: RingOption
   );
 }
 
-/** Whole numbers that add up to `count`; the first ring takes what is left. */
+/** Whole numbers that add up to `count`; the first ring takes the remainder. */
 function shares(count: number): number[] {
   const counts = RINGS.map(({ share }) => Math.floor(share * count));
   counts[0] += count - counts.reduce((sum, n) => sum + n, 0);

@@ -15,8 +15,8 @@ export interface SplatOptions {
 }
 
 /**
- * Reads a splat from a file and makes views for it: rings of cameras around its robust bounds, without pictures.
- * Gaussians with broken values are left out, and the report says how many and why.
+ * Reads a splat from a file and creates views for it: rings of cameras around its robust bounds, without images. Skips
+ * Gaussians with invalid values and reports their number and faults.
  */
 export async function loadSplat(
   gpu: Gpu,

@@ -92,7 +92,7 @@ export async function load(
   return { dataset };
 }
 
-/** The stage: a capture, or a splat with views around it, on the GPU. */
+/** The stage: a capture, or a splat with synthetic views, on the GPU. */
 export const loadStage = defineStage({
   name: 'load',
   module: import.meta.url,

@@ -3,28 +3,28 @@ import { PhotometricLoss } from '../../wgsl/image/photometric.ts';
 import type { View } from '../artefacts/dataset.ts';
 import type { ClipTarget } from '../clip/objective.ts';
 
-/** The picture that a step renders and the gradient that goes back from it; buffers of the largest view's size. */
+/** The picture that a step renders and its gradient, in buffers of the largest view's size. */
 export interface Picture {
   width: number;
   height: number;
-  /** f32 [H,W,4]: rgb unclamped, alpha. Rows are the view's own width apart. */
+  /** f32 [H,W,4]: rgb unclamped, alpha. The row stride is the view's width. */
   color: GPUBuffer;
   /** f32 [H,W,4]: dL/drgb, dL/dalpha; zero before the first objective. */
   gradient: GPUBuffer;
 }
 
-/** One term of the loss. It adds its gradient to the picture's. */
+/** One term of the loss. Adds its gradient to the picture's gradient. */
 export interface Objective {
-  /** It writes the whole gradient instead of adding; only the first of a list may. */
+  /** Overwrites the gradient instead of adding to it. Allowed only for the first objective. */
   readonly overwrites?: boolean;
-  /** Numbers of the coming step go to the GPU; then `record` records the work on the view. */
+  /** Uploads the parameters of the next step; then `record` records the work on the view. */
   prepare(step: number, view: View): void;
   record(recorder: Recorder, view: View): void;
-  /** f32 words for the progress line, and how to read them. */
+  /** f32 words for the progress line, and their interpretation. */
   readonly metrics: { buffer: GPUBuffer; words: number; read(words: Float32Array): Record<string, number> };
 }
 
-/** Makes an objective for a picture; called again when the picture's buffers are replaced. */
+/** Creates an objective for a picture. Called again when the picture's buffers are replaced. */
 export type ObjectiveFactory = (gpu: Gpu, arena: Arena, picture: Picture) => Promise<Objective>;
 
 /** (1 − dssim)·L1 + dssim·(1 − SSIM) against the view's photograph (3DGS, eq. 7). */
@@ -58,7 +58,7 @@ export function photometricObjective({ dssim }: { dssim: number }): ObjectiveFac
   };
 }
 
-/** −weight · CLIP(render, prompt), the mean over random crops (the paper's eq. 3 and 5). The target outlives the objective. */
+/** −weight · CLIP(render, prompt), the mean over random crops (eq. 3 and 5 of the paper). The target must outlive it. */
 export function clipObjective({
   target,
   seed,

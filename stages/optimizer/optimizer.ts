@@ -11,7 +11,7 @@ import type { Objective, ObjectiveFactory, Picture } from './objectives.ts';
 import { setCount, type TrainingState } from './state.ts';
 import { createThrottle, type SubmissionThrottle } from './submission-throttle.ts';
 
-/** Adam's rate of a parameter; for sh of band 0 and of the others. */
+/** Adam's learning rate of each parameter; for sh of band 0 and of the higher bands. */
 export type Rates = Partial<Record<Exclude<GaussianParameter, 'sh'>, number>> & {
   sh?: readonly [number, number];
 };
@@ -22,15 +22,15 @@ export interface OptimizerOptions {
   width: number;
   height: number;
   objectives: readonly ObjectiveFactory[];
-  /** First guess of (tile, Gaussian) intersections; from the state's rows unless given. Only speed depends on it. */
+  /** First guess of (tile, Gaussian) intersections; default: from the state's rows. Affects speed only. */
   intersections?: number;
-  /** The parameters that Adam moves; the others stay as they are, to the bit. */
+  /** The parameters that Adam trains; all others stay bit-identical. */
   train: readonly GaussianParameter[];
-  /** Weights of mean(sigmoid(opacityLogits)) and of mean(exp(logScales)) in the loss; 0 unless given. */
+  /** Weights of mean(sigmoid(opacityLogits)) and of mean(exp(logScales)) in the loss; 0 by default. */
   regularizers?: { readonly opacity: number; readonly scale: number };
 }
 
-/** What one step draws and how far it moves. */
+/** The view and the learning rates of one step. */
 export interface Step {
   step: number;
   view: View;
@@ -45,19 +45,19 @@ export interface Step {
 const METRIC_SLOTS = 3;
 /** First guess of (tile, Gaussian) intersections per Gaussian. */
 const INTERSECTIONS_PER_GAUSSIAN = 2;
-/** Room for intersections above the largest view, when the buffers are sized, and the least that is left alone. */
+/** Capacity relative to the largest view: after sizing the buffers, and the minimum that is left unchanged. */
 const ROOM = 1.25;
 const LEAST_ROOM = 1.1;
 
 /** A step that had no effect because its view exceeded the intersection buffers. */
 export interface Overflow {
   step: number;
-  /** Intersections of the view, and those that the buffers held. */
+  /** Intersections of the view, and the capacity of the buffers. */
   needed: number;
   capacity: number;
 }
 
-/** One optimisation of a splat: see README.md beside this file. */
+/** Optimises a splat; see README.md beside this file. */
 export class SplatOptimizer {
   readonly #gpu: Gpu;
   readonly #state: TrainingState;
@@ -72,7 +72,7 @@ export class SplatOptimizer {
   #lastView?: View;
   readonly #throttle: SubmissionThrottle;
   #readback?: Readback;
-  /** The newest numbers that arrived for the progress line. */
+  /** The latest metrics that arrived, for the progress line. */
   metrics: Record<string, number> = {};
 
   private constructor(state: TrainingState, options: OptimizerOptions) {
@@ -102,7 +102,7 @@ export class SplatOptimizer {
     const optimizer = new SplatOptimizer(state, options);
     try {
       await optimizer.#build();
-      // Here, and not some steps later, it is told when there was no memory for all this.
+      // Reports a lack of memory here instead of some steps later.
       await state.gpu.settle();
     } catch (error) {
       optimizer.destroy();
@@ -112,8 +112,8 @@ export class SplatOptimizer {
   }
 
   /**
-   * Submits one step. Waits only to stay a few steps ahead of the GPU (`SubmissionThrottle`). `afterStep`
-   * records work after Adam in the same submission.
+   * Submits one step. Waits only to stay a few steps ahead of the GPU (`SubmissionThrottle`). `afterStep` records work after
+   * Adam in the same submission.
    */
   async step(step: Step, afterStep?: (recorder: Recorder) => void): Promise<void> {
     if (this.#engine.version !== this.#state.version) await this.#build();
@@ -264,7 +264,7 @@ interface Engine {
   backward: RasterizerBackward;
   picture: Picture;
   objectives: Objective[];
-  /** Those with numbers for the progress line, and the buffer that gathers them. */
+  /** The objectives with metrics, and the buffer that gathers them. */
   measured: Objective[];
   gathered: GPUBuffer;
   update: SplatAdam;

@@ -7,23 +7,23 @@ import {
   parameterWidths,
 } from '../artefacts/gaussians.ts';
 
-/** Adam's first and second moment, laid out as the parameter that they belong to. */
+/** Adam's first and second moments, in the layout of their parameter. */
 export interface Moments {
   m: GPUBuffer;
   v: GPUBuffer;
 }
 
 /**
- * All that training changes, on the GPU. Every buffer has `capacity` rows (and ends on a whole vec4f; those of SH may be
- * larger than one binding, see `rowWindows`), of which the first
- * `count` are Gaussians; the layouts are those of `Gaussians`. Kernels of a step loop to `gaussianCount[0]`, so that nothing needs to be recorded anew when
- * only the count changes; when buffers are replaced, `version` tells engines to bind again.
+ * Everything that training changes, on the GPU. Every buffer has `capacity` rows, the first `count` of them Gaussians, in the
+ * layouts of `Gaussians`, and ends on a whole vec4f. SH buffers may exceed one binding (`rowWindows`). Kernels of a step loop
+ * to `gaussianCount[0]`, so a new count needs no new recording; a new `version` means that buffers were replaced and must be bound
+ * again.
  */
 export interface TrainingState {
   readonly gpu: Gpu;
   /** Owns every buffer of the state. */
   readonly arena: Arena;
-  /** Gaussians now: the host's copy, exact between steps. */
+  /** The number of Gaussians: the host's copy, exact between steps. */
   count: number;
   /** Rows in every buffer. */
   capacity: number;
@@ -31,21 +31,21 @@ export interface TrainingState {
   readonly parameters: Record<GaussianParameter, GPUBuffer>;
   readonly moments: Record<GaussianParameter, Moments>;
   /**
-   * f32 [capacity, 2], left by a step's backward pass: ‖(gx·W/2, gy·H/2)‖ of dL/d(mean in pixels), and the radius in
+   * f32 [capacity, 2], written by a step's backward pass: ‖(gx·W/2, gy·H/2)‖ of dL/d(mean in pixels), and the radius in
    * pixels ÷ max(W, H); both 0 where the Gaussian was not visible.
    */
   screen: GPUBuffer;
   /**
    * u32, the count at word 0. The rasteriser sets it to 0 when a step overflows its buffers, so that the rest of that step
-   * changes nothing; `setCount` restores it before the step is done again.
+   * has no effect; `setCount` restores it before the step is redone.
    */
   readonly gaussianCount: GPUBuffer;
-  /** One more whenever buffers were replaced. */
+  /** Incremented whenever buffers are replaced. */
   version: number;
 }
 
 /**
- * A state that holds a copy of `gaussians`, moments zero, with room for `capacity` rows (at least the count).
+ * A state with a copy of `gaussians`, zero moments, and room for `capacity` rows (at least the count).
  * @throws InputError when this adapter cannot hold them.
  */
 export function createState(
@@ -66,7 +66,7 @@ export function createState(
 }
 
 /**
- * A state of `count` Gaussians that are all zero, for a checkpoint to fill; otherwise as `createState`.
+ * A state of `count` zero Gaussians, to be filled from a checkpoint; otherwise like `createState`.
  * @throws InputError when this adapter cannot hold them.
  */
 export function blankState(
@@ -99,7 +99,7 @@ export function blankState(
   return state;
 }
 
-/** Bytes of so many floats in whole words of four, as Adam goes through them. */
+/** Bytes of this many floats, padded to whole vec4f, which Adam processes. */
 function wholeWords(floats: number): number {
   return 16 * Math.ceil(floats / 4);
 }
@@ -112,9 +112,9 @@ export function setCount(state: TrainingState, count: number): void {
 }
 
 /**
- * Makes room for at least `rows` rows, and for half as many again as there are now, where `limit` and the adapter allow,
- * so that growth by small steps does not copy everything each time. Replaces the buffers and raises `version`; the
- * Gaussians and their moments keep their rows, new rows are zero, `screen` is blank.
+ * Makes room for at least `rows` rows, and for 1.5 times the present capacity if `limit` and the adapter allow, so that small
+ * growth does not copy everything each time. Replaces the buffers and increments `version`. The Gaussians and their moments
+ * keep their rows; new rows and `screen` are zero.
  * @throws InputError when this adapter cannot hold `rows`.
  */
 export function growState(state: TrainingState, rows: number, limit = Number.POSITIVE_INFINITY): void {
@@ -160,7 +160,7 @@ function requireRoom(gpu: Gpu, shDegree: number, rows: number): void {
   );
 }
 
-/** The state's Gaussians in buffers of their own, exactly as long; the state may go. */
+/** A copy of the state's Gaussians in buffers of exact size, independent of the state. */
 export function detachGaussians(state: TrainingState, label: string): Gaussians {
   const { gpu, count, shDegree, parameters } = state;
   const widths = parameterWidths(shDegree);

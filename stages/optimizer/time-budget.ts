@@ -1,30 +1,29 @@
-/** Part of the budget that is kept for what follows the last step. */
+/** Fraction of the budget that is reserved for the work after the last step. */
 const RESERVE = 0.01;
-/** Seconds between two looks at the clock, at most: on a slow adapter a look comes after each step. */
+/** Maximum interval between two measurements, seconds: on a slow adapter every step is measured. */
 const MEASURE_EVERY = 0.1;
-/** Steps between two looks of which the speed is believed, where they took less than that. */
+/** Minimum number of steps for a measurement over a shorter interval. */
 const LEAST_STEPS = 40;
-/** A stride between two looks at most doubles, so that one slow moment does not cost the half of a schedule. */
+/** Maximum growth of the stride per measurement, so that one slow moment does not skip half of a schedule. */
 const MOST_FASTER = 2;
 
 export interface TimeBudgetOptions {
-  /** Wall clock for the whole course. */
+  /** Time limit of the whole loop. */
   seconds: number;
   /** Steps of the schedules. */
   steps: number;
-  /** Seconds that were spent, and steps that were taken, before this process went on with the course. */
+  /** Seconds spent and steps taken before this process resumed the loop. */
   spent?: number;
   taken?: number;
-  /** Seconds since some moment; the process's own clock unless given. */
+  /** A clock, seconds; that of the process by default. */
   now?: () => number;
 }
 
 /**
- * Lets a course end in time. Steps are numbered as in the full course, and where the clock presses numbers are left out: the
- * schedules (rates, bands, growth), which go by the number, then all come to their ends with fewer steps; where time is over
- * nevertheless, as when a step takes a good part of it, the course ends there. The speed
- * is that of the steps since the last look, so it follows the splat as it grows. What is taken depends on the machine: bytes do not
- * repeat where numbers were left out.
+ * Ends a training loop in time. Steps keep their numbers of the full loop, and some numbers are skipped when time is short, so
+ * that all schedules (rates, bands, growth), which depend on the number, complete with fewer steps. If the time is over
+ * nevertheless, the loop ends early. The speed is measured over the steps since the last measurement, so it follows the
+ * growth of the splat. Skipping depends on the machine: the result is then not reproducible to the byte.
  */
 export class TimeBudget {
   readonly #steps: number;
@@ -35,9 +34,9 @@ export class TimeBudget {
   #takenSince = 0;
   #stride = 1;
   #carried = 0;
-  /** Seconds of a step, when it was last looked at. */
+  /** Seconds per step at the last measurement. */
   #perStep = 0;
-  /** The steps that this process took, and how many others took before. */
+  /** The steps that this process took, and the number of steps taken before. */
   readonly #own: number[] = [];
   readonly #before: number;
 
@@ -60,20 +59,20 @@ export class TimeBudget {
     return this.#now() - this.#begin;
   }
 
-  /** Steps that were taken so far. */
+  /** Steps taken so far. */
   get taken(): number {
     return this.#before + this.#own.length;
   }
 
-  /** Whether the GPU should be waited for now, so that `measure` sees what steps cost. */
+  /** Whether to wait for the GPU now and call `measure`. */
   get measureDue(): boolean {
     return this.#now() - this.#measuredAt >= MEASURE_EVERY;
   }
 
-  /** When the GPU has just finished `step`: how far apart the next ones are. */
+  /** Call when the GPU has just finished `step`: sets the stride of the next steps. */
   measure(step: number): void {
     const now = this.#now();
-    // A few steps say little: a refinement may lie among them.
+    // Too few steps for a measurement: one of them may be a refinement.
     if (this.#takenSince < LEAST_STEPS && now - this.#measuredAt < MEASURE_EVERY) return;
     const perStep = (now - this.#measuredAt) / Math.max(1, this.#takenSince);
     const left = this.#seconds - (now - this.#begin);
@@ -85,10 +84,10 @@ export class TimeBudget {
     this.#takenSince = 0;
   }
 
-  /** The step behind `step`; `due` names steps that are not left out while there is time. `steps` or more: the course is over. */
+  /** The step after `step`. Steps that are `due` are not skipped while time remains. `steps` or more: the loop is over. */
   next(step: number, due: (step: number) => boolean): number {
     this.#takenSince++;
-    // A step that is done again after an overflow was void before, and so were those behind it.
+    // A step that is redone after an overflow had no effect, nor had the steps after it.
     while (this.#own.length && this.#own[this.#own.length - 1] >= step) this.#own.pop();
     this.#own.push(step);
     if (this.#now() - this.#begin + this.#perStep > this.#seconds) {

@@ -4,18 +4,18 @@ import { type Camera, dot, normalize, type Vec3 } from '../artefacts/camera.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { along, medianFocal, type Ring } from './ring.ts';
 
-/** Opacity-weighted quantiles that bound the splat: floaters and a far background stay outside. */
+/** Opacity-weighted quantiles that bound the splat, without floaters and far background. */
 const QUANTILES = [0.05, 0.95] as const;
-/** The eye looks down by this angle. */
+/** Downward angle of the camera. */
 const ELEVATION = (15 * Math.PI) / 180;
-/** Free room around the bounding sphere. */
+/** Margin around the bounding sphere. */
 const MARGIN = 1.15;
 /** Focal length ÷ smaller image side without cameras: a field of view of 45°. */
 const FOCAL = 0.5 / Math.tan((22.5 * Math.PI) / 180);
 
 /**
- * A full turn around the splat's robust bounds, far enough for the bounding sphere to fit into the picture. Lens as the
- * training cameras', where there are any. Throws InputError when the splat has no visible Gaussian.
+ * A full turn around the splat's robust bounds, at the distance at which the bounding sphere fits into the picture. Uses the
+ * focal length of the training cameras, if any. @throws InputError when the splat has no visible Gaussian.
  */
 export async function boundsRing(
   gpu: Gpu,
@@ -43,7 +43,7 @@ export async function boundsRing(
   };
 }
 
-/** A unit vector perpendicular to up: −z made level, or −y where up is nearly along z. */
+/** A unit vector perpendicular to up: the projection of −z, or of −y if up is nearly along z. */
 function horizontal(up: Vec3): Vec3 {
   const axis: Vec3 = Math.abs(up[2]) < 0.9 ? [0, 0, -1] : [0, -1, 0];
   return normalize(along(axis, up, -dot(axis, up)));

@@ -11,7 +11,7 @@ export interface FrameFilesOptions extends VideoOptions {
   pictures: boolean;
   /** `turntable.mp4`. */
   video: boolean;
-  /** `compare.mp4`: before on the left, now on the right. */
+  /** `compare.mp4`: before restyling on the left, after on the right. */
   compare: boolean;
 }
 
@@ -20,15 +20,14 @@ interface Writers {
   compare?: Mp4Writer;
 }
 
-/** Pictures that are read back and given to the videos while the GPU draws the next ones. */
+/** Frames that are read back and encoded while the GPU renders the next ones. */
 const IN_FLIGHT = 4;
-/** Pictures that wait for their PNG, each in host memory. */
+/** Frames that wait for PNG encoding, each in host memory. */
 const PNGS_IN_FLIGHT = PNG_THREADS + 2;
 
 /**
- * Turns pictures into files as they are finished: `frames/NAME.png`, `turntable.mp4`, `compare.mp4`. A picture becomes a video's planes
- * on the GPU. Reading back and encoding run behind the rendering, through staging buffers; pictures enter the videos in
- * order.
+ * Writes finished frames to files: `frames/NAME.png`, `turntable.mp4`, `compare.mp4`. The GPU converts a frame to the planes
+ * of a video. Readback and encoding overlap with rendering; frames enter the videos in order.
  */
 export class FrameFiles {
   readonly #gpu: Gpu;
@@ -38,13 +37,13 @@ export class FrameFiles {
   readonly #arena: Arena;
   readonly #readback: Readback;
   readonly #toI420?: ToI420;
-  /** Planes on the GPU of a picture now and of the one before; the queue keeps the order, so they serve all pictures. */
+  /** Planes on the GPU, after and before restyling. The queue keeps the order, so all frames share them. */
   readonly #now?: GPUBuffer;
   readonly #before?: GPUBuffer;
-  /** Pictures in staging buffers, and files on their way, the oldest first. */
+  /** Frames in staging buffers, and pending file writes, oldest first. */
   readonly #pending: Promise<void>[] = [];
   readonly #writing: Promise<void>[] = [];
-  /** The last picture that was given to the videos. */
+  /** The last frame that was passed to the videos. */
   #added: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -73,7 +72,7 @@ export class FrameFiles {
     const writers: Writers = {};
     try {
       if (video) writers.turntable = await Mp4Writer.create(options);
-      // Twice the pixels, twice the bits, so that both halves look as the turntable does.
+      // Twice the pixels, twice the bits: both halves match the quality of the turntable.
       const wide = { ...options, width: 2 * width, bitrate: options.bitrate && 2 * options.bitrate };
       if (compare) writers.compare = await Mp4Writer.create(wide);
       const toI420 = video || compare ? await ToI420.create(gpu, width, height) : undefined;
@@ -86,7 +85,7 @@ export class FrameFiles {
     }
   }
 
-  /** Takes a picture that is complete; waits only while too many are under way. */
+  /** Accepts a complete frame. Waits only while too many are in flight. */
   async take(frames: Frames, list: FrameList, index: number): Promise<void> {
     const { turntable, compare } = this.#writers;
     const { width, height, pictures } = this.#options;
@@ -117,7 +116,7 @@ export class FrameFiles {
       }
     };
     const work = encode();
-    // A failure surfaces where the work is awaited; until then it is not unhandled.
+    // A failure is reported where the work is awaited.
     work.catch(() => {});
     this.#added = work;
     this.#pending.push(work);
@@ -133,7 +132,7 @@ export class FrameFiles {
     this.#free();
   }
 
-  /** Gives up after a failure: waits for what is under way, writes nothing more. */
+  /** Cleans up after a failure: waits for pending work and writes nothing more. */
   async cancel(): Promise<void> {
     await Promise.allSettled(this.#pending.splice(0));
     await Promise.allSettled(this.#writing.splice(0));
@@ -161,7 +160,7 @@ export class FrameFiles {
     return { buffer: planes, bytes: i420Bytes(width, height) };
   }
 
-  /** Where the ring's memory is taken by slots that are under way. */
+  /** Retries after each copy in flight, while they occupy the staging. */
   async #takeLater(parts: Record<string, ReadbackPart>) {
     for (;;) {
       const oldest = this.#pending.shift();
@@ -173,7 +172,7 @@ export class FrameFiles {
   }
 }
 
-/** Two pictures' planes as those of one [H, 2W]. */
+/** The planes of two frames side by side, [H, 2W]. */
 export function sideBySide(left: Uint8Array, right: Uint8Array, width: number, height: number): Uint8Array {
   const out = new Uint8Array(2 * left.length);
   let from = 0;

@@ -9,20 +9,19 @@ interface Job {
   reject(error: Error): void;
 }
 
-/** Threads that PNGs are encoded in, at most: the main thread has the GPU to see to, and so have drivers. */
+/** Maximum number of PNG threads; leaves a core to the main thread and the driver. */
 export const PNG_THREADS = Math.max(1, Math.min(16, availableParallelism() - 1));
 
-// Shared by the process, made as they are needed. Idle ones do not keep it alive.
+// Shared by the process and created on demand. Idle threads do not keep the process alive.
 const idle: Worker[] = [];
 const waiting: Job[] = [];
-/** Memory for pixels that threads gave back: touching fresh memory costs more than copying into it. */
+/** Pixel memory that threads returned: first use of fresh memory costs more than a copy. */
 const spare: ArrayBuffer[] = [];
 let threads = 0;
 
 /**
- * An 8-bit RGB PNG of rgba8 pixels [H, W]; alpha is dropped, because the background is in the colours already. Equal pixels give
- * equal bytes with one zlib. Encodes in other threads, as many pictures at once as `PNG_THREADS`; the pixels may change as soon as
- * this returns.
+ * Encodes rgba8 pixels [H, W] as an 8-bit RGB PNG; drops alpha, because colours include the background. Equal pixels give
+ * equal bytes with the same zlib. Encodes in up to `PNG_THREADS` threads; the pixels may change as soon as this returns.
  */
 export function encodePng(rgba: Uint8Array, width: number, height: number): Promise<Uint8Array> {
   const bytes = 4 * width * height;
@@ -62,6 +61,6 @@ function next(): void {
 
 function start(): Worker {
   threads++;
-  // Not with the process's own options: those may load a compiler.
+  // Without the options of the process, which may load a compiler.
   return new Worker(new URL('./png-worker.mjs', import.meta.url), { execArgv: [] });
 }

@@ -8,21 +8,21 @@ import type { Gaussians } from '../artefacts/gaussians.ts';
 export interface RenderOptions {
   fps: number;
   background: Vec3;
-  /** GiB that all pictures together may take. */
+  /** Memory limit of all frames together, GiB. */
   memory: number;
 }
 
 export type FrameList = 'frames' | 'before';
 
-/** Called with each picture in order, `frames[list][index]`, once it is complete; pictures behind it may be under way. */
+/** Called with each frame in order, `frames[list][index]`, once it is complete; later frames may be in flight. */
 export type OnFrame = (frames: Frames, list: FrameList, index: number) => Promise<void>;
 
-/** Pictures that are submitted before the oldest is known to be complete: the GPU has work while the host sees to files. */
+/** Frames in flight: the GPU has work while the host handles files. */
 const AHEAD = 3;
 
 /**
- * Renders the cameras, all of one size, on the splat and, when given, on the splat as it was before. The caller owns the
- * pictures (`releaseFrames`). Throws InputError before it allocates when they would not fit.
+ * Renders the cameras, all of one size, of the splat and, if given, of the splat before restyling. The caller owns the frames
+ * (`releaseFrames`). @throws InputError before allocating when they do not fit in memory.
  */
 export async function renderFrames(
   gpu: Gpu,
@@ -55,7 +55,7 @@ export async function renderFrames(
       const rendered = renderer.render(splat, camera, target, { background }, (recorder) =>
         toRgba8.record(recorder, bound),
       );
-      // A failure surfaces in `next`; until then it is not unhandled.
+      // A failure is reported by `next`.
       rendered.catch(() => {});
       underWay.push(rendered);
       if (underWay.length === AHEAD) await next();
@@ -89,7 +89,7 @@ function createFrame(gpu: Gpu, list: FrameList, name: string, camera: Camera): F
   }
 }
 
-/** By arithmetic, before anything is allocated: one picture against the adapter, all of them against the option. */
+/** Checks the size of one frame against the adapter, and of all frames against the option, before allocating. */
 function checkMemory(gpu: Gpu, pixels: number, pictures: number, memory: number): void {
   const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
   const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
@@ -102,7 +102,7 @@ function checkMemory(gpu: Gpu, pixels: number, pictures: number, memory: number)
   checkBudget(pixels, pictures, memory);
 }
 
-/** Throws InputError when that many pictures take more than `memory` GiB. */
+/** @throws InputError when the frames take more than `memory` GiB. */
 export function checkBudget(pixels: number, pictures: number, memory: number): void {
   const bytes = FRAME_BYTES_PER_PIXEL * pixels * pictures;
   if (bytes > memory * 2 ** 30) {

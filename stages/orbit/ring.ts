@@ -11,8 +11,8 @@ import {
 } from '../artefacts/camera.ts';
 
 /**
- * A circle of eyes around a vertical axis, or an arc of it. Azimuth 0 lies in the direction `front` and grows towards
- * up × front; every eye is `radius` from the axis and `height` above the centre along `up`.
+ * A circle of camera positions around a vertical axis, or an arc of it. Azimuth 0 is the direction `front` and grows towards
+ * up × front; every position is `radius` from the axis and `height` above the centre along `up`.
  */
 export interface Ring {
   center: Vec3;
@@ -22,11 +22,11 @@ export interface Ring {
   front: Vec3;
   radius: number;
   height: number;
-  /** Where the path starts (full turn) or the middle of the swing, radians. */
+  /** Start of the path (full turn) or middle of the swing, radians. */
   azimuth: number;
-  /** The part of the circle that is shown, radians; 2π is a full turn. */
+  /** Angle of the arc, radians; 2π is a full turn. */
   arc: number;
-  /** Whether the eyes look at the centre or away from it, as when a room was captured from its middle. */
+  /** Whether the cameras look at the centre or away from it, as in a room captured from its middle. */
   facing: 'in' | 'out';
   /** Focal length ÷ the smaller side of the image: square pixels. */
   focal: number;
@@ -34,16 +34,16 @@ export interface Ring {
 
 export type Turn = 'auto' | 'full' | 'swing';
 
-/** A gap in the azimuths beyond this means that nobody looked from there: a full turn would show the unseen side. */
+/** A larger gap in the azimuths means an unseen side, which a full turn would show. */
 const LARGEST_GAP = Math.PI / 2;
-/** Even a single viewpoint is shown with a little parallax. */
+/** Smallest swing: some parallax even for a single viewpoint. */
 const SMALLEST_ARC = (10 * Math.PI) / 180;
-/** Eyes stay this far from the pole (radius ÷ height): straight from above there is no up in the image. */
+/** Minimum of radius ÷ |height|: directly above the centre the image has no up direction. */
 const LEAST_SLOPE = 0.2;
-/** Camera centres nearer to their look-at point than this part of the scene's extent have no ring. */
+/** Minimum radius relative to the scene extent; cameras closer to their look-at point have no ring. */
 const LEAST_RADIUS = 1e-3;
 
-/** What the ring is fitted to. */
+/** The input of `fitRing`. */
 export interface RingScene {
   cameras: readonly Camera[];
   up: Vec3;
@@ -52,9 +52,9 @@ export interface RingScene {
 }
 
 /**
- * The training cameras' own ring: around `center`, with the medians of their distances from the axis, heights and focal
- * lengths. With `turn: auto` it is a full turn where the cameras leave no gap above 90°, and otherwise a swing over the arc
- * that they cover (forward-facing captures). Throws InputError when the cameras stand in one place.
+ * Fits a ring to the training cameras: around `center`, with the medians of their distances from the axis, heights and focal
+ * lengths. `turn: auto` is a full turn if the cameras leave no gap above 90°, and otherwise a swing over the arc that they
+ * cover (forward-facing captures). @throws InputError when all cameras are at one position.
  */
 export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn): Ring {
   if (!cameras.length)
@@ -71,7 +71,7 @@ export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn):
       'orbit.path: the training cameras stand where they look, so they have no ring; use path: bounds',
     );
   }
-  // The camera farthest from the axis gives the steadiest front; the path starts at the first camera.
+  // The camera farthest from the axis defines the most stable front; the path starts at the first camera.
   const front = normalize(flat[radii.indexOf(Math.max(...radii))]);
   const side = cross(axis, front);
   const azimuths = flat.map((offset) => Math.atan2(dot(offset, side), dot(offset, front)));
@@ -90,12 +90,12 @@ export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn):
   };
 }
 
-/** Focal length ÷ smaller image side, the median of the cameras. */
+/** The median over the cameras of focal length ÷ smaller image side. */
 export function medianFocal(cameras: readonly Camera[]): number {
   return median(cameras.map(({ fx, fy, width, height }) => (fx + fy) / 2 / Math.min(width, height)));
 }
 
-/** The shortest arc that holds all azimuths: its middle, its length, and the gap that it leaves out. */
+/** The shortest arc that contains all azimuths: its middle, its length, and the remaining gap. */
 export function coverage(azimuths: readonly number[]): { middle: number; arc: number; gap: number } {
   const sorted = [...azimuths].sort((a, b) => a - b);
   let gap = -1;
@@ -138,9 +138,9 @@ export interface PathOptions {
 }
 
 /**
- * Cameras along a ring. A full turn is divided evenly and its last camera is one step before its first; a swing runs as a
- * sine from the middle to one end, the other, and back, so that both loop without a jump. The eye moves towards growing
- * azimuth, and the smaller image side sees what the smaller side of a training view sees.
+ * Cameras along a ring. A full turn is divided evenly and its last camera is one step before its first; a swing follows a
+ * sine from the middle to one end, the other, and back, so that both loop without a jump. The camera moves towards growing
+ * azimuth, and the smaller image side has the field of view of the smaller side of a training view.
  */
 export function ringCameras(ring: Ring, { frames, width, height, zoom }: PathOptions): Camera[] {
   const focal = zoom * ring.focal * Math.min(width, height);
@@ -156,7 +156,7 @@ export function ringCameras(ring: Ring, { frames, width, height, zoom }: PathOpt
   });
 }
 
-/** The eye at an azimuth (radians). */
+/** The camera position at an azimuth (radians). */
 export function ringPoint({ center, up, front, radius, height }: Ring, azimuth: number): Vec3 {
   const side = cross(up, front);
   const out = along(along([0, 0, 0], front, radius * Math.cos(azimuth)), side, radius * Math.sin(azimuth));

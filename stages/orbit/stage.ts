@@ -15,11 +15,11 @@ import { checkVideo } from './video.ts';
 export interface OrbitScene {
   dataset: Dataset;
   gaussians: Gaussians;
-  /** The splat before restyling; its pictures become `Frames.before`. */
+  /** The splat before restyling; its frames become `Frames.before`. */
   base?: Gaussians;
 }
 
-/** The stage: a turntable of the splat as pictures on the GPU, PNG files and a video. */
+/** The stage: a turntable of the splat as frames on the GPU, PNG files and a video. */
 export const orbitStage = defineStage({
   name: 'orbit',
   module: import.meta.url,
@@ -37,10 +37,10 @@ export const orbitStage = defineStage({
 });
 
 /**
- * Renders a turntable. Without `output` no file is written and no pixel leaves the GPU. The caller owns the pictures
+ * Renders a turntable. Without `output` no file is written and no pixel leaves the GPU. The caller owns the frames
  * (`releaseFrames`).
  *
- * @throws InputError when the pictures do not fit in memory or the cameras define no path.
+ * @throws InputError when the frames do not fit in memory or the cameras define no path.
  */
 export async function orbit(
   gpu: Gpu,
@@ -87,7 +87,7 @@ export async function orbit(
   }
 }
 
-/** Views that were made up around a splat say nothing of which sides can be seen: it is shown from all. */
+/** Synthetic views around a splat do not imply unseen sides: `auto` is then a full turn. */
 function turnOf({ turn }: OrbitOptions, views: readonly View[]): OrbitOptions['turn'] {
   return turn === 'auto' && !views.some(({ image }) => image) ? 'full' : turn;
 }

@@ -9,34 +9,34 @@ export interface VideoOptions {
   height: number;
   fps: number;
   /**
-   * Megabits a second, on average. By default the quality is constant instead, and equal pictures give equal bytes on one
-   * machine: what the encoder does to meet a rate depends on how its threads run.
+   * Average bit rate, Mbit/s. Default: constant quality, with reproducible bytes on one machine; rate control depends on
+   * thread timing.
    */
   bitrate?: number;
 }
 
-/** A key frame at least so often, for players that seek. */
+/** Maximum key frame interval, for seeking. */
 const KEY_FRAME_SECONDS = 2;
-/** Pictures on their way to the encoder, each in host memory; beyond that `add` waits. */
+/** Frames queued for the encoder, each in host memory; beyond that `add` waits. */
 const BUFFERS = 4;
 
 interface Answer {
   ready?: true;
-  /** Memory that comes back. */
+  /** Memory that the thread returned. */
   planes?: ArrayBuffer;
   file?: Uint8Array;
   failed?: string;
 }
 
 /**
- * Writes an MP4 of one H.264 track (BT.709, 4:2:0), picture by picture, in memory and in a thread of its own. The encoder cuts each
- * picture into as many slices as the machine has cores, and encodes them at once in further threads.
+ * Writes an MP4 with one H.264 track (BT.709, 4:2:0), frame by frame, in memory and in a thread of its own. The encoder splits
+ * each frame into one slice per core and encodes the slices in parallel.
  */
 export class Mp4Writer {
   readonly #options: VideoOptions;
   readonly #worker: Worker;
   readonly #free: ArrayBuffer[];
-  /** Told when the thread has answered. */
+  /** Resolves when the thread has answered. */
   #waiting: (() => void)[] = [];
   #ready = false;
   #file?: Uint8Array;
@@ -67,13 +67,13 @@ export class Mp4Writer {
     });
   }
 
-  /** Throws InputError as `checkVideo` does. */
+  /** @throws InputError as `checkVideo` does. */
   static async create(options: VideoOptions): Promise<Mp4Writer> {
     const { config } = await checkVideo(options);
     const { width, height, fps } = options;
     const keyFrames = Math.max(1, Math.round(KEY_FRAME_SECONDS * fps));
     const worker = new Worker(new URL('./mp4-worker.mjs', import.meta.url), {
-      // Not the process's own options: those may load a compiler.
+      // Without the options of the process, which may load a compiler.
       execArgv: [],
       workerData: { config, width, height, fps, keyFrames, colorSpace: BT709 },
     });
@@ -86,7 +86,7 @@ export class Mp4Writer {
     return writer;
   }
 
-  /** Adds the next picture: its I420 planes, which may change once this resolves. Waits only while too many are on their way. */
+  /** Adds the next frame: its I420 planes, which may change once this resolves. Waits only while too many are queued. */
   async add(planes: Uint8Array): Promise<void> {
     const { width, height } = this.#options;
     const index = this.#count++;
@@ -111,7 +111,7 @@ export class Mp4Writer {
     return withoutTimes(this.#file!);
   }
 
-  /** Gives up; nothing is left behind. */
+  /** Aborts and frees everything. */
   async cancel(): Promise<void> {
     await this.#worker.terminate();
   }
@@ -126,8 +126,8 @@ export class Mp4Writer {
 }
 
 /**
- * The encoder and its settings for a video. Throws InputError for odd sizes, for sizes that the encoder refuses, and where
- * this platform has no encoder.
+ * The encoder settings of a video. @throws InputError for odd sizes, for sizes that the encoder does not support, and on
+ * platforms without an encoder.
  */
 export async function checkVideo(options: VideoOptions) {
   const { width, height, fps } = options;
@@ -151,7 +151,7 @@ export async function checkVideo(options: VideoOptions) {
     ...(options.bitrate === undefined
       ? { bitrateMode: 'quantizer' }
       : { bitrateMode: 'constant', bitrate: Math.round(1e6 * options.bitrate) }),
-    // The same encoder everywhere, whatever the machine's video hardware.
+    // The same encoder everywhere, independent of video hardware.
     hardwareAcceleration: 'prefer-software',
     latencyMode: 'quality',
     avc: { format: 'avc' },
@@ -166,7 +166,7 @@ export async function checkVideo(options: VideoOptions) {
   return { config };
 }
 
-/** All pictures (I420 planes each) as one MP4. */
+/** All frames (I420 planes each) as one MP4. */
 export async function encodeVideo(
   pictures: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   options: VideoOptions,
@@ -186,12 +186,12 @@ function level(pixels: number): string {
   return pixels <= 2048 * 1088 ? '0028' : pixels <= 4096 * 2304 ? '0033' : '003c';
 }
 
-/** Boxes that hold boxes, on the way to those with times. */
+/** Container boxes that lead to the boxes with times. */
 const PARENTS = new Set(['moov', 'trak', 'mdia']);
-/** Boxes that begin with the times of creation and modification, 32 bits each, or 64 in version 1 (ISO/IEC 14496-12, 8.2.2, 8.3.2, 8.4.2). */
+/** Boxes that start with creation and modification times, 32 bits each, 64 in version 1 (ISO/IEC 14496-12, 8.2.2, 8.3.2, 8.4.2). */
 const TIMED = new Set(['mvhd', 'tkhd', 'mdhd']);
 
-/** Sets an MP4's times of creation and modification to zero, unknown, so that equal tracks are equal files. In place. */
+/** Sets the creation and modification times of an MP4 to zero, in place, so that equal tracks give equal files. */
 export function withoutTimes(file: Uint8Array): Uint8Array {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const walk = (from: number, to: number) => {

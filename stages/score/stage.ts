@@ -37,7 +37,7 @@ export const scoreOptions = z.strictObject({
 export type ScoreOptions = z.output<typeof scoreOptions>;
 export type ScoreInput = z.input<typeof scoreOptions>;
 
-/** The stage: numbers about the splat and its turntable, in `scores.json`. */
+/** The stage: scores of the splat and its turntable, in `scores.json`. */
 export const scoreStage = defineStage({
   name: 'score',
   module: import.meta.url,
@@ -48,11 +48,11 @@ export const scoreStage = defineStage({
   gives: ['scores'],
   async reads({ metrics, prompt, model }) {
     if (!metrics.includes('clip')) return {};
-    // The style's prompt and model, where they are what is used, count through the stage that gave it.
+    // If the prompt and model of the style are used, they are part of the key of the stage that gave it.
     const { files, texts } = await (prompt === undefined
       ? clipReads(model)
       : clipTargetReads({ prompt, model }));
-    // The scores name the model's folder.
+    // The scores contain the name of the model's folder.
     return { files, texts: { ...texts, ...(model ? { 'model folder': basename(resolve(model)) } : {}) } };
   },
   async preflight({ metrics, prompt, model }) {
@@ -78,7 +78,7 @@ export async function score(
     scene,
     settings: {
       prompt: prompt ?? scene.style?.prompt,
-      // The style's model belongs to the style's prompt and to any other that names no model.
+      // The style's model also applies to another prompt without a model.
       model: model ?? scene.style?.model,
       background: backgroundColor(background),
     },
@@ -88,7 +88,7 @@ export async function score(
       return value;
     },
   };
-  // Without a prompt of its own, the stage that gave the style has warned already.
+  // The stage that gave the style has warned of its prompt already.
   if (prompt !== undefined && options.metrics.includes('clip')) {
     await warnOfPrompt(await resolvePrompt(prompt), input.settings.model ?? DEMO_CLIP, report);
   }

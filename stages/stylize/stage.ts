@@ -57,7 +57,7 @@ export const stylizeStage = defineStage({
   gives: ['gaussians', 'base', 'style'],
   async reads(options) {
     const { files, texts } = await clipTargetReads(options);
-    // Elsewhere only what is in the model counts; here its place is handed on, in the style, for score to open.
+    // The style contains the model's path, for score. So here the path counts too, not only the contents.
     return { files, texts: { ...texts, ...(options.model ? { model: options.model } : {}) } };
   },
   preflight: checkClipTarget,
@@ -77,9 +77,9 @@ export interface StylizeInputs {
 }
 
 /**
- * Restyles a splat towards a prompt: minimises −CLIP(render, prompt) (the paper's eq. 5) by Adam on the named parameters,
- * on random crops of a random training view per step. Gives new Gaussians; the ones that came in stay as they are.
- * With `checkpoints` it goes on from the newest one, to the same bytes, and leaves others on the way.
+ * Restyles a splat towards a prompt: minimises −CLIP(render, prompt) (eq. 5 of the paper) by Adam on the selected
+ * parameters, on random crops of one random training view per step. Returns new Gaussians; the input is unchanged. With
+ * `checkpoints` it resumes from the newest one, to the same bytes, and saves others on the way.
  *
  * @throws Stopped when the checkpoint store is stopping.
  */
@@ -133,7 +133,7 @@ export async function stylize(
   }
 }
 
-/** The state to go on with, the checkpoint's or the Gaussians', and the step to begin with. */
+/** The initial state, from a checkpoint or from the Gaussians, and the first step. */
 async function begin(
   arena: Arena,
   gaussians: Gaussians,

@@ -44,8 +44,8 @@ export interface TrainInputs {
 
 /**
  * Trains a splat on the photographs of the training views: (1 − dssim)·L1 + dssim·(1 − SSIM) (Kerbl et al. 2023, eq. 7), with
- * `clip` also − weight·CLIP (the paper's eq. 3 when dssim is 0). Gives new Gaussians; the ones that came in stay as they are.
- * With `checkpoints` it goes on from the newest one, to the same bytes, and leaves others on the way.
+ * `clip` also − weight·CLIP (eq. 3 of the paper if dssim is 0). Returns new Gaussians; the input is unchanged. With
+ * `checkpoints` it resumes from the newest one, to the same bytes, and saves others on the way.
  *
  * @throws Stopped when the checkpoint store is stopping.
  */
@@ -107,15 +107,15 @@ interface Training {
   state: TrainingState;
   strategy: Strategy;
   context: StrategyContext;
-  /** The step to begin with. */
+  /** The first step. */
   from: number;
-  /** Seconds that it took so far, the steps before `from` included. */
+  /** Seconds spent so far, including the steps before `from`. */
   spent: number;
-  /** Steps that it took to get to `from`. */
+  /** Steps taken before `from`. */
   taken: number;
 }
 
-/** The state to go on with: the checkpoint's, or the Gaussians' with the strategy's start values. */
+/** The initial state, from a checkpoint, or from the Gaussians with the strategy's start values. */
 async function begin(
   arena: Arena,
   gaussians: Gaussians,
@@ -152,7 +152,7 @@ function identityOf({ seed, steps }: StrategyContext, shDegree: number) {
   return { seed, steps, shDegree };
 }
 
-/** All of a training that lasts from one step to the next. */
+/** All tensors that outlive a step. */
 function tensorsOf(state: TrainingState, strategy: Strategy): CheckpointTensors {
   const own = Object.entries(strategy.checkpointTensors()).map(([name, part]) => [`strategy/${name}`, part]);
   return { ...stateTensors(state, GAUSSIAN_PARAMETERS), ...Object.fromEntries(own) };
@@ -206,11 +206,11 @@ async function optimize(
   }
 }
 
-/** The rates of a step, `part` of the recipe's but for that of the means. */
-function ratesAt({ rates }: Recipe, part: number, means: number): Rates {
+/** The learning rates of a step: `factor` times those of the recipe, and that of the means. */
+function ratesAt({ rates }: Recipe, factor: number, means: number): Rates {
   const { scales, quats, opacity, sh } = rates;
   return adamRates(
-    { scales: part * scales, quats: part * quats, opacity: part * opacity, sh: part * sh },
+    { scales: factor * scales, quats: factor * quats, opacity: factor * opacity, sh: factor * sh },
     means,
   );
 }
@@ -224,13 +224,13 @@ function createStrategy(
   return kind.create(state, settings, context);
 }
 
-/** Rows to start with: all that the strategy can come to, where that is known, so that nothing is copied on the way. */
+/** Initial capacity: the strategy's final count, if known, so that nothing is copied later. */
 function rowsFor(count: number, options: TrainOptions, from: number): number {
   const { kind, settings } = strategyOf(options);
   return kind.finalCount?.(count, settings, options.steps, from) ?? count;
 }
 
-/** The strategy's row, and its settings. Each row has options of a type of its own, which go together here. */
+/** The strategy and its settings. Merges the option types of all strategies into one. */
 function strategyOf(options: TrainOptions): { kind: StrategyKind<z.ZodRawShape>; settings: { cap: number } } {
   const kind = STRATEGIES[options.strategy] as unknown as StrategyKind<z.ZodRawShape>;
   const cap = options.cap ?? kind.cap ?? Number.POSITIVE_INFINITY;

@@ -1,8 +1,8 @@
 import { InputError } from '../../../wgsl/core/index.ts';
 
 /**
- * Reads a little-endian binary file from memory. Nothing is believed before it is checked: every read says what it
- * reads, and every count is held against the bytes that remain. Errors name the file and the byte.
+ * Reads a little-endian binary file from memory. Every read is bounds-checked and named, and every count is
+ * checked against the remaining bytes. Errors have the file and the byte.
  */
 export class ByteReader {
   readonly file: string;
@@ -41,12 +41,12 @@ export class ByteReader {
     return value;
   }
 
-  /** A u64 as a number; ids above 2^53 lose digits, which matters to none of their uses here. */
+  /** A u64 as a number. Ids above 2^53 lose digits, which is harmless here. */
   u64(what: string): number {
     return Number(this.#view.getBigUint64(this.#take(8, what), true));
   }
 
-  /** A u64 that counts records of at least `recordBytes` each: checked to fit into the rest of the file. */
+  /** A u64 count of records of at least `recordBytes` each, checked against the rest of the file. */
   count(what: string, recordBytes: number): number {
     const value = this.#view.getBigUint64(this.#take(8, what), true);
     const room = Math.floor(this.remaining / recordBytes);

@@ -1,7 +1,7 @@
 /**
  * COLMAP's camera models (colmap/src/colmap/sensor/models.h): the position in the list is the id that binary files
- * use, `params` the number of parameters that follow in a camera's record. All can be read; only those without
- * distortion can be trained on.
+ * use, `params` the number of parameters that follow in a camera's record. All can be read; training supports
+ * only those without distortion.
  */
 const CAMERA_MODELS = [
   { name: 'SIMPLE_PINHOLE', params: 3 }, // f, cx, cy

@@ -9,7 +9,7 @@ import {
 } from './camera-models.ts';
 import { excerpt, TextReader } from './text-reader.ts';
 
-/** A camera as COLMAP stores it: a calibration that several images may share. Parameters in pixels of its own size. */
+/** A camera in COLMAP: a calibration that several images may share. Parameters in pixels of the camera's size. */
 export interface ColmapCamera {
   id: number;
   model: CameraModelName;
@@ -54,7 +54,7 @@ export function readCamerasBinary(file: string, bytes: Uint8Array): Map<number, 
   return cameras;
 }
 
-/** cameras.txt: `CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]` a line. */
+/** cameras.txt: `CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]` per line. */
 export function readCamerasText(file: string, bytes: Uint8Array): Map<number, ColmapCamera> {
   const reader = new TextReader(file, bytes);
   const cameras = new Map<number, ColmapCamera>();
@@ -114,7 +114,7 @@ export function pinholeOf(camera: ColmapCamera, file: string, folders: CaptureFo
   );
 }
 
-/** A path as a shell takes it. */
+/** A path, quoted for a shell where necessary. */
 function quoted(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -15,7 +15,7 @@ const POINT2D_BYTES = 8 + 8 + 8; // x, y, id of the 3D point
 const SMALLEST_RECORD_BYTES = 4 + 4 * 8 + 3 * 8 + 4 + 2 + 8; // with a name of one letter and no 2D points
 const LAYOUT = 'IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME';
 
-/** images.bin: count u64, then id u32, wxyz f64, t f64, camera u32, name to NUL, count u64 of 2D points (passed over). */
+/** images.bin: count u64, then id u32, wxyz f64, t f64, camera u32, name to NUL, count u64 of 2D points (skipped). */
 export function readImagesBinary(file: string, bytes: Uint8Array): ColmapImage[] {
   const reader = new ByteReader(file, bytes);
   const images = new ImageList();
@@ -37,7 +37,7 @@ export function readImagesBinary(file: string, bytes: Uint8Array): ColmapImage[]
   return images.list;
 }
 
-/** images.txt: two lines an image, of which the second (its 2D points) may be empty and is passed over. */
+/** images.txt: two lines per image. The second (its 2D points) may be empty and is skipped. */
 export function readImagesText(file: string, bytes: Uint8Array): ColmapImage[] {
   const reader = new TextReader(file, bytes);
   const images = new ImageList();
@@ -56,7 +56,7 @@ export function readImagesText(file: string, bytes: Uint8Array): ColmapImage[] {
   return images.list;
 }
 
-/** Images in the file's order; names are unique, stay below the image folder, and poses are rotations. */
+/** Images in file order. Names are unique and stay below the image folder; poses are rotations. */
 class ImageList {
   readonly list: ColmapImage[] = [];
   readonly #names = new Set<string>();

@@ -5,16 +5,16 @@ import { type ColmapCamera, readCamerasBinary, readCamerasText } from './cameras
 import { type ColmapImage, readImagesBinary, readImagesText } from './images.ts';
 import { type PointsRead, readPointsBinary, readPointsText } from './points.ts';
 
-/** A sparse reconstruction as COLMAP leaves it. */
+/** A sparse reconstruction by COLMAP. */
 export interface ColmapModel {
-  /** Where the files lie. */
+  /** Folder of the files. */
   folder: string;
   /** Path of the cameras file, for errors about a camera. */
   camerasFile: string;
   /** Paths of all its files. */
   files: string[];
   cameras: Map<number, ColmapCamera>;
-  /** At least one; sorted by name (code units), which is the order that hold-out counts in. */
+  /** At least one; sorted by name (code units). Hold-out counts in this order. */
   images: ColmapImage[];
   points: PointsRead;
 }
@@ -25,7 +25,7 @@ const FORMATS = ['bin', 'txt'] as const;
 
 /**
  * Reads the model of a capture: from `sparse/0`, `sparse` or the folder itself, binary before text.
- * Throws InputError when there is none, when a file is damaged, or when the files contradict each other.
+ * @throws InputError when there is none, when a file is damaged, or when the files contradict each other.
  */
 export async function readModel(capture: string): Promise<ColmapModel> {
   const { folder, format } = await findModel(capture);

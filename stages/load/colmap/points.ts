@@ -2,7 +2,7 @@ import type { SfmPoints } from '../../artefacts/dataset.ts';
 import { ByteReader } from './byte-reader.ts';
 import { type TextLine, TextReader } from './text-reader.ts';
 
-/** Points with finite positions, in the file's order, and how many others were left out. */
+/** Points with finite positions, in file order, and the number of skipped points. */
 export interface PointsRead extends SfmPoints {
   leftOut: number;
 }
@@ -29,7 +29,7 @@ export function readPointsBinary(file: string, bytes: Uint8Array): PointsRead {
   return points.finish();
 }
 
-/** points3D.txt: `POINT3D_ID X Y Z R G B ERROR TRACK[]` a line. */
+/** points3D.txt: `POINT3D_ID X Y Z R G B ERROR TRACK[]` per line. */
 export function readPointsText(file: string, bytes: Uint8Array): PointsRead {
   const reader = new TextReader(file, bytes);
   const lines: TextLine[] = [];
@@ -47,7 +47,7 @@ export function readPointsText(file: string, bytes: Uint8Array): PointsRead {
   return points.finish();
 }
 
-/** A coordinate; COLMAP writes `nan` and `inf` for what it could not triangulate. */
+/** A coordinate. COLMAP writes `nan` and `inf` for points that it could not triangulate. */
 function number(reader: TextReader, line: TextLine, field: string): number {
   return /^[-+]?(nan|inf(inity)?)$/i.test(field) ? Number.NaN : reader.finite(line, field, 'a coordinate');
 }

@@ -10,8 +10,8 @@ export interface TextLine {
 }
 
 /**
- * Walks the lines of a COLMAP text file. Lines are decoded one at a time, so that a large file never becomes one
- * string, and lines that are passed over are never decoded.
+ * Iterates over the lines of a COLMAP text file. Decodes one line at a time, so that a large file never becomes one string;
+ * skipped lines are not decoded.
  */
 export class TextReader {
   readonly file: string;
@@ -41,7 +41,7 @@ export class TextReader {
     return undefined;
   }
 
-  /** Passes over the next line, whatever it is (COLMAP's list of an image's 2D points may be an empty line). */
+  /** Skips the next line, even an empty one (an image without 2D points). */
   skipLine(): void {
     if (this.#offset < this.#bytes.length) this.#advance();
   }
@@ -50,7 +50,7 @@ export class TextReader {
     return new InputError(message, { file: this.file, line });
   }
 
-  /** Splits a record at blanks into at most `limit` fields (the last keeps its blanks); at least `least` must be there. */
+  /** Splits a record at blanks into at most `limit` fields (the last keeps its blanks), at least `least`. */
   fields(line: TextLine, least: number, layout: string, limit = Number.POSITIVE_INFINITY): string[] {
     const parts: string[] = [];
     let rest = line.text;
@@ -92,7 +92,7 @@ export class TextReader {
   }
 }
 
-/** A found value for a message: quoted, not longer than a line. */
+/** A found value, quoted and shortened for a message. */
 export function excerpt(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }

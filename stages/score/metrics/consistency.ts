@@ -3,14 +3,14 @@ import type { Frame } from '../../artefacts/frames.ts';
 import type { Score } from '../../artefacts/scores.ts';
 import { countOf, type Metric, type MetricInput, mean, score } from './metric.ts';
 
-/** A pixel counts as covered from this alpha (90 %): below it the depth is a mean over what shines through. */
+/** Minimum alpha (90 %) of a covered pixel: below it the depth mixes several surfaces. */
 const MIN_ALPHA = 230;
-/** Two depths within 2 % are the same surface; beyond, one hides the other. */
+/** Depths within 2 % belong to the same surface; otherwise one occludes the other. */
 const DEPTH_TOLERANCE = 0.02;
 
 /**
  * View consistency: the earlier of two neighbouring frames warped into the later by rendered depth, RMSE over rgb in 0–1 of
- * the co-visible pixels, mean over pairs; and which part of the covered pixels was co-visible.
+ * the co-visible pixels, mean over pairs; and the fraction of covered pixels that are co-visible.
  */
 export const consistency: Metric = {
   name: 'consistency',

@@ -12,11 +12,11 @@ interface Fidelity {
 
 interface HeldOut {
   now: Fidelity[];
-  /** The splat before restyling; empty when nothing restyled it. */
+  /** The splat before restyling; empty if nothing restyled it. */
   before: Fidelity[];
 }
 
-/** An MSE below this (100 dB) is as good as none: the PSNR of equal pictures stays a number. */
+/** Lower bound of the MSE (100 dB), so that the PSNR of equal pictures is finite. */
 const LEAST_MSE = 1e-10;
 
 /** PSNR or SSIM: the mean over the held-out views, for the splat and for the splat before restyling. */

@@ -3,7 +3,7 @@ import { consistency } from './consistency.ts';
 import { psnrMetric, ssimMetric } from './held-out.ts';
 import type { Metric } from './metric.ts';
 
-/** All metrics, in the order of `scores.json`. A new one is a file and a row. */
+/** All metrics, in the order of `scores.json`. */
 export const METRICS = {
   psnr: psnrMetric,
   ssim: ssimMetric,

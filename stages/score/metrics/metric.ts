@@ -6,7 +6,7 @@ import type { Gaussians } from '../../artefacts/gaussians.ts';
 import type { Score } from '../../artefacts/scores.ts';
 import type { Style } from '../../artefacts/style.ts';
 
-/** What can be scored. What an earlier stage did not give is absent. */
+/** The input of score. Artefacts that no earlier stage gave are absent. */
 export interface ScoreScene {
   dataset: Dataset;
   gaussians: Gaussians;
@@ -24,7 +24,7 @@ export interface MetricSettings {
   background: Vec3;
 }
 
-/** The scene with what metrics share; a shared measurement is made once, by whoever asks first. */
+/** The scene, and `share` for measurements that several metrics use: each is made once. */
 export interface MetricInput {
   gpu: Gpu;
   scene: ScoreScene;
@@ -32,20 +32,20 @@ export interface MetricInput {
   share<Value>(key: string, make: () => Promise<Value>): Promise<Value>;
 }
 
-/** Scores, or in a few words why there is nothing to measure. */
+/** Scores, or the reason why there is nothing to measure. */
 export type Measured = Score[] | { skipped: string };
 
-/** One row of the table: its name in the options, what it is, and how it is measured. */
+/** A metric: its name in the options, its description, and its measurement. */
 export interface Metric {
   name: string;
   summary: string;
   measure(input: MetricInput): Promise<Measured>;
 }
 
-/** Scores are rounded, so that their text is the same wherever they are printed. */
+/** Scores are rounded, so that they print alike everywhere. */
 const DECIMALS = 6;
 
-/** A score with its value rounded to six decimals. Throws when the value is not finite: no score is better than a wrong one. */
+/** A score with its value rounded to six decimals. @throws Error when the value is not finite. */
 export function score(name: string, value: number, unit: string, over: string): Score {
   if (!Number.isFinite(value)) throw new Error(`score ${name} is ${value}`);
   return { name, value: Number(value.toFixed(DECIMALS)), unit, over };

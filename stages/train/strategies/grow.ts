@@ -8,7 +8,7 @@ import { SplitRows } from '../../../wgsl/splat/densify/split-rows.ts';
 import { GAUSSIAN_PARAMETERS, parameterWidths } from '../../artefacts/gaussians.ts';
 import { growState, setCount, type TrainingState } from '../../optimizer/state.ts';
 
-/** Parts of the next splat: kept, duplicates, first halves, second halves. */
+/** Parts of the new splat: survivors, duplicates, first halves, second halves. */
 const PARTS = 4;
 
 export interface Growth {
@@ -20,9 +20,9 @@ export interface Growth {
 }
 
 /**
- * Duplicates, splits and prunes in one go. The new order is that of gsplat's torch.cat: the kept in their order, the
+ * Duplicates, splits and prunes in one pass. The new order is that of gsplat's torch.cat: survivors in their order,
  * duplicates, all first halves, all second halves. Duplicates and halves start with zero moments. Reads back one word, the
- * new count, to know whether everything still fits.
+ * new count, to size the state.
  */
 export async function growAndPrune(state: TrainingState, growth: Growth): Promise<void> {
   const { gpu, count } = state;

@@ -2,7 +2,7 @@ import { budgetStrategy } from './budget.ts';
 import { defaultStrategy } from './default.ts';
 import { mcmcStrategy } from './mcmc.ts';
 
-/** Every densification strategy, by the name that a pipeline file uses. */
+/** All densification strategies, by their names in pipeline files. */
 export const STRATEGIES = {
   budget: budgetStrategy,
   default: defaultStrategy,

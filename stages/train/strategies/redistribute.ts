@@ -13,22 +13,21 @@ export interface Redistribution {
   minOpacity: number;
 }
 
-/** No opacity is as low: nobody counts as dead. */
-const NOBODY = -1;
+/** Below every opacity: no Gaussian counts as dead. */
+const NEVER_DEAD = -1;
 
 /**
- * Moves every Gaussian of opacity up to `minOpacity` onto one of the others, drawn ∝ opacity; sources and copies share
- * opacity and scale by the relocation formula (gsplat's `relocate`). Nothing is read back. Moments: those of the sources
- * are zeroed, as in gsplat, and those of the moved too, where gsplat leaves what belonged to the old place. Without any
- * living Gaussian nothing happens.
+ * Relocates every Gaussian of at most `minOpacity` onto one of the others, drawn ∝ opacity; sources and copies share opacity
+ * and scale by the relocation formula (gsplat's `relocate`). No readback. Zeroes the moments of the sources, as in gsplat,
+ * and of the relocated Gaussians, where gsplat keeps those of the old position. Does nothing if all Gaussians are dead.
  */
 export async function relocateDead(state: TrainingState, options: Redistribution): Promise<void> {
   await redistribute(state, options, state.count, options.minOpacity);
 }
 
 /**
- * Adds Gaussians up to `rows` as copies of others, drawn ∝ opacity, likewise sharing (gsplat's `sample_add`). The new
- * ones' moments are zero, the sources keep theirs. The state may grow, up to `limit` rows.
+ * Adds Gaussians up to `rows` as copies of others, drawn ∝ opacity, sharing as above (gsplat's `sample_add`). New Gaussians
+ * start with zero moments; the sources keep theirs. The state may grow, up to `limit` rows.
  */
 export async function addCopies(
   state: TrainingState,
@@ -37,7 +36,7 @@ export async function addCopies(
   limit: number,
 ): Promise<void> {
   growState(state, rows, limit);
-  await redistribute(state, options, rows, NOBODY);
+  await redistribute(state, options, rows, NEVER_DEAD);
   setCount(state, rows);
 }
 

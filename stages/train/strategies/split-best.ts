@@ -11,11 +11,11 @@ import { growState, setCount, type TrainingState } from '../../optimizer/state.t
 export interface Splits {
   /** f32 [count, 3]: see `ScreenStatistics`. */
   statistics: GPUBuffer;
-  /** Gaussians afterwards, at least as many as now. */
+  /** The number of Gaussians afterwards, at least the present number. */
   rows: number;
   /** Rows that the state may grow to. */
   cap: number;
-  /** Opacity up to which a Gaussian is given away, and steps that must have seen it since the last refinement. */
+  /** Gaussians of at most this opacity, or visible in fewer steps since the last refinement, are replaced. */
   minOpacity: number;
   minViews: number;
   /** See `SplitLongAxis`. */
@@ -24,9 +24,9 @@ export interface Splits {
 }
 
 /**
- * Splits the Gaussians of the highest mean screen gradient, each once: one half stays, the other takes the place of a
- * Gaussian that is given away or one of the new rows up to `rows`; new rows for which no Gaussian is left stay transparent,
- * for the next time. Halves begin with zero moments. Nothing is read back.
+ * Splits the Gaussians with the highest mean screen gradient, each once: one half stays in its row, the other takes the row
+ * of a replaced Gaussian or a new row up to `rows`. New rows without a source stay transparent until the next refinement.
+ * Halves start with zero moments. No readback.
  */
 export async function splitBest(state: TrainingState, splits: Splits): Promise<void> {
   const { gpu, count } = state;

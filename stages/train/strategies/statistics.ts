@@ -3,7 +3,7 @@ import { ScreenStatistics, STATISTICS_WIDTH } from '../../../wgsl/splat/densify/
 import type { CheckpointTensors } from '../../optimizer/checkpoint-tensors.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
 
-/** What views said of each Gaussian since the last refinement. When the state's buffers are replaced it begins anew, all zero. */
+/** Screen statistics of each Gaussian since the last refinement. Reset to zero when the state's buffers are replaced. */
 export class RefinementStatistics {
   readonly #state: TrainingState;
   readonly #arena: Arena;
