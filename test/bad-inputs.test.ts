@@ -61,7 +61,7 @@ test('what only reading shows to be broken leaves no folder, and an earlier run 
   const png = await readFile(join(whole, 'images', 'view 3.png'));
   const cases: [string[], RegExp][] = [
     [[`load: { colmap: ${await captureWith(png.subarray(0, 60))} }`], /view 3\.png: cannot be decoded/],
-    [[`load: { colmap: ${await captureWith(Buffer.from('hello, I am text'))} }`], /is no picture/],
+    [[`load: { colmap: ${await captureWith(Buffer.from('hello, I am text'))} }`], /is not a supported image/],
     [[`load: { colmap: ${await captureWith(new Uint8Array())} }`], /view 3\.png: is empty; expected a PNG/],
     [[`load: { ply: ${await write('broken.spz', 'no gzip')} }`], /broken\.spz: /],
     [[`load: { ply: ${await write('broken.splat', 'odd')} }`], /broken\.splat: /],

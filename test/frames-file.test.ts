@@ -97,7 +97,7 @@ test('damaged files are told, and nothing stays allocated', () =>
     await refuses(/frames\.json: cannot be read/);
     await saveFrames(gpu, frames, path);
     await truncate(join(path, 'frames.bin'), 191);
-    await refuses(/frames\.bin: is 191 bytes long, but its 2 pictures take 384/);
+    await refuses(/frames\.bin: has 191 bytes, and its 2 frames take 384/);
     await saveFrames(gpu, frames, path);
     await rm(join(path, 'before.bin'));
     await refuses(/before\.bin: cannot be opened/);

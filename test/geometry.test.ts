@@ -70,7 +70,7 @@ test('cameras that say nothing get a fallback and a warning', () => {
     warnings.push(text),
   );
   assert.is(one.extent, 6);
-  assert.match(warnings[0], 'all 1 cameras are at one place');
+  assert.match(warnings[0], 'all 1 cameras are at one position');
   const upAndDown = [camera([1, 0, 0], [0, 0, 0]), camera([-1, 0, 0], [0, 0, 0], [0, 1, 0])];
   assert.equal(sceneFrame(upAndDown, NO_POINTS, NEVER).up, [0, -1, 0]);
 });

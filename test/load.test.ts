@@ -147,7 +147,7 @@ test('cameras at one place and pictures with alpha are told', () =>
     );
     assert.is(report.warnings.length, 2);
     assert.match(report.warnings[0], '1 pictures have an alpha channel');
-    assert.match(report.warnings[1], 'all 9 cameras are at one place');
+    assert.match(report.warnings[1], 'all 9 cameras are at one position');
     releaseDataset(dataset);
   }));
 

@@ -92,7 +92,7 @@ test('values that are not finite, huge ones and quaternions without length are l
     );
     assert.is(kept.opacityLogits[4], 16);
     const [leftOut, clamped] = report.warnings;
-    assert.match(leftOut, /broken\.ply: 6 of 20 Gaussians are left out: /);
+    assert.match(leftOut, /broken\.ply: 6 of 20 Gaussians are skipped: /);
     for (const part of [
       '1 not finite in y',
       '1 not finite in x',
@@ -129,11 +129,11 @@ test('hostile headers: the line, what was found, what is expected', async () => 
     [change('end_header', 'end_of_it'), 'end_header'],
     [change('binary_little_endian', 'ascii'), 'a.ply:2: ', 'expected binary_little_endian 1.0'],
     [change('binary_little_endian', 'binary_big_endian'), 'a.ply:2: '],
-    [change(/format.*\n/, ''), 'says no format'],
+    [change(/format.*\n/, ''), 'has no format line'],
     [change('vertex 2', 'vertex -2'), 'a.ply:3: ', 'count from 0'],
     [change('vertex 2', 'vertex 9223372036854775808'), 'a.ply:3: '],
     [change('vertex 2', 'vertex 1e3'), 'a.ply:3: '],
-    [change('vertex 2', 'vertex 4294967295'), 'cut short', 'header announces'],
+    [change('vertex 2', 'vertex 4294967295'), 'is truncated', 'header announces'],
     [change('vertex 2', 'vertex 0'), '0 vertices'],
     [change('vertex 2', 'face 2'), 'no element vertex'],
     [change('float x', 'list uchar int x'), 'a.ply:4: ', 'lists'],
@@ -151,7 +151,7 @@ test('hostile headers: the line, what was found, what is expected', async () => 
   ];
   for (const [head, ...patterns] of cases) await throwsInput(() => check(head), 'a.ply', ...patterns);
   for (const size of [good.length - 1, good.length - 92, good.indexOf('end_header') + 11]) {
-    await throwsInput(() => check(good, size), 'cut short', `has ${size} bytes`);
+    await throwsInput(() => check(good, size), 'is truncated', `has ${size} bytes`);
   }
 });
 

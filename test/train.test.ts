@@ -29,7 +29,7 @@ test('a start above the cap keeps every Gaussian, and the report says so', () =>
       assert.is(above.warnings.length, 1);
       assert.match(
         above.warnings[0],
-        /train\.cap is 5 and training starts with 8 Gaussians: all of them stay/,
+        /train\.cap is 5 and training starts with 8 Gaussians: all are kept/,
       );
       assert.equal(await outcome({ strategy, cap: BALLS }), { count: BALLS, warnings: [] });
     }
@@ -101,7 +101,7 @@ test('a dataset without photographs cannot be trained on', () =>
       (error: Error) => error,
     );
     assert.instance(error, InputError);
-    assert.match(String(error), /needs photographs.*load a COLMAP capture, or leave train out/);
+    assert.match(String(error), /needs photographs.*load a COLMAP capture, or remove train/);
   }));
 
 test.run();

@@ -106,7 +106,7 @@ export async function loadFrames(gpu: Gpu, folder: string): Promise<Frames> {
         const expected = FRAME_BYTES_PER_PIXEL * pixels.reduce((sum, count) => sum + count, 0);
         const { size } = await file.stat();
         if (size !== expected)
-          damaged(path, `is ${size} bytes long, but its ${pixels.length} pictures take ${expected}`);
+          damaged(path, `has ${size} bytes, and its ${pixels.length} frames take ${expected}`);
         for (const { name, camera } of head[which])
           frames[which].push(await readFrame(gpu, file, path, name, camera));
       } finally {
@@ -146,7 +146,7 @@ async function readFrame(
     const bytes = new Uint8Array(4 * camera.width * camera.height);
     for (let done = 0; done < bytes.length; ) {
       const { bytesRead } = await file.read(bytes, done, bytes.length - done);
-      if (!bytesRead) damaged(path, `ends in picture ${name}`);
+      if (!bytesRead) damaged(path, `ends inside frame ${name}`);
       done += bytesRead;
     }
     return bytes;
@@ -167,5 +167,5 @@ async function readFrame(
 }
 
 function damaged(path: string, found: string): never {
-  throw new InputError(`${found}; it is not as it was saved: run again from the orbit stage`, path);
+  throw new InputError(`${found}; the saved file is damaged: run again from the orbit stage`, path);
 }

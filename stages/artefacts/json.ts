@@ -42,6 +42,6 @@ export async function readSavedJson<T>(path: string, schema: z.ZodType<T>, stage
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     const found = error.message.slice(`${path}: `.length);
-    throw new InputError(`${found}; it is not as it was saved: run again from the ${stage} stage`, path);
+    throw new InputError(`${found}; the saved file is damaged: run again from the ${stage} stage`, path);
   }
 }

@@ -74,7 +74,7 @@ export function checkPlyHeader(path: string, head: string, size: number): PlyHea
   if (size < needed) {
     const announced = elements.map(({ name, count }) => `${count} ${name}`).join(', ');
     throw new InputError(
-      `is cut short: it has ${size} bytes, and its header announces ${needed} (${announced}); copy it again`,
+      `is truncated: it has ${size} bytes, and its header announces ${needed} (${announced}); copy it again`,
       path,
     );
   }
@@ -105,7 +105,7 @@ function parseLines(path: string, lines: readonly string[]): PlyElement[] {
       if (words.length !== 2 || !typeBytes || !element) {
         throw fail(
           `${quote(text)}: expected \`property TYPE NAME\` with a scalar type, after an element; ` +
-            'lists (meshes) are no splats',
+            'lists (meshes) are not supported',
         );
       }
       if (element.properties.includes(words[1])) throw fail(`property ${quote(words[1])} appears twice`);
@@ -115,7 +115,7 @@ function parseLines(path: string, lines: readonly string[]): PlyElement[] {
       throw fail(`${quote(text)}: expected format, comment, element, property or end_header`);
     }
   });
-  if (!format) throw new InputError('says no format; expected `format binary_little_endian 1.0`', path);
+  if (!format) throw new InputError('has no format line; expected `format binary_little_endian 1.0`', path);
   return elements;
 }
 
@@ -128,7 +128,7 @@ function checkLayout(path: string, elements: readonly PlyElement[]): PlyHeader['
   const missing = SPLAT_PROPERTIES.filter((name) => !has(name));
   if (missing.length) {
     throw new InputError(
-      `is no 3D Gaussian splat: element vertex lacks ${missing.join(', ')}` +
+      `is not a 3D Gaussian splat: element vertex lacks ${missing.join(', ')}` +
         (has('red') ? ' (a point cloud? only a COLMAP capture can start from points)' : ''),
       path,
     );

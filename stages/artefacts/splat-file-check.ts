@@ -23,7 +23,7 @@ export const SPLAT_FILES = [
 export async function checkSplatFile(path: string): Promise<void> {
   const lower = path.toLowerCase();
   if (!SPLAT_FILES.some((end) => lower.endsWith(end))) {
-    throw new InputError(`is no splat that can be read; expected a name in ${SPLAT_FILES.join(', ')}`, path);
+    throw new InputError(`is not a supported splat file; expected a name in ${SPLAT_FILES.join(', ')}`, path);
   }
   if (lower.endsWith('.ply')) await readPlyHeader(path);
   if (lower.endsWith('.json')) await checkSogMeta(path);

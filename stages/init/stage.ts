@@ -43,7 +43,7 @@ export async function init(
       : `Set init.count to at most ${limit}`,
   );
   const host = gaussiansFromPoints(points, shDegree, dataset.extent);
-  report.note(`${host.count} Gaussians from ${from === 'points' ? 'the SfM points' : 'random places'}`);
+  report.note(`${host.count} Gaussians from ${from === 'points' ? 'the SfM points' : 'random positions'}`);
   return uploadGaussians(gpu, 'init/gaussians', host, 'points');
 }
 

@@ -45,8 +45,7 @@ export async function captureFiles(options: CaptureOptions): Promise<string[]> {
 export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Report): Promise<Dataset> {
   const { model, shots } = await surveyCapture(options);
   const { positions, colors, leftOut } = model.points;
-  if (leftOut)
-    report.warn(`${leftOut} SfM points have positions that are not finite numbers; they are left out`);
+  if (leftOut) report.warn(`${leftOut} SfM points have positions that are not finite; they are skipped`);
   const alphas: string[] = [];
   const views: View[] = new Array(shots.length);
   let done = 0;
@@ -73,9 +72,7 @@ export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Rep
     throw error;
   }
   if (alphas.length) {
-    report.warn(
-      `${alphas.length} pictures have an alpha channel; it is ignored and their colours are taken as they stand`,
-    );
+    report.warn(`${alphas.length} pictures have an alpha channel; it is ignored, without blending`);
   }
   const frame = sceneFrame(
     views.map(({ camera }) => camera),
@@ -114,7 +111,7 @@ async function checkPresent(shots: readonly Shot[], folder: string): Promise<voi
   const folderStat = await stat(folder).catch(() => undefined);
   if (!folderStat?.isDirectory()) {
     throw new InputError(
-      'is not a folder; expected the pictures that COLMAP registered (set `images` to where they lie, relative to the capture)',
+      'is not a folder; expected the pictures that COLMAP registered (set `images` to their folder, relative to the capture)',
       folder,
     );
   }

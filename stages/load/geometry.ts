@@ -34,8 +34,8 @@ function sceneExtent(centers: readonly Vec3[], center: Vec3, warn: (text: string
   if (largest > 1e-4 * toScene && largest > 0) return 1.1 * largest;
   const fallback = toScene > 0 ? toScene : 1;
   warn(
-    `all ${centers.length} cameras are at one place; the scene's size is taken to be ${fallback.toPrecision(3)}, ` +
-      'the distance to what they look at',
+    `all ${centers.length} cameras are at one position; the scene extent is set to ${fallback.toPrecision(3)}, ` +
+      'the distance to the point that they look at',
   );
   return fallback;
 }

@@ -79,7 +79,7 @@ async function checkSignature(path: string): Promise<void> {
   if (!known) {
     const found = [...head.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
     throw new InputError(
-      `is no picture that can be read: it begins with ${found}, expected PNG, JPEG or WebP`,
+      `is not a supported image: it begins with ${found}, expected PNG, JPEG or WebP`,
       path,
     );
   }
@@ -103,7 +103,7 @@ function checkSize(path: string, width: number, height: number, options: Picture
   if (ratio > 1.25 || ratio < 0.8) {
     throw new InputError(
       `is ${width}×${height}, but its camera was calibrated at ${calibrated.width}×${calibrated.height}: another ` +
-        'shape, so not the picture that COLMAP saw (turned or cropped?); use the pictures that COLMAP was given',
+        'aspect ratio, so not the image that COLMAP used (rotated or cropped?); use the images that COLMAP registered',
       path,
     );
   }
@@ -115,7 +115,7 @@ function checkSize(path: string, width: number, height: number, options: Picture
   if (bytes > maxBytes) {
     const needed = Math.ceil(10 * downscale * Math.sqrt(bytes / maxBytes)) / 10;
     throw new InputError(
-      `is ${target.width}×${target.height} (${bytes} bytes), and this adapter takes ${maxBytes} bytes a picture; ` +
+      `is ${target.width}×${target.height} (${bytes} bytes), and this adapter allows ${maxBytes} bytes per image; ` +
         `set downscale: ${needed} or more`,
       path,
     );

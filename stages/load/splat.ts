@@ -26,12 +26,12 @@ export async function loadSplat(
   const { gaussians: host, leftOut, leftOutCount, clampedOpacities } = await importGaussians(options.ply);
   if (leftOutCount) {
     report.warn(
-      `${options.ply}: ${leftOutCount} of ${leftOutCount + host.count} Gaussians are left out: ${describeFaults(leftOut)}`,
+      `${options.ply}: ${leftOutCount} of ${leftOutCount + host.count} Gaussians are skipped: ${describeFaults(leftOut)}`,
     );
   }
   if (clampedOpacities) {
     report.warn(
-      `${options.ply}: ${clampedOpacities} opacities are infinite logits; they are taken as 0 or 1`,
+      `${options.ply}: ${clampedOpacities} opacities are infinite logits; they are clamped to opacity 0 or 1`,
     );
   }
   const { center, radius } = robustBounds(host);

@@ -68,7 +68,7 @@ export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn):
   const radius = Math.max(median(radii), LEAST_SLOPE * Math.abs(height));
   if (!(radius > LEAST_RADIUS * extent)) {
     throw new InputError(
-      'orbit.path: the training cameras stand where they look, so they have no ring; use path: bounds',
+      'orbit.path: all training cameras are at the point that they look at, so they define no circle; use path: bounds',
     );
   }
   // The camera farthest from the axis defines the most stable front; the path starts at the first camera.

@@ -59,7 +59,7 @@ export async function orbit(
     zoom,
   });
   if (options.compare && !scene.base) {
-    report.warn('compare.mp4 is not written: nothing restyled the splat, so there is no before');
+    report.warn('compare.mp4 is not written: no stage restyled the splat');
   }
   const compare = options.compare && Boolean(scene.base);
   const files =
@@ -100,7 +100,8 @@ async function chooseRing(gpu: Gpu, scene: OrbitScene, options: OrbitOptions, re
       ? await boundsRing(gpu, scene.gaussians, { up, cameras })
       : fitRing({ cameras, up, center, extent }, turnOf(options, views));
   const degrees = Math.round((ring.arc * 180) / Math.PI);
-  const kind = degrees >= 360 ? 'a full turn' : `a swing of ${degrees}°, as far as the cameras went`;
+  const kind =
+    degrees >= 360 ? 'a full turn' : `a swing of ${degrees}°, the arc that the training cameras cover`;
   report.note(
     `${kind}, radius ${ring.radius.toPrecision(3)}, ${options.frames} frames of ${options.size.join('×')}`,
   );

@@ -140,7 +140,7 @@ export async function checkVideo(options: VideoOptions) {
   const codecs = await import('@napi-rs/webcodecs').catch((error: Error) => {
     throw new InputError(
       `orbit.video: the video encoder does not load on this platform (${error.message.split('\n')[0]}); ` +
-        'set orbit.video to false to have the frames alone',
+        'set orbit.video to false to write frames only',
     );
   });
   const config: VideoEncoderConfig = {
@@ -159,7 +159,7 @@ export async function checkVideo(options: VideoOptions) {
   const { supported } = await codecs.VideoEncoder.isConfigSupported(config);
   if (!supported) {
     throw new InputError(
-      `orbit.size: the H.264 encoder refuses ${width}×${height} at ${fps} frames a second; ` +
+      `orbit.size: the H.264 encoder does not support ${width}×${height} at ${fps} frames per second; ` +
         'choose a smaller size, or set orbit.video to false',
     );
   }

@@ -60,7 +60,7 @@ export async function train(
   const views = dataset.views.filter(({ split, image }) => split === 'train' && image);
   if (!views.length) {
     throw new InputError(
-      'train needs photographs, and the dataset has none among its training views; load a COLMAP capture, or leave train out',
+      'train needs photographs, and the dataset has none among its training views; load a COLMAP capture, or remove train',
     );
   }
   const pixelBytes = options.dssim ? PICTURE_BYTES.ssim : PICTURE_BYTES.render;
@@ -68,7 +68,7 @@ export async function train(
   const { cap } = strategyOf(options).settings;
   if ('finalCount' in STRATEGIES[options.strategy] && gaussians.count > cap) {
     report.warn(
-      `train.cap is ${cap} and training starts with ${gaussians.count} Gaussians: all of them stay and none are added; ` +
+      `train.cap is ${cap} and training starts with ${gaussians.count} Gaussians: all are kept and none are added; ` +
         'for a smaller splat start from fewer (init: from random, with count)',
     );
   }
@@ -201,7 +201,7 @@ async function optimize(
   if (budget && budget.taken < steps) {
     report.warn(
       `train.seconds ${seconds} ended training after ${budget.taken} steps, with the schedules of ${steps}. ` +
-        'What the clock ends does not repeat to the byte: for bytes that do, set train.steps to what fits',
+        'The result is not reproducible to the byte; if it must be, set train.steps to a number that fits',
     );
   }
 }

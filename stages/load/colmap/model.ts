@@ -43,7 +43,7 @@ export async function readModel(capture: string): Promise<ColmapModel> {
     if (cameras.has(cameraId)) continue;
     const known = [...cameras.keys()].slice(0, 8).join(', ');
     throw new InputError(
-      `image ${JSON.stringify(name)} was taken by camera ${cameraId}, which ${path('cameras')} lacks (it has ${known || 'none'})`,
+      `image ${JSON.stringify(name)} refers to camera ${cameraId}, which is missing in ${path('cameras')} (it has ${known || 'none'})`,
       path('images'),
     );
   }
