@@ -27,10 +27,7 @@ test('a start above the cap keeps every Gaussian, and the report says so', () =>
       const above = await outcome({ strategy, cap: 5 });
       assert.is(above.count, BALLS);
       assert.is(above.warnings.length, 1);
-      assert.match(
-        above.warnings[0],
-        /train\.cap is 5 and training starts with 8 Gaussians: all are kept/,
-      );
+      assert.match(above.warnings[0], /train\.cap is 5 and training starts with 8 Gaussians: all are kept/);
       assert.equal(await outcome({ strategy, cap: BALLS }), { count: BALLS, warnings: [] });
     }
     assert.equal(
