@@ -1,5 +1,5 @@
 /**
- * Makes `scenes/playbot/`, the capture that the demo trains on, from the splat "PLAYBOT" (see its LICENSE.txt):
+ * Creates `scenes/playbot/`, the capture of the demo, from the splat "PLAYBOT" (see its LICENSE.txt):
  *
  *     npx tsx scenes/make-playbot.ts SPLAT     (SPLAT: the meta.json of the SOG, or any splat that `load` reads)
  *
@@ -28,13 +28,13 @@ import { quatOf, surfacePoints, toBytes } from './playbot-points.ts';
 const SIZE = 256;
 const FOCAL = 350; // pixels: 40° of view
 const TARGET: Vec3 = [0, -0.5, 0]; // the robot's middle; y points down
-/** The splat's ground is cut to a disc of this radius, without the large Gaussians that would reach beyond it. */
+/** The ground is cropped to a disc of this radius, without the large Gaussians that extend beyond it. */
 const GROUND = { radius: 0.4, height: 0.15, largest: 0.03 };
 const UP: Vec3 = [0, -1, 0];
 const BACKGROUND = [1, 1, 1] as const;
 const POINTS = 5000;
-const WEBP = { nearLossless: true, quality: 60, effort: 6 }; // 52 dB and more: as good as lossless to training
-/** Degrees above the horizon, distance in world units, number of views. The last is nearly from above. */
+const WEBP = { nearLossless: true, quality: 60, effort: 6 }; // at least 52 dB: equivalent to lossless for training
+/** Degrees above the horizon, distance in world units, number of views. The last ring is nearly overhead. */
 const RINGS = [
   { name: 'a-low', elevation: 6, distance: 1.95, count: 20 },
   { name: 'b-middle', elevation: 24, distance: 2, count: 20 },
@@ -42,7 +42,7 @@ const RINGS = [
   { name: 'd-top', elevation: 74, distance: 2.1, count: 4 },
 ];
 
-interface Shot {
+interface RenderedView {
   name: string;
   camera: Camera;
   /** f32 [H,W,4] and [H,W], as rendered. */
@@ -57,10 +57,10 @@ if (!source) {
 }
 const folder = join(dirname(fileURLToPath(import.meta.url)), 'playbot');
 const host = withoutFarGround((await importGaussians(source)).gaussians);
-const shots = await renderShots();
-const points = surfacePoints(host, shots, POINTS);
+const views = await renderViews();
+const points = surfacePoints(host, views, POINTS);
 await write();
-console.log(`${shots.length} views and ${points.length} points in ${folder}`);
+console.log(`${views.length} views and ${points.length} points in ${folder}`);
 exit(0);
 
 function withoutFarGround(splat: HostGaussians): HostGaussians {
@@ -80,13 +80,13 @@ function withoutFarGround(splat: HostGaussians): HostGaussians {
   return kept;
 }
 
-async function renderShots(): Promise<Shot[]> {
+async function renderViews(): Promise<RenderedView[]> {
   const gpu = await openGpu();
   const splat = uploadGaussians(gpu, 'playbot', host, 'splat-in');
   const renderer = await SplatRenderer.create(gpu, 'playbot/renderer');
   const color = gpu.buffer('playbot/color', 16 * SIZE * SIZE);
   const depth = gpu.buffer('playbot/depth', 4 * SIZE * SIZE);
-  const made: Shot[] = [];
+  const made: RenderedView[] = [];
   for (const { name, camera } of cameras()) {
     await renderer.render(splat, camera, { color, depth }, { background: BACKGROUND });
     made.push({
@@ -127,7 +127,7 @@ async function write(): Promise<void> {
   for (const part of ['images', 'sparse']) await rm(join(folder, part), { recursive: true, force: true });
   await mkdir(join(folder, 'images'), { recursive: true });
   await mkdir(join(folder, 'sparse/0'), { recursive: true });
-  for (const { name, color } of shots) {
+  for (const { name, color } of views) {
     const raw = { width: SIZE, height: SIZE, channels: 3 as const };
     const bytes = await sharp(toBytes(color), { raw }).webp(WEBP).toBuffer();
     await writeFile(join(folder, 'images', name), bytes);
@@ -141,7 +141,7 @@ async function write(): Promise<void> {
   await writeFile(
     model('images'),
     encodeImages(
-      shots.map(({ name, camera: { viewmat: m } }, i) => ({
+      views.map(({ name, camera: { viewmat: m } }, i) => ({
         id: i + 1,
         name,
         cameraId: 1,

@@ -16,8 +16,8 @@ const DEPTH_TOLERANCE = 0.02; // of the depth
 const OPAQUE = 0.9;
 
 /**
- * What structure from motion would have found: `count` centres of Gaussians that lie on the surface that at least three
- * views see, with the mean of the colours that those views see there. The choice is by random numbers of a fixed seed.
+ * Synthetic SfM points: `count` centres of Gaussians on the surface that at least three views see, each with the mean colour
+ * of those views. Chosen at random with a fixed seed.
  */
 export function surfacePoints(
   host: HostGaussians,
@@ -41,7 +41,7 @@ export function surfacePoints(
   return points;
 }
 
-/** The view's colour at a point, if the point lies on the surface that the view sees there. */
+/** The view's colour at a point, if the point is on the visible surface. */
 function colorSeen(
   { camera, color, depth }: RenderedView,
   [x, y, z]: readonly number[],

@@ -48,7 +48,7 @@ test('binary and text give the same model', async () => {
       [...model.points.colors],
       capture.points.flatMap(({ color }) => [...color]),
     );
-    assert.is(model.points.leftOut, 0);
+    assert.is(model.points.skipped, 0);
   }
 });
 
@@ -199,14 +199,14 @@ test('text: errors name the line', async () => {
 test('points that are not finite are left out and counted', () => {
   const text = '1 1 2 3 9 9 9 0\n2 nan 0 0 1 1 1 0\n3 0 -inf 0 1 1 1 0\n4 4 5 6 8 8 8 0 1 2\n';
   const points = readPointsText('points3D.txt', bytes(text));
-  assert.is(points.leftOut, 2);
+  assert.is(points.skipped, 2);
   assert.equal([...points.positions], [1, 2, 3, 4, 5, 6]);
   assert.equal([...points.colors], [9, 9, 9, 8, 8, 8]);
   const capture = tinyCapture();
   capture.points[1] = { position: [Number.NaN, 0, 0], color: [1, 2, 3] };
   capture.points[2] = { position: [0, 1e39, 0], color: [1, 2, 3] };
   const binary = readPointsBinary('points3D.bin', binaryModel(capture)['points3D.bin']);
-  assert.is(binary.leftOut, 2);
+  assert.is(binary.skipped, 2);
   assert.is(binary.positions.length, 12);
 });
 
@@ -235,7 +235,7 @@ test('a folder without a model says what is expected', async () => {
 testWithData(test, 'colmap_fixture', 'a model by COLMAP itself is read', async (folder) => {
   const { cameras, images, points } = await readModel(folder);
   assert.ok(cameras.size > 0 && images.length > 1 && points.positions.length > 300);
-  assert.is(points.leftOut, 0);
+  assert.is(points.skipped, 0);
   for (const { quat } of images) assert.ok(Math.abs(Math.hypot(...quat) - 1) < 1e-6);
 });
 

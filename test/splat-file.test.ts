@@ -44,7 +44,7 @@ test('a .ply comes back as it went, SH 0 to 3, and its bytes repeat', () =>
       assert.equal(bytes, await encodePly(host));
       const read = await importGaussians(put(folder, `degree${shDegree}.ply`, bytes));
       assert.equal(read.gaussians, host);
-      assert.is(read.leftOutCount, 0);
+      assert.is(read.skippedCount, 0);
       releaseGaussians(splat);
     }
   }));
@@ -91,18 +91,18 @@ test('values that are not finite, huge ones and quaternions without length are l
       rows.flatMap((row) => [...host.sh.subarray(12 * row, 12 * row + 12)]),
     );
     assert.is(kept.opacityLogits[4], 16);
-    const [leftOut, clamped] = report.warnings;
-    assert.match(leftOut, /broken\.ply: 6 of 20 Gaussians are skipped: /);
+    const [skipped, clamped] = report.warnings;
+    assert.match(skipped, /broken\.ply: 6 of 20 Gaussians are skipped: /);
     for (const part of [
       '1 not finite in y',
       '1 not finite in x',
       '1 not finite in scale_2',
       '1 beyond 20 in scale_0',
     ]) {
-      assert.match(leftOut, part);
+      assert.match(skipped, part);
     }
     for (const part of ['1 zero-length quaternions', '1 not finite in f_rest_8', '1 not finite in opacity']) {
-      assert.match(leftOut, part);
+      assert.match(skipped, part);
     }
     assert.match(clamped, '1 opacities are infinite');
     assert.is(dataset.views.length, 20);

@@ -9,7 +9,8 @@ or a simple shape, apart by colour, medium and scene, and its gradient repaints 
 real CLIP: **for real work point the pipeline at a directory of one** (any ViT model of the Hugging Face layout).
 
 It loads unchanged in `transformers.CLIPModel.from_pretrained("prompts/demo-clip")`. Pictures are 64×64, patches 8, texts up
-to 32 tokens of a vocabulary of {vocabulary} (byte-level, so any text can be encoded; words it was not taught mean little to it).
+to 32 tokens of a vocabulary of {vocabulary} (byte-level, so any text can be encoded; words it was not taught mean little to it:
+`words.json` lists those that it was).
 
 ## What it knows
 - Colours: {colours}.

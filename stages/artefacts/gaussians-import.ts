@@ -7,9 +7,9 @@ import { type DataTable, openSource, splatTransform } from './splat-transform.ts
 export interface ImportedGaussians {
   gaussians: HostGaussians;
   /** The number of Gaussians that were skipped, by fault, in the order of the file. */
-  leftOut: ReadonlyMap<string, number>;
+  skipped: ReadonlyMap<string, number>;
   /** The number of skipped Gaussians; one may have several faults. */
-  leftOutCount: number;
+  skippedCount: number;
   /** Infinite opacity logits, which are clamped (some editors write ∞ for "opaque"). */
   clampedOpacities: number;
 }
@@ -83,18 +83,18 @@ function cleanTable(table: DataTable, path: string): ImportedGaussians {
   );
   const clampedOpacities = clampInfinite(columns.get('opacity')!);
   const faults = findFaults(columns, table.numRows);
-  const kept: number[] = [];
-  for (let i = 0; i < table.numRows; i++) if (!faults.bad[i]) kept.push(i);
-  if (!kept.length) {
+  const valid: number[] = [];
+  for (let i = 0; i < table.numRows; i++) if (!faults.bad[i]) valid.push(i);
+  if (!valid.length) {
     throw new InputError(
       `has no Gaussian with finite values (${table.numRows} read; ${describeFaults(faults.counts)})`,
       path,
     );
   }
   return {
-    gaussians: gather(columns, kept, shDegree),
-    leftOut: faults.counts,
-    leftOutCount: table.numRows - kept.length,
+    gaussians: gather(columns, valid, shDegree),
+    skipped: faults.counts,
+    skippedCount: table.numRows - valid.length,
     clampedOpacities,
   };
 }

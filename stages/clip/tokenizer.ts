@@ -49,7 +49,7 @@ export class ClipTokenizer {
       );
     }
     const end = ids[ids.length - 1];
-    const kept = ids.length > length ? [...ids.slice(0, length - 1), end] : ids;
-    return [...kept, ...Array<number>(length - kept.length).fill(end)];
+    const truncated = ids.length > length ? [...ids.slice(0, length - 1), end] : ids;
+    return [...truncated, ...Array<number>(length - truncated.length).fill(end)];
   }
 }

@@ -22,7 +22,7 @@ export interface CaptureOptions {
 }
 
 /** A registered image whose file exists. */
-interface Shot {
+interface RegisteredImage {
   name: string;
   path: string;
   pinhole: Pinhole;
@@ -37,35 +37,35 @@ export async function checkCapture(options: CaptureOptions): Promise<void> {
 
 /** All files that `loadCapture` reads: the model and the images. */
 export async function captureFiles(options: CaptureOptions): Promise<string[]> {
-  const { model, shots } = await surveyCapture(options);
-  return [...model.files, ...shots.map(({ path }) => path)];
+  const { model, registered } = await surveyCapture(options);
+  return [...model.files, ...registered.map(({ path }) => path)];
 }
 
 /** Reads a COLMAP capture and uploads each image once. On failure nothing stays on the GPU. */
 export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Report): Promise<Dataset> {
-  const { model, shots } = await surveyCapture(options);
-  const { positions, colors, leftOut } = model.points;
-  if (leftOut) report.warn(`${leftOut} SfM points have positions that are not finite; they are skipped`);
+  const { model, registered } = await surveyCapture(options);
+  const { positions, colors, skipped } = model.points;
+  if (skipped) report.warn(`${skipped} SfM points have positions that are not finite; they are skipped`);
   const alphas: string[] = [];
-  const views: View[] = new Array(shots.length);
+  const views: View[] = new Array(registered.length);
   let done = 0;
   try {
-    await inParallel(shots.length, async (i) => {
-      const shot = shots[i];
+    await inParallel(registered.length, async (i) => {
+      const image = registered[i];
       const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
-      const picture = await readPicture(shot.path, {
-        calibrated: shot.calibrated,
+      const picture = await readPicture(image.path, {
+        calibrated: image.calibrated,
         downscale: options.downscale,
         maxBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
       });
-      if (picture.hadAlpha) alphas.push(shot.name);
+      if (picture.hadAlpha) alphas.push(image.name);
       views[i] = {
-        name: shot.name,
+        name: image.name,
         split: options.holdout > 0 && i % options.holdout === 0 ? 'test' : 'train',
-        camera: cameraAt(shot, picture.width, picture.height),
-        image: gpu.upload(`load/image/${shot.name}`, picture.rgba, 'images'),
+        camera: cameraAt(image, picture.width, picture.height),
+        image: gpu.upload(`load/image/${image.name}`, picture.rgba, 'images'),
       };
-      report.progress({ step: ++done, steps: shots.length });
+      report.progress({ step: ++done, steps: registered.length });
     });
   } catch (error) {
     for (const view of views) view?.image?.destroy();
@@ -82,11 +82,13 @@ export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Rep
   return { views, points: { positions, colors }, ...frame };
 }
 
-async function surveyCapture(options: CaptureOptions): Promise<{ model: ColmapModel; shots: Shot[] }> {
+async function surveyCapture(
+  options: CaptureOptions,
+): Promise<{ model: ColmapModel; registered: RegisteredImage[] }> {
   const model = await readModel(options.colmap);
   const folder = resolve(options.colmap, options.images);
   const folders = { capture: options.colmap, images: folder, model: model.folder };
-  const shots = model.images.map((image): Shot => {
+  const registered = model.images.map((image): RegisteredImage => {
     const camera = model.cameras.get(image.cameraId)!;
     return {
       name: image.name,
@@ -96,18 +98,18 @@ async function surveyCapture(options: CaptureOptions): Promise<{ model: ColmapMo
       viewmat: viewmatOf(image),
     };
   });
-  if (shots.every(({ name }, i) => options.holdout > 0 && i % options.holdout === 0 && name)) {
+  if (registered.every(({ name }, i) => options.holdout > 0 && i % options.holdout === 0 && name)) {
     throw new InputError(
-      `holdout ${options.holdout} leaves none of the ${shots.length} views to train on; use 0 or a larger number`,
+      `holdout ${options.holdout} leaves none of the ${registered.length} views to train on; use 0 or a larger number`,
       model.folder,
     );
   }
-  await checkPresent(shots, folder);
-  return { model, shots };
+  await checkPresent(registered, folder);
+  return { model, registered };
 }
 
 /** @throws InputError with all images that are missing. */
-async function checkPresent(shots: readonly Shot[], folder: string): Promise<void> {
+async function checkPresent(registered: readonly RegisteredImage[], folder: string): Promise<void> {
   const folderStat = await stat(folder).catch(() => undefined);
   if (!folderStat?.isDirectory()) {
     throw new InputError(
@@ -116,19 +118,19 @@ async function checkPresent(shots: readonly Shot[], folder: string): Promise<voi
     );
   }
   const present = await Promise.all(
-    shots.map(async ({ path }) => (await stat(path).catch(() => undefined))?.isFile()),
+    registered.map(async ({ path }) => (await stat(path).catch(() => undefined))?.isFile()),
   );
-  const missing = shots.filter((_, i) => !present[i]).map(({ name }) => name);
+  const missing = registered.filter((_, i) => !present[i]).map(({ name }) => name);
   if (missing.length) {
     throw new InputError(
-      `lacks ${missing.length} of the ${shots.length} pictures that COLMAP registered: ${missing.join(', ')}`,
+      `lacks ${missing.length} of the ${registered.length} pictures that COLMAP registered: ${missing.join(', ')}`,
       folder,
     );
   }
 }
 
 /** The camera at the actual size of the image, which may differ from COLMAP's; scales each axis on its own. */
-function cameraAt({ pinhole, calibrated, viewmat }: Shot, width: number, height: number): Camera {
+function cameraAt({ pinhole, calibrated, viewmat }: RegisteredImage, width: number, height: number): Camera {
   const sx = width / calibrated.width;
   const sy = height / calibrated.height;
   const { fx, fy, cx, cy } = pinhole;

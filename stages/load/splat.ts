@@ -23,10 +23,10 @@ export async function loadSplat(
   options: SplatOptions,
   report: Report,
 ): Promise<{ dataset: Dataset; gaussians: Gaussians }> {
-  const { gaussians: host, leftOut, leftOutCount, clampedOpacities } = await importGaussians(options.ply);
-  if (leftOutCount) {
+  const { gaussians: host, skipped, skippedCount, clampedOpacities } = await importGaussians(options.ply);
+  if (skippedCount) {
     report.warn(
-      `${options.ply}: ${leftOutCount} of ${leftOutCount + host.count} Gaussians are skipped: ${describeFaults(leftOut)}`,
+      `${options.ply}: ${skippedCount} of ${skippedCount + host.count} Gaussians are skipped: ${describeFaults(skipped)}`,
     );
   }
   if (clampedOpacities) {

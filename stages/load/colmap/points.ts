@@ -4,7 +4,7 @@ import { type TextLine, TextReader } from './text-reader.ts';
 
 /** Points with finite positions, in file order, and the number of skipped points. */
 export interface PointsRead extends SfmPoints {
-  leftOut: number;
+  skipped: number;
 }
 
 const TRACK_BYTES = 4 + 4; // image id, index of the 2D point
@@ -55,8 +55,8 @@ function number(reader: TextReader, line: TextLine, field: string): number {
 class PointList {
   readonly #positions: Float32Array;
   readonly #colors: Uint8Array;
-  #kept = 0;
-  #leftOut = 0;
+  #valid = 0;
+  #skipped = 0;
 
   constructor(count: number) {
     this.#positions = new Float32Array(3 * count);
@@ -65,19 +65,19 @@ class PointList {
 
   add(position: number[], color: number[]): void {
     if (!position.every((value) => Math.abs(value) < MAX_COORDINATE)) {
-      this.#leftOut++;
+      this.#skipped++;
       return;
     }
-    this.#positions.set(position, 3 * this.#kept);
-    this.#colors.set(color, 3 * this.#kept);
-    this.#kept++;
+    this.#positions.set(position, 3 * this.#valid);
+    this.#colors.set(color, 3 * this.#valid);
+    this.#valid++;
   }
 
   finish(): PointsRead {
     return {
-      positions: this.#positions.subarray(0, 3 * this.#kept),
-      colors: this.#colors.subarray(0, 3 * this.#kept),
-      leftOut: this.#leftOut,
+      positions: this.#positions.subarray(0, 3 * this.#valid),
+      colors: this.#colors.subarray(0, 3 * this.#valid),
+      skipped: this.#skipped,
     };
   }
 }
