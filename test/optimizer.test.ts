@@ -6,7 +6,7 @@ import type { View } from '../stages/artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts/gaussians.ts';
 import { runLoop, ViewOrder } from '../stages/optimizer/loop.ts';
 import type { Step } from '../stages/optimizer/optimizer.ts';
-import type { TrainingState } from '../stages/optimizer/state.ts';
+import { setCount, type TrainingState } from '../stages/optimizer/state.ts';
 import type { Arena } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { RATES, recordingOptimizer } from './helpers/optimizer.ts';
@@ -103,6 +103,31 @@ test('buffers that are sized for all views before the first step never overflow,
     assert.equal(reported, [1, 2, 3, 4, 5, 6, 7, 8], 'progress never runs backwards');
     assert.equal(await readRows(sized), await readRows(roomy));
     assert.equal(await readMoments(sized, 'v'), await readMoments(roomy, 'v'));
+  }));
+
+test('after a refinement that multiplies the Gaussians the buffers are sized again', () =>
+  withGpu(async (_, arena) => {
+    const views = viewsOf(arena);
+    const many = hostRows(8000, 1);
+    many.logScales.fill(Math.log(0.5));
+    many.opacityLogits.fill(-3);
+    const failuresOf = async (sized: boolean) => {
+      const state = stateOf(arena, many, 1);
+      setCount(state, 200);
+      const { optimizer, failures } = await recordingOptimizer(state);
+      if (sized) await optimizer.sizeBuffers(views);
+      await runLoop(optimizer, {
+        steps: 3,
+        at: (step) => stepOf(step, views),
+        refine: { due: (step) => step === 0, run: async () => setCount(state, 8000) },
+        metrics: () => ({}),
+        report: recordingReport(),
+      });
+      optimizer.destroy();
+      return failures;
+    };
+    assert.ok((await failuresOf(false)).length > 0, 'the first guess is too small');
+    assert.equal(await failuresOf(true), []);
   }));
 
 test('parameters that are not trained stay as they are, to the bit', () =>
