@@ -5,7 +5,7 @@ import { GAUSSIAN_PARAMETERS, type GaussianParameter } from '../stages/artefacts
 import type { ObjectiveFactory } from '../stages/optimizer/objectives.ts';
 import { SplatOptimizer } from '../stages/optimizer/optimizer.ts';
 import { setCount } from '../stages/optimizer/state.ts';
-import { Gpu } from '../wgsl/core/index.ts';
+import { Gpu, KERNEL_TARGETS } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { type HostRows, hostRows, readMoments, readRows, stateOf } from './helpers/state.ts';
@@ -240,13 +240,16 @@ test('bands that are not in use have no gradient, and their moments decay', () =
     assert.ok(m.every((value) => Math.abs(value - 0.9 ** STEPS) < 1e-6));
   }));
 
-test('the kernels for a CPU and those for a GPU move as in double precision', () =>
+test('the kernels of every target move as in double precision', () =>
   withGpu(async (gpu) => {
-    // The hosts choose by what the adapter is said to be.
-    const as = (software: boolean) => new Gpu(gpu.device, { ...gpu.adapter, software });
+    const { device, adapter, numbering } = gpu;
     const given = { shDegree: 2, active: 1 } as const;
-    for (const software of [true, false]) {
-      assertAlike(await optimize(as(software), given), expected(given), `software: ${software}`);
+    for (const target of KERNEL_TARGETS.filter((target) => gpu.supports(target))) {
+      assertAlike(
+        await optimize(new Gpu(device, adapter, { target, numbering }), given),
+        expected(given),
+        target,
+      );
     }
   }));
 

@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createThrottle } from '../stages/optimizer/submission-throttle.ts';
-import type { Gpu } from '../wgsl/core/index.ts';
+import type { Gpu, KernelTarget } from '../wgsl/core/index.ts';
 
 /** A queue whose answers come when they are told to. */
-function fakeGpu(software: boolean, answer: () => Promise<void>) {
+function fakeGpu(target: KernelTarget, answer: () => Promise<void>) {
   let asked = 0;
   let checked = 0;
   const queue = {
@@ -13,7 +13,7 @@ function fakeGpu(software: boolean, answer: () => Promise<void>) {
       return answer();
     },
   };
-  const gpu = { adapter: { software }, device: { queue }, check: () => checked++ } as unknown as Gpu;
+  const gpu = { target, device: { queue }, check: () => checked++ } as unknown as Gpu;
   return { gpu, asked: () => asked, checked: () => checked };
 }
 
@@ -29,7 +29,7 @@ async function isOver(promise: Promise<unknown>): Promise<boolean> {
 
 test('on a GPU it runs sixteen steps ahead and waits for the oldest mark then', async () => {
   const answers: (() => void)[] = [];
-  const { gpu, asked } = fakeGpu(false, () => new Promise((resolve) => answers.push(resolve)));
+  const { gpu, asked } = fakeGpu('subgroup', () => new Promise((resolve) => answers.push(resolve)));
   const throttle = createThrottle(gpu);
   for (let step = 0; step < 16; step++)
     assert.ok(await isOver(throttle.submitted()), `step ${step} waits for nothing`);
@@ -41,7 +41,7 @@ test('on a GPU it runs sixteen steps ahead and waits for the oldest mark then', 
 });
 
 test('on a GPU nothing is waited for once all is known to be done', async () => {
-  const { gpu } = fakeGpu(false, () => new Promise(() => {}));
+  const { gpu } = fakeGpu('subgroup', () => new Promise(() => {}));
   const throttle = createThrottle(gpu);
   for (let step = 0; step < 16; step++) await throttle.submitted();
   throttle.settled();
@@ -53,7 +53,7 @@ test('on a CPU it waits for every step, and polls only when most of it is over',
   let began = 0;
   let answered = 0;
   const delays: number[] = [];
-  const { gpu, asked, checked } = fakeGpu(true, () => {
+  const { gpu, asked, checked } = fakeGpu('cpu', () => {
     const since = performance.now() - began;
     delays.push(since);
     return new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, took - since))).then(() => {

@@ -10,7 +10,7 @@ import {
   uploadGaussians,
 } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
-import { Gpu, openGpu } from '../../wgsl/core/index.ts';
+import { type Gpu, openGpu } from '../../wgsl/core/index.ts';
 import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
 import { $ } from '../process.ts';
@@ -84,12 +84,10 @@ export async function measureMargin(
   const moved = await renderMoved(gpu, view);
   const renders = [difference('with the world’s origin in the first camera and longer quaternions', moved)];
 
-  const plain = await openGpu({ adapter, without: ['subgroups', 'shader-f16'] });
+  const plain = await openGpu({ adapter, without: ['subgroups', 'shader-f16'], target: 'portable' });
   try {
-    const other = new Gpu(plain.device, { ...plain.adapter, software: !plain.adapter.software });
-    const tiles = plain.adapter.software ? 'a GPU’s' : 'a CPU’s';
-    const how = `with ${tiles} tiles and sorts, without subgroups and f16`;
-    renders.push(difference(how, await renderView(other, view)));
+    const how = 'with the portable kernels, without subgroups and f16';
+    renders.push(difference(how, await renderView(plain, view)));
   } finally {
     plain.close();
   }

@@ -15,7 +15,7 @@ export interface SubmissionThrottle {
 }
 
 export function createThrottle(gpu: Gpu): SubmissionThrottle {
-  return gpu.adapter.software ? new SleepThrottle(gpu) : new MarkerThrottle(gpu);
+  return gpu.target === 'cpu' ? new SleepThrottle(gpu) : new MarkerThrottle(gpu);
 }
 
 /** Waits only to stay less than MARK_EVERY × PENDING_MARKERS steps ahead. */

@@ -1,9 +1,10 @@
 import { GpuError, SMALLER } from './errors.ts';
-import { Kernel, type KernelSpec } from './kernel.ts';
+import { Kernel, type KernelDefinition, type KernelSpec, type KernelUse } from './kernel.ts';
 import { Ledger, type Purpose } from './ledger.ts';
 import type { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
 import type { SubmissionClock } from './submission-clock.ts';
+import { type KernelTarget, type SubgroupNumbering, subgroupSize, supportsTarget } from './target.ts';
 
 /** What the adapter says of itself; part of every result's provenance. */
 export interface AdapterReport {
@@ -14,17 +15,24 @@ export interface AdapterReport {
   features: string[];
   subgroupMinSize: number;
   subgroupMaxSize: number;
-  /**
-   * A CPU behind a software driver: kernels choose other shapes for it. Sorts and scans give the same bits in every shape;
-   * sums of floats (matrix products, tiles) are taken in another order, and agree to rounding.
-   */
+  /** A CPU behind a software driver. `openGpu` derives `Gpu.target` from it; nothing else asks. */
   software: boolean;
-  /** The model of the CPU behind a software driver, where it can be told: the driver compiles for the CPU that it meets. */
+  /** The model of the CPU behind a software driver, where known: the driver compiles for this CPU. */
   cpu?: string;
 }
 
 /** A typed array that can be uploaded. */
 export type Data = Float32Array | Uint32Array | Int32Array | Uint8Array | Uint16Array | ArrayBuffer;
+
+/** What `openGpu` finds out about a device. */
+export interface GpuOptions {
+  /** `portable` unless given. Must be one that the device supports. */
+  target?: KernelTarget;
+  /** How subgroups are numbered; without it no variant with subgroups runs. */
+  numbering?: SubgroupNumbering;
+  /** Most bytes of a buffer of rows that one binding shows to a kernel: see `rowWindows`. */
+  windowBytes?: number;
+}
 
 /** Uploads and readbacks pass through the host in pieces: no driver is asked for staging as large as a scene. */
 const PIECE_BYTES = 2 ** 26;
@@ -36,26 +44,34 @@ const PIECE_BYTES = 2 ** 26;
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterReport;
-  /** Most bytes of a buffer of rows that a kernel sees at a time: see `rowWindows`. */
+  /**
+   * Which variants of kernels run. Sorts and scans give the same bits for every target; sums of floats (matrix products,
+   * tiles) have another order, and agree to rounding.
+   */
+  readonly target: KernelTarget;
+  /** Invocations of every subgroup where variants with subgroups run, otherwise 0. */
+  readonly subgroupSize: number;
   readonly windowBytes: number;
   readonly ledger = new Ledger();
   /** Bytes of all live buffers made here, now and at most. */
   liveBytes = 0;
   peakBytes = 0;
+  readonly numbering?: SubgroupNumbering;
   readonly #kernels = new Map<string, Promise<Kernel>>();
   #profiler?: Profiler;
   #clock?: SubmissionClock;
   #failure?: GpuError;
   #closing = false;
 
-  constructor(
-    device: GPUDevice,
-    adapter: AdapterReport,
-    windowBytes = device.limits.maxStorageBufferBindingSize,
-  ) {
+  constructor(device: GPUDevice, adapter: AdapterReport, options: GpuOptions = {}) {
+    const { target = 'portable', numbering, windowBytes } = options;
     this.device = device;
     this.adapter = adapter;
-    this.windowBytes = windowBytes;
+    this.subgroupSize = numbering && device.features.has('subgroups') ? subgroupSize(adapter) : 0;
+    this.numbering = numbering;
+    this.target = target;
+    this.windowBytes = windowBytes ?? device.limits.maxStorageBufferBindingSize;
+    this.#require(target, 'the device');
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault?.();
       this.#failure ??= this.#reported(event.error);
@@ -83,10 +99,9 @@ export class Gpu {
     if (clock) clock.ledger = this.ledger;
   }
 
-  /** Invocations of every subgroup where the adapter has subgroups of one size, otherwise 0. */
-  get subgroupSize(): number {
-    const { subgroupMinSize, subgroupMaxSize } = this.adapter;
-    return this.has('subgroups') && subgroupMinSize === subgroupMaxSize ? subgroupMaxSize : 0;
+  /** Whether the device runs the variants of a target. */
+  supports(target: KernelTarget): boolean {
+    return supportsTarget(target, this.subgroupSize);
   }
 
   has(feature: GPUFeatureName): boolean {
@@ -200,12 +215,45 @@ export class Gpu {
     return new Uint32Array(await this.read(buffer, purpose, count === undefined ? undefined : 4 * count));
   }
 
-  /** The compiled kernel; one compile per distinct spec. */
-  kernel(spec: KernelSpec): Promise<Kernel> {
+  /** The compiled kernel in the variant of `Gpu.target`; one compile per distinct use. A failed compile is not kept. */
+  kernel(definition: KernelDefinition | KernelSpec, use: KernelUse = {}): Promise<Kernel> {
+    const spec = 'variants' in definition ? this.#variant(definition, use) : definition;
     const key = JSON.stringify([spec.source.href, spec.entry, spec.enables, spec.constants]);
-    let kernel = this.#kernels.get(key);
-    if (!kernel) this.#kernels.set(key, (kernel = Kernel.compile(this.device, spec)));
+    const cached = this.#kernels.get(key);
+    if (cached) return cached;
+    const kernel = Kernel.compile(this.device, spec);
+    this.#kernels.set(key, kernel);
+    kernel.catch(() => this.#kernels.delete(key));
     return kernel;
+  }
+
+  #variant({ label, entry, variants }: KernelDefinition, { constants, target }: KernelUse): KernelSpec {
+    const wanted = target ?? this.target;
+    const found = variants[wanted] ? wanted : 'portable';
+    const { source, enables, constants: own } = variants[found] ?? variants.portable;
+    if (enables?.includes('subgroups')) this.#require(found, label);
+    return {
+      label: found === 'portable' ? label : `${label}-${found}`,
+      source,
+      entry,
+      enables,
+      numbering: this.numbering,
+      constants: {
+        ...(enables?.includes('subgroups') && { SUBGROUP: this.subgroupSize }),
+        ...own,
+        ...constants,
+      },
+    };
+  }
+
+  #require(target: KernelTarget, who: string): void {
+    if (this.supports(target)) return;
+    const { subgroupMinSize, subgroupMaxSize } = this.adapter;
+    throw new GpuError(
+      `${who}: the kernel target ${target} needs subgroups of one supported size; this device has ` +
+        (this.has('subgroups') ? `${subgroupMinSize} to ${subgroupMaxSize}` : 'none') +
+        '. Use the target portable',
+    );
   }
 
   recorder(label: string): Recorder {

@@ -1,7 +1,17 @@
 /** The device layer: what every kernel host, engine and stage builds on. */
 export { formatPlace, GpuError, InputError, type Place, SMALLER } from './errors.ts';
-export { type AdapterReport, Arena, type Data, Gpu } from './gpu.ts';
-export { type Bindings, type BoundKernel, Kernel, type KernelSpec, type StructLayout } from './kernel.ts';
+export { type AdapterReport, Arena, type Data, Gpu, type GpuOptions } from './gpu.ts';
+export {
+  type Bindings,
+  type BoundKernel,
+  defineKernel,
+  Kernel,
+  type KernelDefinition,
+  type KernelSpec,
+  type KernelUse,
+  type KernelVariant,
+  type StructLayout,
+} from './kernel.ts';
 export { Ledger, type LedgerRow, PURPOSES, type Purpose } from './ledger.ts';
 export {
   describeMissing,
@@ -23,4 +33,5 @@ export {
 export { gridFor, loopingGrid, Recorder } from './recorder.ts';
 export { assemble, type Constants, readText } from './source.ts';
 export { SubmissionClock, type SubmissionTime } from './submission-clock.ts';
+export { KERNEL_TARGETS, type KernelTarget, probeLinearSubgroups, type SubgroupNumbering } from './target.ts';
 export { bindRows, type RowWindow, rowWindows, windowUniform } from './windows.ts';

@@ -1,12 +1,44 @@
 import { GpuError, SMALLER } from './errors.ts';
-import { assemble, type SourceOptions } from './source.ts';
+import { assemble, type Constants, type SourceOptions } from './source.ts';
+import type { KernelTarget } from './target.ts';
 
-export interface KernelSpec extends SourceOptions {
+/** One variant of a kernel. */
+export interface KernelVariant {
+  /** The .wgsl file beside the host: `new URL('./project.wgsl', import.meta.url)`, literal, so that a code hash finds it. */
+  source: URL;
+  /** What every use of the variant prints; a use adds its own. */
+  constants?: Constants;
+  /** WGSL extensions. With `subgroups` the kernel also gets the constant SUBGROUP, the size of the adapter's subgroups. */
+  enables?: readonly string[];
+}
+
+/** A kernel in all its variants. The file of a variant has the target as its suffix: `x.wgsl`, `x-subgroup.wgsl`, `x-cpu.wgsl`. */
+export interface KernelDefinition {
   /** `folder/file` of the kernel, e.g. `splat/project`; names the pipeline, its passes and its time span. */
   label: string;
-  /** The .wgsl file beside the host: `new URL('./project.wgsl', import.meta.url)`. */
-  source: URL;
   /** Entry point; `main` unless the file has several. */
+  entry?: string;
+  /** A target without a variant of its own takes `portable`. */
+  variants: { portable: KernelVariant } & Partial<Record<KernelTarget, KernelVariant>>;
+}
+
+/** How a host uses a kernel. */
+export interface KernelUse {
+  /** Added to the variant's own constants. */
+  constants?: Constants;
+  /** The variant; that of `Gpu.target` unless given. */
+  target?: KernelTarget;
+}
+
+/** Every kernel is declared once, beside its host, and listed in `wgsl/kernels.ts`. */
+export function defineKernel(definition: KernelDefinition): KernelDefinition {
+  return definition;
+}
+
+/** One variant with all its constants: what is compiled. */
+export interface KernelSpec extends SourceOptions {
+  label: string;
+  source: URL;
   entry?: string;
 }
 
@@ -62,8 +94,8 @@ export class Kernel {
     const errors = messages.filter((message) => message.type === 'error');
     if (errors.length) throw new Error(shaderErrors(spec.label, code, errors));
     const { WgslReflect } = await import('wgsl_reflect/wgsl_reflect.module.js');
-    // wgsl_reflect does not know every enable; it needs none of them to see the bindings.
-    const reflected = new WgslReflect(code.replace(/^enable .*;$/gm, ''));
+    // wgsl_reflect does not know every extension; it needs none of them to see the bindings.
+    const reflected = new WgslReflect(code.replace(/^(enable|requires) .*;$/gm, ''));
     const bindings = reflected.getBindGroups()[0]?.filter(Boolean).map(toBinding) ?? [];
     const structs = new Map(
       reflected.structs.map((struct) => [

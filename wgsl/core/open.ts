@@ -1,6 +1,13 @@
 import { GpuError } from './errors.ts';
 import { Gpu } from './gpu.ts';
 import { describeMissing, missingLimits } from './limits.ts';
+import {
+  type KernelTarget,
+  probeLinearSubgroups,
+  type SubgroupNumbering,
+  subgroupSize,
+  targetFor,
+} from './target.ts';
 
 export interface OpenOptions {
   /** A device that the caller already has (a browser's or Deno's). */
@@ -12,8 +19,10 @@ export interface OpenOptions {
   adapter?: string;
   /** Dawn's own options, Node only, e.g. `enable-dawn-features=allow_unsafe_apis`. */
   dawn?: string[];
-  /** Leave out features that the adapter offers, to test what happens without them. */
+  /** Features that are not requested although the adapter offers them; for tests. */
   without?: GPUFeatureName[];
+  /** The kernel variants to run, instead of those that are fast on the adapter; for tests and for golden margins. */
+  target?: KernelTarget;
   /**
    * Most bytes of a buffer of rows that a kernel sees at a time (`rowWindows`); the device's largest binding unless given. Less
    * of it, to test with a small scene what happens to one that is larger than a binding: no byte of a result depends on it.
@@ -21,7 +30,7 @@ export interface OpenOptions {
   windowBytes?: number;
 }
 
-/** Used when offered, never needed. */
+/** Requested where offered, never needed. No kernel uses f16 yet: it is requested for the CLIP kernels that come. */
 const WANTED: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
 
 // Dawn crashes now and then when the object that create() returned is collected: it lives as long as the process.
@@ -41,7 +50,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   const { device: given } = options;
   if (given) {
     requireLimits(given.limits, 'the device', 'request it with the limits of its adapter as requiredLimits');
-    return wrap(given, given.adapterInfo, options);
+    return wrap(given, given.adapterInfo, globalThis.navigator?.gpu, options);
   }
   const entry = await webgpu(options.dawn ?? [], options.adapter);
   const adapter = await entry
@@ -67,7 +76,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
     requiredLimits[name] = adapter.limits[name];
   }
   const device = await adapter.requestDevice({ label: 'splatline', requiredFeatures, requiredLimits });
-  return wrap(device, adapter.info, options);
+  return wrap(device, adapter.info, entry, options);
 }
 
 function requireLimits(limits: GPUSupportedLimits, whose: string, mend: string): void {
@@ -107,7 +116,8 @@ function unknownName(error: unknown, adapter: string | undefined): unknown {
 async function wrap(
   device: GPUDevice,
   info: GPUAdapterInfo,
-  { windowBytes }: Pick<OpenOptions, 'windowBytes'>,
+  entry: GPU | undefined,
+  { windowBytes, target }: Pick<OpenOptions, 'windowBytes' | 'target'>,
 ): Promise<Gpu> {
   const largest = device.limits.maxStorageBufferBindingSize;
   if (windowBytes !== undefined && windowBytes > largest) {
@@ -126,7 +136,22 @@ async function wrap(
     software,
     ...(cpu ? { cpu } : {}),
   };
-  return new Gpu(device, report, windowBytes);
+  const subgroup = device.features.has('subgroups') ? subgroupSize(report) : 0;
+  const numbering = subgroup ? await numberingOf(device, subgroup, entry) : undefined;
+  return new Gpu(device, report, {
+    target: target ?? targetFor(report, numbering ? subgroup : 0),
+    numbering,
+    windowBytes,
+  });
+}
+
+async function numberingOf(
+  device: GPUDevice,
+  subgroup: number,
+  entry: GPU | undefined,
+): Promise<SubgroupNumbering | undefined> {
+  if (entry?.wgslLanguageFeatures?.has('subgroup_id')) return 'builtin';
+  return (await probeLinearSubgroups(device, subgroup)) ? 'linear' : undefined;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { BoundKernel } from './kernel.ts';
 import type { Profiler } from './profiler.ts';
 import type { SubmissionClock } from './submission-clock.ts';
+import type { KernelTarget } from './target.ts';
 
 /** WebGPU's own limit on workgroups per dimension; the one place that knows it. */
 const MAX_GROUPS = 65535;
@@ -12,17 +13,17 @@ export function gridFor(count: number, size: number): [number, number, number] {
   return [Math.ceil(groups / rows), rows, 1];
 }
 
-/** Groups of a kernel that loops to a count on the GPU, on a CPU: enough for its cores. A group that finds nothing to do costs 10 µs there. */
-const SOFTWARE_GROUPS = 64;
+/** Most workgroups of a looping kernel on a CPU: enough for its cores. An idle workgroup costs 10 µs there. */
+const CPU_GROUPS = 64;
 
-/** Groups for at most `count` items of `size` a group, of a kernel that loops: at most `most`, fewer on a software adapter. */
+/** Groups for at most `count` items of `size` a group, of a kernel that loops: at most `most`, fewer on a CPU. */
 export function loopingGrid(
-  { adapter }: { adapter: { software: boolean } },
+  { target }: { target: KernelTarget },
   count: number,
   size: number,
   most: number,
 ): [number, number, number] {
-  const groups = adapter.software ? Math.min(most, SOFTWARE_GROUPS) : most;
+  const groups = target === 'cpu' ? Math.min(most, CPU_GROUPS) : most;
   return gridFor(Math.min(count, size * groups), size);
 }
 

@@ -1,3 +1,5 @@
+import type { SubgroupNumbering } from './target.ts';
+
 /**
  * Reads a text file that lies beside a module: by `fetch` where that knows `file:` URLs or the module came by HTTP
  * (Deno, browsers), by `node:fs` in Node, imported late so that nothing here needs Node.
@@ -16,11 +18,16 @@ const SHARED = new URL('../shared/', import.meta.url);
 /** An include, on a line of its own. */
 export const INCLUDE = /^#include <([a-z0-9-]+)>[ \t]*$/gm;
 
+/** The shared file that has another form on devices without `subgroup_id`. */
+const SUBGROUP_THREAD = 'subgroup-thread';
+
 export type Constants = Record<string, number | boolean | string>;
 
 export interface SourceOptions {
   /** WGSL extensions to enable, e.g. `f16`, `subgroups`. */
   enables?: readonly string[];
+  /** How subgroups are numbered: decides the form of `#include <subgroup-thread>`. `linear` unless given. */
+  numbering?: SubgroupNumbering;
   /** Printed as `const NAME = value;` (numbers, booleans) or `alias NAME = text;` (strings: type names). */
   constants?: Constants;
 }
@@ -32,14 +39,18 @@ export interface SourceOptions {
 export async function assemble(url: URL, options: SourceOptions = {}): Promise<string> {
   const body = await readText(url);
   const names = [...body.matchAll(INCLUDE)].map((match) => match[1]);
+  const hasSubgroupId = options.numbering === 'builtin';
   const texts = new Map<string, string>();
   for (const name of names) {
     const text = await readText(new URL(`${name}.wgsl`, SHARED));
     if (text.search(INCLUDE) >= 0) throw new Error(`wgsl/shared/${name}.wgsl must not include other files`);
-    texts.set(name, text);
+    const replaces = name === SUBGROUP_THREAD && !hasSubgroupId;
+    texts.set(name, replaces ? text.replace('subgroup_id)', 'local_invocation_index)') : text);
   }
   const head = [
     ...(options.enables ?? []).map((name) => `enable ${name};`),
+    ...(texts.has(SUBGROUP_THREAD) && hasSubgroupId ? ['requires subgroup_id;'] : []),
+    ...(texts.has(SUBGROUP_THREAD) ? [`const HAS_SUBGROUP_ID = ${hasSubgroupId};`] : []),
     ...Object.entries(options.constants ?? {}).map(([name, value]) =>
       typeof value === 'string' ? `alias ${name} = ${value};` : `const ${name} = ${printConstant(value)};`,
     ),

@@ -58,7 +58,7 @@ const CPU_SHAPES: SsimShapes = {
 /** The shapes of a variant; by default that which the adapter wants. */
 export function ssimShapes(
   gpu: Gpu,
-  variant: SsimVariant = gpu.adapter.software ? 'serial' : 'runs',
+  variant: SsimVariant = gpu.target === 'cpu' ? 'serial' : 'runs',
 ): SsimShapes {
   return variant === 'serial' ? CPU_SHAPES : GPU_SHAPES;
 }

@@ -19,7 +19,7 @@ export const GPU_TUNING: Tuning = { product: 'tiled', lanes: 32, rows: 4, thread
 export const SOFTWARE_TUNING: Tuning = { product: 'rows', lanes: 1, rows: 8, threads: 64 };
 
 export function tuningFor(gpu: Gpu): Tuning {
-  if (!gpu.adapter.software) return GPU_TUNING;
+  if (gpu.target !== 'cpu') return GPU_TUNING;
   const { subgroupMinSize: least, subgroupMaxSize: most } = gpu.adapter;
   const known = gpu.has('subgroups') && least === most && most >= 4;
   return known ? { ...SOFTWARE_TUNING, product: 'shuffle' } : SOFTWARE_TUNING;

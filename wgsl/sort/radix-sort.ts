@@ -46,7 +46,7 @@ export function digitWidths(bits: number, most = 8): number[] {
 }
 
 function variantFor(gpu: Gpu): keyof typeof VARIANTS {
-  if (gpu.adapter.software) return 'serial';
+  if (gpu.target === 'cpu') return 'serial';
   return fitsSubgroups(gpu) ? 'subgroups' : 'blocks';
 }
 

@@ -9,6 +9,7 @@
 #include <chunks>
 #include <radix-pass>
 #include <subgroup-scan>
+#include <subgroup-thread>
 
 @group(0) @binding(0) var<uniform> radix: Pass;
 @group(0) @binding(1) var<storage, read> counts: array<u32>;
@@ -109,9 +110,10 @@ fn findStaged(thread: u32) -> u32 {
 @diagnostic(off, subgroup_uniformity)
 fn main(
   @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-  @builtin(subgroup_invocation_id) lane: u32,
+  at: SubgroupThread,
 ) {
+  let thread = threadOf(at);
+  let lane = at.lane;
   let count = min(counts[radix.countWord], radix.capacity);
   let chunks = activeChunks(count, radix.workers);
   if (group.x >= max(1u, chunks)) {
@@ -119,7 +121,7 @@ fn main(
   }
   findNext(group.x, thread, chunks);
 
-  let own = thread / LANES;
+  let own = subgroupOf(at);
   let below = (1u << lane) - 1u;
   let size = chunkSize(count, radix.workers);
   let end = min(count, (group.x + 1u) * size);

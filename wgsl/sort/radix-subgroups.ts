@@ -27,7 +27,7 @@ function shapeFor(gpu: Gpu, digits: number): { threads: number; items: number } 
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = gpu.device.limits;
   let subgroups = MAX_SUBGROUPS;
   while (subgroups * subgroup > maxComputeInvocationsPerWorkgroup) subgroups /= 2;
-  let items = gpu.adapter.software ? SOFTWARE_ITEMS : MAX_ITEMS;
+  let items = gpu.target === 'cpu' ? SOFTWARE_ITEMS : MAX_ITEMS;
   while (items > 1 && workgroupBytes(subgroups, subgroup, items, digits) > maxComputeWorkgroupStorageSize)
     items /= 2;
   return { threads: subgroups * subgroup, items };
@@ -70,6 +70,7 @@ export const SUBGROUP: PassVariant = {
         source: new URL('./radix-subgroups-scatter.wgsl', import.meta.url),
         constants: { ...constants, SUBGROUP: gpu.adapter.subgroupMaxSize, ITEMS: items },
         enables: ['subgroups'],
+        numbering: gpu.numbering,
       }),
     ]);
     const shared = { radix: passNumbers(counting, context, pass), counts, histogram };

@@ -31,7 +31,7 @@ const MAX_CAPACITY = 2 ** 28;
 
 /** The grid of a scan, and the constants of its kernels. */
 export function scanGrid(gpu: Gpu, capacity: number, variant?: keyof typeof SHAPES) {
-  const { threads, maxGroups } = SHAPES[variant ?? (gpu.adapter.software ? 'cpu' : 'gpu')];
+  const { threads, maxGroups } = SHAPES[variant ?? (gpu.target === 'cpu' ? 'cpu' : 'gpu')];
   return {
     groups: Math.min(maxGroups, Math.ceil(capacity / TILE)),
     constants: { THREADS: threads, TILE, CHUNK_MIN: TILE },

@@ -14,8 +14,8 @@ import { shConstants, shRowBytes } from './types.ts';
 const MAX_GROUPS = 16384;
 
 /** Of kernels that sum intersections: threads a group, and whether they help each other. The sums' order depends on it. */
-export function sumsShape({ adapter }: Gpu): { SIZE: number; TEAMWORK: boolean } {
-  return adapter.software ? { SIZE: 16, TEAMWORK: false } : { SIZE: 128, TEAMWORK: true };
+export function sumsShape({ target }: Gpu): { SIZE: number; TEAMWORK: boolean } {
+  return target === 'cpu' ? { SIZE: 16, TEAMWORK: false } : { SIZE: 128, TEAMWORK: true };
 }
 
 /**

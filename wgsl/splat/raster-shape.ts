@@ -10,12 +10,12 @@ const SUBGROUPS = [4, 8, 16, 32];
 
 /** A CPU spares work with small tiles; a GPU has the threads, and spares sorting with large ones. */
 export function tileFor(gpu: Gpu): number {
-  return gpu.adapter.software ? 8 : 16;
+  return gpu.target === 'cpu' ? 8 : 16;
 }
 
 /** The adapter's subgroup size where the kernels for subgroups gain by it, otherwise 0. */
 export function subgroupFor(gpu: Gpu): number {
-  return !gpu.adapter.software && SUBGROUPS.includes(gpu.subgroupSize) ? gpu.subgroupSize : 0;
+  return gpu.target === 'subgroup' ? gpu.subgroupSize : 0;
 }
 
 /** Sizes of vectors that the kernels for a CPU are written for, and the side of their tiles. */
@@ -24,9 +24,7 @@ const LANES_TILE = 8;
 
 /** Lanes that a software adapter runs as one vector where the kernels for a CPU are written for tiles of this side; otherwise 0. */
 export function lanesFor(gpu: Gpu, tile = tileFor(gpu)): number {
-  return gpu.adapter.software && tile === LANES_TILE && LANES.includes(gpu.subgroupSize)
-    ? gpu.subgroupSize
-    : 0;
+  return gpu.target === 'cpu' && tile === LANES_TILE ? gpu.subgroupSize : 0;
 }
 
 export interface RasterShape {

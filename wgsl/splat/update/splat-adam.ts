@@ -90,7 +90,7 @@ export class SplatAdam {
     const adam = { BETA1, BETA2, EPSILON };
     const sums = sumsShape(gpu);
     // A CPU behind a software driver has no use for workgroup memory: barriers are all that it adds there.
-    const shared = !gpu.adapter.software;
+    const shared = gpu.target !== 'cpu';
     const [intersectionSums, adamGeometry, adamSh] = await Promise.all([
       load('backward-sums', { ...sums, ...shConstants(shDegree), GEOMETRY: geometry }),
       load(shared ? 'adam-geometry' : 'adam-geometry-rows', {
