@@ -9,8 +9,8 @@ import { z } from 'zod';
 import { readPipeline } from '../pipeline/file/read.ts';
 import type { RunEvent } from '../pipeline/run/events.ts';
 import type { Manifest } from '../pipeline/run/manifest.ts';
-import { planRun } from '../pipeline/run/outlook.ts';
 import { repeatRun } from '../pipeline/run/repeat.ts';
+import { planRun } from '../pipeline/run/stage-plan.ts';
 import { verifyRun } from '../pipeline/run/verify.ts';
 import { Stopped } from '../stages/checkpoints.ts';
 import { defineStage, type Stage } from '../stages/stage.ts';
@@ -43,7 +43,7 @@ test('a finished run is found done: no stage runs, no capture is read, the same 
     assert.equal(await Promise.all(second.files.map(text)), before);
     const { stages } = await manifestOf(out);
     assert.equal(
-      stages.map(({ id, how }) => `${id} ${how}`),
+      stages.map(({ id, resolvedBy }) => `${id} ${resolvedBy}`),
       ['load unused', 'init cached', 'train cached', 'stylize cached', 'score cached'],
     );
   });
@@ -105,12 +105,6 @@ test('--from does the stage and those after it again; --until stops; either refu
     );
     await run({ until: 'train' });
     assert.equal(trail, []);
-    assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42');
-    assert.not(existsSync(join(out, 'base.ply')));
-    assert.not(
-      existsSync(join(out, 'stages', 'stylize')),
-      'what the run no longer has is gone from its folder',
-    );
     await run({ from: 'stylize' });
     assert.equal(trail, ['stylize', 'score']);
     assert.equal(
@@ -183,7 +177,7 @@ test('a damaged entry is set aside when it is read, made again, and never used',
   });
 });
 
-test('verify re-hashes the folder and the store, sets aside what is damaged, and the next run mends it', async () => {
+test('verify re-hashes the folder and the store, sets aside what is damaged, and the next run restores it', async () => {
   await bench(async (given) => {
     const { out, store, run } = given;
     await run();
@@ -223,7 +217,7 @@ test('a frozen run does all of it again and compares; a difference is named, and
     assert.is(error.name, 'Regression');
     assert.match(
       error.message,
-      /^train: artefacts\/gaussians\/splat\.txt differs .*and \d more.*does not repeat itself/,
+      /^train: artefacts\/gaussians\/splat\.txt differs .*and \d more.*does not repeat its results/,
     );
     assert.is(await text(join(folder, '.frozen-out', 'splat.ply')), 'two rococo');
     const manifest = await manifestOf(out);
@@ -252,10 +246,28 @@ test('plan says what a run would do, and why', async () => {
     ]);
     await run();
     const changed = await outlook('train.steps=12');
-    assert.is(changed[0], 'load run: train needs it; what it reads is not kept twice');
+    assert.is(changed[0], 'load run: train needs it; the store keeps no copy of it');
     assert.is(changed[2], 'train run: train.steps was 10, is now 12');
     assert.match(changed[3], /^stylize run: its input gaussians \(from train\) is made anew/);
     assert.equal(trail, ['stylize', 'score'], 'planning runs nothing');
+  });
+});
+
+test('plan names the run whose stage a new file is compared with, or says that the stage never ran', async () => {
+  await bench(async ({ folder, out, store, run }) => {
+    const reasons = async (name: string, ...set: string[]) => {
+      const sets = [`name=${name}`, ...set];
+      const plan = await readPipeline('p.yaml', { set: sets, cwd: folder, registry: fakeStages });
+      const rows = await planRun(plan, { out, store, gpu: fakeGpu() });
+      return Object.fromEntries(rows.map(({ id, why }) => [id, why]));
+    };
+    await run();
+    const near = await reasons('bear', 'train.steps=12');
+    assert.is(near.train, 'never run for bear; compared with fox: train.steps was 10, is now 12');
+    assert.is(near.init, 'nothing that it depends on has changed');
+    const set = ['steps=12', 'strategy=default', 'train=[means]', 'size=[8, 8]'].map((one) => `train.${one}`);
+    assert.is((await reasons('bear', ...set)).train, 'never run before');
+    assert.match((await reasons('fox', ...set)).train, /^train\.\w+ was .*; and 2 more$/);
   });
 });
 
@@ -353,7 +365,7 @@ test('a stage that was stopped goes on from its checkpoint; a forced one does no
   });
 });
 
-test('a stage that does not listen is ended at once when the run is stopped', async () => {
+test('a stage that does not check for a stop is ended at once when the run is stopped', async () => {
   await bench(async ({ run }) => {
     const deaf = defineStage({
       name: 'deaf',

@@ -154,7 +154,7 @@ test('doctor says which line mends what is missing', async () => {
     assert.is(exitCode, 1);
     assert.match(
       stdout,
-      new RegExp(`MISSING {2}CLIP model: ${folder} lacks config\\.json[\\s\\S]*to mend: put config\\.json`),
+      new RegExp(`MISSING {2}CLIP model: ${folder} lacks config\\.json[\\s\\S]*to fix: put config\\.json`),
     );
   });
 });

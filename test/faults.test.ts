@@ -152,7 +152,7 @@ test('SIGINT and SIGTERM save first and exit 130 and 143; a second signal exits 
   twice.signal('SIGTERM');
   const { code, stderr } = await twice.ended;
   // Which of the two a busy process hears first is the system's to say; the second one ends it.
-  const words = /(\w+): saving what is done; once more ends at once\n\n(\w+)\n/.exec(stderr);
+  const words = /(\w+): saving what is done; a second signal ends at once\n\n(\w+)\n/.exec(stderr);
   assert.equal(words?.slice(1).sort(), ['interrupted', 'terminated'], stderr);
   assert.is(code, words?.[2] === 'terminated' ? 143 : 130, stderr);
   assert.is((await manifestOf(places.out)).status, 'running', 'it did not stop to say so');

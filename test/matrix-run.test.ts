@@ -112,7 +112,7 @@ test('runs every cell, one after the other, and collects scores and keys', async
       status: 'done',
       exitCode: 0,
       adapter: 'fake driver',
-      stages: [{ id: 'train', key: 'key-1', how: 'ran' }],
+      stages: [{ id: 'train', key: 'key-1', resolvedBy: 'ran' }],
       scores: [
         { name: 'psnr', value: 21, unit: 'dB', over: '7 views' },
         { name: 'psnr.before', value: 1, unit: 'dB', over: '7 views' },

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { duration, grouped, progressPrinter, progressText } from '../pipeline/cli/progress.ts';
-import { Meter, type RunEvent } from '../pipeline/run/events.ts';
+import { type ProgressEvent, RateMeter, type RunEvent } from '../pipeline/run/events.ts';
 
 const adapter = {
   vendor: 'v',
@@ -71,9 +71,9 @@ test('on a terminal the line is rewritten, cut to the width, and notes go above 
   assert.match(parts[4], /^train {5}done in 2\.0 s, 3 steps, 1\.50 it\/s, loss 1/);
 });
 
-test('the meter tells the speed of the last seconds', () => {
+test('the rate is that of the last seconds', () => {
   let now = 0;
-  const meter = new Meter(() => now, 10);
+  const meter = new RateMeter(() => now, 10);
   assert.equal(meter.mark(0, 100), { perSecond: 0, secondsLeft: 0 });
   now = 10;
   assert.equal(meter.mark(10, 100), { perSecond: 1, secondsLeft: 90 });
@@ -82,6 +82,53 @@ test('the meter tells the speed of the last seconds', () => {
   const { perSecond, secondsLeft } = meter.mark(70, 100);
   assert.ok(Math.abs(perSecond - 2) < 0.2, `${perSecond}`);
   assert.ok(Math.abs(secondsLeft - 15) < 2, `${secondsLeft}`);
+});
+
+test('there is no rate before a step is done, and set-up, a resume and steps that are redone do not count', () => {
+  let now = 100;
+  const meter = new RateMeter(() => now, 10);
+  now = 130; // of set-up
+  assert.equal(meter.mark(1, 100), { perSecond: 0, secondsLeft: 0 });
+  now = 131;
+  assert.equal(meter.mark(3, 100), { perSecond: 2, secondsLeft: 48.5 });
+  const resumed = new RateMeter(() => now, 10);
+  assert.equal(resumed.mark(500, 1000), { perSecond: 0, secondsLeft: 0 });
+  now = 136;
+  assert.equal(resumed.mark(510, 1000), { perSecond: 2, secondsLeft: 245 });
+  assert.equal(resumed.mark(400, 1000), { perSecond: 0, secondsLeft: 0 });
+  now = 138;
+  assert.equal(resumed.mark(406, 1000), { perSecond: 3, secondsLeft: 198 });
+});
+
+test('without a rate a line has no time left; after a resume the summary counts the steps of this run', () => {
+  const start = { ...progress(1), perSecond: 0, secondsLeft: 0 } as ProgressEvent;
+  assert.is(progressText(start), '1/100  loss 0.1235');
+  const text = printed(false, [
+    [0, RUN],
+    [0, { event: 'stage', stage: 'train', index: 1, count: 2 }],
+    [5, { ...progress(100), from: 60 } as RunEvent],
+    [10, { event: 'done', stage: 'train', seconds: 10 }],
+  ]);
+  assert.match(text, /done in 10 s, 100 steps, 40 of them in this run, 4\.00 it\/s, loss/);
+});
+
+test('the end of a run lists results, what earlier runs left, and remarks', () => {
+  const result = { seconds: 2, ran: ['train'], ledger: [], remarks: ['Restyling changes the colours.'] };
+  const files = ['/o/splat.ply'];
+  const stale = ['/o/turntable.mp4', '/o/stages/orbit'];
+  assert.is(
+    printed(false, [[0, { event: 'result', out: '/o', files, stale, ...result }]]),
+    [
+      '',
+      'Finished in 2.0 s. Results in /o:',
+      '  /o/splat.ply',
+      'Left from earlier runs, with other settings or of stages that this file does not have:',
+      '  /o/turntable.mp4',
+      '  /o/stages/orbit',
+      'Restyling changes the colours.',
+      '',
+    ].join('\n'),
+  );
 });
 
 test('the last step has no time left', () => {

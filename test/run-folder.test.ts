@@ -18,7 +18,7 @@ test('a run.json that names files elsewhere takes none of them away', async () =
     const mine = join(folder, 'mine.txt');
     await writeFile(mine, '');
     const paths = ['../mine.txt', mine, 'a/../../mine.txt', 'stages/init/stage.json', '.', '', 7];
-    const files = paths.map((path) => ({ path, stage: 'train' }));
+    const files = paths.map((path) => ({ path, stage: 'train', bytes: 0, sha256: '' }));
     await writeFile(join(out, 'run.json'), JSON.stringify({ files: [...files, null, 'x'] }));
     await run({ from: 'train' });
     assert.ok(existsSync(mine));

@@ -1,12 +1,14 @@
 /** Running a plan: what stages get, what they leave, what happens when one fails. */
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import type { RunEvent } from '../pipeline/run/events.ts';
+import { verifyRun } from '../pipeline/run/verify.ts';
 import type { Gaussians } from '../stages/artefacts/gaussians.ts';
+import { Stopped } from '../stages/checkpoints.ts';
 import { defineStage, type Stage } from '../stages/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { fakeGpu, fakeSplat, fakeStages, trail, wasFreed } from './helpers/fake-stages.ts';
@@ -68,7 +70,7 @@ test('a stage that fails leaves nothing half-written and keeps what was there', 
   });
 });
 
-test('what a redone stage and later ones had left goes; a failed run leaves it, and the new splat', async () => {
+test('a redone stage replaces what it had left; what later stages had left stays and is reported', async () => {
   await bench(async ({ out, run }) => {
     const withPictures = (count: number, fails = false) =>
       fakeStages.map((stage): Stage => {
@@ -113,9 +115,120 @@ test('what a redone stage and later ones had left goes; a failed run leaves it, 
       'splat.ply',
     ]);
 
-    await run({ until: 'train' });
-    assert.equal((await readdir(out)).sort(), ['log', 'run.json', 'splat.ply', 'stages']);
-    assert.equal(await listed(), ['log/train.txt', 'splat.ply']);
+    // The splat of the run that failed is stale in this plan, so this plan's takes its name.
+    const { files, stale } = await run({ until: 'train' });
+    assert.match(await text(join(out, 'splat.ply')), /train 10/);
+    assert.equal(
+      files.map((path) => relative(out, path)),
+      ['log/train.txt', 'splat.ply'],
+    );
+    assert.equal(stale.map((path) => relative(out, path)).sort(), [
+      'base.ply',
+      'only-1.txt',
+      'scores.json',
+      'stages/score',
+      'stages/stylize',
+      'sub/frames/0.png',
+    ]);
+    assert.equal(await listed(), [
+      '(base.ply)',
+      '(only-1.txt)',
+      '(scores.json)',
+      '(sub/frames/0.png)',
+      'log/train.txt',
+      'splat.ply',
+    ]);
+    const whole = await run({ registry: withPictures(3), from: 'score' });
+    assert.equal(
+      whole.stale.map((path) => relative(out, path)),
+      [],
+    );
+    assert.not(existsSync(join(out, 'only-1.txt')), 'its successor replaced it');
+    assert.equal((await readdir(join(out, 'sub', 'frames'))).sort(), ['0.png', '1.png', '2.png']);
+  });
+});
+
+/** All files below a folder with their contents, without run.json. */
+async function snapshot(out: string): Promise<Record<string, string>> {
+  const items = await readdir(out, { recursive: true, withFileTypes: true });
+  const files = items.filter((item) => item.isFile()).map((item) => join(item.parentPath, item.name));
+  const rows = files.filter((file) => !file.endsWith('run.json')).sort();
+  return Object.fromEntries(
+    await Promise.all(rows.map(async (file) => [relative(out, file), await text(file)] as const)),
+  );
+}
+
+test('no option, failure or interruption removes or replaces a result that is still what the plan gives', async () => {
+  await bench(async ({ out, store, run }) => {
+    let before = () => {};
+    const registry = fakeStages.map((stage): Stage => {
+      if (stage.name !== 'stylize') return stage;
+      return {
+        ...stage,
+        async run(...given) {
+          before();
+          return stage.run(...given);
+        },
+      };
+    });
+    const { files } = await run({ registry });
+    const whole = await snapshot(out);
+    for (const until of ['init', 'train', 'stylize']) {
+      const result = await run({ registry, until });
+      assert.equal(await snapshot(out), whole, `--until ${until}`);
+      assert.equal([...result.files].sort(), [...files].sort());
+      assert.equal(result.stale, []);
+    }
+    const { remarks } = await run({ registry, until: 'train' });
+    assert.match(remarks.join(), /^splat\.ply is that of stylize, which this run did not reach/);
+
+    before = () => {
+      throw new Error('as asked');
+    };
+    await rejection(run({ registry, from: 'stylize' }));
+    assert.equal(await snapshot(out), whole, 'a stage that runs again and fails');
+    const stopping = new AbortController();
+    before = () => stopping.abort(new Stopped());
+    const stopped = await rejection(run({ registry, from: 'stylize', signal: stopping.signal }));
+    assert.is(stopped.name, 'Stopped');
+    assert.equal(await snapshot(out), whole, 'a stage that runs again and is stopped');
+
+    const { damaged, files: listed } = await verifyRun(out, { store });
+    assert.equal([damaged, listed], [[], 4]);
+    await run({ registry });
+    assert.equal(trail, [], 'the whole run is still cached');
+  });
+});
+
+test('a file that a killed run has replaced without listing it is not taken for a result of the plan', async () => {
+  await bench(async ({ out, run }) => {
+    await run();
+    const manifest = JSON.parse(await text(join(out, 'run.json')));
+    await writeFile(join(out, 'run.json'), JSON.stringify({ ...manifest, status: 'running' }));
+    await rm(join(out, 'splat.ply'));
+    await writeFile(join(out, 'splat.ply'), 'another');
+    const { files } = await run({ until: 'train' });
+    assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42');
+    assert.ok(files.includes(join(out, 'base.ply')), 'what it had not touched stays');
+  });
+});
+
+test('the end of a run says what restyling does to psnr, where the plan restyles', async () => {
+  await bench(async ({ run }) => {
+    const values = { 'psnr.before': 28.54, psnr: 18.42 };
+    const registry = fakeStages.map((stage): Stage => {
+      if (stage.name !== 'score') return stage;
+      const scores = Object.entries(values).map(([name, value]) => ({ name, value, unit: 'dB', over: '' }));
+      return { ...stage, run: async () => ({ scores: { scores } }) };
+    });
+    const { remarks } = await run({ registry });
+    assert.is(remarks.length, 1);
+    assert.match(
+      remarks[0],
+      /on purpose, so psnr against the photographs falls: 28\.5 dB before, 18\.4 dB after/,
+    );
+    const plain = 'stages:\n  - load: { colmap: capture }\n  - init:\n  - train:\n  - score:\n';
+    assert.equal((await run({ registry, file: plain })).remarks, []);
   });
 });
 

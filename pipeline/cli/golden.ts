@@ -6,8 +6,8 @@ import type { CheckOptions } from '../golden/check.ts';
 import { DEFAULT_TOLERANCE, type Golden } from '../golden/format.ts';
 import type { RecordOptions } from '../golden/record.ts';
 import { Regression } from '../regression.ts';
+import { collect } from './flags.ts';
 import { interruptible } from './interruption.ts';
-import { collect } from './place.ts';
 import { progressPrinter } from './progress.ts';
 
 /** `splatline golden record FILE` and `splatline golden check FILE`. */

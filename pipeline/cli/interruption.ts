@@ -1,38 +1,37 @@
 import { Stopped } from '../../stages/checkpoints.ts';
 import { EXIT, TERMINATED } from '../exit.ts';
 
-/** What a signal that asks to stop is called, and what the process ends with. */
+/** The signals that ask to stop, with their words and exit codes. */
 const SIGNALS = {
   SIGINT: { word: 'interrupted', code: EXIT.interrupted },
   SIGTERM: { word: TERMINATED, code: EXIT.terminated },
 } as const;
 
 let running: AbortController | undefined;
-let asked: keyof typeof SIGNALS | undefined;
+let stopping = false;
 
-/** Ends the process at a signal: at once, or when work that is `interruptible` has saved what it has. */
+/** Ends the process at a signal: at once, or after work that is `interruptible` has saved a checkpoint. */
 export function watchSignals(): void {
-  for (const name of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) {
+  for (const [name, { word, code }] of Object.entries(SIGNALS)) {
     process.on(name, () => {
-      const { word, code } = SIGNALS[name];
-      if (asked || !running) {
+      if (stopping || !running) {
         process.stderr.write(`\n${word}\n`);
-        process.exit(code); // handlers on 'exit' take away what is half-written
+        process.exit(code); // handlers of 'exit' remove half-written files
       }
-      asked = name;
-      process.stderr.write(`\n${word}: saving what is done; once more ends at once\n`);
+      stopping = true;
+      process.stderr.write(`\n${word}: saving what is done; a second signal ends at once\n`);
       running.abort(new Stopped(word));
     });
   }
 }
 
-/** Work that stops by itself soon after `signal` aborts. */
+/** Runs work that stops soon after `signal` aborts. */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   running = new AbortController();
   try {
     return await work(running.signal);
   } catch (error) {
-    // A stage that stopped says where; the exit code is that of the signal.
+    // The stage's error says where it stopped; the signal's own reason gives the exit code.
     throw error instanceof Stopped && running.signal.aborted ? running.signal.reason : error;
   } finally {
     running = undefined;

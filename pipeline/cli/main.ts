@@ -3,22 +3,18 @@ import { Stopped } from '../../stages/checkpoints.ts';
 import { EXIT, exitCodeOf } from '../exit.ts';
 import { Regression } from '../regression.ts';
 import { packageVersion } from '../run/manifest.ts';
-import { doctorCommand } from './doctor.ts';
 import { gcCommand } from './gc.ts';
 import { goldenCommand } from './golden.ts';
 import { watchSignals } from './interruption.ts';
-import { planCommand } from './plan.ts';
-import { runCommand } from './run.ts';
-import { setupCommand } from './setup.ts';
+import { planCommand, runCommand } from './run.ts';
 import { stagesCommand } from './stages.ts';
-import { verifyCommand } from './verify.ts';
 
-/** The command line. Sets the exit code: 2 where the user's input is at fault, 3 where the adapter is, 1 for our own faults. */
+/** The command line. Sets the exit code: 2 for the user's mistakes, 3 for the adapter's failures, 1 for our own faults. */
 export async function main(args: readonly string[]): Promise<void> {
   watchSignals();
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
-    process.exit(EXIT.unread); // whoever read us (head, less) has had enough
+    process.exit(EXIT.unread); // the reader (head, less) has closed the pipe
   });
   const program = new Command('splatline')
     .description('From a capture to a restyled 3D Gaussian splat, a turntable and scores, on WebGPU.')
@@ -38,16 +34,60 @@ export async function main(args: readonly string[]): Promise<void> {
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
     process.exitCode = report(error);
-    // What a stage that was not asked is still doing must not keep the process.
+    // A stage that does not check for a stop may still be at work; it must not keep the process alive.
     if (error instanceof Stopped) process.exit();
   }
 }
 
-/** Says what went wrong, in one sentence where it is not our own fault. Commander has printed its own already. */
+function verifyCommand(): Command {
+  return new Command('verify')
+    .description('Hash all results of a run again, in its folder and in the store, against its run.json.')
+    .argument('<run>', "a run's folder, or its run.json")
+    .option('--store <folder>', 'the store, if it has moved since the run')
+    .action(async (run: string, { store }: { store?: string }) => {
+      const { verifyRun } = await import('../run/verify.ts');
+      const { files, entries, damaged, missing } = await verifyRun(run, { store });
+      const lines = [
+        ...damaged.map(
+          ({ path, found, expected, movedTo }) =>
+            `${path}: ${found}, expected ${expected}${movedTo ? `; set aside in ${movedTo}` : ''}`,
+        ),
+        ...missing.map((id) => `${id}: its saved work is not in the store`),
+        `${files} files in the folder and ${entries} entries of the store checked`,
+      ];
+      process.stdout.write(`${lines.join('\n')}\n`);
+      if (!damaged.length) return;
+      const count = `${damaged.length} ${damaged.length > 1 ? 'files are' : 'file is'}`;
+      throw new Regression(`${count} not as written; run the pipeline again to restore them`);
+    });
+}
+
+function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('Say what this machine offers, what is missing and how to fix it.')
+    .argument('[model...]', 'folders of CLIP models to check')
+    .option('--json', 'print JSON')
+    .action(async (models: string[], { json }: { json?: boolean }) => {
+      const { doctor } = await import('./doctor.ts');
+      process.exitCode = await doctor(models, json);
+    });
+}
+
+/** `npm start` does the same first in a checkout. In an installed package it installs only the adapter. */
+function setupCommand(): Command {
+  return new Command('setup')
+    .description('Install a software WebGPU adapter where this machine offers none (Linux).')
+    .action(async () => {
+      const { setUp } = await import('../setup.mjs');
+      setUp();
+    });
+}
+
+/** Prints an error, with its stack if the fault is our own. Commander has printed its own errors already. */
 function report(error: unknown): number {
   const code = exitCodeOf(error);
   if (error instanceof CommanderError) return code;
-  if (error instanceof Stopped) return code; // the signal's handler has said so
+  if (error instanceof Stopped) return code; // the signal's handler has printed it
   const text = error instanceof Error ? error.message : String(error);
   const ours = code === EXIT.fault && !(error instanceof Regression);
   const stack = error instanceof Error ? error.stack : undefined;

@@ -3,8 +3,8 @@ import type { MatrixPlan } from '../file/read.ts';
 import { MATRIX_FILE, type MatrixEvent, type MatrixRecord } from '../matrix/record.ts';
 import { runMatrix } from '../matrix/run.ts';
 import { parseSlot } from '../matrix/slots.ts';
-import { placeOf } from '../run/prepare.ts';
-import type { RunFlags } from './place.ts';
+import { foldersOf } from '../run/stage-plan.ts';
+import type { RunFlags } from './flags.ts';
 import { duration, progressText, type Screen } from './progress.ts';
 
 /** Runs all cells of a matrix. Sets the exit code of the process to the matrix's; the table has each cell's error. */
@@ -14,13 +14,13 @@ export async function runCells(
   signal: AbortSignal,
   onEvent: (event: MatrixEvent) => void,
 ): Promise<void> {
-  const place = placeOf(matrix, { out, store });
+  const folders = foldersOf(matrix, { out, store });
   const flag = (name: string, value?: string) => (value === undefined ? [] : [name, value]);
   const record = await runMatrix({
     matrix,
     set,
-    out: place.out,
-    store: place.store.root,
+    out: folders.out,
+    store: folders.store.root,
     jobs,
     failFast,
     slots: adapter.map(parseSlot),

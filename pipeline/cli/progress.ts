@@ -1,26 +1,24 @@
 import { relative } from 'node:path';
-import type { ProgressEvent, RunEvent } from '../run/events.ts';
+import type { ProgressEvent, RunEvent, RunResult } from '../run/events.ts';
 
-/** Where progress goes: a terminal has columns and can rewrite its last line. */
+/** Where progress goes. A terminal has columns and can rewrite its last line. */
 export interface Screen {
   isTTY?: boolean;
   columns?: number;
   write(text: string): unknown;
 }
 
-/** Where lines cannot be rewritten: from a stage's start to its first line, and between two lines. */
+/** Where lines cannot be rewritten: seconds from a stage's start to its first line, and between two lines. */
 const FIRST_LINE_SECONDS = 1;
 const PLAIN_LINE_SECONDS = 5;
 const REDRAW_SECONDS = 0.1;
 const CLEAR_LINE = '\r\x1b[2K';
 
-/**
- * Prints a run's events for people: a line per stage that is rewritten in place on a terminal, and elsewhere repeated
- * every few seconds.
- */
+/** Prints a run's events: a line per stage, rewritten on a terminal and repeated every few seconds elsewhere. */
 export function progressPrinter(screen: Screen, now: () => number = () => performance.now() / 1000) {
   let width = 8;
-  let shown = Number.NEGATIVE_INFINITY;
+  let shownAt = Number.NEGATIVE_INFINITY;
+  /** Whether the last line on the terminal may be rewritten. */
   let open = false;
   let latest: ProgressEvent | undefined;
   const line = (text: string) => {
@@ -31,55 +29,47 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
     screen.write(CLEAR_LINE + text.slice(0, Math.max(20, (screen.columns ?? 100) - 1)));
     open = true;
   };
-  const label = (stage: string) => stage.padEnd(width);
+  const label = (stage: string) => `${stage.padEnd(width)}  `;
 
   return (event: RunEvent): void => {
     switch (event.event) {
       case 'run': {
-        width = Math.max(...event.stages.map((stage) => stage.length), 8);
-        const { adapter } = event;
-        line(
-          `${event.name}: ${event.stages.join(' → ')}, seed ${event.seed}, on ${adapter.description || adapter.device}`,
-        );
+        const { name, stages, seed, adapter } = event;
+        width = Math.max(...stages.map((stage) => stage.length), 8);
+        line(`${name}: ${stages.join(' → ')}, seed ${seed}, on ${adapter.description || adapter.device}`);
         return;
       }
       case 'cached':
-        line(`${label(event.stage)}  cached (took ${duration(event.seconds)})`);
+        line(`${label(event.stage)}cached (took ${duration(event.seconds)})`);
         return;
       case 'wait':
-        line(`${label(event.stage)}  ${event.text}`);
+      case 'note':
+        line(label(event.stage) + event.text);
+        return;
+      case 'warn':
+        line(`${label(event.stage)}warning: ${event.text}`);
         return;
       case 'stage':
         latest = undefined;
-        shown = screen.isTTY ? Number.NEGATIVE_INFINITY : now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS;
-        if (screen.isTTY) redraw(`${label(event.stage)}  …`);
+        shownAt = screen.isTTY ? Number.NEGATIVE_INFINITY : now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS;
+        if (screen.isTTY) redraw(`${label(event.stage)}…`);
         return;
       case 'progress': {
         latest = event;
-        const due = now() - shown >= (screen.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS);
-        if (!due) return;
-        shown = now();
-        const text = `${label(event.stage)}  ${progressText(event)}`;
+        if (now() - shownAt < (screen.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS)) return;
+        shownAt = now();
+        const text = label(event.stage) + progressText(event);
         if (screen.isTTY) redraw(text);
         else line(text);
         return;
       }
-      case 'note':
-        line(`${label(event.stage)}  ${event.text}`);
-        return;
-      case 'warn':
-        line(`${label(event.stage)}  warning: ${event.text}`);
-        return;
       case 'done': {
-        const last = latest ? `, ${summary(latest, event.seconds)}` : '';
-        line(`${label(event.stage)}  done in ${duration(event.seconds)}${last}`);
+        const steps = latest ? `, ${stepsText(latest, event.seconds)}` : '';
+        line(`${label(event.stage)}done in ${duration(event.seconds)}${steps}`);
         return;
       }
       case 'result':
-        line(
-          `\n${event.ran.length ? 'Finished' : 'All cached: finished'} in ${duration(event.seconds)}. Results in ${event.out}:`,
-        );
-        for (const group of grouped(event.files)) line(`  ${group}`);
+        resultLines(event).forEach(line);
     }
   };
 }
@@ -91,16 +81,31 @@ export function progressText({ step, steps, metrics, perSecond, secondsLeft }: P
   return [`${step}/${steps}`, ...rate, ...metricTexts(metrics), ...left].join('  ');
 }
 
-/** `300 steps, 4.2 it/s, loss 0.05`: over the whole stage. */
-function summary({ step, metrics }: ProgressEvent, seconds: number): string {
-  const rate = seconds > 0 ? [`${(step / seconds).toPrecision(3)} it/s`] : [];
-  return [`${step} steps`, ...rate, ...metricTexts(metrics)].join(', ');
+/** `300 steps, 4.2 it/s, loss 0.05`: over the stage. After a resume the rate is that of this run's steps. */
+function stepsText({ step, from = 0, metrics }: ProgressEvent, seconds: number): string {
+  const steps = from ? `${step} steps, ${step - from} of them in this run` : `${step} steps`;
+  const rate = seconds > 0 ? [`${((step - from) / seconds).toPrecision(3)} it/s`] : [];
+  return [steps, ...rate, ...metricTexts(metrics)].join(', ');
 }
 
 function metricTexts(metrics: Record<string, number>): string[] {
   return Object.entries(metrics).map(
     ([name, value]) => `${name} ${Number.isInteger(value) ? value : Number(value.toPrecision(4))}`,
   );
+}
+
+function resultLines({ ran, seconds, out, files, stale, remarks }: RunResult): string[] {
+  const status = ran.length ? 'Finished' : 'All cached: finished';
+  const leftover = stale.length
+    ? ['Left from earlier runs, with other settings or of stages that this file does not have:']
+    : [];
+  return [
+    `\n${status} in ${duration(seconds)}. Results in ${out}:`,
+    ...grouped(files).map((group) => `  ${group}`),
+    ...leftover,
+    ...grouped(stale).map((group) => `  ${group}`),
+    ...remarks,
+  ];
 }
 
 /** `0.8 s`, `42 s`, `3:05`, `1:02:03`. */
@@ -113,7 +118,7 @@ export function duration(seconds: number): string {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** The files' paths; of a folder with many files, the first and how many more. */
+/** Paths relative to `cwd`; for a folder with many files, the first and last and their number. */
 export function grouped(files: readonly string[], cwd = process.cwd()): string[] {
   const folders = new Map<string, string[]>();
   for (const file of files) {

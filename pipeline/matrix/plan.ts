@@ -1,10 +1,8 @@
-import { openGpu } from '../../wgsl/core/index.ts';
 import type { MatrixPlan } from '../file/read.ts';
-import { type Outlook, planRun } from '../run/outlook.ts';
-import { deviceFor, type Range, rangeOf } from '../run/prepare.ts';
+import { deviceFor, planRun, type Range, rangeOf, type StagePlan } from '../run/stage-plan.ts';
 
 /** What would be done with one stage of some cells, which share its key. */
-export interface MatrixOutlook extends Outlook {
+export interface MatrixStagePlan extends StagePlan {
   cells: string[];
 }
 
@@ -12,9 +10,9 @@ export interface MatrixOutlook extends Outlook {
 export async function planMatrix(
   { cells }: MatrixPlan,
   { adapter, ...range }: Range & { adapter?: string } = {},
-): Promise<MatrixOutlook[]> {
-  const rows = new Map<string, MatrixOutlook>();
-  const gpu = await deviceFor(rangeOf(cells[0].plan, range).upTo, () => openGpu({ adapter }));
+): Promise<MatrixStagePlan[]> {
+  const rows = new Map<string, MatrixStagePlan>();
+  const gpu = await deviceFor(rangeOf(cells[0].plan, range).upTo, adapter);
   try {
     for (const { name, plan } of cells) {
       for (const row of await planRun(plan, { ...range, gpu })) {

@@ -1,7 +1,7 @@
 import type { Score } from '../../stages/artefacts/scores.ts';
 import type { Axes, Scalar } from '../file/cells.ts';
 import type { RunEvent } from '../run/events.ts';
-import type { How } from '../run/manifest.ts';
+import type { ResolvedBy } from '../run/manifest.ts';
 
 export type CellStatus = 'waiting' | 'running' | 'done' | 'failed' | 'stopped' | 'not started';
 
@@ -20,7 +20,7 @@ export interface CellRecord {
   /** The adapter it ran on, by the driver's name for it. */
   adapter?: string;
   /** Its stages and their keys: cells with the same key share the work. */
-  stages: { id: string; key: string; how: How }[];
+  stages: { id: string; key: string; resolvedBy: ResolvedBy }[];
   scores: readonly Score[];
 }
 

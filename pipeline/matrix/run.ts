@@ -8,8 +8,8 @@ import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
 import { EXIT, exitCodeOf } from '../exit.ts';
 import type { MatrixPlan } from '../file/read.ts';
 import { $ } from '../process.ts';
-import { MANIFEST } from '../run/folder.ts';
 import type { Manifest } from '../run/manifest.ts';
+import { MANIFEST } from '../run/run-folder.ts';
 import { codeOf, explainDiskError } from '../store/disk-errors.ts';
 import { replaceDurably } from '../store/durable.ts';
 import {
@@ -304,7 +304,7 @@ function resultsOf(text: string, cell: CellRecord): Partial<CellRecord> {
   try {
     const { status, stages, scores = [] } = JSON.parse(text) as Manifest;
     if (status !== cell.status) return {};
-    return { stages: stages.map(({ id, key, how }) => ({ id, key, how })), scores };
+    return { stages: stages.map(({ id, key, resolvedBy }) => ({ id, key, resolvedBy })), scores };
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return {};
     throw error;

@@ -1,26 +1,18 @@
 import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
 
-/** What a run tells while it runs; `--json` prints each as one line. */
+/** What a run reports; `--json` prints each event as one line. */
 export type RunEvent =
   | { event: 'run'; name: string; out: string; seed: number; stages: string[]; adapter: AdapterReport }
   | { event: 'stage'; stage: string; index: number; count: number }
-  /** The stage's work was found in the store; `seconds` is what it took when it was done. */
+  /** The store has the stage's results; `seconds` is the time that they took. */
   | { event: 'cached'; stage: string; key: string; seconds: number }
-  /** Another process is at it. */
+  /** Another process is doing the stage's work. */
   | { event: 'wait'; stage: string; text: string }
   | ProgressEvent
   | { event: 'note'; stage: string; text: string }
   | { event: 'warn'; stage: string; text: string }
   | { event: 'done'; stage: string; seconds: number }
-  | {
-      event: 'result';
-      out: string;
-      files: string[];
-      seconds: number;
-      /** Ids of the stages whose work was done, not found. */
-      ran: string[];
-      ledger: LedgerRow[];
-    };
+  | ({ event: 'result' } & RunResult);
 
 export interface ProgressEvent {
   event: 'progress';
@@ -28,16 +20,36 @@ export interface ProgressEvent {
   step: number;
   steps: number;
   metrics: Record<string, number>;
-  /** Steps per second over the last few seconds; 0 until two steps are known. */
+  /** Of a stage that resumed: the steps that an earlier run had finished. */
+  from?: number;
+  /** Steps per second over the last seconds; 0 until a step of this run is done. */
   perSecond: number;
+  /** 0 while `perSecond` is. */
   secondsLeft: number;
 }
 
+export interface RunResult {
+  /** The run's folder, absolute. */
+  out: string;
+  /** Absolute paths of the files for people that the plan gives, those of later stages that are still current included. */
+  files: string[];
+  /** Absolute paths that the plan does not give: left by a run with other settings. */
+  stale: string[];
+  /** What a reader of the results should know. */
+  remarks: string[];
+  seconds: number;
+  /** Ids of the stages that ran; the others were cached, read or not needed. */
+  ran: string[];
+  /** Every byte between CPU and GPU, by stage and purpose. */
+  ledger: LedgerRow[];
+}
+
 /**
- * Steps per second over a sliding window, so that a slow start or a growing splat does not mislead. The window is long
- * because steps are told when they are recorded, and the GPU does many of them between two looks.
+ * Steps per second over a sliding window. Time counts from the first report of this run, so that neither set-up nor the
+ * steps of an earlier run distort the rate. The window is long because steps are reported when they are recorded, and the
+ * GPU executes many of them between two readbacks.
  */
-export class Meter {
+export class RateMeter {
   readonly #now: () => number;
   readonly #windowSeconds: number;
   #marks: { step: number; at: number }[] = [];
@@ -45,19 +57,17 @@ export class Meter {
   constructor(now: () => number = () => performance.now() / 1000, windowSeconds = 30) {
     this.#now = now;
     this.#windowSeconds = windowSeconds;
-    this.#marks.push({ step: 0, at: now() });
   }
 
-  /** `from`: the steps that an earlier run had finished, which this one's time says nothing of. */
-  mark(step: number, steps: number, from = 0): { perSecond: number; secondsLeft: number } {
+  mark(step: number, steps: number): { perSecond: number; secondsLeft: number } {
     const at = this.#now();
-    const [start] = this.#marks;
-    if (start.step < from) start.step = from;
+    const isRedone = step < (this.#marks.at(-1)?.step ?? 0);
+    if (isRedone) this.#marks = [];
     this.#marks.push({ step, at });
     while (this.#marks.length > 2 && at - this.#marks[1].at > this.#windowSeconds) this.#marks.shift();
     const [first] = this.#marks;
     const seconds = at - first.at;
-    const perSecond = seconds > 0 ? Math.max(0, step - first.step) / seconds : 0;
+    const perSecond = seconds > 0 ? (step - first.step) / seconds : 0;
     return { perSecond, secondsLeft: perSecond > 0 ? Math.max(0, steps - step) / perSecond : 0 };
   }
 }

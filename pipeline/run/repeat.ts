@@ -6,12 +6,13 @@ import type { Stage } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import { Regression } from '../regression.ts';
-import { differences, type StageOutput } from './compare.ts';
-import { MANIFEST } from './folder.ts';
+import { differences, type StageOutput } from './entries.ts';
+import type { RunResult } from './events.ts';
 import type { Manifest, StageRow } from './manifest.ts';
-import { type RunOptions, type RunResult, runPlan } from './runner.ts';
+import { MANIFEST } from './run-folder.ts';
+import { type RunOptions, runPlan } from './runner.ts';
 
-/** What repeating a run needs of its run.json. */
+/** The fields of a run.json that `repeatRun` reads. */
 const frozenSchema = z.object({
   format: z.literal(1),
   status: z.string(),
@@ -35,7 +36,7 @@ const frozenSchema = z.object({
 });
 type Frozen = z.output<typeof frozenSchema>;
 
-/** The run that a `run.json`, or the folder that it lies in, describes. Throws InputError where it cannot be repeated. */
+/** The run that a `run.json`, or the folder with one, describes. @throws InputError where it cannot be repeated. */
 export async function readFrozen(
   path: string,
   registry: readonly Stage[],
@@ -58,9 +59,9 @@ export async function readFrozen(
 }
 
 /**
- * Does all of a run again, from its inputs, in a folder aside, and compares every tensor, picture and file with what
- * run.json lists.
- * @throws Regression naming the first that differs; the folder aside then stays.
+ * Runs all stages of a run again, from its inputs, in a folder beside it, and compares every tensor, picture and file with
+ * those that run.json lists.
+ * @throws Regression that names the first difference; the new folder then stays.
  */
 export async function repeatRun(
   path: string,
@@ -74,12 +75,12 @@ export async function repeatRun(
   const result = await runPlan(plan, {
     ...options,
     out: aside,
-    // What stands aside goes again: its files are no results.
+    // The new folder is removed again: its files are no results.
     onEvent: (event) => void (event.event !== 'result' && options.onEvent?.(event)),
   });
   const now = (await readJson(join(aside, MANIFEST))) as Manifest;
   const different = frozen.stages.flatMap((before, at) =>
-    differences(before as StageOutput, now.stages[at]).map((what) => `${before.id}: ${what}`),
+    differences(before as StageOutput, now.stages[at]).map((name) => `${before.id}: ${name}`),
   );
   if (different.length) throw new Regression(sentence(different, frozen, now, aside));
   await rm(aside, { recursive: true, force: true });
@@ -98,7 +99,7 @@ function sentence(different: readonly string[], frozen: Frozen, now: Manifest, a
     JSON.stringify(frozen.adapter) !== JSON.stringify(now.adapter)
       ? `The run was made on another adapter: ${frozen.adapter.description}; this is ${now.adapter.description}`
       : key < 0
-        ? 'Nothing that it depends on has changed, so this adapter does not repeat itself: please report it'
+        ? 'Nothing that it depends on has changed, so this adapter does not repeat its results: please report it'
         : `What ${frozen.stages[key].id} depends on has changed since: compare its identity in both run.json`;
-  return `${first} differs from the run in bytes${rest}. ${cause}. The repeated run lies in ${aside}`;
+  return `${first} differs from the run in bytes${rest}. ${cause}. The repeated run is in ${aside}`;
 }

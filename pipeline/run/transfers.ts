@@ -1,20 +1,20 @@
 import type { LedgerRow, Purpose } from '../../wgsl/core/index.ts';
 import type { PlannedStage } from '../file/plan.ts';
 
-/** The ledger's names for work between stages: taking up saved outputs, and writing the results. */
+/** The ledger's names for work between stages: loading saved artefacts, and writing the files for people. */
 export const RESUME = '(resume)';
 export const RESULTS = '(results)';
 
 type Flow = `${LedgerRow['direction']} ${Purpose}`;
 
-/** Numbers, not scene data: whatever a stage does, it may tell the GPU a little and ask a little. */
+/** Numbers, not scene data: every stage may send and read a little. */
 const SMALL: readonly Flow[] = ['up parameters', 'down metrics'];
-/** What a stage after load may move beside that. */
+/** What a stage after load may transfer. */
 const WORK: readonly Flow[] = [...SMALL, 'up weights', 'down frames', 'down checkpoints', 'up checkpoints'];
-/** Small purposes stay small: this much in one transfer is scene data under a wrong name. */
+/** A larger transfer under a small purpose is scene data under a wrong name. */
 const SMALL_TRANSFER_BYTES = 256 * 1024;
 
-/** What may cross between CPU and GPU in this stage: scene data enters with the source and the first splat, and stays. */
+/** The transfers that a stage may make: scene data enters with the source and the first splat, and stays on the GPU. */
 function allowed(stage: string, stages: readonly PlannedStage[]): readonly Flow[] {
   if (stage === RESUME) return ['up checkpoints', ...SMALL];
   if (stage === RESULTS) return ['down splat-out', ...SMALL];
@@ -26,7 +26,7 @@ function allowed(stage: string, stages: readonly PlannedStage[]): readonly Flow[
   return makesSplat ? [...WORK, 'up points'] : WORK;
 }
 
-/** Rows of the ledger that break the promise that scene data never leaves the GPU between load and the end. */
+/** Rows of the ledger that break the promise that scene data stays on the GPU from load to the end. */
 export function unexpectedTransfers(
   rows: readonly LedgerRow[],
   stages: readonly PlannedStage[],

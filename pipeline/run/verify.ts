@@ -3,13 +3,21 @@ import { z } from 'zod';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
 import { type FileContents, hashFile } from '../hash.ts';
 import { Store } from '../store/store.ts';
-import { MANIFEST } from './folder.ts';
+import { MANIFEST } from './run-folder.ts';
 
-/** What verifying needs of a run.json. */
+/** The fields of a run.json that `verifyRun` reads. */
 const manifestSchema = z.object({
   format: z.literal(1),
   store: z.string(),
-  stages: z.array(z.object({ id: z.string(), key: z.string(), how: z.string() })),
+  stages: z.array(
+    // Version 0.1 wrote `how`.
+    z.object({
+      id: z.string(),
+      key: z.string(),
+      resolvedBy: z.string().optional(),
+      how: z.string().optional(),
+    }),
+  ),
   files: z.array(z.object({ path: z.string(), bytes: z.number(), sha256: z.string() })),
 });
 
@@ -19,7 +27,7 @@ export interface DamagedFile {
   path: string;
   found: string;
   expected: string;
-  /** Where a damaged entry of the store lies now; the next run makes it again. */
+  /** Where a damaged entry was moved to; the next run makes the entry again. */
   movedTo?: string;
 }
 
@@ -27,13 +35,13 @@ export interface Verification {
   files: number;
   entries: number;
   damaged: DamagedFile[];
-  /** Stages whose saved work the store does not have (any more); a run would do them again. */
+  /** Stages without an entry in the store; a run would run them again. */
   missing: string[];
 }
 
 /**
- * Re-hashes what a run left: the files in its folder, and the entries of its stages in the store, of which the damaged are
- * set aside. @throws InputError where there is no run.json.
+ * Hashes a run's results again: the files in its folder and its stages' entries in the store. Damaged entries are set
+ * aside. @throws InputError without a run.json.
  */
 export async function verifyRun(
   run: string,
@@ -52,7 +60,8 @@ export async function verifyRun(
   const store = new Store(resolve(root ?? join(folder, beside)));
   const missing: string[] = [];
   let entries = 0;
-  for (const { id, key } of stages.filter(({ how }) => !['read', 'unused'].includes(how))) {
+  for (const { id, key, how = '', resolvedBy = how } of stages) {
+    if (['read', 'unused'].includes(resolvedBy)) continue;
     const entry = await store.find(key);
     if (!entry) missing.push(id);
     if (!entry) continue;

@@ -28,7 +28,7 @@ const print = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
 function save(status) {
   mkdirSync(out, { recursive: true });
-  const stages = [{ id: 'train', stage: 'train', key: `key-${seed}`, how: 'ran' }];
+  const stages = [{ id: 'train', stage: 'train', key: `key-${seed}`, resolvedBy: 'ran' }];
   const scores = [
     { name: 'psnr', value: 20 + Number(seed), unit: 'dB', over: '7 views' },
     { name: 'psnr.before', value: 1, unit: 'dB', over: '7 views' },

@@ -3,29 +3,29 @@ import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/prom
 import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
-import { explainDiskError } from '../store/disk-errors.ts';
+import { explainDiskError, ignore } from '../store/disk-errors.ts';
 import { type Lock, type LockOptions, Locks } from '../store/locks.ts';
 
-/** The file that marks a folder as a run's, and says what the run was. */
+/** The file that marks a folder as a run's and describes the run. */
 export const MANIFEST = 'run.json';
 /** One folder per stage, below a run's folder. */
 export const STAGES = 'stages';
-/** The store, where a run was given a folder of its own (`--out`). */
+/** The store of a run with a folder of its own (`--out`). */
 export const STORE = '.store';
 
-const ASIDE = '.partial';
+const STAGING = '.partial';
 const LOCK = '.run';
 /** Folders that runs of this process have open. */
 const opened = new Set<string>();
 
 /**
- * The folder of one run. Everything is put together aside and renamed into place when it is complete; the aside folder
- * goes when the process ends, however it ends. One run at a time: another waits at `open`. Nothing is made before that, and
- * what `open` made goes with `close` where nothing was placed in it.
+ * The folder of one run. Files and folders are completed in a staging folder and renamed into place; the staging folder is
+ * removed when the process ends. One run at a time: a second one waits in `open`. Nothing is made before that, and `close`
+ * removes the folders that `open` made if they are still empty.
  */
 export class RunFolder {
   readonly root: string;
-  readonly #aside: string;
+  readonly #staging: string;
   #serial = 0;
   #lock?: Lock;
   /** Folders that `open` made, the innermost first. */
@@ -34,19 +34,19 @@ export class RunFolder {
 
   constructor(root: string) {
     this.root = resolve(root);
-    this.#aside = join(this.root, ASIDE);
+    this.#staging = join(this.root, STAGING);
   }
 
   get isOpen(): boolean {
     return this.#lock !== undefined;
   }
 
-  /** Throws InputError where `root` is a file, or a folder with anything in it that is no run of ours. */
+  /** @throws InputError where `root` is a file, or a folder with files that are no run's. */
   static async check(root: string): Promise<void> {
     const info = await stat(root).catch(() => undefined);
     if (!info) return;
     if (!info.isDirectory()) throw new InputError('this is a file; expected a folder for the results', root);
-    const names = (await readdir(root)).filter((name) => !isOurs(name));
+    const names = (await readdir(root)).filter((name) => !isRunnersOwn(name));
     if (names.length && !names.includes(MANIFEST)) {
       throw new InputError(
         `this folder holds other files (${names.slice(0, 3).join(', ')}); expected a new or empty one, or an earlier run's`,
@@ -55,14 +55,14 @@ export class RunFolder {
     }
   }
 
-  /** Whether a run has left something at `root`. */
+  /** Whether an earlier run has written to `root`. */
   static async isRun(root: string): Promise<boolean> {
     return (await stat(join(root, MANIFEST)).catch(() => undefined)) !== undefined;
   }
 
   /**
-   * Makes the folder, waits for a run that has it open, and takes away what runs that were killed left half-written.
-   * @throws InputError where it cannot be written.
+   * Makes the folder, waits for a run that has it open, and removes the staging folder of a run that was killed.
+   * @throws InputError where the folder cannot be written.
    */
   async open(waiting: LockOptions = {}): Promise<void> {
     await RunFolder.check(this.root);
@@ -77,54 +77,49 @@ export class RunFolder {
         this.#made.push(made);
       }
       this.#lock = await new Locks(this.root).lock(LOCK, waiting);
-      await rm(this.#aside, { recursive: true, force: true });
-      await mkdir(this.#aside);
+      await rm(this.#staging, { recursive: true, force: true });
+      await mkdir(this.#staging);
     } catch (error) {
       await this.close();
       throw explainDiskError(error, this.root);
     }
   }
 
-  /** A new folder aside, to write to and then `place`. */
-  async aside(): Promise<string> {
-    const path = join(this.#aside, String(this.#serial++));
+  /** A new staging folder, to be filled and then placed. */
+  async stage(): Promise<string> {
+    const path = join(this.#staging, String(this.#serial++));
     await mkdir(path);
     return path;
   }
 
-  /** Moves a finished file or folder from aside to `path` below the root, in place of what was there. */
-  async place(from: string, path: string): Promise<string> {
+  /** Moves a finished file or folder to `path` below the root and removes what it replaces. */
+  async place(from: string, path: string): Promise<void> {
     const target = join(this.root, path);
     await mkdir(dirname(target), { recursive: true });
-    const old = join(await this.aside(), 'old');
-    // A folder cannot be renamed over a full one: the old one steps aside first.
-    await rename(target, old).catch(ignoreMissing);
+    const old = join(await this.stage(), 'old');
+    // A folder cannot be renamed over one that is not empty.
+    await rename(target, old).catch(ignore('ENOENT'));
     await rename(from, target);
     await rm(old, { recursive: true, force: true });
-    return target;
   }
 
+  /** Removes one file, and the folders above it that are empty then. */
   async remove(path: string): Promise<void> {
     await rm(join(this.root, path), { recursive: true, force: true });
-  }
-
-  /** Removes one file, and the folders around it that hold nothing else. */
-  async removeFile(path: string): Promise<void> {
-    await this.remove(path);
     for (let above = dirname(normalize(path)); above !== '.'; above = dirname(above)) {
-      const emptied = await rmdir(join(this.root, above)).then(
-        () => true,
-        () => false,
-      );
-      if (!emptied) return;
+      try {
+        await rmdir(join(this.root, above));
+      } catch {
+        return;
+      }
     }
   }
 
   /** Writes one file, complete or not at all. */
-  async write(path: string, bytes: Uint8Array | string): Promise<string> {
-    const file = join(await this.aside(), 'file');
+  async write(path: string, bytes: Uint8Array | string): Promise<void> {
+    const file = join(await this.stage(), 'file');
     await writeFile(file, bytes);
-    return this.place(file, path);
+    await this.place(file, path);
   }
 
   async close(): Promise<void> {
@@ -133,36 +128,32 @@ export class RunFolder {
     this.#clear();
     await this.#lock?.release();
     this.#lock = undefined;
-    this.#removeEmpty();
-  }
-
-  /** Synchronous, because a process that ends waits for nothing. */
-  #clear(): void {
-    if (!this.#lock) return; // another run's
-    try {
-      rmSync(this.#aside, { recursive: true, force: true });
-    } catch {
-      // It stays until the next run; what this one failed of is not hidden.
-    }
-  }
-
-  #removeEmpty(): void {
     try {
       for (const folder of this.#made) rmdirSync(folder);
     } catch {
-      // A folder that holds something stays, and so do those around it.
+      // A folder that is not empty stays, and so do those above it.
+    }
+  }
+
+  /** Synchronous, for the end of the process. */
+  #clear(): void {
+    if (!this.#lock) return; // the staging folder is another run's
+    try {
+      rmSync(this.#staging, { recursive: true, force: true });
+    } catch {
+      // The next run removes it. An error here would hide the one that ended the run.
     }
   }
 }
 
-/** Whether a path names a file for people: below the folder, and none of those that the runner keeps there. */
+/** Whether a path is one of a file for people: below the folder, and not one that the runner keeps for itself. */
 export function isResultPath(path: string): boolean {
   const clean = normalize(path);
   const [top] = clean.split(sep);
-  return !clean.startsWith(sep) && !['..', '.', '', STAGES, MANIFEST].includes(top) && !isOurs(top);
+  return !clean.startsWith(sep) && !['..', '.', '', STAGES, MANIFEST].includes(top) && !isRunnersOwn(top);
 }
 
-/** Takes what a stage writes for people, below a folder of a store entry that is not finished yet. */
+/** A stage's files for people, in a folder of a store entry that is not finished yet. */
 export class StagedOutput implements OutputFolder {
   readonly #root: string;
 
@@ -178,11 +169,7 @@ export class StagedOutput implements OutputFolder {
   }
 }
 
-/** Names that say nothing of what a folder is: of killed runs, of one that is running, of its store. */
-function isOurs(name: string): boolean {
-  return [ASIDE, STORE].includes(name) || name.startsWith(`${LOCK}.lock`);
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+/** Names that do not tell a run's folder from others: the staging folder, the lock, the store. */
+function isRunnersOwn(name: string): boolean {
+  return [STAGING, STORE].includes(name) || name.startsWith(`${LOCK}.lock`);
 }
