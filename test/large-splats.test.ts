@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { withGpu } from './helpers/gpu.ts';
-import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import { testGpu, withGpu } from './helpers/gpu.ts';
+import { rasterScene, referenceCamera, shapesOf } from './helpers/raster-scene.ts';
 import { gradientRow, pictureRow } from './reference/layouts/compare.ts';
 import { rasterize } from './reference/layouts/raster.ts';
 import { RasterReference } from './reference/raster.ts';
@@ -12,15 +12,20 @@ const SCENES = [
   { what: 'most', seed: 22, count: 270, width: 149, height: 98, shDegree: 0, logScales: [-0.7, 0.8] },
 ] as const;
 
+const { target } = await testGpu();
+const shapes = shapesOf(await testGpu()).filter(
+  (shape) => shape.target !== 'subgroup' || target === 'subgroup',
+);
+
 for (const { what, ...options } of SCENES) {
-  for (const tile of [8, 16]) {
-    test(`${what} splats cover many tiles of ${tile}: picture and gradients as the reference's`, () =>
+  for (const shape of shapes) {
+    test(`${shape.target}: ${what} splats cover many tiles: picture and gradients as the reference's`, () =>
       withGpu(async (gpu) => {
         const scene = rasterScene({ ...options, logScales: [...options.logScales], opacityLogits: [-4, 0] });
         const { splat, background, shDegree } = scene;
         const judge = new RasterReference(splat, referenceCamera(scene), background, shDegree);
         const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
-        const found = await rasterize(gpu, scene, { tile });
+        const found = await rasterize(gpu, scene, shape);
         const picture = { most: 2e-5, outliers: 1e-2, share: 0.0003, atLeast: 2 };
         const rows = [
           pictureRow('image', found.image, judge.picture.image, 3, picture),
@@ -33,7 +38,7 @@ for (const { what, ...options } of SCENES) {
           rows.filter(({ pass }) => !pass),
           [],
         );
-        assert.equal((await rasterize(gpu, scene, { tile })).gradients, found.gradients, 'the same bytes');
+        assert.equal((await rasterize(gpu, scene, shape)).gradients, found.gradients, 'the same bytes');
       }));
   }
 }

@@ -5,17 +5,17 @@ import { ParameterGradients } from '../wgsl/splat/parameter-gradients.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
 import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../wgsl/splat/types.ts';
-import { withGpu } from './helpers/gpu.ts';
-import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import { testGpu, withGpu } from './helpers/gpu.ts';
+import { rasterScene, referenceCamera, shapesOf } from './helpers/raster-scene.ts';
 import { touch } from './reference/intersections.ts';
-import { uploadSplat } from './reference/layouts/raster.ts';
+import { type RasterShape, uploadSplat } from './reference/layouts/raster.ts';
 import { project } from './reference/project.ts';
 import { gaussiansOf } from './reference/raster.ts';
 
 const COUNT = 500;
 const SCENE = rasterScene({ seed: 20, count: COUNT, width: 71, height: 43, shDegree: 0 });
 
-async function rasterizer(gpu: Gpu, arena: Arena, tile: number, intersections: number) {
+async function rasterizer(gpu: Gpu, arena: Arena, intersections: number, shape: RasterShape = {}) {
   const gaussianCount = arena.upload('gaussianCount', new Uint32Array([COUNT]), 'test');
   const engine = await Rasterizer.create(gpu, arena, {
     label: 'rasterizer',
@@ -26,7 +26,7 @@ async function rasterizer(gpu: Gpu, arena: Arena, tile: number, intersections: n
     width: SCENE.camera.width,
     height: SCENE.camera.height,
     intersections,
-    tile,
+    ...shape,
   });
   const run = async (step: number) => {
     engine.setView(SCENE.camera, { step });
@@ -39,10 +39,11 @@ async function rasterizer(gpu: Gpu, arena: Arena, tile: number, intersections: n
   return { engine, run };
 }
 
-for (const tile of [8, 16]) {
-  test(`tiles of ${tile} get their splats, each once, nearest first`, () =>
+for (const shape of shapesOf(await testGpu())) {
+  const { target, tile } = shape;
+  test(`${target}: tiles of ${tile} get their splats, each once, nearest first`, () =>
     withGpu(async (gpu, arena) => {
-      const { engine, run } = await rasterizer(gpu, arena, tile, 40_000);
+      const { engine, run } = await rasterizer(gpu, arena, 40_000, shape);
       const { counters } = await run(0);
       const read = (
         name:
@@ -113,16 +114,16 @@ for (const tile of [8, 16]) {
 
 test('intersections beyond the capacity latch the step, and nothing runs until the host has answered', () =>
   withGpu(async (gpu, arena) => {
-    const roomy = await rasterizer(gpu, arena, 16, 40_000);
+    const roomy = await rasterizer(gpu, arena, 40_000);
     const { counters } = await roomy.run(0);
     const needed = counters[RASTER_COUNTERS.WANTED];
-    const exact = await rasterizer(gpu, arena, 16, needed);
+    const exact = await rasterizer(gpu, arena, needed);
     const enough = await exact.run(3);
     assert.is(enough.counters[RASTER_COUNTERS.FAILED], 0);
     assert.is(enough.counters[RASTER_COUNTERS.INTERSECTIONS], needed);
     assert.equal([...enough.gaussianCount], [COUNT]);
 
-    const tight = await rasterizer(gpu, arena, 16, needed - 1);
+    const tight = await rasterizer(gpu, arena, needed - 1);
     for (const step of [5, 6]) {
       const failed = await tight.run(step);
       assert.is(failed.counters[RASTER_COUNTERS.FAILED], 1 + 5, 'the first step that failed');

@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readSafetensors } from '../stages/clip/safetensors.ts';
-import { withGpu } from './helpers/gpu.ts';
-import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import { testGpu, withGpu } from './helpers/gpu.ts';
+import { rasterScene, referenceCamera, shapesOf } from './helpers/raster-scene.ts';
 import type { Row } from './reference/layout.ts';
 import { gradientRow, pictureRow, Shapes } from './reference/layouts/compare.ts';
 import { type RasterCase, type Rasterized, rasterize, readCase } from './reference/layouts/raster.ts';
@@ -98,15 +98,15 @@ const SCENES = [
   { seed: 7, count: 3, width: 1, height: 1, shDegree: 0, logScales: [0, 1] },
 ] as const;
 
-for (const tile of [8, 16]) {
+for (const shape of shapesOf(await testGpu())) {
   for (const options of SCENES) {
     const { count, width, height, shDegree } = options;
-    test(`kernels with tiles of ${tile}: ${count} Gaussians, ${width}×${height}, SH ${shDegree}`, () =>
+    test(`${shape.target}: ${count} Gaussians, ${width}×${height}, SH ${shDegree}`, () =>
       withGpu(async (gpu) => {
         const scene = rasterScene({ ...options } as Parameters<typeof rasterScene>[0]);
         const judge = reference(scene);
         assert.ok(judge.visible > 0);
-        assertPass(compare(await rasterize(gpu, scene, { tile }), judge, scene));
+        assertPass(compare(await rasterize(gpu, scene, shape), judge, scene));
       }));
   }
 }

@@ -245,11 +245,8 @@ test('the kernels of every target move as in double precision', () =>
     const { device, adapter, numbering } = gpu;
     const given = { shDegree: 2, active: 1 } as const;
     for (const target of KERNEL_TARGETS.filter((target) => gpu.supports(target))) {
-      assertAlike(
-        await optimize(new Gpu(device, adapter, { target, numbering }), given),
-        expected(given),
-        target,
-      );
+      const as = new Gpu(device, adapter, { target, numbering });
+      assertAlike(await optimize(as, given), expected(given), target);
     }
   }));
 

@@ -13,7 +13,7 @@ const CHECKS = [
   ['test/radix-sort.test.ts'],
   ['test/scan.test.ts'],
   ['test/optimizer.test.ts'],
-  ['test/raster-blocks.test.ts', '16'],
+  ['test/raster-subgroup.test.ts', '16'],
   [
     'test/reference/check.ts',
     ...['raster_small', 'ssim', 'clip_tiny_random_io'].map(

@@ -1,14 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
-import { lanesFor } from '../wgsl/splat/raster-shape.ts';
-import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
+import type { RasterShape } from '../wgsl/splat/raster-shape.ts';
+import { EMIT, Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../wgsl/splat/types.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { mixed } from './helpers/numbers.ts';
-import { rasterScene } from './helpers/raster-scene.ts';
+import { rasterScene, shapesOf } from './helpers/raster-scene.ts';
 import { roundedExponent, SLACKS, tilesWithPixels } from './reference/intersections.ts';
-import { type RasterCase, type RasterShape, uploadSplat } from './reference/layouts/raster.ts';
+import { type RasterCase, uploadSplat } from './reference/layouts/raster.ts';
 import { project } from './reference/project.ts';
 import { gaussiansOf } from './reference/raster.ts';
 
@@ -62,17 +62,7 @@ const SCENES: Record<string, Scene> = {
   streaks: streaks(900),
 };
 
-const gpu = await testGpu();
-const { subgroupMinSize, subgroupMaxSize } = gpu.adapter;
-const hasSubgroups = gpu.has('subgroups') && subgroupMinSize === subgroupMaxSize && subgroupMaxSize <= 32;
-const lanes = lanesFor(gpu, 8);
-const SHAPES: Record<string, Required<RasterShape>> = {
-  portable: { tile: 16, subgroup: 0, lanes: 0 },
-  ...(lanes ? { cpu: { tile: 8, subgroup: 0, lanes } } : {}),
-  ...(hasSubgroups ? { subgroup: { tile: 16, subgroup: subgroupMaxSize, lanes: 0 } } : {}),
-};
-
-async function draw(arena: Arena, { splat, camera }: Scene, shape: Required<RasterShape>) {
+async function draw(arena: Arena, { splat, camera }: Scene, shape: RasterShape) {
   const { gpu } = arena;
   const count = splat.opacityLogits.length;
   const forward = await Rasterizer.create(gpu, arena, {
@@ -100,7 +90,7 @@ async function tilesFound(
   arena: Arena,
   { forward, visible }: { forward: Rasterizer; visible: number },
 ): Promise<Uint32Array> {
-  const { rows, subgroup, tile } = forward.options;
+  const { rows, target, tile } = forward.options;
   const { view, order, projected, boxes } = forward.internals;
   const corners = await gpu.readWords(boxes, 'test');
   const depthOrder = await gpu.readWords(order, 'test', visible);
@@ -113,16 +103,7 @@ async function tilesFound(
     offsets[k] = places;
     places += areas[i];
   });
-  const kernel = await gpu.kernel({
-    label: 'test/emit',
-    source: new URL(`../wgsl/splat/${subgroup ? 'emit-subgroup' : 'emit'}.wgsl`, import.meta.url),
-    constants: {
-      ...RASTER_COUNTERS,
-      TILE: tile,
-      ...(subgroup ? { SUBGROUP: subgroup } : { SIZE: 256 }),
-    },
-    enables: subgroup ? ['subgroups'] : [],
-  });
+  const kernel = await gpu.kernel(EMIT, { target, constants: { ...RASTER_COUNTERS, TILE: tile, SIZE: 256 } });
   const tileKeys = arena.buffer('tileKeys', 4 * places);
   const gaussianFromIntersection = arena.buffer('gaussianFromIntersection', 4 * places);
   const bound = kernel.bind({
@@ -149,7 +130,8 @@ async function tilesFound(
   return found;
 }
 
-for (const [target, shape] of Object.entries(SHAPES)) {
+for (const shape of shapesOf(await testGpu())) {
+  const { target } = shape;
   for (const [what, scene] of Object.entries(SCENES)) {
     test(`${target}: of ${what}, every tile with a visible pixel is listed, and every listed tile was counted`, () =>
       withGpu(async (gpu, arena) => {

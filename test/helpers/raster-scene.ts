@@ -1,3 +1,5 @@
+import { type Gpu, KERNEL_TARGETS } from '../../wgsl/core/index.ts';
+import { type RasterShape, tileFor } from '../../wgsl/splat/raster-shape.ts';
 import type { RasterCase } from '../reference/layouts/raster.ts';
 import type { Camera } from '../reference/project.ts';
 import { uniform } from './numbers.ts';
@@ -66,4 +68,12 @@ function aslant(): number[] {
   return [ca, 0, sa, 0.1, sa * sb, cb, -ca * sb, -0.2, -sa * cb, sb, ca * cb, 2.5, 0, 0, 0, 1].map(
     Math.fround,
   );
+}
+
+/** The targets to test on a device, each with its tiles: its own target, and the others that it supports on any adapter. */
+export function shapesOf(gpu: Gpu): RasterShape[] {
+  return KERNEL_TARGETS.filter((target) => gpu.supports(target)).map((target) => ({
+    target,
+    tile: tileFor({ target }),
+  }));
 }

@@ -2,12 +2,18 @@ import {
   type Arena,
   type BoundKernel,
   bindRows,
+  defineKernel,
   type Gpu,
   loopingGrid,
   type Recorder,
   rowWindows,
   windowUniform,
 } from '../core/index.ts';
+
+export const ADAM = defineKernel({
+  label: 'optim/adam',
+  variants: { portable: { source: new URL('./adam.wgsl', import.meta.url) } },
+});
 
 export interface AdamTensor {
   name: string;
@@ -70,9 +76,7 @@ export class Adam {
     const steps = await Promise.all(
       passes.map(async ({ tensor, index, window }) => {
         const { width, head = width } = tensor;
-        const kernel = await gpu.kernel({
-          label: 'optim/adam',
-          source: new URL('./adam.wgsl', import.meta.url),
+        const kernel = await gpu.kernel(ADAM, {
           constants: {
             SIZE,
             WIDTH: width,

@@ -1,4 +1,9 @@
-import { type Gpu, gridFor } from '../core/index.ts';
+import { defineKernel, type Gpu, gridFor } from '../core/index.ts';
+
+export const AXIS_QUANTILES = defineKernel({
+  label: 'splat/axis-quantiles',
+  variants: { portable: { source: new URL('./axis-quantiles.wgsl', import.meta.url) } },
+});
 
 /** What the kernel reads of a gaussians: means [N,3], opacityLogits [N]. */
 interface Points {
@@ -23,11 +28,7 @@ export async function axisQuantiles(
   gaussians: Points,
   [low, high]: readonly [number, number],
 ): Promise<{ low: number[]; high: number[] } | null> {
-  const kernel = await gpu.kernel({
-    label: 'splat/axis-quantiles',
-    source: new URL('./axis-quantiles.wgsl', import.meta.url),
-    constants: { BINS, WEIGHT_LEVELS },
-  });
+  const kernel = await gpu.kernel(AXIS_QUANTILES, { constants: { BINS, WEIGHT_LEVELS } });
   const arena = gpu.arena('splat/axis-quantiles');
   try {
     const round = arena.uniform('round', kernel.struct('Round').size);

@@ -1,6 +1,21 @@
-import type { Arena, BoundKernel, Gpu } from '../core/index.ts';
+import {
+  type Arena,
+  type BoundKernel,
+  defineKernel,
+  type Gpu,
+  type KernelDefinition,
+} from '../core/index.ts';
 import { scanGrid } from '../sort/scan.ts';
 import { RASTER_COUNTERS } from './types.ts';
+
+export const INTERSECTION_COUNTS = defineKernel({
+  label: 'splat/intersection-counts',
+  variants: { portable: { source: new URL('./intersection-counts.wgsl', import.meta.url) } },
+});
+export const INTERSECTION_OFFSETS = defineKernel({
+  label: 'splat/intersection-offsets',
+  variants: { portable: { source: new URL('./intersection-offsets.wgsl', import.meta.url) } },
+});
 
 export interface IntersectionOffsetsOptions {
   /** Prefix of the buffers' labels. */
@@ -39,13 +54,9 @@ export class IntersectionOffsets {
   ): Promise<IntersectionOffsets> {
     const { label, rows, order, tileCounts, offsets: values, rasterCounters, gaussianCount } = options;
     const { groups, constants } = scanGrid(gpu, rows);
-    const load = (file: string) =>
-      gpu.kernel({
-        label: `splat/${file}`,
-        source: new URL(`./${file}.wgsl`, import.meta.url),
-        constants: { ...constants, ...RASTER_COUNTERS },
-      });
-    const [sums, offsets] = await Promise.all([load('intersection-counts'), load('intersection-offsets')]);
+    const load = (kernel: KernelDefinition) =>
+      gpu.kernel(kernel, { constants: { ...constants, ...RASTER_COUNTERS } });
+    const [sums, offsets] = await Promise.all([load(INTERSECTION_COUNTS), load(INTERSECTION_OFFSETS)]);
     const shape = arena.uniform(`${label}/intersectionShape`, sums.struct('Shape').size);
     // `Shape` is that of scans; intersection-offsets knows by itself where the total goes.
     const { VISIBLE: countWord, WANTED: totalWord } = RASTER_COUNTERS;

@@ -2,7 +2,9 @@ import {
   type Arena,
   type BoundKernel,
   bindRows,
+  defineKernel,
   type Gpu,
+  type KernelTarget,
   loopingGrid,
   type Recorder,
 } from '../core/index.ts';
@@ -13,10 +15,20 @@ import { shConstants, shRowBytes } from './types.ts';
 
 const MAX_GROUPS = 16384;
 
-/** Of kernels that sum intersections: threads a group, and whether they help each other. The sums' order depends on it. */
-export function sumsShape({ target }: Gpu): { SIZE: number; TEAMWORK: boolean } {
-  return target === 'cpu' ? { SIZE: 16, TEAMWORK: false } : { SIZE: 128, TEAMWORK: true };
-}
+/** Threads a group of the kernels that sum intersections. The order of the sums depends on it. */
+export const SUM_THREADS: Readonly<Record<KernelTarget, number>> = { subgroup: 128, portable: 128, cpu: 16 };
+const portable = { SIZE: SUM_THREADS.portable, TEAMWORK: true };
+/** Threads do not share the work: barriers are slow on a CPU. */
+const cpu = { SIZE: SUM_THREADS.cpu, TEAMWORK: false };
+export const SUM_CONSTANTS = { portable, cpu };
+
+export const PROJECT_BACKWARD = defineKernel({
+  label: 'splat/project-backward',
+  variants: {
+    portable: { source: new URL('./project-backward.wgsl', import.meta.url), constants: portable },
+    cpu: { source: new URL('./project-backward.wgsl', import.meta.url), constants: cpu },
+  },
+});
 
 /**
  * Writes out the gradients of all raw parameters, from what a backward pass stores per intersection. Record it after that
@@ -27,16 +39,13 @@ export class ParameterGradients {
   readonly gradients: GaussianBuffers;
   /** f32 [N,2]: ‖dL/d(mean in pixels)·size/2‖ and radius ÷ longest side; 0 where invisible. */
   readonly screen: GPUBuffer;
-  readonly #gpu: Gpu;
-  readonly #steps: readonly { bound: BoundKernel; rows: number }[];
+  readonly #steps: readonly { bound: BoundKernel; groups: readonly [number, number, number] }[];
 
   private constructor(
-    gpu: Gpu,
     gradients: GaussianBuffers,
     screen: GPUBuffer,
-    steps: readonly { bound: BoundKernel; rows: number }[],
+    steps: readonly { bound: BoundKernel; groups: readonly [number, number, number] }[],
   ) {
-    this.#gpu = gpu;
     this.gradients = gradients;
     this.screen = screen;
     this.#steps = steps;
@@ -49,11 +58,10 @@ export class ParameterGradients {
     forward: Rasterizer,
     { intersectionGradients }: RasterizerBackward,
   ): Promise<ParameterGradients> {
-    const { label, gaussians, gaussianCount, rows, shDegree } = forward.options;
-    const kernel = await gpu.kernel({
-      label: 'splat/project-backward',
-      source: new URL('./project-backward.wgsl', import.meta.url),
-      constants: { ...sumsShape(gpu), ...shConstants(shDegree) },
+    const { label, gaussians, gaussianCount, rows, shDegree, target } = forward.options;
+    const kernel = await gpu.kernel(PROJECT_BACKWARD, {
+      target,
+      constants: shConstants(shDegree),
     });
     const shBytes = shRowBytes(shDegree);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
@@ -86,14 +94,14 @@ export class ParameterGradients {
         gradSh: bindRows(gradients.sh, window, shBytes),
         screen,
       }),
-      rows: window.rows,
+      groups: loopingGrid({ target }, window.rows, SUM_THREADS[target], MAX_GROUPS),
     }));
-    return new ParameterGradients(gpu, gradients, screen, steps);
+    return new ParameterGradients(gradients, screen, steps);
   }
 
   record(recorder: Recorder): void {
-    for (const { bound, rows } of this.#steps) {
-      recorder.run(bound, loopingGrid(this.#gpu, rows, sumsShape(this.#gpu).SIZE, MAX_GROUPS));
+    for (const { bound, groups } of this.#steps) {
+      recorder.run(bound, groups);
     }
   }
 }

@@ -1,58 +1,33 @@
-import type { Gpu } from '../core/index.ts';
+import type { Gpu, KernelTarget } from '../core/index.ts';
 
-// How the rasteriser is built: by adapter, its tiles and which of the kernels of one purpose it takes; and what follows from that.
-
-/** Splats of a tile that the backward pass takes at once, on adapters with subgroups. A multiple of their size. */
+/** Gaussians of a tile that one subgroup of the backward pass takes at a time. A multiple of every subgroup's size. */
 export const BUCKET = 64;
 
-/** Sizes that the kernels for subgroups are written for. */
-const SUBGROUPS = [4, 8, 16, 32];
+/** Side of a tile in pixels. A CPU saves pixels with small tiles; a GPU has the threads, and saves sorting with large ones. */
+const TILE: Readonly<Record<KernelTarget, number>> = { subgroup: 16, portable: 16, cpu: 8 };
 
-/** A CPU spares work with small tiles; a GPU has the threads, and spares sorting with large ones. */
-export function tileFor(gpu: Gpu): number {
-  return gpu.target === 'cpu' ? 8 : 16;
-}
-
-/** The adapter's subgroup size where the kernels for subgroups gain by it, otherwise 0. */
-export function subgroupFor(gpu: Gpu): number {
-  return gpu.target === 'subgroup' ? gpu.subgroupSize : 0;
-}
-
-/** Sizes of vectors that the kernels for a CPU are written for, and the side of their tiles. */
-const LANES = [4, 8, 16];
-const LANES_TILE = 8;
-
-/** Lanes that a software adapter runs as one vector where the kernels for a CPU are written for tiles of this side; otherwise 0. */
-export function lanesFor(gpu: Gpu, tile = tileFor(gpu)): number {
-  return gpu.target === 'cpu' && tile === LANES_TILE ? gpu.subgroupSize : 0;
+export function tileFor({ target }: { target: KernelTarget }): number {
+  return TILE[target];
 }
 
 export interface RasterShape {
+  /** The variant of the kernels. */
+  target: KernelTarget;
   /** Side of a tile in pixels. */
   tile: number;
-  /** Subgroup size of the kernels for subgroups, or 0. */
-  subgroup: number;
-  /** Lanes of the kernels for a CPU, or 0. */
-  lanes: number;
 }
 
 /**
- * What the adapter is fast with, but for what is given.
- * @throws Error for what the kernels are not written for.
+ * The device's target and its tile, unless given.
+ * @throws Error for a tile that the variants for a CPU are not written for.
  */
 export function shapeOf(gpu: Gpu, label: string, given: Partial<RasterShape>): RasterShape {
-  const { subgroup = subgroupFor(gpu), tile = tileFor(gpu) } = given;
-  const { lanes = subgroup ? 0 : lanesFor(gpu, tile) } = given;
-  if (subgroup && !SUBGROUPS.includes(subgroup)) {
-    throw new Error(`${label}: subgroups of ${SUBGROUPS.join(', ')} invocations or 0, got ${subgroup}`);
+  const { target = gpu.target } = given;
+  const { tile = tileFor({ target }) } = given;
+  if (target === 'cpu' && tile !== TILE.cpu) {
+    throw new Error(`${label}: the target cpu has tiles of ${TILE.cpu}, got ${tile}`);
   }
-  if (lanes && (subgroup || tile !== LANES_TILE || !LANES.includes(lanes))) {
-    throw new Error(
-      `${label}: ${LANES.join(', ')} lanes or 0, tiles of ${LANES_TILE} and no subgroups, ` +
-        `got ${lanes}, tiles of ${tile} and subgroups of ${subgroup}`,
-    );
-  }
-  return { tile, subgroup, lanes };
+  return { target, tile };
 }
 
 /** How many tiles cover a picture. */

@@ -22,6 +22,8 @@
 @group(0) @binding(8) var<storage, read_write> intersectionGradients: array<f32>;
 
 const GRADIENTS = 9u;
+// Gaussians in workgroup memory at once. The table takes 9 bytes a pixel and Gaussian: 16 KiB is what every adapter has.
+const CHUNK = select(24u, 6u, TILE >= 16);
 // A row of the table per (splat, moment), one float longer than the threads: neighbours read from different banks.
 const ROW = THREADS + 1u;
 
@@ -78,8 +80,8 @@ fn main(
   var behind = vec4f(0.0);
   let rest = t * (ga - (view.background.r * gr + view.background.g * gg + view.background.b * gb));
 
-  for (var end = depth; end > intersections.x; end -= min(u32(CHUNK), end - intersections.x)) {
-    let first = max(end, intersections.x + u32(CHUNK)) - u32(CHUNK);
+  for (var end = depth; end > intersections.x; end -= min(CHUNK, end - intersections.x)) {
+    let first = max(end, intersections.x + CHUNK) - CHUNK;
     let size = end - first;
     workgroupBarrier();
     for (var k = lane; k < size; k += THREADS) {

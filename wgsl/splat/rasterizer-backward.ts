@@ -1,13 +1,26 @@
 import {
   type Arena,
   type BoundKernel,
+  defineKernel,
   type Gpu,
   gridFor,
   type Kernel,
   type Recorder,
 } from '../core/index.ts';
-import { BUCKET, bucketRoom, subgroupFor, tileFor } from './raster-shape.ts';
+import { BUCKET, bucketRoom, tileFor, tilesOf } from './raster-shape.ts';
 import type { Rasterizer } from './rasterizer.ts';
+
+export const RASTERIZE_BACKWARD = defineKernel({
+  label: 'splat/rasterize-backward',
+  variants: {
+    portable: { source: new URL('./rasterize-backward.wgsl', import.meta.url) },
+    subgroup: {
+      source: new URL('./rasterize-backward-subgroup.wgsl', import.meta.url),
+      enables: ['subgroups'],
+    },
+    cpu: { source: new URL('./rasterize-backward-cpu.wgsl', import.meta.url), enables: ['subgroups'] },
+  },
+});
 
 /** Floats that each (tile, Gaussian) intersection leaves for its Gaussian. */
 const GRADIENTS = 9;
@@ -17,7 +30,7 @@ const MAX_SUBGROUPS = 16384;
 
 /** Bytes of an intersection in the widest buffer: its gradients, or with subgroups its share of the pixels' states. */
 export function bytesPerIntersection(gpu: Gpu): number {
-  return Math.max(BYTES_PER_INTERSECTION, subgroupFor(gpu) ? (16 * tileFor(gpu) ** 2) / BUCKET : 0);
+  return Math.max(BYTES_PER_INTERSECTION, gpu.target === 'subgroup' ? (16 * tileFor(gpu) ** 2) / BUCKET : 0);
 }
 
 /**
@@ -62,7 +75,7 @@ export class RasterizerBackward {
   }
 }
 
-/** The kernel for the adapter, the grid, and what it reads of the forward pass. */
+/** The kernel, its grid, and the buffers of the forward pass that it binds. */
 async function blendKernel(
   gpu: Gpu,
   { options, internals, color }: Rasterizer,
@@ -71,17 +84,9 @@ async function blendKernel(
   groups: readonly [number, number, number];
   buffers: Record<string, GPUBuffer>;
 }> {
-  const { tile, subgroup, lanes, width, height } = options;
-  const {
-    view,
-    projected,
-    tileStarts,
-    sortedIntersections,
-    gaussianFromIntersection,
-    lastContributor,
-    buckets,
-    transmittance,
-  } = internals;
+  const { tile, target } = options;
+  const { view, projected, tileStarts, sortedIntersections, gaussianFromIntersection } = internals;
+  const { lastContributor, buckets, transmittance } = internals;
   const shared = {
     view,
     tileStarts,
@@ -90,36 +95,18 @@ async function blendKernel(
     projected,
     lastContributor,
   };
-  if (buckets) {
-    const kernel = await gpu.kernel({
-      label: 'splat/rasterize-backward-blocks',
-      source: new URL('./rasterize-backward-blocks.wgsl', import.meta.url),
-      constants: { TILE: tile, SUBGROUP: subgroup, BUCKET },
-      enables: ['subgroups'],
-    });
-    const { states, tiles: bucketTiles, depths: tileDepths } = buckets;
+  const kernel = await gpu.kernel(RASTERIZE_BACKWARD, { target, constants: { TILE: tile, BUCKET } });
+  if (!buckets) {
     return {
       kernel,
-      groups: gridFor(Math.min(MAX_SUBGROUPS, bucketRoom(options).buckets), 1),
-      buffers: { ...shared, color, states, bucketTiles, tileDepths },
+      groups: gridFor(tilesOf(options, tile), 1),
+      buffers: { ...shared, transmittance: transmittance! },
     };
   }
-  const kernel = lanes
-    ? await gpu.kernel({
-        label: 'splat/rasterize-backward-lanes',
-        source: new URL('./rasterize-backward-lanes.wgsl', import.meta.url),
-        constants: { TILE: tile, LANES: lanes },
-        enables: ['subgroups'],
-      })
-    : await gpu.kernel({
-        label: 'splat/rasterize-backward',
-        source: new URL('./rasterize-backward.wgsl', import.meta.url),
-        // The table takes 9 bytes a pixel and splat of the chunk: 16 KiB holds every adapter.
-        constants: { TILE: tile, CHUNK: tile >= 16 ? 6 : 24 },
-      });
+  const { states, tiles: bucketTiles, depths: tileDepths } = buckets;
   return {
     kernel,
-    groups: gridFor(Math.ceil(width / tile) * Math.ceil(height / tile), 1),
-    buffers: { ...shared, transmittance: transmittance! },
+    groups: gridFor(Math.min(MAX_SUBGROUPS, bucketRoom(options).buckets), 1),
+    buffers: { ...shared, color, states, bucketTiles, tileDepths },
   };
 }

@@ -3,9 +3,12 @@ import {
   type BoundKernel,
   bindRows,
   type Constants,
+  defineKernel,
   type Gpu,
   gridFor,
   type Kernel,
+  type KernelDefinition,
+  type KernelTarget,
   loopingGrid,
   type Recorder,
   type RowWindow,
@@ -44,15 +47,40 @@ export interface RasterizerOptions {
   intersections: number;
   /** Also render depth. */
   depth?: boolean;
-  /** Tile side in pixels; `tileFor` the adapter unless given. The pictures do not depend on it. */
+  /** Tile side in pixels; `tileFor` the target unless given. The pictures do not depend on it. */
   tile?: number;
-  /** Build for subgroups of this size, or without them (0); `subgroupFor` the adapter unless given. */
-  subgroup?: number;
-  /** Build for a CPU that runs so many lanes as one vector, or not (0); `lanesFor` the adapter unless given. */
-  lanes?: number;
+  /** The variant of the kernels; the device's unless given. */
+  target?: KernelTarget;
   /** Leave what `RasterizerBackward` reads; true unless given. */
   backward?: boolean;
 }
+
+export const PROJECT = defineKernel({
+  label: 'splat/project',
+  variants: { portable: { source: new URL('./project.wgsl', import.meta.url) } },
+});
+export const EMIT = defineKernel({
+  label: 'splat/emit',
+  variants: {
+    portable: { source: new URL('./emit.wgsl', import.meta.url) },
+    subgroup: { source: new URL('./emit-subgroup.wgsl', import.meta.url), enables: ['subgroups'] },
+  },
+});
+export const TILE_RANGES = defineKernel({
+  label: 'splat/tile-ranges',
+  variants: { portable: { source: new URL('./tile-ranges.wgsl', import.meta.url) } },
+});
+export const RASTERIZE_FORWARD = defineKernel({
+  label: 'splat/rasterize-forward',
+  variants: {
+    portable: { source: new URL('./rasterize-forward.wgsl', import.meta.url) },
+    subgroup: {
+      source: new URL('./rasterize-forward-subgroup.wgsl', import.meta.url),
+      enables: ['subgroups'],
+    },
+    cpu: { source: new URL('./rasterize-forward-cpu.wgsl', import.meta.url), enables: ['subgroups'] },
+  },
+});
 
 /** Threads per group of the kernels that run over Gaussians or intersections. */
 const SIZE = 256;
@@ -131,7 +159,7 @@ export class Rasterizer {
   static async create(gpu: Gpu, arena: Arena, given: RasterizerOptions): Promise<Rasterizer> {
     const shape = shapeOf(gpu, given.label, given);
     const options = { depth: false, backward: true, ...given, ...shape };
-    const { label, gaussians, gaussianCount, rows, width, height, intersections, tile, subgroup } = options;
+    const { label, gaussians, gaussianCount, rows, width, height, intersections, tile, target } = options;
     const pixels = width * height;
     const tiles = tilesOf(options, tile);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);
@@ -157,15 +185,16 @@ export class Rasterizer {
     const depth = buffer('depth', options.depth ? 4 * pixels : 4);
     const lastContributor = buffer('lastContributor', 4 * pixels);
     const room = bucketRoom(options);
-    const after = subgroup
-      ? {
-          buckets: {
-            states: buffer('bucket_states', 16 * tile ** 2 * room.states),
-            tiles: buffer('bucketTiles', 4 * room.buckets),
-            depths: buffer('tileDepths', 4 * tiles),
-          },
-        }
-      : { transmittance: buffer('transmittance', 4 * pixels) };
+    const after =
+      target === 'subgroup'
+        ? {
+            buckets: {
+              states: buffer('bucket_states', 16 * tile ** 2 * room.states),
+              tiles: buffer('bucketTiles', 4 * room.buckets),
+              depths: buffer('tileDepths', 4 * tiles),
+            },
+          }
+        : { transmittance: buffer('transmittance', 4 * pixels) };
 
     const depthSort = await RadixSort.create(gpu, arena, {
       label: `${label}/depth_sort`,
@@ -199,7 +228,7 @@ export class Rasterizer {
     });
     const sortedIntersections = tileSort.sortedValues;
 
-    const overRows = loopingGrid(gpu, rows, SIZE, MAX_GROUPS);
+    const overRows = loopingGrid(options, rows, SIZE, MAX_GROUPS);
     const { means, logScales, quats, opacityLogits, sh } = gaussians;
     const stages = [
       ...windows.map((window) => ({
@@ -217,7 +246,7 @@ export class Rasterizer {
           depthKeys,
           boxes,
         }),
-        groups: loopingGrid(gpu, window.rows, SIZE, MAX_GROUPS),
+        groups: loopingGrid(options, window.rows, SIZE, MAX_GROUPS),
       })),
       { step: depthSort, groups: overRows },
       ...intersectionOffsets.steps,
@@ -234,7 +263,8 @@ export class Rasterizer {
           intersectionFromGaussian,
           boxes,
         }),
-        groups: subgroup ? loopingGrid(gpu, rows, subgroup, MAX_SUBGROUPS) : overRows,
+        groups:
+          target === 'subgroup' ? loopingGrid(options, rows, gpu.subgroupSize, MAX_SUBGROUPS) : overRows,
       },
       { step: tileSort, groups: overRows },
       {
@@ -328,28 +358,14 @@ export class Rasterizer {
 
 async function rasterKernels(
   gpu: Gpu,
-  { tile, shDegree, depth, subgroup, lanes, backward }: Required<RasterizerOptions>,
+  { tile: TILE, target, shDegree, depth, backward }: Required<RasterizerOptions>,
 ) {
-  const load = (file: string, constants: Constants, enables: string[] = []) =>
-    gpu.kernel({
-      label: `splat/${file}`,
-      source: new URL(`./${file}.wgsl`, import.meta.url),
-      constants,
-      enables,
-    });
-  const TILE = tile;
-  const blocks = { TILE, SUBGROUP: subgroup, BUCKET, DEPTH: depth, STATE: backward };
+  const load = (kernel: KernelDefinition, constants: Constants) => gpu.kernel(kernel, { target, constants });
   const [project, emit, tileRanges, forward] = await Promise.all([
-    load('project', { SIZE, TILE, ...shConstants(shDegree), LARGE }),
-    subgroup
-      ? load('emit-subgroup', { ...RASTER_COUNTERS, TILE, SUBGROUP: subgroup }, ['subgroups'])
-      : load('emit', { ...RASTER_COUNTERS, SIZE, TILE }),
-    load('tile-ranges', { ...RASTER_COUNTERS, SIZE }),
-    subgroup
-      ? load('rasterize-forward-blocks', blocks, ['subgroups'])
-      : lanes
-        ? load('rasterize-forward-lanes', { TILE, LANES: lanes, DEPTH: depth }, ['subgroups'])
-        : load('rasterize-forward', { TILE, DEPTH: depth }),
+    load(PROJECT, { SIZE, TILE, ...shConstants(shDegree), LARGE }),
+    load(EMIT, { ...RASTER_COUNTERS, SIZE, TILE }),
+    load(TILE_RANGES, { ...RASTER_COUNTERS, SIZE }),
+    load(RASTERIZE_FORWARD, { TILE, DEPTH: depth, BUCKET, STATE: backward }),
   ]);
   return { project, emit, tileRanges, forward };
 }

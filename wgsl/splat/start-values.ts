@@ -1,4 +1,9 @@
-import { type Arena, gridFor } from '../core/index.ts';
+import { type Arena, defineKernel, gridFor } from '../core/index.ts';
+
+export const START_VALUES = defineKernel({
+  label: 'splat/start-values',
+  variants: { portable: { source: new URL('./start-values.wgsl', import.meta.url) } },
+});
 
 const SIZE = 256;
 
@@ -9,11 +14,7 @@ export async function applyStartValues(
   start: { opacity: number; scale: number },
 ): Promise<void> {
   const { gpu } = arena;
-  const kernel = await gpu.kernel({
-    label: 'splat/start-values',
-    source: new URL('./start-values.wgsl', import.meta.url),
-    constants: { SIZE },
-  });
+  const kernel = await gpu.kernel(START_VALUES, { constants: { SIZE } });
   const uniform = arena.uniform('start', kernel.struct('Start').size);
   const values = {
     count: gaussians.count,

@@ -119,7 +119,7 @@ export function uploadSplat(arena: Arena, splat: RasterCase['splat']): GaussianB
 }
 
 /** Which kernels to run: the adapter's own unless given. */
-export type RasterShape = Pick<RasterizerOptions, 'tile' | 'subgroup' | 'lanes'>;
+export type RasterShape = Pick<RasterizerOptions, 'tile' | 'target'>;
 
 /** Runs the kernels, forward and backward, with room for all intersections. */
 export async function rasterize(gpu: Gpu, given: RasterCase, shape: RasterShape = {}): Promise<Rasterized> {

@@ -1,6 +1,11 @@
-import type { Arena } from '../../core/index.ts';
+import { type Arena, defineKernel } from '../../core/index.ts';
 import { bindPass, FixedPass, SCAN_TOTALS, SOURCES } from './fixed-pass.ts';
 import { LAST_KEY } from './split-scores.ts';
+
+export const ASSIGN_SOURCES = defineKernel({
+  label: 'splat/densify/assign-sources',
+  variants: { portable: { source: new URL('./assign-sources.wgsl', import.meta.url) } },
+});
 
 export interface AssignSourcesBuffers {
   /** u32: see `SCAN_TOTALS`; the number of the dead. */
@@ -24,7 +29,7 @@ export class AssignSources extends FixedPass {
     { scanTotals, deadBefore, sortedKeys, sortedRows, sources, drawn }: AssignSourcesBuffers,
   ): Promise<AssignSources> {
     const bound = await bindPass(arena, {
-      name: 'assign-sources',
+      kernel: ASSIGN_SOURCES,
       constants: { ...SOURCES, ...SCAN_TOTALS, LAST: LAST_KEY },
       struct: 'Assignment',
       variable: 'assignment',

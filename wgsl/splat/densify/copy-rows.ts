@@ -1,5 +1,10 @@
-import { type Arena, bindRows, rowWindows } from '../../core/index.ts';
+import { type Arena, bindRows, defineKernel, rowWindows } from '../../core/index.ts';
 import { bindPass, FixedPass, SOURCES } from './fixed-pass.ts';
+
+export const COPY_ROWS = defineKernel({
+  label: 'splat/densify/copy-rows',
+  variants: { portable: { source: new URL('./copy-rows.wgsl', import.meta.url) } },
+});
 
 export interface CopyRowsOptions {
   /** Floats a row. */
@@ -40,7 +45,7 @@ export class CopyRows extends FixedPass {
         const begin = Math.max(first, to.first);
         const of = (buffer: GPUBuffer, window = to) => bindRows(buffer, window, 4 * width);
         return bindPass(arena, {
-          name: 'copy-rows',
+          kernel: COPY_ROWS,
           constants: { ...SOURCES, WIDTH: width, ACROSS: from !== to },
           struct: 'Copy',
           variable: 'extent',

@@ -1,6 +1,11 @@
-import { type Arena, RANDOM } from '../../core/index.ts';
+import { type Arena, defineKernel, RANDOM } from '../../core/index.ts';
 import { bindPass, FixedPass, SCAN_TOTALS, SOURCES } from './fixed-pass.ts';
 import type { Draw } from './sampling-weights.ts';
+
+export const DRAW_SOURCES = defineKernel({
+  label: 'splat/densify/draw-sources',
+  variants: { portable: { source: new URL('./draw-sources.wgsl', import.meta.url) } },
+});
 
 export interface DrawSourcesBuffers {
   /** u32: see `SCAN_TOTALS`; the sum of the weights. */
@@ -21,7 +26,7 @@ export class DrawSources extends FixedPass {
     buffers: DrawSourcesBuffers,
   ): Promise<DrawSources> {
     const bound = await bindPass(arena, {
-      name: 'draw-sources',
+      kernel: DRAW_SOURCES,
       constants: { ...SOURCES, ...SCAN_TOTALS, PURPOSE: RANDOM.relocate },
       struct: 'Draw',
       variable: 'draw',

@@ -4,6 +4,7 @@ import {
   type BoundKernel,
   type Constants,
   gridFor,
+  type KernelDefinition,
   type Recorder,
 } from '../../core/index.ts';
 
@@ -26,8 +27,7 @@ export interface Bound {
 }
 
 export interface PassSpec {
-  /** The kernel's file beside its host, without the ending. */
-  name: string;
+  kernel: KernelDefinition;
   /** Besides GROUP. */
   constants?: Constants;
   /** The uniform: its struct, the variable that holds it, and its numbers. */
@@ -57,13 +57,9 @@ export abstract class FixedPass {
 
 /** Compiles the kernel, writes its uniform into the arena, and binds. */
 export async function bindPass(arena: Arena, spec: PassSpec): Promise<Bound> {
-  const { name, constants, struct, variable, numbers, buffers, threads } = spec;
-  const kernel = await arena.gpu.kernel({
-    label: `splat/densify/${name}`,
-    source: new URL(`./${name}.wgsl`, import.meta.url),
-    constants: { GROUP, ...constants },
-  });
-  const uniform = arena.uniform(`${name}/${variable}`, kernel.struct(struct).size);
+  const { kernel: definition, constants, struct, variable, numbers, buffers, threads } = spec;
+  const kernel = await arena.gpu.kernel(definition, { constants: { GROUP, ...constants } });
+  const uniform = arena.uniform(`${definition.label}/${variable}`, kernel.struct(struct).size);
   arena.gpu.write(uniform, kernel.pack(struct, numbers), 'parameters');
   return { kernel: kernel.bind({ [variable]: uniform, ...buffers }), threads };
 }

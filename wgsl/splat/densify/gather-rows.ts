@@ -1,6 +1,7 @@
 import {
   type Arena,
   bindRows,
+  defineKernel,
   type Gpu,
   gridFor,
   type Kernel,
@@ -9,6 +10,11 @@ import {
   rowWindows,
 } from '../../core/index.ts';
 import { GROUP } from './fixed-pass.ts';
+
+export const GATHER_ROWS = defineKernel({
+  label: 'splat/densify/gather-rows',
+  variants: { portable: { source: new URL('./gather-rows.wgsl', import.meta.url) } },
+});
 
 export interface GatherRowsBuffers {
   /** u32 [rows]: for each new row, its entry in the plan; the old row is that modulo the old count. */
@@ -92,9 +98,5 @@ export class GatherRows {
 }
 
 function gatherKernel(gpu: Gpu, width: number, fresh: boolean): Promise<Kernel> {
-  return gpu.kernel({
-    label: 'splat/densify/gather-rows',
-    source: new URL('./gather-rows.wgsl', import.meta.url),
-    constants: { GROUP, WIDTH: width, FRESH: fresh },
-  });
+  return gpu.kernel(GATHER_ROWS, { constants: { GROUP, WIDTH: width, FRESH: fresh } });
 }

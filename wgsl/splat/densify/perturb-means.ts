@@ -1,12 +1,18 @@
 import {
   type Arena,
   type BoundKernel,
+  defineKernel,
   gridFor,
   type Kernel,
   RANDOM,
   type Recorder,
 } from '../../core/index.ts';
 import { GROUP } from './fixed-pass.ts';
+
+export const PERTURB_MEANS = defineKernel({
+  label: 'splat/densify/perturb-means',
+  variants: { portable: { source: new URL('./perturb-means.wgsl', import.meta.url) } },
+});
 
 /** The gate 1 / (1 + e^(k(o − t))) of gsplat's inject_noise_to_position: k, and the opacity t where it is one half. */
 export const NOISE_GATE = { GATE_STEEPNESS: 100, GATE_OPACITY: 0.005 } as const;
@@ -34,9 +40,7 @@ export class PerturbMeans {
   }
 
   static async create(arena: Arena): Promise<PerturbMeans> {
-    const kernel = await arena.gpu.kernel({
-      label: 'splat/densify/perturb-means',
-      source: new URL('./perturb-means.wgsl', import.meta.url),
+    const kernel = await arena.gpu.kernel(PERTURB_MEANS, {
       constants: { GROUP, ...NOISE_GATE, PURPOSE: RANDOM.noise },
     });
     return new PerturbMeans(arena, kernel, arena.uniform('perturb-means/noise', kernel.struct('Noise').size));

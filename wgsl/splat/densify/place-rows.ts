@@ -1,5 +1,10 @@
-import { type BoundKernel, type Gpu, gridFor, type Recorder } from '../../core/index.ts';
+import { type BoundKernel, defineKernel, type Gpu, gridFor, type Recorder } from '../../core/index.ts';
 import { GROUP, SCAN_TOTALS } from './fixed-pass.ts';
+
+export const PLACE_ROWS = defineKernel({
+  label: 'splat/densify/place-rows',
+  variants: { portable: { source: new URL('./place-rows.wgsl', import.meta.url) } },
+});
 
 export interface PlaceRowsBuffers {
   /** u32: see `SCAN_TOTALS`. */
@@ -19,11 +24,7 @@ export class PlaceRows {
   }
 
   static async create(gpu: Gpu, buffers: PlaceRowsBuffers): Promise<PlaceRows> {
-    const kernel = await gpu.kernel({
-      label: 'splat/densify/place-rows',
-      source: new URL('./place-rows.wgsl', import.meta.url),
-      constants: { GROUP, ...SCAN_TOTALS },
-    });
+    const kernel = await gpu.kernel(PLACE_ROWS, { constants: { GROUP, ...SCAN_TOTALS } });
     return new PlaceRows(kernel.bind({ ...buffers }));
   }
 

@@ -1,5 +1,10 @@
-import type { Arena } from '../../core/index.ts';
+import { type Arena, defineKernel } from '../../core/index.ts';
 import { bindPass, FixedPass, SPLIT_SHRINK } from './fixed-pass.ts';
+
+export const PLAN_GROWTH = defineKernel({
+  label: 'splat/densify/plan-growth',
+  variants: { portable: { source: new URL('./plan-growth.wgsl', import.meta.url) } },
+});
 
 /** Thresholds of growing and pruning. Infinity turns one off. */
 export interface GrowthRules {
@@ -39,7 +44,7 @@ export class PlanGrowth extends FixedPass {
     { statistics, logScales, opacityLogits, parts }: PlanGrowthBuffers,
   ): Promise<PlanGrowth> {
     const bound = await bindPass(arena, {
-      name: 'plan-growth',
+      kernel: PLAN_GROWTH,
       constants: { SPLIT_SHRINK, REVISED_OPACITY: rules.revisedOpacity },
       struct: 'Rules',
       variable: 'rules',

@@ -1,5 +1,10 @@
-import type { Arena } from '../../core/index.ts';
+import { type Arena, defineKernel } from '../../core/index.ts';
 import { bindPass, FixedPass } from './fixed-pass.ts';
+
+export const RELOCATE_SOURCES = defineKernel({
+  label: 'splat/densify/relocate-sources',
+  variants: { portable: { source: new URL('./relocate-sources.wgsl', import.meta.url) } },
+});
 
 /** Copies beyond which a Gaussian is shared no further: gsplat's and the authors' table of binomials ends here. */
 export const MAX_RATIO = 51;
@@ -23,7 +28,7 @@ export class RelocateSources extends FixedPass {
     { drawn, opacityLogits, logScales }: RelocateSourcesBuffers,
   ): Promise<RelocateSources> {
     const bound = await bindPass(arena, {
-      name: 'relocate-sources',
+      kernel: RELOCATE_SOURCES,
       constants: { MAX_RATIO },
       struct: 'Relocation',
       variable: 'relocation',

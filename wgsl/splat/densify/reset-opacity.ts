@@ -1,5 +1,10 @@
-import type { Arena } from '../../core/index.ts';
+import { type Arena, defineKernel } from '../../core/index.ts';
 import { bindPass, FixedPass } from './fixed-pass.ts';
+
+export const RESET_OPACITY = defineKernel({
+  label: 'splat/densify/reset-opacity',
+  variants: { portable: { source: new URL('./reset-opacity.wgsl', import.meta.url) } },
+});
 
 export interface ResetOpacityBuffers {
   opacityLogits: GPUBuffer;
@@ -17,7 +22,7 @@ export class ResetOpacity extends FixedPass {
     { opacityLogits, m, v }: ResetOpacityBuffers,
   ): Promise<ResetOpacity> {
     const bound = await bindPass(arena, {
-      name: 'reset-opacity',
+      kernel: RESET_OPACITY,
       struct: 'Reset',
       variable: 'reset',
       numbers: { count, highestLogit: Math.log(opacity / (1 - opacity)) },

@@ -1,5 +1,10 @@
-import { type Arena, RANDOM } from '../../core/index.ts';
+import { type Arena, defineKernel, RANDOM } from '../../core/index.ts';
 import { bindPass, FixedPass, SOURCES } from './fixed-pass.ts';
+
+export const SAMPLING_WEIGHTS = defineKernel({
+  label: 'splat/densify/sampling-weights',
+  variants: { portable: { source: new URL('./sampling-weights.wgsl', import.meta.url) } },
+});
 
 /** One drawing of sources: rows `count` … `rows`−1 are new, and those at or below `deadOpacity` are to be moved. */
 export interface Draw {
@@ -35,7 +40,7 @@ export class SamplingWeights extends FixedPass {
     { opacityLogits, weights, sources }: SamplingWeightsBuffers,
   ): Promise<SamplingWeights> {
     const bound = await bindPass(arena, {
-      name: 'sampling-weights',
+      kernel: SAMPLING_WEIGHTS,
       constants: { ...SOURCES, PURPOSE: RANDOM.relocate },
       struct: 'Draw',
       variable: 'draw',

@@ -1,5 +1,17 @@
-import { type BoundKernel, type Gpu, gridFor, type Kernel, type Recorder } from '../../core/index.ts';
+import {
+  type BoundKernel,
+  defineKernel,
+  type Gpu,
+  gridFor,
+  type Kernel,
+  type Recorder,
+} from '../../core/index.ts';
 import { GROUP } from './fixed-pass.ts';
+
+export const SCREEN_STATISTICS = defineKernel({
+  label: 'splat/densify/screen-statistics',
+  variants: { portable: { source: new URL('./screen-statistics.wgsl', import.meta.url) } },
+});
 
 /** f32 scanTotals of a Gaussian's statistics: Σ screen gradient, views that saw it, largest radius. */
 export const STATISTICS_WIDTH = 3;
@@ -23,11 +35,7 @@ export class ScreenStatistics {
   }
 
   static async create(gpu: Gpu): Promise<ScreenStatistics> {
-    const kernel = await gpu.kernel({
-      label: 'splat/densify/screen-statistics',
-      source: new URL('./screen-statistics.wgsl', import.meta.url),
-      constants: { GROUP },
-    });
+    const kernel = await gpu.kernel(SCREEN_STATISTICS, { constants: { GROUP } });
     return new ScreenStatistics(kernel);
   }
 

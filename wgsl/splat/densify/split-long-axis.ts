@@ -1,5 +1,10 @@
-import type { Arena } from '../../core/index.ts';
+import { type Arena, defineKernel } from '../../core/index.ts';
 import { bindPass, FixedPass, SOURCES } from './fixed-pass.ts';
+
+export const SPLIT_LONG_AXIS = defineKernel({
+  label: 'splat/densify/split-long-axis',
+  variants: { portable: { source: new URL('./split-long-axis.wgsl', import.meta.url) } },
+});
 
 /** Opacity logit of a row that no Gaussian is in yet: far below what is drawn. */
 export const VACANT_LOGIT = -15;
@@ -32,7 +37,7 @@ export class SplitLongAxis extends FixedPass {
     { sources, drawn, quats, means, logScales, opacityLogits }: SplitLongAxisBuffers,
   ): Promise<SplitLongAxis> {
     const bound = await bindPass(arena, {
-      name: 'split-long-axis',
+      kernel: SPLIT_LONG_AXIS,
       constants: {
         PENDING: SOURCES.PENDING,
         DISTANCE: Math.sqrt(1 - narrow * narrow),

@@ -1,5 +1,10 @@
-import { type Arena, RANDOM } from '../../core/index.ts';
+import { type Arena, defineKernel, RANDOM } from '../../core/index.ts';
 import { bindPass, FixedPass, SPLIT_SHRINK } from './fixed-pass.ts';
+
+export const SPLIT_ROWS = defineKernel({
+  label: 'splat/densify/split-rows',
+  variants: { portable: { source: new URL('./split-rows.wgsl', import.meta.url) } },
+});
 
 export interface SplitRowsBuffers {
   /** u32 [rows]: see `GatherRows`; entries from 2·count on are halves. */
@@ -28,7 +33,7 @@ export class SplitRows extends FixedPass {
     { origins, quats, means, logScales, opacityLogits }: SplitRowsBuffers,
   ): Promise<SplitRows> {
     const bound = await bindPass(arena, {
-      name: 'split-rows',
+      kernel: SPLIT_ROWS,
       constants: { SPLIT_SHRINK, PURPOSE: RANDOM.split, REVISED_OPACITY: revisedOpacity },
       struct: 'Split',
       variable: 'split',

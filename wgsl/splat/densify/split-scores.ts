@@ -1,5 +1,10 @@
-import type { Arena } from '../../core/index.ts';
+import { type Arena, defineKernel } from '../../core/index.ts';
 import { bindPass, FixedPass } from './fixed-pass.ts';
+
+export const SPLIT_SCORES = defineKernel({
+  label: 'splat/densify/split-scores',
+  variants: { portable: { source: new URL('./split-scores.wgsl', import.meta.url) } },
+});
 
 /** The key of a row without a score: the bits of infinity, above those of every float. Other keys are this less the score's bits. */
 export const LAST_KEY = 0x7f800000;
@@ -30,7 +35,7 @@ export class SplitScores extends FixedPass {
     { statistics, opacityLogits, keys, dead }: SplitScoresBuffers,
   ): Promise<SplitScores> {
     const bound = await bindPass(arena, {
-      name: 'split-scores',
+      kernel: SPLIT_SCORES,
       constants: { LAST: LAST_KEY },
       struct: 'Scores',
       variable: 'scores',

@@ -3,12 +3,14 @@ import {
   type BoundKernel,
   bindRows,
   type Constants,
+  defineKernel,
   type Gpu,
   type Kernel,
+  type KernelDefinition,
   loopingGrid,
   type Recorder,
 } from '../../core/index.ts';
-import { sumsShape } from '../parameter-gradients.ts';
+import { SUM_CONSTANTS, SUM_THREADS } from '../parameter-gradients.ts';
 import type { Rasterizer } from '../rasterizer.ts';
 import type { RasterizerBackward } from '../rasterizer-backward.ts';
 import type { GaussianBuffers } from '../types.ts';
@@ -43,6 +45,33 @@ const BETA1 = 0.9;
 const BETA2 = 0.999;
 const EPSILON = 1e-15;
 
+const adam = { SIZE, BETA1, BETA2, EPSILON };
+export const BACKWARD_SUMS = defineKernel({
+  label: 'splat/backward-sums',
+  variants: {
+    portable: { source: new URL('./backward-sums.wgsl', import.meta.url), constants: SUM_CONSTANTS.portable },
+    cpu: { source: new URL('./backward-sums.wgsl', import.meta.url), constants: SUM_CONSTANTS.cpu },
+  },
+});
+// The variants for a CPU use no workgroup memory: barriers are all that it adds there.
+export const ADAM_GEOMETRY = defineKernel({
+  label: 'splat/adam-geometry',
+  variants: {
+    portable: { source: new URL('./adam-geometry.wgsl', import.meta.url), constants: adam },
+    cpu: { source: new URL('./adam-geometry-cpu.wgsl', import.meta.url), constants: adam },
+  },
+});
+export const ADAM_SH = defineKernel({
+  label: 'splat/adam-sh',
+  variants: {
+    portable: {
+      source: new URL('./adam-sh.wgsl', import.meta.url),
+      constants: { ...adam, ROWS: SH_BLOCK },
+    },
+    cpu: { source: new URL('./adam-sh-cpu.wgsl', import.meta.url), constants: adam },
+  },
+});
+
 /**
  * The rest of a training step behind the blending's backward pass: from the intersections' moments to moved parameters, without the
  * gradients of SH ever in memory. Moves what `ParameterGradients` and `Adam` would, to rounding:
@@ -76,39 +105,28 @@ export class SplatAdam {
     backward: RasterizerBackward,
     { label, moments, screen, train, regularizers = { opacity: 0, scale: 0 } }: SplatAdamOptions,
   ): Promise<SplatAdam> {
-    const { gaussians, gaussianCount, rows, shDegree } = forward.options;
+    const { gaussians, gaussianCount, rows, shDegree, target } = forward.options;
     const { view, windows, projected, tileCounts, intersectionFromGaussian } = forward.internals;
     const { means, logScales, quats, opacityLogits, sh } = gaussians;
     const moves = (name: Parameter) => train.includes(name);
     const geometry = train.some((name) => name !== 'sh');
-    const load = (file: string, constants: Constants) =>
-      gpu.kernel({
-        label: `splat/${file}`,
-        source: new URL(`./${file}.wgsl`, import.meta.url),
-        constants: { SIZE, ...constants },
-      });
-    const adam = { BETA1, BETA2, EPSILON };
-    const sums = sumsShape(gpu);
-    // A CPU behind a software driver has no use for workgroup memory: barriers are all that it adds there.
-    const shared = gpu.target !== 'cpu';
+    const load = (kernel: KernelDefinition, constants: Constants) =>
+      gpu.kernel(kernel, { target, constants });
     const [intersectionSums, adamGeometry, adamSh] = await Promise.all([
-      load('backward-sums', { ...sums, ...shConstants(shDegree), GEOMETRY: geometry }),
-      load(shared ? 'adam-geometry' : 'adam-geometry-rows', {
-        ...adam,
+      load(BACKWARD_SUMS, { ...shConstants(shDegree), GEOMETRY: geometry }),
+      load(ADAM_GEOMETRY, {
         MEANS: moves('means'),
         LOG_SCALES: moves('logScales'),
         QUATS: moves('quats'),
         OPACITY_LOGITS: moves('opacityLogits'),
       }),
-      shared
-        ? load('adam-sh', { ...adam, SH_DEGREE: shDegree, ROWS: SH_BLOCK })
-        : load('adam-sh-rows', { ...adam, SH_DEGREE: shDegree }),
+      load(ADAM_SH, { SH_DEGREE: shDegree }),
     ]);
     const rates = arena.uniform(`${label}/rates`, adamGeometry.struct('AdamRates').size);
-    const gradColors = arena.buffer(`${label}/to_colors`, 16 * rows);
-    const gradGeometry = arena.buffer(`${label}/to_geometry`, geometry ? 48 * rows : 48);
+    const gradColors = arena.buffer(`${label}/gradColors`, 16 * rows);
+    const gradGeometry = arena.buffer(`${label}/gradGeometry`, geometry ? 48 * rows : 48);
     const shBytes = shRowBytes(shDegree);
-    const over = (block: number, count: number) => loopingGrid(gpu, count, block, MAX_GROUPS);
+    const over = (block: number, count: number) => loopingGrid({ target }, count, block, MAX_GROUPS);
     const steps = windows.map((window) => ({
       bound: intersectionSums.bind({
         view,
@@ -126,7 +144,7 @@ export class SplatAdam {
         gradGeometry,
         screen,
       }),
-      groups: over(sums.SIZE, window.rows),
+      groups: over(SUM_THREADS[target], window.rows),
     }));
     // Before the means move.
     if (moves('sh')) {
@@ -144,7 +162,7 @@ export class SplatAdam {
             gradColors,
             ...moved,
           }),
-          groups: over(shared ? SH_BLOCK : SIZE, window.rows),
+          groups: over(target === 'cpu' ? SIZE : SH_BLOCK, window.rows),
         });
       }
     }

@@ -1,4 +1,4 @@
-// Gradient of the blending, tile by tile, without atomics, for a CPU behind a software driver with subgroups of LANES. One
+// Gradient of the blending, tile by tile, without atomics, for a CPU behind a software driver with subgroups of SUBGROUP. One
 // subgroup a tile, which the driver runs as one vector, shaped as in rasterizeForwardLanes. Splats go back to front: the
 // lanes recover the transmittance before each, sum nine intersectionGradients over their own pixels, then over the lanes by a butterfly of
 // fixed order. Each intersection's sums go to its place before the tile sort, so that a Gaussian's intersections lie in a row for the next
@@ -21,7 +21,7 @@
 @group(0) @binding(8) var<storage, read_write> intersectionGradients: array<f32>;
 
 const GRADIENTS = 9u;
-const QUADS = THREADS / u32(LANES);
+const QUADS = THREADS / u32(SUBGROUP);
 
 struct Quad {
   x: f32,
@@ -57,12 +57,12 @@ fn quadOf(tile: u32, unit: u32) -> Quad {
 }
 
 fn zero(first: u32, last: u32, lane: u32) {
-  for (var k = first * GRADIENTS + lane; k < last * GRADIENTS; k += u32(LANES)) {
+  for (var k = first * GRADIENTS + lane; k < last * GRADIENTS; k += u32(SUBGROUP)) {
     intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
   }
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(SUBGROUP)
 @diagnostic(off, subgroup_uniformity)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -77,7 +77,7 @@ fn main(
   var quads = array<Quad, QUADS>();
   var most = vec4u(0u);
   for (var q = 0u; q < QUADS; q++) {
-    quads[q] = quadOf(tile, lane + q * u32(LANES));
+    quads[q] = quadOf(tile, lane + q * u32(SUBGROUP));
     most = max(most, quads[q].seen);
   }
   let depth = start + subgroupMax(max(max(most.x, most.y), max(most.z, most.w)));
@@ -85,9 +85,9 @@ fn main(
   zero(depth, end, lane);
   if (tile + 1u == tiles) { zero(end, tileStarts[tiles + 1u], lane); }
 
-  for (var last = depth; last > start; last -= min(u32(LANES), last - start)) {
+  for (var last = depth; last > start; last -= min(u32(SUBGROUP), last - start)) {
     // Lane j has the j-th from the back.
-    let size = min(u32(LANES), last - start);
+    let size = min(u32(SUBGROUP), last - start);
     let mine = sortedIntersections[last - 1u - min(lane, size - 1u)];
     let i = 3u * gaussianFromIntersection[mine];
     let mine0 = projected[i];
@@ -142,14 +142,14 @@ fn reduceAndStore(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) -
   var third = ninth + subgroupShuffleXor(ninth, 1u);
   third += subgroupShuffleXor(third, 2u);
   let place = at + 4u * (lane & 1u) + (lane & 2u);
-  if (LANES == 4) {
+  if (SUBGROUP == 4) {
     intersectionGradients[place] = two.x;
     intersectionGradients[place + 1u] = two.y;
   } else {
     let upper = (lane & 4u) != 0u;
     var one = select(two.x, two.y, upper) + subgroupShuffleXor(select(two.y, two.x, upper), 4u);
     third += subgroupShuffleXor(third, 4u);
-    if (LANES == 16) {
+    if (SUBGROUP == 16) {
       one += subgroupShuffleXor(one, 8u);
       third += subgroupShuffleXor(third, 8u);
     }

@@ -1,4 +1,4 @@
-// Blends each tile's splats front to back (3DGS eq. 3), for a CPU behind a software driver with subgroups of LANES. One subgroup
+// Blends each tile's splats front to back (3DGS eq. 3), for a CPU behind a software driver with subgroups of SUBGROUP. One subgroup
 // a tile, which the driver runs as one vector: no barrier, no workgroup memory. A load is a branch for each lane there, so each
 // lane loads a splat of its own, and all are handed round. A lane has QUADS × four pixels of a column, see tilePixels.
 // Leaves what rasterizeBackward leaves to the backward pass's kernels: each pixel's last transmittance, and how many of the
@@ -20,7 +20,7 @@
 @group(0) @binding(7) var<storage, read_write> lastContributor: array<u32>;
 @group(0) @binding(8) var<storage, read_write> depth: array<f32>;
 
-const QUADS = THREADS / u32(LANES);
+const QUADS = THREADS / u32(SUBGROUP);
 
 struct Quad {
   x: f32,
@@ -34,7 +34,7 @@ struct Quad {
   seen: vec4u,
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(SUBGROUP)
 @diagnostic(off, subgroup_uniformity)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -47,17 +47,17 @@ fn main(
   let end = tileStarts[tile + 1u];
   var quads = array<Quad, QUADS>();
   for (var q = 0u; q < QUADS; q++) {
-    let pixels = pixelsOf(view, tile, lane + q * u32(LANES));
+    let pixels = pixelsOf(view, tile, lane + q * u32(SUBGROUP));
     quads[q] = Quad(
       pixels.x, pixels.y, pixels.inside, vec4f(0.0), vec4f(0.0), vec4f(0.0), vec4f(0.0), vec4f(1.0), vec4u(0u),
     );
   }
-  for (var first = start; first < end; first += u32(LANES)) {
+  for (var first = start; first < end; first += u32(SUBGROUP)) {
     let mine = 3u * gaussianFromIntersection[sortedIntersections[min(first + lane, end - 1u)]];
     let mine0 = projected[mine];
     let mine1 = projected[mine + 1u];
     let mine2 = projected[mine + 2u].xy;
-    let size = min(u32(LANES), end - first);
+    let size = min(u32(SUBGROUP), end - first);
     for (var j = 0u; j < size; j++) {
       let s0 = subgroupShuffle(mine0, j);
       let s1 = subgroupShuffle(mine1, j);
@@ -89,7 +89,7 @@ fn main(
   }
   for (var q = 0u; q < QUADS; q++) {
     let it = quads[q];
-    let pixels = pixelsOf(view, tile, lane + q * u32(LANES));
+    let pixels = pixelsOf(view, tile, lane + q * u32(SUBGROUP));
     let hits = vec4f(1.0) - it.t;
     let mean = select(vec4f(0.0), it.z / max(hits, vec4f(1e-10)), it.t < vec4f(1.0));
     for (var k = 0u; k < 4u; k++) {

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { lanesFor } from '../wgsl/splat/raster-shape.ts';
+import type { KernelTarget } from '../wgsl/core/index.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
@@ -11,13 +11,13 @@ import { uploadSplat } from './reference/layouts/raster.ts';
 // test/raster.test.ts judges both by the plain reference: tiles of 8 are of the first kind on such an adapter, 16 of the second.
 
 const gpu = await testGpu();
-const lanes = lanesFor(gpu, 8);
-if (!lanes) console.log('skipped: the kernels for a CPU are not for this adapter');
+const supported = gpu.supports('cpu');
+if (!supported) console.log('skipped: the kernels for a CPU are not for this adapter');
 
 const SCENE = { seed: 31, count: 500, width: 45, height: 29, shDegree: 0 };
 
 /** Colour, depth, what the backward pass is left, and its moments of every intersection. */
-async function draw(shape: { lanes: number }, opacityLogits?: [number, number]) {
+async function draw(target: KernelTarget, opacityLogits?: [number, number]) {
   const arena = gpu.arena('draw');
   try {
     const scene = rasterScene({ ...SCENE, opacityLogits });
@@ -33,8 +33,7 @@ async function draw(shape: { lanes: number }, opacityLogits?: [number, number]) 
       intersections: 30_000,
       depth: true,
       tile: 8,
-      subgroup: 0,
-      ...shape,
+      target,
     });
     const backward = await RasterizerBackward.create(gpu, arena, engine);
     const gradient = Float32Array.from({ length: 4 * width * height }, (_, i) => Math.sin(i / 50));
@@ -71,9 +70,9 @@ const WALLS: ([number, number] | undefined)[] = [undefined, [3, 12]];
 for (const opacityLogits of WALLS) {
   const what = opacityLogits ? 'opaque' : 'mixed';
   test(`for a CPU: picture, depth and gradients of ${what} splats are those of a GPU`, async () => {
-    if (!lanes) return;
-    const cpu = await draw({ lanes }, opacityLogits);
-    const plain = await draw({ lanes: 0 }, opacityLogits);
+    if (!supported) return;
+    const cpu = await draw('cpu', opacityLogits);
+    const plain = await draw('portable', opacityLogits);
     assert.is(cpu.intersections, plain.intersections);
     assert.ok(cpu.intersections > 1000, `${cpu.intersections} intersections`);
     // A pixel whose alpha lies at 1/255 to rounding may end one splat apart.
@@ -87,8 +86,8 @@ for (const opacityLogits of WALLS) {
 }
 
 test('for a CPU: the same bytes again', async () => {
-  if (!lanes) return;
-  assert.equal(await draw({ lanes }), await draw({ lanes }));
+  if (!supported) return;
+  assert.equal(await draw('cpu'), await draw('cpu'));
 });
 
 test('what the kernels for a CPU do not fit is refused', () =>
@@ -104,14 +103,10 @@ test('what the kernels for a CPU do not fit is refused', () =>
         width: 8,
         height: 8,
         intersections: 1,
-        subgroup: 0,
         ...shape,
       }).then(() => '', String);
-    assert.match(
-      await create({ tile: 16, lanes: 8 }),
-      /4, 8, 16 lanes or 0, tiles of 8 .*got 8, tiles of 16/,
-    );
-    assert.match(await create({ tile: 8, lanes: 5 }), /got 5/);
+    if (!supported) return;
+    assert.match(await create({ tile: 16, target: 'cpu' }), /the target cpu has tiles of 8, got 16/);
   }));
 
 test.run();

@@ -8,6 +8,7 @@
 #include <projection>
 #include <tiles>
 #include <tile-blocks>
+#include <subgroup-thread>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
@@ -64,15 +65,16 @@ fn finish(at: vec2u, rgb: vec3f, z: f32, t: f32, seen: u32) {
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-  @builtin(subgroup_invocation_id) lane: u32,
+  at: SubgroupThread,
 ) {
+  let thread = threadOf(at);
+  let lane = at.lane;
   let tile = linearGroup(group, groups);
   if (tile >= view.tiles.x * view.tiles.y) { return; }
   let start = tileStarts[tile];
   let end = tileStarts[tile + 1u];
   let corner = tileCorner(view, tile);
-  let slot = 2u * (thread / u32(SUBGROUP));
+  let slot = 2u * subgroupOf(at);
   let own = (1u << blockOf(slot)) | (1u << blockOf(slot + 1u));
   let at0 = corner + placeOf(slot, lane);
   let at1 = corner + placeOf(slot + 1u, lane);

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Gpu } from '../wgsl/core/index.ts';
+import type { Gpu, KernelTarget } from '../wgsl/core/index.ts';
 import { ParameterGradients } from '../wgsl/splat/parameter-gradients.ts';
 import { BUCKET } from '../wgsl/splat/raster-shape.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
@@ -18,12 +18,11 @@ const TILES = process.argv[2] ? [Number(process.argv[2])] : [8, 16];
 const PARAMETERS = ['means', 'logScales', 'quats', 'opacityLogits', 'sh'] as const;
 const PICTURE = { most: 2e-5, outliers: 1e-2, share: 0.0003, atLeast: 2 };
 
-/** The adapter's subgroup size; 0, with a line printed, where the kernels cannot run. */
-function sizeOf(gpu: Gpu): number {
-  const { subgroupMinSize, subgroupMaxSize } = gpu.adapter;
-  const fits = gpu.has('subgroups') && subgroupMinSize === subgroupMaxSize && subgroupMaxSize <= 32;
+/** Whether the kernels run; a line is printed where they cannot. */
+function runs(gpu: Gpu): boolean {
+  const fits = gpu.supports('subgroup');
   if (!fits) console.log('skipped: this adapter has no subgroups of one size up to 32');
-  return fits ? subgroupMaxSize : 0;
+  return fits;
 }
 
 function compare(found: Rasterized, scene: RasterCase): Row[] {
@@ -60,10 +59,9 @@ for (const tile of TILES) {
     const { count, width, height } = options;
     test(`subgroups, tiles of ${tile}: ${count} Gaussians, ${width}×${height}`, () =>
       withGpu(async (gpu) => {
-        const subgroup = sizeOf(gpu);
-        if (!subgroup) return;
+        if (!runs(gpu)) return;
         const scene = rasterScene({ ...options } as Parameters<typeof rasterScene>[0]);
-        const rows = compare(await rasterize(gpu, scene, { tile, subgroup }), scene);
+        const rows = compare(await rasterize(gpu, scene, { tile, target: 'subgroup' }), scene);
         const failed = rows.filter(({ pass }) => !pass);
         assert.is(failed.length, 0, failed.map(({ tensor, error }) => `${tensor}: ${error}`).join('; '));
       }));
@@ -72,11 +70,10 @@ for (const tile of TILES) {
 
 test('with subgroups depth is as without, and a picture as when gradients are to follow', () =>
   withGpu(async (gpu, arena) => {
-    const subgroup = sizeOf(gpu);
-    if (!subgroup) return;
+    if (!runs(gpu)) return;
     const scene = rasterScene({ seed: 21, count: 300, width: 45, height: 29, shDegree: 0 });
     const { width, height } = scene.camera;
-    const draw = async (shape: { subgroup: number; backward: boolean }) => {
+    const draw = async (shape: { target: KernelTarget; backward: boolean }) => {
       const engine = await Rasterizer.create(gpu, arena, {
         label: 'rasterizer',
         gaussians: uploadSplat(arena, scene.splat),
@@ -95,9 +92,9 @@ test('with subgroups depth is as without, and a picture as when gradients are to
       const color = await gpu.readFloats(engine.color, 'test');
       return { engine, color, depth: await gpu.readFloats(engine.depth, 'test') };
     };
-    const plain = await draw({ subgroup: 0, backward: true });
-    const blocks = await draw({ subgroup, backward: true });
-    const picture = await draw({ subgroup, backward: false });
+    const plain = await draw({ target: 'portable', backward: true });
+    const blocks = await draw({ target: 'subgroup', backward: true });
+    const picture = await draw({ target: 'subgroup', backward: false });
     assert.equal(picture.color, blocks.color);
     assert.equal(picture.depth, blocks.depth);
     assert.ok(plain.depth.some((z) => z > 0));
@@ -109,7 +106,7 @@ test('with subgroups depth is as without, and a picture as when gradients are to
   }));
 
 /** All that emit and the backward pass leave of one view, or of several in turn the last one's. */
-async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
+async function leftBy(gpu: Gpu, target: KernelTarget, eyes: readonly number[]) {
   const arena = gpu.arena('left');
   const scene = rasterScene({
     seed: 20,
@@ -130,7 +127,7 @@ async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
     height,
     intersections: 60_000,
     tile: 16,
-    subgroup,
+    target,
   });
   const backward = await RasterizerBackward.create(gpu, arena, engine);
   const written = await ParameterGradients.create(gpu, arena, engine, backward);
@@ -163,10 +160,9 @@ async function leftBy(gpu: Gpu, subgroup: number, eyes: readonly number[]) {
 
 test('with subgroups the intersections are the same', () =>
   withGpu(async (gpu) => {
-    const subgroup = sizeOf(gpu);
-    if (!subgroup) return;
-    const { means: _, ...plain } = await leftBy(gpu, 0, [0]);
-    const { means: __, ...blocks } = await leftBy(gpu, subgroup, [0]);
+    if (!runs(gpu)) return;
+    const { means: _, ...plain } = await leftBy(gpu, 'portable', [0]);
+    const { means: __, ...blocks } = await leftBy(gpu, 'subgroup', [0]);
     const deepest = Math.max(...plain.starts.slice(1).map((start, i) => start - plain.starts[i]));
     assert.ok(deepest > 2 * BUCKET, `several buckets a tile: ${deepest} intersections`);
     assert.equal(blocks, plain);
@@ -174,11 +170,10 @@ test('with subgroups the intersections are the same', () =>
 
 test('with subgroups a view’s gradients are the same bytes again, whatever the views before it left', () =>
   withGpu(async (gpu) => {
-    const subgroup = sizeOf(gpu);
-    if (!subgroup) return;
-    const { means } = await leftBy(gpu, subgroup, [0]);
+    if (!runs(gpu)) return;
+    const { means } = await leftBy(gpu, 'subgroup', [0]);
     assert.ok(means.some((value) => value !== 0));
-    assert.equal((await leftBy(gpu, subgroup, [0.3, -0.4, 0])).means, means);
+    assert.equal((await leftBy(gpu, 'subgroup', [0.3, -0.4, 0])).means, means);
   }));
 
 test.run();
