@@ -44,7 +44,7 @@ const SIZE = 256;
 const MAX_GROUPS = 4096;
 const RATES_BYTES = 16;
 
-/** Adam with torch's bias correction and 3DGS's ε = 1e-15, over tensors whose number of rows lies on the GPU. */
+/** Adam with torch's bias correction and 3DGS's ε = 1e-15, over tensors whose number of rows is on the GPU. */
 export class Adam {
   readonly #gpu: Gpu;
   readonly #rates: GPUBuffer;
@@ -106,7 +106,7 @@ export class Adam {
     return new Adam(gpu, rates, tensors, steps, [beta1, beta2]);
   }
 
-  /** `t` gaussianCount from 1. A tensor's rate, or its head's and tail's; a tensor without one stands still but keeps moments. */
+  /** `t` gaussianCount from 1. A tensor's rate, or its head's and tail's; a tensor without one keeps its values, and its moments are updated. */
   setStep(t: number, rates: Readonly<Partial<Record<string, number | readonly [number, number]>>>): void {
     const data = new Float32Array((this.#tensors.length * RATES_BYTES) / 4);
     this.#tensors.forEach(({ name }, i) => {

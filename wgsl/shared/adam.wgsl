@@ -29,7 +29,7 @@ fn adamUpdate(p: vec4f, m: vec4f, v: vec4f, rate: vec4f, secondScale: f32) -> ve
   return p - rate * m / (sqrt(v) * secondScale + EPSILON);
 }
 
-// Where neither moment nor the gradient is anything, a step changes no byte.
+// Where both moments and the gradient are 0, a step changes no byte.
 fn isZeroUpdate(g: vec4f, m: vec4f, v: vec4f) -> bool {
   return all(g == vec4f(0.0)) && all(m == vec4f(0.0)) && all(v == vec4f(0.0));
 }

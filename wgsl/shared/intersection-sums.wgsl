@@ -1,19 +1,18 @@
-// Sums the intersections' intersectionGradients of a workgroup's Gaussians, one Gaussian a thread, in an order that depends on nothing but the
-// number of its intersections. Needs the constants SIZE (threads a group) and TEAMWORK (threads help each other with many intersections: a CPU
-// behind a software driver has no threads that wait, and pays for the barriers), and the binding `intersectionGradients: array<f32>`,
-// GRADIENTS a intersection.
+// Sums the gradients per intersection of a workgroup's Gaussians, one Gaussian a thread, in an order that depends only on the number of
+// its intersections. Needs the constants SIZE (threads a group) and TEAMWORK (threads share Gaussians of many intersections; false on a
+// CPU, where no thread idles and barriers are slow), and the binding `intersectionGradients: array<f32>`, GRADIENTS an intersection.
 
 const GRADIENTS = 9u;
-// A Gaussian of more intersections than this has a team of threads, one a moment: nobody waits for it for long.
+// A Gaussian of more intersections than this is summed by a team of threads, one a gradient.
 const ALONE = 32u;
 const TEAMS = u32(SIZE) / GRADIENTS;
-// One of more than this has the whole group: one that covers the picture has thousands.
+// One of more than this is summed by the whole group: a Gaussian that covers the picture has thousands.
 const CROWD = 256u;
 const CROWD_THREADS = TEAMS * GRADIENTS;
 
 var<workgroup> teamCount: atomic<u32>;
 var<workgroup> crowdCount: atomic<u32>;
-// First float and the one behind the last, of the intersectionGradients of those for teams from the front, of those for all from the back.
+// Range of floats of a Gaussian: those for teams from the front of the array, those for the whole group from the back.
 var<workgroup> sharedRanges: array<vec2u, SIZE>;
 var<workgroup> teamSums: array<f32, u32(SIZE) * GRADIENTS>;
 var<workgroup> crowdParts: array<f32, SIZE>;
@@ -33,7 +32,7 @@ fn addIntersection(sums: ptr<function, IntersectionSums>, at: u32) {
   (*sums).e2 += vec3f(intersectionGradients[at + 6u], intersectionGradients[at + 7u], intersectionGradients[at + 8u]);
 }
 
-// Every `step`-th of the floats from `first` to before `last`; eight loads at a time are under way.
+// Sum of every `step`-th float from `first` to before `last`; eight loads overlap.
 fn stridedSum(first: u32, last: u32, step: u32) -> f32 {
   var total = 0.0;
   var k = first;
@@ -45,7 +44,7 @@ fn stridedSum(first: u32, last: u32, step: u32) -> f32 {
   return total;
 }
 
-// To be called by all threads, in uniform control flow; no intersections give zeros.
+// All threads call it, in uniform control flow. No intersections give zeros.
 fn sumIntersections(lane: u32, firstIntersection: u32, intersections: u32) -> IntersectionSums {
   let first = firstIntersection * GRADIENTS;
   let last = first + intersections * GRADIENTS;

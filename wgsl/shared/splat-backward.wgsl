@@ -1,4 +1,4 @@
-// From a Gaussian's summed intersectionGradients back to its raw parameters, but for the colour's. Needs <view>, <projection>, <intersectionSums>.
+// From a Gaussian's summed gradients to those of its raw parameters, except the colour's. Needs <view>, <projection>.
 
 struct GeometryGradient {
   // Without the viewing direction's part.
@@ -12,8 +12,8 @@ fn mean2dGradient(conic: vec3f, e1: vec2f) -> vec2f {
   return vec2f(conic.x * e1.x + conic.y * e1.y, conic.y * e1.x + conic.z * e1.y);
 }
 
-// What densification looks at: ‖dL/d(mean in pixels) · size / 2‖ and radius / longest side.
-fn screenTrace(gradMean2d: vec2f, radius: f32, size: vec2f) -> vec2f {
+// The inputs of densification: ‖dL/d(mean in pixels) · size / 2‖ and radius / longest side.
+fn screenStatistics(gradMean2d: vec2f, radius: f32, size: vec2f) -> vec2f {
   return vec2f(length(gradMean2d * size * 0.5), radius / max(size.x, size.y));
 }
 

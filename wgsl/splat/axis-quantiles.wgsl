@@ -1,6 +1,6 @@
-// One round of a radix selection over the Gaussians' means: for each axis and each of two searches (low, high), a histogram,
-// weighted by opacity, of the next 11 bits of those coordinates whose higher bits are `prefix`. Coordinates are keyed so that
-// unsigned order is numeric order. Integer sums: the order of the atomics cannot change them. One thread a Gaussian.
+// One round of a radix selection over the means: for each axis and each of two searches (low, high), a histogram of the next 11 bits
+// of the coordinates whose higher bits are `prefix`, weighted by opacity. Keys order coordinates numerically as unsigned integers.
+// Integer sums: the order of the atomics does not change them. One thread a Gaussian.
 
 #include <grid>
 #include <finite>
@@ -9,7 +9,7 @@ struct Round {
   prefixLow: vec4u, // x, y, z: the bits found so far, in place
   prefixHigh: vec4u,
   mask: u32, // the bits found so far
-  shift: u32, // of the 11 bits looked at now
+  shift: u32, // of the 11 bits of this round
   count: u32,
   _pad: u32,
 }

@@ -1,6 +1,6 @@
-// emit for adapters with subgroups of a known size: the same intersections at the same places. A subgroup takes as many splats as it
-// has lanes, far apart in depth because the nearest are the largest, and lays the tiles of their boxes in a row: each lane
-// tests one tile after the other, whichever splat it belongs to.
+// The subgroup variant of emit: the same intersections at the same places. A subgroup takes as many Gaussians as it has lanes, far
+// apart in depth because the nearest are the largest, and lays the tiles of their boxes in one row. Each lane tests the next tile of
+// the row, so that a large Gaussian does not hold up the others.
 #include <grid>
 #include <view>
 #include <tiles>
@@ -20,7 +20,7 @@
 var<workgroup> firsts: array<vec4f, SUBGROUP>;
 var<workgroup> seconds: array<vec2f, SUBGROUP>;
 var<workgroup> places: array<vec4u, SUBGROUP>;
-// The splat, its first intersection, its intersections, and the end of its tiles in the row.
+// The Gaussian, its first intersection, its number of intersections, and the end of its tiles in the row.
 var<workgroup> targets: array<vec4u, SUBGROUP>;
 
 @compute @workgroup_size(SUBGROUP)
@@ -58,11 +58,11 @@ fn main(
     }
     workgroupBarrier();
 
-    // Tiles that the splat of the row's last tile so far touches.
+    // How many tiles the Gaussian of the last tested tile touches so far.
     var carry = 0u;
     for (var base = 0u; base < total; base += u32(SUBGROUP)) {
       let cell = min(base + lane, total - 1u);
-      // The splat that the tile belongs to: the first whose end lies behind it.
+      // The Gaussian of the tile: the first whose tiles end after it.
       var owner = 0u;
       for (var step = u32(SUBGROUP) / 2u; step > 0u; step /= 2u) {
         owner += select(0u, step, targets[owner + step - 1u].w <= cell);
@@ -83,7 +83,7 @@ fn main(
       }
       let found = rank + select(0u, 1u, touched);
       carry = subgroupBroadcast(found, u32(SUBGROUP) - 1u);
-      // Places that were counted with the larger slack and have no tile go behind the last tile, where no pixel sees them.
+      // Places without a tile (project counts with more slack) sort behind the last tile and contribute nothing.
       if (base + lane + 1u == target_.w) {
         for (var left = found; left < target_.z; left++) {
           tileKeys[target_.y + left] = view.tiles.x * view.tiles.y;

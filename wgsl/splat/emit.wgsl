@@ -1,5 +1,5 @@
-// Writes one (tile, Gaussian) intersection per touched tile, splats in depth order: a stable sort by tile alone then leaves each tile's
-// splats in depth order. One thread a splat. A intersection's place before that sort is its name: gradients are summed by it.
+// Writes one (tile, Gaussian) intersection per touched tile, Gaussians in depth order: a stable sort by tile alone then keeps each tile's
+// Gaussians in depth order. One thread a Gaussian. An intersection's place before that sort identifies it: gradients are summed by it.
 #include <grid>
 #include <view>
 #include <tiles>
@@ -41,7 +41,7 @@ fn main(
         }
       }
     }
-    // Places that were counted with the larger slack and have no tile go behind the last tile, where no pixel sees them.
+    // Places without a tile (project counts with more slack) sort behind the last tile and contribute nothing.
     for (; at < end; at++) {
       tileKeys[at] = view.tiles.x * view.tiles.y;
       gaussianFromIntersection[at] = i;

@@ -1,6 +1,6 @@
-// Tile counts in depth order, and the first half of the scan that gives each splat its first intersection (see sort/scan.ts): each
-// workgroup sums its chunk. Sums are u32 and saturate.
-// partials[0] is the number of visible splats; partials[1 + group] the sum of that group's chunk.
+// Gathers tile counts in depth order, and runs the first half of the scan that gives each Gaussian its first intersection (see
+// sort/scan.ts): each workgroup sums its chunk. Sums are u32 and saturate.
+// partials[0] is the number of visible Gaussians; partials[1 + group] the sum of that group's chunk.
 #include <chunks>
 #include <scan-shape>
 #include <workgroup-scan>

@@ -1,6 +1,6 @@
-// Second half of the scan of tile counts (see sort/scan.ts): each splat's first intersection. Group 0 then admits the view's intersections if
-// they fit. If not, it latches the failure and sets the number of Gaussians to zero: every later kernel loops to one of these
-// counts, so this step and all that follow change nothing until the host has grown the buffers.
+// Second half of the scan of tile counts (see sort/scan.ts): each Gaussian's first intersection. Group 0 then checks the capacity. If it is
+// exceeded, it latches the failure and sets the number of Gaussians to zero: every later kernel loops to one of these counts, so this
+// step and all later ones change nothing until the host has grown the buffers.
 #include <chunks>
 #include <scan-shape>
 #include <workgroup-scan>

@@ -1,5 +1,5 @@
-// Writes the gradient of every raw parameter, from the sums per intersection. Training takes the shorter way of backward-sums,
-// adam-sh and adam-geometry. One thread a Gaussian of the window; invisible Gaussians get zeros.
+// Writes the gradient of every raw parameter, from the gradients per intersection. Training uses backward-sums, adam-sh and adam-geometry
+// instead, which never store the gradients of SH. One thread a Gaussian of the window; invisible Gaussians get zeros.
 #include <grid>
 #include <view>
 #include <window>
@@ -17,7 +17,7 @@
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
-// Of the window's Gaussians, as gradSh.
+// Rows of the window, as gradSh.
 @group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
 @group(0) @binding(6) var<storage, read> projected: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
@@ -28,7 +28,7 @@
 @group(0) @binding(12) var<storage, read_write> gradQuats: array<vec4f>;
 @group(0) @binding(13) var<storage, read_write> gradOpacityLogits: array<f32>;
 @group(0) @binding(14) var<storage, read_write> gradSh: array<f32>;
-// [N, 2]: see screenTrace; 0 where invisible.
+// [N, 2]: see screenStatistics; 0 where invisible.
 @group(0) @binding(15) var<storage, read_write> screen: array<vec2f>;
 @group(0) @binding(16) var<uniform> window: RowWindow;
 
@@ -69,7 +69,7 @@ fn backward(i: u32, sums: IntersectionSums) {
   writeScales(i, g.logScale);
   gradQuats[i] = g.quat;
 
-  // Clamped colours (max with 0) pass nothing.
+  // A clamped colour (max with 0) has no gradient.
   let gradColor = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
   let offset = mean - view.center;
   writeMeans(i, g.mean + directionBackward(i, offset, gradColor, view.shDegree));
@@ -80,7 +80,7 @@ fn backward(i: u32, sums: IntersectionSums) {
     gradSh[at + 1u] = basis[k] * gradColor.y;
     gradSh[at + 2u] = basis[k] * gradColor.z;
   }
-  screen[i] = screenTrace(gradMean2d, c.z, vec2f(view.size));
+  screen[i] = screenStatistics(gradMean2d, c.z, vec2f(view.size));
 }
 
 @compute @workgroup_size(SIZE)

@@ -1,5 +1,5 @@
-// Projects every Gaussian: 2D mean and conic, opacity, view-dependent colour, depth key, and how many tiles it touches.
-// One thread a Gaussian of the window. Culled ones get tile count 0. Exact rules: docs/rasterizer.md.
+// Projects every Gaussian: 2D mean and conic, opacity, view-dependent colour, depth key, and the number of tiles that it touches.
+// One thread a Gaussian of the window. Culled Gaussians get tile count 0. Exact rules: docs/rasterizer.md.
 #include <grid>
 #include <view>
 #include <window>
@@ -17,19 +17,19 @@
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
 @group(0) @binding(5) var<storage, read> opacityLogits: array<f32>;
-// Of the window's Gaussians.
+// Rows of the window.
 @group(0) @binding(6) var<storage, read> sh: array<SH_WORD>;
 // Three vec4f a Gaussian: (mean.xy, conic.xy) (conic.z, opacity, rgb.rg) (rgb.b, depth, radius, 0).
 @group(0) @binding(7) var<storage, read_write> projected: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> tileCounts: array<u32>;
-// What the visible are sorted by, 0 where culled. Positive floats order like their bits, which are counted from those of the
-// nearest depth: that leaves 29 bits (DEPTH_BITS).
+// Sort key by depth, 0 where culled. Positive floats order like their bits; the key is their distance from the bits of NEAR, which
+// takes 29 bits (DEPTH_BITS).
 @group(0) @binding(9) var<storage, read_write> depthKeys: array<u32>;
-// The tiles' box, 16 bits a number: x and y of the low corner, then of the high one. emit walks the same box.
+// Bounding box in tiles, 16 bits a number: x and y of the low corner, then of the high one. emit walks the same box.
 @group(0) @binding(10) var<storage, read_write> boxes: array<vec2u>;
 @group(0) @binding(11) var<uniform> window: RowWindow;
 
-// The tiles of a box of more than LARGE are tried by the whole group: one thread alone would hold up the rest.
+// The whole workgroup tests the tiles of a box of more than LARGE tiles, because one thread would hold up the others.
 struct Large {
   mean: vec2f,
   conicXy: vec2f,
@@ -44,16 +44,16 @@ var<workgroup> largeCount: atomic<u32>;
 var<workgroup> large: array<Large, SIZE>;
 var<workgroup> largeTouched: array<atomic<u32>, SIZE>;
 
-// What a Gaussian is before its tiles are counted.
+// A projected Gaussian before its tiles are counted.
 struct Candidate {
   mean: vec2f,
   conic: vec3f,
-  // Of the exponent, where alpha falls to 1/255.
+  // The exponent at which alpha falls to 1/255.
   sigma: f32,
   opacity: f32,
   depth: f32,
   radius: f32,
-  // Empty where it is culled.
+  // Empty where the Gaussian is culled.
   box: TileBox,
 }
 
@@ -72,7 +72,7 @@ fn meanOf(i: u32) -> vec3f {
   return vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
 }
 
-// Parameters of a diverged training or a broken file may be infinite or NaN, and finite ones may overflow: both are culled.
+// Culls infinite and NaN parameters (a diverged training, a broken file) and finite ones that overflow.
 fn candidate(i: u32) -> Candidate {
   var culled = Candidate(vec2f(0.0), vec3f(0.0), 0.0, 0.0, 0.0, 0.0, TileBox(vec2u(0u), vec2u(0u)));
   let mean = meanOf(i);
@@ -93,7 +93,7 @@ fn candidate(i: u32) -> Candidate {
   return Candidate(p.mean, conic, sigma, opacity, t.z, radius, tileBox(p.mean, p.cov, p.det, sigma, view.tiles));
 }
 
-// How many tiles each thread's Gaussian touches. To be called by all threads, in uniform control flow.
+// Counts the tiles that each thread's Gaussian touches. All threads call it, in uniform control flow.
 fn countTiles(lane: u32, it: Candidate) -> u32 {
   if (lane == 0u) { atomicStore(&largeCount, 0u); }
   atomicStore(&largeTouched[lane], 0u);
@@ -133,7 +133,7 @@ fn countTiles(lane: u32, it: Candidate) -> u32 {
   return count;
 }
 
-// False, and nothing is stored, where the colour is infinite or NaN.
+// Returns false and stores nothing where the colour is infinite or NaN.
 fn storeProjected(i: u32, it: Candidate) -> bool {
   let raw = rawColor(i, normalize(meanOf(i) - view.center));
   if (!allFinite(vec4f(raw, 0.0))) { return false; }

@@ -1,13 +1,14 @@
-// Gradient of the blending, tile by tile, without atomics, for a CPU behind a software driver with subgroups of SUBGROUP. One
-// subgroup a tile, which the driver runs as one vector, shaped as in rasterizeForwardLanes. Splats go back to front: the
-// lanes recover the transmittance before each, sum nine intersectionGradients over their own pixels, then over the lanes by a butterfly of
-// fixed order. Each intersection's sums go to its place before the tile sort, so that a Gaussian's intersections lie in a row for the next
-// kernel.
-// Gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
+// Gradient of the blending, tile by tile, without atomics: the variant for a CPU behind a software driver. One subgroup a tile, which the
+// driver runs as one vector, shaped as in rasterize-forward-cpu. It walks Gaussians back to front: the lanes recover the transmittance
+// before each, sum nine gradients over their own pixels, then over the lanes (sumLanes). The sums of an intersection go to its place
+// before the tile sort, so that a Gaussian's intersections lie in a row for the next kernel.
+// The nine gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy², with e the gradient to the exponent and
+// d = mean − pixel.
 #include <grid>
 #include <view>
 #include <projection>
 #include <tile-pixels>
+#include <sum-lanes>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
@@ -31,7 +32,7 @@ struct Quad {
   r: vec4f,
   g: vec4f,
   b: vec4f,
-  // What lies behind the current splat, seen through the image gradient: T_last·(background · g − g.a) + Σ weight·(colour · g).
+  // Light from behind the current Gaussian, times the image gradient: T_last·(background · g − g.a) + Σ weight·(colour · g).
   behind: vec4f,
 }
 
@@ -81,12 +82,12 @@ fn main(
     most = max(most, quads[q].seen);
   }
   let depth = start + subgroupMax(max(max(most.x, most.y), max(most.z, most.w)));
-  // Intersections behind every pixel's last splat: no gradient. Those that were left over belong to no tile: the last one answers.
+  // Intersections behind every pixel's last contributor have no gradient. The last tile also clears the places without a tile.
   zero(depth, end, lane);
   if (tile + 1u == tiles) { zero(end, tileStarts[tiles + 1u], lane); }
 
   for (var last = depth; last > start; last -= min(u32(SUBGROUP), last - start)) {
-    // Lane j has the j-th from the back.
+    // Lane j holds the j-th from the back.
     let size = min(u32(SUBGROUP), last - start);
     let mine = sortedIntersections[last - 1u - min(lane, size - 1u)];
     let i = 3u * gaussianFromIntersection[mine];
@@ -114,7 +115,7 @@ fn main(
         let t = select(it.t, it.t * through, hit);
         let weight = select(vec4f(0.0), alpha * t, hit);
         let tinted = weight * (s1.z * it.r + s1.w * it.g + blue * it.b);
-        // −alpha·dL/dalpha; nothing where alpha was clamped.
+        // −alpha·dL/dalpha; 0 where alpha is clamped.
         let e = select(vec4f(0.0), alpha * through * it.behind - tinted, hit & (raw <= vec4f(ALPHA_MAX)));
         quads[q].t = t;
         quads[q].behind = it.behind + tinted;
@@ -131,29 +132,16 @@ fn main(
   }
 }
 
-// Sums over the lanes and stores. Each step of the butterfly halves what a lane answers for: in the end one of eight intersectionGradients
-// (of four lanes: two). The ninth is summed by all, and given back: stores are dear, and those of a batch are made at once.
+// Sums over the lanes and stores eight of the nine sums at `at`. Returns the ninth: stores are slow, and those of a batch are one.
 @diagnostic(off, subgroup_uniformity)
 fn reduceAndStore(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) -> f32 {
-  let odd = (lane & 1u) != 0u;
-  let four = select(first, second, odd) + subgroupShuffleXor(select(second, first, odd), 1u);
-  let high = (lane & 2u) != 0u;
-  let two = select(four.xy, four.zw, high) + subgroupShuffleXor(select(four.zw, four.xy, high), 2u);
-  var third = ninth + subgroupShuffleXor(ninth, 1u);
-  third += subgroupShuffleXor(third, 2u);
-  let place = at + 4u * (lane & 1u) + (lane & 2u);
+  let total = sumLanes(lane, first, second, ninth);
+  let place = at + total.index;
   if (SUBGROUP == 4) {
-    intersectionGradients[place] = two.x;
-    intersectionGradients[place + 1u] = two.y;
-  } else {
-    let upper = (lane & 4u) != 0u;
-    var one = select(two.x, two.y, upper) + subgroupShuffleXor(select(two.y, two.x, upper), 4u);
-    third += subgroupShuffleXor(third, 4u);
-    if (SUBGROUP == 16) {
-      one += subgroupShuffleXor(one, 8u);
-      third += subgroupShuffleXor(third, 8u);
-    }
-    if (lane < 8u) { intersectionGradients[place + ((lane >> 2u) & 1u)] = one; }
+    intersectionGradients[place] = total.values.x;
+    intersectionGradients[place + 1u] = total.values.y;
+  } else if (lane < 8u) {
+    intersectionGradients[place] = total.values.x;
   }
-  return third;
+  return total.ninth;
 }

@@ -1,14 +1,15 @@
-// Gradient of the blending, for adapters with subgroups of a known size, without atomics. A subgroup takes one bucket of a
-// tile's splats at a time, from the state that rasterizeForwardBlocks left at its start. A lane keeps a pixel of each of
-// eight blocks in registers and walks the bucket front to back; blocks that a splat does not reach are skipped. Per splat
-// the lanes' nine intersectionGradients are summed by a butterfly of fixed order and stored at the intersection's place before the tile sort, so
-// that a Gaussian's intersections lie in a row for the next kernel.
-// Gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
+// Gradient of the blending, without atomics: the subgroup variant. A subgroup takes one bucket of a tile's Gaussians at a time, from the
+// state that rasterize-forward-subgroup stored at its start. A lane keeps a pixel of each of eight blocks in registers and walks the
+// bucket front to back, skipping blocks that a Gaussian does not reach. Per Gaussian, nine gradients are summed over the lanes (sumLanes)
+// and stored at the intersection's place before the tile sort, so that a Gaussian's intersections lie in a row for the next kernel.
+// The nine gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy², with e the gradient to the exponent and
+// d = mean − pixel.
 #include <grid>
 #include <view>
 #include <projection>
 #include <tiles>
 #include <tile-blocks>
+#include <sum-lanes>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
@@ -25,22 +26,22 @@
 @group(0) @binding(11) var<storage, read_write> intersectionGradients: array<f32>;
 
 const GRADIENTS = 9u;
-// Pixels that a lane holds at once; a tile of more takes several rounds.
+// Pixels that a lane holds at once; a larger tile takes several rounds.
 const SLOTS = 8u;
 const ROUNDS = max(1u, PIXELS / (SLOTS * u32(SUBGROUP)));
-// Splats in workgroup memory at once. Few, because it is what limits how many subgroups a GPU holds; but several rounds over
-// a bucket add to one table.
+// Gaussians in workgroup memory at once. Few, because workgroup memory limits how many subgroups a GPU holds; the whole bucket where
+// several rounds add to one table.
 const CHUNK = select(u32(BUCKET), min(32u, u32(BUCKET)), ROUNDS == 1u);
 
 struct Pixel {
-  // Transmittance before the next splat.
+  // Transmittance before the next Gaussian.
   t: f32,
-  // What lies behind it, seen through the image gradient: Σ weight·(colour · g) + T_last·(background · g − g.a).
+  // Light from behind it, times the image gradient: Σ weight·(colour · g) + T_last·(background · g − g.a).
   behind: f32,
   r: f32,
   g: f32,
   b: f32,
-  // How many of the bucket's splats it looked at.
+  // Number of the pixel's last contributor within the bucket, from 1.
   last: u32,
 }
 
@@ -79,19 +80,19 @@ fn pixelAt(corner: vec2u, k: u32, lane: u32, start: u32, bucket: u32) -> Pixel {
   return pixel;
 }
 
-// Splat s of the bucket at one pixel.
+// Gaussian s of the bucket at one pixel.
 fn blend(p: ptr<function, Pixel>, sums: ptr<function, Sums>, s: u32, a: vec4f, b: vec4f, blue: f32, place: vec2f) {
   let d = a.xy - place;
   let power = exponent(a, b, d);
   let raw = b.y * exp2(power);
   let alpha = min(ALPHA_MAX, raw);
-  // No branch: lanes that a splat misses add zeros, which is cheaper than to part.
+  // No branch: lanes that the Gaussian misses add zeros, which is cheaper than divergence.
   let hit = (s < (*p).last) & (power <= 0.0) & (alpha >= ALPHA_MIN);
   let weight = select(0.0, alpha * (*p).t, hit);
   let tinted = weight * (b.z * (*p).r + b.w * (*p).g + blue * (*p).b);
   let behind = (*p).behind - tinted;
   let left = 1.0 - alpha;
-  // alpha times −dL/dalpha; nothing where alpha was clamped.
+  // −alpha·dL/dalpha; 0 where alpha is clamped.
   let e = select(0.0, alpha * (behind / left) - tinted, hit & (raw <= ALPHA_MAX));
   (*p).behind = behind;
   (*p).t = select((*p).t, (*p).t * left, hit);
@@ -112,7 +113,7 @@ fn main(
   let tiles = view.tiles.x * view.tiles.y;
   let mine = linearGroup(group, groups);
 
-  // Intersections that were left over belong to no tile: the first group answers for them.
+  // The first group clears the places without a tile (see emit).
   if (mine == 0u) {
     for (var k = tileStarts[tiles] * GRADIENTS + lane; k < tileStarts[tiles + 1u] * GRADIENTS; k += u32(SUBGROUP)) {
       intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
@@ -125,7 +126,7 @@ fn main(
     let bucket = id - firstBucket(tile, start);
     let before = bucket * u32(BUCKET);
     let size = min(u32(BUCKET), max(tileStarts[tile + 1u] - start, before) - before);
-    // The rest lie behind every pixel's last splat: no gradient.
+    // The rest lie behind every pixel's last contributor and have no gradient.
     let live = min(size, max(tileDepths[tile], before) - before);
     let corner = tileCorner(view, tile);
 
@@ -163,7 +164,7 @@ fn main(
         // Bits of the blocks.
         let bit = vec4u(1u << blockOf(k), 1u << blockOf(k + 1u), 1u << blockOf(k + 2u), 1u << blockOf(k + 3u));
         let more = vec4u(1u << blockOf(k + 4u), 1u << blockOf(k + 5u), 1u << blockOf(k + 6u), 1u << blockOf(k + 7u));
-        // With several rounds there is but one chunk.
+        // With several rounds there is only one chunk.
         if (base == 0u) {
           p0 = pixelAt(corner, k, lane, start, bucket);
           p1 = pixelAt(corner, k + 1u, lane, start, bucket);
@@ -173,7 +174,7 @@ fn main(
           p5 = pixelAt(corner, k + 5u, lane, start, bucket);
           p6 = pixelAt(corner, k + 6u, lane, start, bucket);
           p7 = pixelAt(corner, k + 7u, lane, start, bucket);
-          // Those in which a pixel looks at any of these splats.
+          // Blocks in which any of these Gaussians contributes to a pixel.
           awake =
             select(0u, bit.x, subgroupAny(p0.last > 0u)) | select(0u, bit.y, subgroupAny(p1.last > 0u)) |
             select(0u, bit.z, subgroupAny(p2.last > 0u)) | select(0u, bit.w, subgroupAny(p3.last > 0u)) |
@@ -216,33 +217,16 @@ fn main(
   }
 }
 
-// Adds the lanes' sums to the table's row of splat s. Each step of the butterfly halves what a lane answers for: in the end
-// one of eight intersectionGradients (of a subgroup of four: two), summed over the lanes. The ninth is summed by all.
+// Adds the lanes' sums to the table's row of Gaussian s.
 @diagnostic(off, subgroup_uniformity)
 fn reduceAndStore(s: u32, lane: u32, sums: Sums) {
-  let odd = (lane & 1u) != 0u;
-  let four = select(sums.first, sums.second, odd) + subgroupShuffleXor(select(sums.second, sums.first, odd), 1u);
-  let high = (lane & 2u) != 0u;
-  let two = select(four.xy, four.zw, high) + subgroupShuffleXor(select(four.zw, four.xy, high), 2u);
-  var third = sums.third + subgroupShuffleXor(sums.third, 1u);
-  third += subgroupShuffleXor(third, 2u);
-  let place = s * GRADIENTS + 4u * (lane & 1u) + (lane & 2u);
+  let total = sumLanes(lane, sums.first, sums.second, sums.third);
+  let place = s * GRADIENTS + total.index;
   if (SUBGROUP == 4) {
-    table[place] += two.x;
-    table[place + 1u] += two.y;
-  } else {
-    let upper = (lane & 4u) != 0u;
-    var one = select(two.x, two.y, upper) + subgroupShuffleXor(select(two.y, two.x, upper), 4u);
-    third += subgroupShuffleXor(third, 4u);
-    if (SUBGROUP >= 16) {
-      one += subgroupShuffleXor(one, 8u);
-      third += subgroupShuffleXor(third, 8u);
-    }
-    if (SUBGROUP >= 32) {
-      one += subgroupShuffleXor(one, 16u);
-      third += subgroupShuffleXor(third, 16u);
-    }
-    if (lane < 8u) { table[place + ((lane >> 2u) & 1u)] += one; }
+    table[place] += total.values.x;
+    table[place + 1u] += total.values.y;
+  } else if (lane < 8u) {
+    table[place] += total.values.x;
   }
-  if (lane == 0u) { table[s * GRADIENTS + 8u] += third; }
+  if (lane == 0u) { table[s * GRADIENTS + 8u] += total.ninth; }
 }

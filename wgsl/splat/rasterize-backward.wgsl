@@ -1,10 +1,11 @@
-// Gradient of the blending, tile by tile, without atomics. One workgroup a tile; a thread has four pixels of a column, one in
-// each component of its vectors. Splats go back to front in chunks:
-//   1. each thread walks the chunk, recovers the transmittance before each splat, and leaves its pixels' sums of nine intersectionGradients
-//      in workgroup memory;
-//   2. the threads share the chunk's (splat, moment) table, and each sums all threads' entries in order.
-// Each intersection's sums go to its place before the tile sort, so that a Gaussian's intersections lie in a row for the next kernel.
-// Gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy² with e the gradient to the exponent and d = mean − pixel.
+// Gradient of the blending, tile by tile, without atomics. One workgroup a tile; a thread has four pixels of a column, one in each
+// component of its vectors. It walks Gaussians back to front in chunks:
+//   1. each thread walks the chunk, recovers the transmittance before each Gaussian, and writes its pixels' sums of nine gradients
+//      to workgroup memory;
+//   2. the threads share the chunk's (Gaussian, gradient) table, and each sums all threads' entries in order.
+// The sums of an intersection go to its place before the tile sort, so that a Gaussian's intersections lie in a row for the next kernel.
+// The nine gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy², with e the gradient to the exponent and
+// d = mean − pixel.
 #include <grid>
 #include <view>
 #include <projection>
@@ -24,7 +25,7 @@
 const GRADIENTS = 9u;
 // Gaussians in workgroup memory at once. The table takes 9 bytes a pixel and Gaussian: 16 KiB is what every adapter has.
 const CHUNK = select(24u, 6u, TILE >= 16);
-// A row of the table per (splat, moment), one float longer than the threads: neighbours read from different banks.
+// A row of the table per (Gaussian, gradient), one float longer than the threads: neighbours read from different banks.
 const ROW = THREADS + 1u;
 
 var<workgroup> chunk: array<array<vec4f, 3>, CHUNK>;
@@ -65,18 +66,18 @@ fn main(
   let intersections = workgroupUniformLoad(&range);
   let depth = intersections.x + workgroupUniformLoad(&deepest);
 
-  // Intersections that were left over belong to no tile: the last one answers for them.
+  // The last tile also clears the places without a tile (see emit).
   if (tile + 1u == view.tiles.x * view.tiles.y) {
     for (var k = intersections.y * GRADIENTS + lane; k < tileStarts[tile + 2u] * GRADIENTS; k += THREADS) {
       intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
     }
   }
-  // Intersections behind every pixel's last splat: no gradient.
+  // Intersections behind every pixel's last contributor have no gradient.
   for (var k = depth * GRADIENTS + lane; k < intersections.y * GRADIENTS; k += THREADS) {
     intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
   }
 
-  // What lies behind the current splat, seen through the image gradient: Σ weight·(colour · g), and T_last·(g.a − background · g).
+  // Light from behind the current Gaussian, times the image gradient: Σ weight·(colour · g), and T_last·(g.a − background · g).
   var behind = vec4f(0.0);
   let rest = t * (ga - (view.background.r * gr + view.background.g * gg + view.background.b * gb));
 
@@ -107,7 +108,7 @@ fn main(
       t = select(t, t * through, hit);
       let weight = select(vec4f(0.0), alpha * t, hit);
       let tinted = s1.z * gr + s1.w * gg + s2.x * gb;
-      // dL/dalpha; the exponent's share is −alpha of it, and nothing where alpha was clamped.
+      // dL/dalpha. The exponent gets −alpha times it, and 0 where alpha is clamped.
       let gradAlpha = t * tinted + through * (rest - behind);
       let e = select(vec4f(0.0), -alpha * gradAlpha, hit & (raw <= vec4f(ALPHA_MAX)));
       behind += weight * tinted;

@@ -1,8 +1,7 @@
-// Blends each tile's splats front to back (3DGS eq. 3), for a CPU behind a software driver with subgroups of SUBGROUP. One subgroup
-// a tile, which the driver runs as one vector: no barrier, no workgroup memory. A load is a branch for each lane there, so each
-// lane loads a splat of its own, and all are handed round. A lane has QUADS × four pixels of a column, see tilePixels.
-// Leaves what rasterizeBackward leaves to the backward pass's kernels: each pixel's last transmittance, and how many of the
-// tile's intersections it looked at.
+// Blends each tile's Gaussians front to back (3DGS eq. 3): the variant for a CPU behind a software driver. One subgroup a tile, which the
+// driver runs as one vector: no barrier, no workgroup memory. A load is a branch for each lane there, so each lane loads one Gaussian and
+// shuffles pass them round. A lane has QUADS × four pixels of a column, see tile-pixels. Stores the same as rasterize-forward for the
+// backward pass.
 #include <grid>
 #include <view>
 #include <projection>
@@ -15,7 +14,7 @@
 @group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 // [H, W]: rgb with the background included, alpha.
 @group(0) @binding(5) var<storage, read_write> color: array<vec4f>;
-// [H, W]: transmittance left, intersections looked at, and the depth (alpha-weighted mean camera z).
+// [H, W]: transmittance left, number of the last contributor from 1, and the depth (alpha-weighted mean camera z).
 @group(0) @binding(6) var<storage, read_write> transmittance: array<f32>;
 @group(0) @binding(7) var<storage, read_write> lastContributor: array<u32>;
 @group(0) @binding(8) var<storage, read_write> depth: array<f32>;

@@ -1,8 +1,7 @@
-// Blends each tile's splats front to back (3DGS eq. 3), for adapters with subgroups of a known size. One workgroup a tile, one
-// thread two pixels, one subgroup two blocks of the tile, one above the other: of a batch it visits only the splats that reach
-// these.
-// Leaves what rasterizeBackwardBlocks needs: how many of the tile's intersections each pixel looked at, and where STATE is set,
-// every pixel's transmittance and colour at the start of each bucket of BUCKET splats.
+// Blends each tile's Gaussians front to back (3DGS eq. 3): the subgroup variant. One workgroup a tile, two pixels a thread, and two blocks
+// of the tile a subgroup, one above the other: of a batch it visits only the Gaussians that reach these blocks.
+// Stores for rasterize-backward-subgroup each pixel's last contributor and, where STATE is set, every pixel's transmittance and
+// colour at the start of each bucket of BUCKET Gaussians.
 #include <grid>
 #include <view>
 #include <projection>
@@ -17,12 +16,12 @@
 @group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 // [H, W]: rgb with the background included, alpha.
 @group(0) @binding(5) var<storage, read_write> color: array<vec4f>;
-// [H, W]: intersections looked at, and the depth (alpha-weighted mean camera z).
+// [H, W]: number of the last contributor from 1, and the depth (alpha-weighted mean camera z).
 @group(0) @binding(6) var<storage, read_write> lastContributor: array<u32>;
 @group(0) @binding(7) var<storage, read_write> depth: array<f32>;
 // Per bucket but each tile's first, PIXELS × (rgb without background, transmittance), slot by slot; see stateOf.
 @group(0) @binding(8) var<storage, read_write> states: array<vec4f>;
-// The tile of each bucket, see firstBucket; and per tile how many of its intersections any pixel looked at.
+// The tile of each bucket, see firstBucket; and per tile its last contributor to any pixel.
 @group(0) @binding(9) var<storage, read_write> bucketTiles: array<u32>;
 @group(0) @binding(10) var<storage, read_write> tileDepths: array<u32>;
 
@@ -34,7 +33,7 @@ struct Fetched {
   c: vec2f,
 }
 
-// A batch of splats, rows scaled, and the blocks that each reaches.
+// A batch of Gaussians, rows scaled, and the blocks that each reaches.
 var<workgroup> firsts: array<vec4f, THREADS>;
 var<workgroup> seconds: array<vec4f, THREADS>;
 var<workgroup> thirds: array<vec2f, THREADS>;
@@ -97,7 +96,7 @@ fn main(
       counted = true;
       if (lane == 0u) { atomicAdd(&finished, 1u); }
     }
-    // The tile ends when every pixel is opaque. The load also orders this batch behind the last one's reads.
+    // The tile ends when every pixel is opaque. The load also orders this batch after the last one's reads.
     if (workgroupFinished() == THREADS / u32(SUBGROUP)) { break; }
     firsts[thread] = scaledFirst(next.a);
     seconds[thread] = scaledSecond(next.b);
@@ -107,7 +106,7 @@ fn main(
       masks[thread] = touchedBlocks(next.a.xy - vec2f(corner) - 0.5, next.a, next.b);
     }
     workgroupBarrier();
-    // Under way while this batch is blended.
+    // Loads overlap with the blending of this batch.
     next = fetched(first + THREADS + thread, end);
     let size = min(THREADS, end - first);
     for (var c = 0u; c < size; c += u32(SUBGROUP)) {
@@ -120,7 +119,7 @@ fn main(
       }
       var leftOver = select(0u, reached, any(live));
       while (leftOver != 0u) {
-        // The lowest bit; firstTrailingBit would be a long detour where it is emulated.
+        // The lowest bit. firstTrailingBit is slow where it is emulated.
         let s = c + countOneBits(~leftOver & (leftOver - 1u));
         leftOver &= leftOver - 1u;
         let s0 = firsts[s];

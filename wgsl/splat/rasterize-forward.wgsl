@@ -1,6 +1,6 @@
-// Blends each tile's splats front to back (3DGS eq. 3). One workgroup a tile; a thread has four pixels of a column, one in each
-// component of its vectors. Splats come through workgroup memory in batches of one per thread. Leaves what the backward pass
-// needs: each pixel's last transmittance, and how many of the tile's intersections it looked at.
+// Blends each tile's Gaussians front to back (3DGS eq. 3). One workgroup a tile; a thread has four pixels of a column, one in each
+// component of its vectors. Gaussians pass through workgroup memory in batches of one per thread. Stores for the backward pass each
+// pixel's last transmittance and last contributor.
 #include <grid>
 #include <view>
 #include <projection>
@@ -13,7 +13,7 @@
 @group(0) @binding(4) var<storage, read> projected: array<vec4f>;
 // [H, W]: rgb with the background included, alpha.
 @group(0) @binding(5) var<storage, read_write> color: array<vec4f>;
-// [H, W]: transmittance left, intersections looked at, and the depth (alpha-weighted mean camera z).
+// [H, W]: transmittance left, number of the last contributor from 1, and the depth (alpha-weighted mean camera z).
 @group(0) @binding(6) var<storage, read_write> transmittance: array<f32>;
 @group(0) @binding(7) var<storage, read_write> lastContributor: array<u32>;
 @group(0) @binding(8) var<storage, read_write> depth: array<f32>;
@@ -48,7 +48,7 @@ fn main(
       counted = true;
       atomicAdd(&finished, 1u);
     }
-    // The tile ends when every pixel is opaque. The loads also order this batch behind the last one's reads.
+    // The tile ends when every pixel is opaque. The loads also order this batch after the last one's reads.
     if (workgroupFinished() == THREADS) { break; }
     if (first + lane < intersections.y) {
       let i = 3u * gaussianFromIntersection[sortedIntersections[first + lane]];

@@ -51,7 +51,7 @@ export interface RasterizerOptions {
   tile?: number;
   /** The variant of the kernels; the device's unless given. */
   target?: KernelTarget;
-  /** Leave what `RasterizerBackward` reads; true unless given. */
+  /** Store the state that `RasterizerBackward` reads; true unless given. */
   backward?: boolean;
 }
 
@@ -84,11 +84,11 @@ export const RASTERIZE_FORWARD = defineKernel({
 
 /** Threads per group of the kernels that run over Gaussians or intersections. */
 const SIZE = 256;
-/** Groups of a kernel that loops to a count on the GPU: fills a large GPU, costs a small one nothing. */
+/** Most groups of a kernel that loops to a count on the GPU: enough to fill a large GPU. */
 const MAX_GROUPS = 2048;
-/** A box of more tiles is counted by the whole group. */
+/** Tiles of a box beyond which the whole group counts them. */
 const LARGE = 32;
-/** Groups of one subgroup, of a kernel that loops. */
+/** Most groups of a looping kernel with one subgroup a group. */
 const MAX_SUBGROUPS = 8192;
 /** Bits of a depth key: camera z from 0.01 to 1e10 as f32 bits, counted from those of 0.01 (see project.wgsl). */
 const DEPTH_BITS = 29;
@@ -111,10 +111,10 @@ export class Rasterizer {
   readonly depth: GPUBuffer;
   /** u32 [RASTER_COUNTER_WORDS], see `RASTER_COUNTERS`. */
   readonly rasterCounters: GPUBuffer;
-  /** What the backward pass reads. */
+  /** Buffers that the backward pass reads. */
   readonly internals: {
     view: GPUBuffer;
-    /** Of the rows: the kernels that see SH work on one after the other. */
+    /** Windows of the rows: kernels that bind SH run once for each. */
     windows: readonly (RowWindow & { uniform: GPUBuffer })[];
     projected: GPUBuffer;
     tileCounts: GPUBuffer;
@@ -316,7 +316,7 @@ export class Rasterizer {
     );
   }
 
-  /** Sets what the next submitted `record` draws. */
+  /** Sets the view that the next submitted `record` draws. */
   setView(camera: PinholeCamera, { shDegree, step = 0, ...rest }: ViewOptions = {}): void {
     const { width, height, tile, intersections, shDegree: stored } = this.options;
     if (

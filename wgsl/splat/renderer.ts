@@ -4,7 +4,7 @@ import { Rasterizer } from './rasterizer.ts';
 import type { GaussianBuffers, PinholeCamera, ViewOptions } from './types.ts';
 import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from './types.ts';
 
-/** Where a picture goes: buffers of the caller, at least as large as the view. */
+/** Destination of a picture: buffers of the caller, at least as large as the view. */
 export interface RenderTarget {
   /** f32 [H,W,4]: rgb unclamped with background, and alpha. */
   color: GPUBuffer;
@@ -19,8 +19,8 @@ const BYTES_PER_INTERSECTION = 4;
 export type Gaussians = GaussianBuffers & { count: number; shDegree: number };
 
 /**
- * Renders pictures, for frames and scores: it sizes its own buffers, and grows them and renders again when a view has more
- * intersections than they hold. Pictures may be under way at once: `render` waits for an answer, the GPU for no caller.
+ * Renders pictures for frames and scores. It sizes its own buffers; when a view has more intersections than they hold, it grows them
+ * and renders again. Several pictures may be in flight: only `render`'s promise waits for the GPU.
  */
 export class SplatRenderer {
   readonly #gpu: Gpu;
@@ -29,7 +29,7 @@ export class SplatRenderer {
   #rasterizer?: Rasterizer;
   #gaussianCount?: GPUBuffer;
   #gaussians?: Gaussians;
-  /** Buffers are replaced by one picture at a time; the others' submissions come before or behind. */
+  /** One picture at a time may replace the buffers; submissions of others are ordered before or after it. */
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(gpu: Gpu, label: string) {
@@ -43,8 +43,8 @@ export class SplatRenderer {
 
   /**
    * Renders a picture; resolves when it is complete in `target`. Pictures are submitted in the order of the calls. `behind` records
-   * work on the picture within the same submission, and again where the picture had to be rendered again: so pictures that are
-   * under way at once may share a target that `behind` empties.
+   * work on the picture in the same submission, and again if the picture is rendered again: pictures in flight may share a target
+   * that `behind` reads out.
    */
   async render(
     gaussians: Gaussians,
@@ -91,7 +91,7 @@ export class SplatRenderer {
       behind?.(recorder);
     });
     const answer = this.#gpu.readWords(rasterizer.rasterCounters, 'metrics', RASTER_COUNTER_WORDS);
-    // A failure surfaces where the answer is awaited; until then it is not unhandled.
+    // The caller awaits this promise; until then a rejection must not count as unhandled.
     answer.catch(() => {});
     return { rasterizer, answer };
   }
@@ -131,7 +131,7 @@ export class SplatRenderer {
     intersections: number,
   ): Promise<void> {
     await this.#gpu.settle();
-    // Nothing may draw with what is gone, also where the new is not to be had.
+    // Nothing may draw with freed buffers, also if the allocation of new ones fails.
     this.destroy();
     const arena = (this.#arena = this.#gpu.arena(this.#label));
     this.#gaussianCount = arena.upload('gaussianCount', new Uint32Array([gaussians.count]), 'parameters');

@@ -4,13 +4,13 @@ import { PROJECTED_BYTES, shRowBytes } from './types.ts';
 
 interface Bound {
   rows: number;
-  /** What there is too little of. */
+  /** The resource that is exhausted. */
   reason: string;
 }
 
 /**
- * What bounds the Gaussians that can be worked on at once. Their SH, the widest of all, is seen window by window and lies in
- * one buffer; what is projected of them is seen whole, in one binding.
+ * Bound of the number of Gaussians. Their SH, the widest parameter, are bound window by window but lie in one buffer; projected
+ * Gaussians are bound whole.
  */
 function bound(gpu: Gpu, shDegree: number): Bound {
   const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
@@ -37,7 +37,7 @@ export function rowLimit(gpu: Gpu, shDegree: number): number {
 }
 
 /**
- * To be asked before anything is made. `what`: who wants so many, e.g. `init makes`. `mend`: what to do with the limit.
+ * Call it before allocating. `what`: subject and verb of the message, e.g. `init makes`. `mend`: the advice for a limit.
  * @throws InputError when this adapter cannot hold them.
  */
 export function requireRows(

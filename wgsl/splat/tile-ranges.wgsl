@@ -1,5 +1,5 @@
-// Where each tile's intersections begin among the sorted: a search for the first key not below the tile. One thread a tile, one for
-// the end of the last, and one for the end of the intersections left over behind it (see emit).
+// Where each tile's intersections begin in sorted order: a search for the first key not below the tile. One thread a tile, one for the
+// end of the last tile, and one for the end of the places without a tile (see emit).
 #include <grid>
 #include <view>
 
@@ -16,7 +16,7 @@ fn main(
 ) {
   let tile = linearGroup(group, groups) * SIZE + lane;
   if (tile > view.tiles.x * view.tiles.y + 1u) { return; }
-  // By eighths, not by halves: seven loads are under way at once, and there are a third as many to wait for.
+  // Splits into eighths, not halves: seven loads overlap, and a third as many rounds wait for one.
   var low = 0u;
   var high = rasterCounters[INTERSECTIONS];
   while (low < high) {

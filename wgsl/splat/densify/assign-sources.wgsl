@@ -1,5 +1,5 @@
-// Gives rows away to be halves of splits: the k-th dead row, and behind the dead the rows from `count` on, get the row of the
-// k-th highest score as their source. A row is a source once. Rows keep what they are where the scores have come to an end.
+// Assigns rows to be halves of splits: the k-th dead row, and after the dead the rows from `count` on, get the row of the
+// k-th highest score as their source. A row is a source once. Rows keep their values where no score is left.
 // One thread a row.
 
 #include <grid>

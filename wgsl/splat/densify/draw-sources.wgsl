@@ -1,6 +1,6 @@
-// Draws a source for every row that waits for one: a multinomial sample, by binary search of a random point in the
-// prefix sum of the weights. Counts how often each source was drawn (integers: any order gives the same). Rows keep
-// waiting when all weights are 0. One thread a row.
+// Draws a source for every pending row: a multinomial sample, by binary search of a random point in the
+// prefix sum of the weights. Counts how often each source was drawn (integers: any order gives the same). Rows stay
+// pending when all weights are 0. One thread a row.
 
 #include <grid>
 #include <random>

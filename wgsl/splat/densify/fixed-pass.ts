@@ -20,7 +20,7 @@ export const SOURCES = { NONE: 0xffffffff, PENDING: 0xfffffffe } as const;
 /** Divisor of the scales of the halves of a split: 0.8 × the number of halves (3DGS, densifyAndSplit). */
 export const SPLIT_SHRINK = 1.6;
 
-/** A kernel with its buffers, and how many threads it takes. */
+/** A kernel with its buffers, and its number of threads. */
 export interface Bound {
   kernel: BoundKernel;
   threads: number;
@@ -40,8 +40,8 @@ export interface PassSpec {
 }
 
 /**
- * What most of densification is made of: a kernel over a number of items that the host knows, bound once to one uniform and
- * the buffers of one refinement; for buffers larger than a binding, once for each window.
+ * The common form of a densification kernel: it runs over a number of items that the host knows, bound to one uniform and the buffers
+ * of one refinement; for buffers larger than a binding, once for each window.
  */
 export abstract class FixedPass {
   readonly #bound: readonly Bound[];

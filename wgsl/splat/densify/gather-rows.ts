@@ -34,7 +34,7 @@ interface Pass {
 
 /**
  * Replaces a buffer's rows by those that a plan lists, through a scratch buffer, so that the buffer stays the same object
- * and whoever is bound to it need not bind again. Buffers larger than a binding go window by window (`rowWindows`), each new
+ * and bind groups stay valid. Buffers larger than a binding go window by window (`rowWindows`), each new
  * one from each old one.
  */
 export class GatherRows {

@@ -1,6 +1,6 @@
 // The noise of stochastic gradient Langevin dynamics (Kheradmand et al., "3D Gaussian Splatting as Markov Chain Monte
 // Carlo", 2024, eq. 8): each mean moves by scale · gate(opacity) · Σ · ξ, ξ standard normal, Σ the Gaussian's own
-// covariance. The gate leaves what is opaque alone. One thread a Gaussian.
+// covariance. The gate excludes opaque Gaussians. One thread a Gaussian.
 
 #include <grid>
 #include <random>

@@ -1,6 +1,6 @@
-// Decides what becomes of each Gaussian: writes, per Gaussian, how many rows (0 or 1) it has in each of the four parts of
-// the next splat: the kept, the duplicates, the first halves of the split, the second halves. A prefix sum over the
-// parts in line then gives every row its place. One thread a Gaussian.
+// Decides which Gaussians stay, grow or go: writes, per Gaussian, how many rows (0 or 1) it has in each of the four parts of
+// the next splat: unchanged rows, duplicates, first halves of splits, second halves. A prefix sum over the parts then gives
+// every row its place. One thread a Gaussian.
 
 #include <grid>
 
@@ -49,7 +49,7 @@ fn main(
   let duplicates = steep && small;
   let splits = (steep && !small) || seen.radius > rules.splitRadius;
 
-  // What grows is judged as it is after growing, as in 3DGS, which prunes last.
+  // A Gaussian that grows is pruned by its values after growing, as in 3DGS, which prunes last.
   let halfOpacity = select(opacity, 1.0 - sqrt(1.0 - opacity), REVISED_OPACITY);
   let stays = !pruned(opacity, scale, seen.radius);
   let halvesStay = !pruned(halfOpacity, scale / SPLIT_SHRINK, seen.radius);

@@ -1,7 +1,7 @@
 // Makes the two halves of a split out of a Gaussian and its copy. They part along its longest axis by ±DISTANCE of its
 // scale there, which becomes NARROW of what it was, so that mean and covariance of the two together are the Gaussian's own
-// (DISTANCE² + NARROW² = 1). New rows that got no copy become what the next refinement gives away: transparent, and nowhere in
-// particular. One thread a row.
+// (DISTANCE² + NARROW² = 1). New rows that got no copy become transparent, so that the next refinement replaces
+// them. One thread a row.
 
 #include <grid>
 #include <rotate>

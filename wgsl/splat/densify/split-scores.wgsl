@@ -1,6 +1,6 @@
-// Prepares a refinement that splits the Gaussians of the highest score: a sort key of each row, lowest first, and which rows
-// are to be given away: those up to the dead opacity, and those that too few views saw. These, and rows without a gradient, have
-// the last key. One thread a row.
+// Prepares a refinement that splits the Gaussians of the highest score: a sort key of each row, lowest first, and a mark for dead
+// rows, which are replaced: those up to the dead opacity, and those that too few views saw. Dead rows, and rows without a gradient,
+// have the last key. One thread a row.
 
 #include <grid>
 

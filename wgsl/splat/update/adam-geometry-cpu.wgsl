@@ -1,11 +1,11 @@
-// What adamGeometry does, for a CPU behind a software driver: one thread a Gaussian, no barrier and no workgroup memory.
+// The variant of adam-geometry for a CPU behind a software driver: one thread a Gaussian, no barrier and no workgroup memory.
 #include <grid>
 #include <adam>
 
 @group(0) @binding(0) var<uniform> rates: AdamRates;
 @group(0) @binding(1) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(2) var<storage, read> tileCounts: array<u32>;
-// See backwardSums.
+// See backward-sums.
 @group(0) @binding(3) var<storage, read> gradGeometry: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> means: array<f32>;
 @group(0) @binding(5) var<storage, read_write> meansM: array<f32>;
@@ -21,7 +21,7 @@
 @group(0) @binding(15) var<storage, read_write> opacityLogitsV: array<f32>;
 
 // The mean and, in w, the opacity logit.
-fn moveMean(i: u32, g: vec4f, opacityWeight: f32) {
+fn updateMean(i: u32, g: vec4f, opacityWeight: f32) {
   let at = 3u * i;
   let p0 = vec4f(means[at], means[at + 1u], means[at + 2u], opacityLogits[i]);
   let m0 = vec4f(meansM[at], meansM[at + 1u], meansM[at + 2u], opacityLogitsM[i]);
@@ -45,7 +45,7 @@ fn moveMean(i: u32, g: vec4f, opacityWeight: f32) {
   }
 }
 
-fn moveScale(i: u32, g: vec3f, scaleWeight: f32) {
+fn updateScale(i: u32, g: vec3f, scaleWeight: f32) {
   let at = 3u * i;
   let p0 = vec4f(logScales[at], logScales[at + 1u], logScales[at + 2u], 0.0);
   let m0 = vec4f(logScalesM[at], logScalesM[at + 1u], logScalesM[at + 2u], 0.0);
@@ -72,10 +72,10 @@ fn main(
   let scaleWeight = rates.scaleWeight / (3.0 * f32(count));
   let opacityWeight = rates.opacityWeight / f32(count);
   for (var i = linearGroup(group, groups) * SIZE + lane; i < count; i += groups.x * groups.y * SIZE) {
-    // What lies in the rows of invisible ones is older.
+    // Rows of invisible Gaussians hold values of an earlier step.
     let seen = tileCounts[i] > 0u;
-    if (MEANS || OPACITY_LOGITS) { moveMean(i, select(vec4f(0.0), gradGeometry[i], seen), opacityWeight); }
-    if (LOG_SCALES) { moveScale(i, select(vec3f(0.0), gradGeometry[rows + i].xyz, seen), scaleWeight); }
+    if (MEANS || OPACITY_LOGITS) { updateMean(i, select(vec4f(0.0), gradGeometry[i], seen), opacityWeight); }
+    if (LOG_SCALES) { updateScale(i, select(vec3f(0.0), gradGeometry[rows + i].xyz, seen), scaleWeight); }
     if (QUATS) {
       let g = select(vec4f(0.0), gradGeometry[2u * rows + i], seen);
       let m1 = firstMoment(quatsM[i], g);

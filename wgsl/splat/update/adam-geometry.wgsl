@@ -1,13 +1,13 @@
-// Adam on means, log scales, quaternions and opacity logits of all Gaussians, as many of them as are trained, with the
-// regularisers of 3DGS-MCMC (eq. 8). A group takes ROWS Gaussians at a time: one thread a Gaussian leaves its gradients in
-// workgroup memory, then all walk the contiguous parameters.
+// Adam on the trained parameters among means, log scales, quaternions and opacity logits of all Gaussians, with the regularisers of
+// 3DGS-MCMC (eq. 8). A group takes SIZE Gaussians at a time: each thread writes the gradients of one Gaussian to workgroup memory, then
+// all threads walk the contiguous parameters.
 #include <grid>
 #include <adam>
 
 @group(0) @binding(0) var<uniform> rates: AdamRates;
 @group(0) @binding(1) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(2) var<storage, read> tileCounts: array<u32>;
-// See backwardSums.
+// See backward-sums.
 @group(0) @binding(3) var<storage, read> gradGeometry: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> means: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> meansM: array<vec4f>;
@@ -47,7 +47,7 @@ fn fill(lane: u32, i: u32, count: u32) {
   gradQuats[lane] = c;
 }
 
-// Which of the block's floats `4·word` … `4·word + 3` lie before `floats`: the last word may reach beyond the count.
+// Which of the block's floats `4·word` … `4·word + 3` lie before `floats`: the last word may extend beyond the count.
 fn before(word: u32, floats: u32) -> vec4<bool> {
   return (vec4u(4u * word) + vec4u(0u, 1u, 2u, 3u)) < vec4u(floats);
 }
@@ -66,7 +66,7 @@ fn main(
     fill(lane, base + lane, count);
     workgroupBarrier();
     let rows = count - base;
-    // Words of the block, of a parameter of three floats and of one.
+    // Words of the block of a parameter with three floats a row.
     if (lane < 3u * u32(SIZE) / 4u && 4u * lane < 3u * rows) {
       let f = 4u * lane;
       let at = 3u * base / 4u + lane;
@@ -112,7 +112,7 @@ fn main(
         quats[at] = adamUpdate(quats[at], m1, v1, vec4f(rates.quats), second);
       }
     }
-    // The threads that had no word of the three.
+    // The other threads take the parameter with one float a row.
     if (OPACITY_LOGITS && lane >= 3u * u32(SIZE) / 4u) {
       let word = lane - 3u * u32(SIZE) / 4u;
       let f = 4u * word;

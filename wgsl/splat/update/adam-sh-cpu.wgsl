@@ -1,5 +1,5 @@
-// What adamSh does, for a CPU behind a software driver: one thread a Gaussian of the window, no barrier and no workgroup memory.
-// To be run before the means move: the basis is that of the picture.
+// The variant of adam-sh for a CPU behind a software driver: one thread a Gaussian of the window, no barrier and no workgroup memory.
+// Runs before adam-geometry moves the means: the basis is that of the rendered picture.
 #include <grid>
 #include <view>
 #include <window>
@@ -11,7 +11,7 @@
 @group(0) @binding(2) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(3) var<storage, read> tileCounts: array<u32>;
 @group(0) @binding(4) var<storage, read> means: array<f32>;
-// dL/dcolour of the visible.
+// dL/dcolour of visible Gaussians.
 @group(0) @binding(5) var<storage, read> gradColors: array<vec4f>;
 // [N, SH_ROWS, 3] of the window.
 @group(0) @binding(6) var<storage, read_write> sh: array<f32>;
@@ -30,12 +30,12 @@ fn main(
     let offset = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]) - view.center;
     var basis = shBasis(offset / length(offset), view.shDegree);
     let gradColor = select(vec3f(0.0), gradColors[i].xyz, tileCounts[i] > 0u);
-    // The bound is no constant, so that the driver's compiler keeps the loop.
+    // The bound is not a constant, so that the driver's compiler keeps the loop.
     let first = (i - window.first) * 3u * u32(SH_ROWS);
     let last = first + 3u * u32(SH_ROWS);
     var k = 0u;
     for (var at = first; at < last; at += 3u) {
-      // 0 · ∞ where a camera stands in a Gaussian that it does not see.
+      // Avoids 0 · ∞ where the camera is at the mean of an invisible Gaussian.
       let g = select(vec4f(0.0), vec4f(basis[k] * gradColor, 0.0), vec4<bool>(gradColor != vec3f(0.0), false));
       let m0 = vec4f(m[at], m[at + 1u], m[at + 2u], 0.0);
       let v0 = vec4f(v[at], v[at + 1u], v[at + 2u], 0.0);

@@ -1,6 +1,6 @@
-// Adam on the SH of the window's Gaussians, whose gradient, basis · dL/dcolour, is never in memory. A group takes ROWS of them at
-// a time: some threads leave basis and colour gradient in workgroup memory, then all walk the contiguous coefficients.
-// To be run before the means move: the basis is that of the picture.
+// Adam on the SH of the window's Gaussians, whose gradient, basis · dL/dcolour, is never stored. A group takes ROWS of them at a time:
+// some threads write basis and colour gradient to workgroup memory, then all walk the contiguous coefficients.
+// Runs before adam-geometry moves the means: the basis is that of the rendered picture.
 #include <grid>
 #include <view>
 #include <window>
@@ -12,9 +12,9 @@
 @group(0) @binding(2) var<storage, read> gaussianCount: array<u32>;
 @group(0) @binding(3) var<storage, read> tileCounts: array<u32>;
 @group(0) @binding(4) var<storage, read> means: array<f32>;
-// dL/dcolour of the visible.
+// dL/dcolour of visible Gaussians.
 @group(0) @binding(5) var<storage, read> gradColors: array<vec4f>;
-// [N, SH_ROWS, 3] of the window's N Gaussians, in words of four floats that may lie across Gaussians.
+// [N, SH_ROWS, 3] of the window's N Gaussians, in words of four floats that may straddle Gaussians.
 @group(0) @binding(6) var<storage, read_write> sh: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> m: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> v: array<vec4f>;
@@ -22,7 +22,7 @@
 
 const WIDTH = 3u * u32(SH_ROWS);
 const WORDS = u32(ROWS) * WIDTH / 4u;
-// Basis and colour gradient of a Gaussian; odd, so that neighbours lie in different banks.
+// Floats for basis and colour gradient of a Gaussian; odd, so that neighbours lie in different banks.
 const ENTRY = u32(SH_ROWS) + 3u + u32(SH_ROWS) % 2u;
 
 var<workgroup> table: array<f32, u32(ROWS) * ENTRY>;
@@ -76,7 +76,7 @@ fn main(
       let m1 = firstMoment(m0, g);
       let v1 = secondMoment(v0, g);
       let p1 = adamUpdate(p0, m1, v1, rate, rates.secondScale);
-      // The last word may reach into a row beyond the count, which stays.
+      // The last word may extend into a row beyond the count, which keeps its values.
       let inside = places < vec4u(floats);
       m[at] = select(m0, m1, inside);
       v[at] = select(v0, v1, inside);

@@ -1,5 +1,5 @@
-// From the intersections' intersectionGradients to what adamGeometry and adamSh need of each visible Gaussian; what they would find in the rows of
-// invisible ones is left as it was. One thread a Gaussian of the window.
+// Sums the gradients per intersection and computes the inputs of adam-geometry and adam-sh for each visible Gaussian; rows of invisible
+// Gaussians keep their values. One thread a Gaussian of the window.
 #include <grid>
 #include <view>
 #include <window>
@@ -17,7 +17,7 @@
 @group(0) @binding(2) var<storage, read> means: array<f32>;
 @group(0) @binding(3) var<storage, read> logScales: array<f32>;
 @group(0) @binding(4) var<storage, read> quats: array<vec4f>;
-// Of the window's Gaussians.
+// Rows of the window.
 @group(0) @binding(5) var<storage, read> sh: array<SH_WORD>;
 @group(0) @binding(6) var<storage, read> projected: array<vec4f>;
 @group(0) @binding(7) var<storage, read> tileCounts: array<u32>;
@@ -25,9 +25,9 @@
 @group(0) @binding(9) var<storage, read> intersectionGradients: array<f32>;
 // dL/dcolour, 0 where the colour is clamped.
 @group(0) @binding(10) var<storage, read_write> gradColors: array<vec4f>;
-// Three planes of `rows` words: (to mean, to opacity logit), (to log scale, 0), to quaternion. Only if GEOMETRY.
+// dL/d of (mean, opacity logit), (log scale, 0), quaternion: three planes of `rows` words. Only if GEOMETRY.
 @group(0) @binding(11) var<storage, read_write> gradGeometry: array<vec4f>;
-// [N, 2]: see screenTrace; 0 where invisible.
+// [N, 2]: see screenStatistics; 0 where invisible.
 @group(0) @binding(12) var<storage, read_write> screen: array<vec2f>;
 @group(0) @binding(13) var<uniform> window: RowWindow;
 
@@ -37,8 +37,8 @@ fn backward(i: u32, sums: IntersectionSums) {
   let c = projected[3u * i + 2u];
   let conic = vec3f(a.zw, b.x);
   let gradMean2d = mean2dGradient(conic, sums.e1);
-  screen[i] = screenTrace(gradMean2d, c.z, vec2f(view.size));
-  // Clamped colours (max with 0) pass nothing.
+  screen[i] = screenStatistics(gradMean2d, c.z, vec2f(view.size));
+  // A clamped colour (max with 0) has no gradient.
   let gradColor = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
   gradColors[i] = vec4f(gradColor, 0.0);
   if (GEOMETRY) {
@@ -47,7 +47,7 @@ fn backward(i: u32, sums: IntersectionSums) {
     let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
     let g = geometryBackward(view, conic, gradMean2d, sums.e2, mean, quats[i], logScale);
     let gradMean = g.mean + directionBackward(i, mean - view.center, gradColor, view.shDegree);
-    // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o), with o times a constant where others were left out.
+    // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o). Dropout scales o by a constant.
     gradGeometry[i] = vec4f(gradMean, -sums.e * (1.0 - ownOpacity(view) * b.y));
     gradGeometry[rows + i] = vec4f(g.logScale, 0.0);
     gradGeometry[2u * rows + i] = g.quat;

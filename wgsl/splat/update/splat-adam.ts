@@ -24,20 +24,20 @@ export interface SplatAdamOptions {
   moments: Readonly<Record<Parameter, { m: GPUBuffer; v: GPUBuffer }>>;
   /** f32 [rows, 2], see `ParameterGradients.screen`. */
   screen: GPUBuffer;
-  /** What Adam moves; nothing is computed for the rest. */
+  /** The parameters to update; nothing is computed for the others. */
   train: readonly Parameter[];
   /** Weights of mean(sigmoid(opacityLogits)) and of mean(exp(logScales)) in the loss (3DGS-MCMC, eq. 8). */
   regularizers?: { readonly opacity: number; readonly scale: number };
 }
 
-/** Adam's rate of each parameter; of sh, that of band 0 and that of the others. What has none stands still but keeps moments. */
+/** Adam's rate of each parameter; of sh, that of band 0 and that of the others. Without a rate a parameter keeps its value, and its moments are updated. */
 export type SplatRates = Readonly<
   Partial<Record<Exclude<Parameter, 'sh'>, number> & { sh: readonly [number, number] }>
 >;
 
 /** Threads per group. */
 const SIZE = 256;
-/** Beyond so many groups a kernel loops. */
+/** Most groups of a kernel; it loops beyond. */
 const MAX_GROUPS = 16384;
 /** Gaussians that a group of adamSh takes at a time. */
 const SH_BLOCK = 64;
@@ -73,8 +73,8 @@ export const ADAM_SH = defineKernel({
 });
 
 /**
- * The rest of a training step behind the blending's backward pass: from the intersections' moments to moved parameters, without the
- * gradients of SH ever in memory. Moves what `ParameterGradients` and `Adam` would, to rounding:
+ * The rest of a training step after the blending's backward pass: from the gradients per intersection to updated parameters. The
+ * gradients of SH are never stored. The result equals that of `ParameterGradients` and `Adam` to rounding:
  * torch's Adam, dense, so that Gaussians out of view drift on. Every buffer of parameters and moments is a multiple of 16 bytes.
  */
 export class SplatAdam {
@@ -210,7 +210,7 @@ export class SplatAdam {
     this.#gpu.write(this.#rates, this.#layout.pack('AdamRates', values), 'parameters');
   }
 
-  /** Records behind the backward pass of the same view. */
+  /** Record it after the backward pass of the same view. */
   record(recorder: Recorder): void {
     for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
   }
