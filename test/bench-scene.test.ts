@@ -120,6 +120,7 @@ test('as much of the formula is seen as of the garden, with as many intersection
         height: camera.height,
         // No room: it says how much it needs, and draws nothing.
         intersections: 1,
+        target: 'portable',
         tile: 16,
         backward: false,
       });
