@@ -16,7 +16,7 @@ if (!supported) console.log('skipped: the kernels for a CPU are not for this ada
 
 const SCENE = { seed: 31, count: 500, width: 45, height: 29, shDegree: 0 };
 
-/** Colour, depth, what the backward pass is left, and its moments of every intersection. */
+/** Colour, depth, the buffers for the backward pass, and the gradients per intersection. */
 async function draw(target: KernelTarget, opacityLogits?: [number, number]) {
   const arena = gpu.arena('draw');
   try {

@@ -1,4 +1,4 @@
-// From a colour's gradient to the mean, through the viewing direction. Needs <sh> and <shRows>.
+// From a colour's gradient to the mean, through the viewing direction. Needs <sh> and <sh-rows>.
 
 // `offset` is the mean from the camera's centre.
 fn directionBackward(i: u32, offset: vec3f, gradColor: vec3f, degree: u32) -> vec3f {

@@ -13,7 +13,7 @@ export interface RenderTarget {
 }
 
 const INTERSECTIONS_PER_GAUSSIAN = 4;
-/** Each of the rasteriser's buffers takes a word a intersection. */
+/** Each of the rasteriser's buffers takes a word per intersection. */
 const BYTES_PER_INTERSECTION = 4;
 
 export type Gaussians = GaussianBuffers & { count: number; shDegree: number };

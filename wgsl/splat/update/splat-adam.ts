@@ -39,7 +39,7 @@ export type SplatRates = Readonly<
 const SIZE = 256;
 /** Most groups of a kernel; it loops beyond. */
 const MAX_GROUPS = 16384;
-/** Gaussians that a group of adamSh takes at a time. */
+/** Gaussians that a group of adam-sh takes at a time. */
 const SH_BLOCK = 64;
 const BETA1 = 0.9;
 const BETA2 = 0.999;
