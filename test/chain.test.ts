@@ -117,7 +117,7 @@ test('Ctrl-C ends a run with 130 and leaves nothing half-written', async () => {
 test('the script runs the chain with plain functions', async () => {
   await inScratch(async (folder) => {
     const { exitCode, stdout, stderr } = await $({ cwd: root, nothrow: true })`
-      ${process.execPath} --import ./pipeline/typescript.mjs scenes/script.ts ${folder} 6 ${MODEL}`;
+      ${process.execPath} --import tsx scenes/script.ts ${folder} 6 ${MODEL}`;
     assert.is(exitCode, 0, stderr);
     assert.match(stdout, /Results in /);
     const names = await readdir(folder);

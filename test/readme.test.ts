@@ -59,7 +59,7 @@ test('the script runs', async () => {
   writeFileSync(file, script);
   try {
     const { exitCode, stderr } = await $({ cwd: root, nothrow: true })`
-      ${process.execPath} --import ./pipeline/typescript.mjs ${file}`;
+      ${process.execPath} --import tsx ${file}`;
     assert.is(exitCode, 0, stderr);
   } finally {
     unlinkSync(file);

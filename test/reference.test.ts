@@ -72,7 +72,7 @@ test('a file that cannot be judged is refused by name and place', () =>
 test('the command’s exit code says which', async () => {
   const run = $({ cwd: fileURLToPath(new URL('../', import.meta.url)), nothrow: true });
   const check = (...files: string[]) =>
-    run`${process.execPath} --import ./pipeline/typescript.mjs test/reference/check.ts ${files}`;
+    run`${process.execPath} --import tsx test/reference/check.ts ${files}`;
   const good = await check(fileURLToPath(carried('ssim')));
   assert.is(good.exitCode, 0);
   assert.match(good.stdout, /^ok {4}ssim\.safetensors {2}ssim_same: \S+ at most {2}\(limit 1e-5\)$/m);

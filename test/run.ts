@@ -58,7 +58,7 @@ async function runFile(file: string): Promise<Outcome> {
     timeout: FILE_TIMEOUT,
     env: { ...process.env, FORCE_COLOR: '0' },
   })`
-    ${process.execPath} --import ./pipeline/typescript.mjs ${`test/${file}`}`;
+    ${process.execPath} --import tsx ${`test/${file}`}`;
   const output = `${result.stdout}${result.stderr}`;
   const count = (name: string) =>
     Number(new RegExp(`^ {2}${name}: +(\\d+)`, 'm').exec(result.stdout)?.[1] ?? Number.NaN);

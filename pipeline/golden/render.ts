@@ -147,10 +147,9 @@ async function renderAtOtherWidth(gpu: Gpu, adapter: string | undefined, view: V
     const job: WidthJob = { ...view, adapter, folder };
     const jobFile = join(folder, 'job.json');
     await writeFile(jobFile, JSON.stringify(job));
-    const typescript = new URL('../typescript.mjs', import.meta.url).href;
-    const program = fileURLToPath(new URL('./other-width.ts', import.meta.url));
+    const program = fileURLToPath(new URL('../../dist/other-width.js', import.meta.url));
     const env = { ...process.env, LP_NATIVE_VECTOR_WIDTH: String(width) };
-    const { stdout } = await $({ env })`${process.execPath} --import ${typescript} ${program} ${jobFile}`;
+    const { stdout } = await $({ env })`${process.execPath} ${program} ${jobFile}`;
     const now = await Promise.all(view.cameras.map((_, i) => readPicture(join(folder, `${i}.png`))));
     return { device: stdout.trim(), width, now };
   } finally {

@@ -3,12 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'es-module-lexer/js';
 import { INCLUDE } from '../../wgsl/core/source.ts';
 import { Packages, packageOf } from './packages.ts';
 import { isBelow, PACKAGE, posix } from './places.ts';
-import { referencesOf } from './scan.ts';
-
-const SHARED = join(PACKAGE, 'wgsl', 'shared');
 
 /** The code behind a result. */
 export interface Code {
@@ -18,6 +16,23 @@ export interface Code {
   packages: Record<string, string>;
 }
 
+/** What the build records of our own modules, so that a process reads and parses none of them. */
+interface BuiltCode {
+  /** sha256 by path. */
+  hashes: Record<string, string>;
+  /** For each module that `codeOf` is asked for: the files and the npm packages behind it. */
+  closures: Record<string, { files: string[]; packages: string[] }>;
+  /** Versions of the npm packages that are part of the build. */
+  packages: Record<string, string>;
+}
+
+/** Defined by `pipeline/build.mjs`; missing where the sources run. */
+declare const BUILT_CODE: BuiltCode | undefined;
+const BUILT = typeof BUILT_CODE === 'undefined' ? undefined : BUILT_CODE;
+
+/** What saves artefacts and what writes them for people, and what runs every kernel: part of each result. */
+export const COMMON_CODE = ['stages/artefacts/formats.ts', 'wgsl/core/index.ts'].map((path) => join(PACKAGE, path));
+
 interface Module {
   sha256: string;
   /** Absolute paths of what it refers to. */
@@ -26,6 +41,7 @@ interface Module {
   packages: string[];
 }
 
+const SHARED = join(PACKAGE, 'wgsl', 'shared');
 /** What a module may be called where the import leaves its ending out, or names what TypeScript would compile it to. */
 const ENDINGS: ((path: string) => string)[] = [
   (path) => path,
@@ -37,25 +53,45 @@ const ENDINGS: ((path: string) => string)[] = [
 ];
 const SCRIPT = /\.[cm]?[jt]s$/;
 const KERNEL_OR_SCRIPT = /\.(wgsl|[cm]?[jt]s)$/;
+const NEAR = /^(\.{0,2}\/|file:)/;
 
 /**
- * Follows imports on the disk. Every file is read and hashed once, as what a process runs does not change under it, and
- * without waiting: hundreds of small files are read several times faster so.
+ * Follows imports on the disk. Every file is read and hashed once, because what a process runs does not change, and
+ * synchronously, because hundreds of small files are read several times faster so.
  */
 export class CodeReader {
-  readonly packages = new Packages();
+  readonly packages = new Packages(BUILT?.packages);
   readonly #modules = new Map<string, Module>();
   readonly #folders = new Map<string, Set<string>>();
   readonly #labels = new Map<string, string>();
 
   /**
    * The modules, all that they import, and the WGSL that these name (`new URL('./x.wgsl', import.meta.url)`) with its
-   * includes. Where a template names the WGSL, every file of the folder that it can name counts.
+   * includes.
    *
    * @param modules absolute paths.
    * @throws Error naming the importer, when a file is missing or an import cannot be followed.
    */
   codeOf(modules: readonly string[]): Code {
+    const files: Record<string, string> = {};
+    const wanted: { name: string; folder: string }[] = [];
+    for (const path of modules) {
+      const built = BUILT?.closures[this.#label(path)];
+      if (BUILT && built) {
+        for (const file of built.files) files[file] = BUILT.hashes[file];
+        wanted.push(...built.packages.map((name) => ({ name, folder: PACKAGE })));
+        continue;
+      }
+      for (const [file, { sha256, packages }] of this.closure(path)) {
+        files[this.#label(file)] = sha256;
+        wanted.push(...packages.map((name) => ({ name, folder: dirname(file) })));
+      }
+    }
+    return { files: sorted(files), packages: this.packages.versions(wanted) };
+  }
+
+  /** The module and everything that it refers to, by path. */
+  closure(entry: string): Map<string, Module> {
     const found = new Map<string, Module>();
     const visit = (path: string, importer: string): void => {
       if (found.has(path)) return;
@@ -63,15 +99,8 @@ export class CodeReader {
       found.set(path, module);
       for (const file of module.files) visit(file, path);
     };
-    for (const path of modules) visit(path, 'a stage');
-    const rows = [...found].map(([path, { sha256 }]) => [this.#label(path), sha256] as const);
-    const wanted = [...found].flatMap(([path, { packages }]) =>
-      packages.map((name) => ({ name, folder: dirname(path) })),
-    );
-    return {
-      files: Object.fromEntries(rows.sort(([a], [b]) => (a < b ? -1 : 1))),
-      packages: this.packages.versions(wanted),
-    };
+    visit(entry, 'a stage');
+    return found;
   }
 
   #module(path: string, importer: string): Module {
@@ -98,22 +127,17 @@ export class CodeReader {
   }
 
   #follow(text: string, path: string): Pick<Module, 'files' | 'packages'> {
-    let references: ReturnType<typeof referencesOf>;
-    try {
-      references = referencesOf(text);
-    } catch (error) {
-      throw new Error(`${path}, ${(error as Error).message}`);
-    }
-    const near = references.modules.filter((name) => /^(\.{0,2}\/|file:)/.test(name));
-    const bare = references.modules.filter((name) => !near.includes(name) && !isBuiltin(name));
+    const { modules, urls } = referencesOf(text, path);
+    const near = modules.filter((name) => NEAR.test(name));
+    const bare = modules.filter((name) => !near.includes(name) && !isBuiltin(name));
     const unknown = bare.find((name) => /^(#|[a-z]+:)/.test(name));
     if (unknown) throw new Error(`${path} imports ${unknown}, which cannot be followed`);
     // Other files are data: a stage names those in its `reads`.
-    const urls = references.urls.filter((url) => KERNEL_OR_SCRIPT.test(url));
+    const kernels = urls.filter((url) => KERNEL_OR_SCRIPT.test(url));
     return {
       files: [
         ...near.map((name) => this.#findModule(name, path)),
-        ...urls.flatMap((url) => this.#findAll(url, path)),
+        ...kernels.flatMap((url) => this.#findAll(url, path)),
       ],
       packages: [...new Set(bare.map(packageOf))],
     };
@@ -152,7 +176,6 @@ export class CodeReader {
     return files;
   }
 
-  /** Modules are behind several stages, and paths take long to compare. */
   #label(path: string): string {
     let label = this.#labels.get(path);
     if (!label) this.#labels.set(path, (label = this.#name(path)));
@@ -165,6 +188,63 @@ export class CodeReader {
     const owner = this.packages.owner(dirname(path));
     return owner ? `${owner.name}:${posix(relative(owner.folder, path))}` : posix(path);
   }
+}
+
+/** What the build records of these modules, named relative to the package. */
+export function builtCode(stages: readonly string[]): Omit<BuiltCode, 'packages'> {
+  const reader = new CodeReader();
+  const nameOf = (path: string) => posix(relative(PACKAGE, path));
+  const hashes: BuiltCode['hashes'] = {};
+  const closures: BuiltCode['closures'] = {};
+  for (const entry of [...stages.map((path) => join(PACKAGE, path)), ...COMMON_CODE]) {
+    const found = [...reader.closure(entry)];
+    for (const [path, { sha256 }] of found) hashes[nameOf(path)] = sha256;
+    closures[nameOf(entry)] = {
+      files: found.map(([path]) => nameOf(path)).sort(),
+      packages: [...new Set(found.flatMap(([, { packages }]) => packages))].sort(),
+    };
+  }
+  return { hashes, closures };
+}
+
+/**
+ * What a JavaScript or TypeScript module refers to, in the order of its text: specifiers of imports that remain when
+ * types are stripped, and first arguments of `new URL(…, import.meta.url)`, with `*` for what a template fills in.
+ *
+ * @throws Error for a reference that is known only when the module runs.
+ */
+export function referencesOf(text: string, path = 'the module'): { modules: string[]; urls: string[] } {
+  const unclear = (start: number) => {
+    const line = text.slice(0, start).split('\n').length;
+    return new Error(`${path}, line ${line}: cannot be followed: ${text.split('\n')[line - 1].trim()}`);
+  };
+  let imports: ReturnType<typeof parse>[0];
+  try {
+    [imports] = parse(text, path);
+  } catch (error) {
+    const { idx } = error as { idx?: number };
+    throw idx === undefined ? error : unclear(idx);
+  }
+  const modules: string[] = [];
+  const urls: string[] = [];
+  for (const found of imports) {
+    if (found.type === 'import-meta') {
+      if (!text.startsWith('.url', found.end)) continue;
+      const call = /new\s+URL\(\s*([^()]*?)\s*,\s*$/.exec(text.slice(0, found.start));
+      if (!call) continue;
+      if (!/^(?:'[^'\n]*'|"[^"\n]*"|`[^`]*`)$/.test(call[1])) throw unclear(call.index);
+      urls.push(call[1].slice(1, -1).replace(/\$\{[^}]*\}/g, '*'));
+    } else if (found.type === 'dynamic') {
+      if (found.probablyTypeOnly) continue;
+      if (found.specifier === undefined || found.glob) throw unclear(found.importStart);
+      modules.push(found.specifier);
+    } else if (!found.typeOnly) modules.push(found.specifier);
+  }
+  return { modules, urls };
+}
+
+function sorted(record: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function filesIn(folder: string): string[] {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ArtefactName, type Stage, stageGives, stageReads } from '../../stages/stage.ts';
 import type { AdapterReport } from '../../wgsl/core/index.ts';
@@ -6,13 +5,13 @@ import type { PathOption } from '../file/paths.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { stageSchema } from '../file/schema.ts';
 import { canonical, type Json } from './canonical.ts';
-import { type Code, CodeReader } from './code.ts';
+import { COMMON_CODE, type Code, CodeReader } from './code.ts';
 import { sha256All, sha256Text } from './hash.ts';
 import { fileName, filesBelow, PACKAGE, type Places, withoutPaths } from './places.ts';
 import { stageSeeds } from './seeds.ts';
 
 /** Changes whenever the meaning of the fields below does. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** All that a stage's result depends on, as plain JSON: its hash is the stage's key. */
 export interface StageIdentity {
@@ -63,9 +62,6 @@ export interface KeyedStage {
   /** The artefacts that the stage takes and an earlier one gave. */
   inputs: Map<ArtefactName, { key: string; id: string }>;
 }
-
-/** What artefacts are saved by, and what every kernel runs through: part of each result, whatever a stage imports. */
-const COMMON = ['stages/artefacts/formats.ts', 'wgsl/core/index.ts'].map((path) => join(PACKAGE, path));
 
 const reader = new CodeReader();
 
@@ -163,7 +159,7 @@ async function allOf(paths: readonly PathOption[]): Promise<string[]> {
 function codeOf(stage: Stage): Code {
   const { files, packages } = reader.codeOf([
     ...(stage.module ? [fileURLToPath(stage.module)] : []),
-    ...COMMON,
+    ...COMMON_CODE,
   ]);
   const own = JSON.stringify(stageSchema(stage)) + String(stage.run);
   return {

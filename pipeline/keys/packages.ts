@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { PACKAGE } from './places.ts';
 
 /** What a package.json says that counts here. */
 interface Manifest {
@@ -10,40 +11,44 @@ interface Manifest {
   peerDependencies?: Record<string, string>;
 }
 
-interface Installed {
-  version: string;
-  /** Its real folder. */
-  folder: string;
-  needs: string[];
-}
-
 /** Stands for the version of a package that is not installed. */
 export const ABSENT = 'absent';
 
-/** npm packages as they lie on the disk; each package.json is read once, and without waiting: they are few and small. */
+/** npm packages on the disk. Each package.json is read once, synchronously: they are few and small. */
 export class Packages {
   readonly #manifests = new Map<string, Manifest | undefined>();
-  readonly #folders = new Map<string, boolean>();
-  readonly #installed = new Map<string, Installed | undefined>();
+  readonly #inlined: Readonly<Record<string, string>>;
+
+  /** @param inlined versions of the packages that are part of this package's build */
+  constructor(inlined: Readonly<Record<string, string>> = {}) {
+    this.#inlined = inlined;
+  }
 
   /**
-   * Versions of packages and of all that these need in turn, by name: a decoder's results are its native library's, which is
-   * a package of its own. Where several versions of one lie in the tree, all are named. Types compute nothing.
+   * Versions of packages and of all that these need in turn, by name: a decoder's results are those of its native library,
+   * which is a package of its own. Where several versions of one are installed, all are named. Types compute nothing.
    *
    * @param wanted names with the folder of a module that imports them.
    */
   versions(wanted: readonly { name: string; folder: string }[]): Record<string, string> {
     const found = new Map<string, Set<string>>();
     const seen = new Set<string>();
+    const add = (name: string, version: string) => found.set(name, (found.get(name) ?? new Set()).add(version));
     const visit = (name: string, from: string, mayLack: boolean): void => {
-      if (name.startsWith('@types/')) return;
-      const installed = this.#find(name, from);
-      if (!installed && mayLack) return;
-      const { folder, version, needs } = installed ?? { folder: name, version: ABSENT, needs: [] };
+      if (name.startsWith('@types/') || seen.has(`${from}\n${name}`)) return;
+      seen.add(`${from}\n${name}`);
+      const inlined = from === PACKAGE ? this.#inlined[name] : undefined;
+      if (inlined) return void add(name, inlined);
+      const folder = this.#find(name, from);
+      if (!folder) return void (mayLack || add(name, ABSENT));
       if (seen.has(folder)) return;
       seen.add(folder);
-      found.set(name, (found.get(name) ?? new Set()).add(version));
-      for (const need of needs) visit(need, folder, true);
+      const { version = 'unknown', ...needs } = this.#manifest(folder)!;
+      add(name, version);
+      const { dependencies, optionalDependencies, peerDependencies } = needs;
+      for (const need of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
+        visit(need, folder, true);
+      }
     };
     for (const { name, folder } of wanted) visit(name, folder, false);
     const rows = [...found].map(([name, versions]) => [name, [...versions].sort().join(', ')] as const);
@@ -63,52 +68,26 @@ export class Packages {
     return above === folder ? undefined : this.owner(above);
   }
 
-  #find(name: string, from: string): Installed | undefined {
-    const key = `${from}\n${name}`;
-    if (!this.#installed.has(key)) this.#installed.set(key, this.#look(name, from));
-    return this.#installed.get(key);
-  }
-
-  /** As Node looks for it: in `node_modules` here, then in those of the folders above. */
-  #look(name: string, from: string): Installed | undefined {
+  /** A package's real folder, where Node finds it: in `node_modules` here, then in those of the folders above. */
+  #find(name: string, from: string): string | undefined {
     const path = join(from, 'node_modules', name);
-    const manifest = this.#hasModules(from) ? this.#manifest(path) : undefined;
-    if (manifest) {
-      const { dependencies, optionalDependencies, peerDependencies, version = 'unknown' } = manifest;
-      const needs = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
-      return { version, folder: realpathSync(path), needs };
-    }
+    if (this.#manifest(path)) return realpathSync(path);
     const above = dirname(from);
     return above === from ? undefined : this.#find(name, above);
   }
 
-  /** Most folders have none, and asking once is cheaper than looking for each package. */
-  #hasModules(folder: string): boolean {
-    let has = this.#folders.get(folder);
-    if (has === undefined) this.#folders.set(folder, (has = existsSync(join(folder, 'node_modules'))));
-    return has;
-  }
-
   #manifest(folder: string): Manifest | undefined {
-    if (!this.#manifests.has(folder)) this.#manifests.set(folder, read(join(folder, 'package.json')));
+    if (!this.#manifests.has(folder)) this.#manifests.set(folder, readManifest(join(folder, 'package.json')));
     return this.#manifests.get(folder);
   }
 }
 
-function read(path: string): Manifest | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-  return JSON.parse(text) as Manifest;
+function readManifest(path: string): Manifest | undefined {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Manifest) : undefined;
 }
 
-/** The package that a bare specifier lies in: `@scope/name/part` → `@scope/name`. */
+/** The package that a bare specifier is of: `@scope/name/part` → `@scope/name`. */
 export function packageOf(specifier: string): string {
-  return specifier
-    .split('/')
-    .slice(0, specifier.startsWith('@') ? 2 : 1)
-    .join('/');
+  const parts = specifier.startsWith('@') ? 2 : 1;
+  return specifier.split('/').slice(0, parts).join('/');
 }

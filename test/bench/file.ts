@@ -1,7 +1,7 @@
 /**
  * Steps a second and time by kernel of a pipeline file's optimisations (train, stylize), on this machine's adapter.
  *
- *     node --import ./pipeline/typescript.mjs test/bench/file.ts FILE.yaml [--set train.steps=500]… [--stage train] [--first N]
+ *     node --import tsx test/bench/file.ts FILE.yaml [--set train.steps=500]… [--stage train] [--first N]
  *                                                                          [--no-profile] [--least]
  *
  * Runs the stages up to the last optimisation (or --stage) in memory, from nothing, and saves nothing. --first N: N steps of that

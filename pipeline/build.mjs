@@ -1,0 +1,187 @@
+/**
+ * Builds `dist/`: the library and the command line as ES modules with source maps, and (`npm run build`) their declarations.
+ * In a checkout the command `splatline` calls `buildIfStale` first.
+ *
+ * esbuild joins the modules into a few files, because Node takes longer to link hundreds of modules than a cached run
+ * takes in all. `import.meta.url` still names each source file's place in the package, so that kernels, prompts and
+ * worker scripts are read from where they are.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join, posix, relative, sep } from 'node:path';
+import { argv, execPath, pid } from 'node:process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const DIST = join(ROOT, 'dist');
+const STAMP = join(DIST, '.stamp');
+const FOLDERS = ['pipeline', 'stages', 'wgsl'];
+/** `dist/NAME.js` and the module that it exports. */
+const ENTRIES = {
+  index: 'pipeline/index.ts',
+  gpu: 'wgsl/index.ts',
+  cli: 'pipeline/cli/main.ts',
+  'other-width': 'pipeline/golden/other-width.ts',
+};
+/** Small npm packages of plain JavaScript that every start needs: they are part of the build. */
+const INLINED = ['commander', 'es-module-lexer', 'fastest-levenshtein', 'yaml', 'zod', 'zx'];
+/** Carried as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
+const VENDORED = '@playcanvas/splat-transform';
+const VENDORED_FILES = /^(LICENSE|dist[\\/](index\.mjs|worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
+
+/** Builds unless `dist/` is of the sources as they are. A change of a file's time or size counts. */
+export async function buildIfStale() {
+  const stamp = stampOf(sources());
+  if (read(STAMP) === stamp) return;
+  await buildModules();
+  replaceFile(STAMP, stamp);
+}
+
+/** Every file that the build, or a stage's key, depends on. */
+function sources() {
+  const below = FOLDERS.flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true }).map((name) => join(folder, name)),
+  );
+  const manifests = ['package.json', 'package-lock.json'].filter((path) => existsSync(join(ROOT, path)));
+  return [...manifests, ...below.filter((path) => /\.(ts|mjs|wgsl)$/.test(path)).sort()];
+}
+
+function stampOf(paths) {
+  const hash = createHash('sha256');
+  for (const path of paths) {
+    const { mtimeMs, size } = statSync(join(ROOT, path));
+    hash.update(`${path}\n${mtimeMs} ${size}\n`);
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * The modules that a process loads later have their hash in their names and stay for processes that still run; each file
+ * appears whole. So builds need no lock.
+ */
+async function buildModules() {
+  const { build } = await import('esbuild');
+  mkdirSync(DIST, { recursive: true });
+  vendor();
+  const result = await build({
+    ...bundled(ENTRIES),
+    define: { BUILT_CODE: JSON.stringify(await codeOfStages(build)) },
+    entryNames: '[name]',
+    splitting: true,
+    sourcemap: true,
+    sourcesContent: false,
+  });
+  // Entries come last: they name the others.
+  const isEntry = ({ path }) => basename(path).replace(/\.js(\.map)?$/, '') in ENTRIES;
+  for (const file of result.outputFiles.sort((a, b) => isEntry(a) - isEntry(b))) {
+    replaceFile(file.path, file.contents);
+  }
+}
+
+/** What the keys of our own stages say of their code; read by the module that reads that of other stages. */
+async function codeOfStages(build) {
+  const reader = join(DIST, `.code-reader.${pid}.mjs`);
+  const { outputFiles } = await build(bundled({ reader: 'pipeline/keys/code.ts' }));
+  writeFileSync(reader, outputFiles[0].contents);
+  try {
+    const { builtCode } = await import(pathToFileURL(reader).href);
+    const stages = readdirSync(join(ROOT, 'stages')).map((name) => `stages/${name}/stage.ts`);
+    const manifest = (name) => JSON.parse(readFileSync(join(packageFolder(name), 'package.json'), 'utf8'));
+    return {
+      ...builtCode(stages.filter((path) => existsSync(join(ROOT, path)))),
+      packages: Object.fromEntries([...INLINED, VENDORED].map((name) => [name, manifest(name).version])),
+    };
+  } finally {
+    rmSync(reader);
+  }
+}
+
+/** Options of esbuild for modules of ours: to files that lie in `dist/` itself. */
+function bundled(entryPoints) {
+  return {
+    entryPoints,
+    absWorkingDir: ROOT,
+    outdir: DIST,
+    write: false,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.9',
+    keepNames: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    tsconfigRaw: {},
+    logLevel: 'error',
+    banner: {
+      // CommonJS packages that are inlined ask for Node's modules by `require`.
+      js: "import{createRequire as requireOf}from'node:module';const require=requireOf(import.meta.url);",
+    },
+    plugins: [{ name: 'package', setup: usePackage }],
+  };
+}
+
+function usePackage(build) {
+  build.onResolve({ filter: /^[^./]/ }, ({ path, importer, kind }) => {
+    if (kind === 'entry-point' || importer.includes('node_modules')) return undefined;
+    if (path === VENDORED) return { path: `./vendor/${basename(VENDORED)}/dist/index.mjs`, external: true };
+    return INLINED.includes(path.split('/')[0]) ? undefined : { path, external: true };
+  });
+  build.onLoad({ filter: /\.(ts|mjs)$/ }, ({ path }) => {
+    const inside = relative(ROOT, path).split(sep).join('/');
+    if (inside.includes('node_modules')) return undefined;
+    const text = readFileSync(path, 'utf8');
+    return { contents: withOwnUrl(text, inside), loader: path.endsWith('.ts') ? 'ts' : 'js' };
+  });
+}
+
+/** A URL that is a literal stays one, `new URL('../wgsl/x.wgsl', import.meta.url)`: bundlers of a web page find it. */
+function withOwnUrl(text, path) {
+  const literal = /new URL\('(\.[^']*)', import\.meta\.url\)/g;
+  const marked = text.replace(literal, (_, name) => `new URL('../${posix.join(dirname(path), name)}', MODULE)`);
+  return marked
+    .replaceAll('import.meta.url', `new URL('../${path}', import.meta.url).href`)
+    .replaceAll(', MODULE)', ', import.meta.url)');
+}
+
+function vendor() {
+  const from = packageFolder(VENDORED);
+  const to = join(DIST, 'vendor', basename(VENDORED));
+  const filter = (path) => statSync(path).isDirectory() || VENDORED_FILES.test(relative(from, path));
+  for (const part of ['LICENSE', 'dist', 'lib']) {
+    cpSync(join(from, part), join(to, part), { recursive: true, filter });
+  }
+  const licences = INLINED.map((name) => {
+    const file = readdirSync(packageFolder(name)).find((entry) => /^licen[cs]e/i.test(entry));
+    return `${name}\n\n${file ? readFileSync(join(packageFolder(name), file), 'utf8') : ''}`;
+  });
+  replaceFile(join(DIST, 'LICENSES.txt'), licences.join('\n\n'));
+}
+
+/** Where Node would find a package. */
+function packageFolder(name) {
+  const folders = createRequire(import.meta.url).resolve.paths(name);
+  return folders.map((folder) => join(folder, name)).find((folder) => read(join(folder, 'package.json')));
+}
+
+function replaceFile(path, contents) {
+  const aside = `${path}.${pid}`;
+  writeFileSync(aside, contents);
+  renameSync(aside, path);
+}
+
+function read(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+if (argv[1] && realpathSync(argv[1]) === fileURLToPath(import.meta.url)) {
+  rmSync(DIST, { recursive: true, force: true });
+  await buildIfStale();
+  const tsc = join(packageFolder('typescript'), 'bin', 'tsc');
+  process.exitCode = spawnSync(execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: ROOT, stdio: 'inherit' }).status;
+}

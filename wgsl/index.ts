@@ -1,0 +1,2 @@
+/** The GPU library: what `splatline/gpu` exports. */
+export * from './core/index.ts';
