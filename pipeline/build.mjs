@@ -8,7 +8,18 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, posix, relative, sep } from 'node:path';
 import { argv, execPath, pid } from 'node:process';
@@ -29,7 +40,8 @@ const ENTRIES = {
 const INLINED = ['commander', 'es-module-lexer', 'fastest-levenshtein', 'yaml', 'zod', 'zx'];
 /** Carried as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
 const VENDORED = '@playcanvas/splat-transform';
-const VENDORED_FILES = /^(LICENSE|dist[\\/](index\.mjs|worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
+const VENDORED_FILES =
+  /^(LICENSE|dist[\\/](index\.mjs|worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
 
 /** Builds unless `dist/` is of the sources as they are. A change of a file's time or size counts. */
 export async function buildIfStale() {
@@ -139,7 +151,10 @@ function usePackage(build) {
 /** A URL that is a literal stays one, `new URL('../wgsl/x.wgsl', import.meta.url)`: bundlers of a web page find it. */
 function withOwnUrl(text, path) {
   const literal = /new URL\('(\.[^']*)', import\.meta\.url\)/g;
-  const marked = text.replace(literal, (_, name) => `new URL('../${posix.join(dirname(path), name)}', MODULE)`);
+  const marked = text.replace(
+    literal,
+    (_, name) => `new URL('../${posix.join(dirname(path), name)}', MODULE)`,
+  );
   return marked
     .replaceAll('import.meta.url', `new URL('../${path}', import.meta.url).href`)
     .replaceAll(', MODULE)', ', import.meta.url)');
@@ -183,5 +198,8 @@ if (argv[1] && realpathSync(argv[1]) === fileURLToPath(import.meta.url)) {
   rmSync(DIST, { recursive: true, force: true });
   await buildIfStale();
   const tsc = join(packageFolder('typescript'), 'bin', 'tsc');
-  process.exitCode = spawnSync(execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: ROOT, stdio: 'inherit' }).status;
+  process.exitCode = spawnSync(execPath, [tsc, '-p', 'tsconfig.build.json'], {
+    cwd: ROOT,
+    stdio: 'inherit',
+  }).status;
 }

@@ -60,7 +60,8 @@ export function packagesAreCurrent(lock, installed) {
  * @param {() => string} targets what `apt-get indextargets` prints: a line `URI RELEASE COMPONENT` for each part
  */
 export function backportsLine(osRelease, targets) {
-  if (!/^ID="?debian"?$/m.test(osRelease) || !/^VERSION_CODENAME="?bookworm"?$/m.test(osRelease)) return undefined;
+  if (!/^ID="?debian"?$/m.test(osRelease) || !/^VERSION_CODENAME="?bookworm"?$/m.test(osRelease))
+    return undefined;
   const mirror = /^(\S+) bookworm main$/m.exec(targets())?.[1];
   return mirror && `deb ${mirror} bookworm-backports main`;
 }
@@ -80,13 +81,20 @@ function installDriver() {
   }
   say('no WebGPU adapter here: installing Mesa’s software Vulkan driver');
   if (installWithApt(sudo) && probe() === 0) return say('a software adapter is ready');
-  return fail('the driver could not be installed, or offers no adapter. `npx splatline doctor` lists what is there');
+  return fail(
+    'the driver could not be installed, or offers no adapter. `npx splatline doctor` lists what is there',
+  );
 }
 
 function installWithApt(sudo) {
   const folder = mkdtempSync(join(tmpdir(), 'splatline-apt-'));
   try {
-    const targets = ['indextargets', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)', 'Created-By: Packages'];
+    const targets = [
+      'indextargets',
+      '--format',
+      '$(REPO_URI) $(RELEASE) $(COMPONENT)',
+      'Created-By: Packages',
+    ];
     const line = backportsLine(
       read('/etc/os-release') ?? '',
       () => spawnSync('apt-get', targets, { encoding: 'utf8' }).stdout ?? '',
@@ -99,7 +107,8 @@ function installWithApt(sudo) {
       options.push('-o', `Dir::Etc::SourceList=${list}`);
     }
     const suite = line ? ['-t', 'bookworm-backports'] : [];
-    const apt = (...args) => command([...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args]);
+    const apt = (...args) =>
+      command([...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args]);
     return apt(...options, 'update') && apt(...options, 'install', '-y', ...suite, ...DRIVER);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -167,7 +176,9 @@ export async function setUp() {
   if (status === 0) return;
   if (status !== NO_ADAPTER) return fail('Dawn (npm `webgpu`) does not start here; its own output is above');
   if (process.platform === 'linux') return installDriver();
-  return fail('there is no WebGPU adapter here: install a driver of the GPU with Metal (macOS) or D3D12 (Windows)');
+  return fail(
+    'there is no WebGPU adapter here: install a driver of the GPU with Metal (macOS) or D3D12 (Windows)',
+  );
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await setUp();

@@ -247,7 +247,7 @@ test('the command compares two files, and refuses what makes no sense', async ()
 
 async function command(...args: string[]) {
   const cwd = fileURLToPath(new URL('../', import.meta.url));
-  const run = ['--import', './pipeline/typescript.mjs', 'test/bench/run.ts'];
+  const run = ['--import', 'tsx', 'test/bench/run.ts'];
   return $({ cwd, nothrow: true })`${process.execPath} ${run} ${args}`;
 }
 

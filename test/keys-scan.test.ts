@@ -1,7 +1,7 @@
-/** What the scanner finds in the text of a module. */
+/** What is found in the text of a module. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { referencesOf } from '../pipeline/keys/scan.ts';
+import { referencesOf } from '../pipeline/keys/code.ts';
 
 const modules = (text: string) => referencesOf(text).modules;
 
@@ -91,7 +91,7 @@ test('what only running would tell is refused, with its line', () => {
   ]) {
     assert.throws(
       () => referencesOf(`const a = 1;\n${line}\n`),
-      (error: Error) => error.message === `line 2: cannot be followed: ${line}`,
+      (error: Error) => error.message === `the module, line 2: cannot be followed: ${line}`,
     );
   }
 });

@@ -162,10 +162,9 @@ test('a clone of the package elsewhere gives the same keys', async () => {
     const plan = await readPipeline('scenes/demo.yaml', { registry: stages });
     console.log(JSON.stringify((await identities(plan, {})).map(({ key }) => key)));`;
   const keysIn = async (cwd: string) => {
-    const loader = join(cwd, 'pipeline/typescript.mjs');
     const { stdout } = await $({
       cwd,
-    })`${process.execPath} --import ${loader} --input-type=module --eval ${script}`;
+    })`${process.execPath} --import tsx --input-type=module --eval ${script}`;
     return JSON.parse(stdout) as string[];
   };
   const [here, there] = await Promise.all([keysIn(root), keysIn(clone)]);

@@ -324,7 +324,7 @@ test('when the orchestrator is killed or ends, no cell goes on', async () => {
       if (process.env.LEAVE) setInterval(() => starts() === 2 && process.exit(0), 50);
       await runMatrix({ matrix, out: 'out/fox', store: 'out/.store', jobs: 2, program: ${JSON.stringify(FAKE)} });`;
     await writeFile(join(folder, 'go.mts'), script);
-    const loader = new URL('../pipeline/typescript.mjs', import.meta.url).href;
+    const loader = import.meta.resolve('tsx'); // the process runs in another folder
     for (const leave of ['', '1']) {
       await writeFile(join(folder, 'log'), '');
       const orchestrator = $({

@@ -52,10 +52,10 @@ test('the stages are these', () => {
   );
 });
 
-test('the package offers one command, one module and what loads it', async () => {
+test('the package offers one command and two modules', async () => {
   const manifest = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
   assert.equal(manifest.bin, { splatline: 'pipeline/splatline.mjs' });
-  assert.equal(Object.keys(manifest.exports), ['.', './typescript', './schema.json', './package.json']);
+  assert.equal(Object.keys(manifest.exports), ['.', './gpu', './schema.json', './package.json']);
 });
 
 test.run();

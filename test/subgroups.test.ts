@@ -8,7 +8,7 @@ import { testGpu } from './helpers/gpu.ts';
 // size is a process of its own; a GPU has the size that it has, and runs the same checks once.
 
 const cwd = fileURLToPath(new URL('../', import.meta.url));
-const loader = ['--import', './pipeline/typescript.mjs'];
+const loader = ['--import', 'tsx'];
 const CHECKS = [
   ['test/radix-sort.test.ts'],
   ['test/scan.test.ts'],

@@ -79,7 +79,7 @@ function setupCommand(): Command {
     .description('Install a software WebGPU adapter where this machine offers none (Linux).')
     .action(async () => {
       const { setUp } = await import('../setup.mjs');
-      setUp();
+      await setUp();
     });
 }
 

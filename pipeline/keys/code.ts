@@ -31,7 +31,9 @@ declare const BUILT_CODE: BuiltCode | undefined;
 const BUILT = typeof BUILT_CODE === 'undefined' ? undefined : BUILT_CODE;
 
 /** What saves artefacts and what writes them for people, and what runs every kernel: part of each result. */
-export const COMMON_CODE = ['stages/artefacts/formats.ts', 'wgsl/core/index.ts'].map((path) => join(PACKAGE, path));
+export const COMMON_CODE = ['stages/artefacts/formats.ts', 'wgsl/core/index.ts'].map((path) =>
+  join(PACKAGE, path),
+);
 
 interface Module {
   sha256: string;

@@ -33,7 +33,8 @@ export class Packages {
   versions(wanted: readonly { name: string; folder: string }[]): Record<string, string> {
     const found = new Map<string, Set<string>>();
     const seen = new Set<string>();
-    const add = (name: string, version: string) => found.set(name, (found.get(name) ?? new Set()).add(version));
+    const add = (name: string, version: string) =>
+      found.set(name, (found.get(name) ?? new Set()).add(version));
     const visit = (name: string, from: string, mayLack: boolean): void => {
       if (name.startsWith('@types/') || seen.has(`${from}\n${name}`)) return;
       seen.add(`${from}\n${name}`);

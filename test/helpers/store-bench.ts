@@ -35,8 +35,7 @@ export async function commit(
 /** A process that uses the store (`store-child.ts`); gives its pid, and its further lines as they come. */
 export async function startChild(root: string, key: string, what: string) {
   const script = fileURLToPath(new URL('./store-child.ts', import.meta.url));
-  const loader = fileURLToPath(new URL('../../pipeline/typescript.mjs', import.meta.url));
-  const child = $({ nothrow: true })`${process.execPath} --import ${loader} ${script} ${root} ${key} ${what}`;
+  const child = $({ nothrow: true })`${process.execPath} --import tsx ${script} ${root} ${key} ${what}`;
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const line = async () => {
     const { value, done } = await lines.next();
