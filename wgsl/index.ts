@@ -10,5 +10,5 @@ export { Scan } from './sort/scan.ts';
 export { Rasterizer } from './splat/rasterizer.ts';
 export { RasterizerBackward } from './splat/rasterizer-backward.ts';
 export { SplatRenderer } from './splat/renderer.ts';
-export type { PinholeCamera, SplatBuffers, ViewOptions } from './splat/types.ts';
+export type { GaussianBuffers, PinholeCamera, ViewOptions } from './splat/types.ts';
 export { SplatAdam } from './splat/update/splat-adam.ts';
