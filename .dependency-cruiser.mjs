@@ -116,7 +116,7 @@ export default {
       },
       'What ships lists what it needs.',
     ),
-    room('resolvable', {}, { couldNotResolve: true }, 'An import must lead somewhere.'),
+    room('resolvable', {}, { couldNotResolve: true, pathNot: '/dist/' }, 'An import must lead somewhere.'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
