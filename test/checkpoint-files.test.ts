@@ -1,6 +1,7 @@
 /** Checkpoints on disk: exact, the two newest, and the one before where the newest is damaged. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { chmod, cp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { test } from 'uvu';
@@ -10,21 +11,25 @@ import { keyOf, newStore } from './helpers/store-bench.ts';
 const KEY = keyOf(5);
 const folderOf = (root: string, step: number) =>
   join(root, 'checkpoints', KEY, String(step).padStart(12, '0'));
-const tensorsFile = (root: string, step: number) => join(folderOf(root, step), 'tensors.safetensors');
+const tensorFile = (root: string, step: number) => join(folderOf(root, step), 'tensors', 'x.bin');
 const save = (files: ReturnType<typeof newStore>['store'], step: number) =>
   files.checkpoints(KEY).save({ step, numbers: { step }, tensors: { x: new Uint8Array(100).fill(step) } });
-
-function headerOf(file: Buffer): { header: Record<string, unknown>; data: Buffer } {
-  const length = Number(file.readBigUInt64LE(0));
-  return { header: JSON.parse(file.toString('utf8', 8, 8 + length)), data: file.subarray(8 + length) };
-}
 
 test('numbers and bytes come back exactly, in memory of their own', async () => {
   const { store, root } = newStore();
   const moments = Float32Array.from([0.1, -0, Number.NaN, 3e-45]);
   const numbers = { count: 2 ** 40 + 1, ratio: 0.1 + 0.2, tiny: 5e-324, 'a "name" ü': -1 };
   const big = new Uint8Array(9 * 2 ** 20 + 3).map((_, i) => i % 251); // several pieces
-  const tensors = { 'means.m': new Uint8Array(moments.buffer), empty: new Uint8Array(0), ü: big };
+  const tensors = {
+    'means.m': new Uint8Array(moments.buffer),
+    empty: new Uint8Array(0),
+    ü: big,
+    // Names that are no file names.
+    '../../x': Uint8Array.of(1),
+    '.': Uint8Array.of(2),
+    '': Uint8Array.of(3),
+    '10': Uint8Array.of(4),
+  };
   await store.checkpoints(KEY).save({ step: 1234, numbers, tensors });
   const found = await newStore(root).store.checkpoints(KEY).latest();
   assert.ok(found);
@@ -39,19 +44,18 @@ test('numbers and bytes come back exactly, in memory of their own', async () => 
   assert.equal(await readdir(join(root, 'tmp')), []);
 });
 
-test('the file is safetensors as others read it: aligned header, tensors one after the other', async () => {
+test('each tensor is a file of its raw bytes, with size and sha256 in the record', async () => {
   const { store, root } = newStore();
   const tensors = { b: Uint8Array.of(1, 2, 3), a: Uint8Array.of(4) };
   await store.checkpoints(KEY).save({ step: 7, numbers: { n: 1 }, tensors });
-  const file = await readFile(tensorsFile(root, 7));
-  const { header, data } = headerOf(file);
-  assert.is((file.length - data.length) % 8, 0);
-  assert.equal(header, {
-    __metadata__: { format: 'splatline checkpoint 1', step: '7', numbers: '{"n":1}' },
-    b: { dtype: 'U8', shape: [3], data_offsets: [0, 3] },
-    a: { dtype: 'U8', shape: [1], data_offsets: [3, 4] },
-  });
-  assert.equal([...data], [1, 2, 3, 4]);
+  const folder = folderOf(root, 7);
+  assert.equal([...(await readFile(join(folder, 'tensors/b.bin')))], [1, 2, 3]);
+  const state = JSON.parse(await readFile(join(folder, 'state.json'), 'utf8'));
+  assert.equal(state, { step: 7, numbers: { n: 1 }, tensors: ['b', 'a'] });
+  const { key, files } = JSON.parse(await readFile(join(folder, 'entry.json'), 'utf8'));
+  assert.is(key, KEY);
+  const sha256 = createHash('sha256').update(tensors.b).digest('hex');
+  assert.equal(files[2], { path: 'tensors/b.bin', bytes: 3, sha256 });
 });
 
 test('the two newest are kept, by step and by no clock', async () => {
@@ -83,31 +87,44 @@ test('the two newest are kept, by step and by no clock', async () => {
 async function flipByte(path: string, at: number): Promise<void> {
   const bytes = await readFile(path);
   bytes[at < 0 ? bytes.length + at : at] ^= 1;
+  await chmod(path, 0o644);
   await writeFile(path, bytes);
 }
 
 const DAMAGES: [string, (root: string) => Promise<void>, RegExp][] = [
-  ['truncated', (root) => truncate(tensorsFile(root, 20), 150), /is 150 bytes long; \d+ are expected/],
-  ['empty', (root) => truncate(tensorsFile(root, 20), 0), /is 0 bytes long/],
-  ['changed in its data', (root) => flipByte(tensorsFile(root, 20), -1), /has sha256 .* is expected/],
-  ['changed in its first byte', (root) => flipByte(tensorsFile(root, 20), 0), /header|sha256/],
-  ['changed in its numbers', (root) => flipByte(tensorsFile(root, 20), 85), /sha256|header|byte 8/],
-  ['without its tensors', (root) => rm(tensorsFile(root, 20)), /ENOENT/],
-  ['without its record', (root) => rm(join(folderOf(root, 20), 'checkpoint.json')), /ENOENT/],
+  ['truncated', (root) => truncate(tensorFile(root, 20), 50), /x\.bin: 50 bytes; 100 bytes expected/],
+  ['empty', (root) => truncate(tensorFile(root, 20), 0), /x\.bin: 0 bytes; /],
+  ['changed in its data', (root) => flipByte(tensorFile(root, 20), -1), /x\.bin: [0-9a-f]{64}; /],
+  ['changed in its first byte', (root) => flipByte(tensorFile(root, 20), 0), /x\.bin: [0-9a-f]{64}; /],
+  [
+    'changed in its numbers',
+    (root) => flipByte(join(folderOf(root, 20), 'state.json'), 40),
+    /state\.json: [0-9a-f]{64}; /,
+  ],
+  ['without its tensors', (root) => rm(tensorFile(root, 20)), /x\.bin: missing/],
+  ['without its record', (root) => rm(join(folderOf(root, 20), 'entry.json')), /entry\.json is missing/],
   [
     'with half a record',
-    (root) => truncate(join(folderOf(root, 20), 'checkpoint.json'), 30),
-    /checkpoint\.json: /,
+    (root) => truncate(join(folderOf(root, 20), 'entry.json'), 30),
+    /entry\.json is not JSON/,
   ],
   [
     'that of another step',
     async (root) => {
       await rm(folderOf(root, 20), { recursive: true });
-      await mkdir(folderOf(root, 20));
-      for (const name of ['checkpoint.json', 'tensors.safetensors'])
-        await writeFile(join(folderOf(root, 20), name), await readFile(join(folderOf(root, 10), name)));
+      await cp(folderOf(root, 10), folderOf(root, 20), { recursive: true });
     },
-    /is that of step 10/,
+    /is the checkpoint of step 10/,
+  ],
+  [
+    'that of another key',
+    async (root) => {
+      const file = join(folderOf(root, 20), 'entry.json');
+      const text = await readFile(file, 'utf8');
+      await chmod(file, 0o644);
+      await writeFile(file, text.replaceAll(KEY, keyOf(6)));
+    },
+    /entry\.json is that of 6666/,
   ],
 ];
 
@@ -135,7 +152,7 @@ test('where all are damaged there is none', async () => {
   const { store, root, damaged } = newStore();
   await save(store, 10);
   await save(store, 20);
-  for (const step of [10, 20]) await truncate(tensorsFile(root, step), 9);
+  for (const step of [10, 20]) await truncate(tensorFile(root, step), 9);
   assert.is(await store.checkpoints(KEY).latest(), undefined);
   assert.is(damaged.length, 2);
 });
@@ -145,11 +162,10 @@ test('what could not come back exactly is refused, and leaves nothing', async ()
   const files = store.checkpoints(KEY);
   const none = { step: 1, numbers: {}, tensors: {} };
   for (const [wrong, message] of [
-    [{ ...none, numbers: { loss: Number.NaN } }, /cannot keep loss = NaN/],
-    [{ ...none, numbers: { loss: -0 } }, /cannot keep loss/],
+    [{ ...none, numbers: { loss: Number.NaN } }, /cannot store loss = NaN/],
+    [{ ...none, numbers: { loss: -0 } }, /cannot store loss/],
     [{ ...none, step: 1.5 }, /step 1\.5/],
     [{ ...none, step: -1 }, /step -1/],
-    [{ ...none, tensors: { __metadata__: new Uint8Array(1) } }, /cannot be called __metadata__/],
   ] as const) {
     const error = await files.save(wrong).then(
       () => undefined,

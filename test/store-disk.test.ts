@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { explainDiskError } from '../pipeline/store/disk-errors.ts';
+import { explainDiskError } from '../pipeline/store/disk.ts';
 import { collect } from '../pipeline/store/gc.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { commit, keyOf, newStore, withDisk } from './helpers/store-bench.ts';
@@ -29,16 +29,16 @@ test('a full disk is a sentence with the folder and what to do; what was there s
     await throwsInput(() => store.checkpoints(B).save(big), root, ...SPACE);
     assert.equal(await readdir(join(root, 'tmp')), []);
 
-    // Filled while a stage writes to its draft: the draft's owner gets the words from explainDiskError.
-    const draft = await store.draft();
-    const failure = await writeFile(join(draft.folder, 'x'), new Uint8Array(4 * 2 ** 20)).catch(
+    // Filled while a stage writes to its entry: explainDiskError explains that to the caller.
+    const writer = await store.newEntry();
+    const failure = await writeFile(join(writer.folder, 'x'), new Uint8Array(4 * 2 ** 20)).catch(
       (error) => error,
     );
     assert.instance(explainDiskError(failure, root), InputError);
-    await draft.discard();
+    await writer.discard();
 
     // Filled when the record is to be written.
-    const late = await store.draft();
+    const late = await store.newEntry();
     await writeFile(join(late.folder, 'x'), 'x');
     const works = [
       () => late.commit(B, { identity: {} }),
@@ -68,7 +68,11 @@ test('a full disk can be freed', async () => {
     const { store } = newStore(join(folder, 'store'));
     await commit(store, A, { x: new Uint8Array(500_000) });
     await fill(folder);
-    assert.is((await collect(store, { maxBytes: 0 })).bytes, 500_000);
+    const { freed } = await collect(store, { maxBytes: 0 });
+    assert.equal(
+      freed.map(({ bytes }) => bytes),
+      [500_000],
+    );
     assert.equal(await store.keys(), []);
   });
 });
@@ -93,7 +97,7 @@ test('a read-only store is read; writing is a sentence', async () => {
     assert.is(fresh.damaged[0].movedTo, undefined);
     const message = ['cannot be written: the file system is read-only (EROFS)', '--store', root];
     for (const work of [
-      () => fresh.store.draft(),
+      () => fresh.store.newEntry(),
       () => fresh.store.lock(A),
       () => fresh.store.tryLock(A),
       () => fresh.store.writable(),

@@ -4,7 +4,7 @@ import { chmod, link, readdir, readFile, rm, stat, symlink, writeFile } from 'no
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { placeFile, WAYS, type Way } from '../pipeline/store/links.ts';
+import { placeFile, WAYS, type Way } from '../pipeline/store/disk.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { withDisk } from './helpers/store-bench.ts';
 

@@ -10,8 +10,7 @@ import type { MatrixPlan } from '../file/read.ts';
 import { $ } from '../process.ts';
 import type { Manifest } from '../run/manifest.ts';
 import { MANIFEST } from '../run/run-folder.ts';
-import { codeOf, explainDiskError } from '../store/disk-errors.ts';
-import { replaceDurably } from '../store/durable.ts';
+import { codeOf, explainDiskError, replaceDurably } from '../store/disk.ts';
 import {
   type CellRecord,
   type CellRunEvent,

@@ -7,7 +7,7 @@ import type { SavedPart } from '../../stages/artefacts/saved-part.ts';
 import type { ArtefactName, Artefacts, Stage } from '../../stages/stage.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { type Code, CodeReader } from '../keys/code.ts';
-import type { Entry } from '../store/record.ts';
+import type { Entry } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
 
 /*

@@ -5,7 +5,7 @@ import type { AdapterReport, Gpu, LedgerRow } from '../../wgsl/core/index.ts';
 import type { Cell } from '../file/cells.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage, StageIdentity } from '../keys/identity.ts';
-import type { Entry } from '../store/record.ts';
+import type { Entry } from '../store/entry.ts';
 import { aboutOf, type StageOutput } from './entries.ts';
 import type { RunFile } from './materialize.ts';
 import type { Range } from './stage-plan.ts';

@@ -2,8 +2,8 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { hashFile } from '../hash.ts';
-import { placeFile } from '../store/links.ts';
-import type { Entry } from '../store/record.ts';
+import { placeFile } from '../store/disk.ts';
+import type { Entry } from '../store/entry.ts';
 import { ARTEFACTS, FILES, filesOf, pathsBelow } from './entries.ts';
 import { isResultPath, MANIFEST, type RunFolder, STAGES } from './run-folder.ts';
 

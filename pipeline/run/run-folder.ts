@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/prom
 import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
-import { explainDiskError, ignore } from '../store/disk-errors.ts';
+import { explainDiskError, ignore } from '../store/disk.ts';
 import { type Lock, type LockOptions, Locks } from '../store/locks.ts';
 
 /** The file that marks a folder as a run's and describes the run. */

@@ -6,7 +6,7 @@ import { type ArtefactName, stageGives } from '../../stages/stage.ts';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
-import type { Entry } from '../store/record.ts';
+import type { Entry } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
 import { type ArtefactRef, aboutOf, publishedNames, publishesAtOnce, refId } from './entries.ts';
 import type { RunEvent, RunResult } from './events.ts';
@@ -24,7 +24,7 @@ import {
   rangeOf,
   staleStages,
 } from './stage-plan.ts';
-import { holderWords, stoppedBy } from './waiting.ts';
+import { stoppedBy } from './waiting.ts';
 
 export interface RunOptions extends Range {
   onEvent?(event: RunEvent): void;
@@ -184,7 +184,7 @@ class Run {
     await folder.open({
       signal: options.signal,
       onWait: (holder) => {
-        const text = `${holderWords(holder)} is writing to ${folder.root}; waiting for that`;
+        const text = `${holder} is writing to ${folder.root}; waiting for that`;
         this.#report({ event: 'wait', stage: '', text });
       },
     });

@@ -11,9 +11,10 @@ import {
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
-import { explainDiskError } from '../store/disk-errors.ts';
-import type { Entry } from '../store/record.ts';
-import { describeDamage, type Store } from '../store/store.ts';
+import { explainDiskError } from '../store/disk.ts';
+import { describeDamage, type Entry } from '../store/entry.ts';
+import type { Store } from '../store/store.ts';
+import { CheckpointPolicy } from './checkpoint-policy.ts';
 import {
   type ArtefactRef,
   aboutOf,
@@ -26,12 +27,11 @@ import {
   saveArtefact,
 } from './entries.ts';
 import { RateMeter, type RunEvent } from './events.ts';
-import { Keeper } from './keeper.ts';
 import { LiveArtefacts } from './live-artefacts.ts';
 import type { ResolvedBy } from './manifest.ts';
 import { StagedOutput } from './run-folder.ts';
 import { RESULTS, RESUME } from './transfers.ts';
-import { holderWords, orDeviceLost, orStopped } from './waiting.ts';
+import { orDeviceLost, orStopped } from './waiting.ts';
 
 interface ExecutorOptions {
   plan: Plan;
@@ -181,7 +181,7 @@ export class StageExecutor {
     const lock = await store.lock(key, {
       signal,
       onWait: (holder) =>
-        report({ event: 'wait', stage: id, text: `${holderWords(holder)} is doing it; waiting for that` }),
+        report({ event: 'wait', stage: id, text: `${holder} is doing it; waiting for that` }),
     });
     try {
       const saved = isForced ? await store.find(key) : await this.#find(key);
@@ -208,12 +208,12 @@ export class StageExecutor {
       Object.assign(inputs, { [name]: await this.value({ key: giver.key, name }) });
     }
     // A forced stage starts over: it resumes only from checkpoints of a forced run.
-    const checkpoints = store.checkpoints(
+    const files = store.checkpoints(
       isForced ? createHash('sha256').update(`${key} forced`).digest('hex') : key,
     );
-    const keeper = new Keeper(checkpoints, { rule: plan.checkpoints, signal });
+    const checkpoints = new CheckpointPolicy(files, { rule: plan.checkpoints, signal });
     const entry = await this.#commit(key, stage.identity, async (folder) => {
-      const given = await this.#perform(stage, inputs, new StagedOutput(join(folder, FILES)), keeper);
+      const given = await this.#perform(stage, inputs, new StagedOutput(join(folder, FILES)), checkpoints);
       const artefacts: OutputAbout['artefacts'] = {};
       const parts: OutputAbout['parts'] = {};
       for (const [name, value] of entriesOf(given)) {
@@ -226,7 +226,7 @@ export class StageExecutor {
       const refers = Object.values(artefacts).flatMap((ref) => (ref.key === key ? [] : [ref.key]));
       return { stage: stage.stage.name, artefacts, parts, refers };
     });
-    await checkpoints.remove();
+    await files.remove();
     return entry;
   }
 
@@ -235,35 +235,35 @@ export class StageExecutor {
     { id, stage, seed, options }: KeyedStage,
     inputs: Partial<Artefacts>,
     output: OutputFolder,
-    keeper?: Keeper,
+    checkpoints?: CheckpointPolicy,
   ): Promise<Partial<Artefacts>> {
     const { gpu, signal } = this.#options;
-    const settings = { seed, report: this.#stageReport(id), output, checkpoints: keeper };
+    const settings = { seed, report: this.#stageReport(id), output, checkpoints };
     const running = stage.run(gpu, inputs, options, settings);
-    const given = await orStopped(signal, keeper, orDeviceLost(gpu, running));
+    const given = await orStopped(signal, checkpoints, orDeviceLost(gpu, running));
     await gpu.settle();
     const missing = stageGives(stage, options).filter((name) => !given[name]);
     if (missing.length) throw new Error(`stage ${id} did not give ${missing.join(', ')}`);
     return given;
   }
 
-  /** Makes an entry of what `fill` writes into a draft's folder; removes the draft if that fails. */
+  /** Commits what `fill` writes into the folder of a new entry; discards the new entry if that fails. */
   async #commit(
     key: string,
     identity: unknown,
     fill: (folder: string) => Promise<Omit<OutputAbout, 'run' | 'seconds' | 'peakBytes'>>,
   ): Promise<Entry> {
     const { plan, gpu, store } = this.#options;
-    const draft = await store.draft();
+    const writer = await store.newEntry();
     try {
       const start = performance.now();
-      const filled = await fill(draft.folder);
+      const filled = await fill(writer.folder);
       const seconds = (performance.now() - start) / 1000;
       const about: OutputAbout = { ...filled, run: plan.name, seconds, peakBytes: gpu.peakBytes };
-      return await draft.commit(key, { identity, about });
+      return await writer.commit(key, { identity, about });
     } catch (error) {
-      await draft.discard();
-      throw explainDiskError(error, draft.folder);
+      await writer.discard();
+      throw explainDiskError(error, writer.folder);
     }
   }
 

@@ -1,29 +1,26 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
-import { explainDiskError, ignore, isDiskFull } from './disk-errors.ts';
-import { asideOwner } from './leftovers.ts';
-import { type Holder, Lock } from './locks.ts';
-import { freeingOrder, Needs } from './needs.ts';
-import { type Entry, isKey } from './record.ts';
+import { explainDiskError, ignore, isDiskFull, namesIn } from './disk.ts';
+import { isKey } from './entry.ts';
+import { Lock, lifeOf } from './locks.ts';
 import type { Store } from './store.ts';
 
 export interface CollectOptions {
   /** Frees what was last used longer ago, milliseconds. */
   olderThanMs?: number;
-  /** Frees until entries and checkpoints together have at most so many bytes, the oldest use first. */
+  /** Frees the least recently used until entries and checkpoints together have at most so many bytes. */
   maxBytes?: number;
-  /** Only says what would go. */
+  /** Only reports what would be freed. */
   dryRun?: boolean;
 }
 
-/** Something in the store, with its size. Bytes that a run's folder shares by hard links are freed only with that. */
+/** Something in the store. Bytes that a run's folder shares by hard links are freed only when that is deleted, too. */
 export interface StoreItem {
   what: 'entry' | 'checkpoints' | 'damaged' | 'leftover' | 'lock' | 'run';
-  /** The key, or the name in its room; of a run, its folder. */
+  /** The key, or the name in its directory; of a run, its folder. */
   name: string;
-  /** Where it lies, or lay. */
   path: string;
   bytes: number;
   /** Why it was freed or kept, in words. */
@@ -34,40 +31,38 @@ export interface Collected {
   freed: StoreItem[];
   /** Entries and checkpoints that stay. */
   kept: StoreItem[];
-  /** Freed, together. */
-  bytes: number;
 }
 
-/** What a process of another host left lies so long before it counts as garbage: its owner cannot be asked. */
-const STRANGERS_MS = 7 * 24 * 3600 * 1000;
+/** An entry, or the checkpoints of a key. */
+interface Saved {
+  item: Omit<StoreItem, 'why'>;
+  usedAt: number;
+  /** Keys of entries that this one needs. */
+  refers: readonly string[];
+}
+
+/** The owner of a temporary directory that another host wrote cannot be looked up, so it stays this long. */
+const FOREIGN_TMP_MS = 7 * 24 * 3600 * 1000;
 const aboutSchema = z.object({ refers: z.array(z.string()) });
 
 /**
- * Frees what nothing needs. Always: what killed processes left, what was set aside as damaged, checkpoints of finished
- * stages, notes of runs that are gone. By age or size, where asked: entries and checkpoints that no kept run needs, nor
- * what these refer to (`about.refers`), and that nobody holds; those unused for longest first. A run is kept while its
- * run.json is there. Age is told by the wall clock: one that was set back frees less, not more.
- * @throws InputError where the disk does not let it.
+ * Frees what nothing needs. Always: leftovers of killed processes, damaged entries, checkpoints of finished stages, notes of
+ * deleted runs. If `olderThanMs` or `maxBytes` asks for it: entries and checkpoints, the least recently used first, except
+ * those that a kept run needs, directly or through `about.refers`, and those that a process holds. A run is kept while its
+ * run.json exists. Ages are differences of the wall clock; a clock that was set back frees less, not more.
+ * @throws InputError if the disk cannot be written.
  */
 export async function collect(store: Store, options: CollectOptions = {}): Promise<Collected> {
+  const collector = new Collector(store, options);
   try {
-    if (!(await store.rooms.exists())) return { freed: [], kept: [], bytes: 0 };
-    const collector = new Collector(store, options);
-    await collector.freeGarbage();
-    await collector.freeUnused();
-    const { freed, kept } = collector;
-    return { freed, kept, bytes: freed.reduce((sum, { bytes }) => sum + bytes, 0) };
+    if (await store.exists()) {
+      await collector.freeGarbage();
+      await collector.freeUnused();
+    }
   } catch (error) {
     throw explainDiskError(error, store.root);
   }
-}
-
-type Found = Omit<StoreItem, 'why'>;
-
-/** Something that may go, and when it was last used. */
-interface Candidate {
-  item: Found;
-  usedAt: number;
+  return { freed: collector.freed, kept: collector.kept };
 }
 
 class Collector {
@@ -82,184 +77,158 @@ class Collector {
     this.#options = options;
   }
 
-  /** What is of no use to anybody, whatever its age. */
+  /** Frees what is useless at any age. */
   async freeGarbage(): Promise<void> {
-    const { runs, rooms } = this.#store;
-    await this.#freeLeftovers();
-    for (const run of await runs.all()) {
-      if (run.kept) continue;
-      if (!this.#options.dryRun) await runs.forgetNote(run);
-      this.#freed({ what: 'run', name: run.folder, path: run.note, bytes: 0 }, 'its run.json is gone');
+    const store = this.#store;
+    const leftovers: StoreItem[] = [];
+    for (const name of await namesIn(store.path('tmp'))) {
+      const path = store.path('tmp', name);
+      const isOld = lifeOf(name) === 'unknown' && this.#now - (await changedAt(path)) > FOREIGN_TMP_MS;
+      if (lifeOf(name) !== 'dead' && !isOld) continue;
+      const why = isOld ? 'older than a week' : 'its process is gone';
+      leftovers.push({ what: 'leftover', name, path, bytes: await bytesBelow(path), why });
     }
-    for (const key of await this.#store.lockedKeys()) {
-      if (this.#store.holder(key)) continue;
-      const lock = this.#options.dryRun ? undefined : await this.#hold(key);
-      if (lock instanceof Lock) await lock.release();
-      const path = rooms.in('locks', `${key}.lock`);
-      this.#freed({ what: 'lock', name: key, path, bytes: 0 }, 'its process is gone');
+    // All are listed before the first is freed, because the first write also deletes those of dead processes.
+    for (const item of leftovers) await this.#free(item);
+    for (const { kept, folder, note } of await store.runs.all()) {
+      if (kept) continue;
+      await this.#free({ what: 'run', name: folder, path: note, bytes: 0, why: 'its run.json is gone' });
     }
-    // Finding what is damaged sets it aside, for the room below.
-    if (!this.#options.dryRun) for (const key of await this.#store.keys()) await this.#find(key);
-    for (const name of await this.#names('damaged')) {
-      await this.#free(await this.#found('damaged', name), 'damaged');
+    for (const key of await store.lockedKeys()) {
+      if (store.holder(key)) continue;
+      const path = store.path('locks', `${key}.lock`);
+      await this.#free({ what: 'lock', name: key, path, bytes: 0, why: 'its process is gone' });
     }
-    for (const key of (await this.#names('checkpoints')).filter(isKey)) {
-      if (await this.#find(key)) {
-        await this.#freeHeld(await this.#checkpoints(key), 'the stage is finished');
-      }
+    // `find` sets damaged entries aside.
+    if (!this.#options.dryRun) for (const key of await store.keys()) await this.#isComplete(key);
+    for (const name of await namesIn(store.path('damaged'))) {
+      const path = store.path('damaged', name);
+      await this.#free({ what: 'damaged', name, path, bytes: await bytesBelow(path), why: 'damaged' });
+    }
+    for (const saved of await this.#checkpoints()) {
+      if (await this.#isComplete(saved.item.name)) await this.#freeLocked(saved, 'the stage is finished');
     }
   }
 
-  async #freeLeftovers(): Promise<void> {
-    const left: [item: Found, why: string][] = [];
-    for (const name of await this.#names('tmp')) {
-      const owner = asideOwner(name);
-      const old = owner === 'unknown' && this.#now - (await this.#usedAt('tmp', name)) > STRANGERS_MS;
-      if (owner !== 'dead' && !old) continue;
-      left.push([await this.#found('leftover', name), old ? 'older than a week' : 'its process is gone']);
-    }
-    // All are listed before the first goes: whoever begins to write sweeps, this process too.
-    for (const [item, why] of left) await this.#free(item, why);
-  }
-
-  /** What no kept run needs, by age and then by size. */
+  /** Frees saved work by age and size. */
   async freeUnused(): Promise<void> {
-    const entries = new Map<string, Entry>();
-    for await (const entry of this.#store.entries()) entries.set(entry.key, entry);
-    const refers = new Map([...entries].map(([key, entry]) => [key, refersOf(entry)]));
-    const needs = new Needs(refers);
-    for (const run of await this.#store.runs.all()) {
-      if (run.kept) needs.add(run.keys, `the run in ${run.folder} needs it`);
-    }
-    const candidates = await this.#candidates(entries, refers);
-    let total = candidates.reduce((sum, { item }) => sum + item.bytes, 0);
-    for (const candidate of candidates) {
-      const { item } = candidate;
-      const needed = needs.why(item.name);
-      const why = needed === undefined ? this.#excess(candidate, total) : undefined;
-      if (why === undefined) {
-        this.kept.push({ ...item, why: needed ?? 'no limit asks for it' });
-      } else if (await this.#freeHeld(candidate, why)) {
-        total -= item.bytes;
-      } else if (item.what === 'entry') {
-        needs.add(refers.get(item.name) ?? [], `${item.name} needs it`);
-      }
-    }
-  }
-
-  /** In the order in which they go. */
-  async #candidates(
-    entries: ReadonlyMap<string, Entry>,
-    refers: ReadonlyMap<string, string[]>,
-  ): Promise<Candidate[]> {
-    const uses = new Map<string, number>();
-    for (const key of entries.keys()) uses.set(key, (await this.#store.lastUse(key)) ?? 0);
-    const ordered = freeingOrder(uses, refers).map(([key, usedAt]): Candidate => {
-      const { folder, record } = entries.get(key)!;
-      const bytes = record.files.reduce((sum, file) => sum + file.bytes, 0);
-      return { item: { what: 'entry', name: key, path: folder, bytes }, usedAt };
-    });
-    for (const key of (await this.#names('checkpoints')).filter(isKey)) {
-      if (!entries.has(key)) ordered.push(await this.#checkpoints(key));
-    }
-    return ordered.sort((a, b) => a.usedAt - b.usedAt); // stable
-  }
-
-  /** Which limit asks for it to go. */
-  #excess({ usedAt }: Candidate, total: number): string | undefined {
     const { olderThanMs = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = this.#options;
-    if (this.#now - usedAt > olderThanMs) return `not used since ${new Date(usedAt).toISOString()}`;
-    return total > maxBytes ? `the store holds ${total} bytes, and ${maxBytes} are allowed` : undefined;
-  }
-
-  /** Frees an entry or checkpoints under the key's lock; otherwise says who keeps it and gives false. */
-  async #freeHeld({ item, usedAt }: Candidate, why: string): Promise<boolean> {
-    const lock = await this.#hold(item.name);
-    if (lock && !(lock instanceof Lock)) {
-      this.kept.push({ ...item, why: `in use by ${holderInWords(lock)}` });
-      return false;
-    }
-    try {
-      // Only with the lock in hand does it hold still.
-      const now = item.what === 'entry' ? await this.#store.lastUse(item.name) : undefined;
-      if (now !== undefined && now > usedAt) {
-        this.kept.push({ ...item, why: 'it has just been used' });
-        return false;
+    const entries = await this.#entries();
+    const needed = new Map<string, string>();
+    const need = (keys: readonly string[], why: string): void => {
+      for (const key of keys) {
+        if (needed.has(key)) continue;
+        needed.set(key, why);
+        need(entries.get(key)?.refers ?? [], why);
       }
-      await this.#free(item, why);
-      return true;
-    } finally {
-      await lock?.release();
+    };
+    for (const { kept, keys, folder } of await this.#store.runs.all()) {
+      if (kept) need(keys, `the run in ${folder} needs it`);
+    }
+    const unfinished = (await this.#checkpoints()).filter(({ item }) => !entries.has(item.name));
+    const all = [...orderOfUse(entries), ...unfinished].sort((a, b) => a.usedAt - b.usedAt);
+    let total = all.reduce((sum, { item }) => sum + item.bytes, 0);
+    for (const saved of all) {
+      const { item, usedAt, refers } = saved;
+      const isOld = this.#now - usedAt > olderThanMs;
+      const stays = needed.get(item.name) ?? (isOld || total > maxBytes ? undefined : 'no limit asks for it');
+      const goes = isOld
+        ? `not used since ${new Date(usedAt).toISOString()}`
+        : `the store holds ${total} bytes, and ${maxBytes} are allowed`;
+      if (stays !== undefined) this.kept.push({ ...item, why: stays });
+      else if (await this.#freeLocked(saved, goes)) total -= item.bytes;
+      else need(refers, `${item.name} needs it`);
     }
   }
 
-  /** The lock, who else has it, or neither, where nobody holds it and none is wanted. */
-  async #hold(key: string): Promise<Lock | Holder | undefined> {
-    if (this.#options.dryRun) return this.#store.holder(key);
+  /** Frees an entry or checkpoints under the key's lock. Keeps what another process holds or has just used: false. */
+  async #freeLocked({ item, usedAt }: Saved, why: string): Promise<boolean> {
+    const lock = await this.#lock(item.name);
+    const lastUse = item.what === 'entry' ? await this.#store.lastUse(item.name) : undefined;
+    let stays: string | undefined;
+    if (typeof lock === 'string') stays = `in use by ${lock}`;
+    else if (lastUse !== undefined && lastUse > usedAt) stays = 'it has just been used';
     try {
-      return await this.#store.tryLock(key);
-    } catch (error) {
-      // No lock can be written to a full disk, by others no more than here, and freeing is what helps.
+      if (stays === undefined) await this.#free({ ...item, why });
+      else this.kept.push({ ...item, why: stays });
+    } finally {
+      if (lock instanceof Lock) await lock.release();
+    }
+    return stays === undefined;
+  }
+
+  /** The lock, or its holder, or neither in a dry run or on a full disk. */
+  async #lock(key: string): Promise<Lock | string | undefined> {
+    if (this.#options.dryRun) return this.#store.holder(key);
+    return this.#store.tryLock(key).catch((error: unknown) => {
+      // A full disk takes no lock file, and freeing is the remedy.
       if (isDiskFull(error)) return this.#store.holder(key);
       throw error;
-    }
+    });
   }
 
-  async #free(item: Found, why: string): Promise<void> {
-    if (!this.#options.dryRun) await this.#store.rooms.remove(item.path);
-    this.#freed(item, why);
+  async #free(item: StoreItem): Promise<void> {
+    if (!this.#options.dryRun) await this.#store.remove(item.path);
+    this.freed.push(item);
   }
 
-  #freed(item: Found, why: string): void {
-    this.freed.push({ ...item, why });
-  }
-
-  /** An entry that is whole. One of a newer version is nobody's to judge, and stays. */
-  async #find(key: string): Promise<Entry | undefined> {
-    return this.#store.find(key).catch((error: unknown) => {
-      if (error instanceof InputError) return undefined;
+  /** Whether there is an undamaged entry. One of a newer version counts as none, and stays. */
+  async #isComplete(key: string): Promise<boolean> {
+    return this.#store.find(key).then(Boolean, (error: unknown) => {
+      if (error instanceof InputError) return false;
       throw error;
     });
   }
 
-  async #checkpoints(key: string): Promise<Candidate> {
-    const path = this.#store.rooms.in('checkpoints', key);
-    const item: Found = { what: 'checkpoints', name: key, path, bytes: await bytesBelow(path) };
-    return { item, usedAt: await this.#usedAt('checkpoints', key) };
+  async #entries(): Promise<Map<string, Saved>> {
+    const entries = new Map<string, Saved>();
+    for await (const { key, folder: path, record } of this.#store.entries()) {
+      const bytes = record.files.reduce((sum, file) => sum + file.bytes, 0);
+      const refers = aboutSchema.safeParse(record.about).data?.refers ?? [];
+      const usedAt = (await this.#store.lastUse(key)) ?? this.#now;
+      entries.set(key, { item: { what: 'entry', name: key, path, bytes }, usedAt, refers });
+    }
+    return entries;
   }
 
-  async #found(what: 'damaged' | 'leftover', name: string): Promise<Found> {
-    const path = this.#store.rooms.in(what === 'damaged' ? 'damaged' : 'tmp', name);
-    return { what, name, path, bytes: await bytesBelow(path) };
-  }
-
-  async #usedAt(room: 'tmp' | 'checkpoints', name: string): Promise<number> {
-    const info = await stat(this.#store.rooms.in(room, name)).catch(ignore('ENOENT'));
-    return info?.mtimeMs ?? this.#now;
-  }
-
-  async #names(room: 'damaged' | 'tmp' | 'checkpoints'): Promise<string[]> {
-    return ((await readdir(this.#store.rooms.in(room)).catch(ignore('ENOENT'))) ?? []).sort();
+  async #checkpoints(): Promise<Saved[]> {
+    const saved: Saved[] = [];
+    for (const name of (await namesIn(this.#store.path('checkpoints'))).filter(isKey)) {
+      const path = this.#store.path('checkpoints', name);
+      const item = { what: 'checkpoints', name, path, bytes: await bytesBelow(path) } as const;
+      saved.push({ item, usedAt: await changedAt(path), refers: [] });
+    }
+    return saved;
   }
 }
 
-/** The further keys that an entry is of no use without, as its maker wrote. */
-function refersOf(entry: Entry): string[] {
-  const { success, data } = aboutSchema.safeParse(entry.record.about);
-  return success ? data.refers : [];
+/**
+ * Entries by last use. A use of an entry is also one of those that it refers to, and it comes before those, so that none is
+ * left without what it needs.
+ */
+export function orderOfUse(entries: ReadonlyMap<string, Saved>): Saved[] {
+  const uses = new Map<string, Saved & { depth: number }>();
+  const use = (key: string, usedAt: number, above: readonly string[]): void => {
+    const entry = entries.get(key);
+    if (!entry || above.includes(key)) return; // only a damaged record has a cycle
+    const before = uses.get(key) ?? { ...entry, depth: 0 };
+    const latest = Math.max(before.usedAt, usedAt);
+    uses.set(key, { ...before, usedAt: latest, depth: Math.max(before.depth, above.length) });
+    for (const next of entry.refers) use(next, latest, [...above, key]);
+  };
+  for (const [key, { usedAt }] of entries) use(key, usedAt, []);
+  return [...uses.values()].sort((a, b) => a.usedAt - b.usedAt || a.depth - b.depth);
 }
 
-function holderInWords({ pid, host, here }: Holder): string {
-  if (pid === undefined) return 'an unknown process';
-  return here ? `process ${pid}` : `process ${pid} on ${host}`;
+async function changedAt(path: string): Promise<number> {
+  return (await stat(path).catch(ignore('ENOENT')))?.mtimeMs ?? Date.now();
 }
 
-/** Of all files, whatever vanishes meanwhile counting as nothing. */
+/** The size of all files; those that vanish meanwhile count as nothing. */
 async function bytesBelow(path: string): Promise<number> {
   const info = await stat(path).catch(ignore('ENOENT'));
   if (!info?.isDirectory()) return info?.size ?? 0;
-  const names = (await readdir(path).catch(ignore('ENOENT'))) ?? [];
   let sum = 0;
-  for (const name of names) sum += await bytesBelow(join(path, name));
+  for (const name of await namesIn(path)) sum += await bytesBelow(join(path, name));
   return sum;
 }

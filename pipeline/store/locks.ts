@@ -1,302 +1,249 @@
-import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  unlinkSync,
-  write,
-  writeSync,
-} from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
-import { codeOf, ignore } from './disk-errors.ts';
-import { lifeOf, type Owner, thisProcess } from './owner.ts';
+import { codeOf, ignore } from './disk.ts';
 
 /**
- * Locks between processes: one file per key, made exclusively, that names its owner. A dead owner's lock is taken over. An
- * owner that nobody here can ask for (another host, another container) counts as dead when its heartbeat has stood still
- * for a while on the waiter's own monotonic clock: no wall clock is ever read, and none is compared between hosts. Files are
- * handled synchronously, a few hundred bytes, so that nothing comes between looking and acting in this process. The worst
- * that a race (an owner that slept through its own burial) leads to is work done twice.
+ * Locks between processes: one lease file per key, created exclusively, which names its owner. The owner refreshes the
+ * file's modification time. A lock is taken over at once if its owner is a dead process of this host, and if the owner
+ * cannot be looked up, when the file has not changed for a minute of the waiting process's monotonic clock. Times are only
+ * compared for equality, so wall clocks do not matter. Calls are synchronous: nothing runs between a look and the act. The
+ * worst outcome of a race, or of an owner that was suspended, is work done twice.
  */
 
 /** Milliseconds; tests set others. */
 export interface LockTimes {
-  /** Between two looks of a waiter. */
+  /** Between two attempts of a waiting process. */
   poll: number;
-  /** Between two heartbeats of an owner. */
-  beat: number;
-  /** How long the heartbeat of an owner elsewhere stands still before it is taken for dead. */
-  silent: number;
-  /** How long a lock that names nobody, or a take-over that was begun, lies before it is taken for abandoned. */
-  abandoned: number;
+  /** Between two refreshes by the owner. */
+  refresh: number;
+  /** The lease of an owner that cannot be looked up ends if it is not refreshed for so long. */
+  expiry: number;
 }
 
-const ENDING = '.lock';
-const TIMES: LockTimes = { poll: 150, beat: 4000, silent: 60_000, abandoned: 10_000 };
-
-/** Who holds a lock; nothing is known of one that was killed while it wrote its name. */
-export interface Holder {
-  pid?: number;
-  host?: string;
-  /** Whether it is a process of this host, which `pid` names. */
-  here: boolean;
-}
+const TIMES: LockTimes = { poll: 150, refresh: 4000, expiry: 60_000 };
 
 export interface LockOptions {
-  /** Called once, as soon as there is somebody to wait for. */
-  onWait?: (holder: Holder) => void;
+  /** Called once if there is a holder to wait for, with its description: `process 17`, `process 17 on host`. */
+  onWait?: (holder: string) => void;
   /** Ends the waiting; `lock` rejects with its reason. */
   signal?: AbortSignal;
 }
 
-const ownerSchema = z.object({
-  token: z.string(),
-  pid: z.int(),
-  start: z.string(),
-  host: z.string(),
-  boot: z.string(),
-  pidSpace: z.string(),
-});
-
-/** A lock file as it was read: the first line is the heartbeat, the second the owner. */
-interface Found {
-  text: string;
-  owner?: Owner & { token: string };
+/** A lease file as read. */
+interface Lease {
+  owner: string;
+  host: string;
+  /** Changes with every owner and every refresh. */
+  version: string;
 }
 
-/** Locks of this process, which go when it ends, unless it is killed. */
-const held = new Set<Lock>();
-let watching = false;
-
-/** A lock that this process holds. */
+/** A lock that this process holds. It is released when the process ends, unless the process is killed. */
 export class Lock {
-  readonly key: string;
   readonly #path: string;
-  readonly #token: string;
-  readonly #file: number;
+  readonly #owner: string;
   readonly #timer: NodeJS.Timeout;
-  #beats = 0;
-  #beating: Promise<void> | undefined;
+  readonly #cancelExit: () => void;
 
-  /** `file` is the open lock file, with this process's name in it. */
-  constructor(key: string, path: string, token: string, file: number, beat: number) {
-    this.key = key;
+  /** `path` is a lease file that names `owner`. */
+  constructor(path: string, owner: string, refresh: number) {
     this.#path = path;
-    this.#token = token;
-    this.#file = file;
-    this.#timer = setInterval(() => this.#beat(), beat).unref();
-    if (!watching) process.on('exit', () => held.forEach((lock) => void lock.drop()));
-    watching = true;
-    held.add(this);
+    this.#owner = owner;
+    this.#timer = setInterval(() => {
+      quiet(() => this.#isHeld() && fs.utimesSync(path, new Date(), new Date()));
+    }, refresh).unref();
+    this.#cancelExit = atExit(() => this.#isHeld() && fs.unlinkSync(path));
   }
 
-  /** Gives it back. Harmless when it is given back already, or was taken over. */
+  /** Does nothing if the lock is released already or another process has taken it over. */
   async release(): Promise<void> {
-    if (!this.drop()) return;
-    await this.#beating; // its number must not be another file's while something is being written under it
-    closeSync(this.#file);
-  }
-
-  /** Removes the file at once, as a process that ends must; false where it was done before. */
-  drop(): boolean {
-    if (!held.delete(this)) return false;
     clearInterval(this.#timer);
-    try {
-      if (readLock(this.#path)?.owner?.token === this.#token) unlinkSync(this.#path);
-    } catch {
-      // It stays and names a process that is gone, or a pid of ours that the next owner knows better of.
-    }
-    return true;
+    this.#cancelExit();
+    quiet(() => this.#isHeld() && fs.unlinkSync(this.#path));
   }
 
-  /** Written through the open file, so that a beat never reaches the lock of whoever took over. */
-  #beat(): void {
-    this.#beating ??= new Promise((resolve) => {
-      write(this.#file, beatLine(++this.#beats), 0, 'latin1', () => {
-        this.#beating = undefined;
-        resolve();
-      });
-    });
+  #isHeld(): boolean {
+    return readLease(this.#path)?.owner === this.#owner;
   }
 }
 
-/** The locks in one folder, which must be there. */
+/** The locks in one directory, which must exist. */
 export class Locks {
-  readonly #folder: string;
+  readonly #directory: string;
   readonly #times: LockTimes;
 
-  constructor(folder: string, times: Partial<LockTimes> = {}) {
-    this.#folder = folder;
+  constructor(directory: string, times: Partial<LockTimes> = {}) {
+    this.#directory = directory;
     this.#times = { ...TIMES, ...times };
   }
 
-  /** Waits until the lock is this process's. Rejects when the signal aborts, or when the folder takes no files. */
+  /** Waits until this process holds the lock. Rejects if the signal aborts or the directory cannot be written. */
   async lock(key: string, { onWait, signal }: LockOptions = {}): Promise<Lock> {
-    const watch = new Watch();
-    for (let told = false; ; ) {
+    const seen = { version: '', since: 0 };
+    for (let isFirst = true; ; isFirst = false) {
       signal?.throwIfAborted();
-      const outcome = this.#attempt(key, watch);
+      const outcome = this.#attempt(key, seen);
       if (outcome instanceof Lock) return outcome;
-      if (!told) onWait?.(outcome);
-      told = true;
-      try {
-        await sleep(this.#times.poll, undefined, { signal });
-      } catch (error) {
+      if (isFirst) onWait?.(outcome);
+      await sleep(this.#times.poll, undefined, { signal }).catch((error: unknown) => {
         signal?.throwIfAborted(); // with its own reason, not the timer's
         throw error;
-      }
+      });
     }
   }
 
-  /** The lock, also from an owner of this host that is dead; or who holds it. Waits for nobody. */
-  async tryLock(key: string): Promise<Lock | Holder> {
-    return this.#attempt(key, new Watch());
+  /** Takes the lock if it is free or its owner is a dead process of this host; otherwise describes its holder. */
+  async tryLock(key: string): Promise<Lock | string> {
+    return this.#attempt(key, { version: '', since: 0 });
   }
 
-  /** Who holds it; undefined where nobody does, or somebody of this host who is dead. Changes nothing. */
-  holder(key: string): Holder | undefined {
-    const found = readLock(this.#path(key));
-    return found && !isDead(found) ? holderOf(found) : undefined;
+  /** Describes the holder; undefined if there is none or it is a dead process of this host. Changes nothing. */
+  holder(key: string): string | undefined {
+    const lease = readLease(this.#path(key));
+    return lease && lifeOf(lease.owner) !== 'dead' ? describeHolder(lease) : undefined;
   }
 
-  /** Keys with a lock file, sorted; of some the owner may be dead. */
-  async keys(): Promise<string[]> {
-    const names = (await readdir(this.#folder).catch(ignore('ENOENT'))) ?? [];
-    return names
-      .filter((name) => name.endsWith(ENDING))
-      .map((name) => name.slice(0, -ENDING.length))
-      .sort();
-  }
-
-  #attempt(key: string, watch: Watch): Lock | Holder {
-    // Twice: whoever had it may have given it back between our try and our look.
-    for (let tries = 0; ; tries++) {
-      const mine = this.#create(key);
-      if (mine) return mine;
-      const found = readLock(this.#path(key));
-      if (!found) {
-        if (tries < 2) continue;
-        return { here: false };
-      }
-      const patience = found.owner ? this.#times.silent : this.#times.abandoned;
-      const known = found.owner !== undefined && lifeOf(found.owner) !== 'elsewhere';
-      const buried = known ? isDead(found) : watch.still('lock', found.text) >= patience;
-      const taken = buried ? this.#takeOver(key, found, watch) : undefined;
-      return taken ?? holderOf(found);
+  /** `seen` is the version that the caller saw before, and since when; it is updated. */
+  #attempt(key: string, seen: { version: string; since: number }): Lock | string {
+    for (let tries = 0; tries < 3; tries++) {
+      const lock = this.#create(key);
+      if (lock) return lock;
+      const lease = readLease(this.#path(key));
+      if (!lease) continue; // released since
+      const now = performance.now();
+      if (lease.version !== seen.version) Object.assign(seen, { version: lease.version, since: now });
+      const life = lifeOf(lease.owner);
+      const isExpired = life === 'dead' || (life === 'unknown' && now - seen.since >= this.#times.expiry);
+      if (!isExpired) return describeHolder(lease);
+      this.#removeExpired(key, lease);
     }
+    return 'another process'; // which was faster three times
   }
 
-  /** The one place where a lock begins. */
   #create(key: string): Lock | undefined {
     const path = this.#path(key);
-    const token = randomBytes(16).toString('hex');
-    let file: number;
+    const owner = ownerName();
     try {
-      file = openSync(path, 'wx');
+      fs.writeFileSync(path, `${owner} ${hostname()}\n`, { flag: 'wx' });
     } catch (error) {
       if (codeOf(error) === 'EEXIST') return undefined;
+      fs.rmSync(path, { force: true });
       throw error;
     }
-    try {
-      writeSync(file, `${beatLine(0)}${JSON.stringify({ token, ...thisProcess() })}\n`);
-    } catch (error) {
-      closeSync(file);
-      rmSync(path, { force: true });
-      throw error;
-    }
-    return new Lock(key, path, token, file, this.#times.beat);
+    return new Lock(path, owner, this.#times.refresh);
   }
 
-  /**
-   * Takes a dead owner's lock. A folder is the mutex between waiters, so that none removes the lock that another has just
-   * made; of one who was killed inside it is removed by the next.
-   */
-  #takeOver(key: string, dead: Found, watch: Watch): Lock | undefined {
+  /** Removes an expired lease. If another process has taken the lock over since, that process keeps it. */
+  #removeExpired(key: string, expired: Lease): void {
     const path = this.#path(key);
-    const mutex = `${path}.taking`;
+    const moved = `${path}.${ownerName()}`;
     try {
-      mkdirSync(mutex);
+      fs.renameSync(path, moved); // only one process succeeds
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
-      if (watch.still('mutex', identityOf(mutex)) >= this.#times.abandoned) removeFolder(mutex);
-      return undefined;
+      if (codeOf(error) === 'ENOENT') return;
+      throw error;
     }
-    try {
-      if (readLock(path)?.text !== dead.text) return undefined; // another was quicker, or it lives
-      unlinkSync(path);
-      return this.#create(key);
-    } finally {
-      removeFolder(mutex);
-    }
+    if (readLease(moved)?.version !== expired.version) quiet(() => fs.linkSync(moved, path));
+    fs.unlinkSync(moved);
   }
 
   #path(key: string): string {
-    return join(this.#folder, key + ENDING);
+    return join(this.#directory, `${key}.lock`);
   }
 }
 
-/** How long each of several things has been the same, on this process's monotonic clock. */
-class Watch {
-  readonly #seen = new Map<string, { value: string; since: number }>();
-
-  /** Milliseconds since `value` was first given for `name` without another between; 0 when it is new. */
-  still(name: string, value: string): number {
-    const now = performance.now();
-    const before = this.#seen.get(name);
-    if (before?.value === value) return now - before.since;
-    this.#seen.set(name, { value, since: now });
-    return 0;
-  }
-}
-
-function beatLine(beats: number): string {
-  return `${String(beats).padStart(12, '0')}\n`;
-}
-
-function readLock(path: string): Found | undefined {
+function readLease(path: string): Lease | undefined {
+  let file: number;
   try {
-    const text = readFileSync(path, 'utf8');
-    return { text, owner: parseOwner(text) };
+    file = fs.openSync(path, 'r'); // a network file system shows fresh times only of a file that was just opened
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
+    return ignore('ENOENT')(error);
+  }
+  try {
+    const text = fs.readFileSync(file, 'utf8');
+    const [owner, host = ''] = text.trimEnd().split(' ');
+    return { owner, host, version: `${text}${fs.fstatSync(file, { bigint: true }).mtimeNs}` };
+  } finally {
+    fs.closeSync(file);
   }
 }
 
-function parseOwner(text: string): Found['owner'] {
+function describeHolder({ owner, host }: Lease): string {
+  const pid = OWNER.exec(owner)?.[1];
+  if (pid === undefined) return 'another process';
+  return lifeOf(owner) === 'unknown' ? `process ${pid} on ${host}` : `process ${pid}`;
+}
+
+/**
+ * The name of a process and of one thing that it owns: pid, start time in ticks since boot (0 if unknown), a digest of host,
+ * boot and pid namespace, random digits. Leases contain it; temporary directories are called so.
+ */
+const OWNER = /^(\d+)-(\d+)-([0-9a-f]{12})-[0-9a-f]{12}$/;
+
+/** A new name for something that this process owns. */
+export function ownerName(): string {
+  return `${process.pid}-${statOf(process.pid)?.start ?? 0}-${place()}-${randomBytes(6).toString('hex')}`;
+}
+
+/** Whether an owner still runs; `unknown` if it belongs to another host, boot or pid namespace, or is no owner's name. */
+export function lifeOf(owner: string): 'alive' | 'dead' | 'unknown' {
+  const [, pid, start, where] = OWNER.exec(owner) ?? [];
+  if (pid === undefined || where !== place()) return 'unknown';
+  return isRunning(Number(pid), start) ? 'alive' : 'dead';
+}
+
+/** Whether a process of this host runs under the pid and started at `start`, if that is known (not '0'). */
+export function isRunning(pid: number, start = '0'): boolean {
   try {
-    return ownerSchema.parse(JSON.parse(text.slice(text.indexOf('\n') + 1)));
+    process.kill(pid, 0); // signal 0 only tests
+  } catch (error) {
+    if (codeOf(error) !== 'EPERM') return false; // EPERM: another user's process
+  }
+  const stat = statOf(pid);
+  if (!stat) return true; // without a readable /proc the pid alone decides
+  // A zombie keeps its pid until its parent waits for it, which the first process of some containers never does.
+  if (stat.state === 'Z' || stat.state === 'X') return false;
+  return start === '0' || stat.start === start;
+}
+
+/** Fields 3 and 22 of /proc/<pid>/stat. Field 2, the command, may contain spaces and brackets. */
+function statOf(pid: number): { state: string; start: string } | undefined {
+  return quiet(() => {
+    const text = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0], start: fields[19] };
+  });
+}
+
+let placeDigest: string | undefined;
+
+/** A digest of everything that makes a pid mean the same process. */
+function place(): string {
+  placeDigest ??= createHash('sha256')
+    .update(hostname())
+    .update(quiet(() => fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')) ?? '')
+    .update(quiet(() => fs.readlinkSync('/proc/self/ns/pid')) ?? '')
+    .digest('hex')
+    .slice(0, 12);
+  return placeDigest;
+}
+
+const cleanups = new Set<() => unknown>();
+process.on('exit', () => cleanups.forEach((cleanup) => void quiet(cleanup)));
+
+/** Runs `cleanup`, which must be synchronous, when this process ends, unless it is killed. The result cancels that. */
+export function atExit(cleanup: () => unknown): () => void {
+  cleanups.add(cleanup);
+  return () => void cleanups.delete(cleanup);
+}
+
+/** The result of `work`, or undefined if it throws. */
+export function quiet<T>(work: () => T): T | undefined {
+  try {
+    return work();
   } catch {
-    return undefined; // killed between making the file and writing to it, or cut short by a power failure
-  }
-}
-
-function isDead({ owner }: Found): boolean {
-  return owner !== undefined && lifeOf(owner) === 'dead';
-}
-
-function holderOf({ owner }: Found): Holder {
-  if (!owner) return { here: false };
-  return { pid: owner.pid, host: owner.host, here: lifeOf(owner) !== 'elsewhere' };
-}
-
-/** Tells one folder from the next of the same name; the times in it are compared for equality alone. */
-function identityOf(folder: string): string {
-  const info = statSync(folder, { bigint: true, throwIfNoEntry: false });
-  return info ? `${info.ino} ${info.ctimeNs}` : '';
-}
-
-function removeFolder(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
+    return undefined;
   }
 }

@@ -3,13 +3,15 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { $ } from '../../pipeline/process.ts';
-import { type DamagedEvent, type Entry, Store } from '../../pipeline/store/store.ts';
+import type { DamagedEvent } from '../../pipeline/store/directory.ts';
+import type { Entry } from '../../pipeline/store/entry.ts';
+import { Store } from '../../pipeline/store/store.ts';
 import { scratchFolder } from './scratch.ts';
 
 /** A key like any other. */
 export const keyOf = (digit: number | string) => String(digit).repeat(64).slice(0, 64);
 
-/** A store in a folder of its own, and what it tells of damage. */
+/** A store in a folder of its own, and the damage that it reports. */
 export function newStore(root = join(scratchFolder(), 'store')) {
   const store = new Store(root);
   const damaged: DamagedEvent[] = [];
@@ -24,12 +26,12 @@ export async function commit(
   files: Record<string, string | Uint8Array>,
   about: unknown = {},
 ): Promise<Entry> {
-  const draft = await store.draft();
+  const writer = await store.newEntry();
   for (const [path, contents] of Object.entries(files)) {
-    await mkdir(dirname(join(draft.folder, path)), { recursive: true });
-    await writeFile(join(draft.folder, path), contents);
+    await mkdir(dirname(join(writer.folder, path)), { recursive: true });
+    await writeFile(join(writer.folder, path), contents);
   }
-  return draft.commit(key, { identity: { key }, about });
+  return writer.commit(key, { identity: { key }, about });
 }
 
 /** A process that uses the store (`store-child.ts`); gives its pid, and its further lines as they come. */

@@ -23,21 +23,21 @@ const WORK: Record<string, () => Promise<void>> = {
     await store.lock(key);
     say('holds');
   },
-  /** Leaves a draft half-written. */
-  async draft() {
-    const draft = await store.draft();
-    await writeFile(join(draft.folder, 'half.bin'), 'half');
-    say(draft.folder);
+  /** Leaves an entry half-written. */
+  async write() {
+    const writer = await store.newEntry();
+    await writeFile(join(writer.folder, 'half.bin'), 'half');
+    say(writer.folder);
     await forever();
   },
   /** Replaces the entry of the key, and its checkpoints, again and again. */
   async churn() {
     for (let round = 1; ; round++) {
-      const draft = await store.draft();
+      const writer = await store.newEntry();
       for (const name of ['a.bin', 'b.bin']) {
-        await writeFile(join(draft.folder, name), Buffer.alloc(20_000 + round, round));
+        await writeFile(join(writer.folder, name), Buffer.alloc(20_000 + round, round));
       }
-      await draft.commit(key, { identity: { round } });
+      await writer.commit(key, { identity: { round } });
       await store
         .checkpoints(key)
         .save({ step: round, numbers: { round }, tensors: { x: Buffer.alloc(9000, round) } });

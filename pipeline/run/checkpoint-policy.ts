@@ -1,28 +1,28 @@
 import type { CheckpointStore, SavedCheckpoint } from '../../stages/checkpoints.ts';
-import type { CheckpointFiles } from '../store/checkpoint-files.ts';
+import type { Checkpoints } from '../store/checkpoints.ts';
 
 /** How often unfinished work is saved. */
 export type CheckpointRule = { seconds: number } | { steps: number } | 'off';
 
-interface KeeperOptions {
+interface PolicyOptions {
   rule: CheckpointRule;
   /** Aborted when the run is asked to stop. */
   signal?: AbortSignal;
-  /** Seconds of a clock that only goes forward. */
+  /** Seconds of a monotonic clock. */
   now?: () => number;
 }
 
-/** Keeps a stage's unfinished work in the store: decides when, and where. */
-export class Keeper implements CheckpointStore {
-  readonly #files: CheckpointFiles;
-  readonly #options: KeeperOptions;
+/** The checkpoints of a stage as the stage sees them: the store keeps them, the rule decides when one is due. */
+export class CheckpointPolicy implements CheckpointStore {
+  readonly #files: Checkpoints;
+  readonly #options: PolicyOptions;
   readonly #now: () => number;
   #lastStep = 0;
   #lastSeconds: number;
-  /** Whether the stage has asked for saved work: from then on it can be asked to stop. */
+  /** Whether the stage has asked for saved work. From then on it stops by itself when `stopping` is set. */
   listening = false;
 
-  constructor(files: CheckpointFiles, options: KeeperOptions) {
+  constructor(files: Checkpoints, options: PolicyOptions) {
     this.#files = files;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now() / 1000);
@@ -48,7 +48,7 @@ export class Keeper implements CheckpointStore {
   }
 
   async save(checkpoint: SavedCheckpoint): Promise<void> {
-    this.#mark(checkpoint.step); // also where it fails: a full disk is not asked again at once
+    this.#mark(checkpoint.step); // also if it fails: a full disk is not tried again at once
     await this.#files.save(checkpoint);
   }
 

@@ -1,0 +1,170 @@
+import { constants } from 'node:fs';
+import { copyFile, type FileHandle, link, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { InputError } from '../../wgsl/core/index.ts';
+
+/** What the file system must do for the store: errors in the user's terms, durable writes, links instead of copies. */
+
+const WINDOWS = process.platform === 'win32';
+
+const MEANING: Record<string, string> = {
+  ENOSPC: 'no space is left on the disk',
+  EDQUOT: 'the quota is used up',
+  EFBIG: 'the file exceeds the size limit of the file system',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+};
+
+/**
+ * Turns a failed write below `folder` into an InputError that names the folder, the cause and the remedy. Returns any other
+ * error unchanged: `catch (error) { throw explainDiskError(error, store.root); }`.
+ */
+export function explainDiskError(error: unknown, folder: string): unknown {
+  const code = codeOf(error);
+  if (error instanceof InputError || code === undefined || !(code in MEANING)) return error;
+  const remedy = isDiskFull(error)
+    ? 'free space there (splatline gc frees what no run needs)'
+    : 'make it writable';
+  const message = `cannot be written: ${MEANING[code]} (${code}); ${remedy} or choose another store with --store`;
+  const explained = new InputError(message, folder);
+  explained.cause = error;
+  return explained;
+}
+
+/** Whether an error, raw or explained, means that the disk is full. */
+export function isDiskFull(error: unknown): boolean {
+  const code = codeOf(error) ?? (error instanceof Error ? codeOf(error.cause) : undefined);
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+/** The system's error code (`ENOENT`, …), if the error has one. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** For `.catch(ignore('ENOENT'))`: returns undefined for errors with one of these codes and rethrows the others. */
+export function ignore(...codes: readonly string[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!codes.includes(codeOf(error) ?? '')) throw error;
+    return undefined;
+  };
+}
+
+/** The names in a directory, sorted; none if there is no such directory. */
+export async function namesIn(directory: string): Promise<string[]> {
+  return ((await readdir(directory).catch(ignore('ENOENT', 'ENOTDIR'))) ?? []).sort();
+}
+
+/** Creates a directory and its missing parents durably. Does nothing if it exists. */
+export async function makeDirectory(path: string): Promise<void> {
+  // Node's recursive mkdir reports ENOENT on a read-only disk, which hides the cause.
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeDirectory(dirname(path));
+    await mkdir(path).catch(ignore('EEXIST'));
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Opens a finished file so that it can be synced: Windows syncs only files that are open for writing. */
+export function openToSync(path: string): Promise<FileHandle> {
+  return open(path, WINDOWS ? 'r+' : 'r');
+}
+
+/** Makes the names in a directory durable. Windows has no such call and orders them itself. */
+export async function syncDirectory(directory: string): Promise<void> {
+  if (WINDOWS) return;
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes the names in a directory and in all directories below it durable, innermost first. */
+export async function syncTree(directory: string): Promise<void> {
+  for (const item of await readdir(directory, { withFileTypes: true })) {
+    if (item.isDirectory()) await syncTree(join(directory, item.name));
+  }
+  await syncDirectory(directory);
+}
+
+/** Writes a new file and syncs its contents, but not its name. */
+export async function writeSynced(path: string, text: string): Promise<void> {
+  const handle = await open(path, 'wx');
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes or replaces a file durably, completely or not at all. */
+export async function replaceDurably(path: string, text: string): Promise<void> {
+  await throughPartial(path, (partial) => writeSynced(partial, text));
+  await syncDirectory(dirname(path));
+}
+
+let serial = 0;
+
+/** Lets `write` create a file beside `path` and renames it to `path`. Leaves nothing beside it. */
+async function throughPartial<T>(path: string, write: (partial: string) => Promise<T>): Promise<T> {
+  const partial = join(dirname(path), `.${basename(path)}.${process.pid}-${serial++}.partial`);
+  try {
+    const result = await write(partial);
+    await rename(partial, path);
+    return result;
+  } finally {
+    // Also after success: rename does nothing if both names already are links to one file.
+    await rm(partial, { force: true });
+  }
+}
+
+/** How a file of the store gets into a run's folder, the cheapest way first. */
+export const WAYS = ['reflink', 'hard link', 'copy'] as const;
+export type Way = (typeof WAYS)[number];
+
+/** Codes that mean that a file system, or a pair of them, does not support a way. */
+const UNSUPPORTED = 'ENOTSUP EOPNOTSUPP ENOSYS ENOTTY EINVAL EXDEV EPERM EMLINK EACCES'.split(' ');
+
+const MAKE: Record<Way, (from: string, to: string) => Promise<void>> = {
+  reflink: (from, to) => copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL),
+  'hard link': link,
+  async copy(from, to) {
+    await copyFile(from, to, constants.COPYFILE_EXCL);
+    const handle = await openToSync(to);
+    try {
+      await handle.sync(); // otherwise a power cut may leave an empty file under the name
+    } finally {
+      await handle.close();
+    }
+  },
+};
+
+/**
+ * Makes `to` a reflink of `from`, else a hard link, else a copy; `ways` restricts the choice. Replaces what was at `to` by a
+ * rename and never writes to it: other hard links and a symbolic link's target keep their contents. Creates the directories
+ * above `to`. Returns the way that was taken.
+ * @throws the system's error of the last way; nothing is left beside `to` then.
+ */
+export async function placeFile(from: string, to: string, ways: readonly Way[] = WAYS): Promise<Way> {
+  await mkdir(dirname(to), { recursive: true });
+  return throughPartial(to, async (partial) => {
+    for (const way of ways) {
+      try {
+        await MAKE[way](from, partial);
+        return way;
+      } catch (error) {
+        if (way === ways.at(-1) || !UNSUPPORTED.includes(codeOf(error) ?? '')) throw error;
+      }
+    }
+    throw new Error('no way to place a file');
+  });
+}
