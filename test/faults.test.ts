@@ -15,6 +15,7 @@ import { Random } from './faults/random.ts';
 import { SmallDisk } from './faults/small-disk.ts';
 import { describe, faultIn, placesIn, type Reference, trial, undisturbed } from './faults/trial.ts';
 import { scratchFolder } from './helpers/scratch.ts';
+import { testUnless } from './helpers/skip.ts';
 
 const KILLS = 5;
 /** Most tests need no more than this: a stage that is done at once, and one that keeps checkpoints. */
@@ -168,10 +169,7 @@ const SMALL_KIB = 2048;
 const DISK = 'a full disk ends the run in a sentence, a read-only one is refused unless all is done';
 const disk = await SmallDisk.mount(SMALL_KIB);
 if (disk instanceof SmallDisk) test(DISK, () => onSmallDisk(disk));
-else {
-  console.log(`skipped: "${DISK}": ${disk}`);
-  test.skip(DISK);
-}
+else testUnless(test, disk, DISK, () => undefined);
 
 async function onSmallDisk(disk: SmallDisk): Promise<void> {
   try {

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { $ } from '../pipeline/process.ts';
 import { isRunning, Lock, Locks, type LockTimes, lifeOf, ownerName } from '../pipeline/store/locks.ts';
 import { scratchFolder } from './helpers/scratch.ts';
+import { testUnless } from './helpers/skip.ts';
 import { keyOf, newStore, startChild } from './helpers/store-bench.ts';
 
 const KEY = keyOf(7);
@@ -22,7 +24,12 @@ const ELSEWHERE = '0123456789ab';
 const lockText = ({ pid = process.pid, start = OWN_START, place = OWN_PLACE }) =>
   `${pid}-${start}-${place}-ffffffffffff some-host\n`;
 const DEAD_PID = 2 ** 22 + 1;
+/** Why tests of start times cannot run, if so. */
+const noStart = OWN_START === '0' ? 'this system has no start times of processes' : undefined;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A shell command in a UTS namespace of its own. */
+const inNamespace = (command: string) => $({ nothrow: true })`unshare --uts sh -c ${command}`;
 
 /** Takes the lock; the milliseconds that it took, and the holders that it waited for. */
 async function timed(locks: Locks) {
@@ -119,22 +126,21 @@ test('many waiters of a dead owner in one process: one at a time has it', async 
   assert.equal(await readdir(folder), []);
 });
 
-test('a reused pid is not the owner', async () => {
-  if (OWN_START === '0') return console.log('skipped: this system tells no start times');
+testUnless(test, noStart, 'a reused pid is not the owner', async () => {
   const { locks, file } = locksIn();
   await writeFile(file, lockText({ pid: process.ppid, start: '1' }));
   assert.is(locks.holder(KEY), undefined);
   const { lock, holders } = await timed(locks);
   assert.equal(holders, []);
   await lock.release();
-  await writeFile(file, lockText({ pid: process.ppid, start: '0' })); // start unknown: the pid alone decides
+  await writeFile(file, lockText({ pid: process.ppid, start: '0' })); // start unknown: the owner must refresh it
   assert.is((await locks.tryLock(KEY)) instanceof Lock, false);
+  assert.is(lifeOf(`${process.ppid}-0-${OWN_PLACE}-ffffffffffff`), 'unknown');
+  assert.is(lifeOf(`${DEAD_PID}-0-${OWN_PLACE}-ffffffffffff`), 'dead');
   await rm(file);
 });
 
-test('a zombie is dead', async () => {
-  if (OWN_START === '0') return console.log('skipped: this system tells no start times');
-  const { $ } = await import('../pipeline/process.ts');
+testUnless(test, noStart, 'a zombie is dead', async () => {
   // The shell starts a child, becomes a program that never asks for its children, and so leaves a zombie.
   const child = $({ nothrow: true })`sh -c ${'sleep 0.1 & echo $!; exec sleep 3'}`;
   const pid = await new Promise<number>((resolve) =>
@@ -166,12 +172,14 @@ for (const [what, script] of [
   ['host', 'hostname elsewhere && exec'],
   ['pid namespace', 'exec unshare --pid --fork'],
 ] as const) {
-  test(`a process of another ${what} is an owner elsewhere`, async () => {
-    const { $ } = await import('../pipeline/process.ts');
+  const { stderr, exitCode } = await inNamespace(`${script} true`);
+  const reason = exitCode ? `this system allows no namespaces: ${stderr.trim()}` : undefined;
+  testUnless(test, reason, `a process of another ${what} is an owner elsewhere`, async () => {
     const print = `import { ownerName } from '${new URL('../pipeline/store/locks.ts', import.meta.url)}'; console.log(ownerName())`;
-    const command = `${script} ${process.execPath} --import ${new URL('../pipeline/typescript.mjs', import.meta.url)} --input-type=module -e "${print}"`;
-    const { stdout, stderr, exitCode } = await $({ nothrow: true })`unshare --uts sh -c ${command}`;
-    if (exitCode) return console.log(`skipped: this system allows no namespaces: ${stderr.trim()}`);
+    const loader = new URL('../pipeline/typescript.mjs', import.meta.url);
+    const { stdout } = await inNamespace(
+      `${script} ${process.execPath} --import ${loader} --input-type=module -e "${print}"`,
+    );
     assert.match(stdout, /^\d+-\d+-/);
     assert.is(lifeOf(stdout.trim()), 'unknown');
   });

@@ -28,8 +28,8 @@ const stateSchema = z.object({
 });
 
 /**
- * The checkpoints of one unfinished stage: one folder per step, written and checked as an entry is, with `state.json` and the
- * raw bytes of each tensor in a file of its own. The two highest steps are kept. The caller holds the key's lock.
+ * The checkpoints of one unfinished stage: one folder per step, written and checked as an entry is, with `state.json`
+ * and one file of raw bytes per tensor. The two highest steps are kept. The caller holds the key's lock.
  */
 export class Checkpoints {
   readonly key: string;

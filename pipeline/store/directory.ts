@@ -35,8 +35,8 @@ atExit(() => {
 });
 
 /**
- * The directory of a store, and how it changes: everything is written in a temporary directory, which is renamed into place
- * when it is complete and durable, and renamed away before it is deleted. Nothing is created before `write`.
+ * The directory of a store, and how it changes: everything is written in a temporary directory, which is renamed into
+ * place when it is complete and durable, and renamed away before it is deleted. Nothing is created before `write`.
  */
 export class StoreDirectory {
   readonly root: string;
@@ -80,7 +80,10 @@ export class StoreDirectory {
     );
   }
 
-  /** Runs `work`, which writes to the store. Creates the store if there is none. @throws InputError if the disk refuses. */
+  /**
+   * Runs `work`, which writes to the store. Creates the store if there is none.
+   * @throws InputError if the disk cannot be written.
+   */
   async write<T>(work: () => Promise<T>): Promise<T> {
     try {
       if (!(await this.exists())) {
@@ -91,6 +94,7 @@ export class StoreDirectory {
       }
       if (!this.#isPrepared) {
         for (const part of PARTS) await mkdir(this.path(part), { recursive: true });
+        await syncDirectory(this.root);
         this.#isPrepared = true;
         for (const name of await readdir(this.path('tmp'))) {
           if (lifeOf(name) === 'dead') await removeTree(this.path('tmp', name)); // its process was killed
@@ -137,7 +141,7 @@ export class StoreDirectory {
     await syncDirectory(dirname(target));
   }
 
-  /** Deletes what is at `path`, which disappears in one rename, also on a full disk. False if there was nothing. */
+  /** Deletes `path`, which disappears in one rename, also on a full disk. False if there was nothing. */
   async remove(path: string): Promise<boolean> {
     const moved = this.#temporaryPath();
     try {
@@ -156,7 +160,8 @@ export class StoreDirectory {
 
   /**
    * Moves a damaged directory to `damaged/<name>-<n>` and writes the reason to `why.txt` there. Returns its new path;
-   * undefined if another process was faster. @throws InputError if the disk refuses.
+   * undefined if another process was faster.
+   * @throws InputError if the disk cannot be written.
    */
   moveToDamaged(path: string, name: string, reason: string): Promise<string | undefined> {
     return this.write(async () => {
@@ -176,7 +181,7 @@ export class StoreDirectory {
     });
   }
 
-  /** Sets a damaged directory aside and reports it. On a disk that cannot be written it stays and is reported. */
+  /** Sets a damaged directory aside and reports it. On a disk that cannot be written it stays in place. */
   async reportDamaged(event: Omit<DamagedEvent, 'movedTo'>, name: string): Promise<void> {
     const movedTo = await this.moveToDamaged(event.path, name, event.reason).catch((error: unknown) => {
       if (error instanceof InputError) return undefined;

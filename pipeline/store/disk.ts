@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, type FileHandle, link, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -17,8 +18,8 @@ const MEANING: Record<string, string> = {
 };
 
 /**
- * Turns a failed write below `folder` into an InputError that names the folder, the cause and the remedy. Returns any other
- * error unchanged: `catch (error) { throw explainDiskError(error, store.root); }`.
+ * Turns a failed write below `folder` into an InputError that names the folder, the cause and the remedy. Returns any
+ * other error unchanged: `catch (error) { throw explainDiskError(error, store.root); }`.
  */
 export function explainDiskError(error: unknown, folder: string): unknown {
   const code = codeOf(error);
@@ -95,7 +96,7 @@ export async function syncTree(directory: string): Promise<void> {
   await syncDirectory(directory);
 }
 
-/** Writes a new file and syncs its contents, but not its name. */
+/** Writes a new file and syncs its contents. The name becomes durable with `syncDirectory`. */
 export async function writeSynced(path: string, text: string): Promise<void> {
   const handle = await open(path, 'wx');
   try {
@@ -112,17 +113,16 @@ export async function replaceDurably(path: string, text: string): Promise<void> 
   await syncDirectory(dirname(path));
 }
 
-let serial = 0;
-
 /** Lets `write` create a file beside `path` and renames it to `path`. Leaves nothing beside it. */
 async function throughPartial<T>(path: string, write: (partial: string) => Promise<T>): Promise<T> {
-  const partial = join(dirname(path), `.${basename(path)}.${process.pid}-${serial++}.partial`);
+  // Random: processes in different containers may have the same pid, and a killed one leaves its file.
+  const partial = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.partial`);
   try {
     const result = await write(partial);
     await rename(partial, path);
     return result;
   } finally {
-    // Also after success: rename does nothing if both names already are links to one file.
+    // Also after success: rename does nothing if both names are links to one file.
     await rm(partial, { force: true });
   }
 }
@@ -149,9 +149,9 @@ const MAKE: Record<Way, (from: string, to: string) => Promise<void>> = {
 };
 
 /**
- * Makes `to` a reflink of `from`, else a hard link, else a copy; `ways` restricts the choice. Replaces what was at `to` by a
- * rename and never writes to it: other hard links and a symbolic link's target keep their contents. Creates the directories
- * above `to`. Returns the way that was taken.
+ * Makes `to` a reflink of `from`, else a hard link, else a copy; `ways` restricts the choice. Replaces what was at `to`
+ * by a rename and never writes to it: other hard links and a symbolic link's target keep their contents. Creates the
+ * directories above `to`. Returns the way that was taken.
  * @throws the system's error of the last way; nothing is left beside `to` then.
  */
 export async function placeFile(from: string, to: string, ways: readonly Way[] = WAYS): Promise<Way> {

@@ -64,8 +64,9 @@ export class EntryWriter {
   }
 
   /**
-   * Makes this the entry of `key` and replaces an earlier one: hashes and syncs every file, makes it read-only, writes the
-   * record last, and renames the folder to `target` (default: the key's place among the entries). If anything fails, the new entry is discarded.
+   * Makes this the entry of `key` and replaces an earlier one: hashes and syncs every file, makes it read-only, writes
+   * the record last, and renames the folder to `target` (default: the key's place among the entries). If anything
+   * fails, the new entry is discarded.
    * @throws InputError if the disk cannot be written.
    */
   async commit(

@@ -46,10 +46,10 @@ const FOREIGN_TMP_MS = 7 * 24 * 3600 * 1000;
 const aboutSchema = z.object({ refers: z.array(z.string()) });
 
 /**
- * Frees what nothing needs. Always: leftovers of killed processes, damaged entries, checkpoints of finished stages, notes of
- * deleted runs. If `olderThanMs` or `maxBytes` asks for it: entries and checkpoints, the least recently used first, except
- * those that a kept run needs, directly or through `about.refers`, and those that a process holds. A run is kept while its
- * run.json exists. Ages are differences of the wall clock; a clock that was set back frees less, not more.
+ * Frees what nothing needs. Always: leftovers of killed processes, damaged entries, checkpoints of finished stages, notes
+ * of deleted runs. If `olderThanMs` or `maxBytes` asks for it: entries and checkpoints, the least recently used first,
+ * except those that a kept run needs, directly or through `about.refers`, and those that a process holds. A run is kept
+ * while its run.json exists. Ages are differences of the wall clock; a clock that was set back frees less, not more.
  * @throws InputError if the disk cannot be written.
  */
 export async function collect(store: Store, options: CollectOptions = {}): Promise<Collected> {
@@ -96,8 +96,11 @@ class Collector {
     }
     for (const key of await store.lockedKeys()) {
       if (store.holder(key)) continue;
+      const lock = await this.#lock(key); // which removes the dead owner's lease, and no one else's
+      if (typeof lock === 'string') continue;
+      await lock?.release();
       const path = store.path('locks', `${key}.lock`);
-      await this.#free({ what: 'lock', name: key, path, bytes: 0, why: 'its process is gone' });
+      this.freed.push({ what: 'lock', name: key, path, bytes: 0, why: 'its process is gone' });
     }
     // `find` sets damaged entries aside.
     if (!this.#options.dryRun) for (const key of await store.keys()) await this.#isComplete(key);
@@ -203,8 +206,8 @@ class Collector {
 }
 
 /**
- * Entries by last use. A use of an entry is also one of those that it refers to, and it comes before those, so that none is
- * left without what it needs.
+ * Entries by last use. A use of an entry is also a use of those that it refers to. It comes before those, so that no
+ * entry is left without one that it needs.
  */
 export function orderOfUse(entries: ReadonlyMap<string, Saved>): Saved[] {
   const uses = new Map<string, Saved & { depth: number }>();

@@ -7,10 +7,10 @@ import { codeOf, ignore } from './disk.ts';
 
 /**
  * Locks between processes: one lease file per key, created exclusively, which names its owner. The owner refreshes the
- * file's modification time. A lock is taken over at once if its owner is a dead process of this host, and if the owner
- * cannot be looked up, when the file has not changed for a minute of the waiting process's monotonic clock. Times are only
- * compared for equality, so wall clocks do not matter. Calls are synchronous: nothing runs between a look and the act. The
- * worst outcome of a race, or of an owner that was suspended, is work done twice.
+ * file's modification time. A process of this host that is dead loses its lock at once. An owner that cannot be looked
+ * up loses it when the file has not changed for a minute of the waiting process's monotonic clock. File times are only
+ * compared for equality, so wall clocks do not matter. Calls are synchronous, so nothing runs between a check and what
+ * follows. The worst outcome of a race, or of an owner that was suspended, is work done twice.
  */
 
 /** Milliseconds; tests set others. */
@@ -125,12 +125,19 @@ export class Locks {
   #create(key: string): Lock | undefined {
     const path = this.#path(key);
     const owner = ownerName();
+    let file: number;
     try {
-      fs.writeFileSync(path, `${owner} ${hostname()}\n`, { flag: 'wx' });
+      file = fs.openSync(path, 'wx');
     } catch (error) {
-      if (codeOf(error) === 'EEXIST') return undefined;
-      fs.rmSync(path, { force: true });
+      return ignore('EEXIST')(error);
+    }
+    try {
+      fs.writeFileSync(file, `${owner} ${hostname()}\n`);
+    } catch (error) {
+      fs.unlinkSync(path);
       throw error;
+    } finally {
+      fs.closeSync(file);
     }
     return new Lock(path, owner, this.#times.refresh);
   }
@@ -177,8 +184,8 @@ function describeHolder({ owner, host }: Lease): string {
 }
 
 /**
- * The name of a process and of one thing that it owns: pid, start time in ticks since boot (0 if unknown), a digest of host,
- * boot and pid namespace, random digits. Leases contain it; temporary directories are called so.
+ * The name of a process and of one thing that it owns: pid, start time in ticks since boot (0 if unknown), a digest of
+ * host, boot and pid namespace, random digits. It is the content of leases and the name of temporary directories.
  */
 const OWNER = /^(\d+)-(\d+)-([0-9a-f]{12})-[0-9a-f]{12}$/;
 
@@ -187,11 +194,15 @@ export function ownerName(): string {
   return `${process.pid}-${statOf(process.pid)?.start ?? 0}-${place()}-${randomBytes(6).toString('hex')}`;
 }
 
-/** Whether an owner still runs; `unknown` if it belongs to another host, boot or pid namespace, or is no owner's name. */
+/**
+ * Whether an owner still runs. `unknown` if it belongs to another host, boot or pid namespace, if its pid is in use and
+ * its start time is not known, or if this is no owner's name.
+ */
 export function lifeOf(owner: string): 'alive' | 'dead' | 'unknown' {
   const [, pid, start, where] = OWNER.exec(owner) ?? [];
   if (pid === undefined || where !== place()) return 'unknown';
-  return isRunning(Number(pid), start) ? 'alive' : 'dead';
+  if (!isRunning(Number(pid), start)) return 'dead';
+  return start === '0' ? 'unknown' : 'alive';
 }
 
 /** Whether a process of this host runs under the pid and started at `start`, if that is known (not '0'). */

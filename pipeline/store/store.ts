@@ -21,17 +21,17 @@ import { type Lock, type LockOptions, Locks, type LockTimes } from './locks.ts';
 import { Runs } from './runs.ts';
 
 /**
- * The content-addressed store on disk: one entry per key (sha256 of what a result depends on), complete or absent at
- * whatever instant a process is killed or the power fails. Several processes may use one store. Reading needs no write
+ * The content-addressed store on disk: one entry per key (sha256 of what a result depends on). An entry is complete or
+ * absent, whenever a process is killed or the power fails. Several processes may use one store. Reading needs no write
  * permission.
  *
  *     <root>/store.json, CACHEDIR.TAG
  *     <root>/entries/<key[0..2]>/<key>/       entry.json and the entry's files, read-only
- *     <root>/checkpoints/<key>/<step>/        the same, of stages that are not finished
- *     <root>/locks/<key>.lock                 of the process that makes the entry
+ *     <root>/checkpoints/<key>/<step>/        the same format, of unfinished stages
+ *     <root>/locks/<key>.lock                 leases of processes that make an entry
  *     <root>/runs/<hash>.json                 run folders, whose entries gc keeps
- *     <root>/damaged/<key>-<n>/               what was not as written, with why.txt
- *     <root>/tmp/<owner>/                     being written
+ *     <root>/damaged/<key>-<n>/               damaged entries and checkpoints, with why.txt
+ *     <root>/tmp/<owner>/                     unfinished writes
  */
 export class Store extends StoreDirectory {
   /** The run folders that were built from this store. */
@@ -52,7 +52,7 @@ export class Store extends StoreDirectory {
   async find(key: string): Promise<Entry | undefined> {
     const path = entryFolder(this, key);
     if (!(await this.exists())) return undefined;
-    // An entry that another process replaces or deletes during the look seems damaged, so the look is repeated unless the
+    // An entry that another process replaces or deletes meanwhile seems damaged, so the check is repeated unless the
     // folder stayed the same.
     for (let tries = 0; tries < 5; tries++) {
       const before = await identityOf(path);

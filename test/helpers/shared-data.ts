@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'uvu';
+import { testUnless } from './skip.ts';
 
 const ROOT = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
 
@@ -15,10 +16,6 @@ export function testWithData(
   body: (path: string) => Promise<void>,
 ): void {
   const full = ROOT + path;
-  if (existsSync(full)) {
-    test(name, () => body(full));
-    return;
-  }
-  console.log(`skipped "${name}": ../shared/data/${path} is absent`);
-  test.skip(name);
+  const reason = existsSync(full) ? undefined : `../shared/data/${path} is absent`;
+  testUnless(test, reason, name, () => body(full));
 }

@@ -2,11 +2,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { Test } from 'uvu';
 import { $ } from '../../pipeline/process.ts';
 import type { DamagedEvent } from '../../pipeline/store/directory.ts';
 import type { Entry } from '../../pipeline/store/entry.ts';
 import { Store } from '../../pipeline/store/store.ts';
 import { scratchFolder } from './scratch.ts';
+import { testUnless } from './skip.ts';
 
 /** A key like any other. */
 export const keyOf = (digit: number | string) => String(digit).repeat(64).slice(0, 64);
@@ -58,22 +60,29 @@ export async function startChild(root: string, key: string, what: string) {
   };
 }
 
-/** A small disk of its own at `folder`, for as long as `work` takes; false where this machine does not let us mount. */
-export async function withDisk(
+interface SmallDisk {
+  folder: string;
+  readOnly(): Promise<void>;
+}
+
+/** Registers a test on a disk of its own (`size` as for tmpfs: `64k`, `1m`), or skips it if none can be mounted. */
+export async function testWithDisk(
+  test: Test,
   size: string,
-  work: (disk: { folder: string; readOnly: () => Promise<void> }) => Promise<void>,
-): Promise<boolean> {
+  name: string,
+  work: (disk: SmallDisk) => Promise<void>,
+): Promise<void> {
   const folder = join(scratchFolder(), 'disk');
   await mkdir(folder);
-  const mounted = await $({ nothrow: true })`mount -t tmpfs -o size=${size} none ${folder}`;
-  if (mounted.exitCode !== 0) {
-    console.log(`skipped: no small disk can be mounted here: ${mounted.stderr.trim()}`);
-    return false;
-  }
-  try {
-    await work({ folder, readOnly: async () => void (await $`mount -o remount,ro ${folder}`) });
-  } finally {
-    await $`umount -l ${folder}`;
-  }
-  return true;
+  const { exitCode, stderr } = await $({ nothrow: true })`mount -t tmpfs -o size=${size} none ${folder}`;
+  const reason = exitCode ? `no small disk can be mounted: ${stderr.trim()}` : undefined;
+  if (!exitCode) await $`umount ${folder}`;
+  testUnless(test, reason, name, async () => {
+    await $`mount -t tmpfs -o size=${size} none ${folder}`;
+    try {
+      await work({ folder, readOnly: async () => void (await $`mount -o remount,ro ${folder}`) });
+    } finally {
+      await $`umount -l ${folder}`;
+    }
+  });
 }
