@@ -176,9 +176,8 @@ for (const [what, script] of [
   const reason = exitCode ? `this system allows no namespaces: ${stderr.trim()}` : undefined;
   testUnless(test, reason, `a process of another ${what} is an owner elsewhere`, async () => {
     const print = `import { ownerName } from '${new URL('../pipeline/store/locks.ts', import.meta.url)}'; console.log(ownerName())`;
-    const loader = new URL('../pipeline/typescript.mjs', import.meta.url);
     const { stdout } = await inNamespace(
-      `${script} ${process.execPath} --import ${loader} --input-type=module -e "${print}"`,
+      `${script} ${process.execPath} --import tsx --input-type=module -e "${print}"`,
     );
     assert.match(stdout, /^\d+-\d+-/);
     assert.is(lifeOf(stdout.trim()), 'unknown');
