@@ -1,4 +1,4 @@
-/** Checkpoints on disk: exact, the two newest, and the one before where the newest is damaged. */
+/** Checkpoints on disk: exact bytes, the two newest, the one before if the newest is damaged. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, cp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
@@ -129,7 +129,7 @@ const DAMAGES: [string, (root: string) => Promise<void>, RegExp][] = [
 ];
 
 for (const [name, spoil, reason] of DAMAGES) {
-  test(`where the newest is ${name}, it is set aside and told, and the one before is given`, async () => {
+  test(`if the newest is ${name}, it is set aside and reported, and the one before is used`, async () => {
     const { store, root, damaged } = newStore();
     await save(store, 10);
     await save(store, 20);
@@ -148,7 +148,7 @@ for (const [name, spoil, reason] of DAMAGES) {
   });
 }
 
-test('where all are damaged there is none', async () => {
+test('if all are damaged, there is none', async () => {
   const { store, root, damaged } = newStore();
   await save(store, 10);
   await save(store, 20);
@@ -157,7 +157,7 @@ test('where all are damaged there is none', async () => {
   assert.is(damaged.length, 2);
 });
 
-test('what could not come back exactly is refused, and leaves nothing', async () => {
+test('values that JSON cannot store exactly are refused, and leave nothing', async () => {
   const { store, root } = newStore();
   const files = store.checkpoints(KEY);
   const none = { step: 1, numbers: {}, tensors: {} };
@@ -177,7 +177,7 @@ test('what could not come back exactly is refused, and leaves nothing', async ()
   if (existsSync(root)) assert.equal(await readdir(join(root, 'tmp')), []);
 });
 
-test('a large save gives the event loop its turn between pieces', async () => {
+test('the event loop runs between the pieces of a large save', async () => {
   const { store } = newStore();
   const tensors = { x: new Uint8Array(64 * 2 ** 20) };
   let turns = 0;

@@ -1,4 +1,4 @@
-/** What the store frees, and what it never does. */
+/** What gc frees, and what it keeps. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -40,7 +40,7 @@ const brief = (items: StoreItem[]) => items.map(({ what, name }) => `${what} ${n
 const bytesOf = (items: StoreItem[]) => items.reduce((sum, { bytes }) => sum + bytes, 0);
 const whyOf = (items: StoreItem[], key: string) => items.find(({ name }) => name === key)?.why;
 
-/** Says first what a dry run would free, then frees, and sees that both agree. */
+/** Checks that a dry run lists what a real one then frees. */
 async function both(store: Store, options: CollectOptions) {
   const before = await store.keys();
   const dry = await collect(store, { ...options, dryRun: true });
@@ -55,13 +55,13 @@ async function both(store: Store, options: CollectOptions) {
   return { ...wet, bytes: bytesOf(wet.freed) };
 }
 
-test('no store, nothing to free, nothing made', async () => {
+test('without a store, gc frees and creates nothing', async () => {
   const { store, root } = newStore();
   assert.equal(await collect(store, { olderThanMs: 0 }), { freed: [], kept: [] });
   assert.not(existsSync(root));
 });
 
-test('by age: what no run needs; what a run needs stays, and what that refers to in turn', async () => {
+test('by age: entries that no run needs; those that a run needs stay, with all that they refer to', async () => {
   const { store } = newStore();
   for (const [key, refers] of [
     [A, [B]],
@@ -105,7 +105,7 @@ test('a run whose run.json is gone is no longer kept, and its note goes; one tha
   ]);
 });
 
-test('a store that was moved together with its runs knows them still', async () => {
+test('a store that was moved together with its runs keeps what they need', async () => {
   const folder = scratchFolder();
   const { store } = newStore(join(folder, 'out', '.store'));
   await entry(store, A, 30);
@@ -117,7 +117,7 @@ test('a store that was moved together with its runs knows them still', async () 
   assert.is(whyOf(kept, A), `the run in ${join(folder, 'moved', 'demo')} needs it`);
 });
 
-test('by size: the oldest use first, until it fits, runs spared', async () => {
+test('by size: the least recently used first, until the rest fits; entries of runs stay', async () => {
   const { store } = newStore();
   for (const [key, days] of [
     [A, 1],
@@ -171,7 +171,7 @@ test('a locked key stays, and what it refers to', async () => {
   assert.equal(await readdir(join(root, 'locks')), []);
 });
 
-test('checkpoints go when their stage is finished, or by age; those that a run will go on from stay', async () => {
+test('checkpoints are freed when their stage is finished, or by age; those that a kept run resumes from stay', async () => {
   const { store } = newStore();
   await entry(store, A, 0);
   for (const [key, days] of [
@@ -192,7 +192,7 @@ test('checkpoints go when their stage is finished, or by age; those that a run w
   assert.is((await store.find(A))?.key, A);
 });
 
-test('without a limit, only garbage goes: the damaged, what dead processes left, their locks', async () => {
+test('without a limit, only garbage is freed: damaged entries, leftovers and locks of dead processes', async () => {
   const { store, root, damaged } = newStore();
   await entry(store, A, 1000);
   await entry(store, B, 0);
@@ -230,7 +230,7 @@ test('without a limit, only garbage goes: the damaged, what dead processes left,
   await living.discard();
 });
 
-test('an entry that is damaged unnoticed is noticed and freed', async () => {
+test('damage that no run has found is found and freed', async () => {
   const { store, damaged } = newStore();
   const { folder } = await commit(store, A, { x: 'abc' });
   await truncate(join(folder, 'x'), 1);
@@ -243,7 +243,7 @@ test('an entry that is damaged unnoticed is noticed and freed', async () => {
   assert.equal(await store.keys(), []);
 });
 
-test('a damaged note of a run is told, as nobody knows what that run needs', async () => {
+test('a damaged note of a run is an error, because the needs of that run are unknown', async () => {
   const { store, root } = newStore();
   await entry(store, A, 30);
   await run(store, join(scratchFolder(), 'run'), [A]);

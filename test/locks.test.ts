@@ -39,7 +39,7 @@ async function timed(locks: Locks) {
   return { lock, ms: performance.now() - start, holders };
 }
 
-test('one holds it; another sees who, is told once, and gets it when it is released', async () => {
+test('a second process sees the holder, reports it once, and gets the lock when it is released', async () => {
   const { locks, folder, file } = locksIn();
   const first = await locks.lock(KEY);
   const holder = `process ${process.pid}`;
@@ -73,7 +73,7 @@ test('waiting ends with the reason of the signal', async () => {
   assert.equal(await readdir(folder), []);
 });
 
-test('the lock of a killed process is taken over at once; it is not waited for', async () => {
+test('the lock of a killed process is taken over at once', async () => {
   const { store, root } = newStore();
   const child = await startChild(root, KEY, 'hold');
   assert.is(await child.line(), 'holds');
@@ -90,7 +90,7 @@ test('the lock of a killed process is taken over at once; it is not waited for',
   assert.equal(await readdir(join(root, 'locks')), []);
 });
 
-test('a process that ends with a lock in hand gives it back', async () => {
+test('a process that ends while it holds a lock releases it', async () => {
   const { store, root } = newStore();
   const child = await startChild(root, KEY, 'exit');
   assert.is(await child.ended(), 0);
@@ -98,7 +98,7 @@ test('a process that ends with a lock in hand gives it back', async () => {
   assert.is(store.holder(KEY), undefined);
 });
 
-test('three processes count under one lock, while a fourth is killed with it in hand: no count is lost', async () => {
+test('three processes count under one lock after its holder is killed: no count is lost', async () => {
   const { root } = newStore();
   const dying = await startChild(root, KEY, 'hold');
   await dying.line();
@@ -110,7 +110,7 @@ test('three processes count under one lock, while a fourth is killed with it in 
   assert.equal(await readdir(join(root, 'locks')), []);
 });
 
-test('many waiters of a dead owner in one process: one at a time has it', async () => {
+test('many waiters in one process for a dead owner: one at a time holds the lock', async () => {
   const { locks, folder, file } = locksIn();
   await writeFile(file, lockText({ pid: DEAD_PID }));
   let inside = 0;
@@ -141,7 +141,7 @@ testUnless(test, noStart, 'a reused pid is not the owner', async () => {
 });
 
 testUnless(test, noStart, 'a zombie is dead', async () => {
-  // The shell starts a child, becomes a program that never asks for its children, and so leaves a zombie.
+  // The shell starts a child and becomes a program that never waits for children, which leaves a zombie.
   const child = $({ nothrow: true })`sh -c ${'sleep 0.1 & echo $!; exec sleep 3'}`;
   const pid = await new Promise<number>((resolve) =>
     child.stdout.once('data', (text) => resolve(Number(text))),
@@ -215,7 +215,7 @@ test('a held lock is refreshed, and a refresh never reaches the lock of a proces
 
 const refreshedAt = async (file: string) => (await stat(file, { bigint: true })).mtimeNs;
 
-test('a lock file that names nobody, or that an older version wrote, delays but does not stop', async () => {
+test('a lease that names no owner, or that an older version wrote, expires', async () => {
   const { locks, folder, file } = locksIn();
   for (const text of ['', '0000', `000000000000\n{"pid":${process.pid},"start":"1","host":"here"}\n`]) {
     await writeFile(file, text); // killed between making and writing, or a power cut
@@ -227,7 +227,7 @@ test('a lock file that names nobody, or that an older version wrote, delays but 
   assert.equal(await readdir(folder), []);
 });
 
-test('of processes that find a lock expired at once, none removes the lock that another has just taken', async () => {
+test('of processes that find a lease expired at the same time, none removes the lease of the next owner', async () => {
   const { locks, folder, file } = locksIn();
   for (let round = 0; round < 50; round++) {
     await writeFile(file, lockText({ pid: DEAD_PID }));
@@ -240,7 +240,7 @@ test('of processes that find a lock expired at once, none removes the lock that 
   assert.equal(await readdir(folder), []);
 });
 
-test('the wall clock may jump: it is not compared', async () => {
+test('a wall clock that goes backwards changes nothing', async () => {
   const real = Date.now;
   let fake = 2e12;
   Date.now = () => (fake -= 3600_000); // each look is an hour before the last

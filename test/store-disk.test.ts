@@ -12,7 +12,7 @@ import { throwsInput } from './helpers/throws.ts';
 const [A, B] = [keyOf(1), keyOf(2)];
 const SPACE = ['cannot be written: no space is left on the disk (ENOSPC)', 'splatline gc', '--store'];
 
-/** Takes all that is free. */
+/** Uses up the free space. */
 async function fill(folder: string): Promise<void> {
   const ballast = join(folder, 'ballast');
   await mkdir(ballast, { recursive: true });
@@ -23,7 +23,7 @@ async function fill(folder: string): Promise<void> {
 await testWithDisk(
   test,
   '2m',
-  'a full disk is a sentence with the folder and what to do; what was there stays, nothing is left aside',
+  'a full disk is an error with folder and remedy; earlier entries stay, no temporary files remain',
   async ({ folder }) => {
     const { store, root, damaged } = newStore(join(folder, 'store'));
     const entry = await commit(store, A, { x: 'whole' });
@@ -66,7 +66,7 @@ await testWithDisk(
   },
 );
 
-await testWithDisk(test, '1m', 'a full disk can be freed', async ({ folder }) => {
+await testWithDisk(test, '1m', 'gc works on a full disk', async ({ folder }) => {
   const { store } = newStore(join(folder, 'store'));
   await commit(store, A, { x: new Uint8Array(500_000) });
   await fill(folder);
@@ -81,7 +81,7 @@ await testWithDisk(test, '1m', 'a full disk can be freed', async ({ folder }) =>
 await testWithDisk(
   test,
   '1m',
-  'a read-only store is read; writing is a sentence',
+  'a read-only store can be read; writing is an error with the remedy',
   async ({ folder, readOnly }) => {
     const { store, root, damaged } = newStore(join(folder, 'store'));
     const entry = await commit(store, A, { x: 'whole' });
@@ -95,7 +95,7 @@ await testWithDisk(
     await fresh.store.used(A);
     assert.is((await fresh.store.checkpoints(B).latest())?.step, 5);
     assert.is(fresh.store.holder(A), undefined);
-    // Damage is told though nothing can be moved.
+    // Damage is reported although nothing can be moved.
     assert.is(await fresh.store.find(B), undefined);
     assert.is(fresh.damaged.length, 1);
     assert.is(fresh.damaged[0].movedTo, undefined);
@@ -119,7 +119,7 @@ await testWithDisk(
   },
 );
 
-test('codes of other kinds are left as they are', async () => {
+test('other error codes are unchanged', async () => {
   const other = new Error('something else');
   assert.is(explainDiskError(other, '/x'), other);
   const missing = await mkdir('/nowhere/x').catch((error: Error) => error);

@@ -1,4 +1,4 @@
-/** How files come from the store into a run's folder: every way that this file system knows. */
+/** How files of the store get into a run's folder: every way that the file system supports. */
 import { existsSync } from 'node:fs';
 import { chmod, link, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ async function source(folder = scratchFolder(), contents = 'contents') {
   return { folder, from, to: join(folder, 'run/frames/x') };
 }
 
-/** Why there is no way to test reflinks, if so. The refusal of a file system must leave nothing beside. */
+/** Why reflinks cannot be tested, if so. A refused reflink must leave nothing beside its target. */
 async function withoutReflinks(): Promise<string | undefined> {
   const { folder, from, to } = await source();
   const error = await placeFile(from, to, ['reflink']).then(
@@ -65,13 +65,13 @@ for (const way of WAYS) {
   );
 }
 
-test('the best way is gone that there is: never a copy within one file system', async () => {
+test('within one file system the default is never a copy', async () => {
   const { from, to } = await source();
   const way: Way = await placeFile(from, to);
   assert.ok(way === 'reflink' || way === 'hard link', way);
 });
 
-await testWithDisk(test, '1m', 'onto another file system it is a copy', async ({ folder }) => {
+await testWithDisk(test, '1m', 'across file systems the default is a copy', async ({ folder }) => {
   const { from } = await source();
   const to = join(folder, 'x');
   assert.is(await placeFile(from, to), 'copy');
@@ -82,7 +82,7 @@ await testWithDisk(test, '1m', 'onto another file system it is a copy', async ({
 await testWithDisk(
   test,
   '64k',
-  'a full disk leaves what was there, and nothing beside it',
+  'a full disk keeps the earlier file, and leaves nothing beside it',
   async ({ folder }) => {
     const { from } = await source(scratchFolder(), 'x'.repeat(200_000));
     const to = put(folder, 'x', 'before');

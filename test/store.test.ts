@@ -40,7 +40,7 @@ async function damage(path: string, contents: string): Promise<void> {
   await writeFile(path, contents);
 }
 
-test('looking for something makes nothing on disk', async () => {
+test('reading creates nothing on disk', async () => {
   const { store, root } = newStore();
   assert.is(await store.find(KEY), undefined);
   assert.equal(await store.keys(), []);
@@ -51,7 +51,7 @@ test('looking for something makes nothing on disk', async () => {
   assert.not(existsSync(root));
 });
 
-test('an entry is found by another store object as it was committed; nothing is left aside', async () => {
+test('another store object finds an entry as it was committed; no temporary files remain', async () => {
   const { store, root } = newStore();
   const entry = await commit(store, KEY, FILES, { refers: [keyOf(2)], seconds: 1.5 });
   const other = newStore(root);
@@ -98,7 +98,7 @@ test('an entry that is discarded, or cannot be committed, leaves nothing', async
   assert.is(await store.find(KEY), undefined);
 });
 
-test('a later commit replaces the entry; who had opened the old one reads on', async () => {
+test('a later commit replaces the entry', async () => {
   const { store, root, damaged } = newStore();
   await commit(store, KEY, { old: 'old', both: 'old' });
   const entry = await commit(store, KEY, { both: 'new' });
@@ -109,7 +109,7 @@ test('a later commit replaces the entry; who had opened the old one reads on', a
   assert.equal(damaged, []);
 });
 
-test('commits of one key at once: one of them stays, whole', async () => {
+test('of concurrent commits of one key, one complete entry stays', async () => {
   const { store, root, damaged } = newStore();
   await Promise.all(Array.from({ length: 8 }, (_, i) => commit(store, KEY, { a: `${i}`, b: `${i}` })));
   const entry = await store.find(KEY);
@@ -150,7 +150,7 @@ const DAMAGES: [string, (folder: string) => Promise<void>, RegExp][] = [
 ];
 
 for (const [name, spoil, reason] of DAMAGES) {
-  test(`${name}: the entry is set aside, told, never used again, and can be made again`, async () => {
+  test(`${name}: the entry is set aside, reported, never used again, and can be committed again`, async () => {
     const { store, root, damaged } = newStore();
     const { folder } = await commit(store, KEY, { 'x.bin': 'splat' });
     await spoil(folder);
@@ -171,7 +171,7 @@ for (const [name, spoil, reason] of DAMAGES) {
   });
 }
 
-test('hashing again finds what size does not tell', async () => {
+test('hashing finds damage that keeps the size', async () => {
   const { store } = newStore();
   const entry = await commit(store, KEY, { a: 'aaaa', b: 'bbbb', c: 'cccc', d: 'dddd' });
   await damage(join(entry.folder, 'b'), 'bbBb');
@@ -189,7 +189,7 @@ test('hashing again finds what size does not tell', async () => {
   assert.match((await rejection(() => store.check(entry, ['e']))).message, /has no file e/);
 });
 
-test('an entry of a newer format is a sentence, and stays', async () => {
+test('an entry of a newer format is an error that explains it, and stays', async () => {
   const { store, damaged } = newStore();
   const entry = await commit(store, KEY, FILES);
   const whole = await commit(store, keyOf(2), FILES);
@@ -207,7 +207,7 @@ test('an entry of a newer format is a sentence, and stays', async () => {
   assert.equal(all, [whole]);
 });
 
-test('a root that is a file, holds other things, or is of a newer version is refused, for reading too', async () => {
+test('a root that is a file, holds other files, or has a newer format is refused, for reading too', async () => {
   const folder = scratchFolder();
   const file = put(folder, 'file', 'text');
   put(folder, 'photos/1.jpg', '');
@@ -254,7 +254,7 @@ test('an empty folder becomes a store, with a marker and a tag for backups; ten 
   assert.equal(await readdir(join(root, 'tmp')), []);
 });
 
-test('a store that is taken away while it is in use is made again', async () => {
+test('a store that is deleted while it is in use is created again', async () => {
   const { store, root } = newStore();
   await commit(store, KEY, FILES);
   await rm(root, { recursive: true });
@@ -263,7 +263,7 @@ test('a store that is taken away while it is in use is made again', async () => 
   assert.equal(await new Store(root).find(KEY), entry);
 });
 
-test('the time of use is noted', async () => {
+test('the time of the last use is recorded', async () => {
   const { store } = newStore();
   const { folder } = await commit(store, KEY, FILES);
   await utimes(join(folder, 'entry.json'), 1000, 1000);
@@ -272,7 +272,7 @@ test('the time of use is noted', async () => {
   assert.ok(Math.abs((await store.lastUse(KEY))! - Date.now()) < 60_000);
 });
 
-test('what a killed process left half-written goes with the next that writes; what a living one writes stays', async () => {
+test('the next writer deletes temporary files of a killed process; those of a running one stay', async () => {
   const { store, root } = newStore();
   const living = await store.newEntry();
   const child = await startChild(root, KEY, 'write');
@@ -282,7 +282,7 @@ test('what a killed process left half-written goes with the next that writes; wh
   assert.ok(existsSync(left));
   await child.kill();
   assert.is(lifeOf(left.split('/').at(-1)!), 'dead');
-  // A stranger's, and one of an earlier process with our number.
+  // Of another host, and of an earlier process with the pid of this one.
   const [stranger, earlier] = ['0-7-0123456789ab-0123456789ab', ownerName().replace(/-\d+-/, '-1-')];
   await mkdir(join(root, 'tmp', stranger));
   await mkdir(join(root, 'tmp', earlier));
@@ -293,7 +293,7 @@ test('what a killed process left half-written goes with the next that writes; wh
   await living.discard();
 });
 
-test('SIGKILL at any instant leaves entries and checkpoints whole', async () => {
+test('SIGKILL at a random instant leaves entries and checkpoints complete', async () => {
   const { store, root, damaged } = newStore();
   for (let round = 0; round < 4; round++) {
     const child = await startChild(root, KEY, 'churn');

@@ -45,8 +45,8 @@ export class Checkpoints {
   }
 
   /**
-   * Saves a checkpoint durably and replaces one of the same step. The bytes must not change until it resolves. The event
-   * loop runs between pieces of the work.
+   * Saves a checkpoint durably and replaces one of the same step. The bytes must not change until it resolves. The
+   * event loop runs between pieces of the work.
    * @throws InputError if the disk cannot be written; nothing is left then.
    */
   async save({ step, numbers, tensors }: SavedCheckpoint): Promise<void> {

@@ -38,7 +38,10 @@ export class Runs {
     this.#directory = directory;
   }
 
-  /** Notes that the run in `folder` needs these keys and no others. @throws InputError if the disk cannot be written. */
+  /**
+   * Notes that the run in `folder` needs these keys and no others.
+   * @throws InputError if the disk cannot be written.
+   */
   async remember(folder: string, keys: readonly string[]): Promise<void> {
     keys.forEach(checkKey);
     const { root } = this.#directory;

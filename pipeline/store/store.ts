@@ -45,8 +45,8 @@ export class Store extends StoreDirectory {
   }
 
   /**
-   * The entry of a key, with all its files in their sizes; `check` reads contents. A damaged entry is set aside, reported
-   * through `onDamaged`, and counts as absent.
+   * The entry of a key, if all files have their recorded sizes; `check` reads contents. A damaged entry is set aside,
+   * reported through `onDamaged`, and counts as absent.
    * @throws InputError if the root is no store, or if a newer version wrote it.
    */
   async find(key: string): Promise<Entry | undefined> {

@@ -10,7 +10,7 @@ import { Store } from '../../pipeline/store/store.ts';
 import { scratchFolder } from './scratch.ts';
 import { testUnless } from './skip.ts';
 
-/** A key like any other. */
+/** A valid key. */
 export const keyOf = (digit: number | string) => String(digit).repeat(64).slice(0, 64);
 
 /** A store in a folder of its own, and the damage that it reports. */
@@ -36,7 +36,7 @@ export async function commit(
   return writer.commit(key, { identity: { key }, about });
 }
 
-/** A process that uses the store (`store-child.ts`); gives its pid, and its further lines as they come. */
+/** Starts a process that uses the store (`store-child.ts`). Returns its pid and reads its further lines. */
 export async function startChild(root: string, key: string, what: string) {
   const script = fileURLToPath(new URL('./store-child.ts', import.meta.url));
   const child = $({ nothrow: true })`${process.execPath} --import tsx ${script} ${root} ${key} ${what}`;

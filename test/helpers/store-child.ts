@@ -1,6 +1,6 @@
 /**
- * A process that uses a store, to be killed: `store-child.ts ROOT KEY WHAT`. It says its pid and what it has come to, a
- * line each.
+ * A process that uses a store and that tests kill: `store-child.ts ROOT KEY WHAT`. It prints its pid and each state that
+ * it reaches, one per line.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const WORK: Record<string, () => Promise<void>> = {
     say('holds');
     await forever();
   },
-  /** Ends with the lock in hand. */
+  /** Ends while it holds the lock. */
   async exit() {
     await store.lock(key);
     say('holds');
@@ -44,7 +44,7 @@ const WORK: Record<string, () => Promise<void>> = {
       if (round === 1) say('first');
     }
   },
-  /** Counts up a file, each time under the lock; what it counts on is lost if two do it at once. */
+  /** Increments a number in a file under the lock; concurrent increments would lose counts. */
   async count() {
     const { readFile } = await import('node:fs/promises');
     for (let i = 0; i < 20; i++) {
