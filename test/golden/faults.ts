@@ -35,9 +35,9 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'tile overflow drops one splat',
-    file: 'wgsl/splat/rasterize-forward-lanes.wgsl',
-    from: 'let size = min(u32(LANES), end - first);',
-    to: 'let size = min(u32(LANES) - 1u, end - first);',
+    file: 'wgsl/splat/rasterize-forward-cpu.wgsl',
+    from: 'let size = min(u32(SUBGROUP), end - first);',
+    to: 'let size = min(u32(SUBGROUP) - 1u, end - first);',
   },
   {
     name: 'a camera transposed',
