@@ -119,7 +119,7 @@ test('after a refinement that multiplies the Gaussians the buffers are sized aga
       await runLoop(optimizer, {
         steps: 3,
         at: (step) => stepOf(step, views),
-        refine: { due: (step) => step === 0, run: async () => setCount(state, 8000) },
+        refine: { due: (step) => step === 0, run: async () => setCount(state, 24_000) },
         metrics: () => ({}),
         report: recordingReport(),
       });

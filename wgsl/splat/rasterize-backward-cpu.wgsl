@@ -8,7 +8,6 @@
 #include <view>
 #include <projection>
 #include <tile-pixels>
-#include <sum-lanes>
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<storage, read> tileStarts: array<u32>;
@@ -132,16 +131,29 @@ fn main(
   }
 }
 
-// Sums over the lanes and stores eight of the nine sums at `at`. Returns the ninth: stores are slow, and those of a batch are one.
+// Sums over the lanes and stores eight of the nine sums at `at`. Each step of the butterfly halves the sums that a lane is
+// responsible for: in the end one of eight (of four lanes: two). Returns the ninth: stores are slow, and those of a batch are one.
 @diagnostic(off, subgroup_uniformity)
 fn reduceAndStore(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) -> f32 {
-  let total = sumLanes(lane, first, second, ninth);
-  let place = at + total.index;
+  let odd = (lane & 1u) != 0u;
+  let four = select(first, second, odd) + subgroupShuffleXor(select(second, first, odd), 1u);
+  let high = (lane & 2u) != 0u;
+  let two = select(four.xy, four.zw, high) + subgroupShuffleXor(select(four.zw, four.xy, high), 2u);
+  var third = ninth + subgroupShuffleXor(ninth, 1u);
+  third += subgroupShuffleXor(third, 2u);
+  let place = at + 4u * (lane & 1u) + (lane & 2u);
   if (SUBGROUP == 4) {
-    intersectionGradients[place] = total.values.x;
-    intersectionGradients[place + 1u] = total.values.y;
-  } else if (lane < 8u) {
-    intersectionGradients[place] = total.values.x;
+    intersectionGradients[place] = two.x;
+    intersectionGradients[place + 1u] = two.y;
+  } else {
+    let upper = (lane & 4u) != 0u;
+    var one = select(two.x, two.y, upper) + subgroupShuffleXor(select(two.y, two.x, upper), 4u);
+    third += subgroupShuffleXor(third, 4u);
+    if (SUBGROUP == 16) {
+      one += subgroupShuffleXor(one, 8u);
+      third += subgroupShuffleXor(third, 8u);
+    }
+    if (lane < 8u) { intersectionGradients[place + ((lane >> 2u) & 1u)] = one; }
   }
-  return total.ninth;
+  return third;
 }
