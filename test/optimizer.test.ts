@@ -108,7 +108,7 @@ test('buffers that are sized for all views before the first step never overflow,
 test('after a refinement that multiplies the Gaussians the buffers are sized again', () =>
   withGpu(async (_, arena) => {
     const views = viewsOf(arena);
-    const many = hostRows(8000, 1);
+    const many = hostRows(24_000, 1);
     many.logScales.fill(Math.log(0.5));
     many.opacityLogits.fill(-3);
     const failuresOf = async (sized: boolean) => {
