@@ -10,6 +10,9 @@ import {
 } from '../wgsl/core/index.ts';
 import { supportsTarget, targetFor } from '../wgsl/core/target.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
+import { testUnless } from './helpers/skip.ts';
+
+const noSubgroups = (await testGpu()).subgroupSize ? undefined : 'this adapter has no subgroups of one size';
 
 test('the target follows from the adapter and from the size of its subgroups', () => {
   const of = (software: boolean, subgroup: number) => targetFor({ software }, subgroup);
@@ -47,12 +50,16 @@ test('a given target is the one that runs', async () => {
   gpu.close();
 });
 
-test('the probe accepts this adapter where it has subgroups of one size, and refuses a wrong size', async () => {
-  const { device, subgroupSize } = await testGpu();
-  if (!subgroupSize) return;
-  assert.ok(await probeLinearSubgroups(device, subgroupSize));
-  assert.not(await probeLinearSubgroups(device, 2 * subgroupSize));
-});
+testUnless(
+  test,
+  noSubgroups,
+  'the probe accepts this adapter where it has subgroups of one size, and refuses a wrong size',
+  async () => {
+    const { device, subgroupSize } = await testGpu();
+    assert.ok(await probeLinearSubgroups(device, subgroupSize));
+    assert.not(await probeLinearSubgroups(device, 2 * subgroupSize));
+  },
+);
 
 const code = (text: string) => new URL(`data:text/plain,${encodeURIComponent(text)}`);
 /** Writes the number of each thread of a workgroup of four subgroups. */
@@ -71,26 +78,30 @@ fn main(at: SubgroupThread) {
   },
 });
 
-test('subgroup-thread numbers the threads of a workgroup, with subgroup_id and without', () =>
-  withGpu(async (gpu, arena) => {
-    const { device, adapter, subgroupSize: size } = gpu;
-    if (!size) return;
-    for (const numbering of [
-      'linear',
-      ...(gpu.numbering === 'builtin' ? ['builtin' as const] : []),
-    ] as const) {
-      const kernel = await new Gpu(device, adapter, { numbering, target: gpu.target }).kernel(THREADS, {
-        constants: { THREADS: 4 * size },
-      });
-      const found = arena.buffer(numbering, 16 * size);
-      gpu.run('test', (recorder) => recorder.run(kernel.bind({ found }), 1));
-      assert.equal(
-        [...(await gpu.readWords(found, 'test'))],
-        Array.from({ length: 4 * size }, (_, i) => 1000 * Math.floor(i / size) + (i % size)),
-        numbering,
-      );
-    }
-  }));
+testUnless(
+  test,
+  noSubgroups,
+  'subgroup-thread numbers the threads of a workgroup, with subgroup_id and without',
+  () =>
+    withGpu(async (gpu, arena) => {
+      const { device, adapter, subgroupSize: size } = gpu;
+      for (const numbering of [
+        'linear',
+        ...(gpu.numbering === 'builtin' ? ['builtin' as const] : []),
+      ] as const) {
+        const kernel = await new Gpu(device, adapter, { numbering, target: gpu.target }).kernel(THREADS, {
+          constants: { THREADS: 4 * size },
+        });
+        const found = arena.buffer(numbering, 16 * size);
+        gpu.run('test', (recorder) => recorder.run(kernel.bind({ found }), 1));
+        assert.equal(
+          [...(await gpu.readWords(found, 'test'))],
+          Array.from({ length: 4 * size }, (_, i) => 1000 * Math.floor(i / size) + (i % size)),
+          numbering,
+        );
+      }
+    }),
+);
 
 test('a kernel that failed to compile is compiled again', () =>
   withGpu(async (gpu) => {

@@ -2,14 +2,15 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Profiler, SubmissionClock } from '../wgsl/core/index.ts';
 import { Scan } from '../wgsl/sort/scan.ts';
-import { withGpu } from './helpers/gpu.ts';
+import { testGpu, withGpu } from './helpers/gpu.ts';
+import { testUnless } from './helpers/skip.ts';
 
-test('spans are totalled by kernel, and their readback is on the ledger', () =>
+const noTimestamps = (await testGpu()).has('timestamp-query')
+  ? undefined
+  : 'this adapter offers no timestamp queries';
+
+testUnless(test, noTimestamps, 'spans are totalled by kernel, and their readback is on the ledger', () =>
   withGpu(async (gpu, arena) => {
-    if (!gpu.has('timestamp-query')) {
-      console.log('skipped: this adapter offers no timestamp queries');
-      return;
-    }
     const words = arena.upload('words', new Uint32Array([3, 0]), 'test');
     const scan = await Scan.create(gpu, arena, {
       label: 'scan',
@@ -44,14 +45,11 @@ test('spans are totalled by kernel, and their readback is on the ledger', () =>
     ]);
     gpu.ledger.stage = stage;
     profiler.destroy();
-  }));
+  }),
+);
 
-test('the clock has begin and end of each submission, in their order', () =>
+testUnless(test, noTimestamps, 'the clock has begin and end of each submission, in their order', () =>
   withGpu(async (gpu, arena) => {
-    if (!gpu.has('timestamp-query')) {
-      console.log('skipped: this adapter offers no timestamp queries');
-      return;
-    }
     const bytes = 2 ** 22;
     const [a, b] = [arena.buffer('a', bytes), arena.buffer('b', bytes)];
     const clock = new SubmissionClock(gpu.device);
@@ -76,6 +74,7 @@ test('the clock has begin and end of each submission, in their order', () =>
     assert.ok(long > 2 * short, `100 copies take ${long} ms, and one ${short} ms`);
     assert.equal(await clock.collect(), [], 'they are given once');
     clock.destroy();
-  }));
+  }),
+);
 
 test.run();

@@ -5,14 +5,14 @@ import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { rasterScene } from './helpers/raster-scene.ts';
+import { testUnless } from './helpers/skip.ts';
 import { uploadSplat } from './reference/layouts/raster.ts';
 
 // The kernels for a CPU behind a software driver beside those for a GPU without subgroups, which serve every adapter.
 // test/raster.test.ts judges both by the plain reference: tiles of 8 are of the first kind on such an adapter, 16 of the second.
 
 const gpu = await testGpu();
-const supported = gpu.supports('cpu');
-if (!supported) console.log('skipped: the kernels for a CPU are not for this adapter');
+const unsupported = gpu.supports('cpu') ? undefined : 'the kernels for a CPU are not for this adapter';
 
 const SCENE = { seed: 31, count: 500, width: 45, height: 29, shDegree: 0 };
 
@@ -69,24 +69,27 @@ function farthest(found: Float32Array, wanted: Float32Array): number {
 const WALLS: ([number, number] | undefined)[] = [undefined, [3, 12]];
 for (const opacityLogits of WALLS) {
   const what = opacityLogits ? 'opaque' : 'mixed';
-  test(`for a CPU: picture, depth and gradients of ${what} splats are those of a GPU`, async () => {
-    if (!supported) return;
-    const cpu = await draw('cpu', opacityLogits);
-    const plain = await draw('portable', opacityLogits);
-    assert.is(cpu.intersections, plain.intersections);
-    assert.ok(cpu.intersections > 1000, `${cpu.intersections} intersections`);
-    // A pixel whose alpha lies at 1/255 to rounding may end one splat apart.
-    const apart = cpu.lastContributor.filter((count, i) => count !== plain.lastContributor[i]).length;
-    assert.ok(apart <= 2, `${apart} pixels looked at other splats`);
-    for (const name of ['color', 'depth', 'transmittance', 'intersectionGradients'] as const) {
-      const error = farthest(cpu[name], plain[name]);
-      assert.ok(error < 1e-4, `${name}: ${error}`);
-    }
-  });
+  testUnless(
+    test,
+    unsupported,
+    `for a CPU: picture, depth and gradients of ${what} splats are those of a GPU`,
+    async () => {
+      const cpu = await draw('cpu', opacityLogits);
+      const plain = await draw('portable', opacityLogits);
+      assert.is(cpu.intersections, plain.intersections);
+      assert.ok(cpu.intersections > 1000, `${cpu.intersections} intersections`);
+      // A pixel whose alpha lies at 1/255 to rounding may end one splat apart.
+      const apart = cpu.lastContributor.filter((count, i) => count !== plain.lastContributor[i]).length;
+      assert.ok(apart <= 2, `${apart} pixels looked at other splats`);
+      for (const name of ['color', 'depth', 'transmittance', 'intersectionGradients'] as const) {
+        const error = farthest(cpu[name], plain[name]);
+        assert.ok(error < 1e-4, `${name}: ${error}`);
+      }
+    },
+  );
 }
 
-test('for a CPU: the same bytes again', async () => {
-  if (!supported) return;
+testUnless(test, unsupported, 'for a CPU: the same bytes again', async () => {
   assert.equal(await draw('cpu'), await draw('cpu'));
 });
 
@@ -105,7 +108,7 @@ test('what the kernels for a CPU do not fit is refused', () =>
         intersections: 1,
         ...shape,
       }).then(() => '', String);
-    if (!supported) return;
+    if (unsupported) return;
     assert.match(await create({ tile: 16, target: 'cpu' }), /the target cpu has tiles of 8, got 16/);
   }));
 

@@ -5,8 +5,9 @@ import { ParameterGradients } from '../wgsl/splat/parameter-gradients.ts';
 import { BUCKET } from '../wgsl/splat/raster-shape.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
-import { withGpu } from './helpers/gpu.ts';
+import { testGpu, withGpu } from './helpers/gpu.ts';
 import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
+import { testUnless } from './helpers/skip.ts';
 import type { Row } from './reference/layout.ts';
 import { gradientRow, pictureRow } from './reference/layouts/compare.ts';
 import { type RasterCase, type Rasterized, rasterize, uploadSplat } from './reference/layouts/raster.ts';
@@ -18,12 +19,10 @@ const TILES = process.argv[2] ? [Number(process.argv[2])] : [8, 16];
 const PARAMETERS = ['means', 'logScales', 'quats', 'opacityLogits', 'sh'] as const;
 const PICTURE = { most: 2e-5, outliers: 1e-2, share: 0.0003, atLeast: 2 };
 
-/** Whether the kernels run; a line is printed where they cannot. */
-function runs(gpu: Gpu): boolean {
-  const fits = gpu.supports('subgroup');
-  if (!fits) console.log('skipped: this adapter has no subgroups of one size up to 32');
-  return fits;
-}
+/** Why the kernels cannot run here. */
+const unsupported = (await testGpu()).supports('subgroup')
+  ? undefined
+  : 'this adapter has no subgroups of one size up to 32';
 
 function compare(found: Rasterized, scene: RasterCase): Row[] {
   const judge = new RasterReference(scene.splat, referenceCamera(scene), scene.background, scene.shDegree);
@@ -57,53 +56,57 @@ const SCENES = [
 for (const tile of TILES) {
   for (const options of SCENES) {
     const { count, width, height } = options;
-    test(`subgroups, tiles of ${tile}: ${count} Gaussians, ${width}×${height}`, () =>
+    testUnless(test, unsupported, `subgroups, tiles of ${tile}: ${count} Gaussians, ${width}×${height}`, () =>
       withGpu(async (gpu) => {
-        if (!runs(gpu)) return;
         const scene = rasterScene({ ...options } as Parameters<typeof rasterScene>[0]);
         const rows = compare(await rasterize(gpu, scene, { tile, target: 'subgroup' }), scene);
         const failed = rows.filter(({ pass }) => !pass);
         assert.is(failed.length, 0, failed.map(({ tensor, error }) => `${tensor}: ${error}`).join('; '));
-      }));
+      }),
+    );
   }
 }
 
-test('with subgroups depth is as without, and a picture as when gradients are to follow', () =>
-  withGpu(async (gpu, arena) => {
-    if (!runs(gpu)) return;
-    const scene = rasterScene({ seed: 21, count: 300, width: 45, height: 29, shDegree: 0 });
-    const { width, height } = scene.camera;
-    const draw = async (shape: { target: KernelTarget; backward: boolean }) => {
-      const engine = await Rasterizer.create(gpu, arena, {
-        label: 'rasterizer',
-        gaussians: uploadSplat(arena, scene.splat),
-        gaussianCount: arena.upload('gaussianCount', new Uint32Array([300]), 'test'),
-        rows: 300,
-        shDegree: 0,
-        width,
-        height,
-        intersections: 20_000,
-        depth: true,
-        tile: TILES[TILES.length - 1],
-        ...shape,
-      });
-      engine.setView(scene.camera, { background: scene.background });
-      gpu.run('test', (recorder) => engine.record(recorder));
-      const color = await gpu.readFloats(engine.color, 'test');
-      return { engine, color, depth: await gpu.readFloats(engine.depth, 'test') };
-    };
-    const plain = await draw({ target: 'portable', backward: true });
-    const blocks = await draw({ target: 'subgroup', backward: true });
-    const picture = await draw({ target: 'subgroup', backward: false });
-    assert.equal(picture.color, blocks.color);
-    assert.equal(picture.depth, blocks.depth);
-    assert.ok(plain.depth.some((z) => z > 0));
-    const far = plain.depth.filter((z, i) => !(Math.abs(z - blocks.depth[i]) <= 1e-4 * (1 + z)));
-    assert.ok(far.length <= 2, `${far.length} pixels`);
-    assert.ok(picture.engine.internals.buckets!.states.size <= 16, 'and no room for states');
-    const message = await RasterizerBackward.create(gpu, arena, picture.engine).then(() => '', String);
-    assert.match(message, /was made without `backward`/);
-  }));
+testUnless(
+  test,
+  unsupported,
+  'with subgroups depth is as without, and a picture as when gradients are to follow',
+  () =>
+    withGpu(async (gpu, arena) => {
+      const scene = rasterScene({ seed: 21, count: 300, width: 45, height: 29, shDegree: 0 });
+      const { width, height } = scene.camera;
+      const draw = async (shape: { target: KernelTarget; backward: boolean }) => {
+        const engine = await Rasterizer.create(gpu, arena, {
+          label: 'rasterizer',
+          gaussians: uploadSplat(arena, scene.splat),
+          gaussianCount: arena.upload('gaussianCount', new Uint32Array([300]), 'test'),
+          rows: 300,
+          shDegree: 0,
+          width,
+          height,
+          intersections: 20_000,
+          depth: true,
+          tile: TILES[TILES.length - 1],
+          ...shape,
+        });
+        engine.setView(scene.camera, { background: scene.background });
+        gpu.run('test', (recorder) => engine.record(recorder));
+        const color = await gpu.readFloats(engine.color, 'test');
+        return { engine, color, depth: await gpu.readFloats(engine.depth, 'test') };
+      };
+      const plain = await draw({ target: 'portable', backward: true });
+      const blocks = await draw({ target: 'subgroup', backward: true });
+      const picture = await draw({ target: 'subgroup', backward: false });
+      assert.equal(picture.color, blocks.color);
+      assert.equal(picture.depth, blocks.depth);
+      assert.ok(plain.depth.some((z) => z > 0));
+      const far = plain.depth.filter((z, i) => !(Math.abs(z - blocks.depth[i]) <= 1e-4 * (1 + z)));
+      assert.ok(far.length <= 2, `${far.length} pixels`);
+      assert.ok(picture.engine.internals.buckets!.states.size <= 16, 'and no room for states');
+      const message = await RasterizerBackward.create(gpu, arena, picture.engine).then(() => '', String);
+      assert.match(message, /was made without `backward`/);
+    }),
+);
 
 /** All that emit and the backward pass leave of one view, or of several in turn the last one's. */
 async function leftBy(gpu: Gpu, target: KernelTarget, eyes: readonly number[]) {
@@ -158,22 +161,26 @@ async function leftBy(gpu: Gpu, target: KernelTarget, eyes: readonly number[]) {
   return left;
 }
 
-test('with subgroups the intersections are the same', () =>
+testUnless(test, unsupported, 'with subgroups the intersections are the same', () =>
   withGpu(async (gpu) => {
-    if (!runs(gpu)) return;
     const { means: _, ...plain } = await leftBy(gpu, 'portable', [0]);
     const { means: __, ...blocks } = await leftBy(gpu, 'subgroup', [0]);
     const deepest = Math.max(...plain.starts.slice(1).map((start, i) => start - plain.starts[i]));
     assert.ok(deepest > 2 * BUCKET, `several buckets a tile: ${deepest} intersections`);
     assert.equal(blocks, plain);
-  }));
+  }),
+);
 
-test('with subgroups a view’s gradients are the same bytes again, whatever the views before it left', () =>
-  withGpu(async (gpu) => {
-    if (!runs(gpu)) return;
-    const { means } = await leftBy(gpu, 'subgroup', [0]);
-    assert.ok(means.some((value) => value !== 0));
-    assert.equal((await leftBy(gpu, 'subgroup', [0.3, -0.4, 0])).means, means);
-  }));
+testUnless(
+  test,
+  unsupported,
+  'with subgroups a view’s gradients are the same bytes again, whatever the views before it left',
+  () =>
+    withGpu(async (gpu) => {
+      const { means } = await leftBy(gpu, 'subgroup', [0]);
+      assert.ok(means.some((value) => value !== 0));
+      assert.equal((await leftBy(gpu, 'subgroup', [0.3, -0.4, 0])).means, means);
+    }),
+);
 
 test.run();
