@@ -128,7 +128,7 @@ const COPY_SIZE = 256;
 
 /**
  * Bytes per second that a copy reads and writes together, without the cost of its start: the faster of a plain copy kernel
- * and `copyBufferToBuffer`. On NVIDIA cards Dawn's copy command reaches a third of the kernel; on a CPU it is a memcpy and the
+ * and `copyBufferToBuffer`. On an H200 Dawn's copy command reaches a fifth of the kernel; on a CPU it is a memcpy and the
  * kernel is bound by its threads.
  */
 export async function copyBandwidth(gpu: Gpu): Promise<number> {
