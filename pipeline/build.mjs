@@ -32,7 +32,7 @@ const FOLDERS = ['pipeline', 'stages', 'wgsl'];
 /** `dist/NAME.js` and the module that it exports. */
 const ENTRIES = {
   index: 'pipeline/index.ts',
-  gpu: 'wgsl/index.ts',
+  gpu: 'pipeline/gpu.ts',
   cli: 'pipeline/cli/main.ts',
   'other-width': 'pipeline/golden/other-width.ts',
 };
@@ -42,6 +42,13 @@ const INLINED = ['commander', 'es-module-lexer', 'fastest-levenshtein', 'yaml', 
 const VENDORED = '@playcanvas/splat-transform';
 const VENDORED_FILES =
   /^(LICENSE|dist[\\/](index\.mjs|worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
+
+/**
+ * CommonJS packages that are inlined ask for Node's modules by `require`. The import is dynamic, because browsers load the
+ * chunk that has esbuild's helpers too.
+ */
+const REQUIRE =
+  "const require=globalThis.process?.versions?.node?(await import('node:module')).createRequire(import.meta.url):undefined;";
 
 /** Builds unless `dist/` is of the sources as they are. A change of a file's time or size counts. */
 export async function buildIfStale() {
@@ -88,7 +95,9 @@ async function buildModules() {
   // Entries come last: they name the others.
   const isEntry = ({ path }) => basename(path).replace(/\.js(\.map)?$/, '') in ENTRIES;
   for (const file of result.outputFiles.sort((a, b) => isEntry(a) - isEntry(b))) {
-    replaceFile(file.path, file.contents);
+    // Only the chunk of esbuild's helpers calls `require`. An empty line in place of the banner keeps the source maps.
+    const isHelpers = file.text.includes('__require=');
+    replaceFile(file.path, isHelpers ? file.contents : file.text.replace(REQUIRE, ''));
   }
 }
 
@@ -126,10 +135,7 @@ function bundled(entryPoints) {
     legalComments: 'none',
     tsconfigRaw: {},
     logLevel: 'error',
-    banner: {
-      // CommonJS packages that are inlined ask for Node's modules by `require`.
-      js: "import{createRequire as requireOf}from'node:module';const require=requireOf(import.meta.url);",
-    },
+    banner: { js: REQUIRE },
     plugins: [{ name: 'package', setup: usePackage }],
   };
 }

@@ -8,7 +8,7 @@ import {
   parameterWidths,
   releaseGaussians,
 } from '../stages/artefacts/gaussians.ts';
-import { type ClipTarget, openClipTarget } from '../stages/clip/objective.ts';
+import { type ClipTarget, openClipTarget } from '../stages/clip/target.ts';
 import type { ObjectiveFactory, Picture } from '../stages/optimizer/objectives.ts';
 import { clipObjective, photometricObjective } from '../stages/optimizer/objectives.ts';
 import { SplatOptimizer } from '../stages/optimizer/optimizer.ts';

@@ -1,11 +1,7 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import { type CropAugment, cropTransforms } from '../../wgsl/image/crop-transforms.ts';
-import { type Report, silent } from '../stage.ts';
-import { checkCrops } from './check.ts';
 import { buildEncoder, type EncoderProgram, meanDirection } from './encoder.ts';
-import { type ClipModel, openClip } from './model.ts';
-import type { CropOptions } from './options.ts';
-import { type Prompt, resolvePrompt, warnOfPrompt } from './prompts.ts';
+import type { ClipModel } from './model.ts';
 
 export interface ClipObjectiveOptions {
   /** Crops per step. */
@@ -17,9 +13,9 @@ export interface ClipObjectiveOptions {
 }
 
 /**
- * −weight·mean_b cos(CLIP(crop_b(picture)), target) on the GPU, with its gradient to the picture (the paper's eq. 5, and the
- * CLIP term of eq. 3). The model
- * must outlive it.
+ * The loss −weight·mean_b cos(CLIP(crop_b(picture)), target) on the GPU, with its gradient with respect to the picture:
+ * the CLIP term of CLIPstyler (Kwon and Ye 2022) in random crops. The picture is f32 [H, W, 4], rgb in [0, 1] and alpha,
+ * which is ignored. Destroy the objective before its model.
  */
 export class ClipObjective {
   readonly options: ClipObjectiveOptions;
@@ -45,6 +41,10 @@ export class ClipObjective {
     this.cosines = encoder.program.buffer(encoder.cosines);
   }
 
+  /**
+   * Compiles the image encoder and its backward pass for a batch of crops. The objective owns its buffers.
+   * @throws InputError when a weight of the model is missing or invalid.
+   */
   static async create(gpu: Gpu, model: ClipModel, options: ClipObjectiveOptions): Promise<ClipObjective> {
     const arena = gpu.arena('clip/objective');
     try {
@@ -91,44 +91,8 @@ export class ClipObjective {
     sampler.recordBackward(recorder, image, program.gradient(pixels), gradImage);
   }
 
+  /** Frees the buffers of the objective, not those of its model. */
   destroy(): void {
     this.#arena.destroy();
-  }
-}
-
-/** The target of an optimisation: a prompt, as a model sees it in random crops of each render. */
-export interface ClipTarget {
-  prompt: Prompt;
-  model: ClipModel;
-  objective: ClipObjective;
-  destroy(): void;
-}
-
-/**
- * Opens the model, embeds the prompt and compiles the program. Warns of words that the model does not know.
- * @throws InputError on a broken model or an empty prompt.
- */
-export async function openClipTarget(
-  gpu: Gpu,
-  { prompt: nameOrText, model: directory, crops }: { prompt: string; model?: string; crops: CropOptions },
-  report: Report = silent,
-): Promise<ClipTarget> {
-  checkCrops(crops);
-  const prompt = await resolvePrompt(nameOrText);
-  const model = await openClip(gpu, directory);
-  await warnOfPrompt(prompt, model.directory, report);
-  const owned: { destroy(): void }[] = [model];
-  const destroy = () => {
-    for (const part of owned.reverse()) part.destroy();
-  };
-  try {
-    const { count, ...augment } = crops;
-    const objective = await ClipObjective.create(gpu, model, { batch: count, width: 1, height: 1, augment });
-    owned.push(objective);
-    objective.setTarget(await model.embedTexts([prompt.text]));
-    return { prompt, model, objective, destroy };
-  } catch (error) {
-    destroy();
-    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { InputError } from '../../wgsl/core/index.ts';
 import {
   type Dtype,
@@ -105,6 +105,7 @@ async function withFile<T>(path: string, work: (file: FileHandle, size: number) 
 
 async function openFile(path: string): Promise<FileHandle> {
   try {
+    const { open } = await import('node:fs/promises');
     const file = await open(path, 'r');
     if ((await file.stat()).isFile()) return file;
     await file.close();

@@ -1,7 +1,7 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import { PhotometricLoss } from '../../wgsl/image/photometric.ts';
 import type { View } from '../artefacts/dataset.ts';
-import type { ClipTarget } from '../clip/objective.ts';
+import type { ClipTarget } from '../clip/target.ts';
 
 /** The picture that a step renders and its gradient, in buffers of the largest view's size. */
 export interface Picture {

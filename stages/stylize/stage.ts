@@ -6,8 +6,8 @@ import { type Dataset, largestView } from '../artefacts/dataset.ts';
 import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
-import { openClipTarget } from '../clip/objective.ts';
 import { clipTarget, cropOptions } from '../clip/options.ts';
+import { openClipTarget } from '../clip/target.ts';
 import {
   checkpointNumbers,
   type LoopIdentity,

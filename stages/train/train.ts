@@ -6,7 +6,7 @@ import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
-import { openClipTarget } from '../clip/objective.ts';
+import { openClipTarget } from '../clip/target.ts';
 import {
   type CheckpointTensors,
   checkpointNumbers,

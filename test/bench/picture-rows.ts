@@ -1,4 +1,4 @@
-import { openClipTarget } from '../../stages/clip/objective.ts';
+import { openClipTarget } from '../../stages/clip/target.ts';
 import { clipObjective, photometricObjective } from '../../stages/optimizer/objectives.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { mixed, uniform } from '../helpers/numbers.ts';
