@@ -30,7 +30,7 @@ export interface KernelUse {
   target?: KernelTarget;
 }
 
-/** Every kernel is declared once, beside its host, and listed in `wgsl/kernels.ts`. */
+/** Every kernel is declared once, beside its host. */
 export function defineKernel(definition: KernelDefinition): KernelDefinition {
   return definition;
 }
