@@ -14,7 +14,7 @@ export interface ClipObjectiveOptions {
 
 /**
  * The loss −weight·mean_b cos(CLIP(crop_b(picture)), target) on the GPU, with its gradient with respect to the picture:
- * the CLIP term of CLIPstyler (Kwon and Ye 2022) in random crops. The picture is f32 [H, W, 4], rgb in [0, 1] and alpha,
+ * eq. 5 of Kompella et al. and the CLIP term of their eq. 3. The picture is f32 [H, W, 4], rgb in [0, 1] and alpha,
  * which is ignored. Destroy the objective before its model.
  */
 export class ClipObjective {

@@ -106,7 +106,7 @@ export class Adam {
     return new Adam(gpu, rates, tensors, steps, [beta1, beta2]);
   }
 
-  /** `t` gaussianCount from 1. A tensor's rate, or its head's and tail's; a tensor without one keeps its values, and its moments are updated. */
+  /** `t` counts from 1. A tensor's rate, or its head's and tail's; a tensor without one keeps its values, and its moments are updated. */
   setStep(t: number, rates: Readonly<Partial<Record<string, number | readonly [number, number]>>>): void {
     const data = new Float32Array((this.#tensors.length * RATES_BYTES) / 4);
     this.#tensors.forEach(({ name }, i) => {

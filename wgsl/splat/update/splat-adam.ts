@@ -192,7 +192,7 @@ export class SplatAdam {
     return new SplatAdam(gpu, rates, adamGeometry, regularizers, steps);
   }
 
-  /** Sets how far the next submitted `record` moves. `t` gaussianCount from 1. */
+  /** Sets how far the next submitted `record` moves. `t` counts from 1. */
   setStep(t: number, rates: SplatRates): void {
     const scale = (rate = 0) => rate / (1 - BETA1 ** t);
     const [head, tail] = rates.sh ?? [0, 0];
