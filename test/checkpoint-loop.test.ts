@@ -52,7 +52,7 @@ function crowdedViews(arena: Arena): View[] {
   }));
 }
 
-/** The course itself, with so much room for intersections, which waits for its first save half way. Tells which steps overflowed. */
+/** Runs the loop with room for so many intersections; the first save blocks halfway. Returns the steps that overflowed. */
 async function loop(
   arena: Arena,
   views: View[],

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { createThrottle } from '../stages/optimizer/submission-throttle.ts';
 import type { Gpu, KernelTarget } from '../wgsl/core/index.ts';
 
-/** A queue whose answers come when they are told to. */
+/** A queue whose promises the test resolves. */
 function fakeGpu(target: KernelTarget, answer: () => Promise<void>) {
   let asked = 0;
   let checked = 0;

@@ -78,7 +78,7 @@ interface Known {
   formats: ArtefactFormats;
 }
 
-/** Whether a stage has to run, as far as can be told without reading its saved results. */
+/** Whether a stage has to run, decided without reading its saved results. */
 export async function isStale(
   { id, key, stage }: KeyedStage,
   { forced, store }: Pick<Known, 'forced' | 'store'>,

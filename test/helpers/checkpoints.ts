@@ -68,9 +68,9 @@ export function stoppingAt(
 ): Report & { notes: string[]; warnings: string[] } {
   const report = recordingReport();
   const { progress } = report;
-  report.progress = (told) => {
-    progress(told);
-    if (told.step === step - 1) store.stopping = true;
+  report.progress = (reported) => {
+    progress(reported);
+    if (reported.step === step - 1) store.stopping = true;
   };
   return report;
 }

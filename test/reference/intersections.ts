@@ -1,6 +1,6 @@
 import type { Splat } from './project.ts';
 
-/** Whether a tile of pixels has to be told of a splat, and whether it may be. */
+/** Whether a tile must be in the list of a Gaussian, and whether it may be. */
 export interface Touch {
   /** A pixel centre of the picture in the tile sees α ≥ 1/255, clearly. */
   must: boolean;

@@ -37,7 +37,7 @@ export function targetFor({ software }: { software: boolean }, subgroup: number)
 /** Invocations of the probe's workgroup: two subgroups and more of every supported size. */
 const PROBED = 128;
 
-/** Runs one workgroup and tells whether its subgroups of `size` invocations are numbered linearly. Waits for the GPU. */
+/** Runs one workgroup and returns whether its subgroups of `size` invocations are numbered linearly. Waits for the GPU. */
 export async function probeLinearSubgroups(device: GPUDevice, size: number): Promise<boolean> {
   const code = `enable subgroups;
 @group(0) @binding(0) var<storage, read_write> linear: array<u32>;

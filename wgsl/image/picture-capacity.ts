@@ -4,14 +4,14 @@ import { type Gpu, InputError } from '../core/index.ts';
 export const PICTURE_BYTES = { render: 16, ssim: 36 } as const;
 
 /**
- * To be asked before anything is made for pictures of this size. `mend`: the option that makes them smaller.
+ * Call it before allocating for pictures of this size. `fix`: the option that makes them smaller.
  * @throws InputError when this adapter cannot bind them.
  */
 export function requirePicture(
   gpu: Gpu,
   { width, height }: { width: number; height: number },
   bytesPerPixel: number,
-  mend: string,
+  fix: string,
 ): void {
   const { maxStorageBufferBindingSize: limit } = gpu.device.limits;
   const bytes = bytesPerPixel * width * height;
@@ -20,6 +20,6 @@ export function requirePicture(
   const by = Math.ceil(10 * Math.sqrt(bytes / limit)) / 10;
   throw new InputError(
     `views of ${width}×${height} need ${mib(bytes)} in one binding (${bytesPerPixel} bytes a pixel); this adapter allows ` +
-      `${mib(limit)}. Make them smaller by ${by} at least (${mend})`,
+      `${mib(limit)}. Make them smaller by ${by} at least (${fix})`,
   );
 }

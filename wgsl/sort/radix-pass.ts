@@ -52,7 +52,7 @@ export interface PassVariant {
   steps(context: PassContext, pass: Pass): Promise<Step[]>;
 }
 
-/** A uniform that tells the kernels of a pass its numbers: the struct Pass of shared/radix-pass.wgsl. */
+/** The uniform with the numbers of a pass: the struct Pass of shared/radix-pass.wgsl. */
 export function passNumbers(kernel: Kernel, context: PassContext, pass: Pass): GPUBuffer {
   const { gpu, arena, label, capacity, workers } = context;
   const numbers = arena.uniform(`${label}/pass_bit${pass.shift}`, kernel.struct('Pass').size);

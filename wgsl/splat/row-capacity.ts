@@ -37,19 +37,19 @@ export function rowLimit(gpu: Gpu, shDegree: number): number {
 }
 
 /**
- * Call it before allocating. `what`: subject and verb of the message, e.g. `init makes`. `mend`: the advice for a limit.
+ * Call it before allocating. `what`: subject and verb of the message, e.g. `init makes`. `fix`: the advice for a limit.
  * @throws InputError when this adapter cannot hold them.
  */
 export function requireRows(
   gpu: Gpu,
   { shDegree, rows }: { shDegree: number; rows: number },
   what: string,
-  mend: (limit: number) => string,
+  fix: (limit: number) => string,
 ): void {
   const { rows: limit, reason } = bound(gpu, shDegree);
   if (rows <= limit) return;
   const lower = rowLimit(gpu, 0) > limit ? ', or take a lower SH degree (init.shDegree)' : '';
   throw new InputError(
-    `${what} ${rows} Gaussians of SH degree ${shDegree}; this adapter holds ${limit} (${reason}). ${mend(limit)}${lower}`,
+    `${what} ${rows} Gaussians of SH degree ${shDegree}; this adapter holds ${limit} (${reason}). ${fix(limit)}${lower}`,
   );
 }
