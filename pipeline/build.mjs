@@ -9,7 +9,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -77,8 +76,8 @@ function stampOf(paths) {
 }
 
 /**
- * The modules that a process loads later have their hash in their names and stay for processes that still run; each file
- * appears whole. So builds need no lock.
+ * A file that a process loads later has its hash in its name and stays for the processes that still run; each file appears
+ * whole. So builds need no lock. Returns the paths of all modules.
  */
 async function buildModules() {
   const { build } = await import('esbuild');
@@ -98,6 +97,19 @@ async function buildModules() {
     // Only the chunk of esbuild's helpers calls `require`. An empty line in place of the banner keeps the source maps.
     const isHelpers = file.text.includes('__require=');
     replaceFile(file.path, isHelpers ? file.contents : file.text.replace(REQUIRE, ''));
+  }
+  return result.outputFiles.map(({ path }) => path);
+}
+
+/** Removes modules and declarations of earlier sources. The others exist throughout: another process may start from them. */
+function removeStale(modules) {
+  for (const name of readdirSync(DIST, { recursive: true })) {
+    const path = join(DIST, name);
+    const isOldModule = dirname(name) === '.' && /\.js(\.map)?$/.test(name) && !modules.includes(path);
+    const source = /^types[\\/](.*)\.d\.ts$/.exec(name)?.[1];
+    const hasNoSource =
+      source && !existsSync(join(ROOT, `${source}.ts`)) && !existsSync(join(ROOT, `${source}.d.ts`));
+    if (isOldModule || hasNoSource) rmSync(path, { force: true });
   }
 }
 
@@ -169,9 +181,9 @@ function withOwnUrl(text, path) {
 function vendor() {
   const from = packageFolder(VENDORED);
   const to = join(DIST, 'vendor', basename(VENDORED));
-  const filter = (path) => statSync(path).isDirectory() || VENDORED_FILES.test(relative(from, path));
-  for (const part of ['LICENSE', 'dist', 'lib']) {
-    cpSync(join(from, part), join(to, part), { recursive: true, filter });
+  for (const name of readdirSync(from, { recursive: true }).filter((path) => VENDORED_FILES.test(path))) {
+    mkdirSync(dirname(join(to, name)), { recursive: true });
+    replaceFile(join(to, name), readFileSync(join(from, name)));
   }
   const licences = INLINED.map((name) => {
     const file = readdirSync(packageFolder(name)).find((entry) => /^licen[cs]e/i.test(entry));
@@ -187,7 +199,7 @@ function packageFolder(name) {
 }
 
 function replaceFile(path, contents) {
-  const aside = `${path}.${pid}`;
+  const aside = join(DIST, `.${pid}.aside`); // not packed
   writeFileSync(aside, contents);
   renameSync(aside, path);
 }
@@ -201,11 +213,11 @@ function read(path) {
 }
 
 if (argv[1] && realpathSync(argv[1]) === fileURLToPath(import.meta.url)) {
-  rmSync(DIST, { recursive: true, force: true });
-  await buildIfStale();
+  const stamp = stampOf(sources());
+  const modules = await buildModules();
+  replaceFile(STAMP, stamp);
   const tsc = join(packageFolder('typescript'), 'bin', 'tsc');
-  process.exitCode = spawnSync(execPath, [tsc, '-p', 'tsconfig.build.json'], {
-    cwd: ROOT,
-    stdio: 'inherit',
-  }).status;
+  const { status } = spawnSync(execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: ROOT, stdio: 'inherit' });
+  if (status === 0) removeStale(modules);
+  process.exitCode = status;
 }

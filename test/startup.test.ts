@@ -136,4 +136,26 @@ test('a stack trace names the source module and its line', async () => {
   assert.match(stderr, new RegExp(`pipeline/cli/stages\\.ts:${line}:`));
 });
 
+test('a full build keeps the modules of an equal build in place throughout, and removes those of other sources', async () => {
+  rmSync(join(home, 'node_modules'), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(home, 'node_modules'));
+  for (const name of ['tsconfig.json', 'tsconfig.build.json']) cpSync(join(root, name), join(home, name));
+  const modules = () => readdirSync(dist).filter((name) => name.endsWith('.js'));
+  const before = modules();
+  const stale = put(home, 'dist/runner-00000000.js', '');
+  const missing = new Set<string>();
+  const watch = setInterval(() => {
+    for (const name of before) if (!existsSync(join(dist, name))) missing.add(name);
+  }, 2);
+  await $({ cwd: home })`${process.execPath} pipeline/build.mjs`;
+  clearInterval(watch);
+  const after = modules();
+  assert.not.ok(existsSync(stale));
+  assert.ok(after.length > 10);
+  assert.equal(
+    after.filter((name) => missing.has(name) || !before.includes(name)),
+    [],
+  );
+});
+
 test.run();
