@@ -128,17 +128,17 @@ export class SplatOptimizer {
     });
     update.setStep(step.step + 1, step.rates);
     for (const objective of objectives) objective.prepare(step.step, step.view);
-    const recorder = this.#gpu.recorder(`${this.#options.label}/step`);
-    rasterizer.record(recorder);
-    if (!objectives[0]?.overwrites) {
-      recorder.clear(picture.gradient, 0, 16 * camera.width * camera.height);
-    }
-    for (const objective of objectives) objective.record(recorder, step.view);
-    backward.record(recorder);
-    update.record(recorder);
-    afterStep?.(recorder);
-    const sample = this.#sample(recorder);
-    this.#gpu.submit(recorder);
+    const sample = this.#gpu.run(`${this.#options.label}/step`, (recorder) => {
+      rasterizer.record(recorder);
+      if (!objectives[0]?.overwrites) {
+        recorder.clear(picture.gradient, 0, 16 * camera.width * camera.height);
+      }
+      for (const objective of objectives) objective.record(recorder, step.view);
+      backward.record(recorder);
+      update.record(recorder);
+      afterStep?.(recorder);
+      return this.#sample(recorder);
+    });
     await this.#throttle.submitted();
     sample?.deliver(({ metrics }) => this.#readMetrics(metrics));
   }

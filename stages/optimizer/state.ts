@@ -166,14 +166,14 @@ export function detachGaussians(state: TrainingState, label: string): Gaussians 
   const widths = parameterWidths(shDegree);
   const owner = gpu.arena(label);
   try {
-    const recorder = gpu.recorder(`${label}/detach`);
-    const copies = GAUSSIAN_PARAMETERS.map((name) => {
-      const bytes = 4 * widths[name] * count;
-      const copy = owner.buffer(name, bytes);
-      if (bytes) recorder.copy(parameters[name], copy, bytes);
-      return [name, copy] as const;
-    });
-    gpu.submit(recorder);
+    const copies = gpu.run(`${label}/detach`, (recorder) =>
+      GAUSSIAN_PARAMETERS.map((name) => {
+        const bytes = 4 * widths[name] * count;
+        const copy = owner.buffer(name, bytes);
+        if (bytes) recorder.copy(parameters[name], copy, bytes);
+        return [name, copy] as const;
+      }),
+    );
     return { count, shDegree, ...(Object.fromEntries(copies) as Record<GaussianParameter, GPUBuffer>) };
   } catch (error) {
     owner.destroy();

@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { readPipeline } from '../../pipeline/file/read.ts';
 import { stages } from '../../stages/index.ts';
 import type { Artefacts, Report } from '../../stages/stage.ts';
-import { type Gpu, openGpu, Profiler, Recorder } from '../../wgsl/core/index.ts';
+import { type Gpu, openGpu, Profiler } from '../../wgsl/core/index.ts';
 import { median } from './measure.ts';
 import { alignColumns } from './table.ts';
 
@@ -100,12 +100,12 @@ async function chain(profiled: boolean): Promise<void> {
 /** Lets the clock run from a stage's first recorder that is not of its set-up. */
 function startClock(gpu: Gpu, clock: Clock): () => void {
   const make = gpu.recorder;
-  gpu.recorder = (label) => {
+  gpu.recorder = (label, profiler) => {
     if (!clock.begin && label.endsWith('/step')) {
       clock.begin = performance.now();
       clock.cpu = process.cpuUsage().user / 1e6;
     }
-    return make.call(gpu, label);
+    return make.call(gpu, label, profiler);
   };
   return () => {
     gpu.recorder = make;
@@ -122,7 +122,7 @@ function profileSteps(gpu: Gpu) {
     steps++;
     const profiler = new Profiler(gpu.device, SPANS);
     profilers.push(profiler);
-    return new Recorder(gpu.device, label, profiler);
+    return make.call(gpu, label, profiler);
   };
   return {
     stop() {

@@ -209,7 +209,7 @@ async function measureParts(
     const bounds = frames.map(({ color }) => toI420.bind(color, planes));
     const few = Math.min(effort.steps, 50);
     const gpuTime = async (label: string, record: Parameters<Gpu['run']>[1]) => {
-      const frame = () => gpu.run(label, record);
+      const frame = () => void gpu.run(label, record);
       frame();
       return (await timeWhole(gpu, frame, few)).gpuMs ?? Number.NaN;
     };

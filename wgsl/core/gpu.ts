@@ -57,6 +57,8 @@ export class Gpu {
   liveBytes = 0;
   peakBytes = 0;
   readonly numbering?: SubgroupNumbering;
+  /** Recorders whose commands are not submitted yet. */
+  readonly #open = new Set<Recorder>();
   readonly #kernels = new Map<string, Promise<Kernel>>();
   #profiler?: Profiler;
   #clock?: SubmissionClock;
@@ -154,7 +156,18 @@ export class Gpu {
     return buffer;
   }
 
+  /**
+   * Writes at once: before every command that is submitted later, in whatever order they were recorded. So a buffer that a
+   * recorder's commands use cannot be written until that recorder is submitted.
+   */
   write(buffer: GPUBuffer, data: Data, purpose: Purpose, offset = 0): void {
+    for (const recorder of this.#open) {
+      if (!recorder.uses(buffer)) continue;
+      throw new Error(
+        `${buffer.label}: commands of the recorder ${recorder.label} use this buffer and would see what is written now. ` +
+          'Submit the recorder first',
+      );
+    }
     let bytes = ArrayBuffer.isView(data)
       ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
       : new Uint8Array(data);
@@ -256,19 +269,28 @@ export class Gpu {
     );
   }
 
-  recorder(label: string): Recorder {
-    return new Recorder(this.device, label, this.profiler, this.clock);
+  /** A recorder of commands, for `submit`. A profiler of its own replaces `Gpu.profiler`. */
+  recorder(label: string, profiler = this.profiler): Recorder {
+    const recorder = new Recorder(this.device, label, profiler, this.clock);
+    this.#open.add(recorder);
+    return recorder;
   }
 
   submit(recorder: Recorder): void {
+    this.#open.delete(recorder);
     this.device.queue.submit([recorder.finish()]);
   }
 
-  /** Records and submits in one go. */
-  run(label: string, record: (recorder: Recorder) => void): void {
+  /** Records and submits in one go. Returns what `record` returns; if it throws, nothing is submitted. */
+  run<T>(label: string, record: (recorder: Recorder) => T): T {
     const recorder = this.recorder(label);
-    record(recorder);
-    this.submit(recorder);
+    try {
+      const result = record(recorder);
+      this.submit(recorder);
+      return result;
+    } finally {
+      this.#open.delete(recorder);
+    }
   }
 
   /** Waits for all submitted work; throws what the device reported until then. */

@@ -60,6 +60,7 @@ export type Bindings = Record<string, GPUBuffer | GPUBufferBinding>;
 export interface BoundKernel {
   kernel: Kernel;
   group: GPUBindGroup;
+  readonly buffers: readonly GPUBuffer[];
 }
 
 /** A compiled compute pipeline. Its bindings are read from the WGSL, and `bind` takes them by their WGSL names. */
@@ -149,7 +150,8 @@ export class Kernel {
         return { binding, resource };
       }),
     });
-    return { kernel: this, group };
+    const bound = Object.values(buffers).map((given) => ('buffer' in given ? given.buffer : given));
+    return { kernel: this, group, buffers: bound };
   }
 
   #requireBindable(

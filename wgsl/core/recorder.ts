@@ -35,12 +35,14 @@ export class Recorder {
   readonly #encoder: GPUCommandEncoder;
   readonly #profiler?: Profiler;
   readonly #clock?: SubmissionClock;
-  readonly #label: string;
+  readonly label: string;
+  /** What each recorded command uses. */
+  readonly #used: (readonly GPUBuffer[])[] = [];
   #pass?: GPUComputePassEncoder;
   #pipeline?: GPUComputePipeline;
 
   constructor(device: GPUDevice, label: string, profiler?: Profiler, clock?: SubmissionClock) {
-    this.#label = label;
+    this.label = label;
     this.#profiler = profiler;
     this.#clock = clock;
     this.#encoder = device.createCommandEncoder({ label });
@@ -50,7 +52,8 @@ export class Recorder {
   /** Runs a bound kernel over a grid of workgroups (see `gridFor`). */
   run(bound: BoundKernel, groups: readonly [number, number?, number?] | number): this {
     const [x, y = 1, z = 1] = typeof groups === 'number' ? [groups] : groups;
-    const { kernel, group } = bound;
+    const { kernel, group, buffers } = bound;
+    this.#used.push(buffers);
     if (this.#profiler) {
       const pass = this.#encoder.beginComputePass({
         label: kernel.label,
@@ -63,7 +66,7 @@ export class Recorder {
       return this;
     }
     if (!this.#pass) {
-      this.#pass = this.#encoder.beginComputePass({ label: this.#label });
+      this.#pass = this.#encoder.beginComputePass({ label: this.label });
       this.#pipeline = undefined;
     }
     if (this.#pipeline !== kernel.pipeline) this.#pass.setPipeline((this.#pipeline = kernel.pipeline));
@@ -74,21 +77,28 @@ export class Recorder {
 
   copy(from: GPUBuffer, to: GPUBuffer, bytes = from.size, fromOffset = 0, toOffset = 0): this {
     this.#endPass();
+    this.#used.push([from, to]);
     this.#encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
     return this;
   }
 
   clear(buffer: GPUBuffer, offset = 0, bytes = buffer.size - offset): this {
     this.#endPass();
+    this.#used.push([buffer]);
     this.#encoder.clearBuffer(buffer, offset, bytes);
     return this;
+  }
+
+  /** Whether a recorded command uses a buffer. */
+  uses(buffer: GPUBuffer): boolean {
+    return this.#used.some((buffers) => buffers.includes(buffer));
   }
 
   finish(): GPUCommandBuffer {
     this.#endPass();
     this.#clock?.mark(this.#encoder);
     this.#profiler?.resolve(this.#encoder);
-    return this.#encoder.finish({ label: this.#label });
+    return this.#encoder.finish({ label: this.label });
   }
 
   #endPass(): void {
