@@ -1,13 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { digitWidths, RadixSort, type RadixSortOptions } from '../wgsl/sort/radix-sort.ts';
-import { fitsSubgroups } from '../wgsl/sort/radix-subgroups.ts';
+import { KERNEL_TARGETS, type KernelTarget } from '../wgsl/core/index.ts';
+import { digitWidths, RadixSort } from '../wgsl/sort/radix-sort.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { mixed } from './helpers/numbers.ts';
 import { testUnless } from './helpers/skip.ts';
 import { stableOrder } from './reference/radix-sort.ts';
 
-const hasSubgroups = fitsSubgroups(await testGpu());
+const gpu = await testGpu();
 
 interface Case {
   capacity: number;
@@ -37,38 +37,37 @@ const CASES: Case[] = [
     sparse: true,
   })),
   { capacity: 40_000, count: 35_001, bits: 13, sparse: true, identity: true },
-  { capacity: 9000, count: 9000, bits: 13, sparse: true, distinct: 1 }, // nothing stays
+  { capacity: 9000, count: 9000, bits: 13, sparse: true, distinct: 1 }, // all are left out
 ];
 // Chunks longer than the least, of uneven lengths.
-const LONG: Record<Variant, Case> = {
-  blocks: { capacity: 1_060_000, count: 1_055_555, bits: 7, identity: true },
-  subgroups: { capacity: 1_060_000, count: 1_055_555, bits: 13, identity: true },
-  serial: { capacity: 150_000, count: 141_111, bits: 7 },
+const LONG: Record<KernelTarget, Case> = {
+  portable: { capacity: 1_060_000, count: 1_055_555, bits: 7, identity: true },
+  subgroup: { capacity: 1_060_000, count: 1_055_555, bits: 13, identity: true },
+  cpu: { capacity: 150_000, count: 141_111, bits: 7 },
 };
 
-/** Around a workgroup's chunk, and what it takes at once, of all sizes of subgroups. */
+/** Around the chunk of a workgroup, and the pairs that it takes at once, for all sizes of subgroups. */
 const EDGES = [512, 1024, 2048, 4096].flatMap((size) => [size - 1, size, size + 1]);
 
-for (const variant of ['subgroups', 'blocks', 'serial'] as const) {
-  for (const sorted of [...CASES, LONG[variant]]) {
-    testUnless(test, without(variant), `radix sort, ${variant}: ${describe(sorted)}`, () =>
-      check(sorted, variant),
+for (const target of KERNEL_TARGETS) {
+  for (const sorted of [...CASES, LONG[target]]) {
+    testUnless(test, without(target), `radix sort, ${target}: ${describe(sorted)}`, () =>
+      check(sorted, target),
     );
   }
 }
 
 for (const count of EDGES) {
   const around = { capacity: count, count, bits: 13, distinct: 3001, identity: true };
-  testUnless(test, without('subgroups'), `radix sort, subgroups: ${describe(around)}`, () =>
-    check(around, 'subgroups'),
+  testUnless(test, without('subgroup'), `radix sort, subgroup: ${describe(around)}`, () =>
+    check(around, 'subgroup'),
   );
 }
 
-type Variant = NonNullable<RadixSortOptions['variant']>;
-
-/** Why a variant cannot run here. */
-function without(variant: Variant): string | undefined {
-  if (variant !== 'subgroups' || hasSubgroups) return undefined;
+/** Why the kernels of a target cannot run here. */
+function without(target: KernelTarget): string | undefined {
+  // The cpu variants of the sort use no subgroups.
+  if (target !== 'subgroup' || gpu.supports(target)) return undefined;
   return 'this adapter has no subgroups of one size from 4 to 32';
 }
 
@@ -79,15 +78,15 @@ function describe({ capacity, count, bits, distinct, identity, sparse }: Case): 
 
 function check(
   { capacity, count, bits, distinct, identity = false, sparse = false }: Case,
-  variant: Variant,
+  target: KernelTarget,
 ): Promise<void> {
   return withGpu(async (gpu, arena) => {
-    // Without `distinct`, bits above `bits` are set too: the sort must not look at them.
+    // Without `distinct`, bits above `bits` are set too: the sort must ignore them.
     const keys = mixed(capacity, bits).map((word, i) =>
       sparse && i % 3 === 0 ? 0 : distinct ? word % distinct : word,
     );
     const values = mixed(capacity, 99);
-    const kept = arena.upload('kept', new Uint32Array([7, 7, 7]), 'test');
+    const nonzeroCount = arena.upload('nonzeroCount', new Uint32Array([7, 7, 7]), 'test');
     const sort = await RadixSort.create(gpu, arena, {
       label: 'sort',
       capacity,
@@ -96,9 +95,9 @@ function check(
       identityValues: identity,
       count: arena.upload('counters', new Uint32Array([0, 0, count]), 'test'),
       countWord: 2,
-      ...(sparse && { kept, keptWord: 1 }),
+      ...(sparse && { nonzeroCount, nonzeroWord: 1 }),
       bits,
-      variant,
+      target,
     });
     gpu.run('test', (recorder) => sort.record(recorder));
     const given = keys.subarray(0, Math.min(count, capacity));
@@ -113,7 +112,7 @@ function check(
       order.every((from, to) => sortedValues[to] === (identity ? from : values[from])),
       'values follow, ties stable',
     );
-    assert.equal([...(await gpu.readWords(kept, 'test', 3))], [7, sparse ? order.length : 7, 7]);
+    assert.equal([...(await gpu.readWords(nonzeroCount, 'test', 3))], [7, sparse ? order.length : 7, 7]);
   });
 }
 

@@ -20,9 +20,9 @@ const CASES: { capacity: number; count: number; below?: number }[] = [
   { capacity: 3000, count: 3000, below: 2 ** 32 }, // too large a total
 ];
 
-for (const variant of ['gpu', 'cpu'] as const) {
+for (const target of ['portable', 'cpu'] as const) {
   for (const { capacity, count, below = 1000 } of CASES) {
-    test(`scan for a ${variant}: ${count} of ${capacity} values below ${below}`, () =>
+    test(`scan, ${target}: ${count} of ${capacity} values below ${below}`, () =>
       withGpu(async (gpu, arena) => {
         const values = mixed(capacity, 7).map((word) => word % below);
         const buffer = arena.upload('values', values, 'test');
@@ -36,14 +36,14 @@ for (const variant of ['gpu', 'cpu'] as const) {
           countWord: 1,
           total: counters,
           totalWord: 3,
-          variant,
+          target,
         });
         gpu.run('test', (recorder) => engine.record(recorder));
         const expected = scan(values.subarray(0, count));
         const result = await gpu.readWords(buffer, 'test', capacity);
-        // Prefixes of a total that is too large mean nothing.
+        // The prefixes of a total that is too large are undefined.
         if (expected.total < 2 ** 32 - 1) assert.equal(result.slice(0, count), expected.before);
-        assert.equal(result.slice(count), values.slice(count), 'values beyond the count are left alone');
+        assert.equal(result.slice(count), values.slice(count), 'values beyond the count do not change');
         const after = await gpu.readWords(counters, 'test', 4);
         assert.equal([...after], [SENTINEL, count, SENTINEL, expected.total]);
       }));

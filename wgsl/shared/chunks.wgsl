@@ -1,6 +1,6 @@
-// How a fixed grid of workers (workgroups or threads) shares `count` items: each takes one contiguous chunk, never less
-// than CHUNK_MIN items and always whole multiples of TILE, so that a small count keeps few workers busy and order follows
-// the worker's number. Workers at or beyond `activeChunks` have nothing to do.
+// How a fixed grid of workers (workgroups or threads) shares `count` items: each takes one contiguous chunk of at least
+// CHUNK_MIN items, a multiple of TILE, so that a small count occupies few workers and the order follows the worker's
+// number. Workers at or beyond `activeChunks` have no items.
 
 fn chunkSize(count: u32, workers: u32) -> u32 {
   return max(CHUNK_MIN, (count / workers + TILE) / TILE * TILE);

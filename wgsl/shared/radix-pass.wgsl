@@ -1,22 +1,22 @@
-// One pass of a radix sort, see sort/radix-pass.ts. Numbers, not constants: one compile serves all sorts and sizes.
+// One pass of a radix sort, see sort/radix-pass.ts. Uniform values, not constants: all sorts and sizes share one compile.
 
 const MAX_DIGITS = 256u;
 
 struct Pass {
   capacity: u32,
-  countWord: u32, // where in `counts` the number of pairs is
-  workers: u32, // chunks that share the pairs at most
+  countWord: u32, // word of `counts` with the number of pairs
+  workers: u32, // most chunks that share the pairs
   shift: u32, // lowest bit of the digit
   digits: u32, // 2^width, at most MAX_DIGITS
   identity: u32, // 1: a pair's value is its number
-  sparse: u32, // 1: pairs whose key is 0 are left out
-  keptWord: u32, // where in `kept` the number of the others goes, if sparse
+  skipZeros: u32, // 1: pairs whose key is 0 are left out
+  nonzeroWord: u32, // word of `nonzeroCount` for the number of the others
 }
 
 fn digitOf(key: u32, radix: Pass) -> u32 {
   return (key >> radix.shift) & (radix.digits - 1u);
 }
 
-fn keeps(key: u32, radix: Pass) -> bool {
-  return radix.sparse == 0u || key != 0u;
+fn includes(key: u32, radix: Pass) -> bool {
+  return radix.skipZeros == 0u || key != 0u;
 }

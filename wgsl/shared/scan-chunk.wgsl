@@ -1,10 +1,10 @@
-// The second half of a scan, see sort/scan.ts. Needs <chunks>, <scanShape>, <workgroupScan>, the constants THREADS and TILE,
+// The second half of a scan, see sort/scan.ts. Needs <chunks>, <scan-shape>, <workgroup-scan>, the constants THREADS and TILE,
 // and the bindings shape, partials and values.
 
 const PER_THREAD = TILE / THREADS;
 
-// Sums the partials before this group's, then walks its chunk tile by tile and leaves each value's exclusive prefix in its
-// place. Gives the total over all values to group 0, also where there are none. To be called by all threads.
+// Sums the partials of earlier workgroups, then walks its chunk tile by tile and replaces each value by its exclusive prefix.
+// Returns the total over all values in workgroup 0, also if there are none. All threads call it.
 fn scanChunk(group: u32, thread: u32) -> u32 {
   let count = partials[0];
   let activeGroups = activeChunks(count, shape.workers);

@@ -1,8 +1,8 @@
-// One scan, see sort/scan.ts. Numbers, not constants: one compile serves all scans and sizes.
+// One scan, see sort/scan.ts. Uniform values, not constants: all scans and sizes share one compile.
 
 struct Shape {
   capacity: u32,
-  countWord: u32, // where in `counts` the number of values is
-  totalWord: u32, // where in `totals` their sum goes
-  workers: u32, // chunks that share the values at most
+  countWord: u32, // word of `counts` with the number of values
+  totalWord: u32, // word of `totals` for their sum
+  workers: u32, // most chunks that share the values
 }

@@ -1,4 +1,4 @@
-// Prefix sums over a workgroup of THREADS threads, in subgroups of SUBGROUP in the threads' order.
+// Prefix sums over a workgroup of THREADS threads, in subgroups of SUBGROUP in the order of the threads.
 
 const SUBGROUPS = u32(THREADS / SUBGROUP);
 
@@ -9,7 +9,7 @@ struct Scanned {
   total: u32, // sum over all threads
 }
 
-// To be called by all threads, in uniform control flow, with a barrier between two calls.
+// All threads call it, in uniform control flow, with a barrier between two calls.
 fn subgroupScan(thread: u32, value: u32) -> Scanned {
   let upto = subgroupInclusiveAdd(value);
   let own = thread / u32(SUBGROUP);

@@ -2,7 +2,7 @@
 
 var<workgroup> scanValues: array<u32, THREADS>;
 
-// A sum that would wrap stays at 2^32 − 1: a total that is too large then looks too large.
+// A sum that would wrap becomes 2^32 − 1, so that a total that is too large looks too large.
 fn saturatingAdd(a: u32, b: u32) -> u32 {
   return select(a + b, 0xffffffffu, a + b < a);
 }
@@ -12,9 +12,8 @@ struct Scanned {
   total: u32, // sum over the first `upto` threads
 }
 
-// To be called by all threads, in uniform control flow; threads at or beyond `upto` give 0, and their `before` is not to be
-// used. Let `upto` be a number that the compiler does not know: Mesa unrolls the loop otherwise, and then takes seconds
-// to compile it.
+// All threads call it, in uniform control flow; threads at or beyond `upto` pass 0, and their `before` is undefined.
+// `upto` must be a value that the compiler does not know: Mesa otherwise unrolls the loop, and compiles it for seconds.
 fn workgroupScan(thread: u32, value: u32, upto: u32) -> Scanned {
   var sum = value;
   scanValues[thread] = sum;

@@ -1,5 +1,6 @@
-// One radix pass, first part: each workgroup counts the digits of its chunk of the keys.
-// histogram [digits, workers]: how many keys of a group's chunk have that digit. Columns of idle groups stay stale.
+// First kernel of a radix pass: each workgroup counts the digits of its chunk of the keys.
+// histogram [digits, workers]: the number of keys of a workgroup's chunk with that digit. Columns of idle workgroups keep
+// old values.
 
 #include <chunks>
 #include <radix-pass>
@@ -21,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let end = min(count, (group.x + 1u) * size);
   for (var i = group.x * size + thread; i < end; i += THREADS) {
     let key = keys[i];
-    if (keeps(key, radix)) {
+    if (includes(key, radix)) {
       atomicAdd(&found[digitOf(key, radix)], 1u);
     }
   }

@@ -1,4 +1,4 @@
-// One radix pass, second part: workgroup d turns row d of histogram [digits, workers] into exclusive prefix sums over the
+// Second kernel of a radix pass: workgroup d turns row d of histogram [digits, workers] into exclusive prefix sums over the
 // active workers, in place, and writes the row's sum to totals[d].
 
 #include <chunks>

@@ -1,8 +1,8 @@
-// One radix pass, last part: each workgroup moves the pairs of its chunk to their places, stably, THREADS a round.
+// Last kernel of a radix pass: each workgroup moves the pairs of its chunk to their places, stably, THREADS a round.
 //
-// A pair's place is where its digit's run of this chunk begins, plus how many pairs of the same digit come before it. The
-// threads of a round are groups of 32 lanes; each thread sets its lane's bit in the mask of (lane group, digit), and a
-// rank is a count of bits. Setting bits commutes, so the order in which threads run cannot show.
+// The place of a pair is the start of its digit's run of this chunk, plus the number of earlier pairs of that digit. The
+// threads of a round form groups of 32 lanes; each thread sets its lane's bit in the mask of (lane group, digit), and a
+// rank is a count of bits. Setting bits commutes, so the result does not depend on the order of the threads.
 
 #include <chunks>
 #include <radix-pass>
@@ -16,15 +16,15 @@
 @group(0) @binding(5) var<storage, read> valuesIn: array<u32>;
 @group(0) @binding(6) var<storage, read_write> keysOut: array<u32>;
 @group(0) @binding(7) var<storage, read_write> valuesOut: array<u32>;
-@group(0) @binding(8) var<storage, read_write> kept: array<u32>;
+@group(0) @binding(8) var<storage, read_write> nonzeroCount: array<u32>;
 
 const LANES = 32u;
 const LANE_GROUPS = THREADS / LANES;
 
 var<workgroup> masks: array<atomic<u32>, LANE_GROUPS * MAX_DIGITS>;
-var<workgroup> places: array<u32, MAX_DIGITS>; // where the next pair of each digit goes
+var<workgroup> places: array<u32, MAX_DIGITS>; // place of the next pair of each digit
 
-// THREADS is MAX_DIGITS: one thread keeps one digit's place.
+// THREADS is MAX_DIGITS: each thread updates the place of one digit.
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let count = min(counts[radix.countWord], radix.capacity);
@@ -39,8 +39,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   }
   let scanned = workgroupScan(thread, total, radix.digits);
   places[thread] = scanned.before + earlierChunks;
-  if (radix.sparse == 1u && group.x == 0u && thread == 0u) {
-    kept[radix.keptWord] = scanned.total;
+  if (radix.skipZeros == 1u && group.x == 0u && thread == 0u) {
+    nonzeroCount[radix.nonzeroWord] = scanned.total;
   }
 
   let laneGroup = thread / LANES;
@@ -54,7 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var digit = 0u;
     if (here) {
       key = keysIn[i];
-      here = keeps(key, radix);
+      here = includes(key, radix);
     }
     if (here) {
       digit = digitOf(key, radix);

@@ -1,9 +1,6 @@
-import type { Arena, Gpu, Recorder } from '../core/index.ts';
+import type { Arena, Gpu, KernelTarget, Recorder } from '../core/index.ts';
 import { MAX_CAPACITY } from './capacity.ts';
-import { BLOCKS } from './radix-blocks.ts';
-import type { Step } from './radix-pass.ts';
-import { SERIAL } from './radix-serial.ts';
-import { fitsSubgroups, SUBGROUP } from './radix-subgroups.ts';
+import { MAX_DIGIT_BITS, passSteps, type Step, workersFor } from './radix-pass.ts';
 
 export interface RadixSortOptions {
   /** Names the buffers in the arena. */
@@ -12,7 +9,7 @@ export interface RadixSortOptions {
   capacity: number;
   /** u32 [capacity]; overwritten: one of the two sides that the passes alternate between. */
   keys: GPUBuffer;
-  /** u32 [capacity]; overwritten likewise. May be left out with `identityValues`. */
+  /** u32 [capacity]; overwritten likewise. Optional with `identityValues`. */
   values?: GPUBuffer;
   /** The values are the pairs' numbers 0…count−1, and `values` is not read. */
   identityValues?: boolean;
@@ -20,24 +17,19 @@ export interface RadixSortOptions {
   count: GPUBuffer;
   countWord: number;
   /**
-   * Leave out the pairs whose key is 0. u32 array, another than `count`, whose word `keptWord` gets the number of those
-   * that stay.
+   * Leave out the pairs whose key is 0. u32 array, another than `count`, whose word `nonzeroWord` gets the number of the
+   * others.
    */
-  kept?: GPUBuffer;
-  keptWord?: number;
-  /** Keys are below 2^bits; higher bits are not looked at. 1 to 32. */
+  nonzeroCount?: GPUBuffer;
+  nonzeroWord?: number;
+  /** Keys are below 2^bits; the sort ignores higher bits. 1 to 32. */
   bits: number;
-  /**
-   * `subgroups` and `blocks` share a chunk among the threads of a workgroup, `serial` gives each thread a chunk of its own.
-   * The order is the same; the default is what the adapter is fast at.
-   */
-  variant?: keyof typeof VARIANTS;
+  /** The variant of the kernels; the device's unless given. The order is the same. */
+  target?: KernelTarget;
 }
 
-const VARIANTS = { subgroups: SUBGROUP, blocks: BLOCKS, serial: SERIAL };
-
 /** The digit widths of the passes, low digit first: as few passes of at most `most` bits as hold `bits`, evenly shared. */
-export function digitWidths(bits: number, most = 8): number[] {
+export function digitWidths(bits: number, most = MAX_DIGIT_BITS): number[] {
   const passes = Math.ceil(bits / most);
   return Array.from(
     { length: passes },
@@ -45,14 +37,9 @@ export function digitWidths(bits: number, most = 8): number[] {
   );
 }
 
-function variantFor(gpu: Gpu): keyof typeof VARIANTS {
-  if (gpu.target === 'cpu') return 'serial';
-  return fitsSubgroups(gpu) ? 'subgroups' : 'blocks';
-}
-
 /**
  * Stable sort of (u32 key, u32 value) pairs by key, least significant digit first, of a count that lives on the GPU.
- * A pass counts the digits by chunk, sums them up, and moves the pairs (Satish, Harris and Garland, "Designing Efficient
+ * A pass counts the digits by chunk, scans the counts, and moves the pairs (Satish, Harris and Garland, "Designing Efficient
  * Sorting Algorithms for Manycore GPUs", 2009), in two or three dispatches over fixed grids. No order-dependent atomics:
  * equal input gives equal output, ties included.
  */
@@ -70,7 +57,8 @@ export class RadixSort {
   }
 
   static async create(gpu: Gpu, arena: Arena, options: RadixSortOptions): Promise<RadixSort> {
-    const { label, capacity, bits, identityValues = false, kept, keptWord = 0 } = options;
+    const { label, capacity, bits, identityValues = false, nonzeroCount } = options;
+    const { target = gpu.target, nonzeroWord = 0 } = options;
     if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY)) {
       throw new Error(`${label}: a sort's capacity is 1 to ${MAX_CAPACITY}, got ${capacity}`);
     }
@@ -80,47 +68,39 @@ export class RadixSort {
     if (!options.values && !identityValues)
       throw new Error(`${label}: a sort needs values or identityValues`);
 
-    const variant = VARIANTS[options.variant ?? variantFor(gpu)];
-    const widths = digitWidths(bits, variant.maxDigitBits);
-    const workers = variant.workers(capacity);
-    const context = {
-      gpu,
-      arena,
-      label,
-      capacity,
-      histogram: arena.buffer(`${label}/histogram`, 4 * variant.words(workers)),
-      workers,
-    };
+    const widths = digitWidths(bits);
+    const workers = workersFor(target, capacity);
+    const histogram = arena.buffer(`${label}/histogram`, 4 * workers * 2 ** MAX_DIGIT_BITS);
+    const context = { gpu, arena, label, target, capacity, histogram, workers };
     const otherSide = {
       keys: arena.buffer(`${label}/keys`, 4 * capacity),
       values: arena.buffer(`${label}/values`, 4 * capacity),
     };
     // With identity values and one pass nothing reads or writes the first side's values; any small buffer will do.
-    const unread = () => arena.buffer(`${label}/values_first`, widths.length > 1 ? 4 * capacity : 4);
-    // What passes bind that leave nothing out.
-    const unwritten = arena.buffer(`${label}/kept`, 4);
+    const unread = () => arena.buffer(`${label}/valuesFirst`, widths.length > 1 ? 4 * capacity : 4);
+    // Bound by passes that include all pairs.
+    const unwritten = arena.buffer(`${label}/nonzeroCount`, 4);
 
     let from = { keys: options.keys, values: options.values ?? unread() };
     let to = otherSide;
     let shift = 0;
     const steps: Step[] = [];
     for (const [i, width] of widths.entries()) {
-      const sparse = kept !== undefined && i === 0;
-      const left = kept && i > 0 ? { counts: kept, countWord: keptWord } : undefined;
+      const skipZeros = nonzeroCount !== undefined && i === 0;
+      const remaining = nonzeroCount && i > 0 ? { counts: nonzeroCount, countWord: nonzeroWord } : undefined;
       const pass = {
         shift,
         width,
-        digits: 2 ** width,
         identity: identityValues && i === 0,
-        counts: left?.counts ?? options.count,
-        countWord: left?.countWord ?? options.countWord,
-        sparse,
-        kept: sparse ? kept : unwritten,
-        keptWord,
+        counts: remaining?.counts ?? options.count,
+        countWord: remaining?.countWord ?? options.countWord,
+        skipZeros,
+        nonzeroCount: skipZeros ? nonzeroCount : unwritten,
+        nonzeroWord,
         from,
         to,
       };
-      steps.push(...(await variant.steps(context, pass)));
+      steps.push(...(await passSteps(context, pass)));
       [from, to] = [to, from];
       shift += width;
     }

@@ -1,5 +1,5 @@
 // First half of the scan: each workgroup sums its chunk of the values. Sums are u32 and saturate.
-// partials[0] is the count, clamped to the capacity; partials[1 + group] the sum of that group's chunk.
+// partials[0] is the count, clamped to the capacity; partials[1 + group] is the sum of that workgroup's chunk.
 
 #include <chunks>
 #include <scan-shape>

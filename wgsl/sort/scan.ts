@@ -1,4 +1,11 @@
-import type { Arena, BoundKernel, Gpu, Recorder } from '../core/index.ts';
+import {
+  type Arena,
+  type BoundKernel,
+  defineKernel,
+  type Gpu,
+  type KernelTarget,
+  type Recorder,
+} from '../core/index.ts';
 
 export interface ScanOptions {
   /** Names the buffers in the arena. */
@@ -13,37 +20,46 @@ export interface ScanOptions {
   /** u32 array whose word `totalWord` gets the sum of all values. May be the same buffer as `count`. */
   total: GPUBuffer;
   totalWord: number;
-  /** Workgroups shaped for a GPU or for a CPU behind a software driver; by default what the adapter is. */
-  variant?: keyof typeof SHAPES;
+  /** The variant of the kernels; the device's unless given. The result is the same. */
+  target?: KernelTarget;
 }
 
+const MAX_CAPACITY = 2 ** 28;
 /** Values that a workgroup scans at once. */
 const TILE = 1024;
-/**
- * Threads of a workgroup, and the most chunks that share the work. A large GPU (132 multiprocessors) wants many of both;
- * a CPU behind a software driver pays for every barrier of every thread and has few cores.
- */
-const SHAPES = {
-  gpu: { threads: 256, maxGroups: 512 },
-  cpu: { threads: 16, maxGroups: 32 },
-};
-const MAX_CAPACITY = 2 ** 28;
+/** Most workgroups. A large GPU (132 multiprocessors) has work for many; a CPU has few cores. */
+const MAX_GROUPS: Readonly<Record<KernelTarget, number>> = { subgroup: 512, portable: 512, cpu: 32 };
+const chunks = { TILE, CHUNK_MIN: TILE };
+/** Constants of the kernels that include shared/scan-chunk.wgsl. On a CPU every barrier costs time for every thread. */
+export const SCAN_CONSTANTS = { portable: { ...chunks, THREADS: 256 }, cpu: { ...chunks, THREADS: 16 } };
 
-/** The grid of a scan, and the constants of its kernels. */
-export function scanGrid(gpu: Gpu, capacity: number, variant?: keyof typeof SHAPES) {
-  const { threads, maxGroups } = SHAPES[variant ?? (gpu.target === 'cpu' ? 'cpu' : 'gpu')];
-  return {
-    groups: Math.min(maxGroups, Math.ceil(capacity / TILE)),
-    constants: { THREADS: threads, TILE, CHUNK_MIN: TILE },
-  };
+const reduceSource = new URL('./scan-reduce.wgsl', import.meta.url);
+export const SCAN_REDUCE = defineKernel({
+  label: 'sort/scan-reduce',
+  variants: {
+    portable: { source: reduceSource, constants: SCAN_CONSTANTS.portable },
+    cpu: { source: reduceSource, constants: SCAN_CONSTANTS.cpu },
+  },
+});
+const scanSource = new URL('./scan.wgsl', import.meta.url);
+export const SCAN = defineKernel({
+  label: 'sort/scan',
+  variants: {
+    portable: { source: scanSource, constants: SCAN_CONSTANTS.portable },
+    cpu: { source: scanSource, constants: SCAN_CONSTANTS.cpu },
+  },
+});
+
+/** The number of workgroups of a scan. */
+export function scanGroups(target: KernelTarget, capacity: number): number {
+  return Math.min(MAX_GROUPS[target], Math.ceil(capacity / TILE));
 }
 
 /**
  * Exclusive prefix sum of u32 values in place, of a count that lives on the GPU. Reduce, then scan: two dispatches of a
- * fixed grid, each workgroup owning one contiguous chunk (Merrill and Grimshaw, "Parallel Scan for Stream
- * Architectures", 2009). Decoupled look-back would read the values once less but waits on other workgroups, which
- * WebGPU does not promise to run. A total of 2^32 and more is given as
- * 2^32 − 1; the prefixes mean nothing then.
+ * fixed grid; each workgroup scans one contiguous chunk (Merrill and Grimshaw, "Parallel Scan for Stream
+ * Architectures", 2009). Decoupled look-back would read the values once less, but it waits for other workgroups, which
+ * WebGPU does not promise to run. A total of 2^32 or more becomes 2^32 − 1, and the prefixes are then undefined.
  */
 export class Scan {
   readonly #reduce: BoundKernel;
@@ -57,18 +73,14 @@ export class Scan {
   }
 
   static async create(gpu: Gpu, arena: Arena, options: ScanOptions): Promise<Scan> {
-    const { capacity, values, count, countWord, total, totalWord, label } = options;
+    const { capacity, values, count, countWord, total, totalWord, label, target = gpu.target } = options;
     if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY)) {
       throw new Error(`${label}: a scan's capacity is 1 to ${MAX_CAPACITY}, got ${capacity}`);
     }
-    const { groups, constants } = scanGrid(gpu, capacity, options.variant);
+    const groups = scanGroups(target, capacity);
     const [reduce, scan] = await Promise.all([
-      gpu.kernel({
-        label: 'sort/scan-reduce',
-        source: new URL('./scan-reduce.wgsl', import.meta.url),
-        constants,
-      }),
-      gpu.kernel({ label: 'sort/scan', source: new URL('./scan.wgsl', import.meta.url), constants }),
+      gpu.kernel(SCAN_REDUCE, { target }),
+      gpu.kernel(SCAN, { target }),
     ]);
     const numbers = { capacity, countWord, totalWord, workers: groups };
     const shape = arena.uniform(`${label}/shape`, reduce.struct('Shape').size);

@@ -1,4 +1,4 @@
-// Second half of the scan: each workgroup leaves each value's exclusive prefix in its place. Group 0 writes the total.
+// Second half of the scan: each workgroup replaces its values by their exclusive prefixes. Workgroup 0 writes the total.
 
 #include <chunks>
 #include <scan-shape>

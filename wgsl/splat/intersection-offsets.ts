@@ -1,20 +1,24 @@
-import {
-  type Arena,
-  type BoundKernel,
-  defineKernel,
-  type Gpu,
-  type KernelDefinition,
-} from '../core/index.ts';
-import { scanGrid } from '../sort/scan.ts';
+import { type Arena, type BoundKernel, defineKernel, type Gpu } from '../core/index.ts';
+import { SCAN_CONSTANTS, scanGroups } from '../sort/scan.ts';
 import { RASTER_COUNTERS } from './types.ts';
 
+const portable = { ...SCAN_CONSTANTS.portable, ...RASTER_COUNTERS };
+const cpu = { ...SCAN_CONSTANTS.cpu, ...RASTER_COUNTERS };
+const countsSource = new URL('./intersection-counts.wgsl', import.meta.url);
 export const INTERSECTION_COUNTS = defineKernel({
   label: 'splat/intersection-counts',
-  variants: { portable: { source: new URL('./intersection-counts.wgsl', import.meta.url) } },
+  variants: {
+    portable: { source: countsSource, constants: portable },
+    cpu: { source: countsSource, constants: cpu },
+  },
 });
+const offsetsSource = new URL('./intersection-offsets.wgsl', import.meta.url);
 export const INTERSECTION_OFFSETS = defineKernel({
   label: 'splat/intersection-offsets',
-  variants: { portable: { source: new URL('./intersection-offsets.wgsl', import.meta.url) } },
+  variants: {
+    portable: { source: offsetsSource, constants: portable },
+    cpu: { source: offsetsSource, constants: cpu },
+  },
 });
 
 export interface IntersectionOffsetsOptions {
@@ -53,10 +57,11 @@ export class IntersectionOffsets {
     options: IntersectionOffsetsOptions,
   ): Promise<IntersectionOffsets> {
     const { label, rows, order, tileCounts, offsets: values, rasterCounters, gaussianCount } = options;
-    const { groups, constants } = scanGrid(gpu, rows);
-    const load = (kernel: KernelDefinition) =>
-      gpu.kernel(kernel, { constants: { ...constants, ...RASTER_COUNTERS } });
-    const [sums, offsets] = await Promise.all([load(INTERSECTION_COUNTS), load(INTERSECTION_OFFSETS)]);
+    const groups = scanGroups(gpu.target, rows);
+    const [sums, offsets] = await Promise.all([
+      gpu.kernel(INTERSECTION_COUNTS),
+      gpu.kernel(INTERSECTION_OFFSETS),
+    ]);
     const shape = arena.uniform(`${label}/intersectionShape`, sums.struct('Shape').size);
     // `Shape` is that of scans; intersection-offsets knows by itself where the total goes.
     const { VISIBLE: countWord, WANTED: totalWord } = RASTER_COUNTERS;

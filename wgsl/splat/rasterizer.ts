@@ -203,8 +203,8 @@ export class Rasterizer {
       identityValues: true,
       count: gaussianCount,
       countWord: 0,
-      kept: rasterCounters,
-      keptWord: RASTER_COUNTERS.VISIBLE,
+      nonzeroCount: rasterCounters,
+      nonzeroWord: RASTER_COUNTERS.VISIBLE,
       bits: DEPTH_BITS,
     });
     const order = depthSort.sortedValues;

@@ -1,5 +1,7 @@
-// One radix pass for adapters with subgroups, first part: each workgroup counts the digits of its chunk of the keys.
-// histogram [workers, ROW]: how many keys of a group's chunk have that digit. Rows of idle groups stay stale.
+// First kernel of a radix pass: each workgroup counts the digits of its chunk of the keys, and reads AT_ONCE keys a thread
+// at a time. radix-scatter-subgroup reads its rows; no kernel runs between the two.
+// histogram [workers, ROW]: the number of keys of a workgroup's chunk with that digit. Rows of idle workgroups keep old
+// values.
 
 #include <chunks>
 #include <radix-pass>
@@ -11,7 +13,7 @@
 
 const DIGITS = 1u << WIDTH;
 const ROW = max(4u, DIGITS); // whole vec4u
-const AT_ONCE = 4u; // loads under way
+const AT_ONCE = 4u; // loads in flight
 
 var<workgroup> found: array<atomic<u32>, DIGITS>;
 
@@ -29,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       some[k] = keys[min(first + k * THREADS, end - 1u)];
     }
     for (var k = 0u; k < AT_ONCE; k++) {
-      if (first + k * THREADS < end && keeps(some[k], radix)) {
+      if (first + k * THREADS < end && includes(some[k], radix)) {
         atomicAdd(&found[(some[k] >> radix.shift) & (DIGITS - 1u)], 1u);
       }
     }

@@ -1,10 +1,11 @@
-// One radix pass for adapters with subgroups, last part: each workgroup moves the pairs of its chunk to their places,
-// stably, up to ROOM at a time: they are put in order in workgroup memory first, so that a digit's run is written as one.
+// Last kernel of a radix pass: each workgroup moves the pairs of its chunk to their places, stably, up to ROOM at a time. It
+// orders them in workgroup memory first, so that it writes the run of a digit as one.
 //
-// A pair's place is where its digit begins among all pairs, plus the earlier chunks' pairs of that digit (each group sums
-// them up itself: the chunks are few), plus the pairs of that digit before it in the chunk. The last are counted by
-// subgroups: the lanes with the same digit are found by ballots (the match of Adinets and Merrill, "Onesweep", 2022), and
-// each subgroup has a table of its own, so that the order in which subgroups run cannot show.
+// The place of a pair is the start of its digit among all pairs, plus the number of pairs of that digit in earlier chunks,
+// plus the number of earlier pairs of that digit in the chunk. Chunks are few and long, so each workgroup sums the counts of
+// the earlier ones itself. Subgroups count within the chunk: ballots find the lanes with the same digit (the match of Adinets
+// and Merrill, "Onesweep", 2022), and each subgroup has a table of its own, so that the result does not depend on the order
+// of the subgroups.
 
 #include <chunks>
 #include <radix-pass>
@@ -18,21 +19,21 @@
 @group(0) @binding(4) var<storage, read> valuesIn: array<u32>;
 @group(0) @binding(5) var<storage, read_write> keysOut: array<u32>;
 @group(0) @binding(6) var<storage, read_write> valuesOut: array<u32>;
-@group(0) @binding(7) var<storage, read_write> kept: array<u32>;
+@group(0) @binding(7) var<storage, read_write> nonzeroCount: array<u32>;
 
 const LANES = u32(SUBGROUP);
 const DIGITS = 1u << WIDTH;
 // A word of a subgroup's table holds two digits, HALF apart, with 16 bits each.
 const HALF = DIGITS / 2u;
 const ROOM = u32(THREADS * ITEMS);
-// A row of the histogram in vec4u, and how many threads share a column of it.
+// A row of the histogram in vec4u, and the number of threads that share a column of it.
 const QUADS = max(1u, DIGITS / 4u);
 const SHARES = max(1u, THREADS / QUADS);
 
-// At first the sums of the digits, and behind them those over the earlier chunks; then the subgroups' tables.
+// First the sums of the digits, then those over the earlier chunks; later the tables of the subgroups.
 var<workgroup> table: array<atomic<u32>, max(SUBGROUPS, 4u) * HALF>;
-var<workgroup> next: array<u32, DIGITS>; // where the next pair of each digit goes
-var<workgroup> moves: array<u32, DIGITS>; // how far a digit's pairs go from their places in `staged`
+var<workgroup> next: array<u32, DIGITS>; // place of the next pair of each digit
+var<workgroup> moves: array<u32, DIGITS>; // distance of a digit's pairs from their places in `staged`
 var<workgroup> staged: array<vec2u, ROOM>;
 
 // The counts of four digits of a chunk, 0 beyond the last chunk.
@@ -46,7 +47,7 @@ fn findNext(group: u32, thread: u32, chunks: u32) {
     var sum = vec4u(0u);
     var earlier = vec4u(0u);
     for (var chunk = cell / QUADS; chunk < chunks; chunk += 4u * SHARES) {
-      // Four loads under way.
+      // Four loads in flight.
       let a = counted(chunk, chunks, quad);
       let b = counted(chunk + SHARES, chunks, quad);
       let c = counted(chunk + 2u * SHARES, chunks, quad);
@@ -72,13 +73,13 @@ fn findNext(group: u32, thread: u32, chunks: u32) {
     next[digit] = place + atomicLoad(&table[DIGITS + digit]);
     place += atomicLoad(&table[digit]);
   }
-  if (radix.sparse == 1u && group == 0u && thread == 0u) {
-    kept[radix.keptWord] = scanned.total;
+  if (radix.skipZeros == 1u && group == 0u && thread == 0u) {
+    nonzeroCount[radix.nonzeroWord] = scanned.total;
   }
   workgroupBarrier();
 }
 
-// Turns the subgroups' counts into places in `staged`, and says how many pairs there are.
+// Turns the counts of the subgroups into places in `staged`; returns the number of pairs.
 fn findStaged(thread: u32) -> u32 {
   const OWN = (HALF + THREADS - 1u) / THREADS;
   let first = thread * OWN;
@@ -89,7 +90,7 @@ fn findStaged(thread: u32) -> u32 {
     for (var s = 0u; s < SUBGROUPS; s++) { sum += atomicLoad(&table[s * HALF + word]); }
   }
   let scanned = subgroupScan(thread, sum);
-  // The upper digits come behind all lower ones.
+  // The upper digits follow all lower ones.
   var places = scanned.before + (scanned.total << 16u);
   for (var word = first; word < end; word++) {
     let begin = places;
@@ -127,7 +128,7 @@ fn main(
   let end = min(count, (group.x + 1u) * size);
   for (var begin = group.x * size; begin < end; begin += ROOM) {
     for (var word = thread; word < SUBGROUPS * HALF; word += THREADS) { atomicStore(&table[word], 0u); }
-    // A subgroup has consecutive pairs, its lanes side by side.
+    // A subgroup takes consecutive pairs, one a lane.
     let rounds = (min(ROOM, end - begin) + THREADS - 1u) / THREADS;
     let first = begin + own * rounds * LANES + lane;
     var keys = array<u32, ITEMS>();
@@ -144,7 +145,7 @@ fn main(
     workgroupBarrier();
     for (var k = 0u; k < u32(ITEMS); k++) {
       if (k < rounds) {
-        let here = first + k * LANES < end && keeps(keys[k], radix);
+        let here = first + k * LANES < end && includes(keys[k], radix);
         let digit = (keys[k] >> radix.shift) & (DIGITS - 1u);
         var same = subgroupBallot(here).x;
         for (var bit = 0u; bit < WIDTH; bit++) {
@@ -157,24 +158,24 @@ fn main(
         if (here && (same & below) == 0u) {
           before = atomicAdd(&table[own * HALF + digit % HALF], countOneBits(same) << half);
         }
-        // The lowest of the lanes with this digit has counted for all.
+        // The lowest lane with this digit has counted for all of them.
         let lowest = countOneBits(~same & (same - 1u)) % LANES;
         before = subgroupShuffle(before, lowest);
         ranks[k] = ((before >> half) & 0xffffu) + countOneBits(same & below);
       }
     }
     workgroupBarrier();
-    let staying = findStaged(thread);
+    let stagedCount = findStaged(thread);
     workgroupBarrier();
     for (var k = 0u; k < u32(ITEMS); k++) {
-      if (k < rounds && first + k * LANES < end && keeps(keys[k], radix)) {
+      if (k < rounds && first + k * LANES < end && includes(keys[k], radix)) {
         let digit = (keys[k] >> radix.shift) & (DIGITS - 1u);
         let word = atomicLoad(&table[own * HALF + digit % HALF]);
         staged[((word >> (16u * (digit / HALF))) & 0xffffu) + ranks[k]] = vec2u(keys[k], values[k]);
       }
     }
     workgroupBarrier();
-    for (var i = thread; i < staying; i += THREADS) {
+    for (var i = thread; i < stagedCount; i += THREADS) {
       let pair = staged[i];
       let place = moves[(pair.x >> radix.shift) & (DIGITS - 1u)] + i;
       keysOut[place] = pair.x;

@@ -1,5 +1,5 @@
-// One radix pass for CPUs behind a software driver, last part: each thread walks its chunk again and moves its pairs one
-// after the other, its row of histogram [workers, digits] saying where the next pair of each digit goes.
+// Last kernel of a radix pass: each thread walks its chunk again and moves its pairs one after the other. Its row of
+// histogram [workers, digits] holds the place of the next pair of each digit.
 
 #include <chunks>
 #include <radix-pass>
@@ -22,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let end = min(count, (id.x + 1u) * size);
   for (var i = id.x * size; i < end; i++) {
     let key = keysIn[i];
-    if (!keeps(key, radix)) {
+    if (!includes(key, radix)) {
       continue;
     }
     let cursor = id.x * radix.digits + digitOf(key, radix);

@@ -1,5 +1,5 @@
-// One radix pass for CPUs behind a software driver, second part: one workgroup, a thread a digit, turns the counts of
-// histogram [workers, digits] into the places where each worker's first key of each digit goes.
+// Second kernel of a radix pass: one workgroup, a thread a digit, turns the counts of histogram [workers, digits] into the
+// places of each worker's first key of each digit.
 
 #include <chunks>
 #include <radix-pass>
@@ -8,7 +8,7 @@
 @group(0) @binding(0) var<uniform> radix: Pass;
 @group(0) @binding(1) var<storage, read> counts: array<u32>;
 @group(0) @binding(2) var<storage, read_write> histogram: array<u32>;
-@group(0) @binding(3) var<storage, read_write> kept: array<u32>;
+@group(0) @binding(3) var<storage, read_write> nonzeroCount: array<u32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) digit: u32) {
@@ -19,8 +19,8 @@ fn main(@builtin(local_invocation_index) digit: u32) {
     sum += histogram[row * radix.digits + digit];
   }
   let scanned = workgroupScan(digit, sum, radix.digits);
-  if (radix.sparse == 1u && digit == 0u) {
-    kept[radix.keptWord] = scanned.total;
+  if (radix.skipZeros == 1u && digit == 0u) {
+    nonzeroCount[radix.nonzeroWord] = scanned.total;
   }
   var place = scanned.before;
   for (var row = 0u; row < rows; row++) {
