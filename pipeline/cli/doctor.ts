@@ -5,8 +5,9 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkClip } from '../../stages/clip/check.ts';
 import { GET_CLIP, MODEL_FILES } from '../../stages/clip/directory.ts';
-import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { EXIT } from '../exit.ts';
+import { openDevice } from '../open-device.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { isNodeEnough, neededNode } from '../setup.mjs';
 
@@ -66,7 +67,7 @@ async function checkAdapter(): Promise<Check> {
   const name = 'adapter';
   let gpu: Gpu;
   try {
-    gpu = await openGpu();
+    gpu = await openDevice();
   } catch (error) {
     const fix = 'npx splatline setup   (or install your GPU vendor’s driver with Vulkan)';
     return { name, ok: false, found: [firstLine(error), ...(await vulkanDrivers())], fix };

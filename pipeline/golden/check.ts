@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { stages } from '../../stages/index.ts';
-import { InputError, openGpu } from '../../wgsl/core/index.ts';
+import { InputError } from '../../wgsl/core/index.ts';
 import { readPipeline } from '../file/read.ts';
+import { openDevice } from '../open-device.ts';
 import { type ChainOptions, inScratch, runChain } from './chain.ts';
 import { GOLDEN, type Golden, goldenFolder, readGolden, versions } from './format.ts';
 import { adapterDifferences, adapterName, chainRows, changes, frameRow, planChanges } from './judge.ts';
@@ -40,7 +41,7 @@ export async function checkGolden(file: string, options: CheckOptions = {}): Pro
     const rows: Row[] = [{ kind: 'file', name: 'options', exact: false, within: false, found }];
     return { report: { ...report, mode: 'bytes', because: [], rows, seconds: 0 }, frames: [], chain: [] };
   }
-  const gpu = await openGpu({ adapter: options.adapter });
+  const gpu = await openDevice({ adapter: options.adapter });
   try {
     const render = async (splat: string): Promise<FramePair[]> => {
       const cameras = golden.frames.map(({ camera }) => camera);

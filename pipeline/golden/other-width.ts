@@ -5,12 +5,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { argv } from 'node:process';
-import { openGpu } from '../../wgsl/core/index.ts';
+import { openDevice } from '../open-device.ts';
 import { encodePicture } from './picture.ts';
 import { renderView, type WidthJob } from './render.ts';
 
 const { adapter, folder, ...view } = JSON.parse(await readFile(argv[2], 'utf8')) as WidthJob;
-const gpu = await openGpu({ adapter });
+const gpu = await openDevice({ adapter });
 const pictures = await renderView(gpu, view);
 for (const [i, picture] of pictures.entries())
   await writeFile(join(folder, `${i}.png`), encodePicture(picture));

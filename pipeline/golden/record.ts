@@ -7,9 +7,10 @@ import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
 import { stages } from '../../stages/index.ts';
 import { type LoadOptions, load } from '../../stages/load/stage.ts';
-import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import { readPipeline } from '../file/read.ts';
+import { openDevice } from '../open-device.ts';
 import {
   backgroundOf,
   type ChainOptions,
@@ -53,7 +54,7 @@ export async function recordGolden(
   const text = await readFile(file);
   const { id: stage } = splatStage(plan);
   const background = backgroundOf(plan);
-  const gpu = await openGpu({ adapter });
+  const gpu = await openDevice({ adapter });
   try {
     const chain = await runChain(gpu, plan, { out, store, signal, onEvent });
     await checkSize(chain.splat.file, options.maxSplat ?? 8);

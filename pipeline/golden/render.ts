@@ -10,9 +10,10 @@ import {
   uploadGaussians,
 } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
-import { type Gpu, openGpu } from '../../wgsl/core/index.ts';
+import type { Gpu } from '../../wgsl/core/index.ts';
 import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
+import { openDevice } from '../open-device.ts';
 import { $ } from '../process.ts';
 import { compare, type Difference, type Picture, readPicture, withoutAlpha, worst } from './picture.ts';
 
@@ -84,7 +85,7 @@ export async function measureMargin(
   const moved = await renderMoved(gpu, view);
   const renders = [difference('with the world’s origin in the first camera and longer quaternions', moved)];
 
-  const plain = await openGpu({ adapter, without: ['subgroups', 'shader-f16'], target: 'portable' });
+  const plain = await openDevice({ adapter, without: ['subgroups', 'shader-f16'], target: 'portable' });
   try {
     const how = 'with the portable kernels, without subgroups and f16';
     renders.push(difference(how, await renderView(plain, view)));

@@ -1,10 +1,11 @@
 import { join, resolve } from 'node:path';
 import { type ArtefactFormats, artefactFormats } from '../../stages/artefacts/formats.ts';
 import { type ArtefactName, stageGives } from '../../stages/stage.ts';
-import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { type Plan, type PlannedStage, stageIndex } from '../file/plan.ts';
 import { identities, type KeyedStage, type StageIdentity } from '../keys/identity.ts';
 import { type Reason, sentence, why } from '../keys/why.ts';
+import { openDevice } from '../open-device.ts';
 import { Store } from '../store/store.ts';
 import { aboutOf, publicationOf, publishedNames } from './entries.ts';
 import { STORE } from './run-folder.ts';
@@ -44,7 +45,7 @@ export function rangeOf(plan: Plan, { from, until }: Range): { upTo: PlannedStag
 
 /** The device. Without one, mistakes in the inputs are reported first. */
 export async function deviceFor(stages: readonly PlannedStage[], adapter?: string): Promise<Gpu> {
-  return orPreflightError(stages, openGpu({ adapter }));
+  return orPreflightError(stages, openDevice({ adapter }));
 }
 
 /** The keys of these stages on this adapter. A stage's preflight explains an unusable input better than its hashing. */

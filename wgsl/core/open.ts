@@ -19,6 +19,8 @@ export interface OpenOptions {
   adapter?: string;
   /** Dawn's own options, Node only, e.g. `enable-dawn-features=allow_unsafe_apis`. */
   dawn?: string[];
+  /** Calls the driver for an adapter. A caller may wrap the call, to catch what the driver prints. */
+  request?: <T>(work: () => T) => T;
   /** Features that are not requested although the adapter offers them; for tests. */
   without?: GPUFeatureName[];
   /** The kernel variants to run, instead of those that are fast on the adapter; for tests and for golden margins. */
@@ -53,9 +55,10 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
     return wrap(given, given.adapterInfo, globalThis.navigator?.gpu, options);
   }
   const entry = await webgpu(options.dawn ?? [], options.adapter);
-  const adapter = await entry
-    .requestAdapter({ powerPreference: 'high-performance' })
-    .catch((error: unknown) => Promise.reject(unknownName(error, options.adapter)));
+  const request = options.request ?? ((work) => work());
+  const adapter = await request(() => entry.requestAdapter({ powerPreference: 'high-performance' })).catch(
+    (error: unknown) => Promise.reject(unknownName(error, options.adapter)),
+  );
   if (!adapter) throw new GpuError(NO_ADAPTER);
   requireLimits(
     adapter.limits,
@@ -79,10 +82,10 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   return wrap(device, adapter.info, entry, options);
 }
 
-function requireLimits(limits: GPUSupportedLimits, whose: string, mend: string): void {
+function requireLimits(limits: GPUSupportedLimits, whose: string, fix: string): void {
   const missing = missingLimits(limits);
   if (missing.length)
-    throw new GpuError(`${whose} is too small for the kernels: ${describeMissing(missing)}; ${mend}`);
+    throw new GpuError(`${whose} is too small for the kernels: ${describeMissing(missing)}; ${fix}`);
 }
 
 async function webgpu(dawn: string[], adapter: string | undefined): Promise<GPU> {
