@@ -1,28 +1,30 @@
 /**
- * The GPU library: the exports of `splatline/gpu`. Its import needs no Node: browsers and Deno pass a `GPUDevice` of
- * their own to `openGpu({ device })`. Only `openClip` reads files; it loads its modules at the first call.
+ * The GPU library: the exports of `splatline/gpu`, described with examples in docs/gpu-library.md. Its import needs no
+ * Node: browsers and Deno pass a `GPUDevice` of their own to `openGpu({ device })`. Only `openClip` reads files; it
+ * loads its modules at the first call.
  */
 import type { ClipModel } from '../stages/clip/model.ts';
 import type { Gpu } from '../wgsl/core/index.ts';
 
+// Losses, scores and optimizers.
 export { ClipObjective, type ClipObjectiveOptions } from '../stages/clip/objective.ts';
+// The device, and errors.
+// Kernels, and what a loop of your own needs.
 export {
   type AdapterReport,
-  Arena,
+  type Arena,
   type Bindings,
   type BoundKernel,
   type Constants,
   type Data,
   defineKernel,
   describeMissing,
-  Gpu,
+  type Gpu,
   GpuError,
-  type GpuOptions,
   gridFor,
   InputError,
-  Kernel,
+  type Kernel,
   type KernelDefinition,
-  type KernelSpec,
   type KernelTarget,
   type KernelUse,
   type KernelVariant,
@@ -34,16 +36,31 @@ export {
   type OpenOptions,
   openGpu,
   type Place,
+  Profiler,
   type Purpose,
-  Recorder,
+  permutation,
+  type RandomPurpose,
+  Readback,
+  type ReadbackOptions,
+  type ReadbackPart,
+  type ReadbackParts,
+  type ReadbackSlot,
+  type Recorder,
+  random4,
+  randomInt,
+  type SpanTotal,
+  type StructLayout,
 } from '../wgsl/core/index.ts';
 export type { CropAugment } from '../wgsl/image/crop-transforms.ts';
+export { FromRgba8 } from '../wgsl/image/from-rgba8.ts';
 export { type LossOptions, PhotometricLoss } from '../wgsl/image/photometric.ts';
 export { PhotometricMetrics, psnr } from '../wgsl/image/photometric-metrics.ts';
 export type { BoundPhoto, PictureOptions, PictureSize } from '../wgsl/image/picture.ts';
+export { ToRgba8 } from '../wgsl/image/to-rgba8.ts';
 export { Adam, type AdamOptions, type AdamTensor } from '../wgsl/optim/adam.ts';
 export { RadixSort, type RadixSortOptions } from '../wgsl/sort/radix-sort.ts';
 export { Scan, type ScanOptions } from '../wgsl/sort/scan.ts';
+// Gaussians.
 export { ParameterGradients } from '../wgsl/splat/parameter-gradients.ts';
 export { Rasterizer, type RasterizerOptions } from '../wgsl/splat/rasterizer.ts';
 export { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
@@ -60,8 +77,9 @@ export type { ClipModel };
 
 /**
  * Opens a CLIP model folder of the Hugging Face layout (`config.json`, `tokenizer.json`, `preprocessor_config.json`,
- * `model.safetensors` in f32, f16 or bf16); without `directory`, the small model of the package. Node and Deno only.
+ * `model.safetensors` in f32, f16 or bf16). Node and Deno only. Uploads no weights until an objective needs them.
  *
+ * @param directory path of the folder; without it, the small model of the package.
  * @throws InputError with the file and its fault.
  */
 export async function openClip(gpu: Gpu, directory?: string): Promise<ClipModel> {

@@ -10,11 +10,15 @@ import {
 } from './target.ts';
 
 export interface OpenOptions {
-  /** A device that the caller already has (a browser's or Deno's). */
+  /**
+   * A device of your own: a browser's, Deno's, or one of the npm package `webgpu`. It needs the limits of `NEEDED_LIMITS`,
+   * which is more than a device has that was requested without `requiredLimits`. With the feature `subgroups` faster kernels
+   * run; with `timestamp-query` a `Profiler` can measure. The options `adapter`, `dawn` and `without` do not apply to it.
+   */
   device?: GPUDevice;
   /**
-   * The adapter whose name, as `splatline doctor` and the driver give it, has this in it (letter case counts); Node only.
-   * Default: the fastest. Equal adapters have equal names: which of them Dawn sees is the driver's to say.
+   * Part of the adapter's name as `splatline doctor` and the driver print it (case-sensitive); Node only. Default: the
+   * fastest adapter. Equal adapters have equal names: the driver decides which of them Dawn sees.
    */
   adapter?: string;
   /** Dawn's own options, Node only, e.g. `enable-dawn-features=allow_unsafe_apis`. */
@@ -44,13 +48,17 @@ export const NO_ADAPTER =
   'or `npx splatline doctor` to see what is missing';
 
 /**
- * Opens the adapter with its full limits. In Node through Dawn (npm `webgpu`); elsewhere through `navigator.gpu`.
+ * Opens the fastest adapter with its full limits, or wraps `device`. The adapter comes from Dawn (npm `webgpu`) in Node and
+ * from `navigator.gpu` elsewhere. In Node it also defines WebGPU's globals (`GPUBufferUsage` …) where they are missing.
+ * Resolves after at most one small dispatch. `Gpu.close` destroys the device, also one of your own.
  *
- * @throws GpuError when there is no adapter, none of the given name, or one whose limits are too low for the kernels (`missingLimits`).
+ * @throws GpuError when there is no adapter, none of the given name, or one whose limits are too low for the kernels
+ * (`missingLimits`); when the device does not support `target`; when `windowBytes` exceeds the device's largest binding.
  */
 export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   const { device: given } = options;
   if (given) {
+    if (typeof GPUBufferUsage === 'undefined') await dawn();
     requireLimits(given.limits, 'the device', 'request it with the limits of its adapter as requiredLimits');
     return wrap(given, given.adapterInfo, globalThis.navigator?.gpu, options);
   }
@@ -88,21 +96,27 @@ function requireLimits(limits: GPUSupportedLimits, whose: string, fix: string): 
     throw new GpuError(`${whose} is too small for the kernels: ${describeMissing(missing)}; ${fix}`);
 }
 
-async function webgpu(dawn: string[], adapter: string | undefined): Promise<GPU> {
-  // Deno has a `process` that names a Node version, and an adapter of its own.
+async function webgpu(toggles: string[], adapter: string | undefined): Promise<GPU> {
+  // Deno has a `process` with a Node version too, and an adapter of its own.
   const inNode = typeof process !== 'undefined' && Boolean(process.versions?.node) && !('Deno' in globalThis);
   if (!inNode) {
     if (!globalThis.navigator?.gpu) throw new GpuError(NO_ADAPTER);
     if (adapter !== undefined) throw new GpuError('an adapter can be chosen by name in Node only');
     return navigator.gpu;
   }
-  const { create, globals } = await import('webgpu');
-  for (const [name, value] of Object.entries(globals)) {
-    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true });
-  }
-  const instance = create(adapter === undefined ? dawn : [...dawn, `adapter=${adapter}`]);
+  const { create } = await dawn();
+  const instance = create(adapter === undefined ? toggles : [...toggles, `adapter=${adapter}`]);
   instances.push(instance);
   return instance;
+}
+
+/** Dawn for Node. Defines WebGPU's globals where they are missing. */
+async function dawn(): Promise<typeof import('webgpu')> {
+  const module = await import('webgpu');
+  for (const [name, value] of Object.entries(module.globals)) {
+    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true });
+  }
+  return module;
 }
 
 /** Dawn refuses a name that no adapter has with a list of those it has: ` * backend: 'vulkan', name: 'llvmpipe …'`. */
