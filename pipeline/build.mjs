@@ -113,17 +113,17 @@ function removeStale(modules) {
   }
 }
 
-/** What the keys of our own stages say of their code; read by the module that reads that of other stages. */
+/** The code of our own stages, which is part of their keys; found by the module that finds that of other stages. */
 async function codeOfStages(build) {
   const reader = join(DIST, `.code-reader.${pid}.mjs`);
   const { outputFiles } = await build(bundled({ reader: 'pipeline/keys/code.ts' }));
   writeFileSync(reader, outputFiles[0].contents);
   try {
-    const { builtCode } = await import(pathToFileURL(reader).href);
+    const { modulesForBuild } = await import(pathToFileURL(reader).href);
     const stages = readdirSync(join(ROOT, 'stages')).map((name) => `stages/${name}/stage.ts`);
     const manifest = (name) => JSON.parse(readFileSync(join(packageFolder(name), 'package.json'), 'utf8'));
     return {
-      ...builtCode(stages.filter((path) => existsSync(join(ROOT, path)))),
+      modules: modulesForBuild(stages.filter((path) => existsSync(join(ROOT, path)))),
       packages: Object.fromEntries([...INLINED, VENDORED].map((name) => [name, manifest(name).version])),
     };
   } finally {

@@ -248,7 +248,7 @@ test('plan says what a run would do, and why', async () => {
     const changed = await outlook('train.steps=12');
     assert.is(changed[0], 'load run: train needs it; the store keeps no copy of it');
     assert.is(changed[2], 'train run: train.steps was 10, is now 12');
-    assert.match(changed[3], /^stylize run: its input gaussians \(from train\) is made anew/);
+    assert.match(changed[3], /^stylize run: its input gaussians \(from train\) is computed again/);
     assert.equal(trail, ['stylize', 'score'], 'planning runs nothing');
   });
 });

@@ -1,13 +1,13 @@
 /** The code behind a stage, judged by esbuild, and how it is named. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CodeReader } from '../pipeline/keys/code.ts';
+import { COMMON_CODE, CodeReader, modulesForBuild } from '../pipeline/keys/code.ts';
 import { packageOf } from '../pipeline/keys/packages.ts';
 import { stages } from '../stages/index.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
@@ -99,6 +99,50 @@ test('every kernel of the library is behind some stage or the exports of the lib
   );
 });
 
+test('an edited backward kernel changes the code of train and stylize alone', async () => {
+  const clone = scratchFolder();
+  for (const part of ['package.json', 'pipeline', 'stages', 'wgsl']) {
+    await cp(join(root, part), join(clone, part), { recursive: true });
+  }
+  await symlink(join(root, 'node_modules'), join(clone, 'node_modules'));
+  const { CodeReader: CloneReader } = (await import(
+    pathToFileURL(join(clone, 'pipeline/keys/code.ts')).href
+  )) as { CodeReader: typeof CodeReader };
+  const codes = () => {
+    const fresh = new CloneReader();
+    return stages.map(({ name }) => JSON.stringify(fresh.codeOf([join(clone, `stages/${name}/stage.ts`)])));
+  };
+  const before = codes();
+  const kernels = (await readdir(join(clone, 'wgsl/splat'))).filter((file) =>
+    /^rasterize-backward.*\.wgsl$/.test(file),
+  );
+  assert.is(kernels.length, 3);
+  for (const kernel of kernels) {
+    const file = join(clone, 'wgsl/splat', kernel);
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, `${text}\n// edited\n`);
+    const now = codes();
+    await writeFile(file, text);
+    const changed = stages.filter((_, i) => now[i] !== before[i]).map(({ name }) => name);
+    assert.equal(changed, ['train', 'stylize'], kernel);
+  }
+  assert.equal(codes(), before);
+});
+
+test('what the build records of the stages is what the sources give', () => {
+  const entries = stages.map(({ name }) => `stages/${name}/stage.ts`);
+  const modules = modulesForBuild(entries);
+  const { files } = reader.codeOf([...entries.map((entry) => join(root, entry)), ...COMMON_CODE]);
+  assert.equal(
+    Object.fromEntries(
+      Object.keys(modules)
+        .sort()
+        .map((path) => [path, modules[path].sha256]),
+    ),
+    files,
+  );
+});
+
 test('a stage stands on its own code alone', () => {
   const { files } = closure('stages/orbit/stage.ts');
   assert.equal(
@@ -157,13 +201,12 @@ test('a module of another package is named by it; one of none by its path', () =
   const file = put(folder, 'src/stage.ts', "import './part.js'; import './bare'; import './kernels.ts';");
   put(folder, 'src/part.ts', '');
   put(folder, 'src/bare/index.ts', '');
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the text of a module
-  put(folder, 'src/kernels.ts', 'export const k = (n: string) => new URL(`./k_${n}.wgsl`, import.meta.url);');
-  put(folder, 'src/k_one.wgsl', '#include <sh>\n');
+  put(folder, 'src/kernels.ts', "export const k = new URL('./k-one.wgsl', import.meta.url);");
+  put(folder, 'src/k-one.wgsl', '#include <sh>\n');
   put(folder, 'src/other.wgsl', '');
   assert.equal(Object.keys(new CodeReader().codeOf([file]).files), [
     'mine:src/bare/index.ts',
-    'mine:src/k_one.wgsl',
+    'mine:src/k-one.wgsl',
     'mine:src/kernels.ts',
     'mine:src/part.ts',
     'mine:src/stage.ts',
@@ -188,8 +231,8 @@ test('cycles end; a changed file changes its hash alone', () => {
 test('what cannot be followed is an error that names the importer', async () => {
   const folder = scratchFolder();
   const cases: [string, RegExp][] = [
-    ["import './gone.ts';", /a\.ts imports \.\/gone\.ts, which is not there$/],
-    ["new URL('./gone.wgsl', import.meta.url);", /a\.ts names \.\/gone\.wgsl, which is not there$/],
+    ["import './gone.ts';", /a\.ts refers to \.\/gone\.ts, which does not exist$/],
+    ["new URL('./gone.wgsl', import.meta.url);", /a\.ts refers to \.\/gone\.wgsl, which does not exist$/],
     ['import(name);', /a\.ts, line 1: cannot be followed: import\(name\);$/],
     ["import '#inner';", /a\.ts imports #inner, which cannot be followed$/],
     ["import 'https://example.org/x.ts';", /a\.ts imports https:.*, which cannot be followed$/],

@@ -3,8 +3,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { referencesOf } from '../pipeline/keys/code.ts';
 
-const modules = (text: string) => referencesOf(text).modules;
-
 test('it finds imports of every form', () => {
   const text = `
     import './effect.ts';
@@ -23,7 +21,7 @@ test('it finds imports of every form', () => {
     export const late = () => import('./late.ts');
     const { later } = await import( "./later.ts" );
     const url = new URL('./x.wgsl', import.meta.url);`;
-  assert.equal(modules(text), [
+  assert.equal(referencesOf(text), [
     './effect.ts',
     './whole.ts',
     './all.ts',
@@ -36,6 +34,7 @@ test('it finds imports of every form', () => {
     './named.ts',
     './late.ts',
     './later.ts',
+    './x.wgsl',
   ]);
 });
 
@@ -51,7 +50,7 @@ test('types are no imports', () => {
     export type X = { import: string };
     export interface Y { from: './y.ts' }
     export { type Z };`;
-  assert.equal(modules(text), ['./a-value-called-type.ts']);
+  assert.equal(referencesOf(text), ['./a-value-called-type.ts']);
 });
 
 test('comments, texts, templates and regular expressions are stepped over', () => {
@@ -68,25 +67,29 @@ test('comments, texts, templates and regular expressions are stepped over', () =
     "const t = `${await import('./in-a-hole.ts')} import './l.ts'`;",
     "import './last.ts';",
   ];
-  assert.equal(modules(text.join('\n')), ['./in-a-hole.ts', './last.ts']);
+  assert.equal(referencesOf(text.join('\n')), ['./in-a-hole.ts', './last.ts']);
 });
 
-test('it finds files beside the module, and stars what a template fills in', () => {
+test('it finds kernels and scripts that are named by URL; other files are data', () => {
   const text = [
     "const a = new URL('./a.wgsl', import.meta.url);",
-    'const b = new URL(\n  "../b/",\n  import.meta.url,\n);',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the text of a module
-    'const c = new URL(`./c_${name}.wgsl`, import.meta.url);',
+    'const b = new URL(\n  "../b/worker.mjs",\n  import.meta.url,\n);',
+    'const c = new URL("c.wgsl", import.meta.url);',
     "const d = new URL('./d.wgsl', elsewhere);",
     "// new URL('./e.wgsl', import.meta.url)",
+    "const f = new URL('../data/', import.meta.url);",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the text of a module
+    'const g = new URL(`./${name}.json`, import.meta.url);',
   ];
-  assert.equal(referencesOf(text.join('\n')).urls, ['./a.wgsl', '../b/', './c_*.wgsl']);
+  assert.equal(referencesOf(text.join('\n')), ['./a.wgsl', '../b/worker.mjs', './c.wgsl']);
 });
 
-test('what only running would tell is refused, with its line', () => {
+test('a reference that is known only when the module runs is refused, with its line', () => {
   for (const line of [
     'await import(name);',
     'new URL(name, import.meta.url);',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the text of a module
+    'new URL(`./${name}.wgsl`, import.meta.url);',
     "import { a } of './a.ts';",
   ]) {
     assert.throws(

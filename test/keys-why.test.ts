@@ -42,7 +42,7 @@ test('each kind of difference has its sentence', () => {
       'train.clip.weight was 0.1, is now 1',
     ],
     [{ options: { ...options, extra: true } as never }, 'train.extra is now true, was not set'],
-    [{ options: { steps: 300, clip: options.clip } as never }, 'train.size was [1,2], is not set now'],
+    [{ options: { steps: 300, clip: options.clip } as never }, 'train.size was [1,2], is no longer set'],
     [{ texts: { prompt: 'moss' } }, 'the prompt was "gilded scrolls", is now moss'],
     [{ texts: {} }, 'the prompt was "gilded scrolls", is no longer read'],
     [{ texts: { ...identity.texts, model: '/m' } }, 'the model is now /m, was not read'],
@@ -67,7 +67,7 @@ test('each kind of difference has its sentence', () => {
     [{ adapter: { ...adapter, features: [] } }, 'the adapter\'s features: ["subgroups"], now []'],
     [
       { inputs: { ...identity.inputs, gaussians: { stage: 'init', key: '9' } } },
-      'its input gaussians (from init) is made anew',
+      'its input gaussians (from init) is computed again',
     ],
     [
       { inputs: { ...identity.inputs, gaussians: { stage: 'load', key: '9' } } },
@@ -81,7 +81,7 @@ test('each kind of difference has its sentence', () => {
       { inputs: { ...identity.inputs, base: { stage: 'stylize', key: '3' } } },
       'it has an input base (from stylize), and had none',
     ],
-    [{ format: 2 }, 'saved work is told apart in another way since'],
+    [{ format: 2 }, 'another version of splatline saved its results'],
   ];
   for (const [now, expected] of cases) assert.is(told(now), expected);
 });
@@ -92,7 +92,7 @@ test('inputs that one stage gave are one reason', () => {
   const now = { ...identity, inputs: { base: input('2'), gaussians: input('2'), style: input('2') } };
   assert.is(
     sentence(why(now, [before])),
-    'its inputs base, gaussians and style (from stylize) are made anew',
+    'its inputs base, gaussians and style (from stylize) are computed again',
   );
 });
 
@@ -135,7 +135,7 @@ test('stages and files are called as the user knows them', () => {
   const name = 'colmap:images/0001.png';
   const files = { ...identity.files, [name]: 'z' };
   const naming = (path: string): Naming => ({
-    places: { options: {}, files: { [name]: path } },
+    places: { [name]: path },
     cwd: '/work',
   });
   assert.is(told({ files }, naming('/work/scenes/images/0001.png')), 'scenes/images/0001.png has changed');

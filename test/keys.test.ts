@@ -7,10 +7,15 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import { readPipeline } from '../pipeline/file/read.ts';
-import { canonical } from '../pipeline/keys/canonical.ts';
-import { sha256, sha256All } from '../pipeline/keys/hash.ts';
-import { identities, type KeyedStage, keyOf } from '../pipeline/keys/identity.ts';
-import { stageSeeds } from '../pipeline/keys/seeds.ts';
+import { hashFile } from '../pipeline/hash.ts';
+import {
+  canonical,
+  hashFiles,
+  identities,
+  type KeyedStage,
+  keyOf,
+  stageSeeds,
+} from '../pipeline/keys/identity.ts';
 import { $ } from '../pipeline/process.ts';
 import { stages } from '../stages/index.ts';
 import { defineStage, type Stage } from '../stages/stage.ts';
@@ -53,7 +58,7 @@ interface Change {
   registry?: readonly Stage[];
 }
 
-/** A folder with a capture and a pipeline file; `keys` reads and keys it anew. */
+/** A folder with a capture and a pipeline file; `keys` reads it again and computes its keys. */
 async function bench() {
   const folder = scratchFolder();
   await rename(await writeCapture(tinyCapture()), join(folder, 'capture'));
@@ -125,7 +130,7 @@ test('the bytes of a file count, not its time; a default written out is the defa
   );
   const name = `colmap:images/${image.name}`;
   assert.not.equal(now[0].identity.files[name], before[0].identity.files[name]);
-  assert.is(now[0].places.files[name], path);
+  assert.is(now[0].places[name], path);
 });
 
 test('where a capture lies, and what the file and its stages are called, counts for nothing', async () => {
@@ -135,7 +140,7 @@ test('where a capture lies, and what the file and its stages are called, counts 
   await cp(folder, elsewhere, { recursive: true });
   const moved = await keys({}, elsewhere);
   assert.equal(changed(before, moved), []);
-  assert.is(moved[0].places.options.colmap, join(elsewhere, 'capture'));
+  assert.is(moved[0].places['colmap:sparse/0/images.bin'], join(elsewhere, 'capture/sparse/0/images.bin'));
   assert.is(
     (moved[0].options as { colmap: string }).colmap,
     join(elsewhere, 'capture'),
@@ -247,7 +252,7 @@ test('the code is the stage’s own, and what every result passes through', asyn
   for (const { identity } of [load, train, orbit]) {
     assert.is(
       identity.code['stages/artefacts/formats.ts'],
-      await sha256(join(root, 'stages/artefacts/formats.ts')),
+      (await hashFile(join(root, 'stages/artefacts/formats.ts'))).sha256,
     );
     assert.ok(identity.code['wgsl/core/kernel.ts']);
     assert.ok(identity.packages.splatline && identity.packages.webgpu);
@@ -328,7 +333,7 @@ test('files of any size are hashed whole', async () => {
   const folder = scratchFolder();
   const large = put(folder, 'large', Buffer.alloc(2 ** 21 + 3, 7));
   const empty = put(folder, 'empty', '');
-  const hashes = await sha256All([large, empty, large]);
+  const hashes = await hashFiles([large, empty, large]);
   assert.is(hashes.size, 2);
   assert.is(hashes.get(empty), 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
   assert.is(hashes.get(large), (await $`sha256sum ${large}`).stdout.slice(0, 64));

@@ -1,7 +1,8 @@
+import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import { describe, found, type JsonSchema, literal, nearest, type Path, schemaAt } from './describe.ts';
-import { pathMistake, resolvePaths } from './paths.ts';
+import { mapPaths, type PathOption, pathMistake } from './paths.ts';
 import type { Origin, PipelineSource } from './source.ts';
 import { type Scope, substitute } from './substitute.ts';
 
@@ -58,11 +59,16 @@ export class Section {
     });
     // A reference that stays where a number belongs needs no second complaint.
     if (mistakes.length > before) return undefined;
-    const resolved = resolvePaths(filled, this.schema, (path) => this.originOf(path).base);
-    const parsed = parser.safeParse(resolved.value);
+    const paths: PathOption[] = [];
+    const resolved = mapPaths(filled, this.schema, (option) => {
+      const value = resolve(this.originOf(option.path).base, option.value);
+      paths.push({ ...option, value });
+      return value;
+    });
+    const parsed = parser.safeParse(resolved);
     if (!parsed.success)
       mistakes.push(...parsed.error.issues.flatMap((issue) => this.#describe(issue, [], filled)));
-    for (const option of resolved.options) {
+    for (const option of paths) {
       const text = await pathMistake(option);
       if (text) mistakes.push(this.mistake(`${this.nameOf(option.path)}: ${text}`, option.path));
     }

@@ -1,26 +1,28 @@
+import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ArtefactName, type Stage, stageGives, stageReads } from '../../stages/stage.ts';
-import type { AdapterReport } from '../../wgsl/core/index.ts';
-import type { PathOption } from '../file/paths.ts';
+import { type AdapterReport, InputError, pcg4d } from '../../wgsl/core/index.ts';
+import { isMap } from '../file/describe.ts';
+import { mapPaths, type PathOption } from '../file/paths.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { stageSchema } from '../file/schema.ts';
-import { canonical, type Json } from './canonical.ts';
+import { eachOf, hashFile } from '../hash.ts';
 import { COMMON_CODE, type Code, CodeReader } from './code.ts';
-import { sha256All, sha256Text } from './hash.ts';
-import { fileName, filesBelow, PACKAGE, type Places, withoutPaths } from './places.ts';
-import { stageSeeds } from './seeds.ts';
+import { PACKAGE, pathBelow, posix } from './packages.ts';
 
 /** Changes whenever the meaning of the fields below does. */
 const FORMAT = 2;
 
-/** All that a stage's result depends on, as plain JSON: its hash is the stage's key. */
+/** Everything that a stage's result depends on, as plain JSON: its hash is the stage's key. */
 export interface StageIdentity {
   format: number;
-  /** The stage's name, not its id: what a file calls it changes nothing. */
+  /** The stage's name; its id in the file changes no result. */
   stage: string;
-  /** Resolved; each path is `<folder>` or `<file>`, as the files count by content. */
+  /** Resolved; each path is `<folder>` or `<file>`, because files count by content. */
   options: Json;
-  /** sha256 of every file that it reads, by a name that does not tell where the file lies. */
+  /** sha256 of every file that it reads, by a name that is independent of the folder. */
   files: Record<string, string>;
   /** What it reads elsewhere, such as the text that a prompt's name stands for. */
   texts: Record<string, string>;
@@ -30,15 +32,15 @@ export interface StageIdentity {
   seed: number;
   /** sha256 of the modules and kernels that it runs, by path. */
   code: Record<string, string>;
-  /** Versions by npm package: this one, those that the code imports (`webgpu` is Dawn), and those that they need. */
+  /** Versions by npm package: this one, those that the code imports (`webgpu` is Dawn), and their dependencies. */
   packages: Record<string, string>;
   runtime: Runtime;
   adapter: AdapterReport;
 }
 
 /**
- * What evaluates the TypeScript. Cameras, first Gaussians and rates come from Math.sin, exp and pow, whose last bit
- * ECMAScript leaves to the engine: it may differ between major versions of Node and between instruction sets.
+ * What evaluates the TypeScript. Cameras, first Gaussians and rates come from Math.sin, exp and pow. ECMAScript leaves their
+ * last bit to the engine: it may differ between major versions of Node and between instruction sets.
  */
 export interface Runtime {
   /** Major version. */
@@ -53,21 +55,50 @@ export interface KeyedStage {
   stage: Stage;
   /** As planned: paths are absolute. */
   options: unknown;
-  /** What the stage is to be run with. */
+  /** The seed to run the stage with. */
   seed: number;
   identity: StageIdentity;
-  places: Places;
+  /** Absolute paths of the files, by their names in the identity; for messages and provenance, never hashed. */
+  places: Record<string, string>;
   /** sha256 (hex) of the identity. */
   key: string;
   /** The artefacts that the stage takes and an earlier one gave. */
   inputs: Map<ArtefactName, { key: string; id: string }>;
 }
 
+/** A value that JSON holds. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
 const reader = new CodeReader();
 
 /** sha256 (hex) of an identity. */
 export function keyOf(identity: StageIdentity): string {
-  return sha256Text(JSON.stringify(canonical(identity, 'the identity')));
+  return sha256(JSON.stringify(canonical(identity, 'the identity')));
+}
+
+/**
+ * A value as plain JSON with sorted keys: undefined members are left out, typed arrays are lists. Equal values have equal
+ * texts (`JSON.stringify`), in whatever order they were put together.
+ *
+ * @throws Error, naming the place, for what JSON would lose: functions, maps, NaN, infinity.
+ */
+export function canonical(value: unknown, place = 'the value'): Json {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  if (Array.isArray(value)) return value.map((item, i) => canonical(item, `${place}[${i}]`));
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
+    return canonical(Array.from(value as unknown as ArrayLike<unknown>), place);
+  }
+  if (isMap(value) && [null, Object.prototype].includes(Object.getPrototypeOf(value))) {
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    entries.sort(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(entries.map(([key, item]) => [key, canonical(item, `${place}.${key}`)]));
+  }
+  throw new Error(`${place} is ${String(value)}, which has no place in a key`);
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /**
@@ -80,95 +111,135 @@ export async function identities(
   adapter: AdapterReport,
 ): Promise<KeyedStage[]> {
   const sources = await Promise.all(plan.stages.map(sourcesOf));
-  const hashes = await sha256All(sources.flatMap(({ files }) => [...files.values()]));
+  const hashes = await hashFiles(sources.flatMap(({ places }) => Object.values(places)));
   const seeds = stageSeeds(plan.seed, plan.stages);
+  const { platform, arch, versions } = process;
+  const runtime: Runtime = { node: versions.node.split('.')[0], platform, arch };
   const givers = new Map<ArtefactName, KeyedStage>();
-  return plan.stages.map((planned, index) => {
-    const { id, stage, options } = planned;
-    const { marked, paths, files, texts, code } = sources[index];
+  return plan.stages.map(({ id, stage, options }, index) => {
+    const { marked, places, texts, code } = sources[index];
     const taken = [...stage.needs, ...(stage.uses ?? [])].flatMap((name) => {
       const giver = givers.get(name);
       return giver ? [[name, giver] as const] : [];
     });
-    const inputs = taken.map(([name, giver]) => [name, { stage: giver.stage.name, key: giver.key }]);
-    const identity = canonical(
-      {
-        format: FORMAT,
-        stage: stage.name,
-        options: marked,
-        files: Object.fromEntries([...files].map(([name, path]) => [name, hashes.get(path)])),
-        texts,
-        inputs: Object.fromEntries(inputs),
-        seed: seeds[index],
-        code: code.files,
-        packages: code.packages,
-        runtime: runtimeOf(),
-        adapter,
-      } satisfies Record<keyof StageIdentity, unknown>,
-      id,
-    ) as unknown as StageIdentity;
-    const keyed: KeyedStage = {
-      id,
-      stage,
-      options,
+    const given: StageIdentity = {
+      format: FORMAT,
+      stage: stage.name,
+      options: marked,
+      files: Object.fromEntries(Object.entries(places).map(([name, path]) => [name, hashes.get(path)!])),
+      texts,
+      inputs: Object.fromEntries(
+        taken.map(([name, giver]) => [name, { stage: giver.stage.name, key: giver.key }]),
+      ),
       seed: seeds[index],
-      identity,
-      places: {
-        options: Object.fromEntries(paths.map(({ path, absolute }) => [path.join('.'), absolute])),
-        files: Object.fromEntries(files),
-      },
-      key: keyOf(identity),
-      inputs: new Map(taken.map(([name, giver]) => [name, { key: giver.key, id: giver.id }])),
+      code: code.files,
+      packages: code.packages,
+      runtime,
+      adapter,
     };
+    const identity = canonical(given, id) as unknown as StageIdentity;
+    const inputs = new Map(taken.map(([name, giver]) => [name, { key: giver.key, id: giver.id }]));
+    const key = keyOf(identity);
+    const keyed: KeyedStage = { id, stage, options, seed: seeds[index], identity, places, key, inputs };
     for (const name of stageGives(stage, options)) givers.set(name, keyed);
     return keyed;
   });
 }
 
 interface Sources {
-  /** Options without paths. */
-  marked: unknown;
-  paths: PathOption[];
-  /** Absolute paths by name. */
-  files: Map<string, string>;
+  /** Options with a marker for each path: where a capture is stored changes no result, its contents do. */
+  marked: Json;
+  places: Record<string, string>;
   texts: Record<string, string>;
   code: Code;
 }
 
-async function sourcesOf({ stage, options }: PlannedStage): Promise<Sources> {
-  const { options: marked, paths } = withoutPaths(stage, options);
+async function sourcesOf({ id, stage, options }: PlannedStage): Promise<Sources> {
+  const paths: PathOption[] = [];
+  const marked = mapPaths(canonical(options, id), stageSchema(stage), (option) => {
+    paths.push(option);
+    return `<${option.kind}>`;
+  }) as Json;
   const { files = [], texts = {} } = stage.reads
     ? await stageReads(stage, options)
-    : { files: await allOf(paths) };
-  return {
-    marked,
-    paths,
-    files: new Map(files.map((file) => [fileName(file, paths), file])),
-    texts,
-    code: codeOf(stage),
-  };
+    : { files: await filesOf(paths) };
+  const places = Object.fromEntries(files.map((file) => [fileName(file, paths), file]));
+  return { marked, places, texts, code: codeOf(stage) };
 }
 
-/** A stage that does not say what it reads may read all that its paths lead to. */
-async function allOf(paths: readonly PathOption[]): Promise<string[]> {
-  const files = paths.map(({ kind, absolute }) => (kind === 'folder' ? filesBelow(absolute) : [absolute]));
+/** Every file of these paths: a stage without `reads` may read all of them. */
+async function filesOf(paths: readonly PathOption[]): Promise<string[]> {
+  const files = paths.map(({ kind, value }) => (kind === 'folder' ? filesBelow(value) : [value]));
   return (await Promise.all(files)).flat();
 }
 
-/** The module that defines the stage, where it names it; else what can be seen of it from here. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const files = entries.map((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesBelow(path) : [path];
+  });
+  return (await Promise.all(files)).flat();
+}
+
+/**
+ * A file's name in a key: relative to the path option that it is below (`colmap:images/0001.png`), or to this package
+ * (`package:prompts/demo-clip/config.json`); elsewhere its absolute path.
+ */
+function fileName(file: string, paths: readonly PathOption[]): string {
+  const folders = paths.map(({ path, kind, value }) => ({
+    name: path.join('.'),
+    folder: kind === 'folder' ? value : dirname(value),
+  }));
+  for (const { name, folder } of [...folders, { name: 'package', folder: PACKAGE }]) {
+    const inside = pathBelow(folder, file);
+    if (inside !== undefined) return `${name}:${inside}`;
+  }
+  return posix(file);
+}
+
+/** The code behind the module that defines the stage; without a module, the texts of its function and its options. */
 function codeOf(stage: Stage): Code {
   const { files, packages } = reader.codeOf([
     ...(stage.module ? [fileURLToPath(stage.module)] : []),
     ...COMMON_CODE,
   ]);
-  const own = JSON.stringify(stageSchema(stage)) + String(stage.run);
+  const own = sha256(JSON.stringify(stageSchema(stage)) + String(stage.run));
   return {
-    files: stage.module ? files : { ...files, [`the stage ${stage.name}`]: sha256Text(own) },
-    packages: { ...packages, splatline: reader.packages.version(PACKAGE) },
+    files: stage.module ? files : { ...files, [`the stage ${stage.name}`]: own },
+    packages: { ...packages, splatline: reader.packages.manifest(PACKAGE)?.version ?? 'unknown' },
   };
 }
 
-function runtimeOf(): Runtime {
-  const { platform, arch, versions } = process;
-  return { node: versions.node.split('.')[0], platform, arch };
+/**
+ * sha256 (hex) of each file, by path. Reads all of them: times and sizes on the disk prove nothing.
+ * @throws InputError naming the first that cannot be read.
+ */
+export async function hashFiles(files: Iterable<string>): Promise<Map<string, string>> {
+  const rows = await eachOf([...new Set(files)], async (file) => {
+    try {
+      return [file, (await hashFile(file)).sha256] as const;
+    } catch (error) {
+      throw new InputError(`cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`, file);
+    }
+  });
+  return new Map(rows);
+}
+
+/** Separates derived seeds from the random numbers that stages draw by the same hash: no purpose has this number. */
+const STAGE_SEED = 0x73746167;
+
+/**
+ * The seed of each stage, in order. The first of a name has the run's own; each further one has a seed of its own, so that
+ * two restylings use different views and crops. Stages of other names do not count: adding one changes no seed.
+ *
+ * @param seed u32.
+ */
+export function stageSeeds(seed: number, stages: readonly PlannedStage[]): number[] {
+  const counts = new Map<string, number>();
+  return stages.map(({ stage: { name } }) => {
+    const occurrence = counts.get(name) ?? 0;
+    counts.set(name, occurrence + 1);
+    return occurrence === 0 ? seed : pcg4d(seed, STAGE_SEED, occurrence, 0)[0];
+  });
 }

@@ -1,35 +1,32 @@
 import { relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { AdapterReport } from '../../wgsl/core/index.ts';
-import { literal } from '../file/describe.ts';
+import { isMap, literal } from '../file/describe.ts';
 import type { StageIdentity } from './identity.ts';
-import { ABSENT } from './packages.ts';
-import { isBelow, type Places } from './places.ts';
-
-export type Cause =
-  | 'new'
-  | 'stage'
-  | 'option'
-  | 'text'
-  | 'file'
-  | 'seed'
-  | 'code'
-  | 'package'
-  | 'runtime'
-  | 'adapter'
-  | 'input';
+import { ABSENT, pathBelow } from './packages.ts';
 
 /** One difference from an earlier run, in words: `train.steps was 300, is now 500`. */
 export interface Reason {
-  cause: Cause;
+  cause:
+    | 'new'
+    | 'format'
+    | 'option'
+    | 'text'
+    | 'file'
+    | 'seed'
+    | 'code'
+    | 'package'
+    | 'runtime'
+    | 'adapter'
+    | 'input';
   text: string;
 }
 
 export interface Naming {
   /** The stage's id in the file; its name unless given. */
   id?: string;
-  /** Where the files lie that are read now. */
-  places?: Places;
+  /** Absolute paths of the files that are read now, by their names in the identity. */
+  places?: Readonly<Record<string, string>>;
   /** Paths below it are shown relative to it. Default: the working directory. */
   cwd?: string;
 }
@@ -38,21 +35,14 @@ export interface Naming {
 const SHOWN = 2;
 
 /**
- * Why a stage has to run: what differs from the nearest of the `earlier` identities of the same stage, the one with the
- * fewest differences (the first of several; give the newest first). What is the stage's own comes before its inputs. Empty
- * where nothing differs.
+ * Why a stage has to run: the differences from the nearest of the `earlier` identities of the same stage, the one with the
+ * fewest differences (the first of several; give the newest first). Inputs come last. Empty where nothing differs.
  */
-export function why(
-  now: StageIdentity,
-  earlier: readonly StageIdentity[],
-  { id = now.stage, places, cwd = process.cwd() }: Naming = {},
-): Reason[] {
-  let nearest: Reason[] | undefined;
-  for (const before of earlier) {
-    if (before.stage !== now.stage) continue;
-    const reasons = differences(before, now, id, (file) => shownFile(file, places, cwd));
-    if (!nearest || reasons.length < nearest.length) nearest = reasons;
-  }
+export function why(now: StageIdentity, earlier: readonly StageIdentity[], naming: Naming = {}): Reason[] {
+  const [nearest] = earlier
+    .filter(({ stage }) => stage === now.stage)
+    .map((before) => differences(before, now, naming))
+    .sort((a, b) => a.length - b.length);
   return nearest ?? [{ cause: 'new', text: 'never run before' }];
 }
 
@@ -63,69 +53,52 @@ export function sentence(reasons: readonly Reason[]): string {
   return [...shown, ...(more ? [`and ${more} more`] : [])].join('; ');
 }
 
-function differences(
-  before: StageIdentity,
-  now: StageIdentity,
-  id: string,
-  shown: (file: string) => string,
-): Reason[] {
+function differences(before: StageIdentity, now: StageIdentity, naming: Naming): Reason[] {
   if (before.format !== now.format) {
-    return [{ cause: 'stage', text: 'saved work is told apart in another way since' }];
+    return [{ cause: 'format', text: 'another version of splatline saved its results' }];
   }
+  const { id = now.stage, places = {}, cwd = process.cwd() } = naming;
   const reasons: Reason[] = [];
-  const add = (cause: Cause, text: string) => reasons.push({ cause, text });
+  const add = (cause: Reason['cause'], text: string) => reasons.push({ cause, text });
   const options = changes(flat(before.options), flat(now.options));
-  for (const { key, a, b } of options) {
-    const name = [id, key].filter(Boolean).join('.');
-    if (a === undefined) add('option', `${name} is now ${literal(b)}, was not set`);
-    else if (b === undefined) add('option', `${name} was ${literal(a)}, is not set now`);
-    else add('option', `${name} was ${literal(a)}, is now ${literal(b)}`);
-  }
+  for (const { key, a, b } of options)
+    add('option', becomes([id, key].filter(Boolean).join('.'), a, b, 'set'));
   for (const { key, a, b } of changes(before.texts, now.texts)) {
-    // The text behind an option that has changed itself is the same change.
-    if (options.some((option) => option.key === key || option.key.endsWith(`.${key}`))) continue;
-    if (a === undefined) add('text', `the ${key} is now ${literal(b)}, was not read`);
-    else if (b === undefined) add('text', `the ${key} was ${literal(a)}, is no longer read`);
-    else add('text', `the ${key} was ${literal(a)}, is now ${literal(b)}`);
+    // A changed option explains the text that it stands for.
+    const isExplained = options.some((option) => option.key === key || option.key.endsWith(`.${key}`));
+    if (!isExplained) add('text', becomes(`the ${key}`, a, b, 'read'));
   }
   for (const { key, a, b } of changes(before.files, now.files)) {
-    add('file', `${shown(key)} ${verb(a, b, 'is read now', 'is no longer read')}`);
+    const file = shownFile(key, places, cwd);
+    add('file', `${file} ${eventOf(a, b, 'is read now', 'is no longer read')}`);
   }
-  if (before.seed !== now.seed) add('seed', `the seed was ${before.seed}, is now ${now.seed}`);
+  if (before.seed !== now.seed) add('seed', becomes('the seed', before.seed, now.seed, 'set'));
   for (const { key, a, b } of changes(before.code, now.code)) {
-    add('code', `${key} ${verb(a, b, 'is new', 'is no longer used')}`);
+    add('code', `${key} ${eventOf(a, b, 'is new', 'is no longer used')}`);
   }
   for (const { key, a = ABSENT, b = ABSENT } of changes(before.packages, now.packages)) {
     add('package', `${key === 'webgpu' ? 'webgpu (Dawn)' : key} ${a}, now ${b}`);
   }
-  const runtimes = [before.runtime, now.runtime].map(
-    ({ node, platform, arch }) => `Node ${node} on ${platform} ${arch}`,
-  );
-  if (runtimes[0] !== runtimes[1]) add('runtime', `${runtimes[0]}, now ${runtimes[1]}`);
+  const [ranOn, runsOn] = [before, now].map(({ runtime: { node, platform, arch } }) => {
+    return `Node ${node} on ${platform} ${arch}`;
+  });
+  if (ranOn !== runsOn) add('runtime', `${ranOn}, now ${runsOn}`);
   const adapter = adapterDifference(before.adapter, now.adapter);
   if (adapter) add('adapter', adapter);
-  const anew = new Map<string, string[]>();
-  for (const { key, a, b } of changes(before.inputs, now.inputs)) {
-    const [was, from] = [a, b].map((input) => (input as { stage: string } | undefined)?.stage);
-    if (from === undefined) add('input', `it had an input ${key} (from ${was}), and has none now`);
-    else if (was === undefined) add('input', `it has an input ${key} (from ${from}), and had none`);
-    else if (from !== was) add('input', `its input ${key} was from ${was}, is now from ${from}`);
-    else anew.set(from, [...(anew.get(from) ?? []), key]);
-  }
-  for (const [from, [first, ...others]] of anew) {
-    const inputs = others.length
-      ? `its inputs ${[first, ...others.slice(0, -1)].join(', ')} and ${others.at(-1)} (from ${from}) are`
-      : `its input ${first} (from ${from}) is`;
-    add('input', `${inputs} made anew`);
-  }
+  for (const text of inputDifferences(before.inputs, now.inputs)) add('input', text);
   return reasons;
 }
 
-function verb(before: unknown, now: unknown, added: string, gone: string): string {
+function becomes(name: string, before: unknown, now: unknown, verb: 'set' | 'read'): string {
+  if (before === undefined) return `${name} is now ${literal(now)}, was not ${verb}`;
+  return `${name} was ${literal(before)}, is ${now === undefined ? `no longer ${verb}` : `now ${literal(now)}`}`;
+}
+
+function eventOf(before: unknown, now: unknown, added: string, gone: string): string {
   return before === undefined ? added : now === undefined ? gone : 'has changed';
 }
 
-/** Another adapter by its name; where it calls itself the same, the first trait that differs. */
+/** Another adapter by its name; where the name is the same, the first trait that differs. */
 function adapterDifference(before: AdapterReport, now: AdapterReport): string | undefined {
   const [a, b] = [before, now].map(({ vendor, architecture, device, description, cpu }) =>
     [vendor, architecture, device, description, cpu].filter(Boolean).join(' '),
@@ -135,14 +108,30 @@ function adapterDifference(before: AdapterReport, now: AdapterReport): string | 
   return trait && `the adapter's ${trait.key}: ${literal(trait.a)}, now ${literal(trait.b)}`;
 }
 
-interface Change {
-  key: string;
-  a: unknown;
-  b: unknown;
+type Inputs = StageIdentity['inputs'];
+
+/** One sentence for all inputs that one stage computes again. */
+function inputDifferences(before: Inputs, now: Inputs): string[] {
+  const texts: string[] = [];
+  const again = new Map<string, string[]>();
+  for (const { key } of changes(before, now)) {
+    const [was, is] = [before, now].map((inputs) => inputs[key as keyof Inputs]?.stage);
+    if (is === undefined) texts.push(`it had an input ${key} (from ${was}), and has none now`);
+    else if (was === undefined) texts.push(`it has an input ${key} (from ${is}), and had none`);
+    else if (is !== was) texts.push(`its input ${key} was from ${was}, is now from ${is}`);
+    else again.set(is, [...(again.get(is) ?? []), key]);
+  }
+  for (const [from, names] of again) {
+    const inputs = names.length > 1 ? `inputs ${names.slice(0, -1).join(', ')} and` : 'input';
+    texts.push(
+      `its ${inputs} ${names.at(-1)} (from ${from}) ${names.length > 1 ? 'are' : 'is'} computed again`,
+    );
+  }
+  return texts;
 }
 
 /** The members that differ, in the order of `now`, then those that are gone. */
-function changes(before: object, now: object): Change[] {
+function changes(before: object, now: object): { key: string; a: unknown; b: unknown }[] {
   const [from, to] = [before, now].map((value) => new Map<string, unknown>(Object.entries(value)));
   return [...new Set([...to.keys(), ...from.keys()])]
     .map((key) => ({ key, a: from.get(key), b: to.get(key) }))
@@ -151,15 +140,14 @@ function changes(before: object, now: object): Change[] {
 
 /** Members of maps in maps under one name, `clip.weight`; lists stay whole. */
 function flat(options: unknown, prefix = ''): Record<string, unknown> {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) return { [prefix]: options };
+  if (!isMap(options)) return { [prefix]: options };
   const rows = Object.entries(options).map(([key, value]) => flat(value, prefix ? `${prefix}.${key}` : key));
   return Object.assign({}, ...rows);
 }
 
-/** `scenes/playbot/images/0001.png`; where the file is gone, as the key has it. */
-function shownFile(name: string, places: Places | undefined, cwd: string): string {
-  const path = places?.files[name];
+/** `scenes/playbot/images/0001.png`; where the file is gone, its name in the key. */
+function shownFile(name: string, places: Readonly<Record<string, string>>, cwd: string): string {
+  const path = places[name];
   if (path === undefined) return name.replace(/^package:/, '');
-  const inside = relative(cwd, path);
-  return isBelow(inside) ? inside : path;
+  return pathBelow(cwd, path) === undefined ? path : relative(cwd, path);
 }

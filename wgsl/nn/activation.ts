@@ -1,6 +1,9 @@
 import { derived, type Graph, size, type Value } from './graph.ts';
 import { lowerElements } from './lower.ts';
 
+const FORWARD = new URL('./activation.wgsl', import.meta.url);
+const BACKWARD = new URL('./activation-backward.wgsl', import.meta.url);
+
 /** `gelu` is the exact form with erf, `quick_gelu` OpenAI's x·σ(1.702x): the names of Hugging Face configurations. */
 export const ACTIVATIONS = ['gelu', 'quick_gelu'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
@@ -17,13 +20,13 @@ export function activation(graph: Graph, label: string, x: Value, kind: Activati
     async forward(at) {
       const bindings = { x: at.buffer(x), y: at.buffer(output) };
       const constants = { GELU_IS_EXACT: exact };
-      return [await lowerElements(at, { name: 'activation', constants, sizes: { count }, bindings })];
+      return [await lowerElements(at, { source: FORWARD, constants, sizes: { count }, bindings })];
     },
     async backward(at) {
       const bindings = { x: at.buffer(x), gradY: at.gradient(output), gradX: at.gradient(x) };
       const constants = { GELU_IS_EXACT: exact };
       const sizes = { count, accumulates: Number(at.adds(x)) };
-      return [await lowerElements(at, { name: 'activation-backward', constants, sizes, bindings })];
+      return [await lowerElements(at, { source: BACKWARD, constants, sizes, bindings })];
     },
   });
 }

@@ -2,6 +2,8 @@ import { derived, type Graph, type Lowering, size, type Value } from './graph.ts
 import { lowerElements } from './lower.ts';
 import type { Dispatch } from './product.ts';
 
+const KERNEL = new URL('./add.wgsl', import.meta.url);
+
 /** x + y, elementwise, of equal shapes. */
 export function add(graph: Graph, label: string, x: Value, y: Value): Value {
   if (x.shape.join() !== y.shape.join()) throw new Error(`${label}: [${x.shape}] and [${y.shape}] differ`);
@@ -14,7 +16,7 @@ export function add(graph: Graph, label: string, x: Value, y: Value): Value {
     async forward(at) {
       const bindings = { x: at.buffer(x), y: at.buffer(y), sum: at.buffer(output) };
       const sizes = { count, addsY: 1, accumulates: 0 };
-      return [await lowerElements(at, { name: 'add', sizes, bindings })];
+      return [await lowerElements(at, { source: KERNEL, sizes, bindings })];
     },
     async backward(at) {
       const wanted = [x, y].filter((input) => input.needsGradient);
@@ -38,7 +40,7 @@ export function lowerAddTo(
 ): Promise<Dispatch> {
   const sizes = { count, addsY: 0, accumulates: Number(accumulate) };
   return lowerElements(at, {
-    name: 'add',
+    source: KERNEL,
     sizes,
     bindings: { x: from, y: from, sum: to },
   });

@@ -2,6 +2,9 @@ import { derived, type Graph, internal, size, type Value } from './graph.ts';
 import { lowerRows } from './lower.ts';
 import { bindProduct, type Operand } from './product.ts';
 
+const FORWARD = new URL('./softmax.wgsl', import.meta.url);
+const BACKWARD = new URL('./softmax-backward.wgsl', import.meta.url);
+
 /**
  * Columns `offset … offset + width` of a packed value whose rows are tokens: q, k or v of all heads side by side. The slices
  * of one value must not overlap, and together be the whole of it: backward writes each into the value's gradient.
@@ -97,7 +100,7 @@ export function attention(graph: Graph, label: string, spec: AttentionSpec): Val
         c: result(scores(p, 'query')),
       });
       const softmax = await lowerRows(at, {
-        name: 'softmax',
+        source: FORWARD,
         constants: { CAUSAL: causal },
         sizes: { rows, width: keys, queries },
         bindings: { scores: p },
@@ -129,7 +132,7 @@ export function attention(graph: Graph, label: string, spec: AttentionSpec): Val
         c: result(scores(ds, 'query')),
       });
       const softmax = await lowerRows(at, {
-        name: 'softmax-backward',
+        source: BACKWARD,
         sizes: { rows, width: keys },
         bindings: { probabilities: p, gradient: ds },
       });

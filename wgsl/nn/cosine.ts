@@ -1,6 +1,9 @@
 import { derived, type Graph, type Value } from './graph.ts';
 import { lowerRows } from './lower.ts';
 
+const FORWARD = new URL('./cosine.wgsl', import.meta.url);
+const BACKWARD = new URL('./cosine-backward.wgsl', import.meta.url);
+
 /**
  * Cosine of each row of x [B, width] with a target of unit length → [B]. `targets` holds one row for all (`shared`) or one
  * for each.
@@ -17,7 +20,7 @@ export function cosine(graph: Graph, label: string, x: Value, targets: GPUBuffer
     saved: [x],
     async forward(at) {
       const bindings = { x: at.buffer(x), targets, cosines: at.buffer(output) };
-      return [await lowerRows(at, { name: 'cosine', sizes, bindings })];
+      return [await lowerRows(at, { source: FORWARD, sizes, bindings })];
     },
     async backward(at) {
       const bindings = {
@@ -27,7 +30,7 @@ export function cosine(graph: Graph, label: string, x: Value, targets: GPUBuffer
         gradX: at.gradient(x),
       };
       const accumulates = Number(at.adds(x));
-      const use = { name: 'cosine-backward', sizes: { ...sizes, accumulates }, bindings };
+      const use = { source: BACKWARD, sizes: { ...sizes, accumulates }, bindings };
       return [await lowerRows(at, use)];
     },
   });

@@ -1,6 +1,9 @@
 import { derived, type Graph, size, type Value } from './graph.ts';
 import { lowerElements } from './lower.ts';
 
+const FORWARD = new URL('./image-tokens.wgsl', import.meta.url);
+const BACKWARD = new URL('./image-tokens-backward.wgsl', import.meta.url);
+
 export interface ImageTokenWeights {
   /** [width] */
   classEmbedding: GPUBuffer;
@@ -32,12 +35,12 @@ export function imageTokens(
         tokens: at.buffer(output),
       };
       const sizes = { count: size(output), ...shape };
-      return [await lowerElements(at, { name: 'image-tokens', sizes, bindings })];
+      return [await lowerElements(at, { source: FORWARD, sizes, bindings })];
     },
     async backward(at) {
       const bindings = { gradTokens: at.gradient(output), gradPatches: at.gradient(patches) };
       const sizes = { accumulates: Number(at.adds(patches)), count: size(patches), ...shape };
-      return [await lowerElements(at, { name: 'image-tokens-backward', sizes, bindings })];
+      return [await lowerElements(at, { source: BACKWARD, sizes, bindings })];
     },
   });
 }

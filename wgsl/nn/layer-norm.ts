@@ -1,6 +1,9 @@
 import { derived, type Graph, internal, size, type Value } from './graph.ts';
 import { lowerRows } from './lower.ts';
 
+const FORWARD = new URL('./layer-norm.wgsl', import.meta.url);
+const BACKWARD = new URL('./layer-norm-backward.wgsl', import.meta.url);
+
 export interface LayerNormWeights {
   /** [width] */
   weight: GPUBuffer;
@@ -30,7 +33,7 @@ export function layerNorm(graph: Graph, label: string, x: Value, weights: LayerN
         y: at.buffer(output),
         statistics: at.buffer(statistics),
       };
-      return [await lowerRows(at, { name: 'layer-norm', sizes: { rows, width, epsilon }, bindings })];
+      return [await lowerRows(at, { source: FORWARD, sizes: { rows, width, epsilon }, bindings })];
     },
     async backward(at) {
       const bindings = {
@@ -41,7 +44,7 @@ export function layerNorm(graph: Graph, label: string, x: Value, weights: LayerN
         gradX: at.gradient(x),
       };
       const sizes = { rows, width, accumulates: Number(at.adds(x)) };
-      return [await lowerRows(at, { name: 'layer-norm-backward', sizes, bindings })];
+      return [await lowerRows(at, { source: BACKWARD, sizes, bindings })];
     },
   });
 }

@@ -2,9 +2,9 @@ import { type Bindings, type Constants, gridFor } from '../core/index.ts';
 import type { Lowering } from './graph.ts';
 import type { Dispatch } from './product.ts';
 
-/** What a kernel of this folder is lowered with: `<name>.wgsl`, whose numbers are in a uniform `sizes: Sizes`. */
+/** A kernel with its bindings. Its numbers are in a uniform `sizes: Sizes`. */
 export interface KernelUse {
-  name: string;
+  source: URL;
   /** Only what changes the code; everything else is in `sizes`, so that tensors of all shapes share a pipeline. */
   constants?: Constants;
   sizes: Record<string, number>;
@@ -28,13 +28,14 @@ export function lowerRows(at: Lowering, use: KernelUse & { sizes: { rows: number
 
 async function lower(
   { gpu, arena }: Lowering,
-  { name, constants, sizes, bindings }: KernelUse,
+  { source, constants, sizes, bindings }: KernelUse,
   shape: Constants,
   groups: Dispatch['groups'],
 ): Promise<Dispatch> {
+  const name = /([^/]+)\.wgsl$/.exec(source.pathname)![1];
   const kernel = await gpu.kernel({
     label: `nn/${name}`,
-    source: new URL(`./${name}.wgsl`, import.meta.url),
+    source,
     constants: { ...shape, ...constants },
   });
   const uniform = arena.uniform(`${name}/sizes`, kernel.struct('Sizes').size);

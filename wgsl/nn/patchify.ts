@@ -1,6 +1,9 @@
 import { derived, type Graph, size, type Value } from './graph.ts';
 import { lowerElements } from './lower.ts';
 
+const FORWARD = new URL('./patchify.wgsl', import.meta.url);
+const BACKWARD = new URL('./patchify-backward.wgsl', import.meta.url);
+
 /** Pictures [B, C, S, S] → patches [B·⌊S/patch⌋², C·patch²], so that a patch embedding is a linear layer. */
 export function patchify(graph: Graph, label: string, pixels: Value, patch: number): Value {
   const [batch, channels, side, width] = pixels.shape;
@@ -15,12 +18,12 @@ export function patchify(graph: Graph, label: string, pixels: Value, patch: numb
     async forward(at) {
       const bindings = { pixels: at.buffer(pixels), patches: at.buffer(output) };
       const sizes = { count: size(output), ...shape };
-      return [await lowerElements(at, { name: 'patchify', sizes, bindings })];
+      return [await lowerElements(at, { source: FORWARD, sizes, bindings })];
     },
     async backward(at) {
       const bindings = { gradPatches: at.gradient(output), gradPixels: at.gradient(pixels) };
       const sizes = { accumulates: Number(at.adds(pixels)), count: size(pixels), ...shape };
-      return [await lowerElements(at, { name: 'patchify-backward', sizes, bindings })];
+      return [await lowerElements(at, { source: BACKWARD, sizes, bindings })];
     },
   });
 }

@@ -1,6 +1,8 @@
 import { type Graph, internal, size, type Value } from './graph.ts';
 import { lowerElements } from './lower.ts';
 
+const KERNEL = new URL('./text-tokens.wgsl', import.meta.url);
+
 export interface TextTokenWeights {
   /** [vocabulary, width] */
   embeddings: GPUBuffer;
@@ -25,7 +27,7 @@ export function textTokens(
     async forward(at) {
       const sizes = { count: size(output), width, length };
       const bindings = { ids, ...weights, tokens: at.buffer(output) };
-      return [await lowerElements(at, { name: 'text-tokens', sizes, bindings })];
+      return [await lowerElements(at, { source: KERNEL, sizes, bindings })];
     },
     async backward() {
       throw new Error(`${label}: ids have no gradient`);
