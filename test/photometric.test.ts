@@ -34,7 +34,7 @@ async function run(
   arena: Arena,
   { render, photo }: { render: Float32Array; photo: Uint32Array },
   size: { width: number; height: number },
-  options: Pick<LossOptions, 'dssimWeight' | 'padding' | 'variant'>,
+  options: Pick<LossOptions, 'dssimWeight' | 'padding' | 'target'>,
   // Larger than the picture, so that strides and capacities differ.
   largest = { width: size.width + 7, height: size.height },
 ) {
@@ -59,22 +59,20 @@ async function run(
   };
 }
 
-const cases: ({ width: number; height: number } & Pick<
-  LossOptions,
-  'dssimWeight' | 'padding' | 'variant'
->)[] = [
-  { width: 37, height: 29, dssimWeight: 0.2, padding: 'valid' },
-  { width: 11, height: 11, dssimWeight: 1, padding: 'valid' },
-  { width: 48, height: 16, dssimWeight: 0.5, padding: 'same' },
-  { width: 3, height: 5, dssimWeight: 0.5, padding: 'same' },
-  { width: 37, height: 29, dssimWeight: 0, padding: 'valid' },
-  { width: 1, height: 1, dssimWeight: 0, padding: 'valid' },
-  // Several tiles each way, and the window's border in every place of a run of four.
-  { width: 117, height: 26, dssimWeight: 0.2, padding: 'valid', variant: 'runs' },
-  { width: 118, height: 37, dssimWeight: 0.2, padding: 'valid', variant: 'serial' },
-];
-for (const { width, height, dssimWeight, padding, variant } of cases) {
-  test(`photometric loss of ${width}×${height}, λ ${dssimWeight}, ${padding}, ${variant ?? 'as the adapter wants'}`, () =>
+const cases: ({ width: number; height: number } & Pick<LossOptions, 'dssimWeight' | 'padding' | 'target'>)[] =
+  [
+    { width: 37, height: 29, dssimWeight: 0.2, padding: 'valid' },
+    { width: 11, height: 11, dssimWeight: 1, padding: 'valid' },
+    { width: 48, height: 16, dssimWeight: 0.5, padding: 'same' },
+    { width: 3, height: 5, dssimWeight: 0.5, padding: 'same' },
+    { width: 37, height: 29, dssimWeight: 0, padding: 'valid' },
+    { width: 1, height: 1, dssimWeight: 0, padding: 'valid' },
+    // Several tiles each way, and the window's border in every place of a run of four.
+    { width: 117, height: 26, dssimWeight: 0.2, padding: 'valid', target: 'portable' },
+    { width: 118, height: 37, dssimWeight: 0.2, padding: 'valid', target: 'cpu' },
+  ];
+for (const { width, height, dssimWeight, padding, target } of cases) {
+  test(`photometric loss of ${width}×${height}, λ ${dssimWeight}, ${padding}, ${target ?? 'the target of the device'}`, () =>
     withGpu(async (gpu, arena) => {
       const { render, photo } = pictures(width, height);
       const expected = photometric(
@@ -88,7 +86,7 @@ for (const { width, height, dssimWeight, padding, variant } of cases) {
         arena,
         { render, photo },
         { width, height },
-        { dssimWeight, padding, variant },
+        { dssimWeight, padding, target },
       );
       const close = (name: 'l1' | 'ssim' | 'mse' | 'loss', i: number) =>
         assert.ok(
@@ -210,7 +208,7 @@ test('a picture smaller than the window is refused, and L1 alone takes it', () =
     await run(gpu, arena, pictures, size, { dssimWeight: 0.2 }).catch(
       (error: Error) => (message = error.message),
     );
-    assert.match(message, /windows of 11×11 pixels, and a picture has 10×10/);
+    assert.match(message, /SSIM compares windows of 11×11 pixels, and a picture has 10×10/);
     const { metrics } = await run(gpu, arena, pictures, size, { dssimWeight: 0 });
     assert.equal([...metrics], [0, 0, 0, 0]);
   }));

@@ -17,6 +17,8 @@ const baseOf = (path: string) =>
     .split('/')
     .at(-1)!
     .replace(/\.wgsl$/, '');
+/** A kernel's name, without the suffix of its target. */
+const kernelOf = (path: string) => baseOf(path).replace(/-(subgroup|cpu)$/, '');
 
 test('every kernel is loaded by a host that lies beside it', async () => {
   const orphans: string[] = [];
@@ -42,7 +44,7 @@ test('every kernel has a plain reference, and a test that compares with it', asy
   const tests = (
     await Promise.all((await list('test', '.test.ts')).map((path) => text(`test/${path}`)))
   ).join('\n');
-  const wrong = kernels.map(baseOf).flatMap((name) => {
+  const wrong = kernels.map(kernelOf).flatMap((name) => {
     const forward = name.replace(/-backward$/, '');
     const file = `reference/${REFERENCE_OF[name] ?? REFERENCE_OF[forward] ?? forward}.ts`;
     if (isMissing(`test/${file}`)) return [`${name}: no test/${file}`];
@@ -52,7 +54,7 @@ test('every kernel has a plain reference, and a test that compares with it', asy
 });
 
 test('the table of references names kernels that there are', () => {
-  const names = kernels.map(baseOf);
+  const names = kernels.map(kernelOf);
   assert.equal(
     Object.keys(REFERENCE_OF).filter((name) => !names.includes(name)),
     [],

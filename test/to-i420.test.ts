@@ -61,7 +61,7 @@ test('odd sizes are refused', () =>
       () => new Error('it was made'),
       (error: Error) => error,
     );
-    assert.match(error.message, /even sizes only, got 7×4/);
+    assert.match(error.message, /sizes must be even, got 7×4/);
   }));
 
 test.run();

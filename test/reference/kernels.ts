@@ -1,22 +1,15 @@
 /**
- * Kernels whose plain reference has another name than their own, because several kernels make one operation. A kernel
- * without a row here has its reference in the file of its own name, a `…-backward` in that of its forward kernel.
+ * Kernels whose plain reference has another name than their own, because several kernels make one operation. The reference of
+ * a kernel without a row has the kernel's name, and that of a `…-backward` the name of its forward kernel.
  */
 export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'radix-histogram': 'radix-sort',
   'radix-scan': 'radix-sort',
   'radix-scatter': 'radix-sort',
-  'radix-histogram-subgroup': 'radix-sort',
-  'radix-scatter-subgroup': 'radix-sort',
-  'radix-histogram-cpu': 'radix-sort',
-  'radix-scan-cpu': 'radix-sort',
-  'radix-scatter-cpu': 'radix-sort',
   'scan-reduce': 'scan',
   'to-rgba8': 'rgba8',
   'from-rgba8': 'rgba8',
   'ssim-forward': 'ssim',
-  'ssim-forward-serial': 'ssim',
-  'ssim-backward-serial': 'ssim',
   'photometric-l1': 'photometric',
   'photometric-reduce': 'photometric',
   softmax: 'attention',
@@ -34,14 +27,7 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'tile-ranges': 'intersections',
   'rasterize-forward': 'raster',
   'rasterize-backward': 'raster',
-  'rasterize-forward-subgroup': 'raster',
-  'rasterize-backward-subgroup': 'raster',
   'backward-sums': 'raster',
-  'emit-subgroup': 'intersections',
   'adam-geometry': 'adam',
   'adam-sh': 'adam',
-  'rasterize-forward-cpu': 'raster',
-  'rasterize-backward-cpu': 'raster',
-  'adam-geometry-cpu': 'adam',
-  'adam-sh-cpu': 'adam',
 };

@@ -1,6 +1,6 @@
-// Adds the gradient of the crops' pixels to the gradient of the render: a gather. One invocation per picture pixel finds, in
-// each crop in turn, the output pixels whose filter reaches it, in rows from the top left. Where a channel of the render lies
-// outside [0, 1] the clamp stops its gradient. Alpha has none.
+// Adds the gradient of the crops' pixels to the gradient of the render: a gather. One invocation per picture pixel visits, in
+// each crop in turn, the output pixels whose filter reaches it, row by row. Where a channel of the render is outside [0, 1],
+// the clamp stops its gradient. Alpha has none.
 
 #include <grid>
 #include <crops>

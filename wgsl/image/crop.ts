@@ -1,4 +1,11 @@
-import { type Arena, type BoundKernel, gridFor, type Kernel, type Recorder } from '../core/index.ts';
+import {
+  type Arena,
+  type BoundKernel,
+  defineKernel,
+  gridFor,
+  type Kernel,
+  type Recorder,
+} from '../core/index.ts';
 import type { CropTransform } from './crop-transforms.ts';
 
 export interface CropShape {
@@ -12,8 +19,24 @@ export interface CropShape {
 }
 
 const THREADS = 64;
-/** Filters with less weight than this inside the picture count as outside: 1/sum stays finite. */
+/** A filter with less weight than this inside the picture counts as outside, so that 1/sum stays finite. */
 const SMALLEST_SUM = 1e-6;
+
+export const CROP = defineKernel({
+  label: 'image/crop',
+  variants: {
+    portable: {
+      source: new URL('./crop.wgsl', import.meta.url),
+      constants: { THREADS, SMALLEST_SUM },
+    },
+  },
+});
+export const CROP_BACKWARD = defineKernel({
+  label: 'image/crop-backward',
+  variants: {
+    portable: { source: new URL('./crop-backward.wgsl', import.meta.url), constants: { THREADS } },
+  },
+});
 
 /**
  * The differentiable crop: a render f32 [H, W, 4] (only rgb is used) → `pixels` f32 [B, 3, S, S], and the way back. Antialiased
@@ -45,25 +68,17 @@ export class CropSampler {
     this.#inverseSums = arena.buffer('crop/inverseSums', 4 * shape.batch * shape.size ** 2);
   }
 
-  /** `pixels` is where the crops go, f32 [B, 3, S, S]; everything else is made in `arena`. */
+  /** `pixels`, f32 [B, 3, S, S], gets the crops; the other buffers are made in `arena`. */
   static async create(arena: Arena, shape: CropShape, pixels: GPUBuffer): Promise<CropSampler> {
-    const constants = { THREADS, BATCH: shape.batch, SIDE: shape.size };
+    const constants = { BATCH: shape.batch, SIDE: shape.size };
     const [forward, backward] = await Promise.all([
-      arena.gpu.kernel({
-        label: 'image/crop',
-        source: new URL('./crop.wgsl', import.meta.url),
-        constants: { ...constants, SMALLEST_SUM },
-      }),
-      arena.gpu.kernel({
-        label: 'image/crop-backward',
-        source: new URL('./crop-backward.wgsl', import.meta.url),
-        constants,
-      }),
+      arena.gpu.kernel(CROP, { constants }),
+      arena.gpu.kernel(CROP_BACKWARD, { constants }),
     ]);
     return new CropSampler(arena, shape, pixels, forward, backward);
   }
 
-  /** Sends the crops of the coming step, `shape.batch` of them, of a picture of this size. */
+  /** Sets the crops of the next submitted step, `shape.batch` of them, of a picture of this size. */
   set(width: number, height: number, transforms: readonly CropTransform[]): void {
     const { batch, mean, deviation } = this.shape;
     if (transforms.length !== batch) throw new Error(`${batch} crops are expected, got ${transforms.length}`);
@@ -114,7 +129,7 @@ export class CropSampler {
     recorder.run(bound, gridFor(this.#width * this.#height, THREADS));
   }
 
-  /** Bind groups are made the first time that a set of buffers comes along. */
+  /** Makes a bind group at the first use of a set of buffers. */
   #bind(buffers: readonly GPUBuffer[], make: () => BoundKernel): BoundKernel {
     const key = buffers
       .map((buffer) => {

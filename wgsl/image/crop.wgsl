@@ -1,7 +1,7 @@
-// Crops of a render as a CLIP image encoder wants them: rgb clamped to [0, 1], resampled with a triangle filter whose footprint
+// Crops of a render, the input of a CLIP image encoder: rgb clamped to [0, 1], resampled with a triangle filter whose footprint
 // grows with the scale (antialiased bilinear, as torch's and Pillow's resize), normalised by its weights inside the picture,
-// then (rgb − mean)/deviation, planar [B, 3, SIDE, SIDE]. `inverseSums` [B, SIDE, SIDE] keeps 1/Σ weights for backward; where a
-// filter lies outside the picture it is 0 and the rgb black. One invocation per output pixel.
+// then (rgb − mean)/deviation, planar [B, 3, SIDE, SIDE]. `inverseSums` [B, SIDE, SIDE] stores 1/Σ weights for the backward pass;
+// where a filter lies outside the picture it is 0 and the rgb is black. One invocation per output pixel.
 
 #include <grid>
 #include <crops>

@@ -1,4 +1,16 @@
-import { type BoundKernel, type Gpu, gridFor, type Kernel, type Recorder } from '../core/index.ts';
+import {
+  type BoundKernel,
+  defineKernel,
+  type Gpu,
+  gridFor,
+  type Kernel,
+  type Recorder,
+} from '../core/index.ts';
+
+export const FROM_RGBA8 = defineKernel({
+  label: 'image/from-rgba8',
+  variants: { portable: { source: new URL('./from-rgba8.wgsl', import.meta.url) } },
+});
 
 /** Turns finished pixels (u32 [H, W], rgba8) into the pictures that engines read (f32 [H, W, 4], 0–1). */
 export class FromRgba8 {
@@ -12,11 +24,7 @@ export class FromRgba8 {
 
   /** For pictures of `pixels` = H·W. */
   static async create(gpu: Gpu, pixels: number): Promise<FromRgba8> {
-    const kernel = await gpu.kernel({
-      label: 'image/from-rgba8',
-      source: new URL('./from-rgba8.wgsl', import.meta.url),
-      constants: { PIXELS: pixels },
-    });
+    const kernel = await gpu.kernel(FROM_RGBA8, { constants: { PIXELS: pixels } });
     return new FromRgba8(kernel, pixels);
   }
 

@@ -1,15 +1,15 @@
 import type { Arena, Gpu, Kernel, Recorder } from '../core/index.ts';
 import {
   type BoundPhoto,
-  loadReduce,
   Partials,
+  PHOTOMETRIC_REDUCE,
   type PictureOptions,
   type PictureSize,
   pictureConstants,
   pictureNumbers,
   recordPhoto,
 } from './picture.ts';
-import { type SsimShape, ssimKernel, ssimShapes, ssimTiling } from './ssim-window.ts';
+import { SSIM_FORWARD, ssimTiling } from './ssim-window.ts';
 
 /**
  * Scores of a finished render against a photograph: L1, SSIM and MSE of colours clamped to [0, 1], without a gradient.
@@ -23,7 +23,6 @@ export class PhotometricMetrics {
   readonly #reduce: Kernel;
   readonly #unused: GPUBuffer;
   readonly #partials: Partials;
-  readonly #shape: SsimShape;
 
   private constructor(gpu: Gpu, arena: Arena, options: PictureOptions, forward: Kernel, reduce: Kernel) {
     this.#gpu = gpu;
@@ -33,23 +32,21 @@ export class PhotometricMetrics {
     this.#reduce = reduce;
     this.#unused = arena.buffer(`${options.label}/no_maps`, 16);
     this.#partials = new Partials(arena, options.label);
-    this.#shape = ssimShapes(gpu, options.variant).forward;
   }
 
   static async create(gpu: Gpu, arena: Arena, options: PictureOptions): Promise<PhotometricMetrics> {
-    const shape = ssimShapes(gpu, options.variant).forward;
     const constants = { ...pictureConstants(options, true), WITH_MAPS: false };
     const [forward, reduce] = await Promise.all([
-      ssimKernel(gpu, 'forward', shape, options.padding, constants),
-      loadReduce(gpu),
+      gpu.kernel(SSIM_FORWARD, { target: options.target, constants }),
+      gpu.kernel(PHOTOMETRIC_REDUCE),
     ]);
     return new PhotometricMetrics(gpu, arena, options, forward, reduce);
   }
 
   /** Binds a view's photograph. */
   bindPhoto(photo: GPUBuffer, size: PictureSize): BoundPhoto {
-    const { render, metrics } = this.#options;
-    const tiling = ssimTiling(this.#shape, size);
+    const { render, metrics, target = this.#gpu.target } = this.#options;
+    const tiling = ssimTiling(target, size);
     const groups = tiling.grid;
     const picture = pictureNumbers(this.#gpu, this.#arena, this.#reduce, this.#options, size, tiling, 1);
     const partials = this.#partials.of(groups);

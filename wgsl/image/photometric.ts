@@ -1,8 +1,8 @@
-import type { Arena, Gpu, Kernel, Recorder } from '../core/index.ts';
+import { type Arena, defineKernel, type Gpu, type Kernel, type Recorder } from '../core/index.ts';
 import {
   type BoundPhoto,
-  loadReduce,
   Partials,
+  PHOTOMETRIC_REDUCE,
   type PictureOptions,
   type PictureSize,
   pictureConstants,
@@ -10,11 +10,19 @@ import {
   recordPhoto,
   type Tiling,
 } from './picture.ts';
-import { mapPitch, type SsimShapes, ssimKernel, ssimShapes, ssimTiling } from './ssim-window.ts';
+import { mapPitch, SSIM_BACKWARD, SSIM_FORWARD, ssimTiling } from './ssim-window.ts';
 
-/** A workgroup of photometric_l1 takes a tile of so many pixels each way. */
+/** Side of the tile of a workgroup of photometric-l1, pixels. */
 const L1_TILE = 16;
-const L1_THREADS = 64;
+export const PHOTOMETRIC_L1 = defineKernel({
+  label: 'image/photometric-l1',
+  variants: {
+    portable: {
+      source: new URL('./photometric-l1.wgsl', import.meta.url),
+      constants: { THREADS: 64, TILE: L1_TILE },
+    },
+  },
+});
 
 export interface LossOptions extends PictureOptions {
   /** f32 [H, W, 4]: dL/d render, overwritten; alpha's entry is 0. */
@@ -41,7 +49,7 @@ export class PhotometricLoss {
     this.#options = options;
     this.#kernels = kernels;
     const { label, width, height, padding } = options;
-    // Those of a smaller picture fit: a map has no more columns than its picture, but for `same` padding.
+    // The maps of smaller pictures fit too: except with `same` padding, a map has no more columns than its picture.
     const columns = padding === 'same' ? mapPitch(width, padding) : width;
     const mapped = kernels.comparison.kind === 'ssim' ? 9 * columns * height : 4;
     this.#maps = arena.buffer(`${label}/ssim_maps`, 4 * Math.ceil(mapped / 4) * 4);
@@ -58,9 +66,17 @@ export class PhotometricLoss {
 
   /** Binds a view's photograph. Writes one small uniform; nothing is written per step. */
   bindPhoto(photo: GPUBuffer, size: PictureSize): BoundPhoto {
-    const { label, padding, render, gradient, metrics, dssimWeight } = this.#options;
+    const {
+      label,
+      padding,
+      render,
+      gradient,
+      metrics,
+      dssimWeight,
+      target = this.#gpu.target,
+    } = this.#options;
     const { comparison, reduce } = this.#kernels;
-    const tiling = comparison.kind === 'l1' ? l1Tiling(size) : ssimTiling(comparison.shapes.forward, size);
+    const tiling = comparison.kind === 'l1' ? l1Tiling(size) : ssimTiling(target, size);
     const picture = pictureNumbers(this.#gpu, this.#arena, reduce, this.#options, size, tiling, dssimWeight);
     const { grid } = tiling;
     const compared = { picture, render, photo };
@@ -72,7 +88,7 @@ export class PhotometricLoss {
       };
     }
     const maps = this.#maps;
-    const { forward, backward, shapes } = comparison;
+    const { forward, backward } = comparison;
     if (36 * mapPitch(size.width, padding) * size.height > maps.size) {
       throw new Error(
         `${label}: the maps of ${size.width}×${size.height} pixels do not fit ${maps.size} bytes`,
@@ -81,10 +97,7 @@ export class PhotometricLoss {
     return {
       steps: [
         { bound: forward.bind({ ...compared, maps, partials }), groups: grid },
-        {
-          bound: backward.bind({ ...compared, maps, gradient }),
-          groups: ssimTiling(shapes.backward, size).grid,
-        },
+        { bound: backward.bind({ ...compared, maps, gradient }), groups: grid },
         last,
       ],
     };
@@ -97,29 +110,23 @@ export class PhotometricLoss {
 }
 
 interface LossKernels {
-  comparison:
-    | { kind: 'l1'; l1: Kernel }
-    | { kind: 'ssim'; forward: Kernel; backward: Kernel; shapes: SsimShapes };
+  comparison: { kind: 'l1'; l1: Kernel } | { kind: 'ssim'; forward: Kernel; backward: Kernel };
   reduce: Kernel;
 }
 
 async function loadKernels(gpu: Gpu, options: LossOptions): Promise<LossKernels> {
   const constants = pictureConstants(options, false);
-  const reduce = await loadReduce(gpu);
+  const reduce = await gpu.kernel(PHOTOMETRIC_REDUCE);
   if (options.dssimWeight === 0) {
-    const l1 = await gpu.kernel({
-      label: 'image/photometric-l1',
-      source: new URL('./photometric-l1.wgsl', import.meta.url),
-      constants: { ...constants, THREADS: L1_THREADS, TILE: L1_TILE },
-    });
+    const l1 = await gpu.kernel(PHOTOMETRIC_L1, { constants });
     return { comparison: { kind: 'l1', l1 }, reduce };
   }
-  const shapes = ssimShapes(gpu, options.variant);
+  const { target } = options;
   const [forward, backward] = await Promise.all([
-    ssimKernel(gpu, 'forward', shapes.forward, options.padding, { ...constants, WITH_MAPS: true }),
-    ssimKernel(gpu, 'backward', shapes.backward, options.padding, constants),
+    gpu.kernel(SSIM_FORWARD, { target, constants: { ...constants, WITH_MAPS: true } }),
+    gpu.kernel(SSIM_BACKWARD, { target, constants }),
   ]);
-  return { comparison: { kind: 'ssim', forward, backward, shapes }, reduce };
+  return { comparison: { kind: 'ssim', forward, backward }, reduce };
 }
 
 function l1Tiling({ width, height }: PictureSize): Tiling {

@@ -1,14 +1,27 @@
 import {
   type Arena,
   type BoundKernel,
+  defineKernel,
   type Gpu,
   InputError,
   type Kernel,
+  type KernelTarget,
   type Recorder,
 } from '../core/index.ts';
-import { mapPitch, SSIM_RADIUS, type SsimVariant } from './ssim-window.ts';
+import { mapLeft, mapPitch, SSIM_RADIUS } from './ssim-window.ts';
 
-/** What a comparison of a render with a photograph needs, with or without its gradient. */
+/** Sums the sums of all tiles. */
+export const PHOTOMETRIC_REDUCE = defineKernel({
+  label: 'image/photometric-reduce',
+  variants: {
+    portable: {
+      source: new URL('./photometric-reduce.wgsl', import.meta.url),
+      constants: { THREADS: 256 },
+    },
+  },
+});
+
+/** A comparison of a render with a photograph, with or without its gradient. */
 export interface PictureOptions {
   /** Names the buffers in the arena. */
   label: string;
@@ -23,15 +36,15 @@ export interface PictureOptions {
   padding?: 'valid' | 'same';
   /** `rgba8`: u32 [H, W]. `float`: f32 [H, W, 4]. */
   photo?: 'rgba8' | 'float';
-  /** SSIM kernels shaped for a GPU or for a CPU behind a software driver; by default what the adapter is. */
-  variant?: SsimVariant;
+  /** The variant of the SSIM kernels; the device's unless given. */
+  target?: KernelTarget;
 }
 
 /** How a kernel cuts a picture into tiles. */
 export interface Tiling {
   /** One workgroup a tile. */
   grid: readonly [number, number];
-  /** Values that a thread of a serial kernel reads along its row, and down its column. */
+  /** Pixels that the windows of a tile reach, across and down. */
   reach?: readonly [number, number];
 }
 
@@ -40,7 +53,7 @@ export interface PictureSize {
   height: number;
 }
 
-/** A photograph bound to an engine: keep one per view. */
+/** A photograph bound to an engine. Make one per view, once. */
 export interface BoundPhoto {
   readonly steps: readonly { bound: BoundKernel; groups: readonly [number, number] }[];
 }
@@ -49,7 +62,7 @@ export function recordPhoto(recorder: Recorder, photo: BoundPhoto): void {
   for (const { bound, groups } of photo.steps) recorder.run(bound, groups);
 }
 
-/** Sums of tiles, a vec4f each: one buffer for all pictures, or one more where a later picture has more tiles. */
+/** Sums of tiles, a vec4f each: one buffer for all pictures, and another for a later picture with more tiles. */
 export class Partials {
   readonly #arena: Arena;
   readonly #label: string;
@@ -60,7 +73,7 @@ export class Partials {
     this.#label = label;
   }
 
-  /** Large enough for a tile's sums from each workgroup of the grid. */
+  /** A buffer for the sums of each tile of the grid. */
   of([columns, rows]: readonly [number, number]): GPUBuffer {
     const bytes = 16 * columns * rows;
     if (!this.#buffer || this.#buffer.size < bytes) {
@@ -70,26 +83,20 @@ export class Partials {
   }
 }
 
-/** The kernel that sums the tiles' sums. */
-export function loadReduce(gpu: Gpu): Promise<Kernel> {
-  return gpu.kernel({
-    label: 'image/photometric-reduce',
-    source: new URL('./photometric-reduce.wgsl', import.meta.url),
-    constants: { THREADS: 256 },
-  });
-}
-
-/** The constants of all kernels that include shared/photometric.wgsl. */
-export function pictureConstants(options: PictureOptions, clampRender: boolean) {
+/** The constants of the SSIM and L1 kernels. */
+export function pictureConstants({ padding = 'valid', photo }: PictureOptions, clampRender: boolean) {
   return {
-    PAD_ZERO: options.padding === 'same',
-    FLOAT_PHOTO: options.photo === 'float',
+    PAD_ZERO: padding === 'same',
+    MARGIN: padding === 'valid' ? SSIM_RADIUS : 0,
+    MAP_LEFT: mapLeft(padding),
+    FLOAT_PHOTO: photo === 'float',
     CLAMP_RENDER: clampRender,
   };
 }
 
 /**
- * A uniform with the struct Picture of shared/picture.wgsl, after checking that the engine can take the size.
+ * A uniform with the struct Picture of shared/picture.wgsl.
+ * @throws Error for a picture larger than the engine's; InputError for one smaller than SSIM's window.
  */
 export function pictureNumbers(
   gpu: Gpu,
@@ -110,8 +117,8 @@ export function pictureNumbers(
   const windows = Math.max(0, width - crop) * Math.max(0, height - crop);
   if (dssimWeight > 0 && !windows) {
     throw new InputError(
-      `SSIM looks through windows of ${crop + 1}×${crop + 1} pixels, and a picture has ${width}×${height}; ` +
-        'use larger pictures, or leave the SSIM term out',
+      `SSIM compares windows of ${crop + 1}×${crop + 1} pixels, and a picture has ${width}×${height}; ` +
+        'use larger pictures, or set the weight of SSIM to 0',
     );
   }
   const numbers = arena.uniform(`${label}/picture`, kernel.struct('Picture').size);

@@ -1,8 +1,8 @@
 // SSIM of a render and a photograph (Wang et al. 2004; windows as in fused-ssim), one tile a workgroup, channel by channel:
-// the window's moments down the columns, then along the rows (shared/ssim-filter.wgsl).
+// filters the moments down the columns, then along the rows (shared/ssim-filter.wgsl).
 //
 // partials [tiles]: Σ|r − p|, Σ(r − p)², Σ SSIM over the tile's pixels and channels.
-// maps [3 channels, 3, H, mapPitch / 4], when asked for, four neighbours a vec4f: d SSIM(window) / d (mean of r, mean of r²,
+// maps [3 channels, 3, H, mapPitch / 4], with WITH_MAPS, four neighbours a vec4f: d SSIM(window) / d (mean of r, mean of r²,
 // mean of r·p) at each window's centre from column MAP_LEFT on, 0 where the window does not count.
 
 #include <photometric>
@@ -26,20 +26,18 @@ fn main(
 ) {
   let size = vec2u(picture.width, picture.height);
   let origin = group.xy * vec2u(TILE_WIDTH, TILE_HEIGHT);
-  let column = thread % COLUMNS;
-  let band = thread / COLUMNS * BAND;
   // Left of and above the picture these wrap to large numbers, which are outside too.
-  let source = origin + vec2u(column, band) - RADIUS;
-  let own = source.x < size.x && column >= RADIUS && column < RADIUS + TILE_WIDTH;
+  let source = origin + vec2u(thread, 0u) - RADIUS;
+  let own = source.x < size.x && thread >= RADIUS && thread < RADIUS + TILE_WIDTH;
   let ownRows = select(0u, size.y, own);
   let middle = min(origin + vec2u(TILE_WIDTH, TILE_HEIGHT) / 2u, size - 1u);
   var sums = vec3f();
 
   for (var channel = 0u; channel < 3u; channel++) {
-    // Variances do not change when all values shift. About one of the tile's own colours, they keep their digits where the
+    // A shift of all values does not change the variances. Relative to a colour of the tile, they keep their digits where the
     // picture is flat: E[r²] − E[r]² would lose them.
     let shift = colours(middle, channel);
-    if (column < PATCH_WIDTH) {
+    if (thread < PATCH_WIDTH) {
       var a = moments(source, channel, shift);
       var b = moments(source + vec2u(0u, 1u), channel, shift);
       var c = moments(source + vec2u(0u, 2u), channel, shift);
@@ -50,18 +48,18 @@ fn main(
       var h = moments(source + vec2u(0u, 7u), channel, shift);
       var i = moments(source + vec2u(0u, 8u), channel, shift);
       var j = moments(source + vec2u(0u, 9u), channel, shift);
-      for (var row = 0u; row < BAND; row += RUN) {
+      for (var row = 0u; row < TILE_HEIGHT; row += RUN) {
         let k = moments(source + vec2u(0u, row + 10u), channel, shift);
         let l = moments(source + vec2u(0u, row + 11u), channel, shift);
         let m = moments(source + vec2u(0u, row + 12u), channel, shift);
         let n = moments(source + vec2u(0u, row + 13u), channel, shift);
-        let at = (band + row) * PITCH + column;
+        let at = row * PITCH + thread;
         workspace[at] = windowMean(a, b, c, d, e, f, g, h, i, j, k);
         workspace[at + PITCH] = windowMean(b, c, d, e, f, g, h, i, j, k, l);
         workspace[at + 2u * PITCH] = windowMean(c, d, e, f, g, h, i, j, k, l, m);
         workspace[at + 3u * PITCH] = windowMean(d, e, f, g, h, i, j, k, l, m, n);
         // The four pixels in the middle of the windows.
-        let y = origin.y + band + row + vec4u(0u, 1u, 2u, 3u);
+        let y = origin.y + row + vec4u(0u, 1u, 2u, 3u);
         let difference = vec4f(f.x - f.y, g.x - g.y, h.x - h.y, i.x - i.y) + (shift.x - shift.y);
         let counted = select(vec4f(), difference, y < vec4u(ownRows));
         sums += vec3f(dot(abs(counted), vec4f(1.0)), dot(counted, counted), 0.0);
@@ -128,7 +126,7 @@ fn ssim(windows: mat4x4f, shift: vec2f) -> Similarity {
   let value = a * b * byCd;
   let bySquare = -value * byD;
   let byProduct = 2.0 * a * byCd;
-  // The variances hold the means too, and their derivative takes that share along.
+  // The variances depend on the means too; their derivative includes that share.
   let byMean = 2.0 * (p * b * byCd - r * value * byC) - 2.0 * r * bySquare - p * byProduct;
   return Similarity(value, byMean, bySquare, byProduct);
 }

@@ -1,5 +1,4 @@
-import type { Gpu, Kernel } from '../core/index.ts';
-import type { Constants } from '../core/source.ts';
+import { defineKernel, type KernelTarget } from '../core/index.ts';
 
 /** SSIM's window: 11 taps of a Gaussian with σ 1.5 (Wang et al. 2004), separable. */
 export const SSIM_RADIUS = 5;
@@ -15,114 +14,65 @@ export function ssimTaps(): number[] {
   return raw.map((tap) => tap / sum);
 }
 
-/** How the SSIM kernels cut a picture into tiles, one a workgroup. */
-export type SsimShape =
-  /** shared/ssim-filter.wgsl */
-  | {
-      variant: 'runs';
-      /** Threads side by side, each with a column of the tile or of the 5 pixels on both sides of it. */
-      columns: number;
-      /** Such rows of threads, one below the other. */
-      bands: number;
-      /** Rows of the tile that one thread filters, a multiple of 4. */
-      bandRows: number;
-    }
-  /** For CPUs behind a software driver: ssim-forward-serial, ssim-backward-serial. */
-  | {
-      variant: 'serial';
-      /** Threads: the columns of a tile and 5 on both sides of it. */
-      columns: number;
-      /** The height of a tile, no more than there are threads. */
-      rows: number;
-    };
-
-export type SsimVariant = SsimShape['variant'];
-
-/** Both kernels' shapes. */
-export interface SsimShapes {
-  forward: SsimShape;
-  backward: SsimShape;
+/** Threads of a workgroup: one for each column of a tile, and for the 5 columns on both sides of it. */
+const THREADS = 64;
+/** Pixels of a tile, one tile a workgroup. */
+interface Tile {
+  width: number;
+  height: number;
 }
-
-/** Small workgroups, so that a small picture fills a large GPU; 8 KiB of workgroup memory each. */
-const GPU_SHAPES: SsimShapes = {
-  forward: { variant: 'runs', columns: 64, bands: 1, bandRows: 8 },
-  backward: { variant: 'runs', columns: 64, bands: 1, bandRows: 8 },
-};
-/** Tall, since a column is read with 10 rows more than it gives, and of whole vectors of a CPU. Both alike: one `reach`. */
-const CPU_SHAPES: SsimShapes = {
-  forward: { variant: 'serial', columns: 64, rows: 16 },
-  backward: { variant: 'serial', columns: 64, rows: 16 },
+/** Four pixels of a row at a time. Low, so that a small picture fills a large GPU: 8 KiB of workgroup memory. */
+const PORTABLE_TILE: Tile = { width: THREADS - 2 * SSIM_RADIUS - 2, height: 8 };
+/** Tall, because a column is read with 10 rows more than it returns. No taller than there are threads. */
+const CPU_TILE: Tile = { width: THREADS - 2 * SSIM_RADIUS, height: 16 };
+const TILES: Readonly<Record<KernelTarget, Tile>> = {
+  subgroup: PORTABLE_TILE,
+  portable: PORTABLE_TILE,
+  cpu: CPU_TILE,
 };
 
-/** The shapes of a variant; by default that which the adapter wants. */
-export function ssimShapes(
-  gpu: Gpu,
-  variant: SsimVariant = gpu.target === 'cpu' ? 'serial' : 'runs',
-): SsimShapes {
-  return variant === 'serial' ? CPU_SHAPES : GPU_SHAPES;
+function constantsOf({ width, height }: Tile) {
+  // The window is symmetric: the outermost tap to the middle one.
+  const taps = ssimTaps().slice(0, SSIM_RADIUS + 1);
+  return {
+    ...Object.fromEntries(taps.map((tap, i) => [`TAP_${i}`, tap])),
+    THREADS,
+    TILE_WIDTH: width,
+    TILE_HEIGHT: height,
+  };
 }
+const portable = constantsOf(PORTABLE_TILE);
+const cpu = constantsOf(CPU_TILE);
 
-function tileSize(shape: SsimShape): [number, number] {
-  const width = shape.columns - 2 * SSIM_RADIUS;
-  if (shape.variant === 'serial') return [width, shape.rows];
-  return [4 * Math.floor(width / 4), shape.bands * shape.bandRows];
-}
+export const SSIM_FORWARD = defineKernel({
+  label: 'image/ssim-forward',
+  variants: {
+    portable: { source: new URL('./ssim-forward.wgsl', import.meta.url), constants: portable },
+    cpu: { source: new URL('./ssim-forward-cpu.wgsl', import.meta.url), constants: cpu },
+  },
+});
+export const SSIM_BACKWARD = defineKernel({
+  label: 'image/ssim-backward',
+  variants: {
+    portable: { source: new URL('./ssim-backward.wgsl', import.meta.url), constants: portable },
+    cpu: { source: new URL('./ssim-backward-cpu.wgsl', import.meta.url), constants: cpu },
+  },
+});
 
-/** The tiles of a picture. */
+/** The tiles of a picture: one workgroup each, and the pixels that a tile's windows reach, across and down. */
 export function ssimTiling(
-  shape: SsimShape,
+  target: KernelTarget,
   size: { width: number; height: number },
 ): { grid: [number, number]; reach: [number, number] } {
-  const [width, height] = tileSize(shape);
+  const { width, height } = TILES[target];
   return {
     grid: [Math.ceil(size.width / width), Math.ceil(size.height / height)],
     reach: [width + 2 * SSIM_RADIUS, height + 2 * SSIM_RADIUS],
   };
 }
 
-const SOURCES = {
-  'ssim-forward': new URL('./ssim-forward.wgsl', import.meta.url),
-  'ssim-forward-serial': new URL('./ssim-forward-serial.wgsl', import.meta.url),
-  'ssim-backward': new URL('./ssim-backward.wgsl', import.meta.url),
-  'ssim-backward-serial': new URL('./ssim-backward-serial.wgsl', import.meta.url),
-};
-
-/** Loads the kernel of a shape. `constants`: those that the shape and the padding do not tell. */
-export function ssimKernel(
-  gpu: Gpu,
-  direction: 'forward' | 'backward',
-  shape: SsimShape,
-  padding: 'valid' | 'same' = 'valid',
-  constants: Constants,
-): Promise<Kernel> {
-  const name =
-    shape.variant === 'serial' ? (`ssim-${direction}-serial` as const) : (`ssim-${direction}` as const);
-  return gpu.kernel({
-    label: `image/${name}`,
-    source: SOURCES[name],
-    constants: { ...constants, ...ssimConstants(shape, padding) },
-  });
-}
-
-function ssimConstants(shape: SsimShape, padding: 'valid' | 'same'): Constants {
-  const taps = ssimTaps()
-    .slice(0, SSIM_RADIUS + 1)
-    .map((tap, i) => [`TAP_${i}`, tap] as const);
-  const [width, height] = tileSize(shape);
-  return {
-    ...Object.fromEntries(taps),
-    TILE_WIDTH: width,
-    MARGIN: padding === 'valid' ? SSIM_RADIUS : 0,
-    MAP_LEFT: mapLeft(padding),
-    ...(shape.variant === 'serial'
-      ? { THREADS: shape.columns, TILE_HEIGHT: height }
-      : { THREADS: shape.columns * shape.bands, COLUMNS: shape.columns, BAND: shape.bandRows }),
-  };
-}
-
-/** The first column that a map keeps, a multiple of 4; without windows there, none is lost to the rounding of `mapPitch`. */
-function mapLeft(padding: 'valid' | 'same' = 'valid'): number {
+/** The first column of a map, a multiple of 4, so that `mapPitch` needs no more columns than the picture has. */
+export function mapLeft(padding: 'valid' | 'same' = 'valid'): number {
   return padding === 'valid' ? SSIM_RADIUS - 1 : 0;
 }
 

@@ -1,13 +1,14 @@
 import {
   type BoundKernel,
   type Constants,
+  defineKernel,
   type Gpu,
   gridFor,
   type Kernel,
   type Recorder,
 } from '../core/index.ts';
 
-/** The colour space of the planes, as WebCodecs names it. Pictures are taken as gamma-encoded, as photographs are. */
+/** The colour space of the planes, as WebCodecs names it. Pictures are gamma-encoded, as photographs are. */
 export const BT709 = { primaries: 'bt709', transfer: 'bt709', matrix: 'bt709', fullRange: false } as const;
 
 /** Luma's share of red and blue; green has the rest (Rec. ITU-R BT.709-6, item 3.2). */
@@ -16,8 +17,18 @@ const BLUE = 0.0722;
 /** Codes from black to white, and from one end of chroma to the other (item 4.6). */
 const LUMA_CODES = 219;
 const CHROMA_CODES = 224;
-/** Bits behind the point: sums stay below 2^28, and miss the exact value by less than 1e-3 of a code. */
+/** Bits of the fraction: sums stay below 2^28, and differ from the exact value by less than 1e-3 of a code. */
 const FRACTION_BITS = 20;
+
+export const TO_I420 = defineKernel({
+  label: 'image/to-i420',
+  variants: {
+    portable: {
+      source: new URL('./to-i420.wgsl', import.meta.url),
+      constants: { FRACTION_BITS, ...weights() },
+    },
+  },
+});
 
 /** Bytes of a picture's planes. */
 export function i420Bytes(width: number, height: number): number {
@@ -37,13 +48,9 @@ export class ToI420 {
   /** For pictures of one size, even in both directions. */
   static async create(gpu: Gpu, width: number, height: number): Promise<ToI420> {
     if (width % 2 || height % 2) {
-      throw new Error(`I420 has a chroma value for 2×2 pixels: even sizes only, got ${width}×${height}`);
+      throw new Error(`I420 has one chroma value for 2×2 pixels: sizes must be even, got ${width}×${height}`);
     }
-    const kernel = await gpu.kernel({
-      label: 'image/to-i420',
-      source: new URL('./to-i420.wgsl', import.meta.url),
-      constants: { WIDTH: width, HEIGHT: height, FRACTION_BITS, ...weights() },
-    });
+    const kernel = await gpu.kernel(TO_I420, { constants: { WIDTH: width, HEIGHT: height } });
     return new ToI420(kernel, i420Bytes(width, height));
   }
 
@@ -57,7 +64,7 @@ export class ToI420 {
   }
 }
 
-/** Weights in fixed point. The last of each three is what is left, so that grey has no chroma and white is the last code. */
+/** Weights in fixed point. The third of each is the rest to the exact sum, so that grey has no chroma and white is the last code. */
 function weights(): Constants {
   const fixed = (value: number) => Math.round(2 ** FRACTION_BITS * value);
   const luma = LUMA_CODES / 255;

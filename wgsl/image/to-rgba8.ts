@@ -1,4 +1,16 @@
-import { type BoundKernel, type Gpu, gridFor, type Kernel, type Recorder } from '../core/index.ts';
+import {
+  type BoundKernel,
+  defineKernel,
+  type Gpu,
+  gridFor,
+  type Kernel,
+  type Recorder,
+} from '../core/index.ts';
+
+export const TO_RGBA8 = defineKernel({
+  label: 'image/to-rgba8',
+  variants: { portable: { source: new URL('./to-rgba8.wgsl', import.meta.url) } },
+});
 
 /** Turns pictures (f32 [H, W, 4]) into finished pixels (u32 [H, W], rgba8): clamped, rounded half up. */
 export class ToRgba8 {
@@ -12,11 +24,7 @@ export class ToRgba8 {
 
   /** For pictures of `pixels` = H·W. */
   static async create(gpu: Gpu, pixels: number): Promise<ToRgba8> {
-    const kernel = await gpu.kernel({
-      label: 'image/to-rgba8',
-      source: new URL('./to-rgba8.wgsl', import.meta.url),
-      constants: { PIXELS: pixels },
-    });
+    const kernel = await gpu.kernel(TO_RGBA8, { constants: { PIXELS: pixels } });
     return new ToRgba8(kernel, pixels);
   }
 

@@ -1,5 +1,5 @@
-// Finished pixels: f32 [P, 4] to rgba8 [P], r in the lowest byte. Clamped to [0, 1] and rounded half up, the one rounding
-// that every picture leaving the GPU has. One thread a pixel.
+// A picture to finished pixels: f32 [P, 4] to rgba8 [P], r in the lowest byte. Clamped to [0, 1] and rounded half up; every
+// picture that leaves the GPU is rounded here. One thread a pixel.
 
 #include <grid>
 

@@ -1,4 +1,12 @@
-import { type Arena, type Gpu, gridFor, type Kernel } from '../core/index.ts';
+import { type Arena, defineKernel, type Gpu, gridFor, type Kernel } from '../core/index.ts';
+
+const variants = { portable: { source: new URL('./warp-error.wgsl', import.meta.url) } };
+export const WARP_ERROR = defineKernel({ label: 'image/warp-error', variants });
+export const WARP_ERROR_FINISH = defineKernel({
+  label: 'image/warp-error/finish',
+  entry: 'finish',
+  variants,
+});
 
 /** A pinhole view as the kernel needs it: pixels, and `viewmat` [4,4] row-major, world → camera (rigid). */
 interface Pinhole {
@@ -22,7 +30,7 @@ export interface WarpErrorOptions {
   /** Size that all pictures share. */
   width: number;
   height: number;
-  /** How many pairs `measure` may be called for before `read`. */
+  /** Most pairs between two calls of `read`. */
   pairs: number;
   /** The least alpha, as an 8-bit level, of a pixel that counts as covered. */
   minAlpha: number;
@@ -32,9 +40,9 @@ export interface WarpErrorOptions {
 
 /** Sums over one pair. */
 export interface WarpSums {
-  /** Squared differences over co-visible pixels and three channels, colours in 0–1. */
+  /** Sum of squared differences over co-visible pixels and three channels, colours in 0–1. */
   squared: number;
-  /** Pixels of the later picture that the earlier one sees too. */
+  /** Pixels of the later picture that are visible in the earlier one too. */
   covisible: number;
   /** Pixels of the later picture that the splat covers. */
   covered: number;
@@ -68,13 +76,11 @@ export class WarpError {
   }
 
   static async create(gpu: Gpu, label: string, options: WarpErrorOptions): Promise<WarpError> {
-    const spec = {
-      label: 'image/warp-error',
-      source: new URL('./warp-error.wgsl', import.meta.url),
-      constants: { MIN_ALPHA: options.minAlpha, DEPTH_TOLERANCE: options.depthTolerance },
-    };
-    const main = await gpu.kernel(spec);
-    const finish = await gpu.kernel({ ...spec, entry: 'finish', label: 'image/warp-error/finish' });
+    const constants = { MIN_ALPHA: options.minAlpha, DEPTH_TOLERANCE: options.depthTolerance };
+    const [main, finish] = await Promise.all([
+      gpu.kernel(WARP_ERROR, { constants }),
+      gpu.kernel(WARP_ERROR_FINISH, { constants }),
+    ]);
     const arena = gpu.arena(`${label}/warp-error`);
     try {
       return new WarpError(arena, main, finish, options);

@@ -1,4 +1,4 @@
-// View consistency of two neighbouring pictures A and B. Each pixel of B is lifted by B's depth, seen from A, and A is
+// View consistency of two neighbouring pictures A and B. Each pixel of B is unprojected by B's depth and projected into A, and A is
 // sampled there bilinearly. A pixel counts (is co-visible) where B and all four samples of A are covered and A's depth at all
 // four agrees with the point's. `main`: one workgroup sums 256 pixels; `finish`: one workgroup adds those sums in fixed
 // order into result[slot] = (sum over co-visible pixels of the squared rgb difference, their number, B's covered pixels, 0).
@@ -34,7 +34,7 @@ fn covered(word: u32) -> bool {
   return (word >> 24u) >= MIN_ALPHA;
 }
 
-// What a pixel of B adds to the sums.
+// The share of a pixel of B in the sums.
 fn compare(x: u32, y: u32) -> vec4f {
   let apart = vec4f(0.0, 0.0, 1.0, 0.0); // covered, not co-visible
   let at = y * pair.size.x + x;

@@ -1,5 +1,4 @@
-// What the photometric kernels share: colours. The including kernel binds `picture` (include
-// picture), `render` and `photo`.
+// Colours of the render and the photograph. The including kernel binds `render` and `photo`.
 
 fn renderChannel(pixel: u32, channel: u32) -> f32 {
   let value = render[4u * pixel + channel];

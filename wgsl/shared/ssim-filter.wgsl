@@ -1,11 +1,10 @@
-// The separable SSIM window over a tile of TILE_WIDTH × TILE_HEIGHT pixels, four values of a run together: 14 are read for 4
-// results, not 44. Columns are filtered first, BAND rows of one a thread, from memory into `workspace`; then rows, out of it.
-// All is written out: arrays and loops over taps end up outside of registers. The including kernel includes ssimWindow too.
+// The separable SSIM window over a tile of TILE_WIDTH × TILE_HEIGHT pixels, four neighbours at a time: 14 reads for 4 results, not
+// 44. The kernel filters columns first, one a thread, from memory into `workspace`, then rows, from `workspace`. Both are
+// unrolled by hand, because compilers move arrays and loops over taps out of registers. The including kernel includes ssim-window.
 
 const RUN = 4u;
 const PATCH_WIDTH = TILE_WIDTH + 2u * RADIUS;
-const TILE_HEIGHT = THREADS / COLUMNS * BAND;
-// Odd, so that neighbouring threads, which read rows below each other, meet no bank of workgroup memory twice.
+// Odd, so that neighbouring threads, which read neighbouring rows, use different banks of workgroup memory.
 const PITCH = PATCH_WIDTH | 1u;
 const RUNS = TILE_WIDTH / RUN * TILE_HEIGHT;
 

@@ -1,9 +1,9 @@
-// What SSIM filters. The including kernel includes picture and photometric too.
+// The values that SSIM filters. The including kernel includes picture and photometric.
 
 const C1 = 0.0001;
 const C2 = 0.0009;
 
-// r and p of a pixel. Outside the picture they are 0; windows that do not count may see anything there.
+// r and p of a pixel. With PAD_ZERO they are 0 outside the picture; otherwise no window that counts reaches there.
 fn colours(at: vec2u, channel: u32) -> vec2f {
   let size = vec2u(picture.width, picture.height);
   let inside = min(at, size - 1u);
@@ -15,7 +15,7 @@ fn colours(at: vec2u, channel: u32) -> vec2f {
   return found;
 }
 
-// r and p about the shift, r² + p² and r·p: SSIM wants the variances' sum alone.
+// r and p relative to the shift, r² + p² and r·p: SSIM needs only the sum of the variances.
 fn moments(at: vec2u, channel: u32, shift: vec2f) -> vec4f {
   let colour = colours(at, channel) - shift;
   return vec4f(colour, dot(colour, colour), colour.x * colour.y);

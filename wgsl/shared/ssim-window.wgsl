@@ -1,4 +1,4 @@
-// The SSIM window: TAP_0 is the outermost of its taps, TAP_5 the one in the middle. The host prints them.
+// The SSIM window: TAP_0 is the outermost tap, TAP_5 the middle one. They are constants of the host.
 
 const RADIUS = 5u;
 

@@ -1,9 +1,9 @@
-// Sum of a vec3f over a workgroup of THREADS (a multiple of 16) threads, in an order that never changes: rows of 16, then
-// the rows' sums. The including kernel declares `workspace`, THREADS vec4f or more in workgroup memory.
+// Sum of a vec3f over a workgroup of THREADS (a multiple of 16) threads, in a fixed order: rows of 16, then
+// the sums of the rows. The including kernel declares `workspace`, THREADS vec4f or more in workgroup memory.
 
 const SUM_ROW = 16u;
 
-// To be called by all threads, in uniform control flow; only thread 0 gets the sum.
+// All threads call it, in uniform control flow; only thread 0 gets the sum.
 fn tileSum(thread: u32, value: vec3f) -> vec3f {
   workspace[thread] = vec4f(value, 0.0);
   workgroupBarrier();

@@ -1,8 +1,9 @@
-// ssimBackward for CPUs behind a software driver: a thread walks down a column of the tile, then along a row of it, as in
-// ssimForwardSerial. The buffers are ssimBackward's.
+// Gradient of the photometric loss to the render (shared/ssim-gradient.wgsl), one tile a workgroup: a thread walks down a column
+// of the tile, then along a row of it, as in ssim-forward-cpu.
 
 #include <photometric>
 #include <picture>
+#include <ssim-gradient>
 #include <ssim-window>
 
 @group(0) @binding(0) var<uniform> picture: Picture;
@@ -18,11 +19,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let size = vec2u(picture.width, picture.height);
   let origin = group.xy * vec2u(TILE_WIDTH, TILE_HEIGHT);
   let source = origin + vec2u(thread, 0u) - RADIUS; // wraps left of and above the picture
-  let plane = picture.mapPitch * size.y;
-  let mapX = source.x - MAP_LEFT; // wraps left of it
-  let mapped = mapX < picture.mapPitch;
-  let l1Scale = (1.0 - picture.dssimWeight) / f32(3u * size.x * size.y);
-  let ssimScale = -picture.dssimWeight / picture.ssimCount;
 
   for (var channel = 0u; channel < 3u; channel++) {
     var a = vec4f();
@@ -36,12 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var i = vec4f();
     var j = vec4f();
     for (var s = 0u; s < picture.reachDown; s++) {
-      let y = source.y + s;
-      var k = vec4f();
-      if (mapped && y >= MARGIN && y < size.y - MARGIN) {
-        let place = 3u * channel * plane + y * picture.mapPitch + mapX;
-        k = vec4f(maps[place], maps[place + plane], maps[place + 2u * plane], 0.0);
-      }
+      let k = mapValues(source + vec2u(0u, s), channel);
       if (s >= 2u * RADIUS) {
         workspace[(s - 2u * RADIUS) * THREADS + thread] = windowMean(a, b, c, d, e, f, g, h, i, j, k).xyz;
       }
@@ -62,17 +53,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     if (thread < TILE_HEIGHT && y < size.y) {
       for (var s = 0u; s < picture.reachRight; s++) {
         let k = vec4f(workspace[thread * THREADS + s], 0.0);
-        let x = origin.x + s - 2u * RADIUS;
-        if (s >= 2u * RADIUS && x < size.x) {
+        if (s >= 2u * RADIUS) {
           let filtered = windowMean(a, b, c, d, e, f, g, h, i, j, k);
-          let pixel = y * size.x + x;
-          let r = renderChannel(pixel, channel);
-          let p = photoChannel(pixel, channel);
-          let bySsim = filtered.x + 2.0 * r * filtered.y + p * filtered.z;
-          gradient[4u * pixel + channel] = l1Scale * sign(r - p) + ssimScale * bySsim;
-          if (channel == 0u) {
-            gradient[4u * pixel + 3u] = 0.0;
-          }
+          storeGradient(vec2u(origin.x + s - 2u * RADIUS, y), channel, filtered);
         }
         a = b;
         b = c;

@@ -1,6 +1,6 @@
-// ssimForward for CPUs behind a software driver: a thread walks down a column of the tile, then along a row of it, and keeps
-// the last eleven values. Such a driver pays for every load, every barrier and every line to compile, and has few cores.
-// The tile is TILE_WIDTH pixels wide and TILE_HEIGHT high; the buffers hold what ssimForward's do.
+// SSIM of a render and a photograph; the buffers are those of ssim-forward. A thread walks down a column of the tile, then along a
+// row of it, and keeps the last eleven values. In a software driver every load, barrier and line to compile costs time, and
+// a CPU has few cores.
 
 #include <photometric>
 #include <picture>
@@ -31,7 +31,7 @@ fn main(
   var sums = vec3f();
 
   for (var channel = 0u; channel < 3u; channel++) {
-    let shift = colours(middle, channel); // see ssimForward
+    let shift = colours(middle, channel); // see ssim-forward
     var a = vec4f();
     var b = vec4f();
     var c = vec4f();
@@ -105,7 +105,8 @@ fn main(
   }
 }
 
-// Of a window's shifted moments: dSSIM / d (mean of r, mean of r², mean of r·p), unshifted, and SSIM; as in ssimForward.
+// Of a window's shifted moments: dSSIM / d (mean of r, mean of r², mean of r·p), unshifted, and SSIM. Equal to ssim-forward's to
+// rounding.
 fn ssim(moments: vec4f, shift: vec2f) -> vec4f {
   let mean = moments.xy + shift;
   let a = 2.0 * mean.x * mean.y + C1;
