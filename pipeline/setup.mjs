@@ -14,12 +14,10 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const NO_ADAPTER = 7;
 const PROBE = `
   const { create } = await import('webgpu');
-  const dawn = create([]);
-  const adapter = await dawn.requestAdapter();
+  const adapter = await create([]).requestAdapter();
   process.exit(adapter ? 0 : ${NO_ADAPTER});
 `;
 const PROBE_TIMEOUT_MS = 120_000;
-const DRIVER = ['mesa-vulkan-drivers', 'libvulkan1'];
 
 /** The Node that package.json asks for (`engines.node`, of the form `>=20.9`): its number. */
 export function neededNode() {
@@ -29,9 +27,7 @@ export function neededNode() {
 
 /** @param {string} version such as `20.20.0` */
 export function isNodeEnough(version, needed = neededNode()) {
-  const [major, minor] = version.split('.').map(Number);
-  const [neededMajor, neededMinor = 0] = needed.split('.').map(Number);
-  return major > neededMajor || (major === neededMajor && minor >= neededMinor);
+  return version.localeCompare(needed, 'en', { numeric: true }) >= 0;
 }
 
 /** @typedef {Record<string, {version?: string, integrity?: string, optional?: boolean}>} Packages by their paths */
@@ -44,11 +40,11 @@ export function isNodeEnough(version, needed = neededNode()) {
  * @param {{packages?: Packages} | undefined} installed
  */
 export function packagesAreCurrent(lock, installed) {
+  if (!installed) return false;
   return Object.entries(lock.packages ?? {}).every(([path, wanted]) => {
-    const found = installed?.packages?.[path];
-    if (path === '') return true;
-    if (!found) return installed !== undefined && wanted.optional === true;
-    return found.version === wanted.version && found.integrity === wanted.integrity;
+    const found = installed.packages?.[path];
+    if (path === '' || (!found && wanted.optional)) return true;
+    return found?.version === wanted.version && found?.integrity === wanted.integrity;
   });
 }
 
@@ -60,62 +56,99 @@ export function packagesAreCurrent(lock, installed) {
  * @param {() => string} targets what `apt-get indextargets` prints: a line `URI RELEASE COMPONENT` for each part
  */
 export function backportsLine(osRelease, targets) {
-  if (!/^ID="?debian"?$/m.test(osRelease) || !/^VERSION_CODENAME="?bookworm"?$/m.test(osRelease))
-    return undefined;
-  const mirror = /^(\S+) bookworm main$/m.exec(targets())?.[1];
-  return mirror && `deb ${mirror} bookworm-backports main`;
+  const isBookworm = /^ID="?debian"?$/m.test(osRelease) && /^VERSION_CODENAME="?bookworm"?$/m.test(osRelease);
+  const mirror = isBookworm && /^(\S+) bookworm main$/m.exec(targets())?.[1];
+  return mirror ? `deb ${mirror} bookworm-backports main` : undefined;
 }
 
-function installDriver() {
-  if (spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status !== 0) {
-    return fail(
-      'there is no WebGPU adapter here. Install a Vulkan driver and the Vulkan loader: ' +
-        '`dnf install mesa-vulkan-drivers vulkan-loader` on Fedora, ' +
-        '`pacman -S vulkan-swrast vulkan-icd-loader` on Arch, or your GPU vendor’s driver',
+/** Installs what is missing. Where it cannot, sets the exit code and prints what is missing and what to do. */
+export async function setUp() {
+  const fault = faultOfNode() ?? (await faultOfPackages()) ?? faultOfAdapter();
+  if (fault === undefined) return;
+  process.stderr.write(`set-up: ${fault}\n`);
+  process.exitCode = 1;
+}
+
+function faultOfNode() {
+  const { node } = process.versions;
+  if (isNodeEnough(node)) return undefined;
+  return `this is Node ${node}; install Node ${neededNode()} or newer (nodejs.org)`;
+}
+
+/** Installs packages and builds. Only a checkout has a lock file; an installed package is built and has its packages. */
+async function faultOfPackages() {
+  const lock = read(join(ROOT, 'package-lock.json'));
+  if (!lock) return undefined;
+  const installed = read(join(ROOT, 'node_modules', '.package-lock.json'));
+  const current = packagesAreCurrent(JSON.parse(lock), installed && JSON.parse(installed));
+  if (!current && !installPackages()) return 'npm ci failed; its own output is above';
+  const { buildIfStale } = await import(new URL('./build.mjs', import.meta.url).href);
+  await buildIfStale();
+}
+
+function installPackages() {
+  say('installing packages (npm ci)');
+  const cli = process.env.npm_execpath;
+  const npm = cli && /npm-cli\.c?js$/.test(cli) ? [process.execPath, cli] : ['npm'];
+  return run([...npm, 'ci', '--no-audit', '--no-fund'], {
+    cwd: ROOT,
+    shell: process.platform === 'win32',
+    // npm 10 runs onnxruntime-node's install script, which would download CUDA.
+    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
+  });
+}
+
+function faultOfAdapter() {
+  const status = probe();
+  if (status === 0) return undefined;
+  if (status !== NO_ADAPTER) return 'Dawn (npm `webgpu`) does not start here; its own output is above';
+  const none = 'there is no WebGPU adapter here';
+  if (process.platform !== 'linux') {
+    return `${none}: install a driver of the GPU with Metal (macOS) or D3D12 (Windows)`;
+  }
+  if (!succeeds('apt-get', '--version')) {
+    return (
+      `${none}. Install a Vulkan driver and the Vulkan loader: ` +
+      '`dnf install mesa-vulkan-drivers vulkan-loader` on Fedora, ' +
+      '`pacman -S vulkan-swrast vulkan-icd-loader` on Arch, or your GPU vendor’s driver'
     );
   }
-  const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
-  if (sudo.length && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status !== 0) {
+  const isRoot = process.getuid() === 0;
+  if (!isRoot && !succeeds('sudo', '-n', 'true')) {
     const line = `sudo ${process.execPath} ${join(ROOT, 'pipeline', 'splatline.mjs')} setup`;
-    return fail(`there is no WebGPU adapter here. This line installs a software one (Mesa): ${line}`);
+    return `${none}. This line installs a software one (Mesa): ${line}`;
   }
   say('no WebGPU adapter here: installing Mesa’s software Vulkan driver');
-  if (installWithApt(sudo) && probe() === 0) return say('a software adapter is ready');
-  return fail(
-    'the driver could not be installed, or offers no adapter. `npx splatline doctor` lists what is there',
-  );
+  if (!installDriver(isRoot ? [] : ['sudo', '-n']) || probe() !== 0) {
+    return 'the driver could not be installed, or offers no adapter. `npx splatline doctor` lists what is there';
+  }
+  say('a software adapter is ready');
 }
 
-function installWithApt(sudo) {
+/** @param {string[]} sudo what stands before the command that needs root */
+function installDriver(sudo) {
+  const apt = (...args) => run([...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args]);
+  const options = ['-o', 'APT::Install-Recommends=false', '-o', 'DPkg::Lock::Timeout=120'];
+  const install = ['install', '-y', 'mesa-vulkan-drivers', 'libvulkan1'];
+  const columns = ['--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)', 'Created-By: Packages'];
+  const targets = () => spawnSync('apt-get', ['indextargets', ...columns], { encoding: 'utf8' }).stdout ?? '';
+  const line = backportsLine(read('/etc/os-release') ?? '', targets);
   const folder = mkdtempSync(join(tmpdir(), 'splatline-apt-'));
   try {
-    const targets = [
-      'indextargets',
-      '--format',
-      '$(REPO_URI) $(RELEASE) $(COMPONENT)',
-      'Created-By: Packages',
-    ];
-    const line = backportsLine(
-      read('/etc/os-release') ?? '',
-      () => spawnSync('apt-get', targets, { encoding: 'utf8' }).stdout ?? '',
-    );
-    const options = ['-o', 'APT::Install-Recommends=false', '-o', 'DPkg::Lock::Timeout=120'];
     if (line) {
       // The machine's own list, and one line more: the machine's files stay as they are.
       const list = join(folder, 'sources.list');
       writeFileSync(list, `${read('/etc/apt/sources.list') ?? ''}\n${line}\n`);
       options.push('-o', `Dir::Etc::SourceList=${list}`);
+      install.push('-t', 'bookworm-backports');
     }
-    const suite = line ? ['-t', 'bookworm-backports'] : [];
-    const apt = (...args) =>
-      command([...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args]);
-    return apt(...options, 'update') && apt(...options, 'install', '-y', ...suite, ...DRIVER);
+    return apt(...options, 'update') && apt(...options, ...install);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Exit code of a process that asks Dawn for an adapter: 0 when there is one. */
+/** Exit code of a process that asks Dawn for an adapter: 0 when there is one. Dawn may end the process. */
 function probe() {
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', PROBE], {
     cwd: ROOT,
@@ -126,22 +159,14 @@ function probe() {
   return status;
 }
 
-function installPackages() {
-  say('installing packages (npm ci)');
-  const cli = process.env.npm_execpath;
-  const npm = cli && /npm-cli\.c?js$/.test(cli) ? [process.execPath, cli] : ['npm'];
-  return command([...npm, 'ci', '--no-audit', '--no-fund'], {
-    cwd: ROOT,
-    shell: process.platform === 'win32',
-    // npm 10 runs onnxruntime-node's install script, which would download CUDA.
-    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
-  });
-}
-
-function command([program, ...args], options = {}) {
+function run([program, ...args], options = {}) {
   const { status, error } = spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options });
   if (error) say(`${program}: ${error.message}`);
   return status === 0;
+}
+
+function succeeds(program, ...args) {
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 }
 
 function read(file) {
@@ -150,35 +175,6 @@ function read(file) {
 
 function say(text) {
   process.stdout.write(`set-up: ${text}\n`);
-}
-
-function fail(text) {
-  process.stderr.write(`set-up: ${text}\n`);
-  process.exitCode = 1;
-}
-
-/** Installs what is missing. Where it cannot, sets the exit code and prints what is missing and what to do. */
-export async function setUp() {
-  const needed = neededNode();
-  if (!isNodeEnough(process.versions.node, needed)) {
-    return fail(`this is Node ${process.versions.node}; install Node ${needed} or newer (nodejs.org)`);
-  }
-  // Only a checkout has a lock file; an installed package is built and has its packages.
-  const lock = read(join(ROOT, 'package-lock.json'));
-  if (lock) {
-    const installed = read(join(ROOT, 'node_modules', '.package-lock.json'));
-    const current = packagesAreCurrent(JSON.parse(lock), installed && JSON.parse(installed));
-    if (!current && !installPackages()) return fail('npm ci failed; its own output is above');
-    const { buildIfStale } = await import(new URL('./build.mjs', import.meta.url).href);
-    await buildIfStale();
-  }
-  const status = probe();
-  if (status === 0) return;
-  if (status !== NO_ADAPTER) return fail('Dawn (npm `webgpu`) does not start here; its own output is above');
-  if (process.platform === 'linux') return installDriver();
-  return fail(
-    'there is no WebGPU adapter here: install a driver of the GPU with Metal (macOS) or D3D12 (Windows)',
-  );
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await setUp();

@@ -27,16 +27,19 @@ test('--version and --help end well', async () => {
 });
 
 test('a wrong command or option is answered with the nearest one and exit code 2', async () => {
-  const [wrong, option, bare] = await Promise.all([
+  const [wrong, option, bare, both] = await Promise.all([
     splatline(['rnu', 'x.yaml']),
     splatline(['run', 'x.yaml', '--untill', 'train']),
     splatline(['run']),
+    splatline(['run', '--frozen', 'run.json', '--until', 'train']),
   ]);
   assert.is(wrong.exitCode, 2);
   assert.match(wrong.stderr, /unknown command 'rnu'[\s\S]*run/);
   assert.is(option.exitCode, 2);
   assert.match(option.stderr, /unknown option '--untill'[\s\S]*--until/);
   assert.is(bare.exitCode, 2);
+  assert.is(both.exitCode, 2);
+  assert.match(both.stderr, /'--frozen <run\.json>' cannot be used with option '--until <stage>'/);
 });
 
 test('a mistake in the file is one sentence with its place, exit code 2, and nothing is written', async () => {
@@ -154,7 +157,7 @@ test('doctor says which line mends what is missing', async () => {
     assert.is(exitCode, 1);
     assert.match(
       stdout,
-      new RegExp(`MISSING {2}CLIP model: ${folder} lacks config\\.json[\\s\\S]*to fix: put config\\.json`),
+      new RegExp(`MISSING {2}CLIP model: ${folder}: lacks config\\.json, .+\n +to fix: .+hf download .+`),
     );
   });
 });

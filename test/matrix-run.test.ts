@@ -59,8 +59,8 @@ async function bench(body: (bench: Bench) => Promise<void>): Promise<void> {
         const matrix = await readMatrix('p.yaml', { cwd: folder, registry: fakeStages });
         return runMatrix({
           matrix: matrix!,
-          out: 'out/fox',
-          store: 'out/.store',
+          out: join(folder, 'out/fox'),
+          store: join(folder, 'out/.store'),
           cwd: folder,
           program: FAKE,
           onEvent: (event) => events.push(event),
@@ -89,7 +89,7 @@ function most(calls: readonly Call[]): number {
 
 test('runs every cell, one after the other, and collects scores and keys', async () => {
   await bench(async ({ folder, events, run, calls, saved }) => {
-    const record = await run('ok, ok-2', { flags: ['--until', 'stylize'] });
+    const record = await run('ok, ok-2', { until: 'stylize' });
     assert.equal(statuses(record), ['ok-1 done', 'ok-2-1 done']);
     assert.is(record.exitCode, 0);
     assert.is(record.status, 'done');
@@ -298,7 +298,7 @@ test('a folder of somebody else’s is refused, and nothing is started', async (
       ['a.ply/x', /this is a file/],
     ] as const) {
       try {
-        await run('ok', { out });
+        await run('ok', { out: join(folder, out) });
         throw new Error('it was accepted');
       } catch (error) {
         assert.instance(error, InputError, String(error));

@@ -1,6 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { duration, grouped, progressPrinter, progressText } from '../pipeline/cli/progress.ts';
+import { byteSize, duration, grouped } from '../pipeline/cli/format.ts';
+import { matrixTable, progressPrinter, progressText } from '../pipeline/cli/progress.ts';
+import type { CellRecord, MatrixEvent, MatrixRecord } from '../pipeline/matrix/record.ts';
 import { type ProgressEvent, RateMeter, type RunEvent } from '../pipeline/run/events.ts';
 
 const adapter = {
@@ -19,15 +21,32 @@ function progress(step: number, metrics: Record<string, number> = { loss: 0.1234
   return { event: 'progress', stage: 'train', step, steps: 100, metrics, perSecond: 4.256, secondsLeft: 75 };
 }
 
-function printed(isTTY: boolean, events: [number, RunEvent][]): string {
+/** What was written. */
+function printed(isTTY: boolean, events: [number, RunEvent | MatrixEvent][], columns = 60): string {
   let text = '';
   let now = 0;
-  const print = progressPrinter({ isTTY, columns: 60, write: (part) => (text += part) }, () => now);
+  const print = progressPrinter({ isTTY, columns, write: (part) => (text += part) }, () => now);
   for (const [at, event] of events) {
     now = at;
     print(event);
   }
   return text;
+}
+
+/** A terminal that knows what the printer uses: line feeds, up, and clear to the end. */
+function shownBy(text: string): string[] {
+  const lines = [''];
+  let row = 0;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the terminal's own language.
+  for (const [, up, clear, plain] of text.matchAll(/\x1b\[(\d+)A|(\x1b\[J)|([^\x1b])/g)) {
+    if (up) row -= Number(up);
+    else if (clear) {
+      lines.length = row + 1;
+      lines[row] = '';
+    } else if (plain === '\n') lines[++row] ??= '';
+    else if (plain !== '\r') lines[row] += plain;
+  }
+  return lines;
 }
 
 test('away from a terminal a stage prints a line every few seconds and one at its end', () => {
@@ -55,20 +74,28 @@ test('away from a terminal a stage prints a line every few seconds and one at it
 });
 
 test('on a terminal the line is rewritten, cut to the width, and notes go above it', () => {
-  const text = printed(true, [
+  const events: [number, RunEvent][] = [
     [0, RUN],
-    [0, progress(1)],
-    [0.01, progress(2)],
-    [1, { event: 'note', stage: 'train', text: 'a fact' }],
-    [2, progress(3, { loss: 1, psnr: 2, gaussians: 123456789, other: 5 })],
-    [2, { event: 'done', stage: 'train', seconds: 2 }],
-  ]);
-  const clear = '\r\x1b[2K';
-  const parts = text.split(clear);
-  assert.is(parts.length, 5); // two redraws, and the note and the end that replace them
-  assert.is(parts[2], 'train     a fact\n');
-  assert.ok(parts[3].length <= 59, 'a line that wraps cannot be rewritten');
-  assert.match(parts[4], /^train {5}done in 2\.0 s, 3 steps, 1\.50 it\/s, loss 1/);
+    [0, { event: 'stage', stage: 'train', index: 1, count: 2 }],
+    [1, progress(1)],
+    [1.01, progress(2)],
+  ];
+  const head = 'fox: load → train, seed 1, on driver';
+  const shown = (more: [number, RunEvent][]) => shownBy(printed(true, [...events, ...more]));
+  assert.equal(shown([]), [head, 'train     1/100  4.26 it/s  loss 0.1235  1:15 left', '']);
+  const metrics = { loss: 1, psnr: 2, gaussians: 123456789, other: 5 };
+  events.push([2, { event: 'note', stage: 'train', text: 'a fact' }], [3, progress(3, metrics)]);
+  const [, note, cut, ...none] = shown([]);
+  assert.is(note, 'train     a fact');
+  assert.is(
+    cut,
+    'train     3/100  4.26 it/s  loss 1  psnr 2  gaussians 12345',
+    'a line that wraps cannot be rewritten',
+  );
+  assert.equal(none, ['']);
+  const [, , done, ...rest] = shown([[3, { event: 'done', stage: 'train', seconds: 2 }]]);
+  assert.match(done, /^train {5}done in 2\.0 s, 3 steps, 1\.50 it\/s, loss 1/);
+  assert.equal(rest, ['']);
 });
 
 test('the rate is that of the last seconds', () => {
@@ -148,12 +175,158 @@ test('durations read as people write them', () => {
   assert.equal([0.04, 9.94, 42.4, 185, 3723].map(duration), ['0.0 s', '9.9 s', '42 s', '3:05', '1:02:03']);
 });
 
+test('sizes read as people write them', () => {
+  assert.equal([0, 980, 1333788, 20 * 2 ** 30].map(byteSize), ['0 B', '980 B', '1.27 MiB', '20 GiB']);
+});
+
 test('a folder of many files is one line', () => {
   const frames = Array.from({ length: 120 }, (_, i) => `/r/out/frames/${String(i).padStart(4, '0')}.png`);
   assert.equal(grouped(['/r/out/splat.ply', ...frames], '/r'), [
     'out/splat.ply',
     'out/frames/0000.png … 0119.png (120 files)',
   ]);
+});
+
+const cellRecord = (name: string, more: Partial<CellRecord>): CellRecord => ({
+  name,
+  values: {},
+  folder: name,
+  status: 'done',
+  stages: [],
+  scores: [],
+  ...more,
+});
+
+const score = (name: string, value: number) => ({ name, value, unit: '', over: '' });
+
+const CELLS = [
+  cellRecord('rococo-1', {
+    seconds: 185,
+    scores: [score('psnr', 17.510823), score('psnr.before', 20), score('clip', 33.037675)],
+  }),
+  cellRecord('wood-1', { seconds: 4, scores: [score('clip', -9.5), score('ssim', 0.71)] }),
+  cellRecord('day-of-the-dead-1', { status: 'failed', seconds: 0.5, error: 'as asked' }),
+  cellRecord('last', { status: 'not started' }),
+];
+
+const RECORD: MatrixRecord = {
+  format: 1,
+  status: 'failed',
+  name: 'fox',
+  file: '/p.yaml',
+  set: [],
+  axes: { prompt: ['rococo', 'wood'], seed: [1] },
+  jobs: 2,
+  seconds: 200,
+  exitCode: 1,
+  cells: CELLS,
+};
+
+const MATRIX: MatrixEvent = {
+  event: 'matrix',
+  name: 'fox',
+  out: '/o',
+  axes: RECORD.axes,
+  cells: ['rococo-1', 'wood-1'],
+  jobs: 2,
+};
+const starts = (cell: string, index: number): MatrixEvent => ({
+  event: 'cell',
+  cell,
+  index,
+  count: 2,
+  values: {},
+  out: `/o/${cell}`,
+});
+const cellProgress = (cell: string, step: number): MatrixEvent => ({
+  event: 'progress',
+  cell,
+  stage: 'train',
+  step,
+  steps: 100,
+  metrics: { loss: 0.125 },
+  perSecond: 2,
+  secondsLeft: (100 - step) / 2,
+});
+const END: MatrixEvent = {
+  event: 'cell-end',
+  cell: 'rococo-1',
+  status: 'failed',
+  seconds: 3,
+  error: 'as asked',
+};
+
+test('the table has the cells, how they ended and their scores', () => {
+  assert.equal(matrixTable(RECORD), [
+    'cell               status        time    psnr    clip  ssim',
+    'rococo-1           done          3:05  17.511  33.038',
+    'wood-1             done         4.0 s            -9.5  0.71',
+    'day-of-the-dead-1  failed       0.5 s',
+    'last               not started',
+  ]);
+});
+
+test('on a terminal the running cells have a line each, below what stays', () => {
+  const before: [number, MatrixEvent][] = [
+    [0, MATRIX],
+    [0, starts('rococo-1', 0)],
+    [0, starts('wood-1', 1)],
+    [1, cellProgress('rococo-1', 10)],
+    [2, cellProgress('wood-1', 30)],
+    [2.01, cellProgress('wood-1', 31)],
+    [3, { event: 'warn', cell: 'wood-1', stage: 'train', text: 'repaired' }],
+  ];
+  assert.equal(shownBy(printed(true, before, 50)), [
+    'fox: 2 cells of prompt (2) × seed (1), 2 at a time',
+    'wood-1    train  warning: repaired',
+    'rococo-1  train  10/100  2.00 it/s  loss 0.125  4',
+    'wood-1    train  31/100  2.00 it/s  loss 0.125  3',
+    '',
+  ]);
+  const after = shownBy(printed(true, [...before, [4, END]], 50));
+  assert.equal(after.slice(2), [
+    'rococo-1  failed after 3.0 s: as asked',
+    'wood-1    train  31/100  2.00 it/s  loss 0.125  3',
+    '',
+  ]);
+});
+
+test('elsewhere every line names its cell, and progress comes now and then', () => {
+  const text = printed(false, [
+    [0, MATRIX],
+    [0, starts('rococo-1', 0)],
+    [0, { event: 'note', cell: 'rococo-1', stage: 'load', text: '43 views' }],
+    [1, { event: 'cached', cell: 'rococo-1', stage: 'load', key: 'k', seconds: 3 }],
+    [2, { event: 'wait', cell: 'rococo-1', stage: 'train', text: 'waits for process 7' }],
+    [3, cellProgress('rococo-1', 1)],
+    [13, cellProgress('rococo-1', 20)],
+    [14, cellProgress('rococo-1', 21)],
+    [15, { event: 'done', cell: 'rococo-1', stage: 'train', seconds: 12 }],
+    [16, { event: 'stopping', why: 'SIGINT' }],
+    [17, END],
+  ]);
+  assert.is(
+    text,
+    [
+      'fox: 2 cells of prompt (2) × seed (1), 2 at a time',
+      'rococo-1  starts (1 of 2)',
+      'rococo-1  load  cached (took 3.0 s)',
+      'rococo-1  train  waits for process 7',
+      'rococo-1  train  20/100  2.00 it/s  loss 0.125  40 s left',
+      'rococo-1  train  done in 12 s, 21 steps, 1.75 it/s, loss 0.125',
+      'stopping (SIGINT): the running cells save first',
+      'rococo-1  failed after 3.0 s: as asked',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('the end is a table and where to look', () => {
+  const text = printed(false, [[0, { event: 'matrix-result', out: '/o/fox', record: RECORD }]]);
+  assert.match(
+    text,
+    /^\ncell +status[\s\S]*\n\n2 of 4 cells done in 3:20\. Results in \/o\/fox, all scores in matrix\.json there\.\n$/,
+  );
 });
 
 test.run();

@@ -6,7 +6,8 @@ import { packageVersion } from '../run/manifest.ts';
 import { gcCommand } from './gc.ts';
 import { goldenCommand } from './golden.ts';
 import { watchSignals } from './interruption.ts';
-import { planCommand, runCommand } from './run.ts';
+import { planCommand } from './plan.ts';
+import { runCommand } from './run.ts';
 import { stagesCommand } from './stages.ts';
 
 /** The command line. Sets the exit code: 2 for the user's mistakes, 3 for the adapter's failures, 1 for our own faults. */
@@ -69,7 +70,7 @@ function doctorCommand(): Command {
     .option('--json', 'print JSON')
     .action(async (models: string[], { json }: { json?: boolean }) => {
       const { doctor } = await import('./doctor.ts');
-      process.exitCode = await doctor(models, json);
+      await doctor(models, json);
     });
 }
 

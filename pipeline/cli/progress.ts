@@ -1,7 +1,8 @@
-import { relative } from 'node:path';
+import { MATRIX_FILE, type MatrixEvent, type MatrixRecord } from '../matrix/record.ts';
 import type { ProgressEvent, RunEvent, RunResult } from '../run/events.ts';
+import { count, duration, grouped, shortPath, table } from './format.ts';
 
-/** Where progress goes. A terminal has columns and can rewrite its last line. */
+/** Where progress goes. A terminal has columns, and its last lines can be rewritten. */
 export interface Screen {
   isTTY?: boolean;
   columns?: number;
@@ -12,66 +13,148 @@ export interface Screen {
 const FIRST_LINE_SECONDS = 1;
 const PLAIN_LINE_SECONDS = 5;
 const REDRAW_SECONDS = 0.1;
-const CLEAR_LINE = '\r\x1b[2K';
 
-/** Prints a run's events: a line per stage, rewritten on a terminal and repeated every few seconds elsewhere. */
+/**
+ * Prints the events of a run or of a matrix. A stage, or a running cell of a matrix, has one line. A terminal shows these
+ * lines at the bottom and rewrites them; elsewhere they are printed again every few seconds.
+ */
 export function progressPrinter(screen: Screen, now: () => number = () => performance.now() / 1000) {
+  const lines = new LiveLines(screen, now);
+  /** The latest progress of each cell's current stage; a run without a matrix is the cell ''. */
+  const progress = new Map<string, ProgressEvent>();
   let width = 8;
-  let shownAt = Number.NEGATIVE_INFINITY;
-  /** Whether the last line on the terminal may be rewritten. */
-  let open = false;
-  let latest: ProgressEvent | undefined;
-  const line = (text: string) => {
-    screen.write(`${open ? CLEAR_LINE : ''}${text}\n`);
-    open = false;
-  };
-  const redraw = (text: string) => {
-    screen.write(CLEAR_LINE + text.slice(0, Math.max(20, (screen.columns ?? 100) - 1)));
-    open = true;
-  };
-  const label = (stage: string) => `${stage.padEnd(width)}  `;
+  const row = (name: string, text: string) => `${name.padEnd(width)}  ${text}`;
 
-  return (event: RunEvent): void => {
+  return (event: RunEvent | MatrixEvent): void => {
+    const cell = 'cell' in event ? event.cell : '';
+    const stageRow = (stage: string, text: string) => row(cell || stage, cell ? `${stage}  ${text}` : text);
+    /** Shows what a stage came to. It stays on the screen in a run; in a matrix it is the state of its cell. */
+    const settle = (stage: string, text: string) => {
+      if (cell) return lines.show(cell, stageRow(stage, text));
+      lines.remove('');
+      lines.print(stageRow(stage, text));
+    };
     switch (event.event) {
       case 'run': {
+        if (cell) return;
         const { name, stages, seed, adapter } = event;
-        width = Math.max(...stages.map((stage) => stage.length), 8);
-        line(`${name}: ${stages.join(' → ')}, seed ${seed}, on ${adapter.description || adapter.device}`);
+        width = longest(stages);
+        lines.print(
+          `${name}: ${stages.join(' → ')}, seed ${seed}, on ${adapter.description || adapter.device}`,
+        );
         return;
       }
-      case 'cached':
-        line(`${label(event.stage)}cached (took ${duration(event.seconds)})`);
+      case 'matrix': {
+        width = longest(event.cells);
+        const axes = Object.entries(event.axes).map(([axis, values]) => `${axis} (${values.length})`);
+        const jobs = event.jobs > 1 ? `, ${event.jobs} at a time` : '';
+        lines.print(`${event.name}: ${count(event.cells.length, 'cell')} of ${axes.join(' × ')}${jobs}`);
         return;
-      case 'wait':
-      case 'note':
-        line(label(event.stage) + event.text);
-        return;
-      case 'warn':
-        line(`${label(event.stage)}warning: ${event.text}`);
+      }
+      case 'cell':
+        lines.show(cell, row(cell, `starts (${event.index + 1} of ${event.count})`));
         return;
       case 'stage':
-        latest = undefined;
-        shownAt = screen.isTTY ? Number.NEGATIVE_INFINITY : now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS;
-        if (screen.isTTY) redraw(`${label(event.stage)}…`);
+        progress.delete(cell);
+        lines.start(cell, stageRow(event.stage, '…'));
         return;
-      case 'progress': {
-        latest = event;
-        if (now() - shownAt < (screen.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS)) return;
-        shownAt = now();
-        const text = label(event.stage) + progressText(event);
-        if (screen.isTTY) redraw(text);
-        else line(text);
+      case 'progress':
+        progress.set(cell, event);
+        lines.update(cell, stageRow(event.stage, progressText(event)));
         return;
-      }
-      case 'done': {
-        const steps = latest ? `, ${stepsText(latest, event.seconds)}` : '';
-        line(`${label(event.stage)}done in ${duration(event.seconds)}${steps}`);
+      case 'cached':
+        settle(event.stage, `cached (took ${duration(event.seconds)})`);
         return;
-      }
+      case 'wait':
+        settle(event.stage, event.text);
+        return;
+      case 'done':
+        settle(event.stage, doneText(event.seconds, progress.get(cell)));
+        return;
+      case 'note':
+        if (!cell) lines.print(stageRow(event.stage, event.text));
+        return;
+      case 'warn':
+        lines.print(stageRow(event.stage, `warning: ${event.text}`));
+        return;
       case 'result':
-        resultLines(event).forEach(line);
+        if (!cell) for (const line of resultLines(event)) lines.print(line);
+        return;
+      case 'cell-end': {
+        lines.remove(cell);
+        const error = event.error ? `: ${event.error}` : '';
+        lines.print(row(cell, `${event.status} after ${duration(event.seconds)}${error}`));
+        return;
+      }
+      case 'matrix-warn':
+        lines.print(`warning: ${event.text}`);
+        return;
+      case 'stopping':
+        lines.print(`stopping (${event.why}): the running cells save first`);
+        return;
+      case 'matrix-result':
+        for (const line of matrixResultLines(event.record, event.out)) lines.print(line);
     }
   };
+}
+
+function longest(names: readonly string[]): number {
+  return Math.max(...names.map((name) => name.length), 8);
+}
+
+/** Permanent lines, and on a terminal below them one line for each thing that is at work. */
+class LiveLines {
+  readonly #screen: Screen;
+  readonly #now: () => number;
+  readonly #live = new Map<string, string>();
+  readonly #shownAt = new Map<string, number>();
+  /** How many lines at the bottom of the terminal are to be rewritten. */
+  #drawn = 0;
+
+  constructor(screen: Screen, now: () => number) {
+    this.#screen = screen;
+    this.#now = now;
+  }
+
+  print(line: string): void {
+    if (this.#screen.isTTY) this.#draw(`${line}\n`);
+    else this.#screen.write(`${line}\n`);
+  }
+
+  /** Sets the line of `name` and shows it. */
+  show(name: string, line: string): void {
+    this.#live.set(name, line);
+    this.#shownAt.set(name, this.#now());
+    if (this.#screen.isTTY) this.#draw();
+    else this.print(line);
+  }
+
+  /** Sets the line of `name`, and shows it unless it was shown a moment ago. */
+  update(name: string, line: string): void {
+    this.#live.set(name, line);
+    const seconds = this.#screen.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS;
+    const shownAt = this.#shownAt.get(name) ?? Number.NEGATIVE_INFINITY;
+    if (this.#now() - shownAt >= seconds) this.show(name, line);
+  }
+
+  /** Sets a line that says nothing yet: only a terminal shows it. */
+  start(name: string, line: string): void {
+    if (this.#screen.isTTY) this.show(name, line);
+    else this.#shownAt.set(name, this.#now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS);
+  }
+
+  /** Takes a line away, from the next print on. */
+  remove(name: string): void {
+    this.#live.delete(name);
+  }
+
+  #draw(above = ''): void {
+    const clear = this.#drawn ? `\x1b[${this.#drawn}A\r\x1b[J` : '';
+    const room = Math.max(20, (this.#screen.columns ?? 100) - 1); // a line that wraps cannot be rewritten
+    const lines = [...this.#live.values()].map((line) => `${line.slice(0, room)}\n`);
+    this.#screen.write(clear + above + lines.join(''));
+    this.#drawn = lines.length;
+  }
 }
 
 /** `120/500  24.1 it/s  loss 0.081  1:16 left`. */
@@ -81,11 +164,14 @@ export function progressText({ step, steps, metrics, perSecond, secondsLeft }: P
   return [`${step}/${steps}`, ...rate, ...metricTexts(metrics), ...left].join('  ');
 }
 
-/** `300 steps, 4.2 it/s, loss 0.05`: over the stage. After a resume the rate is that of this run's steps. */
-function stepsText({ step, from = 0, metrics }: ProgressEvent, seconds: number): string {
+/** `done in 1:12, 300 steps, 4.2 it/s, loss 0.05`. After a resume the rate is that of this run's steps. */
+function doneText(seconds: number, last?: ProgressEvent): string {
+  const done = `done in ${duration(seconds)}`;
+  if (!last) return done;
+  const { step, from = 0, metrics } = last;
   const steps = from ? `${step} steps, ${step - from} of them in this run` : `${step} steps`;
   const rate = seconds > 0 ? [`${((step - from) / seconds).toPrecision(3)} it/s`] : [];
-  return [steps, ...rate, ...metricTexts(metrics)].join(', ');
+  return [done, steps, ...rate, ...metricTexts(metrics)].join(', ');
 }
 
 function metricTexts(metrics: Record<string, number>): string[] {
@@ -108,30 +194,29 @@ function resultLines({ ran, seconds, out, files, stale, remarks }: RunResult): s
   ];
 }
 
-/** `0.8 s`, `42 s`, `3:05`, `1:02:03`. */
-export function duration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const two = (value: number) => String(value).padStart(2, '0');
-  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+function matrixResultLines(record: MatrixRecord, out: string): string[] {
+  const { cells, seconds } = record;
+  const done = cells.filter(({ status }) => status === 'done').length;
+  const sum = `${done} of ${count(cells.length, 'cell')} done in ${duration(seconds)}`;
+  return [
+    '',
+    ...matrixTable(record),
+    `\n${sum}. Results in ${shortPath(out)}, all scores in ${MATRIX_FILE} there.`,
+  ];
 }
 
-/** Paths relative to `cwd`; for a folder with many files, the first and last and their number. */
-export function grouped(files: readonly string[], cwd = process.cwd()): string[] {
-  const folders = new Map<string, string[]>();
-  for (const file of files) {
-    const folder = file.slice(0, file.lastIndexOf('/') + 1);
-    folders.set(folder, [...(folders.get(folder) ?? []), file]);
-  }
-  const short = (file: string) => {
-    const path = relative(cwd, file);
-    return path.startsWith('..') ? file : path;
-  };
-  return [...folders.values()].flatMap((inside) =>
-    inside.length <= 8
-      ? inside.map(short)
-      : [`${short(inside[0])} … ${short(inside.at(-1)!).split('/').at(-1)} (${inside.length} files)`],
-  );
+/** The cells and their scores as a table. The parts of a score (`clip.before`) are in `matrix.json` alone. */
+export function matrixTable({ cells }: Pick<MatrixRecord, 'cells'>): string[] {
+  const all = cells.flatMap(({ scores }) => scores.map(({ name }) => name));
+  const names = [...new Set(all)].filter((name) => !name.includes('.'));
+  const rows = cells.map(({ name, status, seconds, scores }) => [
+    name,
+    status,
+    seconds === undefined ? '' : duration(seconds),
+    ...names.map((wanted) => {
+      const value = scores.find((score) => score.name === wanted)?.value;
+      return value === undefined ? '' : String(Number(value.toPrecision(5)));
+    }),
+  ]);
+  return table([['cell', 'status', 'time', ...names], ...rows], 2);
 }

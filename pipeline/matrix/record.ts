@@ -3,7 +3,7 @@ import type { Axes, Scalar } from '../file/cells.ts';
 import type { RunEvent } from '../run/events.ts';
 import type { ResolvedBy } from '../run/manifest.ts';
 
-export type CellStatus = 'waiting' | 'running' | 'done' | 'failed' | 'stopped' | 'not started';
+export type CellStatus = 'not started' | 'running' | 'done' | 'failed' | 'stopped';
 
 /** One cell in `matrix.json`. */
 export interface CellRecord {

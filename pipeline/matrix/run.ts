@@ -1,15 +1,17 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { ProcessPromise } from 'zx/core';
+import { isDeepStrictEqual } from 'node:util';
 import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
 import { EXIT, exitCodeOf } from '../exit.ts';
 import type { MatrixPlan } from '../file/read.ts';
-import { $ } from '../process.ts';
 import type { Manifest } from '../run/manifest.ts';
 import { MANIFEST } from '../run/run-folder.ts';
+import { foldersOf, type Range } from '../run/stage-plan.ts';
 import { codeOf, explainDiskError, replaceDurably } from '../store/disk.ts';
 import {
   type CellRecord,
@@ -18,24 +20,19 @@ import {
   type MatrixEvent,
   type MatrixRecord,
 } from './record.ts';
-import { canSelect, equalAdapters, type Slot } from './slots.ts';
+import { equalCards, type Slot } from './slots.ts';
 
-export interface MatrixOptions {
+/** `out` is the folder of `matrix.json`, and each cell has a folder below it. All cells share the store. */
+export interface MatrixOptions extends Range {
   matrix: MatrixPlan;
   /** `STAGE.OPTION=VALUE`, as given to `readMatrix`; every cell gets the same. */
   set?: readonly string[];
-  /** The folder of `matrix.json`; each cell has a folder below it. */
-  out: string;
-  /** The store that all cells share. */
-  store: string;
   /** Cells at a time. Default: one for each slot, or 1. */
   jobs?: number;
   /** Where the cells of each job run; fewer slots than jobs are taken in turn. Default: the driver's first adapter. */
   slots?: readonly Slot[];
   /** After a failed cell no other starts, and the running ones save and end. */
   failFast?: boolean;
-  /** More flags of `run` for every cell, such as `--until train`. */
-  flags?: readonly string[];
   onEvent?(event: MatrixEvent): void;
   /** Aborts the matrix: the running cells get the signal that its reason, a `Stopped`, stands for, save and end. */
   signal?: AbortSignal;
@@ -47,6 +44,8 @@ export interface MatrixOptions {
 
 /** This package's command line, started by the Node that runs this process. */
 const SPLATLINE = [process.execPath, fileURLToPath(new URL('../splatline.mjs', import.meta.url))];
+/** How much is kept of what a process prints beside its events. */
+const LAST_LETTERS = 4000;
 
 /**
  * Runs the cells of a matrix, each in a process of its own, and writes `matrix.json`. Cells share what they have in common
@@ -65,23 +64,28 @@ class MatrixRun {
   readonly #options: MatrixOptions;
   readonly #cwd: string;
   readonly #out: string;
+  readonly #store: string;
+  readonly #slots: readonly Slot[];
   readonly #record: MatrixRecord;
   readonly #start = performance.now();
-  readonly #running = new Set<ProcessPromise>();
+  readonly #running = new Set<ChildProcess>();
   /** The adapter that each slot's first cell reported. */
   readonly #reports = new Map<Slot, AdapterReport>();
   #next = 0;
-  /** Set when no other cell is to start. */
+  /** Why no other cell starts. */
   #stopped?: 'failed' | NodeJS.Signals;
   /** An error of the matrix itself, rather than of a cell. */
   #error?: unknown;
   #saving: Promise<void> = Promise.resolve();
 
   constructor(options: MatrixOptions) {
-    const { matrix, set = [], cwd = process.cwd(), slots = [] } = options;
+    const { matrix, set = [], slots, jobs = Math.max(1, slots?.length ?? 0) } = options;
+    const { out, store } = foldersOf(matrix, options);
     this.#options = options;
-    this.#cwd = cwd;
-    this.#out = resolve(cwd, options.out);
+    this.#cwd = options.cwd ?? process.cwd();
+    this.#out = out;
+    this.#store = store.root;
+    this.#slots = slots?.length ? slots : [{ env: {} }];
     this.#record = {
       format: 1,
       status: 'running',
@@ -89,10 +93,10 @@ class MatrixRun {
       file: matrix.file,
       set,
       axes: matrix.axes,
-      jobs: Math.min(matrix.cells.length, options.jobs ?? Math.max(1, slots.length)),
+      jobs: Math.min(matrix.cells.length, jobs),
       seconds: 0,
       cells: matrix.cells.map(({ name, values }) => {
-        return { name, values, folder: name, status: 'waiting', stages: [], scores: [] };
+        return { name, values, folder: name, status: 'not started', stages: [], scores: [] };
       }),
     };
   }
@@ -102,20 +106,12 @@ class MatrixRun {
     const { name, axes, cells, jobs } = this.#record;
     await makeFolder(this.#out);
     const onAbort = () => this.#stop(exitCodeOf(signal!.reason) === EXIT.interrupted ? 'SIGINT' : 'SIGTERM');
-    const onExit = () => {
-      for (const child of this.#running) child.child?.kill('SIGKILL');
-    };
+    const onExit = () => this.#kill('SIGKILL');
     signal?.addEventListener('abort', onAbort);
     process.once('exit', onExit);
     try {
-      this.#report({
-        event: 'matrix',
-        name,
-        out: this.#out,
-        axes,
-        cells: cells.map((cell) => cell.name),
-        jobs,
-      });
+      const names = cells.map((cell) => cell.name);
+      this.#report({ event: 'matrix', name, out: this.#out, axes, cells: names, jobs });
       if (signal?.aborted) onAbort();
       await this.#save();
       await Promise.all(Array.from({ length: jobs }, (_, job) => this.#work(job)));
@@ -130,43 +126,51 @@ class MatrixRun {
 
   /** One job: takes the next cell until none is left. */
   async #work(job: number): Promise<void> {
-    const { slots = [] } = this.#options;
-    const slot = slots.length ? slots[job % slots.length] : { env: {} };
+    const slot = this.#slots[job % this.#slots.length];
     try {
-      while (!this.#stopped && this.#next < this.#record.cells.length)
+      while (!this.#stopped && this.#next < this.#record.cells.length) {
         await this.#runCell(this.#next++, slot);
+      }
     } catch (error) {
       this.#fail(explainDiskError(error, this.#out));
     }
   }
 
   async #runCell(index: number, slot: Slot): Promise<void> {
-    const cell = this.#record.cells[index];
+    const { cells } = this.#record;
+    const cell = cells[index];
     const { name, values } = cell;
     const start = performance.now();
     const out = join(this.#out, cell.folder);
-    const before = await readManifest(out);
-    if (this.#stopped) return; // since the file was read
+    const earlier = readManifest(out);
     cell.status = 'running';
-    this.#report({ event: 'cell', cell: name, index, count: this.#record.cells.length, values, out });
+    this.#report({ event: 'cell', cell: name, index, count: cells.length, values, out });
     const { exitCode, signal, lastLines } = await this.#startCell(cell, out, slot);
     cell.exitCode = exitCode ?? undefined;
     cell.seconds = secondsSince(start);
-    const stopped = exitCode === EXIT.interrupted || exitCode === EXIT.terminated || exitCode === null;
-    if (exitCode === EXIT.ok) cell.status = 'done';
-    // A cell that another program kills (for memory, say) has failed.
-    else cell.status = this.#stopped && stopped && signal !== 'SIGKILL' ? 'stopped' : 'failed';
+    cell.status = this.#statusOf(exitCode, signal);
     if (cell.status === 'failed') {
       const end = signal ? `it was ended by ${signal}` : `it ended with exit code ${exitCode}`;
       cell.error ??= lastLines ? `${end}; its last lines:\n${lastLines}` : `${end} and printed nothing`;
     }
-    const after = await readManifest(out);
+    const manifest = readManifest(out);
     // A process that ended early leaves the file of an earlier run.
-    if (after && (cell.status === 'done' || after !== before)) Object.assign(cell, resultsOf(after, cell));
+    const isOwn = cell.status === 'done' || !isDeepStrictEqual(manifest, earlier);
+    if (isOwn && manifest?.status === cell.status) {
+      cell.stages = manifest.stages.map(({ id, key, resolvedBy }) => ({ id, key, resolvedBy }));
+      cell.scores = manifest.scores ?? [];
+    }
     const { status, seconds, error } = cell;
     this.#report({ event: 'cell-end', cell: name, status, seconds, exitCode: cell.exitCode, error });
     await this.#save();
     if (status === 'failed' && this.#options.failFast) this.#stop('failed');
+  }
+
+  #statusOf(exitCode: number | null, signal: NodeJS.Signals | null): CellRecord['status'] {
+    if (exitCode === EXIT.ok) return 'done';
+    // A cell that another program kills (for memory, say) has failed.
+    const obeyed = exitCode === null ? signal !== 'SIGKILL' : isStop(exitCode);
+    return this.#stopped && obeyed ? 'stopped' : 'failed';
   }
 
   /**
@@ -175,73 +179,54 @@ class MatrixRun {
    * reads its output then.
    */
   async #startCell(cell: CellRecord, out: string, slot: Slot) {
-    const { program = SPLATLINE, set = [], store, flags = [], matrix } = this.#options;
+    const { matrix, program = SPLATLINE, set = [], from, until } = this.#options;
     const below = relative(this.#cwd, matrix.file);
-    const command = [
+    const flag = (name: string, value?: string) => (value === undefined ? [] : [name, value]);
+    const [command, ...args] = [
       ...program,
-      'run',
-      below.startsWith('..') ? matrix.file : below,
-      ...['--cell', cell.name],
-      ...set.flatMap((argument) => ['--set', argument]),
-      ...['--out', out, '--store', resolve(this.#cwd, store)],
-      ...(slot.adapter === undefined ? [] : ['--adapter', slot.adapter]),
-      ...flags,
+      ...['run', below.startsWith('..') ? matrix.file : below, '--cell', cell.name],
+      ...set.flatMap((argument) => flag('--set', argument)),
+      ...['--out', out, '--store', this.#store],
+      ...flag('--adapter', slot.adapter),
+      ...flag('--from', from),
+      ...flag('--until', until),
       '--json',
     ];
-    const child = $({
+    const child = spawn(command, args, {
       cwd: this.#cwd,
       env: { ...process.env, ...slot.env },
-      nothrow: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
       detached: process.platform !== 'win32',
-      prefix: process.platform === 'win32' ? '' : 'exec ', // signals reach the program instead of zx's shell
-    })`${command}`;
+    });
     this.#running.add(child);
     let lastLines = '';
     const keep = (text: string) => {
       lastLines = (lastLines + text).slice(-LAST_LETTERS);
     };
-    const lines = createInterface({ input: child.stdout });
-    const read = once(lines, 'close');
-    lines.on('line', (line) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
       const event = parseEvent(line);
-      if (!event) return keep(`${line}\n`);
-      this.#report({ ...event, cell: cell.name });
-      if (event.event === 'error') cell.error = event.message;
-      if (event.event === 'run') {
-        cell.adapter = event.adapter.description || event.adapter.device;
-        this.#checkAdapters(slot, event.adapter);
-      }
+      if (event) this.#onCellEvent(event, cell, slot);
+      else keep(`${line}\n`);
     });
     child.stderr.on('data', (chunk: Buffer) => keep(chunk.toString()));
     try {
-      const { exitCode, signal } = await child;
-      await read;
+      const [exitCode, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
       return { exitCode, signal, lastLines: lastLines.trim() };
     } finally {
       this.#running.delete(child);
     }
   }
 
-  /** Stops where slots are meant for different cards, report equal ones, and nothing can have chosen between them. */
-  #checkAdapters(slot: Slot, report: AdapterReport): void {
+  #onCellEvent(event: CellRunEvent, cell: CellRecord, slot: Slot): void {
+    this.#report({ ...event, cell: cell.name });
+    if (event.event === 'error') cell.error = event.message;
+    if (event.event !== 'run') return;
+    cell.adapter = event.adapter.description || event.adapter.device;
     if (this.#reports.has(slot)) return;
-    this.#reports.set(slot, report);
-    const equal = equalAdapters(this.#reports);
-    if (!equal) return;
-    const variables = equal.map(({ env }) =>
-      Object.entries(env).map(([key, value]) => `env:${key}=${value}`),
-    );
-    const text = `the jobs with ${variables.sort().join(' and ')} report the same adapter, ${report.description || report.device}`;
-    if (canSelect(equal)) {
-      const doubt = 'two equal cards look like this, and one card used twice: check with nvidia-smi';
-      this.#report({ event: 'matrix-warn', text: `${text}: ${doubt}` });
-    } else {
-      const fix =
-        "install Mesa's device-select layer (Debian, Ubuntu: mesa-vulkan-drivers) and give each job env:DRI_PRIME=pci-… with the bus address of its card, or leave --adapter out";
-      this.#fail(
-        new InputError(`${text}: the variables select no card, so both run on one; ${fix}`, '--adapter'),
-      );
-    }
+    this.#reports.set(slot, event.adapter);
+    const equal = equalCards(slot, this.#reports);
+    if (equal?.selectable) this.#report({ event: 'matrix-warn', text: equal.text });
+    else if (equal) this.#fail(new InputError(equal.text, '--adapter'));
   }
 
   #fail(error: unknown): void {
@@ -254,15 +239,17 @@ class MatrixRun {
     this.#stopped = why;
     const text = this.#error ? 'an error' : why === 'failed' ? 'a cell failed' : why;
     if (this.#running.size || why !== 'failed') this.#report({ event: 'stopping', why: text });
-    for (const child of this.#running) child.child?.kill(why === 'failed' ? 'SIGTERM' : why);
+    this.#kill(why === 'failed' ? 'SIGTERM' : why);
+  }
+
+  #kill(signal: NodeJS.Signals): void {
+    for (const child of this.#running) child.kill(signal);
   }
 
   async #finish(): Promise<void> {
     const record = this.#record;
-    for (const cell of record.cells) if (cell.status === 'waiting') cell.status = 'not started';
     record.exitCode = this.#error ? exitCodeOf(this.#error) : exitCodeOfCells(record.cells, this.#stopped);
-    const stopped = record.exitCode === EXIT.interrupted || record.exitCode === EXIT.terminated;
-    record.status = record.exitCode === EXIT.ok ? 'done' : stopped ? 'stopped' : 'failed';
+    record.status = record.exitCode === EXIT.ok ? 'done' : isStop(record.exitCode) ? 'stopped' : 'failed';
     await this.#save();
     this.#report({ event: 'matrix-result', out: this.#out, record });
   }
@@ -281,9 +268,6 @@ class MatrixRun {
   }
 }
 
-/** How much is kept of what a process prints beside its events. */
-const LAST_LETTERS = 4000;
-
 function parseEvent(line: string): CellRunEvent | undefined {
   try {
     const value: unknown = JSON.parse(line);
@@ -294,19 +278,11 @@ function parseEvent(line: string): CellRunEvent | undefined {
   }
 }
 
-function readManifest(folder: string): Promise<string | undefined> {
-  return readFile(join(folder, MANIFEST), 'utf8').catch(() => undefined);
-}
-
-/** What `run.json` says of a cell; nothing where it is of a run that ended otherwise, or of another program. */
-function resultsOf(text: string, cell: CellRecord): Partial<CellRecord> {
+function readManifest(folder: string): Manifest | undefined {
   try {
-    const { status, stages, scores = [] } = JSON.parse(text) as Manifest;
-    if (status !== cell.status) return {};
-    return { stages: stages.map(({ id, key, resolvedBy }) => ({ id, key, resolvedBy })), scores };
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return {};
-    throw error;
+    return JSON.parse(readFileSync(join(folder, MANIFEST), 'utf8')) as Manifest;
+  } catch {
+    return undefined;
   }
 }
 
@@ -326,6 +302,11 @@ async function makeFolder(out: string): Promise<void> {
       throw new InputError('this is a file, or lies below one; expected a folder for the results', out);
     throw explainDiskError(error, out);
   }
+}
+
+/** Whether a command that was asked to stop ends with this code. */
+function isStop(exitCode: number): boolean {
+  return exitCode === EXIT.interrupted || exitCode === EXIT.terminated;
 }
 
 function exitCodeOfCells(cells: readonly CellRecord[], stopped?: 'failed' | NodeJS.Signals): number {

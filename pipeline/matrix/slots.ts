@@ -36,31 +36,49 @@ function mistake(argument: string): InputError {
   );
 }
 
-/** Two slots with different variables whose adapters report the same in every field: perhaps one and the same card. */
-export function equalAdapters(reports: ReadonlyMap<Slot, AdapterReport>): [Slot, Slot] | undefined {
-  const chosen = [...reports].filter(([{ env }]) => Object.keys(env).length > 0);
-  for (const [i, [slot, report]] of chosen.entries()) {
-    const other = chosen
-      .slice(0, i)
-      .find(([{ env }, earlier]) => !isDeepStrictEqual(env, slot.env) && isDeepStrictEqual(earlier, report));
-    if (other) return [other[0], slot];
-  }
-  return undefined;
-}
-
 /** Variables of Mesa's device-select layer, and the file that installs it for the Vulkan loader. */
 const LAYER_VARIABLES = ['DRI_PRIME', 'MESA_VK_DEVICE_SELECT'];
 const LAYER_FILE = 'vulkan/implicit_layer.d/VkLayer_MESA_device_select.json';
 
-/** Whether the variables of these slots can choose between equal cards: Mesa's layer is there to read them. */
-export function canSelect(slots: readonly Slot[]): boolean {
+/**
+ * Says where a slot and an earlier one have different variables and adapters that report the same in every field: perhaps
+ * one card. `selectable`: Mesa's layer is there and reads the variables of both, so they may be two equal cards.
+ */
+export function equalCards(
+  slot: Slot,
+  reports: ReadonlyMap<Slot, AdapterReport>,
+): { text: string; selectable: boolean } | undefined {
+  const report = reports.get(slot)!;
+  const hasVariables = ({ env }: Slot) => Object.keys(env).length > 0;
+  const earlier = [...reports.keys()].find(
+    (other) =>
+      hasVariables(other) &&
+      !isDeepStrictEqual(other.env, slot.env) &&
+      isDeepStrictEqual(reports.get(other), report),
+  );
+  if (!earlier || !hasVariables(slot)) return undefined;
+  const pair = [earlier, slot];
+  const selectable = pair.every(canSelect);
+  const variables = pair.flatMap(({ env }) =>
+    Object.entries(env).map(([key, value]) => `env:${key}=${value}`),
+  );
+  const names = variables.sort().join(' and ');
+  const text = `the jobs with ${names} report the same adapter, ${report.description || report.device}`;
+  return { selectable, text: `${text}: ${selectable ? DOUBT : FIX}` };
+}
+
+const DOUBT = 'two equal cards look like this, and one card used twice: check with nvidia-smi';
+const FIX =
+  "the variables select no card, so both run on one; install Mesa's device-select layer (Debian, Ubuntu: mesa-vulkan-drivers) and give each job env:DRI_PRIME=pci-… with the bus address of its card, or leave --adapter out";
+
+function canSelect({ env }: Slot): boolean {
   const { XDG_DATA_HOME, XDG_DATA_DIRS } = process.env;
   const folders = [
     XDG_DATA_HOME || join(homedir(), '.local/share'),
     ...(XDG_DATA_DIRS || '/usr/local/share:/usr/share').split(':'),
   ];
   return (
-    slots.every(({ env }) => LAYER_VARIABLES.some((name) => name in env)) &&
+    LAYER_VARIABLES.some((name) => name in env) &&
     folders.some((folder) => existsSync(join(folder, LAYER_FILE)))
   );
 }
