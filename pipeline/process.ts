@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { type Shell, $ as zx } from 'zx/core'; // without the helpers for scripts, which take longer to load
 
 /**
@@ -17,4 +18,18 @@ export function printed(program: string, args: readonly string[], cwd: string): 
       resolve(error ? undefined : stdout),
     );
   });
+}
+
+/** A process that runs, with its output. */
+export type Started = ChildProcess & { stdout: Readable; stderr: Readable };
+
+/**
+ * Starts a program without a shell. It leads a session of its own, so that Ctrl-C on the terminal does not reach it.
+ */
+export function startDetached(
+  [program, ...args]: readonly string[],
+  options: { cwd: string; env: NodeJS.ProcessEnv },
+): Started {
+  const isDetached = process.platform !== 'win32'; // Windows opens a window for one
+  return spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: isDetached });
 }

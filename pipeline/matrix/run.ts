@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
@@ -9,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
 import { EXIT, exitCodeOf } from '../exit.ts';
 import type { MatrixPlan } from '../file/read.ts';
+import { type Started, startDetached } from '../process.ts';
 import type { Manifest } from '../run/manifest.ts';
 import { MANIFEST } from '../run/run-folder.ts';
 import { foldersOf, type Range } from '../run/stage-plan.ts';
@@ -68,7 +68,7 @@ class MatrixRun {
   readonly #slots: readonly Slot[];
   readonly #record: MatrixRecord;
   readonly #start = performance.now();
-  readonly #running = new Set<ChildProcess>();
+  readonly #running = new Set<Started>();
   /** The adapter that each slot's first cell reported. */
   readonly #reports = new Map<Slot, AdapterReport>();
   #next = 0;
@@ -174,15 +174,14 @@ class MatrixRun {
   }
 
   /**
-   * Runs the process of a cell to its end. The process leads a session of its own, so that Ctrl-C on the terminal reaches it
-   * once, through `#stop`: a second signal would end it before it has saved. It ends soon after this process, as nothing
-   * reads its output then.
+   * Runs the process of a cell to its end. Ctrl-C on the terminal reaches it once, through `#stop`: a second signal would
+   * end it before it has saved. It ends soon after this process, as nothing reads its output then.
    */
   async #startCell(cell: CellRecord, out: string, slot: Slot) {
     const { matrix, program = SPLATLINE, set = [], from, until } = this.#options;
     const below = relative(this.#cwd, matrix.file);
     const flag = (name: string, value?: string) => (value === undefined ? [] : [name, value]);
-    const [command, ...args] = [
+    const command = [
       ...program,
       ...['run', below.startsWith('..') ? matrix.file : below, '--cell', cell.name],
       ...set.flatMap((argument) => flag('--set', argument)),
@@ -192,12 +191,7 @@ class MatrixRun {
       ...flag('--until', until),
       '--json',
     ];
-    const child = spawn(command, args, {
-      cwd: this.#cwd,
-      env: { ...process.env, ...slot.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: process.platform !== 'win32',
-    });
+    const child = startDetached(command, { cwd: this.#cwd, env: { ...process.env, ...slot.env } });
     this.#running.add(child);
     let lastLines = '';
     const keep = (text: string) => {
