@@ -35,8 +35,8 @@ const CAMERA: Camera = {
 const WEIGHTS = uniform(4 * PIXELS, 8, -1e-4, 1e-4);
 
 /** Small ones, some that cover hundreds of tiles, and some behind the camera. */
-function rowsOf(shDegree: Degree): HostRows {
-  const rows = hostRows(COUNT, shDegree, 3);
+function rowsOf(shDegree: Degree, seed = 3): HostRows {
+  const rows = hostRows(COUNT, shDegree, seed);
   for (let i = 0; i < COUNT; i++) {
     if (i % 40 === 7) rows.logScales.set([0.3, -0.5, -1], 3 * i);
     if (hidden(i)) rows.means[3 * i + 2] -= 8;
@@ -122,6 +122,18 @@ interface Result<T> {
   screen: T;
 }
 
+/** Above the relative error of an α in f32. */
+const MARGIN = 2e-5;
+
+/** The first scene in which rounding decides nothing: a pixel on the other side of the cut at α = 1/255 is no error of a kernel. */
+function decided(given: Omit<Given, 'rows'>): { rows: HostRows; result: Result<Float64Array> } {
+  for (let seed = 3; ; seed++) {
+    const rows = rowsOf(given.shDegree, seed);
+    const { margin, ...result } = expected({ ...given, rows });
+    if (margin > MARGIN) return { rows, result };
+  }
+}
+
 /** The same steps in double precision: the backward pass, the regularisers and Adam, one after the other. */
 function expected({
   shDegree,
@@ -129,7 +141,7 @@ function expected({
   train = GAUSSIAN_PARAMETERS,
   rows = rowsOf(shDegree),
   moments,
-}: Given): Result<Float64Array> {
+}: Given): Result<Float64Array> & { margin: number } {
   const each = (make: (name: GaussianParameter) => ArrayLike<number>) =>
     Object.fromEntries(GAUSSIAN_PARAMETERS.map((name) => [name, Float64Array.from(make(name))])) as Record<
       GaussianParameter,
@@ -142,6 +154,7 @@ function expected({
   const weightImage = WEIGHTS.filter((_, i) => i % 4 < 3);
   const weightAlpha = WEIGHTS.filter((_, i) => i % 4 === 3);
   let screen = new Float64Array();
+  let margin = Number.POSITIVE_INFINITY;
   for (let t = 1; t <= STEPS; t++) {
     const judge = new RasterReference(
       parameters satisfies SplatArrays,
@@ -150,6 +163,7 @@ function expected({
       active,
     );
     const gradients = judge.backward(weightImage, weightAlpha);
+    margin = Math.min(margin, judge.margin);
     const pull = regularize(parameters.opacityLogits, parameters.logScales, REGULARIZERS);
     for (const name of ['opacityLogits', 'logScales'] as const) {
       pull[name].forEach((value, i) => {
@@ -163,7 +177,7 @@ function expected({
     }
     screen = gradients.screen;
   }
-  return { parameters, m, v, screen };
+  return { parameters, m, v, screen, margin };
 }
 
 /** The largest |a − b| as a share of `unit`, which may depend on the place. */
@@ -218,11 +232,11 @@ const OF_DEGREE = SUBSETS.filter(
 for (const shDegree of [0, 1, 2, 3] as const) {
   test(`SH ${shDegree}: a choice of parameters moves as in double precision; the rest stays`, () =>
     withGpu(async (gpu) => {
-      const rows = rowsOf(shDegree);
       for (const train of shDegree === 1 ? SUBSETS : OF_DEGREE) {
         const what = train.join(', ');
+        const { rows, result } = decided({ shDegree, train });
         const found = await optimize(gpu, { shDegree, train, rows });
-        assertAlike(found, expected({ shDegree, train, rows }), what);
+        assertAlike(found, result, what);
         for (const name of GAUSSIAN_PARAMETERS) {
           if (train.includes(name)) assert.not.equal(found.parameters[name], rows[name], `${what}: ${name}`);
           else assert.equal(found.parameters[name], rows[name], `${what}: ${name}`);
@@ -234,8 +248,9 @@ for (const shDegree of [0, 1, 2, 3] as const) {
 test('bands that are not in use have no gradient, and their moments decay', () =>
   withGpu(async (gpu) => {
     const given = { shDegree: 3, active: 1, moments: 'ones' } as const;
-    const found = await optimize(gpu, given);
-    assertAlike(found, expected(given), 'SH 1 of 3');
+    const { rows, result } = decided(given);
+    const found = await optimize(gpu, { ...given, rows });
+    assertAlike(found, result, 'SH 1 of 3');
     const m = found.m.sh.filter((_, i) => i % 48 >= 12);
     assert.ok(m.every((value) => Math.abs(value - 0.9 ** STEPS) < 1e-6));
   }));
@@ -244,9 +259,10 @@ test('the kernels of every target move as in double precision', () =>
   withGpu(async (gpu) => {
     const { device, adapter, numbering } = gpu;
     const given = { shDegree: 2, active: 1 } as const;
+    const { rows, result } = decided(given);
     for (const target of KERNEL_TARGETS.filter((target) => gpu.supports(target))) {
       const as = new Gpu(device, adapter, { target, numbering });
-      assertAlike(await optimize(as, given), expected(given), target);
+      assertAlike(await optimize(as, { ...given, rows }), result, target);
     }
   }));
 

@@ -33,6 +33,8 @@ const LEAST_TRANSMITTANCE = 1e-4;
  */
 export class RasterReference {
   readonly picture: RasterPicture;
+  /** The least relative distance of an α or a transmittance to the threshold it was compared with: below f32's error, rounding decides. */
+  margin = Number.POSITIVE_INFINITY;
   readonly #camera: Camera;
   readonly #background: ArrayLike<number>;
   readonly #shDegree: number;
@@ -136,6 +138,11 @@ export class RasterReference {
     return { image, alpha };
   }
 
+  #decide(value: number, threshold: number): boolean {
+    this.margin = Math.min(this.margin, Math.abs(value / threshold - 1));
+    return value > threshold;
+  }
+
   /** The splats that count at a pixel, nearest first, and the light that passes them all. */
   #blend(pixel: number): { hits: Hit[]; transmittance: number } {
     const { width } = this.#camera;
@@ -148,9 +155,10 @@ export class RasterReference {
       const exponent = (conic[0] * dx * dx + conic[2] * dy * dy) / 2 + conic[1] * dx * dy;
       if (exponent < 0) continue;
       const falloff = Math.exp(-exponent);
-      const alpha = Math.min(MOST_ALPHA, opacity * falloff);
-      if (alpha < LEAST_ALPHA) continue;
-      if (before * (1 - alpha) <= LEAST_TRANSMITTANCE) break;
+      const uncapped = opacity * falloff;
+      if (!this.#decide(uncapped, LEAST_ALPHA)) continue;
+      const alpha = this.#decide(uncapped, MOST_ALPHA) ? MOST_ALPHA : uncapped;
+      if (!this.#decide(before * (1 - alpha), LEAST_TRANSMITTANCE)) break;
       hits.push({ gaussian, alpha, before, falloff, dx, dy });
       before *= 1 - alpha;
     }
