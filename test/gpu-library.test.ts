@@ -1,0 +1,106 @@
+/** The exports of `splatline/gpu`, their docstrings, and the examples of docs/gpu-library.md. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { format } from 'node:util';
+import ts from 'typescript';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { create } from 'webgpu';
+import * as library from '../pipeline/gpu.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const entry = join(root, 'pipeline/gpu.ts');
+
+interface Example {
+  title: string;
+  code: string;
+  /** The lines that it prints. */
+  prints: string[];
+}
+
+/** The document's examples, each complete with the set-up. */
+function readExamples(): Example[] {
+  const document = readFileSync(join(root, 'docs/gpu-library.md'), 'utf8');
+  const blocks = [...document.matchAll(/^```ts\n([^]*?)^```/gm)];
+  const [setUp, ...examples] = blocks.map(([, code]) => code);
+  return examples.map((code, i) => {
+    const title = document
+      .slice(0, blocks[i + 1].index)
+      .match(/^## (.*)$/gm)!
+      .at(-1)!
+      .slice(3);
+    const complete = code.includes('openGpu(') ? code : `${setUp}\n${code}`;
+    return {
+      title,
+      code: `${complete}\nawait gpu.settle();\ngpu.close();\n`.replaceAll("'splatline/gpu'", `'${entry}'`),
+      prints: [...code.matchAll(/\/\/ → (.*)$/gm)].map(([, line]) => line),
+    };
+  });
+}
+
+const folder = scratchFolder();
+const examples = readExamples().map((example, i) => ({
+  ...example,
+  file: put(folder, `example-${i}.mts`, example.code),
+}));
+
+// What a browser has.
+Object.defineProperty(globalThis, 'navigator', { value: { gpu: create([]) }, configurable: true });
+
+for (const { title, file, prints } of examples) {
+  test(`the example runs: ${title}`, async () => {
+    const printed: string[] = [];
+    const { log } = console;
+    console.log = (...values) => printed.push(format(...values));
+    try {
+      await import(pathToFileURL(file).href);
+    } finally {
+      console.log = log;
+    }
+    assert.ok(prints.length);
+    assert.equal(printed, prints);
+  });
+}
+
+const SURFACE = {
+  values: [],
+  types: [],
+};
+
+const host = { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} };
+const { options } = ts.getParsedCommandLineOfConfigFile(join(root, 'tsconfig.json'), {}, host)!;
+const program = ts.createProgram([entry, ...examples.map(({ file }) => file)], options);
+const checker = program.getTypeChecker();
+const exported = checker
+  .getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(entry)!)!)
+  .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol));
+
+test('the examples have no type errors', () => {
+  const errors = examples.flatMap(({ title, file }) =>
+    ts
+      .getPreEmitDiagnostics(program, program.getSourceFile(file))
+      .map(({ messageText }) => `${title}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`),
+  );
+  assert.equal(errors, []);
+});
+
+test('the entry exports exactly this', () => {
+  assert.equal(Object.keys(library).sort(), SURFACE.values);
+  const types = exported.map(({ name }) => name).filter((name) => !(name in library));
+  assert.equal(types.sort(), SURFACE.types);
+});
+
+test('every export, and every public method of a class, has a docstring', () => {
+  const bare = exported.flatMap((symbol) => {
+    const members = symbol.flags & ts.SymbolFlags.Class ? [...symbol.members!.values()] : [];
+    const methods = members.filter(({ flags }) => flags & ts.SymbolFlags.Method);
+    return [symbol, ...methods]
+      .filter((of) => !of.getDocumentationComment(checker).length && !of.name.startsWith('__#'))
+      .map((of) => (of === symbol ? of.name : `${symbol.name}.${of.name}`));
+  });
+  assert.equal(bare, []);
+});
+
+test.run();
