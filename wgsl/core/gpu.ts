@@ -21,7 +21,7 @@ export interface AdapterReport {
   cpu?: string;
 }
 
-/** A typed array that can be uploaded. */
+/** Host data that can be uploaded. A length that is no multiple of 4 bytes is padded with zeros. */
 export type Data = Float32Array | Uint32Array | Int32Array | Uint8Array | Uint16Array | ArrayBuffer;
 
 /** What `openGpu` finds out about a device. */
@@ -38,8 +38,9 @@ export interface GpuOptions {
 const PIECE_BYTES = 2 ** 26;
 
 /**
- * A WebGPU device with what every engine here needs: kernels cached by source, labelled and counted buffers, and the
- * transfer ledger. It takes any `GPUDevice`; `openGpu` (open.ts) makes one.
+ * A WebGPU device with what every engine here needs: compiled kernels, cached by source; labelled and counted buffers; and
+ * the transfer ledger. `openGpu` makes one, from a `GPUDevice` of the caller too. Errors that the device reports on its own
+ * are kept, and thrown by the next `read`, `settle` or `check`.
  */
 export class Gpu {
   readonly device: GPUDevice;
@@ -51,7 +52,9 @@ export class Gpu {
   readonly target: KernelTarget;
   /** Invocations of every subgroup where variants with subgroups run, otherwise 0. */
   readonly subgroupSize: number;
+  /** Most bytes of a buffer of rows that one binding shows to a kernel. */
   readonly windowBytes: number;
+  /** Counts the bytes that the device sends and receives, by purpose. */
   readonly ledger = new Ledger();
   /** Bytes of all live buffers made here, now and at most. */
   liveBytes = 0;
@@ -106,6 +109,7 @@ export class Gpu {
     return supportsTarget(target, this.subgroupSize);
   }
 
+  /** Whether the device was requested with a WebGPU feature. */
   has(feature: GPUFeatureName): boolean {
     return this.device.features.has(feature);
   }
@@ -116,8 +120,11 @@ export class Gpu {
   }
 
   /**
-   * A zeroed storage buffer, which may be larger than one binding (`rowWindows`). `usage` adds to STORAGE | COPY_SRC |
-   * COPY_DST. The maker destroys it (see `Arena`).
+   * A zeroed storage buffer, which may be larger than one binding. The caller destroys it (see `Arena`).
+   *
+   * @param bytes rounded up to a multiple of 4, and to 16 at least.
+   * @param usage adds to STORAGE | COPY_SRC | COPY_DST.
+   * @throws GpuError when the adapter allows no buffer of that size.
    */
   buffer(label: string, bytes: number, usage = 0): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
@@ -144,12 +151,12 @@ export class Gpu {
     return buffer;
   }
 
-  /** A uniform buffer of the given size. */
+  /** A zeroed buffer that can be bound as a uniform too. */
   uniform(label: string, bytes: number): GPUBuffer {
     return this.buffer(label, bytes, GPUBufferUsage.UNIFORM);
   }
 
-  /** A new buffer that holds `data`. */
+  /** A new storage buffer that holds `data`. `usage` adds to STORAGE | COPY_SRC | COPY_DST. @throws GpuError as `buffer`. */
   upload(label: string, data: Data, purpose: Purpose, usage = 0): GPUBuffer {
     const buffer = this.buffer(label, data.byteLength, usage);
     this.write(buffer, data, purpose);
@@ -157,8 +164,11 @@ export class Gpu {
   }
 
   /**
-   * Writes at once: before every command that is submitted later, in whatever order they were recorded. So a buffer that a
+   * Writes at once: before every command that is submitted later, whatever the order of recording. So a buffer that a
    * recorder's commands use cannot be written until that recorder is submitted.
+   *
+   * @param offset bytes, a multiple of 4.
+   * @throws Error when an unsubmitted recorder uses the buffer.
    */
   write(buffer: GPUBuffer, data: Data, purpose: Purpose, offset = 0): void {
     for (const recorder of this.#open) {
@@ -183,8 +193,10 @@ export class Gpu {
   }
 
   /**
-   * Reads a buffer back; waits for the GPU. Throws what the device reported until then. What is larger than PIECE_BYTES comes
-   * in pieces: whoever submits work that writes the buffer meanwhile gets some of it.
+   * Reads `bytes` of a buffer from `offset` (a multiple of 4) on; waits for the GPU. More than 64 MiB is read in pieces: submit
+   * nothing that writes the buffer in the meantime.
+   *
+   * @throws GpuError with the first error that the device reported until then.
    */
   async read(buffer: GPUBuffer, purpose: Purpose, bytes = buffer.size, offset = 0): Promise<ArrayBuffer> {
     if (!bytes) {
@@ -220,15 +232,23 @@ export class Gpu {
     }
   }
 
+  /** As `read`, as `count` f32; the whole buffer without `count`. */
   async readFloats(buffer: GPUBuffer, purpose: Purpose, count?: number): Promise<Float32Array> {
     return new Float32Array(await this.read(buffer, purpose, count === undefined ? undefined : 4 * count));
   }
 
+  /** As `read`, as `count` u32; the whole buffer without `count`. */
   async readWords(buffer: GPUBuffer, purpose: Purpose, count?: number): Promise<Uint32Array> {
     return new Uint32Array(await this.read(buffer, purpose, count === undefined ? undefined : 4 * count));
   }
 
-  /** The compiled kernel in the variant of `Gpu.target`; one compile per distinct use. A failed compile is not kept. */
+  /**
+   * The compiled kernel, in the variant of `Gpu.target` unless `use` names another; one compile per distinct source and
+   * constants. A failed compile is not cached.
+   *
+   * @throws Error with line, column and source of each error of the WGSL; when the source or an include cannot be read.
+   * @throws GpuError when the device does not support the variant.
+   */
   kernel(definition: KernelDefinition | KernelSpec, use: KernelUse = {}): Promise<Kernel> {
     const spec = 'variants' in definition ? this.#variant(definition, use) : definition;
     const key = JSON.stringify([spec.source.href, spec.entry, spec.enables, spec.constants]);
@@ -276,6 +296,7 @@ export class Gpu {
     return recorder;
   }
 
+  /** Submits what was recorded, once. Does not wait. */
   submit(recorder: Recorder): void {
     this.#open.delete(recorder);
     this.device.queue.submit([recorder.finish()]);
@@ -299,6 +320,7 @@ export class Gpu {
     this.check();
   }
 
+  /** An owner of buffers with labels `label/role`. */
   arena(label: string): Arena {
     return new Arena(this, label);
   }
@@ -314,13 +336,14 @@ export class Gpu {
     );
   }
 
+  /** Destroys the device with all its buffers. */
   close(): void {
     this.#closing = true;
     this.device.destroy();
   }
 }
 
-/** Buffers with one owner: labelled `owner/role`, freed together. */
+/** Buffers with one owner: labelled `owner/role`, freed together. `Gpu.arena` makes one. */
 export class Arena {
   readonly gpu: Gpu;
   readonly label: string;
@@ -331,23 +354,27 @@ export class Arena {
     this.label = label;
   }
 
+  /** As `Gpu.buffer`: a zeroed storage buffer. */
   buffer(role: string, bytes: number, usage = 0): GPUBuffer {
     return this.#own(this.gpu.buffer(`${this.label}/${role}`, bytes, usage));
   }
 
+  /** As `Gpu.uniform`: a zeroed buffer that can be bound as a uniform too. */
   uniform(role: string, bytes: number): GPUBuffer {
     return this.#own(this.gpu.uniform(`${this.label}/${role}`, bytes));
   }
 
+  /** As `Gpu.upload`: a storage buffer that holds `data`. */
   upload(role: string, data: Data, purpose: Purpose, usage = 0): GPUBuffer {
     return this.#own(this.gpu.upload(`${this.label}/${role}`, data, purpose, usage));
   }
 
-  /** Destroys one buffer early. */
+  /** Destroys one buffer early. Does nothing to a buffer of another arena. */
   release(buffer: GPUBuffer): void {
     if (this.#buffers.delete(buffer)) buffer.destroy();
   }
 
+  /** Destroys all buffers. The arena can make new ones afterwards. */
   destroy(): void {
     for (const buffer of this.#buffers) buffer.destroy();
     this.#buffers.clear();

@@ -4,9 +4,12 @@ import type { KernelTarget } from './target.ts';
 
 /** One variant of a kernel. */
 export interface KernelVariant {
-  /** The .wgsl file beside the host: `new URL('./project.wgsl', import.meta.url)`, literal, so that a code hash finds it. */
+  /**
+   * The .wgsl file: `new URL('./project.wgsl', import.meta.url)`, a literal, so that a code hash and bundlers find it. A `data:` URL
+   * holds the text itself.
+   */
   source: URL;
-  /** What every use of the variant prints; a use adds its own. */
+  /** Constants of every use of the variant; a use adds its own. */
   constants?: Constants;
   /** WGSL extensions. With `subgroups` the kernel also gets the constant SUBGROUP, the size of the adapter's subgroups. */
   enables?: readonly string[];
@@ -30,7 +33,7 @@ export interface KernelUse {
   target?: KernelTarget;
 }
 
-/** Every kernel is declared once, beside its host. */
+/** Defines a kernel, without reading or compiling it: `Gpu.kernel` does that. */
 export function defineKernel(definition: KernelDefinition): KernelDefinition {
   return definition;
 }
@@ -54,16 +57,20 @@ interface Binding {
   type: GPUBufferBindingType;
 }
 
+/** Buffers, or parts of buffers, by the names of the WGSL's variables. */
 export type Bindings = Record<string, GPUBuffer | GPUBufferBinding>;
 
-/** A kernel with its buffers: what a recorder runs. Make it once, run it every step. */
+/** A kernel with its buffers, for `Recorder.run`. Make it once, run it every step. */
 export interface BoundKernel {
   kernel: Kernel;
   group: GPUBindGroup;
   readonly buffers: readonly GPUBuffer[];
 }
 
-/** A compiled compute pipeline. Its bindings are read from the WGSL, and `bind` takes them by their WGSL names. */
+/**
+ * A compiled compute pipeline, from `Gpu.kernel`. Its bindings (bind group 0) and struct layouts are read from the WGSL;
+ * nothing is declared twice.
+ */
 export class Kernel {
   readonly label: string;
   readonly pipeline: GPUComputePipeline;
@@ -88,6 +95,7 @@ export class Kernel {
     this.#structs = structs;
   }
 
+  /** Compiles without a cache; use `Gpu.kernel`. @throws Error with line, column and source of each error of the WGSL. */
   static async compile(device: GPUDevice, spec: KernelSpec): Promise<Kernel> {
     const code = await assemble(spec.source, spec);
     const module = device.createShaderModule({ label: spec.label, code });
@@ -128,7 +136,12 @@ export class Kernel {
     return new Kernel(device, spec.label, pipeline, layout, bindings, structs);
   }
 
-  /** Binds buffers by the names of the WGSL's variables. All of them, and no others. */
+  /**
+   * Binds buffers by the names of the WGSL's variables: all of them, and no others.
+   *
+   * @throws Error with the names that are missing or unknown.
+   * @throws GpuError when a part of a buffer exceeds the adapter's largest binding.
+   */
   bind(buffers: Bindings): BoundKernel {
     const wanted = this.#bindings.map(({ name }) => name);
     const unknown = Object.keys(buffers).filter((name) => !wanted.includes(name));
@@ -166,7 +179,7 @@ export class Kernel {
     );
   }
 
-  /** The layout of a struct that the WGSL declares. */
+  /** The layout of a struct that the WGSL declares. @throws Error when it declares none of that name. */
   struct(name: string): StructLayout {
     const layout = this.#structs.get(name);
     if (!layout)
@@ -174,7 +187,12 @@ export class Kernel {
     return layout;
   }
 
-  /** Packs plain numbers into a struct that the WGSL declares. Every member must be given (padding: names in `_`). */
+  /**
+   * Packs plain numbers into a struct that the WGSL declares: a number for a scalar, a list for a vector. Members whose
+   * names begin with `_` are padding and may be left out.
+   *
+   * @throws Error with the member that is missing, unknown or too long.
+   */
   pack(name: string, values: Record<string, number | ArrayLike<number>>): ArrayBuffer {
     const layout = this.struct(name);
     const bytes = new DataView(new ArrayBuffer(layout.size));

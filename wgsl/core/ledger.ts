@@ -15,6 +15,7 @@ export const PURPOSES = [
   'test', // both: unit tests look at buffers
 ] as const;
 
+/** What a transfer between host and GPU is for: a name under which the ledger counts its bytes. It changes nothing else. */
 export type Purpose = (typeof PURPOSES)[number];
 export type Direction = 'up' | 'down';
 

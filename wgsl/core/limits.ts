@@ -1,6 +1,6 @@
 /**
- * What the kernels need of a device. WebGPU promises every device 8 storage buffers, 16384 bytes and 256 invocations; a
- * device has more only when it was requested with more. test/limits.test.ts counts the kernels' buffers.
+ * The limits that the kernels need of a device, for `requiredLimits`. By default a device has 8 storage buffers, 16384 bytes
+ * and 256 invocations; it has more only when it was requested with more. test/limits.test.ts counts the kernels' buffers.
  */
 export const NEEDED_LIMITS = {
   /** project-backward binds 15; adapters come with 8, 10 or 16. */
@@ -10,6 +10,7 @@ export const NEEDED_LIMITS = {
   maxComputeInvocationsPerWorkgroup: 256,
 } as const;
 
+/** A limit of `NEEDED_LIMITS`. */
 export type LimitName = keyof typeof NEEDED_LIMITS;
 
 /** A limit that is too low. */

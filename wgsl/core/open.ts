@@ -9,6 +9,7 @@ import {
   targetFor,
 } from './target.ts';
 
+/** Options of `openGpu`. */
 export interface OpenOptions {
   /**
    * A device of your own: a browser's, Deno's, or one of the npm package `webgpu`. It needs the limits of `NEEDED_LIMITS`,

@@ -1,14 +1,19 @@
 import type { Ledger } from './ledger.ts';
 
+/** GPU time of all calls of one kernel. */
 export interface SpanTotal {
+  /** Label of the kernel. */
   label: string;
   calls: number;
   totalMs: number;
 }
 
-/** GPU time by kernel label, from timestamps around every pass of one recorder at a time. */
+/**
+ * GPU time by kernel label, from timestamps around every pass of one recorder at a time. Set it as `Gpu.profiler`; after each
+ * submission call `collect`. Needs the feature `timestamp-query`.
+ */
 export class Profiler {
-  /** Where its readbacks are booked; the `Gpu` that it is set on gives it. */
+  /** Counts the bytes of its readbacks; setting `Gpu.profiler` sets it. */
   ledger?: Ledger;
   readonly #device: GPUDevice;
   readonly #set: GPUQuerySet;
@@ -18,6 +23,7 @@ export class Profiler {
   readonly #totals = new Map<string, SpanTotal>();
   #labels: string[] = [];
 
+  /** `capacity`: most kernels of one recorder; it does not measure those beyond. @throws Error without `timestamp-query`. */
   constructor(device: GPUDevice, capacity = 2048) {
     if (!device.features.has('timestamp-query')) throw new Error('this adapter offers no timestamp queries');
     this.#device = device;
@@ -36,6 +42,7 @@ export class Profiler {
     });
   }
 
+  /** The timestamps of the next pass; the recorder calls it. Undefined beyond the capacity. */
   span(label: string): GPUComputePassTimestampWrites | undefined {
     if (this.#labels.length >= this.#capacity) return undefined;
     const index = this.#labels.push(label) - 1;
@@ -46,6 +53,7 @@ export class Profiler {
     };
   }
 
+  /** Records the copy of the timestamps; the recorder calls it. */
   resolve(encoder: GPUCommandEncoder): void {
     if (!this.#labels.length) return;
     encoder.resolveQuerySet(this.#set, 0, this.#labels.length * 2, this.#resolved, 0);
@@ -75,6 +83,7 @@ export class Profiler {
     return [...this.#totals.values()].sort((a, b) => b.totalMs - a.totalMs);
   }
 
+  /** Frees its buffers. Unset `Gpu.profiler` first. */
   destroy(): void {
     this.#set.destroy();
     this.#resolved.destroy();

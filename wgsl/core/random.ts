@@ -21,7 +21,7 @@ export function pcg4d(x: number, y: number, z: number, w: number): [number, numb
   return [a, b, c, d];
 }
 
-/** What a random number is for: two purposes never share numbers. Values are part of the reproducible results. */
+/** Purposes of random numbers: two purposes never share numbers. The values are part of the reproducible results. */
 export const RANDOM = {
   view: 1,
   init: 2,
@@ -33,14 +33,15 @@ export const RANDOM = {
   dropout: 8,
 } as const;
 
+/** What a random number is drawn for: `view`, `init`, `noise`, `relocate`, `split`, `crop`, `background` or `dropout`. */
 export type RandomPurpose = keyof typeof RANDOM;
 
-/** Four numbers in [0, 1), 24 bits each. */
+/** Four numbers in [0, 1), 24 bits each: a pure function of its arguments (u32), the same as `random4` of `#include <random>`. */
 export function random4(seed: number, purpose: RandomPurpose, step: number, index: number): number[] {
   return pcg4d(seed, RANDOM[purpose], step, index).map((word) => (word >>> 8) / 2 ** 24);
 }
 
-/** An integer in [0, count). */
+/** An integer in [0, count), a pure function of its arguments. */
 export function randomInt(
   count: number,
   seed: number,
@@ -51,7 +52,7 @@ export function randomInt(
   return Math.min(count - 1, Math.floor(random4(seed, purpose, step, index)[0] * count));
 }
 
-/** A permutation of 0…count−1 for one epoch. */
+/** A permutation of 0…count−1 for one epoch (Fisher and Yates), a pure function of its arguments. */
 export function permutation(count: number, seed: number, purpose: RandomPurpose, epoch: number): number[] {
   const order = Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {

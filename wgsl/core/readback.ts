@@ -9,6 +9,7 @@ export interface ReadbackPart {
   bytes: number;
 }
 
+/** Parts by name. */
 export type ReadbackParts = Readonly<Record<string, ReadbackPart>>;
 
 /** Buffers as they were at one point of the queue. Holds staging memory until it is released. */
@@ -29,12 +30,13 @@ export interface ReadbackSlot {
   deliver(receive: (parts: Record<string, Uint8Array>) => void): void;
 }
 
+/** Options of a `Readback`. */
 export interface ReadbackOptions {
-  /** Copies that may be in flight at once. */
+  /** Copies that may be in flight at once; 2 unless given. */
   slots?: number;
-  /** Bytes that the staging of all slots may take together. */
+  /** Bytes that the staging of all slots may take together; 2 GiB unless given. */
   limit?: number;
-  /** Purpose of the transfers in the ledger. */
+  /** Purpose of the transfers in the ledger; `checkpoints` unless given. */
   purpose?: Purpose;
 }
 

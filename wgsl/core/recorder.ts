@@ -6,7 +6,10 @@ import type { KernelTarget } from './target.ts';
 /** WebGPU's own limit on workgroups per dimension; the one place that knows it. */
 const MAX_GROUPS = 65535;
 
-/** Groups for `count` items of `size` a group, folded into y beyond 65,535: see `linearGroup` in `shared/grid.wgsl`. */
+/**
+ * Workgroups for `count` items of `size` a workgroup. Beyond 65,535, WebGPU's limit per dimension, they are folded into y: the kernel
+ * numbers them with `linearGroup` of `#include <grid>`.
+ */
 export function gridFor(count: number, size: number): [number, number, number] {
   const groups = Math.max(1, Math.ceil(count / size));
   const rows = Math.ceil(groups / MAX_GROUPS);
@@ -16,7 +19,7 @@ export function gridFor(count: number, size: number): [number, number, number] {
 /** Most workgroups of a looping kernel on a CPU: enough for its cores. An idle workgroup costs 10 µs there. */
 const CPU_GROUPS = 64;
 
-/** Groups for at most `count` items of `size` a group, of a kernel that loops: at most `most`, fewer on a CPU. */
+/** As `gridFor`, for a kernel that loops over its items: at most `most` workgroups, and at most 64 on the target `cpu`. */
 export function loopingGrid(
   { target }: { target: KernelTarget },
   count: number,
@@ -28,8 +31,9 @@ export function loopingGrid(
 }
 
 /**
- * Records kernels and copies into one command buffer. Consecutive kernels share a compute pass; with a profiler each has
- * a pass of its own with timestamps, under the kernel's label.
+ * Records kernels and copies into one command buffer, for `Gpu.submit`; `Gpu.recorder` and `Gpu.run` make one. Each command sees
+ * what those before it wrote. Consecutive kernels share a compute pass; with a profiler each has a pass of its own with
+ * timestamps, under the kernel's label.
  */
 export class Recorder {
   readonly #encoder: GPUCommandEncoder;
@@ -75,6 +79,7 @@ export class Recorder {
     return this;
   }
 
+  /** Copies `bytes` from one buffer to another; offsets and bytes are multiples of 4. */
   copy(from: GPUBuffer, to: GPUBuffer, bytes = from.size, fromOffset = 0, toOffset = 0): this {
     this.#endPass();
     this.#used.push([from, to]);
@@ -82,6 +87,7 @@ export class Recorder {
     return this;
   }
 
+  /** Sets `bytes` of a buffer from `offset` on to zero; both are multiples of 4. */
   clear(buffer: GPUBuffer, offset = 0, bytes = buffer.size - offset): this {
     this.#endPass();
     this.#used.push([buffer]);
@@ -94,6 +100,7 @@ export class Recorder {
     return this.#used.some((buffers) => buffers.includes(buffer));
   }
 
+  /** Ends the recording; `Gpu.submit` calls it. */
   finish(): GPUCommandBuffer {
     this.#endPass();
     this.#clock?.mark(this.#encoder);

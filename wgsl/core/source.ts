@@ -1,8 +1,8 @@
 import type { SubgroupNumbering } from './target.ts';
 
 /**
- * Reads a text file that lies beside a module: by `fetch` where that knows `file:` URLs or the module came by HTTP
- * (Deno, browsers), by `node:fs` in Node, imported late so that nothing here needs Node.
+ * Reads a text file beside a module, or a `data:` URL: `file:` by `node:fs` (Node, Deno), imported at the call so that no import
+ * needs Node; everything else by `fetch`.
  */
 export async function readText(url: URL): Promise<string> {
   if (url.protocol === 'file:' && typeof process !== 'undefined' && process.versions?.node) {
@@ -21,6 +21,7 @@ export const INCLUDE = /^#include <([a-z0-9-]+)>[ \t]*$/gm;
 /** The shared file that has another form on devices without `subgroup_id`. */
 const SUBGROUP_THREAD = 'subgroup-thread';
 
+/** Constants by name, printed before the source as `const NAME = value;`, or as `alias NAME = text;` for a string (a type's name). */
 export type Constants = Record<string, number | boolean | string>;
 
 export interface SourceOptions {

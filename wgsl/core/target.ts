@@ -3,6 +3,7 @@
  * subgroups are vectors. `portable`: every adapter; needs no optional feature. `openGpu` chooses one for the device.
  */
 export const KERNEL_TARGETS = ['subgroup', 'portable', 'cpu'] as const;
+/** `subgroup`, `portable` or `cpu`: see `KERNEL_TARGETS`. */
 export type KernelTarget = (typeof KERNEL_TARGETS)[number];
 
 /** Subgroup sizes that the variants support. Tables of several kernels have a bit or a row for each lane. */
