@@ -47,12 +47,15 @@ export class ClipModel {
     return this.#vision;
   }
 
-  /** Ids of a text, padded to the context length. */
+  /** Token ids of a text, cut or padded to the context length. @throws InputError when the tokenizer is not this model's. */
   tokenize(text: string): number[] {
     return tokenIds(this.#description, text);
   }
 
-  /** Embeddings [T, D] of unit length, from onnxruntime if the model has an ONNX text encoder, else from the GPU. */
+  /**
+   * Embeddings f32 [T, D] of unit length, from onnxruntime if the model has an ONNX text encoder, else from the GPU.
+   * @throws InputError when there is no text, or a weight of the model is missing or invalid.
+   */
   async embedTexts(texts: readonly string[]): Promise<Float32Array> {
     if (!texts.length) throw new InputError('no text to embed');
     const ids = texts.map((text) => this.tokenize(text));
@@ -65,6 +68,7 @@ export class ClipModel {
     return raw;
   }
 
+  /** Frees the weights. Destroy objectives first. */
   destroy(): void {
     this.#vision = undefined;
     this.#arena.destroy();

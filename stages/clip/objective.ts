@@ -3,12 +3,14 @@ import { type CropAugment, cropTransforms } from '../../wgsl/image/crop-transfor
 import { buildEncoder, type EncoderProgram, meanDirection } from './encoder.ts';
 import type { ClipModel } from './model.ts';
 
+/** Options of `ClipObjective.create`. */
 export interface ClipObjectiveOptions {
   /** Crops per step. */
   batch: number;
   /** Size of the picture, pixels; `setStep` can change it. */
   width: number;
   height: number;
+  /** Range of the crops' sides, rotations and mirroring. */
   augment: CropAugment;
 }
 
@@ -56,12 +58,15 @@ export class ClipObjective {
     }
   }
 
-  /** Sets the target to the mean direction of embeddings [T, D] of unit length. */
+  /** Sets the target to the mean direction of embeddings f32 [T, D] of unit length, from `ClipModel.embedTexts`. */
   setTarget(embeds: Float32Array): void {
     this.#gpu.write(this.#encoder.target, meanDirection(embeds, this.#model.dimensions), 'parameters');
   }
 
-  /** Uploads the crops of a step. `size`: size of the step's picture, if it differs from the options. */
+  /**
+   * Uploads the crops of the next submitted step, which follow from seed and step alone. `size`: of the step's picture, pixels, if it
+   * differs from the options.
+   */
   setStep(
     seed: number,
     step: number,
@@ -74,8 +79,8 @@ export class ClipObjective {
   }
 
   /**
-   * Adds d(−weight·mean cosine)/d image to `gradImage`; both are f32 [H, W, 4] of the step's size. Writes the
-   * cosines to `cosines`.
+   * Records forward and backward pass. Adds d(−weight·mean cosine)/d image to `gradImage`; both are f32 [H, W, 4] of the
+   * step's size. Overwrites `cosines`. A new weight is written at once.
    */
   record(recorder: Recorder, image: GPUBuffer, gradImage: GPUBuffer, weight = 1): void {
     const { program, sampler, cosines, pixels } = this.#encoder;

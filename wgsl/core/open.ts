@@ -31,8 +31,8 @@ export interface OpenOptions {
   /** The kernel variants to run, instead of those that are fast on the adapter; for tests and for golden margins. */
   target?: KernelTarget;
   /**
-   * Most bytes of a buffer of rows that a kernel sees at a time (`rowWindows`); the device's largest binding unless given. Less
-   * of it, to test with a small scene what happens to one that is larger than a binding: no byte of a result depends on it.
+   * Most bytes of a buffer of rows that one binding shows to a kernel; the device's largest binding unless given. A smaller
+   * value lets a small scene test what happens to one that is larger than a binding: no byte of a result depends on it.
    */
   windowBytes?: number;
 }

@@ -22,16 +22,18 @@ export class FromRgba8 {
     this.#pixels = pixels;
   }
 
-  /** For pictures of `pixels` = H·W. */
+  /** Compiles the kernel for pictures of `pixels` = H·W. */
   static async create(gpu: Gpu, pixels: number): Promise<FromRgba8> {
     const kernel = await gpu.kernel(FROM_RGBA8, { constants: { PIXELS: pixels } });
     return new FromRgba8(kernel, pixels);
   }
 
+  /** Binds a picture and its pixels, u32 [H, W] to f32 [H, W, 4]. Make it once, record it often. */
   bind(rgba8: GPUBuffer, picture: GPUBuffer): BoundKernel {
     return this.#kernel.bind({ rgba8, picture });
   }
 
+  /** Records the conversion. */
   record(recorder: Recorder, bound: BoundKernel): void {
     recorder.run(bound, gridFor(this.#pixels, 256));
   }

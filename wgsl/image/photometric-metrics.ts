@@ -34,6 +34,7 @@ export class PhotometricMetrics {
     this.#partials = new Partials(arena, options.label);
   }
 
+  /** Compiles the kernels; makes small buffers in the arena. */
   static async create(gpu: Gpu, arena: Arena, options: PictureOptions): Promise<PhotometricMetrics> {
     const constants = { ...pictureConstants(options, true), WITH_MAPS: false };
     const [forward, reduce] = await Promise.all([
@@ -43,7 +44,7 @@ export class PhotometricMetrics {
     return new PhotometricMetrics(gpu, arena, options, forward, reduce);
   }
 
-  /** Binds a view's photograph. */
+  /** Binds a view's photograph, as `PhotometricLoss.bindPhoto`, with the same errors. */
   bindPhoto(photo: GPUBuffer, size: PictureSize): BoundPhoto {
     const { render, metrics, target = this.#gpu.target } = this.#options;
     const tiling = ssimTiling(target, size);
@@ -64,7 +65,7 @@ export class PhotometricMetrics {
   }
 }
 
-/** Peak signal-to-noise ratio in dB, of colours in [0, 1]. */
+/** Peak signal-to-noise ratio in dB, from the mean squared error of colours in [0, 1]. */
 export function psnr(mse: number): number {
   return -10 * Math.log10(mse);
 }

@@ -24,6 +24,7 @@ export const PHOTOMETRIC_L1 = defineKernel({
   },
 });
 
+/** Options of `PhotometricLoss.create`. */
 export interface LossOptions extends PictureOptions {
   /** f32 [H, W, 4]: dL/d render, overwritten; alpha's entry is 0. */
   gradient: GPUBuffer;
@@ -32,8 +33,9 @@ export interface LossOptions extends PictureOptions {
 }
 
 /**
- * The training loss (1 − λ)·mean|r − p| + λ·(1 − SSIM) of an unclamped render, and its gradient (3DGS's loss; SSIM as
- * fused-ssim computes it for gsplat, on the valid interior). Keeps maps of 36 bytes a pixel between the two.
+ * The training loss (1 − λ)·mean|r − p| + λ·(1 − SSIM) of an unclamped render r and a photograph p, and its gradient (3DGS's
+ * loss; SSIM of Wang et al. 2004 with windows of 11×11 pixels, σ 1.5, as fused-ssim computes it for gsplat). Keeps maps of 36
+ * bytes a pixel between the two.
  */
 export class PhotometricLoss {
   readonly #gpu: Gpu;
@@ -56,6 +58,7 @@ export class PhotometricLoss {
     this.#partials = new Partials(arena, label);
   }
 
+  /** Compiles the kernels and makes the maps in the arena. @throws Error when the weight is not in [0, 1]. */
   static async create(gpu: Gpu, arena: Arena, options: LossOptions): Promise<PhotometricLoss> {
     const { label, dssimWeight } = options;
     if (!(dssimWeight >= 0 && dssimWeight <= 1)) {
@@ -64,7 +67,13 @@ export class PhotometricLoss {
     return new PhotometricLoss(gpu, arena, options, await loadKernels(gpu, options));
   }
 
-  /** Binds a view's photograph. Writes one small uniform; nothing is written per step. */
+  /**
+   * Binds a view's photograph, u32 or f32 as `options.photo` says, of this size in pixels. Call it once per view, not per step: it
+   * makes a small uniform.
+   *
+   * @throws Error when the picture is larger than the options'.
+   * @throws InputError when it is smaller than SSIM's window.
+   */
   bindPhoto(photo: GPUBuffer, size: PictureSize): BoundPhoto {
     const {
       label,
@@ -103,7 +112,7 @@ export class PhotometricLoss {
     };
   }
 
-  /** Overwrites `gradient` and `metrics`. */
+  /** Records the loss of the render against a photograph: overwrites `gradient` and `metrics`. */
   record(recorder: Recorder, photo: BoundPhoto): void {
     recordPhoto(recorder, photo);
   }

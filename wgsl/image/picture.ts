@@ -21,7 +21,7 @@ export const PHOTOMETRIC_REDUCE = defineKernel({
   },
 });
 
-/** A comparison of a render with a photograph, with or without its gradient. */
+/** Options of a comparison of a render with photographs, with or without its gradient. */
 export interface PictureOptions {
   /** Names the buffers in the arena. */
   label: string;
@@ -48,12 +48,13 @@ export interface Tiling {
   reach?: readonly [number, number];
 }
 
+/** Size of a picture, pixels. */
 export interface PictureSize {
   width: number;
   height: number;
 }
 
-/** A photograph bound to an engine. Make one per view, once. */
+/** A photograph bound to a `PhotometricLoss` or `PhotometricMetrics`: keep one per view. */
 export interface BoundPhoto {
   readonly steps: readonly { bound: BoundKernel; groups: readonly [number, number] }[];
 }

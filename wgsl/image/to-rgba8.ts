@@ -22,16 +22,18 @@ export class ToRgba8 {
     this.#pixels = pixels;
   }
 
-  /** For pictures of `pixels` = H·W. */
+  /** Compiles the kernel for pictures of `pixels` = H·W. */
   static async create(gpu: Gpu, pixels: number): Promise<ToRgba8> {
     const kernel = await gpu.kernel(TO_RGBA8, { constants: { PIXELS: pixels } });
     return new ToRgba8(kernel, pixels);
   }
 
+  /** Binds a picture and its pixels, f32 [H, W, 4] to u32 [H, W]. Make it once, record it often. */
   bind(picture: GPUBuffer, rgba8: GPUBuffer): BoundKernel {
     return this.#kernel.bind({ picture, rgba8 });
   }
 
+  /** Records the conversion. */
   record(recorder: Recorder, bound: BoundKernel): void {
     recorder.run(bound, gridFor(this.#pixels, 256));
   }

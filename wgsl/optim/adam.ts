@@ -15,10 +15,13 @@ export const ADAM = defineKernel({
   variants: { portable: { source: new URL('./adam.wgsl', import.meta.url) } },
 });
 
+/** A tensor that `Adam` updates. */
 export interface AdamTensor {
+  /** Names its rate in `Adam.setStep`. */
   name: string;
   /** f32 [rows, width]; changed in place. */
   parameters: GPUBuffer;
+  /** f32 [rows, width]. */
   gradients: GPUBuffer;
   /** First and second moment, f32 [rows, width]; zero at the start. */
   moments: { m: GPUBuffer; v: GPUBuffer };
@@ -30,13 +33,18 @@ export interface AdamTensor {
   head?: number;
 }
 
+/** Options of `Adam.create`. */
 export interface AdamOptions {
+  /** Prefix of the buffers' labels. */
   label: string;
-  /** u32; word 0 is the number of rows to work on. */
+  /** u32; word 0 is the number of rows to work on, read when the kernels run. */
   gaussianCount: GPUBuffer;
   tensors: readonly AdamTensor[];
+  /** 0.9 unless given. */
   beta1?: number;
+  /** 0.999 unless given. */
   beta2?: number;
+  /** 1e-15 unless given, as 3DGS has it. */
   epsilon?: number;
 }
 
@@ -44,7 +52,10 @@ const SIZE = 256;
 const MAX_GROUPS = 4096;
 const RATES_BYTES = 16;
 
-/** Adam with torch's bias correction and 3DGS's ε = 1e-15, over tensors whose number of rows is on the GPU. */
+/**
+ * Adam with torch's bias correction (Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015), over tensors whose
+ * number of rows is on the GPU.
+ */
 export class Adam {
   readonly #gpu: Gpu;
   readonly #rates: GPUBuffer;
@@ -67,6 +78,7 @@ export class Adam {
     [this.#beta1, this.#beta2] = betas;
   }
 
+  /** Compiles a kernel for each tensor and makes two small buffers in the arena. */
   static async create(gpu: Gpu, arena: Arena, options: AdamOptions): Promise<Adam> {
     const { label, gaussianCount, tensors, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-15 } = options;
     const rates = arena.uniform(`${label}/rates`, RATES_BYTES * Math.max(1, tensors.length));
@@ -106,7 +118,10 @@ export class Adam {
     return new Adam(gpu, rates, tensors, steps, [beta1, beta2]);
   }
 
-  /** `t` counts from 1. A tensor's rate, or its head's and tail's; a tensor without one keeps its values, and its moments are updated. */
+  /**
+   * Sets the number `t` of the next submitted step, from 1, and the learning rates by tensor: one, or those of head and tail. A
+   * tensor without a rate keeps its values, and its moments are updated. Writes one small uniform at once.
+   */
   setStep(t: number, rates: Readonly<Partial<Record<string, number | readonly [number, number]>>>): void {
     const data = new Float32Array((this.#tensors.length * RATES_BYTES) / 4);
     this.#tensors.forEach(({ name }, i) => {
@@ -118,6 +133,7 @@ export class Adam {
     this.#gpu.write(this.#rates, data, 'parameters');
   }
 
+  /** Records one step: updates parameters and moments in place. */
   record(recorder: Recorder): void {
     for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
   }

@@ -2,6 +2,7 @@ import type { Arena, Gpu, KernelTarget, Recorder } from '../core/index.ts';
 import { MAX_CAPACITY } from './capacity.ts';
 import { MAX_DIGIT_BITS, passSteps, type Step, workersFor } from './radix-pass.ts';
 
+/** Options of `RadixSort.create`. */
 export interface RadixSortOptions {
   /** Names the buffers in the arena. */
   label: string;
@@ -56,6 +57,10 @@ export class RadixSort {
     this.#steps = steps;
   }
 
+  /**
+   * Compiles the kernels and makes the sort's buffers in the arena: 8 bytes a pair, and the counts of the digits.
+   * @throws Error when the capacity or the bits are out of range, or values are missing.
+   */
   static async create(gpu: Gpu, arena: Arena, options: RadixSortOptions): Promise<RadixSort> {
     const { label, capacity, bits, identityValues = false, nonzeroCount } = options;
     const { target = gpu.target, nonzeroWord = 0 } = options;
@@ -107,6 +112,7 @@ export class RadixSort {
     return new RadixSort(from.keys, from.values, steps);
   }
 
+  /** Records the sort of the pairs that `keys` and `values` hold when the kernels run. */
   record(recorder: Recorder): void {
     for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
   }

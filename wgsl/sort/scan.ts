@@ -7,6 +7,7 @@ import {
   type Recorder,
 } from '../core/index.ts';
 
+/** Options of `Scan.create`. */
 export interface ScanOptions {
   /** Names the buffers in the arena. */
   label: string;
@@ -72,6 +73,7 @@ export class Scan {
     this.#groups = groups;
   }
 
+  /** Compiles the kernels and makes the scan's buffers in the arena. @throws Error when the capacity is out of range. */
   static async create(gpu: Gpu, arena: Arena, options: ScanOptions): Promise<Scan> {
     const { capacity, values, count, countWord, total, totalWord, label, target = gpu.target } = options;
     if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY)) {
@@ -93,6 +95,7 @@ export class Scan {
     );
   }
 
+  /** Records the scan of what `values` holds when the kernels run. */
   record(recorder: Recorder): void {
     recorder.run(this.#reduce, this.#groups).run(this.#scan, this.#groups);
   }

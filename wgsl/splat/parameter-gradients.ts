@@ -31,8 +31,8 @@ export const PROJECT_BACKWARD = defineKernel({
 });
 
 /**
- * Writes out the gradients of all raw parameters, from what a backward pass stores per intersection. Record it after that
- * backward pass. Training takes the shorter way of `SplatAdam`, which never stores them. Rows beyond the count keep their values.
+ * Writes out the gradients of all raw parameters, from the sums that a backward pass stores per intersection. Training uses
+ * `SplatAdam` instead, which does not store them. Rows beyond the count keep their values.
  */
 export class ParameterGradients {
   /** dL/d of means, logScales, quats (un-normalised), opacityLogits, sh: the shapes of the parameters. */
@@ -51,7 +51,7 @@ export class ParameterGradients {
     this.#steps = steps;
   }
 
-  /** `backward`: the backward pass of `forward`. */
+  /** Compiles the kernel and makes the gradients' buffers in the arena. `backward`: the backward pass of `forward`. */
   static async create(
     gpu: Gpu,
     arena: Arena,
@@ -99,6 +99,7 @@ export class ParameterGradients {
     return new ParameterGradients(gradients, screen, steps);
   }
 
+  /** Record it after `backward` of the same view. Overwrites `gradients` and `screen`. */
   record(recorder: Recorder): void {
     for (const { bound, groups } of this.#steps) {
       recorder.run(bound, groups);

@@ -34,13 +34,13 @@ export function bytesPerIntersection(gpu: Gpu): number {
 }
 
 /**
- * The rasteriser's backward pass: from an image gradient to nine sums per (tile, splat) intersection, in a fixed order.
- * Record it after the same view's forward pass. `SplatAdam` turns the sums into moved parameters, `ParameterGradients` into gradients.
+ * The rasteriser's backward pass: from the gradient of the picture to nine sums per (tile, Gaussian) intersection, in a fixed
+ * order. `SplatAdam` turns the sums into updated parameters, `ParameterGradients` into gradients.
  */
 export class RasterizerBackward {
-  /** f32 [H,W,4]: dL/dr, dL/dg, dL/db, dL/dalpha; the caller fills it. */
+  /** f32 [H,W,4]: dL/dr, dL/dg, dL/db, dL/dalpha, rows the view's width apart; the caller fills it. */
   readonly gradImage: GPUBuffer;
-  /** f32 [intersections, GRADIENTS]: the sums, with a Gaussian's intersections in a row. */
+  /** f32 [intersections, 9]: the sums, with a Gaussian's intersections in a row. */
   readonly intersectionGradients: GPUBuffer;
   readonly #blend: BoundKernel;
   readonly #groups: readonly [number, number, number];
@@ -57,6 +57,10 @@ export class RasterizerBackward {
     this.#groups = groups;
   }
 
+  /**
+   * Compiles the kernel and makes the buffers in the arena: 36 bytes an intersection and 16 a pixel.
+   * @throws Error when `forward` was made with `backward: false`.
+   */
   static async create(gpu: Gpu, arena: Arena, forward: Rasterizer): Promise<RasterizerBackward> {
     const { label, width, height, intersections } = forward.options;
     if (!forward.options.backward) throw new Error(`${label}: this rasterizer was made without \`backward\``);
@@ -70,6 +74,7 @@ export class RasterizerBackward {
     return new RasterizerBackward(gradImage, intersectionGradients, bound, blend.groups);
   }
 
+  /** Record it after the forward pass of the same view, and after what fills `gradImage`. */
   record(recorder: Recorder): void {
     recorder.run(this.#blend, this.#groups);
   }

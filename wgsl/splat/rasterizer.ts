@@ -30,20 +30,24 @@ import {
 } from './types.ts';
 import { viewValues } from './view-values.ts';
 
+/** Options of `Rasterizer.create`. */
 export interface RasterizerOptions {
   /** Prefix of the buffers' labels. */
   label: string;
   gaussians: GaussianBuffers;
-  /** u32, the number of Gaussians at word 0, read when the kernels run. The overflow latch sets it to 0. */
+  /** u32, the number of Gaussians at word 0, read when the kernels run. A view that exceeds the capacity sets it to 0. */
   gaussianCount: GPUBuffer;
   /** Rows that the Gaussians' buffers hold. */
   rows: number;
-  /** Bands that `gaussians.sh` stores. */
+  /** SH degree of `gaussians.sh`, 0 to 3. */
   shDegree: number;
-  /** The largest picture. */
+  /** Size of the largest picture, pixels. Views may be smaller. */
   width: number;
   height: number;
-  /** Capacity in (tile, Gaussian) intersections; exceeding it latches `FAILED` and changes nothing else. */
+  /**
+   * Capacity in (tile, Gaussian) intersections. A view that exceeds it sets the counters `FAILED` and `NEEDED` and
+   * `gaussianCount` to 0, so that all later work is void until the host has made more room.
+   */
   intersections: number;
   /** Also render depth. */
   depth?: boolean;
@@ -99,8 +103,9 @@ interface Pass {
 }
 
 /**
- * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al. 2023; gsplat's classic mode, see docs/rasterizer.md).
- * All gaussianCount stay on the GPU and every grid is fixed, so recording needs no answer from it:
+ * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al., "3D Gaussian Splatting for Real-Time Radiance Field
+ * Rendering", 2023; gsplat's classic mode, see docs/rasterizer.md). All counts stay on the GPU and every grid is fixed, so
+ * recording waits for nothing:
  * project → sort the visible by depth → scan tile counts and admit → emit intersections → sort by tile → blend.
  */
 export class Rasterizer {
@@ -111,7 +116,7 @@ export class Rasterizer {
   readonly depth: GPUBuffer;
   /** u32 [RASTER_COUNTER_WORDS], see `RASTER_COUNTERS`. */
   readonly rasterCounters: GPUBuffer;
-  /** Buffers that the backward pass reads. */
+  /** Buffers that `RasterizerBackward`, `ParameterGradients` and `SplatAdam` read. Not part of the public interface. */
   readonly internals: {
     view: GPUBuffer;
     /** Windows of the rows: kernels that bind SH run once for each. */
@@ -156,6 +161,12 @@ export class Rasterizer {
     this.#stages = stages;
   }
 
+  /**
+   * Compiles the kernels and makes the buffers in the arena: about 150 bytes a row, 16 to 24 an intersection, 20 to 28 a
+   * pixel, and with `backward` on the target `subgroup` 64 more an intersection.
+   *
+   * @throws GpuError when a buffer or a binding exceeds the adapter's limits.
+   */
   static async create(gpu: Gpu, arena: Arena, given: RasterizerOptions): Promise<Rasterizer> {
     const shape = shapeOf(gpu, given.label, given);
     const options = { depth: false, backward: true, ...given, ...shape };
@@ -316,7 +327,10 @@ export class Rasterizer {
     );
   }
 
-  /** Sets the view that the next submitted `record` draws. */
+  /**
+   * Sets the view that the next submitted `record` draws; writes two small uniforms at once.
+   * @throws Error when the view is larger than the rasteriser, or a recorder that uses it is not submitted yet.
+   */
   setView(camera: PinholeCamera, { shDegree, step = 0, ...rest }: ViewOptions = {}): void {
     const { width, height, tile, intersections, shDegree: stored } = this.options;
     if (
@@ -337,7 +351,7 @@ export class Rasterizer {
     this.#intersectionOffsets.admit(step, intersections);
   }
 
-  /** Records the whole forward pass. */
+  /** Records the whole forward pass: overwrites `color`, `depth` and the counters. */
   record(recorder: Recorder): void {
     this.#record(recorder, this.#stages);
   }

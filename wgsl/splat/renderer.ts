@@ -16,6 +16,7 @@ const INTERSECTIONS_PER_GAUSSIAN = 4;
 /** Each of the rasteriser's buffers takes a word per intersection. */
 const BYTES_PER_INTERSECTION = 4;
 
+/** A splat: its buffers, the number of its Gaussians, and the degree of its SH. */
 export type Gaussians = GaussianBuffers & { count: number; shDegree: number };
 
 /**
@@ -37,6 +38,7 @@ export class SplatRenderer {
     this.#label = label;
   }
 
+  /** `label` is the prefix of the buffers' labels. The first picture makes the buffers. */
   static async create(gpu: Gpu, label: string): Promise<SplatRenderer> {
     return new SplatRenderer(gpu, label);
   }
@@ -45,6 +47,8 @@ export class SplatRenderer {
    * Renders a picture; resolves when it is complete in `target`. Pictures are submitted in the order of the calls. `behind` records
    * work on the picture in the same submission, and again if the picture is rendered again: pictures in flight may share a target
    * that `behind` reads out.
+   *
+   * @throws GpuError when the view has more intersections than the adapter can hold, or when the device reports an error.
    */
   async render(
     gaussians: Gaussians,
@@ -102,6 +106,7 @@ export class SplatRenderer {
     return result;
   }
 
+  /** Frees its buffers; those of the caller stay. A later `render` makes new ones. */
   destroy(): void {
     this.#arena?.destroy();
     this.#arena = this.#rasterizer = this.#gaussians = undefined;

@@ -1,6 +1,9 @@
 import type { Constants } from '../core/index.ts';
 
-/** A pinhole camera, OpenCV axes; `viewmat` [4,4] row-major, world → camera; focal lengths and centre in pixels. */
+/**
+ * A pinhole camera with OpenCV axes (x right, y down, z forward). `viewmat` is [4,4] row-major, world → camera; size, focal
+ * lengths and principal point are in pixels, and pixel centres are at +0.5.
+ */
 export interface PinholeCamera {
   width: number;
   height: number;
@@ -11,7 +14,11 @@ export interface PinholeCamera {
   viewmat: readonly number[];
 }
 
-/** A splat's raw parameters, f32: means [N,3], logScales [N,3], quats [N,4] wxyz, opacityLogits [N], sh [N,K,3]. */
+/**
+ * A splat's raw parameters, f32: means [N,3] in world units, logScales [N,3] (natural logarithms), quats [N,4] (wxyz, of any
+ * length), opacityLogits [N], sh [N,K,3] with K = (degree + 1)². Buffers hold N rows or more; `SplatAdam` needs sizes that are
+ * multiples of 16 bytes.
+ */
 export interface GaussianBuffers {
   means: GPUBuffer;
   logScales: GPUBuffer;
@@ -20,17 +27,18 @@ export interface GaussianBuffers {
   sh: GPUBuffer;
 }
 
+/** Red, green, blue, in the pictures' own space; 0 to 1. */
 export type Rgb = readonly [number, number, number];
 
 /** How to draw through a camera. */
 export interface ViewOptions {
-  /** Linear in the images' own space; black unless given. */
+  /** Colour behind the Gaussians, in the pictures' own space; black unless given. */
   background?: Rgb;
-  /** SH bands in use; all that are stored unless given. */
+  /** SH degree in use; all that is stored unless given. */
   shDegree?: number;
-  /** Named by the overflow latch, so that the host knows where to go on. */
+  /** The number of the training step, for the counter `FAILED` and for `dropout`; 0 unless given. */
   step?: number;
-  /** Leaves out this part of the Gaussians (to 1/256), drawn by seed and step; the others are as much more opaque. None unless given. */
+  /** Leaves out this share of the Gaussians (in steps of 1/256), drawn by seed and step; the others are more opaque by as much. None unless given. */
   dropout?: { share: number; seed: number };
 }
 

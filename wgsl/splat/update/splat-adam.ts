@@ -18,11 +18,13 @@ import { shConstants, shRowBytes } from '../types.ts';
 
 type Parameter = keyof GaussianBuffers;
 
+/** Options of `SplatAdam.create`. */
 export interface SplatAdamOptions {
+  /** Prefix of the buffers' labels. */
   label: string;
-  /** First and second moments, laid out as the parameters. */
+  /** First and second moments, of the parameters' shapes and sizes; zero at the start. */
   moments: Readonly<Record<Parameter, { m: GPUBuffer; v: GPUBuffer }>>;
-  /** f32 [rows, 2], see `ParameterGradients.screen`. */
+  /** f32 [rows, 2], overwritten: see `ParameterGradients.screen`. */
   screen: GPUBuffer;
   /** The parameters to update; nothing is computed for the others. */
   train: readonly Parameter[];
@@ -73,9 +75,10 @@ export const ADAM_SH = defineKernel({
 });
 
 /**
- * The rest of a training step after the blending's backward pass: from the gradients per intersection to updated parameters. The
- * gradients of SH are never stored. The result equals that of `ParameterGradients` and `Adam` to rounding:
- * torch's Adam, dense, so that Gaussians out of view drift on. Every buffer of parameters and moments is a multiple of 16 bytes.
+ * The rest of a training step after `RasterizerBackward`: from its sums per intersection to updated parameters. The gradients
+ * of SH are not stored. The result equals that of `ParameterGradients` and `Adam` to rounding: torch's Adam (β 0.9 and 0.999,
+ * ε 1e-15), dense, so that Gaussians out of view keep moving. The size of every buffer of parameters and moments is a multiple
+ * of 16 bytes.
  */
 export class SplatAdam {
   readonly #gpu: Gpu;
@@ -98,6 +101,7 @@ export class SplatAdam {
     this.#steps = steps;
   }
 
+  /** Compiles the kernels and makes their buffers in the arena. `backward`: the backward pass of `forward`. */
   static async create(
     gpu: Gpu,
     arena: Arena,
@@ -192,7 +196,7 @@ export class SplatAdam {
     return new SplatAdam(gpu, rates, adamGeometry, regularizers, steps);
   }
 
-  /** Sets how far the next submitted `record` moves. `t` counts from 1. */
+  /** Sets the number of the next submitted step, from 1, and its rates; writes one small uniform at once. */
   setStep(t: number, rates: SplatRates): void {
     const scale = (rate = 0) => rate / (1 - BETA1 ** t);
     const [head, tail] = rates.sh ?? [0, 0];
@@ -210,7 +214,7 @@ export class SplatAdam {
     this.#gpu.write(this.#rates, this.#layout.pack('AdamRates', values), 'parameters');
   }
 
-  /** Record it after the backward pass of the same view. */
+  /** Record it after the backward pass of the same view. Updates parameters and moments in place. */
   record(recorder: Recorder): void {
     for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
   }
