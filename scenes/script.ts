@@ -1,10 +1,10 @@
 /**
  * The whole chain as a script, without a pipeline file: every stage is a function from GPU buffers to GPU buffers.
  *
- *     node --import splatline/typescript scenes/script.ts [FOLDER [STEPS [CLIP_MODEL]]]
+ *     node --import tsx scenes/script.ts [FOLDER [STEPS [CLIP_MODEL]]]
+ *     deno run -A --unstable-webgpu scenes/script.ts [FOLDER [STEPS [CLIP_MODEL]]]
  *
- * A script of your own, where splatline is installed, imports from 'splatline' and is started in the same way (as
- * FILE.mts, or FILE.ts where package.json says `"type": "module"`): Node does not read TypeScript in packages by itself.
+ * A script of your own, where splatline is installed, imports from 'splatline'.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
