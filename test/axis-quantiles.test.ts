@@ -34,7 +34,7 @@ test('finds the weighted quantiles to the bit', () =>
     assert.equal(await axisQuantiles(gpu, splat, [0, 1]), reference(means, logits, [0, 1]));
   }));
 
-test('says so when nothing is visible', () =>
+test('reports that nothing is visible', () =>
   withGpu(async (gpu, arena) => {
     const splat = {
       count: 4,

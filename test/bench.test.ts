@@ -173,7 +173,7 @@ test('frames to files: every way gives a row, and all parts are timed', () =>
     assert.match(formatRows(rows, 1), /^frames mp4, [\d.]+ frames\/s, .*the slowest is /m);
   }));
 
-test('a step is measured by Gaussians and by pixels, and plotted; what does not fit is told', () =>
+test('a step is measured by Gaussians and by pixels, and plotted; sizes that do not fit are reported', () =>
   withGpu(async (gpu) => {
     const effort = { warmup: 0, profiled: 1, steps: 1, rounds: 1 };
     const skipped: string[] = [];

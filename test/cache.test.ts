@@ -125,7 +125,7 @@ test('--from does the stage and those after it again; --until stops; either refu
   });
 });
 
-test('a forced stage that comes out with other bytes says so', async () => {
+test('a forced stage with other bytes is reported', async () => {
   await bench(async ({ run }) => {
     let round = 0;
     const registry = fakeStages.map((stage): Stage => {
@@ -150,7 +150,7 @@ test('a damaged entry is set aside when it is read, made again, and never used',
     const { out, run } = given;
     await run();
     const whole = await text(join(out, 'splat.ply'));
-    // Of equal length, so that only a hash tells: noticed when a later stage wants it.
+    // Of equal length, so only a hash detects it, when a later stage loads it.
     const trained = await savedFile(given, 'train');
     await spoil(trained, (await text(trained)).replace('10', '99'));
     const events: RunEvent[] = [];
@@ -210,7 +210,7 @@ test('a frozen run does all of it again and compares; a difference is named, and
     const again = () => repeatRun(join(out, 'run.json'), registry, { gpu: fakeGpu(), formats: fakeFormats });
     const { compared } = await again();
     assert.is(compared, 4);
-    assert.equal(trail, ['load', 'init', 'stylize', 'score'], 'nothing is taken as saved');
+    assert.equal(trail, ['load', 'init', 'stylize', 'score'], 'nothing counts as saved');
     assert.not(existsSync(join(folder, '.frozen-out')));
     splat = 'two';
     const error = await rejection(again());
@@ -296,7 +296,7 @@ test('buffers of saved work are loaded only where a stage that runs wants them, 
   });
 });
 
-test('two runs on one store at once: one does the work, the other waits, says so and takes it', async () => {
+test('two runs on one store at once: one does the work, the other reports that it waits, and uses the result', async () => {
   await bench(async ({ folder, run }) => {
     const waits: string[] = [];
     const slow = fakeStages.map((stage): Stage => {

@@ -99,7 +99,7 @@ test('Ctrl-C ends a run with 130 and leaves nothing half-written', async () => {
   await inScratch(async (folder) => {
     const out = join(folder, 'out');
     const run = splatline(out, TINY, '--set', 'train.steps=100000');
-    // Listening, not iterating: leaving an iteration would close the pipe, and end the run by itself.
+    // Listening, not iterating: leaving an iteration would close the pipe, and so end the run.
     await new Promise<void>((resolve) => {
       run.stdout.on('data', (chunk) => String(chunk).includes('"progress","stage":"train"') && resolve());
       run.stdout.on('close', resolve);

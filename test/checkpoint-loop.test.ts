@@ -131,7 +131,7 @@ test('no checkpoint is of a state in which a step was void, before and after one
     assert.equal(differences(bytes, roomy.bytes), [], 'stopped while steps were void');
   }));
 
-test('a save that fails is told once and tried again, and the bytes are the same', () =>
+test('a failed save is reported once and retried, and the bytes are the same', () =>
   withGpu(async (_, arena) => {
     const [views, start] = [crowdedViews(arena), startOf(arena)];
     const undisturbed = new MemoryStore();

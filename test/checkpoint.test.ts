@@ -257,7 +257,7 @@ test('a store that is stopping from the first leaves what it has; what is finish
     assert.equal(late.saved, []);
   }));
 
-test('a save that fails when the training is stopped is told, and the training stops', () =>
+test('a save that fails when the training is stopped is reported, and the training stops', () =>
   withGpu(async (gpu, arena) => {
     const stopping = failingStore(2, 8);
     const last = stoppingAt(4, stopping.store);

@@ -48,7 +48,7 @@ test('the listed tensors are those that transformers saved, and whole models pas
   await checkClipTarget({ prompt: 'rococo', model: tiny });
 });
 
-test('tells what is wrong with a model, without a GPU', async () => {
+test('reports what is wrong with a model, without a GPU', async () => {
   const fc1 = 'vision_model.encoder.layers.0.mlp.fc1.weight';
   const renamed = await withHeader('renamed', (header) => header.replace(fc1, `${fc1.slice(0, -1)}x`));
   await throwsInput(
@@ -96,7 +96,7 @@ test('text tensors are not asked for where the text encoder is an ONNX graph', a
   await checkClip(folder);
 });
 
-test('tells of empty prompts, another model’s tokenizer and impossible crops', async () => {
+test('reports empty prompts, another model’s tokenizer and impossible crops', async () => {
   await throwsInput(() => checkClipTarget({ prompt: ' ', model: tiny }), 'the prompt is empty');
   const small = await copy('small');
   const config = await readFile(join(small, 'config.json'), 'utf8');

@@ -101,7 +101,7 @@ test('an ONNX text encoder is preferred, in onnxruntime', () =>
     assert.match(String(error), /text_model\.onnx: onnxruntime cannot load it/);
   }));
 
-test('the package’s own model opens, and tells its prompts apart', () =>
+test('the package’s own model opens, and separates its prompts', () =>
   withGpu(async (gpu) => {
     const model = await openClip(gpu);
     const [a, b] = ['a stained glass robot', 'a pencil sketch of a robot'];

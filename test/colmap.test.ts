@@ -52,7 +52,7 @@ test('binary and text give the same model', async () => {
   }
 });
 
-test('every camera model of COLMAP parses; all but the pinholes are refused with the line that mends it', async () => {
+test('every camera model of COLMAP parses; all but the pinholes are refused with the command that undistorts', async () => {
   assert.is(CAMERA_MODEL_NAMES.length, 18);
   const cameras = CAMERA_MODEL_NAMES.map((name, i) => {
     const model = cameraModelByName(name)!;

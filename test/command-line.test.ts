@@ -64,7 +64,7 @@ test('a mistake in the file is one sentence with its place, exit code 2, and not
   });
 });
 
-test('an input that cannot be used is told before anything is written', async () => {
+test('unusable input is an error before anything is written', async () => {
   await inScratch(async (folder) => {
     await mkdir(join(folder, 'capture'));
     await writeFile(join(folder, 'p.yaml'), 'name: fox\nstages:\n  - load: { colmap: capture }\n');
@@ -151,7 +151,7 @@ test('doctor finds this machine’s adapter, packages and encoder', async () => 
   );
 });
 
-test('doctor says which line mends what is missing', async () => {
+test('doctor prints the command that installs what is missing', async () => {
   await inScratch(async (folder) => {
     const { exitCode, stdout } = await splatline(['doctor', folder]);
     assert.is(exitCode, 1);

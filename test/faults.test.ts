@@ -143,7 +143,7 @@ test('SIGINT and SIGTERM save first and exit 130 and 143; a second signal exits 
     assert.match(ending.stderr, `${word}: saving what is done`);
     assert.is((await manifestOf(places.out)).status, 'stopped');
     if (saved) assert.equal(resumesIn(job.events), [{ stage: 'train', step: saved }]);
-    saved = lastStep(job.events); // every step that was told is kept, though no checkpoint was due there
+    saved = lastStep(job.events); // every reported step is kept, although no checkpoint was due
     assert.equal(await leftovers(places), []);
   }
   const twice = start(places);
@@ -220,7 +220,7 @@ async function shortKeys(): Promise<string[]> {
   return SHORT_STAGES.map((id) => stages.find((stage) => stage.id === id)!.key);
 }
 
-test('a truncated checkpoint is set aside for the one before; without any, the stage begins anew', async () => {
+test('a truncated checkpoint is set aside and the one before is used; without any, the stage restarts', async () => {
   const places = await freshPlaces();
   await killedAtStep(places, 24);
   const [older, newer] = await checkpointsOf(places);
@@ -282,7 +282,7 @@ test('a clock that goes backwards changes nothing', async () => {
   await isAsUndisturbed(places);
 });
 
-test('two runs at once in one folder: one does the work, the other waits and says so', async () => {
+test('two runs at once in one folder: one does the work, the other reports that it waits', async () => {
   const places = await freshPlaces();
   const jobs = [start(places), start(places)];
   await Promise.all(jobs.map(endsWell));
@@ -298,7 +298,7 @@ test('two runs at once in one folder: one does the work, the other waits and say
   assert.equal(await leftovers(places), []);
 });
 
-test('two runs at once on one store: one does the work, the other waits, says so, and takes it', async () => {
+test('two runs at once on one store: one does the work, the other reports that it waits, and uses the result', async () => {
   const [one, two] = await placesOnOneStore();
   const first = start(one);
   await first.reached(atStep('train', 12));

@@ -79,7 +79,7 @@ test('what is loaded is what was saved, to the bit', () =>
     }
   }));
 
-test('damaged files are told, and nothing stays allocated', () =>
+test('damaged files are errors, and nothing stays allocated', () =>
   withGpu(async (gpu, arena) => {
     const frames: Frames = { fps: 24, frames: [frame(arena, 0, 6, 4), frame(arena, 1, 6, 4)], before: [] };
     const path = await folder();

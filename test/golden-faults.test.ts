@@ -60,7 +60,7 @@ for (const { name } of FAULTS) {
     assert.is(report.mode, 'bytes', 'another adapter answered');
     assert.is(exitCode, 1, stderr);
     assert.match(stderr, /are not as recorded/);
-    assert.not.match(stderr, /\n {4}at /, 'a regression is told without a stack');
+    assert.not.match(stderr, /\n {4}at /, 'a regression is reported without a stack');
   });
 }
 
@@ -120,7 +120,7 @@ test('an edited pipeline file fails with one sentence', async () => {
   assert.not.match(stdout, 'required');
 });
 
-test('what cannot be checked is told before anything runs', async () => {
+test('a check that cannot run is an error before anything runs', async () => {
   await writeFile(join(folder, 'bare.yaml'), 'stages:\n  - load: { ply: none.ply }\n');
   const [file] = await readdir(join(folder, 'tiny.golden/frames'));
   const frame = join(folder, 'tiny.golden/frames', file);

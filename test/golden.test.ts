@@ -432,14 +432,14 @@ test('each fault of golden-faults.test.ts names one place in the sources', () =>
     assert.is(readFileSync(join(ROOT, file), 'utf8').split(from).length - 1, 1, name);
 });
 
-test('without a recording, check says how to record; a damaged one is told', async () => {
+test('without a recording, check says how to record; a damaged one is an error', async () => {
   const folder = scratchFolder();
   const file = put(folder, 'fox.yaml', '');
   await throwsInput(() => readGolden(file), /no golden renders were recorded/, `golden record ${file}`);
   assert.is(goldenFolder(file), `${folder}/fox.golden`);
   const json = put(folder, 'fox.golden/golden.json', '{"format":"splatline golden 1"}');
   await throwsInput(() => readGolden(file), json, /name/);
-  assert.is(readFileSync(json, 'utf8').length, 31, 'and left alone');
+  assert.is(readFileSync(json, 'utf8').length, 31, 'and unchanged');
 });
 
 test.run();

@@ -29,7 +29,7 @@ const identity: StageIdentity = {
 };
 const { adapter } = identity;
 
-const told = (now: Partial<StageIdentity>, naming?: Naming) =>
+const reasonOf = (now: Partial<StageIdentity>, naming?: Naming) =>
   sentence(why({ ...identity, ...now }, [identity], naming));
 
 test('each kind of difference has its sentence', () => {
@@ -83,7 +83,7 @@ test('each kind of difference has its sentence', () => {
     ],
     [{ format: 2 }, 'another version of splatline saved its results'],
   ];
-  for (const [now, expected] of cases) assert.is(told(now), expected);
+  for (const [now, expected] of cases) assert.is(reasonOf(now), expected);
 });
 
 test('inputs that one stage gave are one reason', () => {
@@ -128,7 +128,7 @@ test('its own causes come first, and more than two are counted', () => {
 
 test('the text behind a changed prompt is the same change', () => {
   const options = { ...(identity.options as object), clip: { weight: 0.1, prompt: 'moss' } };
-  assert.is(told({ options, texts: { prompt: 'moss' } }), 'train.clip.prompt was rococo, is now moss');
+  assert.is(reasonOf({ options, texts: { prompt: 'moss' } }), 'train.clip.prompt was rococo, is now moss');
 });
 
 test('stages and files are called as the user knows them', () => {
@@ -138,10 +138,13 @@ test('stages and files are called as the user knows them', () => {
     places: { [name]: path },
     cwd: '/work',
   });
-  assert.is(told({ files }, naming('/work/scenes/images/0001.png')), 'scenes/images/0001.png has changed');
-  assert.is(told({ files }, naming('/data/images/0001.png')), '/data/images/0001.png has changed');
   assert.is(
-    told({ options: { ...(identity.options as object), steps: 1 } as never }, { id: 'first' }),
+    reasonOf({ files }, naming('/work/scenes/images/0001.png')),
+    'scenes/images/0001.png has changed',
+  );
+  assert.is(reasonOf({ files }, naming('/data/images/0001.png')), '/data/images/0001.png has changed');
+  assert.is(
+    reasonOf({ options: { ...(identity.options as object), steps: 1 } as never }, { id: 'first' }),
     'first.steps was 300, is now 1',
   );
 });

@@ -126,7 +126,7 @@ test('cameras that cannot be trained on, and splits without training views, are 
   await preflight({ colmap: single, holdout: 0 });
 });
 
-test('cameras at one place and pictures with alpha are told', () =>
+test('cameras at one place and pictures with alpha are reported', () =>
   withGpu(async (gpu) => {
     const capture = tinyCapture();
     capture.images = capture.images.map((image) => ({

@@ -120,8 +120,8 @@ test('runs every cell, one after the other, and collects scores and keys', async
     });
     assert.equal(await saved(), JSON.parse(JSON.stringify(record)));
     assert.equal((await readdir(join(folder, 'out/fox'))).sort(), ['matrix.json', 'ok-1', 'ok-2-1']);
-    const told = events.map((event) => ('cell' in event ? `${event.cell} ${event.event}` : event.event));
-    assert.equal(told.slice(0, 7), [
+    const names = events.map((event) => ('cell' in event ? `${event.cell} ${event.event}` : event.event));
+    assert.equal(names.slice(0, 7), [
       'matrix',
       'ok-1 cell',
       'ok-1 run',
@@ -130,7 +130,7 @@ test('runs every cell, one after the other, and collects scores and keys', async
       'ok-1 result',
       'ok-1 cell-end',
     ]);
-    assert.is(told.at(-1), 'matrix-result');
+    assert.is(names.at(-1), 'matrix-result');
   });
 });
 
@@ -284,7 +284,7 @@ test('an earlier run of a cell is not taken for this one, and cells that are gon
       ['ok-1', 'fail-2-1'],
     );
     assert.equal(cells[1].scores, []);
-    assert.ok(existsSync(join(folder, 'out/fox/ok-2-1/run.json')), 'what others made is left alone');
+    assert.ok(existsSync(join(folder, 'out/fox/ok-2-1/run.json')), 'results of others stay');
   });
 });
 

@@ -192,7 +192,7 @@ test('the gradient that reaches SH is the slope of −CLIP(render), through rast
     }),
   ));
 
-/** The mean cosine over all views with the same crops whoever calls. */
+/** The mean cosine over all views with the same crops at every call. */
 async function cosineOnFixedCrops(gpu: Gpu, target: ClipTarget, splat: Gaussians): Promise<number> {
   const arena = gpu.arena('test/fixed');
   const renderer = await SplatRenderer.create(gpu, 'test/renderer');

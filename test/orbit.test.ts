@@ -155,9 +155,9 @@ test('two runs give the same video, with or without pictures in files, and nothi
     for (const [path, bytes] of b.files) assert.equal(a.files.get(path), bytes, path);
   }));
 
-test('pictures that are under way at once are those that were rendered one by one', () =>
+test('pictures in flight at once equal pictures rendered one by one', () =>
   withGpu(async (gpu, arena) => {
-    // Room for 65,536 intersections at first: these need more, so buffers grow while pictures are under way.
+    // Room for 65,536 intersections at first: these need more, so buffers grow while pictures are in flight.
     const splat = balls(arena, 'now');
     const large = { ...splat, logScales: arena.upload('large', new Float32Array(24).fill(3), 'test') };
     const cameras = ringCameras(
@@ -207,7 +207,7 @@ test('the path around the bounds holds the whole splat', () =>
     releaseFrames(frames);
   }));
 
-test('too much for the GPU is told before anything is made, and failures free everything', () =>
+test('too large a request is an error before any allocation, and failures free everything', () =>
   withGpu(async (gpu, arena) => {
     const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now') };
     const live = gpu.liveBytes;

@@ -18,7 +18,7 @@ async function reporting(error: (message: string) => GPUError): Promise<Gpu> {
   return gpu;
 }
 
-test('memory that runs out is told with what is held and what helps', async () => {
+test('an out-of-memory error states the memory held and the remedy', async () => {
   const gpu = await reporting((message) => new GPUOutOfMemoryError(message));
   assert.throws(
     () => gpu.check(),
@@ -30,7 +30,7 @@ test('memory that runs out is told with what is held and what helps', async () =
   );
 });
 
-test('other errors are told as they are', async () => {
+test('other errors are reported unchanged', async () => {
   const gpu = await reporting((message) => new GPUValidationError(message));
   assert.throws(
     () => gpu.check(),

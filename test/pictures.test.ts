@@ -68,7 +68,7 @@ test('grey, 16-bit, palette and profiled pictures become plain rgb8; alpha is dr
   assert.equal(rgbOf(straight.rgba), [...pixels]);
 });
 
-test('an EXIF rotation counts only when the calibrated size says so', async () => {
+test('an EXIF rotation applies only if the calibrated size shows it', async () => {
   const turned = await picture().withMetadata({ orientation: 6 }).png().toBuffer();
   const path = put(folder, 'turned.png', turned);
   const asStored = await readPicture(path, options());

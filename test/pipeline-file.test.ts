@@ -282,7 +282,7 @@ for (const [name, text, expected] of MISTAKES) {
   });
 }
 
-test('tells several mistakes at once, each with its place', async () => {
+test('reports several errors at once, each with its position', async () => {
   const lines = (
     await refusal(chain('train: { steps: 0, stratgy: mcmc }').replace('init:', 'init: { form: points }'))
   ).split('\n');
@@ -384,7 +384,7 @@ test('any cut of a good file is read or refused, never anything else', async () 
   }
 });
 
-test('a missing file and a folder are told as such', async () => {
+test('a missing file and a folder are distinct errors', async () => {
   await inScratch(async (folder) => {
     const fails = async (file: string, expected: RegExp) => {
       try {

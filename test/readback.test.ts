@@ -54,7 +54,7 @@ test('a slot holds the buffers as they were at that point of the queue, though l
     gpu.ledger.stage = stage;
   }));
 
-test('staging is made once, and anew only where a part has outgrown it', () =>
+test('staging buffers are created once, and again only if a part outgrows them', () =>
   withGpu(async (gpu, arena) => {
     const made: string[] = [];
     const { device } = gpu;

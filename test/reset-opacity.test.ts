@@ -21,7 +21,7 @@ test('lowers opacities to at most 0.01 and zeroes their moments', () =>
     gpu.run('test', (recorder) => reset.record(recorder));
     const after = await gpu.readFloats(buffers.opacityLogits, 'test', ROWS);
     assertClose(after.subarray(0, COUNT), resetOpacity(before.subarray(0, COUNT), 0.01), { relative: 1e-6 });
-    assert.equal(after.slice(COUNT), before.slice(COUNT), 'rows beyond the count are left alone');
+    assert.equal(after.slice(COUNT), before.slice(COUNT), 'rows beyond the count do not change');
     for (const moment of [buffers.m, buffers.v]) {
       const values = await gpu.readFloats(moment, 'test', ROWS);
       assert.ok(values.subarray(0, COUNT).every((value) => value === 0));

@@ -64,7 +64,7 @@ test('mistakes that a stage finds leave an earlier run as it was; nothing hides 
     const fresh = join(out, '..', 'a', 'b');
     await rejection(run({ registry: refuses('init'), out: fresh }));
     assert.not(existsSync(join(out, '..', 'a')));
-    // A manifest that cannot be written is told beside the fault, not instead of it.
+    // A manifest that cannot be written is reported with the fault, not instead of it.
     const events: RunEvent[] = [];
     const sabotage = {
       ...fakeStages[1],

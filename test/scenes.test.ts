@@ -27,7 +27,7 @@ for (const file of files) {
   });
 }
 
-test('the templates that people are told of are there', () => {
+test('the templates that the documents name exist', () => {
   for (const name of ['colmap', 'demo', 'joint', 'restyle-free', 'restyle-frozen'])
     assert.ok(files.includes(`${name}.yaml`), name);
 });

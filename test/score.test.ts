@@ -170,7 +170,7 @@ test('the CLIP score is 100 cosines of the frames with the prompt', () =>
     const [now, before] = [await toScore(frames.frames), await toScore(frames.before)];
     assert.ok(Math.abs(value(scores, 'clip') - now) < 1e-3, `${value(scores, 'clip')} instead of ${now}`);
     assert.ok(Math.abs(value(scores, 'clip.before') - before) < 1e-3);
-    assert.ok(Math.abs(now - before) > 0.01, `${now} and ${before} are told apart`);
+    assert.ok(Math.abs(now - before) > 0.01, `${now} and ${before} differ`);
     scorer.destroy();
     model.destroy();
     releaseFrames(frames);

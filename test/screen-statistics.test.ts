@@ -30,7 +30,7 @@ test('sums gradients, gaussianCount views and keeps the largest radius', () =>
     assertClose(found.subarray(0, 3 * COUNT), expected, { relative: 1e-6 });
     assert.ok(
       found.subarray(3 * COUNT).every((value) => value === 0),
-      'rows beyond the count are left alone',
+      'rows beyond the count do not change',
     );
   }));
 

@@ -112,7 +112,7 @@ test('buffers grow when the splat outgrows them, and stay when it does not', () 
     assert.equal(await readRows(roomy), await readRows(small), 'room makes no difference to the splat');
   }));
 
-test('statistics start anew after a refinement', () =>
+test('statistics restart after a refinement', () =>
   withGpu(async (_gpu, arena) => {
     const state = stateOf(arena, hostRows(COUNT, 0), 0, 4 * COUNT);
     const strategy = await STRATEGIES.default.create(state, settings({}), context);

@@ -31,7 +31,7 @@ test('a course that fits is taken whole', () => {
 });
 
 for (const cost of [0.001, 0.004, 0.02]) {
-  test(`steps of ${1000 * cost} ms: the schedule comes to its end in time, and nothing that is due is left out`, () => {
+  test(`steps of ${1000 * cost} ms: the schedule ends in time, and nothing that is due is skipped`, () => {
     const { taken, seconds, budget } = take(() => cost);
     assert.ok(seconds <= 5, `${seconds} s`);
     assert.ok(seconds > 4.7, `${seconds} s: the time is used`);

@@ -10,7 +10,7 @@ import { balls, ringDataset } from './helpers/tiny-scene.ts';
 
 const BALLS = 8;
 
-test('a start above the cap keeps every Gaussian, and the report says so', () =>
+test('a start above the cap keeps every Gaussian, with a note in the report', () =>
   withGpu(async (gpu, arena) => {
     const dataset = ringDataset();
     for (const view of dataset.views) view.image = arena.buffer(view.name, 4 * 1600);
@@ -64,7 +64,7 @@ test('views and splats that the adapter cannot hold are refused before anything 
     );
   }));
 
-test('a budget of seconds ends the training and says so; one that suffices changes no byte', () =>
+test('a budget of seconds ends the training with a note; a sufficient one changes no byte', () =>
   withGpu(async (gpu, arena) => {
     const dataset = ringDataset();
     for (const view of dataset.views) view.image = arena.buffer(view.name, 4 * 1600);
@@ -89,7 +89,7 @@ test('a budget of seconds ends the training and says so; one that suffices chang
       short.warnings[0],
       /train\.seconds 1 ended training after \d+ steps, with the schedules of 1000000/,
     );
-    assert.is(short.steps.at(-1), 1_000_000, 'the progress comes to its end');
+    assert.is(short.steps.at(-1), 1_000_000, 'the progress reaches its end');
   }));
 
 test('a dataset without photographs cannot be trained on', () =>

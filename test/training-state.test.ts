@@ -22,7 +22,7 @@ test('holds a copy of the Gaussians', () =>
     assert.is(count, COUNT);
   }));
 
-test('growing keeps rows and moments, makes half as much room again and says so', () =>
+test('growing keeps rows and moments, enlarges the buffers by half, and is reported', () =>
   withGpu(async (gpu, arena) => {
     const rows = hostRows(COUNT, 1);
     const state = stateOf(arena, rows, 1);

@@ -182,7 +182,7 @@ test('a picture of another size is refused, and the encoder is given back', asyn
   assert.match(error.message, /picture 1 has 8 bytes, the planes of 96×54 pixels take 7776/);
 });
 
-test('a video that was given up takes no more pictures, and says so', async () => {
+test('an abandoned video refuses further pictures', async () => {
   const writer = await Mp4Writer.create(VIDEO);
   await writer.add(planes[0]);
   await writer.cancel();

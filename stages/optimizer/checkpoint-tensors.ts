@@ -22,7 +22,7 @@ export interface LoopIdentity {
 
 /**
  * The state's tensors in a checkpoint: the parameters, and both moments of the trained ones. Nothing else of the state
- * outlives a step: each step writes `screen` and the gradients anew.
+ * outlives a step: each step overwrites `screen` and the gradients.
  */
 export function stateTensors(state: TrainingState, train: readonly GaussianParameter[]): CheckpointTensors {
   const { count, parameters, moments, shDegree } = state;

@@ -28,12 +28,12 @@ export interface FramesSize {
 export const FRAMES: FramesSize = { factor: 20, width: 1920, height: 1080, frames: 240, pictures: 32 };
 
 const FPS = 60;
-/** The camera swings to and fro about a point before it, so far. */
+/** The angle of the camera's swing, in radians. */
 const SWING = (30 * Math.PI) / 180;
-/** Staging buffers of the reading back that is measured by itself. */
+/** Staging buffers of the readback that is measured alone. */
 const SLOTS = 4;
 
-/** Frames of the encoder that is measured by itself. */
+/** Frames of the encoder that is measured alone. */
 const ENCODED = 64;
 
 /** Measures the rasteriser alone, then the stage orbit's own way from the splat to host memory, to an MP4 and to PNG files. */
@@ -192,7 +192,7 @@ async function toFiles(
   return { ms };
 }
 
-/** Each part by itself, ms a frame. */
+/** Each part alone, ms a frame. */
 async function measureParts(
   gpu: Gpu,
   frames: Frames['frames'],

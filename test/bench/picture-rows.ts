@@ -9,7 +9,7 @@ import { cameraAt, type Points } from './scene.ts';
 /** Weight of D-SSIM in the loss. */
 export const DSSIM = 0.2;
 
-/** An objective by itself, with its gradient, on a random render. */
+/** One objective with its gradient, on a random render. */
 export function pictureRow(
   gpu: Gpu,
   points: Points,

@@ -22,7 +22,7 @@ const USAGE = `npm run quality -- --capture FOLDER [OPTIONS]
   --downscale N      of its pictures: 1
   --strategies LIST  of ${Object.keys(STRATEGIES).join(', ')}; all unless given
   --seeds LIST       42,1,2
-  --cap N            number of Gaussians that a strategy may come to
+  --cap N            largest number of Gaussians
   --train JSON       more options of the stage train, e.g. '{"steps":3000,"dropout":0}'
   --json FILE        write the result`;
 

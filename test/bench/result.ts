@@ -56,7 +56,7 @@ export function versions(): Record<string, string> {
 export function readResult(path: string): Result {
   const result = JSON.parse(readFileSync(path, 'utf8')) as Result;
   if (result.format !== FORMAT || !Array.isArray(result.rows)) {
-    throw new Error(`${path} is no result of npm run bench of format ${FORMAT}; measure anew`);
+    throw new Error(`${path} is no result of npm run bench of format ${FORMAT}; measure again`);
   }
   return result;
 }

@@ -31,7 +31,7 @@ export interface BenchOptions {
   clip?: string;
   /** Told each row when it is there. */
   onRow?(row: Row): void;
-  /** Told what is left out, and why. */
+  /** Called with what is skipped, and why. */
   onSkip?(text: string): void;
 }
 

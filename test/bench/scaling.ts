@@ -33,7 +33,7 @@ export function seriesOf({ id }: Pick<Row, 'id'>): Series | undefined {
   return SERIES.find((name) => id.startsWith(`scaling ${name} `));
 }
 
-/** Steps of more and more Gaussians, then of more and more pixels. Sizes that the adapter cannot hold are left out and told. */
+/** Steps of more and more Gaussians, then of more and more pixels. It skips and reports sizes that the adapter cannot hold. */
 export async function benchScaling(
   gpu: Gpu,
   points: Points,

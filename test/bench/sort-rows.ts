@@ -5,7 +5,7 @@ import { type Effort, type Measured, measure } from './measure.ts';
 
 import { withArena } from './row.ts';
 
-/** A sort of random keys, which come anew each time: it leaves them sorted. */
+/** A sort of random keys, which are written again each time, because the sort changes them. */
 export function measureSort(
   gpu: Gpu,
   { count, bits, identity }: { count: number; bits: number; identity: boolean },

@@ -72,7 +72,7 @@ export function formatRows(rows: readonly Row[], bandwidth: number): string {
     const slowest = Object.keys(parts).reduce((a, b) => (parts[b] > parts[a] ? b : a));
     const cells = Object.entries(parts).map(([name, ms]) => [name, ms.toFixed(3)]);
     const rate = `${(1000 / wallMs).toFixed(1)} frames/s, ${wallMs.toFixed(3)} ms a frame`;
-    lines.push('', `${id}, ${rate}; each part by itself, the slowest is ${slowest}`);
+    lines.push('', `${id}, ${rate}; each part alone, the slowest is ${slowest}`);
     lines.push(...alignColumns(cells).map((line) => `  ${line}`));
   }
   return lines.join('\n');

@@ -22,7 +22,7 @@ const SPLAT = 9;
 const SUMS = 9;
 const DEPTH = 1;
 const RGB = 3;
-/** rgb and what is left of the light. */
+/** rgb and transmittance. */
 const PIXEL = 4;
 
 /**

@@ -1,5 +1,5 @@
 // Preloaded (`node --import`): the wall clock begins a day ago and goes back by a second at each look. What measures
-// durations, performance.now, is left alone, as it is where somebody sets a computer's clock.
+// durations, performance.now, does not change, as when a user sets the computer's clock.
 const RealDate = Date;
 let time = RealDate.now() - 86_400_000;
 const look = () => (time -= 1000);

@@ -110,7 +110,7 @@ export class Job {
   }
 }
 
-/** Whether an event tells that so many steps of a stage are submitted. */
+/** Whether an event reports that so many steps of a stage are submitted. */
 export function atStep(stage: string, step: number): (event: JobEvent) => boolean {
   return (event) => event.event === 'progress' && event.stage === stage && event.step >= step;
 }

@@ -66,7 +66,7 @@ export async function killAsPlanned(job: Job, plan: KillPlan, folder: string): P
   return code === null ? place : undefined;
 }
 
-/** `train 23/48`: the last that a job told. */
+/** `train 23/48`: the last that a job reported. */
 export function placeOf(events: readonly JobEvent[]): string {
   const last = events.at(-1);
   if (!last) return 'start';

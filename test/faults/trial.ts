@@ -6,7 +6,7 @@ import { Job, resumesIn, warningsIn } from './job.ts';
 import { type KillPlan, killAsPlanned, type Undisturbed } from './kill.ts';
 import { FolderWatch, MOMENTS, type Moment, momentOf } from './moments.ts';
 
-/** What all trials are held against. */
+/** The reference for all trials. */
 export interface Reference extends Undisturbed {
   contents: Contents;
   warnings: ReadonlySet<string>;
@@ -46,7 +46,7 @@ export interface Outcome {
 
 /**
  * Starts the run and kills it as often as planned, then lets it finish, and compares what it left. A plan that comes too
- * late ends the killing; where none has hit, the trial begins anew with other plans.
+ * late ends the killing; where none has hit, the trial restarts with other plans.
  */
 export async function trial(
   folder: string,

@@ -7,7 +7,7 @@ const ROOT = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
 
 /**
  * Registers a test that needs real captures or splats from `../shared/data`, which the repository does not carry: where
- * they are absent it is skipped, counted as such, and says so.
+ * they are absent, it counts as skipped, with the reason.
  */
 export function testWithData(
   test: Test,

@@ -31,7 +31,7 @@ export interface Splat {
   spread: number[];
   color: number[];
   opacity: number;
-  /** Camera z as f32 holds it: what the order goes by. */
+  /** Camera z as f32 holds it: the sort key. */
   depth: number;
 }
 
@@ -68,7 +68,7 @@ export function project(gaussian: Gaussian, camera: Camera, shDegree: number): S
   };
 }
 
-/** From gradients to what the picture sees to gradients to the stored parameters. */
+/** From gradients with respect to projected values to gradients with respect to stored parameters. */
 export function projectBackward(
   gaussian: Gaussian,
   camera: Camera,

@@ -63,7 +63,7 @@ export class IntersectionOffsets {
       gpu.kernel(INTERSECTION_OFFSETS),
     ]);
     const shape = arena.uniform(`${label}/intersectionShape`, sums.struct('Shape').size);
-    // `Shape` is that of scans; intersection-offsets knows by itself where the total goes.
+    // `Shape` is that of scans; intersection-offsets computes the position of the total.
     const { VISIBLE: countWord, WANTED: totalWord } = RASTER_COUNTERS;
     gpu.write(
       shape,

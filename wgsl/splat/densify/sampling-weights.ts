@@ -25,7 +25,7 @@ export interface SamplingWeightsBuffers {
 }
 
 /**
- * The weight of opacity 1: as large as lets the sum of `count` weights fit 32 bits, so that opacities are told apart to
+ * The weight of opacity 1: as large as lets the sum of `count` weights fit 32 bits, so that opacities are resolved to
  * `count` / 2^32; at most 2^22, where f32 still holds the fraction that is rounded.
  */
 export function weightUnit(count: number): number {

@@ -11,7 +11,7 @@ export const LAST_KEY = 0x7f800000;
 
 export interface SplitScoresOptions {
   count: number;
-  /** Opacity up to which a row is given away; −1: none is. */
+  /** Opacity up to which a row is freed; −1: none is. */
   deadOpacity: number;
   /** Steps that must have seen a row for it to stay, not necessarily whole. */
   minViews: number;
@@ -23,7 +23,7 @@ export interface SplitScoresBuffers {
   opacityLogits: GPUBuffer;
   /** u32 [count], written: the higher a row's score, the lower its key; `LAST_KEY` without one. */
   keys: GPUBuffer;
-  /** u32 [count], written: 1 for rows to be given away, otherwise 0. */
+  /** u32 [count], written: 1 for rows to be freed, otherwise 0. */
   dead: GPUBuffer;
 }
 
