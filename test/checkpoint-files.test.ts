@@ -6,14 +6,17 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Checkpoints } from '../pipeline/store/checkpoints.ts';
+import type { Store } from '../pipeline/store/store.ts';
 import { keyOf, newStore } from './helpers/store-bench.ts';
 
 const KEY = keyOf(5);
 const folderOf = (root: string, step: number) =>
   join(root, 'checkpoints', KEY, String(step).padStart(12, '0'));
-const tensorFile = (root: string, step: number) => join(folderOf(root, step), 'tensors', 'x.bin');
-const save = (files: ReturnType<typeof newStore>['store'], step: number) =>
-  files.checkpoints(KEY).save({ step, numbers: { step }, tensors: { x: new Uint8Array(100).fill(step) } });
+const tensorFile = (root: string, step: number) => join(folderOf(root, step), 'tensors.bin');
+const checkpointsIn = (store: Store) => new Checkpoints(store, KEY);
+const save = (store: Store, step: number) =>
+  checkpointsIn(store).save({ step, numbers: { step }, tensors: { x: new Uint8Array(100).fill(step) } });
 
 test('numbers and bytes come back exactly, in memory of their own', async () => {
   const { store, root } = newStore();
@@ -30,8 +33,8 @@ test('numbers and bytes come back exactly, in memory of their own', async () => 
     '': Uint8Array.of(3),
     '10': Uint8Array.of(4),
   };
-  await store.checkpoints(KEY).save({ step: 1234, numbers, tensors });
-  const found = await newStore(root).store.checkpoints(KEY).latest();
+  await checkpointsIn(store).save({ step: 1234, numbers, tensors });
+  const found = await checkpointsIn(newStore(root).store).latest();
   assert.ok(found);
   assert.is(found.step, 1234);
   assert.equal(found.numbers, numbers);
@@ -44,23 +47,28 @@ test('numbers and bytes come back exactly, in memory of their own', async () => 
   assert.equal(await readdir(join(root, 'tmp')), []);
 });
 
-test('each tensor is a file of its raw bytes, with size and sha256 in the record', async () => {
+test('the tensors are a file of their raw bytes, in their order, with size and sha256 in the record', async () => {
   const { store, root } = newStore();
   const tensors = { b: Uint8Array.of(1, 2, 3), a: Uint8Array.of(4) };
-  await store.checkpoints(KEY).save({ step: 7, numbers: { n: 1 }, tensors });
+  await checkpointsIn(store).save({ step: 7, numbers: { n: 1 }, tensors });
   const folder = folderOf(root, 7);
-  assert.equal([...(await readFile(join(folder, 'tensors/b.bin')))], [1, 2, 3]);
+  const bytes = Uint8Array.of(1, 2, 3, 4);
+  assert.equal([...(await readFile(join(folder, 'tensors.bin')))], [...bytes]);
   const state = JSON.parse(await readFile(join(folder, 'state.json'), 'utf8'));
-  assert.equal(state, { step: 7, numbers: { n: 1 }, tensors: ['b', 'a'] });
+  const sizes = [
+    { name: 'b', bytes: 3 },
+    { name: 'a', bytes: 1 },
+  ];
+  assert.equal(state, { step: 7, numbers: { n: 1 }, tensors: sizes });
   const { key, files } = JSON.parse(await readFile(join(folder, 'entry.json'), 'utf8'));
   assert.is(key, KEY);
-  const sha256 = createHash('sha256').update(tensors.b).digest('hex');
-  assert.equal(files[2], { path: 'tensors/b.bin', bytes: 3, sha256 });
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  assert.equal(files[1], { path: 'tensors.bin', bytes: 4, sha256 });
 });
 
 test('the two newest are kept, by step and by no clock', async () => {
   const { store, root } = newStore();
-  const files = store.checkpoints(KEY);
+  const files = checkpointsIn(store);
   assert.equal(await files.steps(), []);
   await save(store, 9);
   await save(store, 10);
@@ -92,16 +100,16 @@ async function flipByte(path: string, at: number): Promise<void> {
 }
 
 const DAMAGES: [string, (root: string) => Promise<void>, RegExp][] = [
-  ['truncated', (root) => truncate(tensorFile(root, 20), 50), /x\.bin: 50 bytes; 100 bytes expected/],
-  ['empty', (root) => truncate(tensorFile(root, 20), 0), /x\.bin: 0 bytes; /],
-  ['changed in its data', (root) => flipByte(tensorFile(root, 20), -1), /x\.bin: [0-9a-f]{64}; /],
-  ['changed in its first byte', (root) => flipByte(tensorFile(root, 20), 0), /x\.bin: [0-9a-f]{64}; /],
+  ['truncated', (root) => truncate(tensorFile(root, 20), 50), /tensors\.bin: 50 bytes; 100 bytes expected/],
+  ['empty', (root) => truncate(tensorFile(root, 20), 0), /tensors\.bin: 0 bytes; /],
+  ['changed in its data', (root) => flipByte(tensorFile(root, 20), -1), /tensors\.bin: [0-9a-f]{64}; /],
+  ['changed in its first byte', (root) => flipByte(tensorFile(root, 20), 0), /tensors\.bin: [0-9a-f]{64}; /],
   [
     'changed in its numbers',
     (root) => flipByte(join(folderOf(root, 20), 'state.json'), 40),
     /state\.json: [0-9a-f]{64}; /,
   ],
-  ['without its tensors', (root) => rm(tensorFile(root, 20)), /x\.bin: missing/],
+  ['without its tensors', (root) => rm(tensorFile(root, 20)), /tensors\.bin: missing/],
   ['without its record', (root) => rm(join(folderOf(root, 20), 'entry.json')), /entry\.json is missing/],
   [
     'with half a record',
@@ -134,17 +142,16 @@ for (const [name, spoil, reason] of DAMAGES) {
     await save(store, 10);
     await save(store, 20);
     await spoil(root);
-    const found = await store.checkpoints(KEY).latest();
+    const found = await checkpointsIn(store).latest();
     assert.is(found?.step, 10);
     assert.is(found?.tensors.x[99], 10);
     assert.is(damaged.length, 1);
-    assert.is(damaged[0].what, 'checkpoint');
     assert.is(damaged[0].path, folderOf(root, 20));
     assert.match(damaged[0].reason, reason);
     assert.ok(existsSync(damaged[0].movedTo!));
-    assert.equal(await store.checkpoints(KEY).steps(), [10]);
+    assert.equal(await checkpointsIn(store).steps(), [10]);
     await save(store, 20);
-    assert.is((await store.checkpoints(KEY).latest())?.step, 20);
+    assert.is((await checkpointsIn(store).latest())?.step, 20);
   });
 }
 
@@ -153,13 +160,13 @@ test('if all are damaged, there is none', async () => {
   await save(store, 10);
   await save(store, 20);
   for (const step of [10, 20]) await truncate(tensorFile(root, step), 9);
-  assert.is(await store.checkpoints(KEY).latest(), undefined);
+  assert.is(await checkpointsIn(store).latest(), undefined);
   assert.is(damaged.length, 2);
 });
 
 test('values that JSON cannot store exactly are refused, and leave nothing', async () => {
   const { store, root } = newStore();
-  const files = store.checkpoints(KEY);
+  const files = checkpointsIn(store);
   const none = { step: 1, numbers: {}, tensors: {} };
   for (const [wrong, message] of [
     [{ ...none, numbers: { loss: Number.NaN } }, /cannot store loss = NaN/],
@@ -189,7 +196,7 @@ test('the event loop runs between the pieces of a large save', async () => {
     last = performance.now();
   }, 1);
   const start = performance.now();
-  await store.checkpoints(KEY).save({ step: 1, numbers: {}, tensors });
+  await checkpointsIn(store).save({ step: 1, numbers: {}, tensors });
   clearInterval(timer);
   // 16 pieces: at least about as many turns; a hash in one go would leave one gap as long as the whole.
   assert.ok(turns >= 12, `${turns} turns`);

@@ -242,7 +242,7 @@ test('a truncated checkpoint is set aside and the one before is used; without an
 });
 
 async function cut(checkpoint: string): Promise<void> {
-  await truncate(join(checkpoint, 'tensors/sh.bin'), 1000);
+  await truncate(join(checkpoint, 'tensors.bin'), 1000);
 }
 
 test('a damaged entry of the store is set aside and made again', async () => {

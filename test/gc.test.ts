@@ -1,20 +1,22 @@
 /** What gc frees, and what it keeps. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, truncate, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type CollectOptions, collect, orderOfUse, type StoreItem } from '../pipeline/store/gc.ts';
+import { Checkpoints } from '../pipeline/store/checkpoints.ts';
+import { type CollectOptions, collect, type StoreItem } from '../pipeline/store/gc.ts';
+import { ownerName } from '../pipeline/store/lock.ts';
 import type { Store } from '../pipeline/store/store.ts';
-import { put, scratchFolder } from './helpers/scratch.ts';
 import { commit, keyOf, newStore, startChild } from './helpers/store-bench.ts';
 
-const [A, B, C, D, E] = [1, 2, 3, 4, 5].map(keyOf);
+const [A, B, C, D] = [1, 2, 3, 4].map(keyOf);
 const DAY = 24 * 3600 * 1000;
 
-/** An entry of 100 bytes, last used so many days ago, that refers to others. */
-async function entry(store: Store, key: string, days: number, refers: string[] = []) {
-  const { folder } = await commit(store, key, { x: 'x'.repeat(100) }, { refers });
+/** An entry of 100 bytes, last used so many days ago. */
+async function entry(store: Store, key: string, days: number) {
+  const { folder } = await commit(store, key, { x: 'x'.repeat(100) });
   await setAge(join(folder, 'entry.json'), days);
 }
 
@@ -24,21 +26,24 @@ async function setAge(path: string, days: number): Promise<void> {
 }
 
 async function checkpoint(store: Store, key: string, days: number) {
-  const files = store.checkpoints(key);
-  await files.save({ step: 1, numbers: {}, tensors: { x: new Uint8Array(1000) } });
-  await setAge(files.folder, days);
+  const checkpoints = new Checkpoints(store, key);
+  await checkpoints.save({ step: 1, numbers: {}, tensors: { x: new Uint8Array(1000) } });
+  await setAge(checkpoints.folder, days);
 }
 
-/** A run's folder, noted in the store. */
-async function run(store: Store, folder: string, keys: string[]): Promise<string> {
-  put(folder, 'run.json', '{}');
-  await store.runs.remember(folder, keys);
-  return folder;
+/** The name of an owner on another host. */
+const foreignOwner = () => ownerName().replace(/-[0-9a-f]+-/, '-0123456789ab-');
+
+/** The lease of a process on another host, refreshed so many days ago. */
+async function foreignLease(store: Store, key: string, days: number): Promise<string> {
+  const file = store.path('locks', `${key}.lock`);
+  await writeFile(file, `${foreignOwner()} not-${hostname()}\n`);
+  await setAge(file, days);
+  return file;
 }
 
 const brief = (items: StoreItem[]) => items.map(({ what, name }) => `${what} ${name.slice(0, 2)}`);
 const bytesOf = (items: StoreItem[]) => items.reduce((sum, { bytes }) => sum + bytes, 0);
-const whyOf = (items: StoreItem[], key: string) => items.find(({ name }) => name === key)?.why;
 
 /** Checks that a dry run lists what a real one then frees. */
 async function both(store: Store, options: CollectOptions) {
@@ -61,63 +66,26 @@ test('without a store, gc frees and creates nothing', async () => {
   assert.not(existsSync(root));
 });
 
-test('by age: entries that no run needs; those that a run needs stay, with all that they refer to', async () => {
+test('by age: what was not used for so long, of whichever run', async () => {
   const { store } = newStore();
-  for (const [key, refers] of [
-    [A, [B]],
-    [B, [C]],
-    [C, []],
-    [D, []],
+  for (const [key, days] of [
+    [A, 30],
+    [B, 8],
+    [C, 6],
+    [D, 0],
   ] as const)
-    await entry(store, key, 30, [...refers]);
-  await entry(store, E, 1);
-  const folder = await run(store, join(scratchFolder(), 'run'), [A]);
+    await entry(store, key, days);
   const { freed, kept, bytes } = await both(store, { olderThanMs: 7 * DAY });
-  assert.equal(brief(freed), ['entry 44']);
-  assert.match(freed[0].why, /^not used since \d{4}-/);
-  assert.is(bytes, 100);
-  for (const key of [A, B, C]) assert.is(whyOf(kept, key), `the run in ${folder} needs it`);
-  assert.is(whyOf(kept, E), 'no limit asks for it');
-  assert.equal(await store.keys(), [A, B, C, E]);
+  assert.equal(brief(freed), ['entry 11', 'entry 22']);
+  assert.ok(Math.abs(Date.now() - freed[0].usedAt - 30 * DAY) < 60_000);
+  assert.is(bytes, 200);
+  assert.equal(brief(kept), ['entry 33', 'entry 44']);
+  assert.equal(await store.keys(), [C, D]);
+  await store.used(C);
+  assert.equal((await both(store, { olderThanMs: DAY })).freed, [], 'a use counts');
 });
 
-test('a run whose run.json is gone is no longer kept, and its note goes; one that runs again needs other keys', async () => {
-  const { store } = newStore();
-  for (const key of [A, B, C]) await entry(store, key, 30);
-  const gone = await run(store, join(scratchFolder(), 'gone'), [A]);
-  const again = await run(store, join(scratchFolder(), 'again'), [B]);
-  await run(store, again, [C]);
-  await rm(join(gone, 'run.json'));
-  const { freed } = await both(store, { olderThanMs: DAY });
-  assert.equal(
-    freed.filter(({ what }) => what === 'run').map(({ name }) => name),
-    [gone],
-  );
-  assert.equal(await store.keys(), [C]);
-  assert.equal(
-    (await store.runs.all()).map(({ folder }) => folder),
-    [again],
-  );
-  await rm(again, { recursive: true });
-  assert.equal(brief((await both(store, { olderThanMs: DAY })).freed), [
-    `run ${again.slice(0, 2)}`,
-    'entry 33',
-  ]);
-});
-
-test('a store that was moved together with its runs keeps what they need', async () => {
-  const folder = scratchFolder();
-  const { store } = newStore(join(folder, 'out', '.store'));
-  await entry(store, A, 30);
-  await run(store, join(folder, 'out', 'demo'), [A]);
-  await rename(join(folder, 'out'), join(folder, 'moved'));
-  const moved = newStore(join(folder, 'moved', '.store')).store;
-  const { freed, kept } = await both(moved, { olderThanMs: DAY });
-  assert.equal(freed, []);
-  assert.is(whyOf(kept, A), `the run in ${join(folder, 'moved', 'demo')} needs it`);
-});
-
-test('by size: the least recently used first, until the rest fits; entries of runs stay', async () => {
+test('by size: the least recently used first, until the rest fits', async () => {
   const { store } = newStore();
   for (const [key, days] of [
     [A, 1],
@@ -126,69 +94,64 @@ test('by size: the least recently used first, until the rest fits; entries of ru
     [D, 7],
   ] as const)
     await entry(store, key, days);
-  await run(store, join(scratchFolder(), 'run'), [B]);
   const { freed, bytes } = await both(store, { maxBytes: 250 });
-  assert.equal(brief(freed), ['entry 44', 'entry 33']);
-  assert.is(freed[0].why, 'the store holds 400 bytes, and 250 are allowed');
+  assert.equal(brief(freed), ['entry 22', 'entry 44']);
   assert.is(bytes, 200);
+  assert.equal(brief((await both(store, { maxBytes: 100 })).freed), ['entry 33']);
   assert.equal(brief((await both(store, { maxBytes: 0 })).freed), ['entry 11']);
-  assert.equal(await store.keys(), [B]);
+  assert.equal(await store.keys(), []);
 });
 
-test('nothing is freed before what refers to it', async () => {
+test('a clock that was set back frees nothing by age', async () => {
   const { store } = newStore();
-  await entry(store, A, 50); // old itself, but B and C refer to it
-  await entry(store, B, 3, [A]);
-  await entry(store, C, 40, [A]);
-  await entry(store, D, 10);
-  assert.equal(brief((await both(store, { maxBytes: 300 })).freed), ['entry 33']);
-  assert.equal(brief((await both(store, { maxBytes: 200 })).freed), ['entry 44']);
-  assert.equal(brief((await both(store, { maxBytes: 100 })).freed), ['entry 22']);
-  assert.equal(brief((await both(store, { maxBytes: 0 })).freed), ['entry 11']);
-  const item = { what: 'entry', name: '', path: '', bytes: 0 } as const;
-  const cycle = new Map([
-    ['a', { item, usedAt: 1, refers: ['b'] }],
-    ['b', { item, usedAt: 2, refers: ['a'] }],
-  ]);
-  assert.is(orderOfUse(cycle).length, 2);
+  await entry(store, A, -30);
+  assert.equal((await both(store, { olderThanMs: 0 })).freed, []);
 });
 
-test('a locked key stays, and what it refers to', async () => {
+test('what a process holds stays', async () => {
   const { store, root } = newStore();
-  await entry(store, A, 30, [B]);
+  await entry(store, A, 30);
   await entry(store, B, 30);
-  await checkpoint(store, C, 30);
-  const lock = await store.lock(A);
-  const other = await store.lock(C);
+  for (const key of [B, C]) await checkpoint(store, key, 30);
+  const locks = [await store.lock(A), await store.lock(B), await store.lock(C)];
   const { freed, kept } = await both(store, { olderThanMs: DAY, maxBytes: 0 });
   assert.equal(freed, []);
-  assert.is(whyOf(kept, A), `in use by process ${process.pid}`);
-  assert.is(whyOf(kept, B), `${A} needs it`);
-  assert.is(whyOf(kept, C), `in use by process ${process.pid}`);
-  await lock.release();
-  await other.release();
-  assert.is((await both(store, { olderThanMs: DAY })).freed.length, 3);
+  assert.equal(brief(kept).sort(), ['checkpoints 22', 'checkpoints 33', 'entry 11', 'entry 22']);
+  for (const lock of locks) lock.release();
+  assert.is((await both(store, { olderThanMs: DAY })).freed.length, 4);
   assert.equal(await readdir(join(root, 'locks')), []);
 });
 
-test('checkpoints are freed when their stage is finished, or by age; those that a kept run resumes from stay', async () => {
+test('a lease of another host protects its key while it is refreshed, and goes when it was not for an hour', async () => {
+  const { store, root } = newStore();
+  for (const key of [A, B]) await entry(store, key, 30);
+  await checkpoint(store, C, 30);
+  const fresh = await foreignLease(store, A, 50 / 60 / 24);
+  const stale = [await foreignLease(store, B, 70 / 60 / 24), await foreignLease(store, C, 3)];
+  const unlimited = await collect(store, { dryRun: true });
+  assert.equal(brief(unlimited.freed), ['lock 22', 'lock 33']);
+  const { freed, kept } = await both(store, { olderThanMs: DAY });
+  assert.equal(brief(freed).sort(), ['checkpoints 33', 'entry 22', 'lock 22', 'lock 33']);
+  assert.equal(brief(kept), ['entry 11']);
+  for (const file of stale) assert.not(existsSync(file));
+  assert.equal(await readdir(join(root, 'locks')), [basename(fresh)]);
+  assert.match(String(store.holder(A)), new RegExp(`^process ${process.pid} on not-`));
+});
+
+test('checkpoints are freed when their stage is finished, or by age', async () => {
   const { store } = newStore();
   await entry(store, A, 0);
   for (const [key, days] of [
     [A, 0],
     [B, 30],
-    [C, 30],
-    [D, 0],
+    [C, 0],
   ] as const)
     await checkpoint(store, key, days);
-  await run(store, join(scratchFolder(), 'stopped'), [B]);
-  const byNature = await both(store, {});
-  assert.equal(brief(byNature.freed), ['checkpoints 11']);
-  assert.is(byNature.freed[0].why, 'the stage is finished');
-  assert.ok(byNature.bytes > 1000);
-  assert.equal(brief((await both(store, { olderThanMs: 7 * DAY })).freed), ['checkpoints 33']);
-  assert.equal(await store.checkpoints(B).steps(), [1]);
-  assert.equal(await store.checkpoints(D).steps(), [1]);
+  const finished = await both(store, {});
+  assert.equal(brief(finished.freed), ['checkpoints 11']);
+  assert.ok(finished.bytes > 1000);
+  assert.equal(brief((await both(store, { olderThanMs: 7 * DAY })).freed), ['checkpoints 22']);
+  assert.equal(await new Checkpoints(store, C).steps(), [1]);
   assert.is((await store.find(A))?.key, A);
 });
 
@@ -197,15 +160,16 @@ test('without a limit, only garbage is freed: damaged entries, leftovers and loc
   await entry(store, A, 1000);
   await entry(store, B, 0);
   await store.setAside(B, 'a test');
-  const living = await store.newEntry();
+  const living = await store.draft();
   const [holder, writer] = await Promise.all([startChild(root, C, 'hold'), startChild(root, C, 'write')]);
   await holder.line();
   const left = await writer.line();
   await Promise.all([holder.kill(), writer.kill()]);
   const tmp = join(root, 'tmp');
+  const newStranger = foreignOwner();
   for (const [name, days] of [
-    ['stranger-new', 6],
-    ['stranger-old', 8],
+    [newStranger, 6],
+    [foreignOwner(), 8],
   ] as const) {
     await mkdir(join(tmp, name));
     await writeFile(join(tmp, name, 'x'), 'xyz');
@@ -222,12 +186,16 @@ test('without a limit, only garbage is freed: damaged entries, leftovers and loc
     assert.is(items.find(({ path }) => path === left)?.bytes, 4);
   }
   assert.not(existsSync(left));
-  assert.equal((await readdir(tmp)).sort(), [living.folder.slice(tmp.length + 1), 'stranger-new'].sort());
+  assert.equal((await readdir(tmp)).sort(), [basename(living), newStranger].sort());
   assert.equal(await readdir(join(root, 'locks')), []);
   assert.equal(await readdir(join(root, 'damaged')), []);
   assert.ok(await store.find(A));
-  assert.equal(damaged, []);
-  await living.discard();
+  assert.equal(
+    damaged.map(({ key }) => key),
+    [B],
+    'that of setAside',
+  );
+  await store.discard(living);
 });
 
 test('damage that no run has found is found and freed', async () => {
@@ -241,20 +209,6 @@ test('damage that no run has found is found and freed', async () => {
   );
   assert.is(damaged.length, 1);
   assert.equal(await store.keys(), []);
-});
-
-test('a damaged note of a run is an error, because the needs of that run are unknown', async () => {
-  const { store, root } = newStore();
-  await entry(store, A, 30);
-  await run(store, join(scratchFolder(), 'run'), [A]);
-  const [name] = await readdir(join(root, 'runs'));
-  await writeFile(join(root, 'runs', name), '{');
-  const message = await collect(store, { olderThanMs: 0 }).then(
-    () => '',
-    (error: Error) => error.message,
-  );
-  assert.match(message, /not a note of a run, or damaged; delete it/);
-  assert.equal(await store.keys(), [A]);
 });
 
 test.run();

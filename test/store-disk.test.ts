@@ -3,6 +3,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Checkpoints } from '../pipeline/store/checkpoints.ts';
 import { explainDiskError } from '../pipeline/store/disk.ts';
 import { collect } from '../pipeline/store/gc.ts';
 import { InputError } from '../wgsl/core/index.ts';
@@ -27,27 +28,25 @@ await testWithDisk(
   async ({ folder }) => {
     const { store, root, damaged } = newStore(join(folder, 'store'));
     const entry = await commit(store, A, { x: 'whole' });
-    await store.checkpoints(B).save({ step: 5, numbers: {}, tensors: { x: new Uint8Array(1000).fill(5) } });
+    const checkpoints = new Checkpoints(store, B);
+    await checkpoints.save({ step: 5, numbers: {}, tensors: { x: new Uint8Array(1000).fill(5) } });
     const big = { step: 6, numbers: {}, tensors: { x: new Uint8Array(4 * 2 ** 20) } };
-    await throwsInput(() => store.checkpoints(B).save(big), root, ...SPACE);
+    await throwsInput(() => checkpoints.save(big), root, ...SPACE);
     assert.equal(await readdir(join(root, 'tmp')), []);
 
     // Filled while a stage writes to its entry: explainDiskError explains that to the caller.
-    const writer = await store.newEntry();
-    const failure = await writeFile(join(writer.folder, 'x'), new Uint8Array(4 * 2 ** 20)).catch(
-      (error) => error,
-    );
+    const draft = await store.draft();
+    const failure = await writeFile(join(draft, 'x'), new Uint8Array(4 * 2 ** 20)).catch((error) => error);
     assert.instance(explainDiskError(failure, root), InputError);
-    await writer.discard();
+    await store.discard(draft);
 
     // Filled when the record is to be written.
-    const late = await store.newEntry();
-    await writeFile(join(late.folder, 'x'), 'x');
+    const late = await store.draft();
+    await writeFile(join(late, 'x'), 'x');
     const works = [
-      () => late.commit(B, { identity: {} }),
+      () => store.commit(late, B, { identity: {} }),
       () => store.lock(B),
       () => store.writable(),
-      () => store.runs.remember(folder, [A]),
     ];
     for (const work of works) {
       await fill(folder); // what failed before may have given some back
@@ -55,10 +54,9 @@ await testWithDisk(
     }
     assert.equal(await readdir(join(root, 'tmp')), []);
     assert.equal(await readdir(join(root, 'locks')), []);
-    assert.equal(await readdir(join(root, 'runs')), []);
 
     assert.equal(await store.find(A), entry);
-    assert.is((await store.checkpoints(B).latest())?.tensors.x[999], 5);
+    assert.is((await checkpoints.latest())?.tensors.x[999], 5);
     await rm(join(folder, 'ballast'), { recursive: true });
     await store.writable();
     assert.ok(await commit(store, B, { x: 'x' }));
@@ -85,15 +83,16 @@ await testWithDisk(
   async ({ folder, readOnly }) => {
     const { store, root, damaged } = newStore(join(folder, 'store'));
     const entry = await commit(store, A, { x: 'whole' });
-    await store.checkpoints(B).save({ step: 5, numbers: {}, tensors: {} });
+    await new Checkpoints(store, B).save({ step: 5, numbers: {}, tensors: {} });
     const broken = await commit(store, B, { x: 'broken' });
     await rm(join(broken.folder, 'x'));
     await readOnly();
     const fresh = newStore(root);
+    const checkpoints = new Checkpoints(fresh.store, B);
     assert.equal(await fresh.store.find(A), entry);
     assert.equal(await fresh.store.check(entry), []);
     await fresh.store.used(A);
-    assert.is((await fresh.store.checkpoints(B).latest())?.step, 5);
+    assert.is((await checkpoints.latest())?.step, 5);
     assert.is(fresh.store.holder(A), undefined);
     // Damage is reported although nothing can be moved.
     assert.is(await fresh.store.find(B), undefined);
@@ -101,14 +100,11 @@ await testWithDisk(
     assert.is(fresh.damaged[0].movedTo, undefined);
     const message = ['cannot be written: the file system is read-only (EROFS)', '--store', root];
     for (const work of [
-      () => fresh.store.newEntry(),
+      () => fresh.store.draft(),
       () => fresh.store.lock(A),
-      () => fresh.store.tryLock(A),
       () => fresh.store.writable(),
-      () => fresh.store.setAside(A, 'a test'),
-      () => fresh.store.checkpoints(B).save({ step: 6, numbers: {}, tensors: {} }),
-      () => fresh.store.checkpoints(B).remove(),
-      () => fresh.store.runs.remember(folder, [A]),
+      () => checkpoints.save({ step: 6, numbers: {}, tensors: {} }),
+      () => checkpoints.remove(),
       () => collect(fresh.store, { maxBytes: 0 }),
     ]) {
       await throwsInput(work, ...message);

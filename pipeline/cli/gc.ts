@@ -16,11 +16,11 @@ interface GcFlags {
 /** `splatline gc`. */
 export function gcCommand(): Command {
   return new Command('gc')
-    .description('Free saved work that no kept run needs. A run is kept as long as its folder exists.')
+    .description('Free saved work, the longest unused first. Results in the folders of runs stay.')
     .option('--store <folder>', 'the store', 'out/.store')
     .option('--older-than <time>', 'free what was not used for this long: 12h, 30d, 8w', parseSpan)
     .option('--keep <size>', 'free the least recently used until this much is left: 500MB, 20GiB', parseSize)
-    .option('--all', 'free everything that no kept run needs')
+    .option('--all', 'free all saved work')
     .option('--dry-run', 'only list what would be freed')
     .action(async ({ store, olderThan, keep, all, dryRun }: GcFlags) => {
       const { collect } = await import('../store/gc.ts');

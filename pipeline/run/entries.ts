@@ -42,8 +42,6 @@ export interface OutputAbout {
   artefacts: Partial<Record<ArtefactName, ArtefactRef>>;
   /** Of the artefacts that this entry holds. */
   parts: Partial<Record<ArtefactName, PartHashes>>;
-  /** Keys of other entries that this one needs. */
-  refers: string[];
 }
 
 export function aboutOf(entry: Entry): OutputAbout {

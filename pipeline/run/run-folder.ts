@@ -4,7 +4,7 @@ import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { explainDiskError, ignore } from '../store/disk.ts';
-import { type Lock, type LockOptions, Locks } from '../store/locks.ts';
+import { type Lock, type LockOptions, lock } from '../store/lock.ts';
 
 /** The file that marks a folder as a run's and describes the run. */
 export const MANIFEST = 'run.json';
@@ -14,7 +14,7 @@ export const STAGES = 'stages';
 export const STORE = '.store';
 
 const STAGING = '.partial';
-const LOCK = '.run';
+const LOCK = '.run.lock';
 /** Folders that runs of this process have open. */
 const opened = new Set<string>();
 
@@ -76,7 +76,7 @@ export class RunFolder {
       for (let made = this.root; first && made.length >= first.length; made = dirname(made)) {
         this.#made.push(made);
       }
-      this.#lock = await new Locks(this.root).lock(LOCK, waiting);
+      this.#lock = await lock(join(this.root, LOCK), waiting);
       await rm(this.#staging, { recursive: true, force: true });
       await mkdir(this.#staging);
     } catch (error) {
@@ -126,7 +126,7 @@ export class RunFolder {
     if (!opened.delete(this.root)) return;
     process.removeListener('exit', this.#atExit);
     this.#clear();
-    await this.#lock?.release();
+    this.#lock?.release();
     this.#lock = undefined;
     try {
       for (const folder of this.#made) rmdirSync(folder);
@@ -171,5 +171,5 @@ export class StagedOutput implements OutputFolder {
 
 /** Names that do not tell a run's folder from others: the staging folder, the lock, the store. */
 function isRunnersOwn(name: string): boolean {
-  return [STAGING, STORE].includes(name) || name.startsWith(`${LOCK}.lock`);
+  return [STAGING, STORE].includes(name) || name.startsWith(LOCK);
 }

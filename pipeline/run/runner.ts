@@ -111,14 +111,11 @@ class Run {
   readonly #report: (event: RunEvent) => void;
   /** Each artefact after the stages so far, and the id of the stage that gave it. */
   readonly #bound = new Map<ArtefactName, { ref: ArtefactRef; by: string }>();
-  /** The published artefacts (`refId`) by name, and the keys of their entries. */
+  /** The published artefacts (`refId`) by name. */
   readonly #published = new Map<ArtefactName, string>();
-  readonly #publications: string[] = [];
   #scores?: readonly Score[];
   /** Whether this run has written to its folder. */
   #begun = false;
-  /** Whether a store that takes no note of this run was reported. */
-  #unnoted = false;
 
   constructor(parts: RunParts) {
     const { folder, planned, options } = parts;
@@ -223,7 +220,6 @@ class Run {
     if (!ref || !this.#parts.formats[name].publish || this.#published.get(name) === refId(ref)) return;
     const entry = await this.#executor.publication(name, ref, stage);
     await this.#results.showFiles(entry, stage);
-    this.#publications.push(entry.key);
     this.#published.set(name, refId(ref));
   }
 
@@ -252,7 +248,6 @@ class Run {
     if (scores) this.#scores = (await this.#executor.value({ ...scores.ref, name: 'scores' })).scores;
     this.#executor.keepOnly([]);
     await this.#results.removeReplaced(this.#parts.stages.map(({ id }) => id));
-    await this.#remember();
     await this.#write('done');
   }
 
@@ -260,23 +255,7 @@ class Run {
   async #begin(): Promise<void> {
     if (this.#begun) return;
     this.#begun = true;
-    await this.#remember();
     await this.#write('running');
-  }
-
-  /** Notes in the store what gc must keep. A read-only or full store still serves a run with nothing to do. */
-  async #remember(): Promise<void> {
-    const { stages, store, folder } = this.#parts;
-    const own = stages.filter(({ stage }) => !stage.source).map(({ key }) => key);
-    const earlier = this.#results.files.flatMap((file) => (file.earlier && file.key) || []);
-    try {
-      await store.runs.remember(folder.root, [...new Set([...own, ...earlier, ...this.#publications])]);
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      const text = `the store could not note that this run needs it, so gc may free what it shows: ${error.message}`;
-      if (!this.#unnoted) this.#report({ event: 'warn', stage: '', text });
-      this.#unnoted = true;
-    }
   }
 
   /** Writes the failure into run.json, unless it is a user's mistake that was found before anything was written. */

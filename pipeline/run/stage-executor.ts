@@ -11,6 +11,7 @@ import {
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
+import { Checkpoints } from '../store/checkpoints.ts';
 import { explainDiskError } from '../store/disk.ts';
 import { describeDamage, type Entry } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
@@ -107,7 +108,7 @@ export class StageExecutor {
       this.#live.add(ref, loaded);
       return loaded;
     }
-    await this.#setAside(ref.key, `${ref.name} is not as it was saved`);
+    await store.setAside(ref.key, `${ref.name} is not as it was saved`);
     return this.value(ref);
   }
 
@@ -127,10 +128,10 @@ export class StageExecutor {
           await formats[name].publish?.(gpu, value as never, new StagedOutput(join(folder, FILES)));
           await gpu.settle();
         });
-        return { stage, artefacts: {}, parts: {}, refers: [] };
+        return { stage, artefacts: {}, parts: {} };
       });
     } finally {
-      await lock.release();
+      lock.release();
     }
   }
 
@@ -159,7 +160,7 @@ export class StageExecutor {
     const files = filesOf(entry).map((path) => `${FILES}/${path}`);
     const [damage] = await store.check(entry, files);
     if (damage) {
-      await this.#setAside(key, describeDamage(damage));
+      await store.setAside(key, describeDamage(damage));
       return undefined;
     }
     await store.used(key);
@@ -195,7 +196,7 @@ export class StageExecutor {
       resolved(id, 'ran', this.#reportDone(id, start));
       return entry;
     } finally {
-      await lock.release();
+      lock.release();
     }
   }
 
@@ -208,9 +209,8 @@ export class StageExecutor {
       Object.assign(inputs, { [name]: await this.value({ key: giver.key, name }) });
     }
     // A forced stage starts over: it resumes only from checkpoints of a forced run.
-    const files = store.checkpoints(
-      isForced ? createHash('sha256').update(`${key} forced`).digest('hex') : key,
-    );
+    const forcedKey = createHash('sha256').update(`${key} forced`).digest('hex');
+    const files = new Checkpoints(store, isForced ? forcedKey : key);
     const checkpoints = new CheckpointPolicy(files, { rule: plan.checkpoints, signal });
     const entry = await this.#commit(key, stage.identity, async (folder) => {
       const given = await this.#perform(stage, inputs, new StagedOutput(join(folder, FILES)), checkpoints);
@@ -223,8 +223,7 @@ export class StageExecutor {
         this.#live.add({ key, name }, value);
         parts[name] = await saveArtefact({ gpu, formats }, folder, name, value);
       }
-      const refers = Object.values(artefacts).flatMap((ref) => (ref.key === key ? [] : [ref.key]));
-      return { stage: stage.stage.name, artefacts, parts, refers };
+      return { stage: stage.stage.name, artefacts, parts };
     });
     await files.remove();
     return entry;
@@ -254,16 +253,16 @@ export class StageExecutor {
     fill: (folder: string) => Promise<Omit<OutputAbout, 'run' | 'seconds' | 'peakBytes'>>,
   ): Promise<Entry> {
     const { plan, gpu, store } = this.#options;
-    const writer = await store.newEntry();
+    const draft = await store.draft();
     try {
       const start = performance.now();
-      const filled = await fill(writer.folder);
+      const filled = await fill(draft);
       const seconds = (performance.now() - start) / 1000;
       const about: OutputAbout = { ...filled, run: plan.name, seconds, peakBytes: gpu.peakBytes };
-      return await writer.commit(key, { identity, about });
+      return await store.commit(draft, key, { identity, about });
     } catch (error) {
-      await writer.discard();
-      throw explainDiskError(error, writer.folder);
+      await store.discard(draft);
+      throw explainDiskError(error, draft);
     }
   }
 
@@ -276,10 +275,6 @@ export class StageExecutor {
     const rest = more.length ? ` and ${more.length} more` : '';
     const text = `ran again, and ${first}${rest} came out with other bytes than before: this adapter does not repeat its results`;
     this.#options.report({ event: 'warn', stage: id, text });
-  }
-
-  async #setAside(key: string, reason: string): Promise<void> {
-    this.#warnOfDamage(key, reason, await this.#options.store.setAside(key, reason));
   }
 
   #warnOfDamage(key: string, reason: string, movedTo?: string): void {

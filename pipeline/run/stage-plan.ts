@@ -6,6 +6,7 @@ import { type Plan, type PlannedStage, stageIndex } from '../file/plan.ts';
 import { identities, type KeyedStage, type StageIdentity } from '../keys/identity.ts';
 import { type Reason, sentence, why } from '../keys/why.ts';
 import { openDevice } from '../open-device.ts';
+import { Checkpoints } from '../store/checkpoints.ts';
 import { Store } from '../store/store.ts';
 import { aboutOf, publicationOf, publishedNames } from './entries.ts';
 import { STORE } from './run-folder.ts';
@@ -153,7 +154,7 @@ export async function planRun(
         if (entry) {
           return { id, key, does: 'cached', why: 'nothing that it depends on has changed', seconds };
         }
-        const resumes = (await store.checkpoints(key).steps()).at(-1);
+        const resumes = (await new Checkpoints(store, key).steps()).at(-1);
         const because = explain(stage, saved, plan.name);
         return { id, key, does: 'run', why: because, ...(resumes === undefined ? {} : { resumes }) };
       }),

@@ -1,47 +1,51 @@
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { SavedCheckpoint } from '../../stages/checkpoints.ts';
 import { HASH_BYTES } from '../hash.ts';
-import type { StoreDirectory } from './directory.ts';
-import { namesIn } from './disk.ts';
+import { namesIn, writeSynced } from './disk.ts';
 import {
+  checkKey,
   DamagedError,
   damagesOf,
   describeDamage,
   type Entry,
-  EntryWriter,
   parseOrDamaged,
   readEntry,
 } from './entry.ts';
+import type { Store } from './store.ts';
 
 /** The newest, and the one before in case the newest is damaged. */
 const KEPT = 2;
 const DIGITS = 12;
 
 const STATE = 'state.json';
+/** The bytes of all tensors, one after the other. */
+const TENSORS = 'tensors.bin';
+
 const stateSchema = z.object({
   step: z.int().nonnegative(),
   numbers: z.record(z.string(), z.number()),
-  /** Names of the tensors, in their order. */
-  tensors: z.array(z.string()),
+  /** In their order in the file. */
+  tensors: z.array(z.object({ name: z.string(), bytes: z.int().nonnegative() })),
 });
+type State = z.infer<typeof stateSchema>;
 
 /**
- * The checkpoints of one unfinished stage: one folder per step, written and checked as an entry is, with `state.json`
- * and one file of raw bytes per tensor. The two highest steps are kept. The caller holds the key's lock.
+ * The checkpoints of one unfinished stage: one folder per step, written and checked as an entry is. The two highest steps
+ * are kept. The caller holds the key's lock.
  */
 export class Checkpoints {
-  readonly key: string;
-  readonly #directory: StoreDirectory;
+  readonly #store: Store;
+  readonly #key: string;
+  /** The folder of all of them. */
+  readonly folder: string;
 
-  constructor(directory: StoreDirectory, key: string) {
-    this.#directory = directory;
-    this.key = key;
-  }
-
-  get folder(): string {
-    return this.#directory.path('checkpoints', this.key);
+  constructor(store: Store, key: string) {
+    checkKey(key);
+    this.#store = store;
+    this.#key = key;
+    this.folder = store.path('checkpoints', key);
   }
 
   /**
@@ -59,22 +63,26 @@ export class Checkpoints {
         throw new Error(`a checkpoint cannot store ${name} = ${value}`);
       }
     }
-    const writer = new EntryWriter(this.#directory, await this.#directory.temporary());
-    const state: z.infer<typeof stateSchema> = { step, numbers, tensors: Object.keys(tensors) };
+    const sizes = Object.entries(tensors).map(([name, { byteLength: bytes }]) => ({ name, bytes }));
+    const state: State = { step, numbers, tensors: sizes };
+    const contents: [string, Uint8Array[]][] = [
+      [STATE, [Buffer.from(`${JSON.stringify(state, null, 1)}\n`)]],
+      [TENSORS, Object.values(tensors)],
+    ];
+    const draft = await this.#store.draft();
     try {
-      await this.#directory.write(async () => {
-        await writeFile(join(writer.folder, STATE), `${JSON.stringify(state, null, 1)}\n`);
-        await mkdir(join(writer.folder, 'tensors'));
-        for (const [name, bytes] of Object.entries(tensors)) await writeFile(fileOf(writer, name), bytes);
+      await this.#store.write(async () => {
+        const files = [];
+        for (const [path, parts] of contents) {
+          files.push({ path, ...(await writeSynced(join(draft, path), parts)) });
+        }
+        const fields = { key: this.#key, identity: {}, about: {}, files };
+        await this.#store.place(draft, this.#folderOf(step), fields);
       });
-      await writer.commit(this.key, { identity: {} }, this.#folderOf(step));
-    } catch (error) {
-      await writer.discard();
-      throw error;
+    } finally {
+      await this.#store.discard(draft);
     }
-    for (const old of (await this.steps()).slice(0, -KEPT)) {
-      await this.#directory.remove(this.#folderOf(old));
-    }
+    for (const old of (await this.steps()).slice(0, -KEPT)) await this.#store.remove(this.#folderOf(old));
   }
 
   /** The newest undamaged checkpoint. Damaged ones are set aside and reported. */
@@ -82,12 +90,11 @@ export class Checkpoints {
     for (const step of (await this.steps()).reverse()) {
       const path = this.#folderOf(step);
       try {
-        const entry = await readEntry(path, this.key);
+        const entry = await readEntry(path, this.#key);
         if (entry) return await load(entry, step);
       } catch (error) {
         if (!(error instanceof DamagedError)) throw error;
-        const event = { what: 'checkpoint', key: this.key, path, reason: error.message } as const;
-        await this.#directory.reportDamaged(event, `${this.key}-step-${step}`);
+        await this.#store.setAside(this.#key, error.message, path);
       }
     }
     return undefined;
@@ -104,7 +111,7 @@ export class Checkpoints {
 
   /** Deletes all of them. False if there were none. */
   async remove(): Promise<boolean> {
-    return (await namesIn(this.folder)).length > 0 && this.#directory.remove(this.folder);
+    return (await namesIn(this.folder)).length > 0 && this.#store.remove(this.folder);
   }
 
   #folderOf(step: number): string {
@@ -113,33 +120,26 @@ export class Checkpoints {
 }
 
 /** @throws DamagedError if it is not as it was written. */
-async function load(entry: Entry, step: number): Promise<SavedCheckpoint> {
-  const [damage] = await damagesOf(entry.folder, entry.record.files, true);
+async function load({ folder, record }: Entry, step: number): Promise<SavedCheckpoint> {
+  const [damage] = await damagesOf(folder, record.files, true);
   if (damage) throw new DamagedError(describeDamage(damage));
-  const json: unknown = JSON.parse(await readFile(join(entry.folder, STATE), 'utf8'));
-  const saved = parseOrDamaged(stateSchema, json, STATE);
-  if (saved.step !== step) throw new DamagedError(`this is the checkpoint of step ${saved.step}`);
+  const json: unknown = JSON.parse(await readFile(join(folder, STATE), 'utf8'));
+  const state = parseOrDamaged(stateSchema, json, STATE);
+  if (state.step !== step) throw new DamagedError(`this is the checkpoint of step ${state.step}`);
   const tensors: SavedCheckpoint['tensors'] = {};
-  for (const name of saved.tensors) tensors[name] = await readBytes(fileOf(entry, name));
-  return { step, numbers: saved.numbers, tensors };
-}
-
-function fileOf({ folder }: { folder: string }, tensor: string): string {
-  return join(folder, 'tensors', `${encodeURIComponent(tensor)}.bin`);
-}
-
-/** A whole file, in memory of its own. Node's readFile refuses files above 2 GiB. */
-async function readBytes(path: string): Promise<Uint8Array> {
-  const handle = await open(path, 'r');
+  const handle = await open(join(folder, TENSORS), 'r');
   try {
-    const bytes = new Uint8Array((await handle.stat()).size);
-    for (let at = 0; at < bytes.length; ) {
-      const { bytesRead } = await handle.read(bytes, at, Math.min(HASH_BYTES, bytes.length - at), at);
-      if (!bytesRead) throw new DamagedError(`${path} ended at byte ${at} while it was read`);
-      at += bytesRead;
+    for (const { name, bytes } of state.tensors) {
+      tensors[name] = new Uint8Array(bytes);
+      for (let at = 0; at < bytes; ) {
+        // Without a position: reads on from where the last read ended.
+        const { bytesRead } = await handle.read(tensors[name], at, Math.min(HASH_BYTES, bytes - at));
+        if (!bytesRead) throw new DamagedError(`${TENSORS} ends at byte ${at} of ${name}`);
+        at += bytesRead;
+      }
     }
-    return bytes;
   } finally {
     await handle.close();
   }
+  return { step, numbers: state.numbers, tensors };
 }

@@ -1,10 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, type FileHandle, link, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
+import { type FileContents, HASH_BYTES } from '../hash.ts';
 
-/** What the file system must do for the store: errors in the user's terms, durable writes, links instead of copies. */
+/** What the store needs of the file system: errors in the user's terms, durable writes, links instead of copies. */
 
 const WINDOWS = process.platform === 'win32';
 
@@ -24,19 +25,12 @@ const MEANING: Record<string, string> = {
 export function explainDiskError(error: unknown, folder: string): unknown {
   const code = codeOf(error);
   if (error instanceof InputError || code === undefined || !(code in MEANING)) return error;
-  const remedy = isDiskFull(error)
-    ? 'free space there (splatline gc frees what no run needs)'
-    : 'make it writable';
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  const remedy = isFull ? 'free space there (splatline gc frees saved work)' : 'make it writable';
   const message = `cannot be written: ${MEANING[code]} (${code}); ${remedy} or choose another store with --store`;
   const explained = new InputError(message, folder);
   explained.cause = error;
   return explained;
-}
-
-/** Whether an error, raw or explained, means that the disk is full. */
-export function isDiskFull(error: unknown): boolean {
-  const code = codeOf(error) ?? (error instanceof Error ? codeOf(error.cause) : undefined);
-  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 /** The system's error code (`ENOENT`, …), if the error has one. */
@@ -88,20 +82,26 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Makes the names in a directory and in all directories below it durable, innermost first. */
-export async function syncTree(directory: string): Promise<void> {
-  for (const item of await readdir(directory, { withFileTypes: true })) {
-    if (item.isDirectory()) await syncTree(join(directory, item.name));
-  }
-  await syncDirectory(directory);
-}
-
-/** Writes a new file and syncs its contents. The name becomes durable with `syncDirectory`. */
-export async function writeSynced(path: string, text: string): Promise<void> {
+/**
+ * Writes a new file of these parts, syncs it, and hashes the bytes while they are written. The event loop runs between
+ * pieces of 4 MiB. The name becomes durable with `syncDirectory`.
+ */
+export async function writeSynced(path: string, parts: readonly Uint8Array[]): Promise<FileContents> {
+  const hash = createHash('sha256');
   const handle = await open(path, 'wx');
   try {
-    await handle.writeFile(text);
+    let bytes = 0;
+    for (const part of parts) {
+      for (let at = 0; at < part.length; at += HASH_BYTES) {
+        const piece = part.subarray(at, at + HASH_BYTES);
+        const written = handle.writeFile(piece);
+        hash.update(piece);
+        await written;
+      }
+      bytes += part.length;
+    }
     await handle.sync();
+    return { bytes, sha256: hash.digest('hex') };
   } finally {
     await handle.close();
   }
@@ -109,7 +109,7 @@ export async function writeSynced(path: string, text: string): Promise<void> {
 
 /** Writes or replaces a file durably, completely or not at all. */
 export async function replaceDurably(path: string, text: string): Promise<void> {
-  await throughPartial(path, (partial) => writeSynced(partial, text));
+  await throughPartial(path, (partial) => writeSynced(partial, [Buffer.from(text)]));
   await syncDirectory(dirname(path));
 }
 
@@ -167,4 +167,13 @@ export async function placeFile(from: string, to: string, ways: readonly Way[] =
     }
     throw new Error('no way to place a file');
   });
+}
+
+/** The result of `work`, or undefined if it throws. */
+export function quiet<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
 }

@@ -1,14 +1,14 @@
-import { chmod, readdir, readFile, stat } from 'node:fs/promises';
-import { isAbsolute, join, normalize, relative, sep } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { isAbsolute, join, normalize } from 'node:path';
 import { z } from 'zod';
-import { eachOf, hashFile, hashHandle } from '../hash.ts';
-import { refuseNewer, type StoreDirectory } from './directory.ts';
-import { codeOf, ignore, openToSync, syncTree, writeSynced } from './disk.ts';
+import { InputError } from '../../wgsl/core/index.ts';
+import { eachOf, hashFile } from '../hash.ts';
+import { codeOf } from './disk.ts';
 
 /** The file that completes an entry. It is written last. */
 export const RECORD = 'entry.json';
-const FORMAT = 1;
-const READ_ONLY = 0o444;
+/** Of the store and of its entries. */
+export const FORMAT = 1;
 
 const recordSchema = z.object({
   format: z.literal(FORMAT),
@@ -16,7 +16,7 @@ const recordSchema = z.object({
   key: z.string(),
   /** What the result depends on. */
   identity: z.unknown(),
-  /** The caller's data, plain JSON. `refers: string[]` lists the keys of entries that this one needs. */
+  /** The caller's data, plain JSON. */
   about: z.unknown(),
   /** All files by their path below the entry's folder (with `/`). */
   files: z.array(
@@ -31,7 +31,7 @@ const recordSchema = z.object({
 });
 
 export type EntryRecord = z.infer<typeof recordSchema>;
-type EntryFile = EntryRecord['files'][number];
+export type EntryFile = EntryRecord['files'][number];
 
 /** A complete result in the store. Its files are read-only and never change. */
 export interface Entry {
@@ -50,62 +50,6 @@ export interface Damage {
 
 /** An entry or checkpoint is not as it was written; the message says what was found. */
 export class DamagedError extends Error {}
-
-/** A new entry in a temporary folder. `commit` makes it visible; `discard` deletes it. */
-export class EntryWriter {
-  /** Takes any files and folders. */
-  readonly folder: string;
-  readonly #directory: StoreDirectory;
-
-  /** `folder` is a temporary directory of `directory`. */
-  constructor(directory: StoreDirectory, folder: string) {
-    this.#directory = directory;
-    this.folder = folder;
-  }
-
-  /**
-   * Makes this the entry of `key` and replaces an earlier one: hashes and syncs every file, makes it read-only, writes
-   * the record last, and renames the folder to `target` (default: the key's place among the entries). If anything
-   * fails, the new entry is discarded.
-   * @throws InputError if the disk cannot be written.
-   */
-  async commit(
-    key: string,
-    { identity, about = {} }: { identity: unknown; about?: unknown },
-    target?: string,
-  ): Promise<Entry> {
-    try {
-      return await this.#directory.write(async () => {
-        const files = await eachOf(await filesBelow(this.folder), async (path): Promise<EntryFile> => {
-          return { path, ...(await seal(join(this.folder, path))) };
-        });
-        const made = new Date().toISOString();
-        const record: EntryRecord = { format: FORMAT, key, identity, about, files, made };
-        const file = join(this.folder, RECORD);
-        await writeSynced(file, `${JSON.stringify(record, null, 1)}\n`);
-        await makeReadOnly(file);
-        await syncTree(this.folder);
-        const path = target ?? entryFolder(this.#directory, key);
-        await this.#directory.place(this.folder, path);
-        return { key, folder: path, record };
-      });
-    } catch (error) {
-      await this.discard();
-      throw error;
-    }
-  }
-
-  /** Does nothing after `commit`. */
-  discard(): Promise<void> {
-    return this.#directory.discard(this.folder);
-  }
-}
-
-/** Where the entry of a key is. Two letters of the key keep directories small. */
-export function entryFolder(directory: StoreDirectory, key: string): string {
-  checkKey(key);
-  return directory.path('entries', key.slice(0, 2), key);
-}
 
 /**
  * The entry in a folder, with all files in their sizes; contents are not read. Undefined if there is no such folder.
@@ -132,10 +76,21 @@ export async function readRecord(folder: string, key: string): Promise<EntryReco
     if (await stat(folder).catch(() => undefined)) throw new DamagedError(`${RECORD} is missing`);
     return undefined;
   }
-  refuseNewer(json, FORMAT, path, 'entry');
+  refuseNewer(json, path, 'entry');
   const record = parseOrDamaged(recordSchema, json, RECORD);
   if (record.key !== key) throw new DamagedError(`${RECORD} is that of ${record.key}`);
   return record;
+}
+
+/** @throws InputError if the JSON names a newer format. */
+export function refuseNewer(json: unknown, path: string, what: string): void {
+  const { success, data } = z.object({ format: z.number() }).safeParse(json);
+  if (!success || data.format <= FORMAT) return;
+  throw new InputError(
+    `this ${what} has format ${data.format}, written by a newer splatline; this version reads formats up to ${FORMAT}; ` +
+      'use that version or choose another store with --store',
+    path,
+  );
 }
 
 /** @throws DamagedError with the first place that does not match. */
@@ -180,36 +135,6 @@ export function checkKey(key: string): void {
 
 export function isKey(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name);
-}
-
-async function seal(path: string) {
-  const handle = await openToSync(path);
-  try {
-    const contents = await hashHandle(handle);
-    await handle.sync();
-    await makeReadOnly(path);
-    return contents;
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Best effort: FAT and some network shares have no such permission. */
-async function makeReadOnly(path: string): Promise<void> {
-  await chmod(path, READ_ONLY).catch(ignore('EPERM', 'ENOTSUP', 'ENOSYS'));
-}
-
-/** All files by their path below the folder with `/`, sorted. */
-async function filesBelow(folder: string): Promise<string[]> {
-  const items = await readdir(folder, { recursive: true, withFileTypes: true });
-  const paths = items.flatMap((item) => {
-    const path = relative(folder, join(item.parentPath ?? item.path, item.name));
-    if (item.isDirectory()) return [];
-    if (!item.isFile()) throw new Error(`${path} in a new entry is neither a file nor a folder`);
-    if (path === RECORD) throw new Error(`a stage cannot write ${RECORD} into its entry`);
-    return [path.split(sep).join('/')];
-  });
-  return paths.sort();
 }
 
 function isBelow(path: string): boolean {

@@ -1,47 +1,126 @@
-import { stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
-import { Checkpoints } from './checkpoints.ts';
-import { StoreDirectory } from './directory.ts';
-import { ignore, namesIn } from './disk.ts';
+import { eachOf, hashHandle } from '../hash.ts';
+import {
+  codeOf,
+  explainDiskError,
+  ignore,
+  makeDirectory,
+  namesIn,
+  openToSync,
+  quiet,
+  replaceDurably,
+  syncDirectory,
+  writeSynced,
+} from './disk.ts';
 import {
   checkKey,
   type Damage,
   DamagedError,
   damagesOf,
   type Entry,
-  EntryWriter,
-  entryFolder,
+  type EntryFile,
+  type EntryRecord,
+  FORMAT,
   isKey,
   RECORD,
   readEntry,
   readRecord,
+  refuseNewer,
 } from './entry.ts';
-import { type Lock, type LockOptions, Locks, type LockTimes } from './locks.ts';
-import { Runs } from './runs.ts';
+import { holderOf, isDead, type Lock, type LockOptions, lock, ownerName } from './lock.ts';
+
+/** The file that marks a directory as a store. */
+const MARKER = 'store.json';
+const CACHE_TAG = 'CACHEDIR.TAG';
+/** https://bford.info/cachedir/: backups skip a directory whose tag begins with this line. */
+const CACHE_TAG_TEXT =
+  'Signature: 8a477f597d28d172789f06886806bc55\n' +
+  '# This folder is a store of splatline: everything in it can be computed again.\n';
+const PARTS = ['entries', 'checkpoints', 'locks', 'damaged', 'tmp'] as const;
+export type StorePart = (typeof PARTS)[number];
+
+/** An entry or a checkpoint is not as it was written. */
+export interface DamagedEvent {
+  key: string;
+  /** Where it was found. */
+  path: string;
+  /** What was found and what was expected. */
+  reason: string;
+  /** Where it is now; undefined if it could not be moved, as on a read-only disk. */
+  movedTo?: string;
+}
+
+/** Folders in `tmp` that this process writes or deletes. They go when it ends, unless it is killed. */
+const drafts = new Set<string>();
+process.on('exit', () => {
+  for (const path of drafts) quiet(() => rmSync(path, { recursive: true, force: true }));
+});
 
 /**
  * The content-addressed store on disk: one entry per key (sha256 of what a result depends on). An entry is complete or
- * absent, whenever a process is killed or the power fails. Several processes may use one store. Reading needs no write
- * permission.
+ * absent, whenever a process is killed or the power fails: it is written in a draft folder, which is renamed into place
+ * when all of it is durable, and renamed away before it is deleted. Several processes may use one store. Reading needs
+ * no write permission.
  *
  *     <root>/store.json, CACHEDIR.TAG
  *     <root>/entries/<key[0..2]>/<key>/       entry.json and the entry's files, read-only
  *     <root>/checkpoints/<key>/<step>/        the same format, of unfinished stages
  *     <root>/locks/<key>.lock                 leases of processes that make an entry
- *     <root>/runs/<hash>.json                 run folders, whose entries gc keeps
  *     <root>/damaged/<key>-<n>/               damaged entries and checkpoints, with why.txt
- *     <root>/tmp/<owner>/                     unfinished writes
+ *     <root>/tmp/<owner>/                     drafts
  */
-export class Store extends StoreDirectory {
-  /** The run folders that were built from this store. */
-  readonly runs = new Runs(this);
-  readonly #locks: Locks;
+export class Store {
+  readonly root: string;
+  /** Called when an entry or checkpoint is not as it was written; it is set aside and never used. */
+  onDamaged: (event: DamagedEvent) => void = () => undefined;
+  #isPrepared = false;
 
-  /** Creates nothing on disk. `locks` is for tests. */
-  constructor(root: string, { locks }: { locks?: Partial<LockTimes> } = {}) {
-    super(root);
-    this.#locks = new Locks(this.path('locks'), locks);
+  /** Creates nothing on disk. */
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  path(part: StorePart, ...names: readonly string[]): string {
+    return join(this.root, part, ...names);
+  }
+
+  /** @throws InputError if the root is a file, holds other files, or was written by a newer version. */
+  async exists(): Promise<boolean> {
+    const marker = join(this.root, MARKER);
+    const text = await readFile(marker, 'utf8').catch(ignore('ENOENT', 'ENOTDIR'));
+    if (text !== undefined) {
+      const json = quiet(() => JSON.parse(text)); // a power cut may have emptied the marker of a new store
+      refuseNewer(json, marker, 'store');
+      return true;
+    }
+    const names = await readdir(this.root).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return [];
+      if (codeOf(error) !== 'ENOTDIR') throw error;
+      throw new InputError('this is a file; a store is a folder: choose another with --store', this.root);
+    });
+    // Another process may be creating the store: the tag comes before the marker.
+    const others = names.filter((name) => name !== CACHE_TAG && !name.includes(MARKER));
+    if (!others.length) return false;
+    throw new InputError(
+      `this folder holds other files (${others.slice(0, 3).join(', ')}) and no ${MARKER}, so it is no store; ` +
+        'choose a new or empty folder with --store',
+      this.root,
+    );
+  }
+
+  /** @throws InputError if nothing can be written, with the folder, the cause and the remedy. */
+  async writable(): Promise<void> {
+    const draft = await this.draft();
+    try {
+      // A full disk may still take names, but not contents.
+      await this.write(() => writeSynced(join(draft, 'probe'), [new Uint8Array(2 ** 16)]));
+    } finally {
+      await this.discard(draft);
+    }
   }
 
   /**
@@ -50,22 +129,18 @@ export class Store extends StoreDirectory {
    * @throws InputError if the root is no store, or if a newer version wrote it.
    */
   async find(key: string): Promise<Entry | undefined> {
-    const path = entryFolder(this, key);
+    const path = this.#folderOf(key);
     if (!(await this.exists())) return undefined;
-    // An entry that another process replaces or deletes meanwhile seems damaged, so the check is repeated unless the
-    // folder stayed the same.
-    for (let tries = 0; tries < 5; tries++) {
-      const before = await identityOf(path);
-      try {
-        return await readEntry(path, key);
-      } catch (error) {
-        if (!(error instanceof DamagedError)) throw error;
-        if ((await identityOf(path)) !== before) continue;
-        await this.reportDamaged({ what: 'entry', key, path, reason: error.message }, key);
-        return undefined;
-      }
+    const before = await identityOf(path);
+    try {
+      return await readEntry(path, key);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      // An entry that another process replaces or deletes meanwhile seems damaged.
+      if ((await identityOf(path)) !== before) return this.find(key);
+      await this.setAside(key, error.message);
+      return undefined;
     }
-    return undefined;
   }
 
   /** Hashes the files of an entry, all or those at `paths`, and returns those that are not as recorded. */
@@ -77,30 +152,132 @@ export class Store extends StoreDirectory {
   }
 
   /**
-   * Moves an entry to `damaged/<key>-<n>`. Returns its path there; undefined if another process was faster.
-   * @throws InputError if the disk cannot be written.
+   * Moves a damaged entry, or the checkpoint of the key at `path`, to `damaged/` with the reason in `why.txt`, and
+   * reports it through `onDamaged`. On a disk that cannot be written it stays in place. Returns its new path.
    */
-  setAside(key: string, reason: string): Promise<string | undefined> {
-    return this.moveToDamaged(entryFolder(this, key), key, reason);
+  async setAside(key: string, reason: string, path = this.#folderOf(key)): Promise<string | undefined> {
+    const target = this.path('damaged', `${key}-${randomBytes(4).toString('hex')}`);
+    const move = async (): Promise<string> => {
+      await rename(path, target);
+      await writeFile(join(target, 'why.txt'), `${reason}\n`).catch(ignore('ENOSPC', 'EDQUOT'));
+      return target;
+    };
+    const movedTo = await this.write(move).catch((error: unknown) => {
+      // Another process was faster, or the disk cannot be written.
+      if (codeOf(error) === 'ENOENT' || error instanceof InputError) return undefined;
+      throw error;
+    });
+    this.onDamaged({ key, path, reason, ...(movedTo === undefined ? {} : { movedTo }) });
+    return movedTo;
   }
 
-  /** Starts a new entry. Hold the key's lock meanwhile. @throws InputError if the disk cannot be written. */
-  async newEntry(): Promise<EntryWriter> {
-    return new EntryWriter(this, await this.temporary());
+  /** A new folder for the files of an entry, until `commit` or `discard`. @throws InputError if it cannot be written. */
+  async draft(): Promise<string> {
+    const path = this.path('tmp', ownerName());
+    drafts.add(path);
+    await this.write(() => mkdir(path));
+    return path;
+  }
+
+  /** Deletes a draft; does nothing after `commit`. */
+  async discard(draft: string): Promise<void> {
+    await removeTree(draft);
+    drafts.delete(draft);
+  }
+
+  /**
+   * Makes a draft the entry of `key` and replaces an earlier one. Hashes and syncs every file and makes it read-only. If
+   * anything fails, the draft is discarded. The caller holds the key's lock.
+   * @throws InputError if the disk cannot be written.
+   */
+  async commit(
+    draft: string,
+    key: string,
+    { identity, about = {} }: { identity: unknown; about?: unknown },
+  ): Promise<Entry> {
+    try {
+      return await this.write(async () => {
+        const target = this.#folderOf(key);
+        const files = await sealTree(draft);
+        return this.place(draft, target, { key, identity, about, files });
+      });
+    } catch (error) {
+      await this.discard(draft);
+      throw error;
+    }
+  }
+
+  /** Writes the record of a draft whose files are durable, and moves it to `target` in place of what was there. */
+  async place(draft: string, target: string, fields: Omit<EntryRecord, 'format' | 'made'>): Promise<Entry> {
+    const record: EntryRecord = { format: FORMAT, ...fields, made: new Date().toISOString() };
+    const file = join(draft, RECORD);
+    await writeSynced(file, [Buffer.from(`${JSON.stringify(record, null, 1)}\n`)]);
+    await makeReadOnly(file);
+    await syncDirectory(draft);
+    await makeDirectory(dirname(target));
+    for (let tries = 0; ; tries++) {
+      try {
+        await rename(draft, target);
+        break;
+      } catch (error) {
+        if (!isTaken(error) || tries === 10) throw error; // ten other processes were faster
+        await this.remove(target);
+      }
+    }
+    drafts.delete(draft);
+    await syncDirectory(dirname(target));
+    return { key: record.key, folder: target, record };
+  }
+
+  /** Deletes `path`, which disappears in one rename, also on a full disk. False if there was nothing. */
+  async remove(path: string): Promise<boolean> {
+    const moved = this.path('tmp', ownerName());
+    drafts.add(moved);
+    try {
+      await this.write(() => rename(path, moved));
+      return true;
+    } catch (error) {
+      return ignore('ENOENT')(error) ?? false;
+    } finally {
+      await this.discard(moved);
+    }
+  }
+
+  /**
+   * Runs `work`, which writes to the store. Creates the store if there is none.
+   * @throws InputError if the disk cannot be written.
+   */
+  async write<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      await this.#prepare();
+      return await work();
+    } catch (error) {
+      throw explainDiskError(error, this.root);
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    if (!(await this.exists())) {
+      await makeDirectory(this.root);
+      await writeFile(join(this.root, CACHE_TAG), CACHE_TAG_TEXT);
+      await replaceDurably(join(this.root, MARKER), `${JSON.stringify({ format: FORMAT })}\n`);
+      this.#isPrepared = false;
+    }
+    if (this.#isPrepared) return;
+    for (const part of PARTS) await mkdir(this.path(part), { recursive: true });
+    await syncDirectory(this.root);
+    this.#isPrepared = true;
+    for (const name of await readdir(this.path('tmp'))) {
+      if (isDead(name)) await removeTree(this.path('tmp', name)); // its process was killed
+    }
   }
 
   /** Records that an entry is in use now, for gc. Does nothing on a disk that cannot be written. */
   async used(key: string): Promise<void> {
     const now = new Date();
-    await utimes(join(entryFolder(this, key), RECORD), now, now).catch(
+    await utimes(join(this.#folderOf(key), RECORD), now, now).catch(
       ignore('EROFS', 'EACCES', 'EPERM', 'ENOENT'),
     );
-  }
-
-  /** When an entry was last used, in milliseconds of the wall clock; undefined if there is none. */
-  async lastUse(key: string): Promise<number | undefined> {
-    const info = await stat(join(entryFolder(this, key), RECORD)).catch(ignore('ENOENT'));
-    return info?.mtimeMs;
   }
 
   /** The keys of all entries, complete or not, sorted. */
@@ -114,7 +291,7 @@ export class Store extends StoreDirectory {
   /** All entries whose records can be read; files are not examined. Those of newer versions are skipped. */
   async *entries(): AsyncIterable<Entry> {
     for (const key of await this.keys()) {
-      const folder = entryFolder(this, key);
+      const folder = this.#folderOf(key);
       const record = await readRecord(folder, key).catch((error: unknown) => {
         if (error instanceof DamagedError || error instanceof InputError) return undefined;
         throw error;
@@ -123,42 +300,73 @@ export class Store extends StoreDirectory {
     }
   }
 
-  /** The checkpoints of a key. */
-  checkpoints(key: string): Checkpoints {
-    checkKey(key);
-    return new Checkpoints(this, key);
-  }
-
-  /** Waits until this process holds the key; see `Locks`. @throws InputError if the disk cannot be written. */
-  lock(key: string, options?: LockOptions): Promise<Lock> {
-    checkKey(key);
-    return this.write(() => this.#locks.lock(key, options));
-  }
-
-  /** The lock (`instanceof Lock`), or a description of its holder. @throws InputError if the disk cannot be written. */
-  tryLock(key: string): Promise<Lock | string> {
-    checkKey(key);
-    return this.write(() => this.#locks.tryLock(key));
+  /** Waits until this process holds the key; see `lock`. @throws InputError if the disk cannot be written. */
+  async lock(key: string, options?: LockOptions): Promise<Lock> {
+    return this.write(() => lock(this.#lease(key), options));
   }
 
   /** Describes the process that holds the key; undefined if there is none. Changes nothing. */
   holder(key: string): string | undefined {
-    checkKey(key);
-    return this.#locks.holder(key);
+    return holderOf(this.#lease(key));
   }
 
-  /** Keys with a lock file, sorted, those of dead owners included. */
-  async lockedKeys(): Promise<string[]> {
-    const names = await namesIn(this.path('locks'));
-    return names
-      .map((name) => name.replace(/\.lock$/, ''))
-      .filter(isKey)
-      .sort();
+  #lease(key: string): string {
+    checkKey(key);
+    return this.path('locks', `${key}.lock`);
   }
+
+  /** Where the entry of a key is. Two letters of the key keep directories small. */
+  #folderOf(key: string): string {
+    checkKey(key);
+    return this.path('entries', key.slice(0, 2), key);
+  }
+}
+
+/** Hashes and syncs all files below a folder, makes them read-only, and syncs the folders below it. Sorted by path. */
+async function sealTree(root: string): Promise<EntryFile[]> {
+  const items = await readdir(root, { recursive: true, withFileTypes: true });
+  const pathOf = ({ parentPath, path, name }: (typeof items)[number]) =>
+    relative(root, join(parentPath ?? path, name)); // Node below 20.12 has no parentPath
+  const paths = items.flatMap((item) => {
+    const path = pathOf(item);
+    if (item.isDirectory()) return [];
+    if (!item.isFile()) throw new Error(`${path} in a new entry is neither a file nor a folder`);
+    if (path === RECORD) throw new Error(`a stage cannot write ${RECORD} into its entry`);
+    return [path.split(sep).join('/')];
+  });
+  const files = await eachOf(paths.sort(), async (path) => {
+    const handle = await openToSync(join(root, path));
+    try {
+      const contents = await hashHandle(handle);
+      await handle.sync();
+      await makeReadOnly(join(root, path));
+      return { path, ...contents };
+    } finally {
+      await handle.close();
+    }
+  });
+  for (const item of items) if (item.isDirectory()) await syncDirectory(join(root, pathOf(item)));
+  return files;
+}
+
+/** Best effort: FAT and some network shares have no such permission. */
+async function makeReadOnly(path: string): Promise<void> {
+  await chmod(path, 0o444).catch(ignore('EPERM', 'ENOTSUP', 'ENOSYS'));
 }
 
 /** Distinguishes an entry from a later one of the same key. */
 async function identityOf(path: string): Promise<string | undefined> {
   const info = await stat(path, { bigint: true }).catch(ignore('ENOENT', 'ENOTDIR'));
   return info && `${info.ino} ${info.ctimeNs}`;
+}
+
+/** Whether a rename failed because the target is a directory that is not empty. */
+function isTaken(error: unknown): boolean {
+  const windows = process.platform === 'win32' ? ['EPERM', 'EACCES'] : [];
+  return ['ENOTEMPTY', 'EEXIST', ...windows].includes(codeOf(error) ?? '');
+}
+
+/** Deletes a directory that another process may be deleting, too. */
+async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 3 }).catch(ignore('ENOENT', 'ENOTEMPTY'));
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { Store } from '../../pipeline/store/store.ts';
+import { holderOf } from '../../pipeline/store/lock.ts';
 
 /** By path below a run's folder: sha256 of a file's bytes, or a stage's key. */
 export type Contents = ReadonlyMap<string, string>;
@@ -41,16 +41,15 @@ export function stagesOf(contents: Contents, ids: readonly string[]): Contents {
 }
 
 /**
- * What killed processes left and the next run should have taken away: half-written files, and locks that somebody seems to
- * hold. A dead owner's lock holds nobody up and stays until somebody wants its key, or gc.
+ * What killed processes left and the next run should have removed: half-written files, and locks that seem to be held. The
+ * lease of a dead process blocks no other; it stays until a process needs its key, or until gc.
  */
 export async function leftovers({ out, store: root }: { out: string; store: string }): Promise<string[]> {
   const left = [join(out, '.partial'), join(out, '.run.lock')].filter((path) => existsSync(path));
   const aside = await readdir(join(root, 'tmp'));
   left.push(...aside.map((name) => join(root, 'tmp', name)));
-  const store = new Store(root);
-  const held = (await store.lockedKeys()).filter((key) => store.holder(key));
-  return [...left, ...held.map((key) => `the lock of ${key}`)];
+  const locks = (await readdir(join(root, 'locks'))).map((name) => join(root, 'locks', name));
+  return [...left, ...locks.filter((path) => holderOf(path))];
 }
 
 /** Paths with `/`, sorted. */

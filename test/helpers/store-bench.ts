@@ -4,9 +4,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'uvu';
 import { $ } from '../../pipeline/process.ts';
-import type { DamagedEvent } from '../../pipeline/store/directory.ts';
 import type { Entry } from '../../pipeline/store/entry.ts';
-import { Store } from '../../pipeline/store/store.ts';
+import { type DamagedEvent, Store } from '../../pipeline/store/store.ts';
 import { scratchFolder } from './scratch.ts';
 import { testUnless } from './skip.ts';
 
@@ -28,12 +27,12 @@ export async function commit(
   files: Record<string, string | Uint8Array>,
   about: unknown = {},
 ): Promise<Entry> {
-  const writer = await store.newEntry();
+  const draft = await store.draft();
   for (const [path, contents] of Object.entries(files)) {
-    await mkdir(dirname(join(writer.folder, path)), { recursive: true });
-    await writeFile(join(writer.folder, path), contents);
+    await mkdir(dirname(join(draft, path)), { recursive: true });
+    await writeFile(join(draft, path), contents);
   }
-  return writer.commit(key, { identity: { key }, about });
+  return store.commit(draft, key, { identity: { key }, about });
 }
 
 /** Starts a process that uses the store (`store-child.ts`). Returns its pid and reads its further lines. */

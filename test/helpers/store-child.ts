@@ -4,6 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Checkpoints } from '../../pipeline/store/checkpoints.ts';
 import { Store } from '../../pipeline/store/store.ts';
 
 const [root, key, what] = process.argv.slice(2);
@@ -25,22 +26,21 @@ const WORK: Record<string, () => Promise<void>> = {
   },
   /** Leaves an entry half-written. */
   async write() {
-    const writer = await store.newEntry();
-    await writeFile(join(writer.folder, 'half.bin'), 'half');
-    say(writer.folder);
+    const draft = await store.draft();
+    await writeFile(join(draft, 'half.bin'), 'half');
+    say(draft);
     await forever();
   },
   /** Replaces the entry of the key, and its checkpoints, again and again. */
   async churn() {
+    const checkpoints = new Checkpoints(store, key);
     for (let round = 1; ; round++) {
-      const writer = await store.newEntry();
+      const draft = await store.draft();
       for (const name of ['a.bin', 'b.bin']) {
-        await writeFile(join(writer.folder, name), Buffer.alloc(20_000 + round, round));
+        await writeFile(join(draft, name), Buffer.alloc(20_000 + round, round));
       }
-      await writer.commit(key, { identity: { round } });
-      await store
-        .checkpoints(key)
-        .save({ step: round, numbers: { round }, tensors: { x: Buffer.alloc(9000, round) } });
+      await store.commit(draft, key, { identity: { round } });
+      await checkpoints.save({ step: round, numbers: { round }, tensors: { x: Buffer.alloc(9000, round) } });
       if (round === 1) say('first');
     }
   },
@@ -53,7 +53,7 @@ const WORK: Record<string, () => Promise<void>> = {
       const before = Number(await readFile(file, 'utf8'));
       await new Promise((resolve) => setTimeout(resolve, 2));
       await writeFile(file, String(before + 1));
-      await lock.release();
+      lock.release();
     }
   },
 };
