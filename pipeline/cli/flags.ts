@@ -4,19 +4,19 @@ import { parseSlot } from '../matrix/slots.ts';
 
 /** The options that `run` and `plan` share. */
 export interface PlanFlags {
-  set: string[];
+  set?: string[];
   from?: string;
   until?: string;
   out?: string;
   store?: string;
   cell?: string;
-  adapter: string[];
+  adapter?: string[];
   json?: boolean;
 }
 
 export function withPlanOptions(command: Command): Command {
   return command
-    .option('--set <stage.option=value>', 'override a value of the file; may be repeated', collect, [])
+    .option('--set <stage.option=value>', 'override a value of the file; may be repeated', collect)
     .option('--from <stage>', 'run this stage and those after it again, though their results are saved')
     .option('--until <stage>', 'stop after this stage; results of later ones stay')
     .option('--out <folder>', 'write everything here instead of out/<name>, the store included')
@@ -26,16 +26,15 @@ export function withPlanOptions(command: Command): Command {
       '--adapter <name>',
       'run on the adapter with this in its name; repeated, one for each job of the matrix',
       collect,
-      [],
     )
     .option('--json', 'print JSON, one object a line');
 }
 
 /** For an option that may be repeated. */
-export const collect = (value: string, before: string[]) => [...before, value];
+export const collect = (value: string, before: string[] = []) => [...before, value];
 
 /** The adapter of a single run, by name; sets the driver's variables in this process. @throws InputError for several. */
-export function takeAdapter([first, ...others]: readonly string[]): string | undefined {
+export function takeAdapter([first, ...others]: readonly string[] = []): string | undefined {
   if (others.length) {
     throw new InputError(
       'a run has one adapter; several are for the cells of a matrix',

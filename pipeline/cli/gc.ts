@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { Store } from '../store/store.ts';
+import { byteSize } from './format.ts';
 
 const MILLISECONDS: Record<string, number> = { s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
 const PREFIXES = ['', 'k', 'm', 'g', 't'];
@@ -27,10 +28,10 @@ export function gcCommand(): Command {
       const limits = { olderThanMs: all ? 0 : olderThan, maxBytes: keep, dryRun };
       const { freed, kept } = await collect(new Store(resolve(store)), limits);
       for (const { what, bytes, path } of freed) {
-        process.stdout.write(`${what.padEnd(10)}  ${sizeText(bytes).padStart(9)}  ${path}\n`);
+        process.stdout.write(`${what.padEnd(10)}  ${byteSize(bytes).padStart(9)}  ${path}\n`);
       }
       const sum = (items: readonly { bytes: number }[]) =>
-        sizeText(items.reduce((total, { bytes }) => total + bytes, 0));
+        byteSize(items.reduce((total, { bytes }) => total + bytes, 0));
       process.stdout.write(`${sum(freed)} ${dryRun ? 'would be' : 'were'} freed, ${sum(kept)} are kept\n`);
     });
 }
@@ -48,10 +49,4 @@ export function parseSize(text: string): number {
   if (!match) throw new InvalidArgumentError('expected a size such as 500MB or 20GiB');
   const [, number, prefix = '', binary] = match;
   return Number(number) * (binary ? 1024 : 1000) ** PREFIXES.indexOf(prefix.toLowerCase());
-}
-
-function sizeText(bytes: number): string {
-  const power = Math.min(4, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));
-  const value = bytes / 1024 ** power;
-  return power ? `${value.toPrecision(3)} ${PREFIXES[power].toUpperCase()}iB` : `${value} B`;
 }

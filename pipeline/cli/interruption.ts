@@ -8,17 +8,15 @@ const SIGNALS = {
 } as const;
 
 let running: AbortController | undefined;
-let stopping = false;
 
 /** Ends the process at a signal: at once, or after work that is `interruptible` has saved a checkpoint. */
 export function watchSignals(): void {
   for (const [name, { word, code }] of Object.entries(SIGNALS)) {
     process.on(name, () => {
-      if (stopping || !running) {
+      if (!running || running.signal.aborted) {
         process.stderr.write(`\n${word}\n`);
         process.exit(code); // handlers of 'exit' remove half-written files
       }
-      stopping = true;
       process.stderr.write(`\n${word}: saving what is done; a second signal ends at once\n`);
       running.abort(new Stopped(word));
     });

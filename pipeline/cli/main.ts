@@ -21,7 +21,6 @@ export async function main(args: readonly string[]): Promise<void> {
     .description('From a capture to a restyled 3D Gaussian splat, a turntable and scores, on WebGPU.')
     .version(await packageVersion())
     .exitOverride()
-    .configureHelp({ showGlobalOptions: true })
     .addCommand(runCommand())
     .addCommand(planCommand())
     .addCommand(verifyCommand())

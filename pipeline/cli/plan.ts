@@ -17,7 +17,7 @@ export function planCommand(): Command {
       { name: '', plan: await readPipeline(file, { set, cell, registry: stages }) },
     ];
     // Cards of one name give the same keys: the first stands for those of all jobs.
-    const place = { ...range, adapter: takeAdapter(matrix ? adapter.slice(0, 1) : adapter) };
+    const place = { ...range, adapter: takeAdapter(matrix ? adapter?.slice(0, 1) : adapter) };
     const rows = await planCells(cells, place);
     const lines = json
       ? rows.map((row) => JSON.stringify(matrix ? row : { ...row, cells: undefined }))

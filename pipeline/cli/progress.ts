@@ -25,7 +25,7 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
   let width = 8;
   const row = (name: string, text: string) => `${name.padEnd(width)}  ${text}`;
 
-  return (event: RunEvent | MatrixEvent): void => {
+  return (event: RunEvent | MatrixEvent) => {
     const cell = 'cell' in event ? event.cell : '';
     const stageRow = (stage: string, text: string) => row(cell || stage, cell ? `${stage}  ${text}` : text);
     /** Shows what a stage came to. It stays on the screen in a run; in a matrix it is the state of its cell. */
@@ -35,65 +35,42 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
       lines.print(stageRow(stage, text));
     };
     switch (event.event) {
-      case 'run': {
+      case 'run':
         if (cell) return;
-        const { name, stages, seed, adapter } = event;
-        width = longest(stages);
-        lines.print(
-          `${name}: ${stages.join(' → ')}, seed ${seed}, on ${adapter.description || adapter.device}`,
-        );
-        return;
-      }
-      case 'matrix': {
+        width = longest(event.stages);
+        return lines.print(runText(event));
+      case 'matrix':
         width = longest(event.cells);
-        const axes = Object.entries(event.axes).map(([axis, values]) => `${axis} (${values.length})`);
-        const jobs = event.jobs > 1 ? `, ${event.jobs} at a time` : '';
-        lines.print(`${event.name}: ${count(event.cells.length, 'cell')} of ${axes.join(' × ')}${jobs}`);
-        return;
-      }
+        return lines.print(matrixText(event));
       case 'cell':
-        lines.show(cell, row(cell, `starts (${event.index + 1} of ${event.count})`));
-        return;
+        return lines.show(cell, row(cell, `starts (${event.index + 1} of ${event.count})`));
       case 'stage':
         progress.delete(cell);
-        lines.start(cell, stageRow(event.stage, '…'));
-        return;
+        return lines.start(cell, stageRow(event.stage, '…'));
       case 'progress':
         progress.set(cell, event);
-        lines.update(cell, stageRow(event.stage, progressText(event)));
-        return;
+        return lines.update(cell, stageRow(event.stage, progressText(event)));
       case 'cached':
-        settle(event.stage, `cached (took ${duration(event.seconds)})`);
-        return;
+        return settle(event.stage, `cached (took ${duration(event.seconds)})`);
       case 'wait':
-        settle(event.stage, event.text);
-        return;
+        return settle(event.stage, event.text);
       case 'done':
-        settle(event.stage, doneText(event.seconds, progress.get(cell)));
-        return;
+        return settle(event.stage, doneText(event.seconds, progress.get(cell)));
       case 'note':
-        if (!cell) lines.print(stageRow(event.stage, event.text));
-        return;
+        return cell ? undefined : lines.print(stageRow(event.stage, event.text));
       case 'warn':
-        lines.print(stageRow(event.stage, `warning: ${event.text}`));
-        return;
+        return lines.print(stageRow(event.stage, `warning: ${event.text}`));
       case 'result':
-        if (!cell) for (const line of resultLines(event)) lines.print(line);
-        return;
-      case 'cell-end': {
+        return cell ? undefined : lines.print(...resultLines(event));
+      case 'cell-end':
         lines.remove(cell);
-        const error = event.error ? `: ${event.error}` : '';
-        lines.print(row(cell, `${event.status} after ${duration(event.seconds)}${error}`));
-        return;
-      }
+        return lines.print(row(cell, cellEndText(event)));
       case 'matrix-warn':
-        lines.print(`warning: ${event.text}`);
-        return;
+        return lines.print(`warning: ${event.text}`);
       case 'stopping':
-        lines.print(`stopping (${event.why}): the running cells save first`);
-        return;
+        return lines.print(`stopping (${event.why}): the running cells save first`);
       case 'matrix-result':
-        for (const line of matrixResultLines(event.record, event.out)) lines.print(line);
+        return lines.print(...matrixResultLines(event.record, event.out));
     }
   };
 }
@@ -116,9 +93,10 @@ class LiveLines {
     this.#now = now;
   }
 
-  print(line: string): void {
-    if (this.#screen.isTTY) this.#draw(`${line}\n`);
-    else this.#screen.write(`${line}\n`);
+  print(...lines: string[]): void {
+    const text = lines.map((line) => `${line}\n`).join('');
+    if (this.#screen.isTTY) this.#draw(text);
+    else this.#screen.write(text);
   }
 
   /** Sets the line of `name` and shows it. */
@@ -155,6 +133,22 @@ class LiveLines {
     this.#screen.write(clear + above + lines.join(''));
     this.#drawn = lines.length;
   }
+}
+
+type EventOf<Name extends MatrixEvent['event']> = Extract<MatrixEvent, { event: Name }>;
+
+function runText({ name, stages, seed, adapter }: Omit<EventOf<'run'>, 'cell'>): string {
+  return `${name}: ${stages.join(' → ')}, seed ${seed}, on ${adapter.description || adapter.device}`;
+}
+
+function matrixText({ name, cells, axes, jobs }: EventOf<'matrix'>): string {
+  const factors = Object.entries(axes).map(([axis, values]) => `${axis} (${values.length})`);
+  const atATime = jobs > 1 ? `, ${jobs} at a time` : '';
+  return `${name}: ${count(cells.length, 'cell')} of ${factors.join(' × ')}${atATime}`;
+}
+
+function cellEndText({ status, seconds, error }: EventOf<'cell-end'>): string {
+  return `${status} after ${duration(seconds)}${error ? `: ${error}` : ''}`;
 }
 
 /** `120/500  24.1 it/s  loss 0.081  1:16 left`. */

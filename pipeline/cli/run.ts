@@ -63,7 +63,7 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   const matrix = cell === undefined ? await readMatrix(file, { set, registry: stages }) : undefined;
   if (matrix) {
     const { runMatrix } = await import('../matrix/run.ts');
-    const slots = adapter.map(parseSlot);
+    const slots = adapter?.map(parseSlot);
     const record = await runMatrix({
       matrix,
       set,
