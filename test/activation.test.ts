@@ -1,5 +1,5 @@
 import { test } from 'uvu';
-import { ACTIVATIONS, activation } from '../wgsl/nn/activation.ts';
+import { ACTIVATIONS, activation } from '../wgsl/nn/elementwise.ts';
 import { Graph } from '../wgsl/nn/graph.ts';
 import { Program } from '../wgsl/nn/program.ts';
 import { withGpu } from './helpers/gpu.ts';

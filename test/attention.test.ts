@@ -12,8 +12,8 @@ test('self-attention on packed q, k, v, with and without a causal mask', () =>
       const shape = { batch: 2, heads: 3, queries: 7, keys: 7, width: 15, causal };
       await checkOp(arena, {
         shapes: [[2, 7, 45]],
-        build: (graph, [value]) => {
-          const [q, k, v] = [0, 15, 30].map((offset) => ({ value, offset }));
+        build: (graph, [tensor]) => {
+          const [q, k, v] = [0, 15, 30].map((offset) => ({ tensor, offset }));
           return attentionOp(graph, 'attention', { q, k, v, ...shape });
         },
         reference: ([data]) => {
@@ -35,9 +35,9 @@ test('one query per sequence on packed keys and values', () =>
       ],
       build: (graph, [q, kv]) =>
         attentionOp(graph, 'attention', {
-          q: { value: q, offset: 0 },
-          k: { value: kv, offset: 0 },
-          v: { value: kv, offset: 8 },
+          q: { tensor: q, offset: 0 },
+          k: { tensor: kv, offset: 0 },
+          v: { tensor: kv, offset: 8 },
           ...shape,
         }),
       reference: ([q, kv]) =>
@@ -56,8 +56,8 @@ test('scores of a thousand do not overflow', () =>
     const shape = { batch: 1, heads: 1, queries: 4, keys: 4, width: 4 };
     await checkOp(arena, {
       shapes: [[1, 4, 12]],
-      build: (graph, [value]) => {
-        const [q, k, v] = [0, 4, 8].map((offset) => ({ value, offset }));
+      build: (graph, [tensor]) => {
+        const [q, k, v] = [0, 4, 8].map((offset) => ({ tensor, offset }));
         return attentionOp(graph, 'attention', { q, k, v, ...shape });
       },
       reference: ([data]) => {

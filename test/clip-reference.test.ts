@@ -2,9 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { poolPlace } from '../stages/clip/config.ts';
+import { poolIndex } from '../stages/clip/config.ts';
 import { readSafetensors } from '../stages/clip/safetensors.ts';
-import { GPU_TUNING } from '../wgsl/nn/tuning.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { checkClip, clipLayout } from './reference/layouts/clip.ts';
 
@@ -35,11 +34,11 @@ for (const name of names) {
     }));
 }
 
-test('the kernels for GPUs compute the same', () =>
+test('the portable kernels compute the same', () =>
   withGpu(async (gpu) => {
     const path = `${folder}clip_gelu_io.safetensors`;
     const { tensors } = await readSafetensors(path);
-    const rows = await checkClip(gpu, path, tensors, GPU_TUNING);
+    const rows = await checkClip(gpu, path, tensors, 'portable');
     assert.is(rows.length, EXPECTED.length);
     assert.equal(
       rows.filter(({ pass }) => !pass),
@@ -59,11 +58,11 @@ test('a wrong embedding and a wrong gradient are seen', () =>
     );
   }));
 
-test('where the text encoder takes its result', () => {
-  assert.is(poolPlace([0, 5, 9, 9, 9], 2), 2, 'first of the largest');
-  assert.is(poolPlace([0, 5, 2, 9, 1], 2), 3, 'not where id 2 is');
-  assert.is(poolPlace([7, 5, 3, 9, 3], 3), 2, 'first end mark');
-  assert.is(poolPlace([7, 5, 4, 9, 4], 3), 0, 'none: as transformers');
+test('the index of the token that the text encoder returns', () => {
+  assert.is(poolIndex([0, 5, 9, 9, 9], 2), 2, 'first of the largest');
+  assert.is(poolIndex([0, 5, 2, 9, 1], 2), 3, 'not where id 2 is');
+  assert.is(poolIndex([7, 5, 3, 9, 3], 3), 2, 'first end mark');
+  assert.is(poolIndex([7, 5, 4, 9, 4], 3), 0, 'none: as transformers');
 });
 
 test.run();

@@ -89,6 +89,24 @@ for (const { name } of stages) {
   });
 }
 
+test('a module of the library depends on the kernels that it names and on their includes alone', async () => {
+  const kernelsOf = (path: string) =>
+    Object.keys(closure(path).files).filter((file) => file.endsWith('.wgsl'));
+  assert.equal(kernelsOf('wgsl/nn/layer-norm.ts'), [
+    'wgsl/nn/layer-norm-backward.wgsl',
+    'wgsl/nn/layer-norm.wgsl',
+    'wgsl/shared/grid.wgsl',
+    'wgsl/shared/input-gradient.wgsl',
+    'wgsl/shared/rowwise.wgsl',
+  ]);
+  assert.equal(kernelsOf('wgsl/nn/product.ts'), [
+    'wgsl/nn/product-cpu.wgsl',
+    'wgsl/nn/product.wgsl',
+    'wgsl/shared/product.wgsl',
+  ]);
+  assert.equal(kernelsOf('wgsl/nn/program.ts'), []);
+});
+
 test('every kernel of the library is behind some stage or the exports of the library', async () => {
   const entries = [...stages.map(({ name }) => `stages/${name}/stage.ts`), 'pipeline/gpu.ts'];
   const used = new Set(entries.flatMap((entry) => Object.keys(closure(entry).files)));

@@ -1,24 +1,16 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Gpu } from '../wgsl/core/index.ts';
 import { linear as linearOp } from '../wgsl/nn/linear.ts';
-import { bindProduct } from '../wgsl/nn/product.ts';
-import { GPU_TUNING, SOFTWARE_TUNING, type Tuning, tuningFor } from '../wgsl/nn/tuning.ts';
+import { dispatchProduct, matrix, transposed } from '../wgsl/nn/product.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
-import { checkOp, near } from './helpers/vjp.ts';
+import { checkOp, near, targetsOf } from './helpers/vjp.ts';
 import { linear, product } from './reference/product.ts';
-
-/** All bodies that the adapter runs. */
-function tunings(gpu: Gpu): Tuning[] {
-  const own = tuningFor(gpu);
-  return [SOFTWARE_TUNING, GPU_TUNING, ...(own.product === 'shuffle' ? [own] : [])];
-}
 
 // f32 sums of up to 200 products of numbers below 2.
 const TOLERANCE = 1e-5;
 
-test('products of all sizes around the tiles, all bodies, any strides', () =>
+test('products of all sizes around the tiles, all targets, any strides', () =>
   withGpu(async (gpu, arena) => {
     for (const [rows, columns, depth] of [
       [1, 1, 1],
@@ -33,28 +25,28 @@ test('products of all sizes around the tiles, all bodies, any strides', () =>
         x.map((_, i) => x[(i % m) * n + Math.floor(i / m)]);
       const layouts = [
         {
-          a: { buffer: arena.upload('a', a, 'test'), outer: depth, depth: 1 },
-          b: { buffer: arena.upload('b', b, 'test'), outer: 1, depth: columns },
+          a: matrix(arena.upload('a', a, 'test'), depth),
+          b: matrix(arena.upload('b', b, 'test'), columns),
         },
         {
-          a: { buffer: arena.upload('aT', turn(a, rows, depth), 'test'), outer: 1, depth: rows },
-          b: { buffer: arena.upload('bT', turn(b, depth, columns), 'test'), outer: depth, depth: 1 },
+          a: transposed(matrix(arena.upload('aT', turn(a, rows, depth), 'test'), rows)),
+          b: transposed(matrix(arena.upload('bT', turn(b, depth, columns), 'test'), depth)),
         },
       ];
-      for (const tuning of tunings(gpu)) {
+      for (const target of targetsOf(gpu)) {
         for (const [i, operands] of layouts.entries()) {
           const c = arena.buffer('c', 4 * rows * columns);
-          const spec = { label: 'test', rows, columns, depth, ...operands, c: { buffer: c, row: columns } };
-          const { bound, groups } = await bindProduct(arena, tuning, spec);
+          const spec = { label: 'test', rows, columns, depth, ...operands, c: matrix(c, columns) };
+          const { bound, groups } = await dispatchProduct({ arena, target }, spec);
           gpu.run('test', (recorder) => recorder.run(bound, groups));
           const found = await gpu.readFloats(c, 'test', rows * columns);
-          near(found, expected, TOLERANCE, `${tuning.product} ${rows}×${columns}×${depth}, layout ${i}`);
+          near(found, expected, TOLERANCE, `${target} ${rows}×${columns}×${depth}, layout ${i}`);
         }
       }
     }
   }));
 
-test('batches and heads lie where their strides say; alpha, bias, residual and accumulation', () =>
+test('batches and heads by strides; alpha, bias, residual and accumulation', () =>
   withGpu(async (gpu, arena) => {
     const [batches, heads, rows, columns, depth] = [2, 3, 5, 4, 6];
     // A [batch, row, head, depth], B [batch, head, column, depth], C [batch, row, head, column]: as attention packs them.
@@ -75,38 +67,84 @@ test('batches and heads lie where their strides say; alpha, bias, residual and a
       }
       return 0.5 * sum + bias[column] + residual[i] + value;
     });
-    for (const tuning of tunings(gpu)) {
+    for (const target of targetsOf(gpu)) {
       const c = arena.upload('c', start, 'test');
-      const { bound, groups } = await bindProduct(arena, tuning, {
-        label: 'test',
-        rows,
-        columns,
-        depth,
-        batches,
-        heads,
-        alpha: 0.5,
-        a: {
-          buffer: arena.upload('a', a, 'test'),
-          batch: rows * heads * depth,
-          head: depth,
-          outer: heads * depth,
-          depth: 1,
+      const { bound, groups } = await dispatchProduct(
+        { arena, target },
+        {
+          label: 'test',
+          rows,
+          columns,
+          depth,
+          batches,
+          heads,
+          alpha: 0.5,
+          a: {
+            buffer: arena.upload('a', a, 'test'),
+            batchStride: rows * heads * depth,
+            headStride: depth,
+            rowStride: heads * depth,
+            columnStride: 1,
+          },
+          b: {
+            buffer: arena.upload('b', b, 'test'),
+            batchStride: heads * columns * depth,
+            headStride: columns * depth,
+            rowStride: 1,
+            columnStride: depth,
+          },
+          c: {
+            buffer: c,
+            batchStride: rows * heads * columns,
+            headStride: columns,
+            rowStride: heads * columns,
+            columnStride: 1,
+          },
+          bias: arena.upload('bias', bias, 'test'),
+          residual: arena.upload('residual', residual, 'test'),
+          accumulates: true,
         },
-        b: {
-          buffer: arena.upload('b', b, 'test'),
-          batch: heads * columns * depth,
-          head: columns * depth,
-          outer: depth,
-          depth: 1,
-        },
-        c: { buffer: c, batch: rows * heads * columns, head: columns, row: heads * columns },
-        bias: arena.upload('bias', bias, 'test'),
-        residual: arena.upload('residual', residual, 'test'),
-        accumulate: true,
-      });
+      );
       gpu.run('test', (recorder) => recorder.run(bound, groups));
-      near(await gpu.readFloats(c, 'test', expected.length), expected, TOLERANCE, tuning.product);
+      near(await gpu.readFloats(c, 'test', expected.length), expected, TOLERANCE, target);
     }
+  }));
+
+test('many products: the portable variant takes its larger tiles', () =>
+  withGpu(async (gpu, arena) => {
+    const [batches, rows, columns, depth] = [128, 3, 65, 18];
+    const a = uniform(batches * rows * depth, 8, -1, 1);
+    const b = uniform(depth * columns, 9, -1, 1);
+    for (const target of targetsOf(gpu)) {
+      const c = arena.buffer('c', 4 * batches * rows * columns);
+      const { bound, groups } = await dispatchProduct(
+        { arena, target },
+        {
+          label: 'test',
+          rows,
+          columns,
+          depth,
+          batches,
+          a: { ...matrix(arena.upload('a', a, 'test'), depth), batchStride: rows * depth },
+          b: matrix(arena.upload('b', b, 'test'), columns),
+          c: { ...matrix(c, columns), batchStride: rows * columns },
+        },
+      );
+      if (target === 'portable') assert.equal(groups, [2, 1, batches], 'tiles of 64');
+      gpu.run('test', (recorder) => recorder.run(bound, groups));
+      const found = await gpu.readFloats(c, 'test', batches * rows * columns);
+      near(found, product(a, b, batches * rows, columns, depth), TOLERANCE, target);
+    }
+  }));
+
+test('a product of more workgroups than WebGPU dispatches is refused', () =>
+  withGpu(async (_, arena) => {
+    const m = matrix(arena.buffer('m', 16), 1);
+    const spec = { label: 'test', rows: 1, columns: 1, depth: 1, batches: 70000, a: m, b: m, c: m };
+    const error = await dispatchProduct({ arena, target: 'portable' }, spec).catch(
+      (reason: unknown) => reason,
+    );
+    assert.match(String(error), /70000 workgroups is more than WebGPU dispatches; use a smaller batch/);
   }));
 
 test('linear: x·Wᵀ + b + residual, and the gradients of x and residual', () =>

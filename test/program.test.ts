@@ -1,10 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { activation } from '../wgsl/nn/activation.ts';
-import { add as addOp } from '../wgsl/nn/add.ts';
-import { Graph, internal, type Op } from '../wgsl/nn/graph.ts';
+import { activation, add as addOp } from '../wgsl/nn/elementwise.ts';
+import { Graph, type Op, tensor } from '../wgsl/nn/graph.ts';
 import { linear } from '../wgsl/nn/linear.ts';
-import { packSpans, planStorage } from '../wgsl/nn/storage.ts';
+import { packLifetimes, planStorage } from '../wgsl/nn/storage.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { checkOp } from './helpers/vjp.ts';
@@ -31,7 +30,7 @@ test('add, also of a value with itself', () =>
     });
   }));
 
-test('a residual stream: gradients are handed over, added, and shared buffers do not clash', () =>
+test('a residual stream: gradients are shared and accumulated, and buffers do not clash', () =>
   withGpu(async (_, arena) => {
     const width = 6;
     const weight = uniform(width * width, 3, -0.5, 0.5);
@@ -42,7 +41,7 @@ test('a residual stream: gradients are handed over, added, and shared buffers do
         let stream = linear(graph, 'first', x, weights);
         for (let layer = 0; layer < 3; layer++) {
           const hidden = activation(graph, 'activation', stream, 'gelu');
-          // the stream is used twice again, after its own sum: both kinds of adding
+          // The stream has two more uses, after its own sum: both kinds of accumulation.
           stream = addOp(graph, 'again', linear(graph, 'second', hidden, weights, stream), stream);
         }
         return linear(graph, 'self', stream, weights, stream);
@@ -58,11 +57,11 @@ test('a residual stream: gradients are handed over, added, and shared buffers do
     });
   }));
 
-/** An op that computes nothing, for plans. */
+/** Ops that compute nothing, for plans. */
 function chain(graph: Graph, count: number): Op[] {
   let last = graph.input('x', [8], true);
   return Array.from({ length: count }, (_, i) => {
-    const output = { label: `v${i}`, shape: [8], needsGradient: true };
+    const output = { label: `v${i}`, shape: [8], requiresGrad: true };
     const op: Op = {
       label: `op${i}`,
       inputs: [last],
@@ -77,23 +76,23 @@ function chain(graph: Graph, count: number): Op[] {
   });
 }
 
-test('storage: what backward reads is kept, the rest takes turns', () => {
+test('storage: what backward reads is kept, the rest shares buffers', () => {
   const graph = new Graph();
   const ops = chain(graph, 6);
   const last = ops[5].output;
   const forward = planStorage(graph, [last], []);
-  // x, and two that take turns: the output is one of them
-  assert.is(packSpans(forward.values.values()).bytes.length, 3);
+  // x, and two that alternate; the output is one of them.
+  assert.is(packLifetimes(forward.tensors.values()).sizes.length, 3);
   const both = planStorage(graph, [last], [last]);
-  const saved = both.values.get(ops[0].output)!;
+  const saved = both.tensors.get(ops[0].output)!;
   assert.is(saved.to, 10, 'until backward of op 1, at time 2·6−1−1');
-  for (const a of [...both.values.values(), ...both.gradients.values()]) {
+  for (const a of [...both.tensors.values(), ...both.gradients.values()]) {
     assert.ok(a.from <= a.to);
   }
-  const spans = [...both.values.values(), ...both.gradients.values()];
-  const { slots, bytes } = packSpans(spans);
+  const spans = [...both.tensors.values(), ...both.gradients.values()];
+  const { slots, sizes } = packLifetimes(spans);
   for (const a of spans) {
-    assert.ok(bytes[slots.get(a)!] >= a.bytes);
+    assert.ok(sizes[slots.get(a)!] >= a.bytes);
     for (const b of spans) {
       if (a !== b && slots.get(a) === slots.get(b))
         assert.ok(a.to < b.from || b.to < a.from, 'lifetimes are apart');
@@ -101,12 +100,12 @@ test('storage: what backward reads is kept, the rest takes turns', () => {
   }
 });
 
-test('storage: an op that reads what nothing wrote is refused', () => {
+test('storage: an op that reads a tensor before an op writes it is refused', () => {
   const graph = new Graph();
   graph.add({
     label: 'odd',
-    inputs: [internal('nowhere', [1])],
-    output: internal('y', [1]),
+    inputs: [tensor('nowhere', [1])],
+    output: tensor('y', [1]),
     forward: async () => [],
     backward: async () => [],
   });

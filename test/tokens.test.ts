@@ -1,16 +1,18 @@
 import { test } from 'uvu';
 import { Graph } from '../wgsl/nn/graph.ts';
-import { imageTokens as imageTokensOp } from '../wgsl/nn/image-tokens.ts';
-import { patchify as patchifyOp } from '../wgsl/nn/patchify.ts';
-import { pool as poolOp } from '../wgsl/nn/pool.ts';
 import { Program } from '../wgsl/nn/program.ts';
-import { textTokens as textTokensOp } from '../wgsl/nn/text-tokens.ts';
+import {
+  imageTokens as imageTokensOp,
+  patchify as patchifyOp,
+  pool as poolOp,
+  textTokens as textTokensOp,
+} from '../wgsl/nn/tokens.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { checkOp, near } from './helpers/vjp.ts';
 import { imageTokens, patchify, pool, textTokens } from './reference/tokens.ts';
 
-// These only move numbers and add two.
+// These ops only move numbers and add two.
 const TOLERANCE = 1e-6;
 
 test('patchify, with pixels beyond the last whole patch', () =>
@@ -34,7 +36,7 @@ test('image tokens: class embedding first, positions added', () =>
     const [classEmbedding, positions] = [uniform(width, 5), uniform((count + 1) * width, 6)];
     const weights = {
       classEmbedding: arena.upload('class', classEmbedding, 'test'),
-      positions: arena.upload('positions', positions, 'test'),
+      positionEmbedding: arena.upload('positions', positions, 'test'),
     };
     await checkOp(arena, {
       shapes: [[batch * count, width]],
@@ -44,14 +46,14 @@ test('image tokens: class embedding first, positions added', () =>
     });
   }));
 
-test('pooling takes each sequence’s own place', () =>
+test('pooling selects one token of each sequence', () =>
   withGpu(async (_, arena) => {
-    const places = [2, 0, 4];
-    const buffer = arena.upload('places', Uint32Array.from(places), 'test');
+    const indices = [2, 0, 4];
+    const buffer = arena.upload('indices', Uint32Array.from(indices), 'test');
     await checkOp(arena, {
       shapes: [[3, 5, 4]],
       build: (graph, [tokens]) => poolOp(graph, 'pool', tokens, buffer),
-      reference: ([tokens]) => pool(tokens, places, 5, 4),
+      reference: ([tokens]) => pool(tokens, indices, 5, 4),
       tolerance: TOLERANCE,
     });
   }));
@@ -71,8 +73,8 @@ test('text tokens: each id’s embedding and its position’s', () =>
       arena.upload('ids', Uint32Array.from(ids.flat()), 'test'),
       [2, 3, width],
       {
-        embeddings: arena.upload('embeddings', embeddings, 'test'),
-        positions: arena.upload('positions', positions, 'test'),
+        tokenEmbedding: arena.upload('embeddings', embeddings, 'test'),
+        positionEmbedding: arena.upload('positions', positions, 'test'),
       },
     );
     const program = await Program.compile(arena, graph, { outputs: [output] });

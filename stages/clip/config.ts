@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ACTIVATIONS } from '../../wgsl/nn/activation.ts';
+import { ACTIVATIONS } from '../../wgsl/nn/elementwise.ts';
 import { checkJson, readJson } from '../artefacts/json.ts';
 
 // Bounds: the largest public CLIP (ViT-bigG/14) is 1664 wide, 48 deep and has 336 px inputs in its largest relatives.
@@ -73,10 +73,10 @@ export async function readClipConfig(path: string): Promise<ClipConfig> {
 }
 
 /**
- * Where the text encoder takes its result: `eos_token_id` 2, which OpenAI's own configurations have, stands for the place of
- * the largest id; otherwise it is the first end-of-text id's (place 0 if there is none, as transformers does).
+ * Index of the token whose output is the text embedding. With `eos_token_id` 2, as in OpenAI's own configurations, it is the
+ * token with the largest id; otherwise the first end-of-text token, or token 0 if there is none, as in transformers.
  */
-export function poolPlace(ids: ArrayLike<number>, eosTokenId: number): number {
+export function poolIndex(ids: ArrayLike<number>, eosTokenId: number): number {
   const list = Array.from(ids);
   const id = eosTokenId === 2 ? list.reduce((a, b) => Math.max(a, b)) : eosTokenId;
   return Math.max(0, list.indexOf(id));

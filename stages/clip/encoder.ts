@@ -1,7 +1,7 @@
 import type { Arena } from '../../wgsl/core/index.ts';
 import { CropSampler } from '../../wgsl/image/crop.ts';
-import { cosine } from '../../wgsl/nn/cosine.ts';
-import { Graph, type Value } from '../../wgsl/nn/graph.ts';
+import { cosineSimilarity } from '../../wgsl/nn/cosine-similarity.ts';
+import { Graph, type Tensor } from '../../wgsl/nn/graph.ts';
 import { Program } from '../../wgsl/nn/program.ts';
 import type { ClipModel } from './model.ts';
 import { imageEncoder } from './vision.ts';
@@ -11,11 +11,11 @@ export interface EncoderProgram {
   program: Program;
   sampler: CropSampler;
   /** f32 [B, 3, S, S]. */
-  pixels: Value;
+  pixels: Tensor;
   /** f32 [B, D], raw. */
-  embeds: Value;
+  embeds: Tensor;
   /** f32 [B]. */
-  cosines: Value;
+  cosines: Tensor;
   /** f32 [D], unit length; zero until set. */
   target: GPUBuffer;
 }
@@ -30,12 +30,13 @@ export async function buildEncoder(
   const { imageSize: size, dimensions, preprocessor, config } = model;
   const graph = new Graph();
   const pixels = graph.input('pixels', [batch, 3, size, size], backward);
-  const places = arena.buffer('class', 4 * batch);
-  const embeds = imageEncoder(graph, pixels, model.vision(), config.vision_config.patch_size, places);
+  const tokenIndices = arena.buffer('class', 4 * batch);
+  const { patch_size: patch } = config.vision_config;
+  const embeds = imageEncoder(graph, pixels, model.vision(), patch, tokenIndices);
   const target = arena.buffer('target', 4 * dimensions);
-  const cosines = cosine(graph, 'cosine', embeds, target, true);
-  const seeds = backward ? [cosines] : [];
-  const program = await Program.compile(arena, graph, { outputs: [embeds, cosines], seeds });
+  const cosines = cosineSimilarity(graph, 'cosine', embeds, target, true);
+  const gradOutputs = backward ? [cosines] : [];
+  const program = await Program.compile(arena, graph, { outputs: [embeds, cosines], gradOutputs });
   const { mean, deviation } = preprocessor;
   const sampler = await CropSampler.create(arena, { batch, size, mean, deviation }, program.buffer(pixels));
   return { program, sampler, pixels, embeds, cosines, target };

@@ -86,8 +86,8 @@ export class ClipObjective {
     const { program, sampler, cosines, pixels } = this.#encoder;
     if (weight !== this.#weight) {
       const { batch } = this.options;
-      const seeds = new Float32Array(batch).fill(-weight / batch);
-      this.#gpu.write(program.gradient(cosines), seeds, 'parameters');
+      const gradCosines = new Float32Array(batch).fill(-weight / batch);
+      this.#gpu.write(program.gradient(cosines), gradCosines, 'parameters');
       this.#weight = weight;
     }
     sampler.record(recorder, image);

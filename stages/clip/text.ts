@@ -2,10 +2,9 @@ import type { Gpu } from '../../wgsl/core/index.ts';
 import { Graph } from '../../wgsl/nn/graph.ts';
 import { layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { linear } from '../../wgsl/nn/linear.ts';
-import { pool } from '../../wgsl/nn/pool.ts';
 import { Program } from '../../wgsl/nn/program.ts';
-import { textTokens } from '../../wgsl/nn/text-tokens.ts';
-import { type ClipConfig, poolPlace } from './config.ts';
+import { pool, textTokens } from '../../wgsl/nn/tokens.ts';
+import { type ClipConfig, poolIndex } from './config.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 import { textTensors } from './tensors.ts';
 import { layerShape, loadLayer, transformerLayer } from './transformer.ts';
@@ -31,11 +30,11 @@ export async function encodeTexts(
   try {
     const load = new WeightLoader(arena, file, textTensors(config));
     const words = Uint32Array.from(ids.flatMap((row) => Array.from(row)));
-    const places = Uint32Array.from(ids, (row) => poolPlace(row, text.eos_token_id));
+    const indices = Uint32Array.from(ids, (row) => poolIndex(row, text.eos_token_id));
     const embeddings = 'text_model.embeddings';
     const tokenWeights = {
-      embeddings: load.buffer(`${embeddings}.token_embedding.weight`),
-      positions: load.buffer(`${embeddings}.position_embedding.weight`),
+      tokenEmbedding: load.buffer(`${embeddings}.token_embedding.weight`),
+      positionEmbedding: load.buffer(`${embeddings}.position_embedding.weight`),
     };
     const graph = new Graph();
     const idBuffer = arena.upload('ids', words, 'parameters');
@@ -45,7 +44,7 @@ export async function encodeTexts(
       x = transformerLayer(graph, `layer${i}`, x, layer, shape, { causal: true });
     }
     // Normalising one token after pooling equals normalising all tokens before.
-    const pooled = pool(graph, 'pool', x, arena.upload('places', places, 'parameters'));
+    const pooled = pool(graph, 'pool', x, arena.upload('indices', indices, 'parameters'));
     const after = load.layerNorm('text_model.final_layer_norm', shape.epsilon);
     const projection = load.linear('text_projection');
     const output = linear(graph, 'projection', layerNorm(graph, 'after', pooled, after), projection);

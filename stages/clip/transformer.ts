@@ -1,9 +1,9 @@
-import { type Activation, activation } from '../../wgsl/nn/activation.ts';
 import { attention } from '../../wgsl/nn/attention.ts';
-import type { Graph, Value } from '../../wgsl/nn/graph.ts';
+import { type Activation, activation } from '../../wgsl/nn/elementwise.ts';
+import type { Graph, Tensor } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
-import { pool } from '../../wgsl/nn/pool.ts';
+import { pool } from '../../wgsl/nn/tokens.ts';
 import type { TextConfig, VisionConfig } from './config.ts';
 import type { WeightLoader } from './weights.ts';
 
@@ -57,43 +57,46 @@ export function loadLayer(
 }
 
 /**
- * Applies one layer to x [batch, tokens, width]. With `places`, outputs only that token of each sequence, [batch, width]: the
- * last layer's queries, output projection and MLP are not needed for the others.
+ * Applies one layer to x [batch, tokens, width]. With `tokenIndices`, u32 [batch], outputs only
+ * that token of each sequence, [batch, width]: the other tokens of the last layer need no queries, output projection or MLP.
  */
 export function transformerLayer(
   graph: Graph,
   label: string,
-  x: Value,
+  x: Tensor,
   weights: LayerWeights,
   shape: LayerShape,
-  { causal = false, places }: { causal?: boolean; places?: GPUBuffer },
-): Value {
+  { causal = false, tokenIndices }: { causal?: boolean; tokenIndices?: GPUBuffer },
+): Tensor {
   const { width, heads } = shape;
   const [batch, tokens] = x.shape;
   const normal = layerNorm(graph, `${label}/norm1`, x, weights.norm1);
   const common = { batch, heads, width, keys: tokens };
-  let mixed: Value;
+  let attended: Tensor;
   let stream = x;
-  if (places && weights.q && weights.kv) {
+  if (tokenIndices && weights.q && weights.kv) {
     const kv = linear(graph, `${label}/kv`, normal, weights.kv);
-    const asking = pool(graph, `${label}/asking`, normal, places);
-    const q = linear(graph, `${label}/q`, asking, weights.q);
-    const [k, v] = [0, width].map((offset) => ({ value: kv, offset }));
-    const spec = { ...common, q: { value: q, offset: 0 }, k, v, queries: 1 };
-    mixed = attention(graph, `${label}/attention`, spec);
-    stream = pool(graph, `${label}/stream`, x, places);
-  } else if (weights.qkv && !places) {
+    const query = pool(graph, `${label}/query`, normal, tokenIndices);
+    const q = linear(graph, `${label}/q`, query, weights.q);
+    const [k, v] = [0, width].map((offset) => ({ tensor: kv, offset }));
+    const spec = { ...common, q: { tensor: q, offset: 0 }, k, v, queries: 1 };
+    attended = attention(graph, `${label}/attention`, spec);
+    stream = pool(graph, `${label}/stream`, x, tokenIndices);
+  } else if (weights.qkv && !tokenIndices) {
     const qkv = linear(graph, `${label}/qkv`, normal, weights.qkv);
-    const [q, k, v] = [0, width, 2 * width].map((offset) => ({ value: qkv, offset }));
-    mixed = attention(graph, `${label}/attention`, { ...common, q, k, v, queries: tokens, causal });
-  } else throw new Error(`${label}: the projections were loaded for the other kind of layer`);
-  stream = linear(graph, `${label}/out`, mixed, weights.out, stream);
+    const [q, k, v] = [0, width, 2 * width].map((offset) => ({ tensor: qkv, offset }));
+    attended = attention(graph, `${label}/attention`, { ...common, q, k, v, queries: tokens, causal });
+  } else
+    throw new Error(
+      `${label}: the weights are those of a layer ${tokenIndices ? 'without' : 'with'} token indices`,
+    );
+  stream = linear(graph, `${label}/out`, attended, weights.out, stream);
   const hidden = linear(
     graph,
     `${label}/fc1`,
     layerNorm(graph, `${label}/norm2`, stream, weights.norm2),
     weights.fc1,
   );
-  const bent = activation(graph, `${label}/activation`, hidden, shape.activation);
-  return linear(graph, `${label}/fc2`, bent, weights.fc2, stream);
+  const activated = activation(graph, `${label}/activation`, hidden, shape.activation);
+  return linear(graph, `${label}/fc2`, activated, weights.fc2, stream);
 }

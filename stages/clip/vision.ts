@@ -1,9 +1,8 @@
 import type { Arena } from '../../wgsl/core/index.ts';
-import type { Graph, Value } from '../../wgsl/nn/graph.ts';
-import { type ImageTokenWeights, imageTokens } from '../../wgsl/nn/image-tokens.ts';
+import type { Graph, Tensor } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
-import { patchify } from '../../wgsl/nn/patchify.ts';
+import { type ImageTokenWeights, imageTokens, patchify } from '../../wgsl/nn/tokens.ts';
 import type { ClipConfig } from './config.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 import { visionTensors } from './tensors.ts';
@@ -40,9 +39,9 @@ export function loadVision(arena: Arena, config: ClipConfig, file: SafetensorsFi
     patch: load.linear(`${embeddings}.patch_embedding`),
     tokens: {
       classEmbedding: load.buffer(`${embeddings}.class_embedding`),
-      positions: load.buffer(`${embeddings}.position_embedding.weight`),
+      positionEmbedding: load.buffer(`${embeddings}.position_embedding.weight`),
     },
-    // spelt like this in transformers
+    // transformers spells it like this.
     before: load.layerNorm('vision_model.pre_layrnorm', epsilon),
     layers: Array.from({ length: last + 1 }, (_, i) =>
       loadLayer(load, `vision_model.encoder.layers.${i}`, shape, i === last),
@@ -54,15 +53,15 @@ export function loadVision(arena: Arena, config: ClipConfig, file: SafetensorsFi
 
 /**
  * pixels [B, 3, S, S], normalised as the model's preprocessor does → raw embeddings [B, D] (Radford et al. 2021, ViT).
- * `places` is u32 [B] of zeros: the position of the class token.
+ * `tokenIndices` is u32 [B] of zeros: the class token is the first.
  */
 export function imageEncoder(
   graph: Graph,
-  pixels: Value,
+  pixels: Tensor,
   weights: VisionWeights,
   patch: number,
-  places: GPUBuffer,
-): Value {
+  tokenIndices: GPUBuffer,
+): Tensor {
   const batch = pixels.shape[0];
   const patches = linear(graph, 'patch', patchify(graph, 'patchify', pixels, patch), weights.patch);
   let x = layerNorm(
@@ -73,7 +72,8 @@ export function imageEncoder(
   );
   weights.layers.forEach((layer, i) => {
     const last = i === weights.layers.length - 1;
-    x = transformerLayer(graph, `layer${i}`, x, layer, weights.shape, { places: last ? places : undefined });
+    const options = { tokenIndices: last ? tokenIndices : undefined };
+    x = transformerLayer(graph, `layer${i}`, x, layer, weights.shape, options);
   });
   return linear(graph, 'projection', layerNorm(graph, 'after', x, weights.after), weights.projection);
 }

@@ -1,10 +1,14 @@
 import * as assert from 'uvu/assert';
-import type { Arena } from '../../wgsl/core/index.ts';
-import { add } from '../../wgsl/nn/add.ts';
-import { Graph, size, type Value } from '../../wgsl/nn/graph.ts';
+import type { Arena, Gpu, KernelTarget } from '../../wgsl/core/index.ts';
+import { add } from '../../wgsl/nn/elementwise.ts';
+import { Graph, size, type Tensor } from '../../wgsl/nn/graph.ts';
 import { Program } from '../../wgsl/nn/program.ts';
-import { GPU_TUNING, SOFTWARE_TUNING } from '../../wgsl/nn/tuning.ts';
 import { uniform } from './numbers.ts';
+
+/** The targets with kernel variants of their own in wgsl/nn that the device supports. */
+export function targetsOf(gpu: Gpu): KernelTarget[] {
+  return (['cpu', 'portable'] as const).filter((target) => gpu.supports(target));
+}
 
 /** A plain function of tensors, in double precision: what an op must compute. */
 export type Reference = (inputs: readonly Float64Array[]) => Float64Array;
@@ -52,7 +56,7 @@ export function near(
 
 export interface OpCase {
   shapes: readonly (readonly number[])[];
-  build: (graph: Graph, inputs: Value[]) => Value;
+  build: (graph: Graph, inputs: Tensor[]) => Tensor;
   reference: Reference;
   /** Tolerance of `near`. */
   tolerance: number;
@@ -61,8 +65,8 @@ export interface OpCase {
 }
 
 /**
- * Compares an op with its reference, forward, and backward with differences of the reference: in both kernel shapes, and once
- * applied twice to the same inputs, where the second gradient is added to the first.
+ * Compares an op with its reference, and its gradients with differences of the reference, for every target; then the same with
+ * the op applied twice to the same inputs, where the second gradient accumulates.
  */
 export async function checkOp(
   arena: Arena,
@@ -73,15 +77,19 @@ export async function checkOp(
   const expected = reference(doubles);
   const cotangent = uniform(expected.length, seed + 77, -1, 1);
   const gradients = doubles.map((_, i) => differences(reference, doubles, i, cotangent));
-  for (const tuning of [SOFTWARE_TUNING, GPU_TUNING]) {
+  for (const target of targetsOf(arena.gpu)) {
     for (const times of [1, 2]) {
-      const what = `${tuning.product} ×${times}`;
+      const what = `${target} ×${times}`;
       const graph = new Graph();
       const values = shapes.map((shape, i) => graph.input(`input${i}`, shape, true));
       let output = build(graph, values);
       assert.is(size(output), expected.length, `${what}: size of the output`);
       if (times === 2) output = add(graph, 'twice', output, build(graph, values));
-      const program = await Program.compile(arena, graph, { outputs: [output], seeds: [output], tuning });
+      const program = await Program.compile(arena, graph, {
+        outputs: [output],
+        gradOutputs: [output],
+        target,
+      });
       values.forEach((value, i) => {
         arena.gpu.write(program.buffer(value), inputs[i], 'test');
       });

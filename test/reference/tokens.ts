@@ -58,16 +58,16 @@ export function textTokens(
   );
 }
 
-/** Row `places[b]` of each sequence. */
+/** Row `indices[b]` of each sequence. */
 export function pool(
   tokens: Float64Array,
-  places: readonly number[],
+  indices: readonly number[],
   length: number,
   width: number,
 ): Float64Array {
   return Float64Array.from(
-    places.flatMap((place, b) => [
-      ...tokens.subarray((b * length + place) * width, (b * length + place + 1) * width),
+    indices.flatMap((index, b) => [
+      ...tokens.subarray((b * length + index) * width, (b * length + index + 1) * width),
     ]),
   );
 }

@@ -1,7 +1,9 @@
-// dL/dx (+)= dL/dy·gelu′(x), elementwise; one invocation per element.
+// dL/dx (+)= dL/dy·gelu′(x), elementwise.
 
 #include <grid>
+#include <elementwise>
 #include <gelu>
+#include <input-gradient>
 
 struct Sizes {
   accumulates: u32,
@@ -13,19 +15,6 @@ struct Sizes {
 @group(0) @binding(2) var<storage, read> gradY: array<f32>;
 @group(0) @binding(3) var<storage, read_write> gradX: array<f32>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = linearGroup(group, groups) * THREADS + thread;
-  if (i >= sizes.count) {
-    return;
-  }
-  var value = gradY[i] * geluSlope(x[i]);
-  if (sizes.accumulates == 1u) {
-    value += gradX[i];
-  }
-  gradX[i] = value;
+fn computeElement(i: u32) {
+  writeGradX(i, gradY[i] * geluDerivative(x[i]));
 }

@@ -1,6 +1,7 @@
-// y = gelu(x), elementwise; one invocation per element.
+// y = gelu(x), elementwise.
 
 #include <grid>
+#include <elementwise>
 #include <gelu>
 
 struct Sizes {
@@ -11,14 +12,6 @@ struct Sizes {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = linearGroup(group, groups) * THREADS + thread;
-  if (i < sizes.count) {
-    y[i] = gelu(x[i]);
-  }
+fn computeElement(i: u32) {
+  y[i] = gelu(x[i]);
 }

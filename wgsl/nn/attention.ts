@@ -1,16 +1,19 @@
-import { derived, type Graph, internal, size, type Value } from './graph.ts';
-import { lowerRows } from './lower.ts';
-import { bindProduct, type Operand } from './product.ts';
+import { defineRowwise, dispatchRows } from './dispatch.ts';
+import { type ForwardContext, type Graph, size, type Tensor, tensor } from './graph.ts';
+import { dispatchProduct, type Matrix, type MatrixProduct, matrix, transposed } from './product.ts';
 
-const FORWARD = new URL('./softmax.wgsl', import.meta.url);
-const BACKWARD = new URL('./softmax-backward.wgsl', import.meta.url);
+export const SOFTMAX = defineRowwise('nn/softmax', new URL('./softmax.wgsl', import.meta.url));
+export const SOFTMAX_BACKWARD = defineRowwise(
+  'nn/softmax-backward',
+  new URL('./softmax-backward.wgsl', import.meta.url),
+);
 
 /**
- * Columns `offset … offset + width` of a packed value whose rows are tokens: q, k or v of all heads side by side. The slices
- * of one value must not overlap, and together be the whole of it: backward writes each into the value's gradient.
+ * Columns `offset … offset + width` of a packed tensor [..., tokens, columns]: q, k or v of all heads side by side. The slices of
+ * one tensor must not overlap and must cover it: backward writes the gradient of each into that of the tensor.
  */
 export interface Slice {
-  value: Value;
+  tensor: Tensor;
   offset: number;
 }
 
@@ -20,165 +23,133 @@ export interface AttentionSpec {
   v: Slice;
   batch: number;
   heads: number;
-  /** Tokens that ask, per batch entry: rows of q's value are [batch, queries]. */
+  /** Query tokens per batch entry: q's tensor has batch × queries rows. */
   queries: number;
-  /** Tokens that are looked at: rows of k's and v's are [batch, keys]. */
+  /** Key tokens per batch entry: k's and v's tensors have batch × keys rows. */
   keys: number;
-  /** Width of all heads together; a head has width / heads. */
+  /** Width of all heads together; each head has width / heads. */
   width: number;
-  /** Token i looks at 0…i only (then queries = keys). */
+  /** Token i attends to tokens 0…i only. Needs queries = keys. */
   causal?: boolean;
 }
 
 /**
- * Multi-head attention softmax(q·kᵀ/√d)·v (Vaswani et al. 2017) → rows of `width`, as many as q's. The probabilities are kept for
- * backward; every product is one batched product over (batch, head), sliced from the packed tensors by strides.
+ * Multi-head attention softmax(Q·Kᵀ/√d)·V (Vaswani et al. 2017) → [..., queries, width], the leading axes those of q's tensor.
+ * Keeps the attention probabilities for backward. Each product is one batched product over (batch, head) on slices of the
+ * packed tensors.
  */
-export function attention(graph: Graph, label: string, spec: AttentionSpec): Value {
+export function attention(graph: Graph, label: string, spec: AttentionSpec): Tensor {
   const { q, k, v, batch, heads, queries, keys, width, causal = false } = spec;
-  for (const [slice, tokens] of [
-    [q, queries],
-    [k, keys],
-    [v, keys],
-  ] as const) {
-    const { shape } = slice.value;
-    if (size(slice.value) !== batch * tokens * shape[shape.length - 1]) {
-      throw new Error(`${label}: [${shape}] is not ${batch} × ${tokens} tokens`);
-    }
-  }
+  checkTokens(label, q.tensor, batch, queries);
+  checkTokens(label, k.tensor, batch, keys);
+  checkTokens(label, v.tensor, batch, keys);
   if (causal && queries !== keys) throw new Error(`${label}: a causal mask needs as many queries as keys`);
-  const inputs = [...new Set([q.value, k.value, v.value])];
-  const output = derived(label, [...q.value.shape.slice(0, -1), width], inputs);
-  const shape = [batch, heads, queries, keys];
-  const probabilities = internal(`${label}/probabilities`, shape);
-  const scratch = internal(`${label}/grad/scores`, shape);
+  const inputs = [...new Set([q.tensor, k.tensor, v.tensor])];
+  const output = tensor(label, [...q.tensor.shape.slice(0, -1), width], inputs);
+  const y: Slice = { tensor: output, offset: 0 };
+  const probabilities = tensor(`${label}/probabilities`, [batch, heads, queries, keys]);
+  const gradScores = tensor(`${label}/grad/scores`, [batch, heads, queries, keys]);
   const rows = batch * heads * queries;
   const depth = width / heads;
   const alpha = 1 / Math.sqrt(depth);
-  const matrices = { batches: batch, heads };
 
-  /** A slice of packed tokens as an operand: its rows are tokens (`outer`) or its columns are. */
-  const tokens = (slice: Slice, buffer: GPUBuffer, count: number, outer: 'token' | 'channel'): Operand => {
-    const row = slice.value.shape[slice.value.shape.length - 1];
-    const strides = outer === 'token' ? { outer: row, depth: 1 } : { outer: 1, depth: row };
-    return { buffer, offset: slice.offset, batch: count * row, head: depth, ...strides };
+  /** The matrices [tokens, depth] of a slice, one per (batch, head). `buffer` has the layout of the slice's tensor. */
+  const headMatrices = (slice: Slice, buffer: GPUBuffer): Matrix => {
+    const columns = slice.tensor.shape[slice.tensor.shape.length - 1];
+    const batchStride = size(slice.tensor) / batch;
+    return { ...matrix(buffer, columns), offset: slice.offset, batchStride, headStride: depth };
   };
-  const scores = (buffer: GPUBuffer, outer: 'query' | 'key'): Operand => ({
-    buffer,
-    batch: heads * queries * keys,
-    head: queries * keys,
-    ...(outer === 'query' ? { outer: keys, depth: 1 } : { outer: 1, depth: keys }),
+  /** The matrices [queries, keys] of scores, probabilities or their gradients. */
+  const scoreMatrices = (buffer: GPUBuffer): Matrix => ({
+    ...matrix(buffer, keys),
+    batchStride: heads * queries * keys,
+    headStride: queries * keys,
   });
-  const result = ({ buffer, offset, batch, head, outer }: Operand) => ({
-    buffer,
-    offset,
-    batch,
-    head,
-    row: outer,
-  });
-  const own: Slice = { value: output, offset: 0 };
+  const product = (
+    context: ForwardContext,
+    role: string,
+    spec: Omit<MatrixProduct, 'label' | 'batches' | 'heads'>,
+  ) => dispatchProduct(context, { label: `${label}/${role}`, batches: batch, heads, ...spec });
 
   return graph.add({
     label,
     inputs,
     output,
-    extras: [probabilities],
+    auxiliary: [probabilities],
     saved: [...inputs, probabilities],
-    scratch: [scratch],
-    async forward(at) {
-      const { arena, tuning, buffer } = at;
-      const p = buffer(probabilities);
-      const ask = await bindProduct(arena, tuning, {
-        label: `${label}/scores`,
-        ...matrices,
-        rows: queries,
-        columns: keys,
-        depth,
-        alpha,
-        a: tokens(q, buffer(q.value), queries, 'token'),
-        b: tokens(k, buffer(k.value), keys, 'token'),
-        c: result(scores(p, 'query')),
-      });
-      const softmax = await lowerRows(at, {
-        source: FORWARD,
-        constants: { CAUSAL: causal },
-        sizes: { rows, width: keys, queries },
-        bindings: { scores: p },
-      });
-      const gather = await bindProduct(arena, tuning, {
-        label: `${label}/mix`,
-        ...matrices,
-        rows: queries,
-        columns: depth,
-        depth: keys,
-        a: scores(p, 'query'),
-        b: tokens(v, buffer(v.value), keys, 'channel'),
-        c: result(tokens(own, buffer(output), queries, 'token')),
-      });
-      return [ask, softmax, gather];
+    scratch: [gradScores],
+    async forward(context) {
+      const matrixOf = (slice: Slice) => headMatrices(slice, context.buffer(slice.tensor));
+      const p = context.buffer(probabilities);
+      return [
+        await product(context, 'scores', {
+          rows: queries,
+          columns: keys,
+          depth,
+          alpha,
+          a: matrixOf(q),
+          b: transposed(matrixOf(k)),
+          c: scoreMatrices(p),
+        }),
+        await dispatchRows(context, SOFTMAX, {
+          constants: { CAUSAL: causal },
+          sizes: { rows, width: keys, queries },
+          bindings: { scores: p },
+        }),
+        await product(context, 'output', {
+          rows: queries,
+          columns: depth,
+          depth: keys,
+          a: scoreMatrices(p),
+          b: matrixOf(v),
+          c: matrixOf(y),
+        }),
+      ];
     },
-    async backward(at) {
-      const { arena, tuning, buffer, gradient, adds } = at;
-      const [p, ds] = [buffer(probabilities), buffer(scratch)];
-      const dy = gradient(output);
-      const product = (role: string, spec: Omit<Parameters<typeof bindProduct>[2], 'label'>) =>
-        bindProduct(arena, tuning, { label: `${label}/${role}/backward`, ...matrices, ...spec });
-      const probabilityGradient = await product('mix', {
-        rows: queries,
-        columns: keys,
-        depth,
-        a: tokens(own, dy, queries, 'token'),
-        b: tokens(v, buffer(v.value), keys, 'token'),
-        c: result(scores(ds, 'query')),
-      });
-      const softmax = await lowerRows(at, {
-        source: BACKWARD,
-        sizes: { rows, width: keys },
-        bindings: { probabilities: p, gradient: ds },
-      });
-      const dispatches = [probabilityGradient, softmax];
-      if (v.value.needsGradient) {
-        dispatches.push(
-          await product('v', {
-            rows: keys,
-            columns: depth,
-            depth: queries,
-            a: scores(p, 'key'),
-            b: tokens(own, dy, queries, 'channel'),
-            c: result(tokens(v, gradient(v.value), keys, 'token')),
-            accumulate: adds(v.value),
-          }),
-        );
-      }
-      if (q.value.needsGradient) {
-        dispatches.push(
-          await product('q', {
-            rows: queries,
-            columns: depth,
-            depth: keys,
-            alpha,
-            a: scores(ds, 'query'),
-            b: tokens(k, buffer(k.value), keys, 'channel'),
-            c: result(tokens(q, gradient(q.value), queries, 'token')),
-            accumulate: adds(q.value),
-          }),
-        );
-      }
-      if (k.value.needsGradient) {
-        dispatches.push(
-          await product('k', {
-            rows: keys,
-            columns: depth,
-            depth: queries,
-            alpha,
-            a: scores(ds, 'key'),
-            b: tokens(q, buffer(q.value), queries, 'channel'),
-            c: result(tokens(k, gradient(k.value), keys, 'token')),
-            accumulate: adds(k.value),
-          }),
-        );
-      }
+    async backward(context) {
+      const { buffer, gradient } = context;
+      const matrixOf = (slice: Slice) => headMatrices(slice, buffer(slice.tensor));
+      const gradY = headMatrices(y, gradient(output));
+      const [p, gradS] = [buffer(probabilities), buffer(gradScores)];
+      const dispatches = [
+        // dP = dY·Vᵀ, and from it dS in place.
+        await product(context, 'output/backward', {
+          rows: queries,
+          columns: keys,
+          depth,
+          a: gradY,
+          b: transposed(matrixOf(v)),
+          c: scoreMatrices(gradS),
+        }),
+        await dispatchRows(context, SOFTMAX_BACKWARD, {
+          sizes: { rows, width: keys },
+          bindings: { probabilities: p, gradient: gradS },
+        }),
+      ];
+      /** The gradient [tokens, depth] of a slice: a·b. */
+      const writeGradient = async (role: string, slice: Slice, factors: Factors) => {
+        if (!slice.tensor.requiresGrad) return;
+        const dispatch = await product(context, `${role}/backward`, {
+          columns: depth,
+          ...factors,
+          c: headMatrices(slice, gradient(slice.tensor)),
+          accumulates: context.accumulates(slice.tensor),
+        });
+        dispatches.push(dispatch);
+      };
+      const [P, dS] = [scoreMatrices(p), scoreMatrices(gradS)];
+      await writeGradient('v', v, { rows: keys, depth: queries, a: transposed(P), b: gradY });
+      await writeGradient('q', q, { rows: queries, depth: keys, alpha, a: dS, b: matrixOf(k) });
+      await writeGradient('k', k, { rows: keys, depth: queries, alpha, a: transposed(dS), b: matrixOf(q) });
       return dispatches;
     },
   });
+}
+
+type Factors = Pick<MatrixProduct, 'rows' | 'depth' | 'alpha' | 'a' | 'b'>;
+
+function checkTokens(label: string, { shape }: Tensor, batch: number, tokens: number): void {
+  if (size({ shape }) !== batch * tokens * shape[shape.length - 1]) {
+    throw new Error(`${label}: [${shape}] does not have ${batch} × ${tokens} tokens`);
+  }
 }

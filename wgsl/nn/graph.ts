@@ -1,83 +1,76 @@
-import type { Arena, Gpu } from '../core/index.ts';
-import type { Dispatch } from './product.ts';
-import type { Tuning } from './tuning.ts';
+import type { Dispatch, DispatchContext } from './dispatch.ts';
 
-/** An intermediate tensor: f32, row-major, contiguous. Where it lies is the program's business (`Program.compile`). */
-export interface Value {
+/** A symbolic tensor of a graph: f32, row-major, contiguous. `Program.compile` assigns its buffer. */
+export interface Tensor {
   label: string;
   shape: readonly number[];
-  /** Whether the gradient with respect to it is wanted: true for what depends on an input that wants one. */
-  needsGradient: boolean;
+  /** Whether the backward pass computes the gradient with respect to it, as torch's `requires_grad`. */
+  requiresGrad: boolean;
 }
 
-export function size(value: { shape: readonly number[] }): number {
-  return value.shape.reduce((count, length) => count * length, 1);
+/** A new tensor that is computed from `inputs`. Without inputs no gradient flows through it: statistics, scratch space. */
+export function tensor(label: string, shape: readonly number[], inputs: readonly Tensor[] = []): Tensor {
+  return { label, shape, requiresGrad: inputs.some((input) => input.requiresGrad) };
 }
 
-/** What an op lowers with: the device, an arena for its constants, and the buffers that were planned for its values. */
-export interface Lowering {
-  gpu: Gpu;
-  arena: Arena;
-  tuning: Tuning;
-  buffer(value: Value): GPUBuffer;
+/** The number of elements. */
+export function size({ shape }: { shape: readonly number[] }): number {
+  return shape.reduce((count, length) => count * length, 1);
 }
 
-export interface BackwardLowering extends Lowering {
-  /** dL/dvalue. The output's has been written before; an input's is to be written, or added to (see `adds`). */
-  gradient(value: Value): GPUBuffer;
-  /** Whether another op has written that input's gradient already, so that this op must add to it. */
-  adds(value: Value): boolean;
-  /** Whether the input's gradient is the output's, in the same buffer, so that there is nothing to do (`Op.handsOver`). */
-  handedOver(value: Value): boolean;
+/** What an op makes its forward dispatches with. */
+export interface ForwardContext extends DispatchContext {
+  /** The buffer of one of the op's tensors. */
+  buffer(tensor: Tensor): GPUBuffer;
+}
+
+/** What an op makes its backward dispatches with. */
+export interface BackwardContext extends ForwardContext {
+  /** dL/dtensor. That of the output is complete; the op writes those of its inputs, or adds to them (`accumulates`). */
+  gradient(tensor: Tensor): GPUBuffer;
+  /** Whether an earlier op of the backward pass has written this input's gradient, so that this op must add to it. */
+  accumulates(tensor: Tensor): boolean;
+  /** Whether this input's gradient is the output's gradient, in one buffer, so that there is nothing to do (`Op.passesGradient`). */
+  sharesGradient(tensor: Tensor): boolean;
 }
 
 /**
- * One step of a program: a forward kernel or a few, and the vector–Jacobian product that turns the gradient of its output
- * into gradients of its inputs. Weights are constants: an op holds their buffers and computes no gradient for them.
- * Whatever a front end (CLIP's configuration, an ONNX graph) describes is lowered to a list of these.
+ * One operation of a graph: its forward kernels, and those of its vector–Jacobian product, which turns the gradient of the
+ * output into gradients of the inputs. Weights are constants: an op holds their buffers and computes no gradient for them.
  */
 export interface Op {
-  /** `kind/role`, for labels. */
+  /** `kind/role`, for labels and errors. */
   label: string;
-  inputs: readonly Value[];
-  output: Value;
-  /** Further values that forward writes (statistics, probabilities). */
-  extras?: readonly Value[];
-  /** Values among inputs, output and extras that backward reads: they are kept until then. */
-  saved?: readonly Value[];
-  /** Values that only backward uses, as scratch space. */
-  scratch?: readonly Value[];
-  /** An input whose gradient is the output's unchanged (the stream of a residual sum): it takes over that buffer. */
-  handsOver?: Value;
-  forward(lowering: Lowering): Promise<Dispatch[]>;
-  /** Only called when an input needs a gradient; writes those of `inputs.filter(needsGradient)`. */
-  backward(lowering: BackwardLowering): Promise<Dispatch[]>;
+  inputs: readonly Tensor[];
+  output: Tensor;
+  /** Further tensors that forward writes: statistics, probabilities. */
+  auxiliary?: readonly Tensor[];
+  /** Those of inputs, output and auxiliary that backward reads, as torch's `save_for_backward`. */
+  saved?: readonly Tensor[];
+  /** Tensors that only backward uses. */
+  scratch?: readonly Tensor[];
+  /** An input whose gradient equals the output's (a residual). Both share a buffer where nothing else needs either. */
+  passesGradient?: Tensor;
+  forward(context: ForwardContext): Promise<Dispatch[]>;
+  /** Computes the gradients of the inputs that require one. Called only if there is such an input. */
+  backward(context: BackwardContext): Promise<Dispatch[]>;
 }
 
-/** The list of ops as a front end writes it, in order. */
+/** A list of ops in the order of their execution. */
 export class Graph {
   readonly ops: Op[] = [];
-  readonly inputs: Value[] = [];
+  readonly inputs: Tensor[] = [];
 
   /** A tensor that the caller fills. */
-  input(label: string, shape: readonly number[], needsGradient: boolean): Value {
-    const value = { label, shape, needsGradient };
-    this.inputs.push(value);
-    return value;
+  input(label: string, shape: readonly number[], requiresGrad: boolean): Tensor {
+    const input = { label, shape, requiresGrad };
+    this.inputs.push(input);
+    return input;
   }
 
-  add(op: Op): Value {
+  /** Appends an op and returns its output. */
+  add(op: Op): Tensor {
     this.ops.push(op);
     return op.output;
   }
-}
-
-/** A value that depends on `inputs`. */
-export function derived(label: string, shape: readonly number[], inputs: readonly Value[]): Value {
-  return { label, shape, needsGradient: inputs.some((input) => input.needsGradient) };
-}
-
-/** A value that no gradient flows through: statistics, scratch. */
-export function internal(label: string, shape: readonly number[]): Value {
-  return { label, shape, needsGradient: false };
 }

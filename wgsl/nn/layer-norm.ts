@@ -1,50 +1,54 @@
-import { derived, type Graph, internal, size, type Value } from './graph.ts';
-import { lowerRows } from './lower.ts';
+import { defineRowwise, dispatchRows } from './dispatch.ts';
+import { type Graph, size, type Tensor, tensor } from './graph.ts';
 
-const FORWARD = new URL('./layer-norm.wgsl', import.meta.url);
-const BACKWARD = new URL('./layer-norm-backward.wgsl', import.meta.url);
+export const LAYER_NORM = defineRowwise('nn/layer-norm', new URL('./layer-norm.wgsl', import.meta.url));
+export const LAYER_NORM_BACKWARD = defineRowwise(
+  'nn/layer-norm-backward',
+  new URL('./layer-norm-backward.wgsl', import.meta.url),
+);
 
+/** Weights of a layer normalisation on the GPU. */
 export interface LayerNormWeights {
   /** [width] */
   weight: GPUBuffer;
   /** [width] */
   bias: GPUBuffer;
+  /** Added to the variance. */
   epsilon: number;
 }
 
-/** Layer normalisation over the last axis (Ba et al. 2016), with the biased variance as PyTorch's. */
-export function layerNorm(graph: Graph, label: string, x: Value, weights: LayerNormWeights): Value {
+/** Layer normalisation over the last axis (Ba et al. 2016) of x [..., width], with torch's biased variance. */
+export function layerNorm(graph: Graph, label: string, x: Tensor, weights: LayerNormWeights): Tensor {
   const width = x.shape[x.shape.length - 1];
   const rows = size(x) / width;
-  const output = derived(label, x.shape, [x]);
-  const statistics = internal(`${label}/statistics`, [rows, 2]);
+  const output = tensor(label, x.shape, [x]);
+  // Mean and reciprocal standard deviation.
+  const statistics = tensor(`${label}/statistics`, [rows, 2]);
   const { weight, bias, epsilon } = weights;
   return graph.add({
     label,
     inputs: [x],
     output,
-    extras: [statistics],
+    auxiliary: [statistics],
     saved: [x, statistics],
-    async forward(at) {
-      const bindings = {
-        x: at.buffer(x),
-        weight,
-        bias,
-        y: at.buffer(output),
-        statistics: at.buffer(statistics),
-      };
-      return [await lowerRows(at, { source: FORWARD, sizes: { rows, width, epsilon }, bindings })];
+    async forward(context) {
+      const { buffer } = context;
+      const bindings = { x: buffer(x), weight, bias, y: buffer(output), statistics: buffer(statistics) };
+      return [await dispatchRows(context, LAYER_NORM, { sizes: { rows, width, epsilon }, bindings })];
     },
-    async backward(at) {
-      const bindings = {
-        x: at.buffer(x),
-        weight,
-        statistics: at.buffer(statistics),
-        gradY: at.gradient(output),
-        gradX: at.gradient(x),
+    async backward(context) {
+      const { buffer, gradient, accumulates } = context;
+      const use = {
+        sizes: { rows, width, accumulates: Number(accumulates(x)) },
+        bindings: {
+          x: buffer(x),
+          weight,
+          statistics: buffer(statistics),
+          gradY: gradient(output),
+          gradX: gradient(x),
+        },
       };
-      const sizes = { rows, width, accumulates: Number(at.adds(x)) };
-      return [await lowerRows(at, { source: BACKWARD, sizes, bindings })];
+      return [await dispatchRows(context, LAYER_NORM_BACKWARD, use)];
     },
   });
 }

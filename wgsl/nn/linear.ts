@@ -1,75 +1,75 @@
-import { lowerAddTo } from './add.ts';
-import { derived, type Graph, type Value } from './graph.ts';
-import { bindProduct } from './product.ts';
+import { passGradient } from './elementwise.ts';
+import { type Graph, size, type Tensor, tensor } from './graph.ts';
+import { dispatchProduct, matrix, transposed } from './product.ts';
 
 /** Weights of a linear layer on the GPU. */
 export interface LinearWeights {
-  /** [out, in], as PyTorch stores it. */
+  /** [outputs, inputs], as torch.nn.Linear stores it. */
   weight: GPUBuffer;
-  /** [out] */
+  /** [outputs] */
   bias?: GPUBuffer;
   inputs: number;
   outputs: number;
 }
 
-/** y = x·Wᵀ + b (+ residual): x [rows, in] → [rows, out]. The residual's gradient is y's. */
+/** y = x·Wᵀ + b (+ residual): x [..., inputs] → [..., outputs]. The residual has the shape of y. */
 export function linear(
   graph: Graph,
   label: string,
-  x: Value,
+  x: Tensor,
   weights: LinearWeights,
-  residual?: Value,
-): Value {
-  const { inputs, outputs } = weights;
+  residual?: Tensor,
+): Tensor {
+  const { weight, bias, inputs, outputs } = weights;
   const width = x.shape[x.shape.length - 1];
   if (width !== inputs) throw new Error(`${label} takes rows of ${inputs}, got ${width}`);
   const shape = [...x.shape.slice(0, -1), outputs];
-  const rows = shape.slice(0, -1).reduce((count, length) => count * length, 1);
+  const rows = size(x) / inputs;
   if (residual && residual.shape.join() !== shape.join()) {
     throw new Error(`${label} gives [${shape}]; its residual is [${residual.shape}]`);
   }
   const reads = residual ? [x, residual] : [x];
-  const output = derived(label, shape, reads);
+  const output = tensor(label, shape, reads);
   return graph.add({
     label,
     inputs: reads,
     output,
-    handsOver: residual,
-    async forward({ arena, tuning, buffer }) {
-      const { weight, bias } = weights;
-      const product = await bindProduct(arena, tuning, {
+    passesGradient: residual,
+    async forward(context) {
+      const { buffer } = context;
+      const product = await dispatchProduct(context, {
         label,
         rows,
         columns: outputs,
         depth: inputs,
-        a: { buffer: buffer(x), outer: inputs, depth: 1 },
-        b: { buffer: weight, outer: inputs, depth: 1 },
-        c: { buffer: buffer(output), row: outputs },
+        a: matrix(buffer(x), inputs),
+        b: transposed(matrix(weight, inputs)),
+        c: matrix(buffer(output), outputs),
         bias,
         residual: residual && buffer(residual),
       });
       return [product];
     },
-    async backward(at) {
-      const { arena, tuning, gradient, adds, handedOver } = at;
+    async backward(context) {
+      const { gradient, accumulates, sharesGradient } = context;
       const dispatches = [];
-      if (x.needsGradient) {
+      if (x.requiresGrad) {
         dispatches.push(
-          await bindProduct(arena, tuning, {
+          await dispatchProduct(context, {
             label: `${label}/backward`,
             rows,
             columns: inputs,
             depth: outputs,
-            a: { buffer: gradient(output), outer: outputs, depth: 1 },
-            b: { buffer: weights.weight, outer: 1, depth: inputs },
-            c: { buffer: gradient(x), row: inputs },
-            accumulate: adds(x),
+            a: matrix(gradient(output), outputs),
+            b: matrix(weight, inputs),
+            c: matrix(gradient(x), inputs),
+            accumulates: accumulates(x),
           }),
         );
       }
-      if (residual?.needsGradient && !handedOver(residual)) {
-        const [from, to] = [gradient(output), gradient(residual)];
-        dispatches.push(await lowerAddTo(at, from, to, rows * outputs, adds(residual) || residual === x));
+      if (residual?.requiresGrad && !sharesGradient(residual)) {
+        const isSecondUse = residual === x;
+        dispatches.push(await passGradient(context, output, residual, isSecondUse || accumulates(residual)));
       }
       return dispatches;
     },

@@ -1,12 +1,15 @@
-// Puts gradients of patches back in their places: dL/dpixels (+)= dL/dpatches. Pixels right of and below the last whole patch
-// get 0. One invocation per pixel and channel.
+// gradX = dL/dpixels [B, channels, side, side] (+)= dL/dpatches, each at its pixel. Pixels right of and below the last whole patch
+// get 0.
 
 #include <grid>
+#include <elementwise>
+#include <input-gradient>
 
 struct Sizes {
   accumulates: u32,
   count: u32,
   channels: u32,
+  // As in patchify.wgsl.
   side: u32,
   patchSide: u32,
   grid: u32,
@@ -14,18 +17,9 @@ struct Sizes {
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> gradPatches: array<f32>;
-@group(0) @binding(2) var<storage, read_write> gradPixels: array<f32>;
+@group(0) @binding(2) var<storage, read_write> gradX: array<f32>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = linearGroup(group, groups) * THREADS + thread;
-  if (i >= sizes.count) {
-    return;
-  }
+fn computeElement(i: u32) {
   let area = sizes.patchSide * sizes.patchSide;
   let x = i % sizes.side;
   let y = i / sizes.side % sizes.side;
@@ -38,8 +32,5 @@ fn main(
     let row = (batch * sizes.grid + line) * sizes.grid + column;
     value = gradPatches[(row * sizes.channels + channel) * area + y % sizes.patchSide * sizes.patchSide + x % sizes.patchSide];
   }
-  if (sizes.accumulates == 1u) {
-    value += gradPixels[i];
-  }
-  gradPixels[i] = value;
+  writeGradX(i, value);
 }

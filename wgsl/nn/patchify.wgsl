@@ -1,11 +1,13 @@
-// Cuts pictures [B, channels, side, side] into rows of patches [B·grid², channels·patch²], channel first within a row, as a
-// convolution's kernel is stored. One invocation per number of the result.
+// Cuts images [B, channels, side, side] into patches, rows of [B·grid², channels·patchSide²]. A row has its channels first, as a
+// convolution's weight does, so that a patch embedding is a linear layer.
 
 #include <grid>
+#include <elementwise>
 
 struct Sizes {
   count: u32,
   channels: u32,
+  // Pixels of an image's edge and of a patch's edge; patches along an edge.
   side: u32,
   patchSide: u32,
   grid: u32,
@@ -15,16 +17,7 @@ struct Sizes {
 @group(0) @binding(1) var<storage, read> pixels: array<f32>;
 @group(0) @binding(2) var<storage, read_write> patches: array<f32>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = linearGroup(group, groups) * THREADS + thread;
-  if (i >= sizes.count) {
-    return;
-  }
+fn computeElement(i: u32) {
   let area = sizes.patchSide * sizes.patchSide;
   let width = sizes.channels * area;
   let row = i / width;

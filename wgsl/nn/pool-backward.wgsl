@@ -1,6 +1,8 @@
-// dL/dtokens (+)= dL/dpooled in row `places[b]` of each sequence, and 0 elsewhere. One invocation per number of the tokens.
+// gradX = dL/dtokens [B, length, width] (+)= dL/dpooled [B, width] for token indices[b] of each sequence, and 0 for the others.
 
 #include <grid>
+#include <elementwise>
+#include <input-gradient>
 
 struct Sizes {
   accumulates: u32,
@@ -11,26 +13,14 @@ struct Sizes {
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> gradPooled: array<f32>;
-@group(0) @binding(2) var<storage, read> places: array<u32>;
-@group(0) @binding(3) var<storage, read_write> gradTokens: array<f32>;
+@group(0) @binding(2) var<storage, read> indices: array<u32>;
+@group(0) @binding(3) var<storage, read_write> gradX: array<f32>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = linearGroup(group, groups) * THREADS + thread;
-  if (i >= sizes.count) {
-    return;
-  }
+fn computeElement(i: u32) {
   let batch = i / (sizes.width * sizes.length);
   var value = 0.0;
-  if (i / sizes.width % sizes.length == places[batch]) {
+  if (i / sizes.width % sizes.length == indices[batch]) {
     value = gradPooled[batch * sizes.width + i % sizes.width];
   }
-  if (sizes.accumulates == 1u) {
-    value += gradTokens[i];
-  }
-  gradTokens[i] = value;
+  writeGradX(i, value);
 }

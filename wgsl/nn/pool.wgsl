@@ -1,6 +1,7 @@
-// Takes one token of each sequence: [B, length, width] → [B, width], row `places[b]`. One invocation per number of the result.
+// Selects one token of each sequence: tokens [B, length, width] → pooled [B, width], the token with number indices[b].
 
 #include <grid>
+#include <elementwise>
 
 struct Sizes {
   count: u32,
@@ -10,19 +11,10 @@ struct Sizes {
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> tokens: array<f32>;
-@group(0) @binding(2) var<storage, read> places: array<u32>;
+@group(0) @binding(2) var<storage, read> indices: array<u32>;
 @group(0) @binding(3) var<storage, read_write> pooled: array<f32>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = linearGroup(group, groups) * THREADS + thread;
-  if (i >= sizes.count) {
-    return;
-  }
+fn computeElement(i: u32) {
   let batch = i / sizes.width;
-  pooled[i] = tokens[(batch * sizes.length + places[batch]) * sizes.width + i % sizes.width];
+  pooled[i] = tokens[(batch * sizes.length + indices[batch]) * sizes.width + i % sizes.width];
 }

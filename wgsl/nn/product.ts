@@ -1,170 +1,155 @@
-import { type Arena, type BoundKernel, type Constants, GpuError } from '../core/index.ts';
-import type { Tuning } from './tuning.ts';
+import { type Constants, defineKernel, GpuError, type KernelTarget } from '../core/index.ts';
+import type { Dispatch, DispatchContext } from './dispatch.ts';
 
-/** A kernel with its buffers and its grid: one entry of a program. */
-export interface Dispatch {
-  bound: BoundKernel;
-  groups: readonly [number, number, number];
-}
+/** Depth of the slabs in workgroup memory, in the portable variant. */
+const SLAB_DEPTH = 16;
+/** With fewer tiles than this a GPU is partly idle: the portable variant takes smaller tiles. */
+const BUSY_TILES = 256;
+/** Rows of C that a subgroup sums at once, in the CPU variant. Measured: 8 are a fifth slower, more gain nothing. */
+const CPU_ROWS = 16;
+/** WebGPU's least limit of workgroups along an axis. */
+const MAX_GROUPS = 65535;
 
-/** An operand A [rows, depth] or B [depth, columns] of one product per (batch, head); strides and offset in floats. */
-export interface Operand {
+export const PRODUCT = defineKernel({
+  label: 'nn/product',
+  variants: {
+    portable: { source: new URL('./product.wgsl', import.meta.url), constants: { DEPTH: SLAB_DEPTH } },
+    cpu: {
+      source: new URL('./product-cpu.wgsl', import.meta.url),
+      constants: { ROWS: CPU_ROWS },
+      enables: ['subgroups'],
+    },
+  },
+});
+
+/** A matrix in a buffer, or one per (batch, head). Offset and strides count floats, as torch's `storage_offset` and `stride`. */
+export interface Matrix {
   buffer: GPUBuffer;
+  /** 0 unless given. */
   offset?: number;
-  batch?: number;
-  head?: number;
-  /** From one row of A, or one column of B, to the next. */
-  outer: number;
-  /** From one k to the next. */
-  depth: number;
+  /** From one batch entry to the next, and from one head to the next; 0 unless given. */
+  batchStride?: number;
+  headStride?: number;
+  rowStride: number;
+  columnStride: number;
 }
 
-/** The result C: columns are contiguous. */
-export interface Result {
-  buffer: GPUBuffer;
-  offset?: number;
-  batch?: number;
-  head?: number;
-  row: number;
+/** A contiguous row-major matrix of so many columns. */
+export function matrix(buffer: GPUBuffer, columns: number): Matrix {
+  return { buffer, rowStride: columns, columnStride: 1 };
 }
 
-export interface ProductSpec {
+/** The transpose, on the same buffer. */
+export function transposed(matrix: Matrix): Matrix {
+  return { ...matrix, rowStride: matrix.columnStride, columnStride: matrix.rowStride };
+}
+
+/** A batched matrix product, as BLAS's GEMM: C = alpha·A·B (+ bias) (+ residual) (+ C). */
+export interface MatrixProduct {
   /** Names its buffers. */
   label: string;
+  /** A is [rows, depth], B is [depth, columns], C is [rows, columns]. */
   rows: number;
   columns: number;
   depth: number;
+  /** There are batches × heads products; 1 each unless given. */
   batches?: number;
   heads?: number;
-  a: Operand;
-  b: Operand;
-  c: Result;
+  a: Matrix;
+  b: Matrix;
+  /** Its columnStride must be 1. */
+  c: Matrix;
+  /** 1 unless given. */
   alpha?: number;
   /** [columns] */
   bias?: GPUBuffer;
-  /** Added to C; lies as C does. */
+  /** Has the layout of C. */
   residual?: GPUBuffer;
   /** Adds to what C holds instead of replacing it. */
-  accumulate?: boolean;
+  accumulates?: boolean;
 }
 
-/** Depth of the slabs in workgroup memory of the tiled body. */
-const DEPTH = 16;
-/** Fewer tiles than this leave a GPU idle: smaller tiles then. */
-const BUSY_TILES = 256;
-const MAX_GROUPS = 65535;
-/** Rows of C that a subgroup of the shuffling body sums at once; measured: 8 lose a fifth, more gain nothing. */
-const SHUFFLE_ROWS = 16;
-
 /**
- * Binds C[m,n] = alpha·Σ A[m,k]·B[k,n] (+ bias[n]) (+ residual) (+ C), f32 with f32 sums, k ascending. y = x·Wᵀ + b, its
- * gradient dy·W and all products inside attention are this one with different strides.
+ * Computes a matrix product in f32. Every sum is in f32 with ascending k.
+ *
+ * @throws GpuError for a product of more workgroups than WebGPU dispatches.
  */
-export async function bindProduct(arena: Arena, tuning: Tuning, spec: ProductSpec): Promise<Dispatch> {
+export async function dispatchProduct(
+  { arena, target }: DispatchContext,
+  product: MatrixProduct,
+): Promise<Dispatch> {
   const { gpu } = arena;
-  const { rows, columns, depth, batches = 1, heads = 1, a, b, c } = spec;
-  const shape = shapeOf(tuning, spec, gpu.adapter.subgroupMaxSize);
-  const kernel = await gpu.kernel({
-    label: `nn/product_${tuning.product}`,
-    source: shape.source,
-    enables: shape.enables,
-    constants: shape.constants,
-  });
-  const uniform = arena.uniform(`${spec.label}/shape`, kernel.struct('Product').size);
+  const { label, rows, columns, depth, batches = 1, heads = 1, a, b, c, bias, residual } = product;
+  if (c.columnStride !== 1) throw new Error(`${label}: the columns of C must be contiguous`);
+  const tile = tileFor(target, product, gpu.subgroupSize);
+  const groups = [Math.ceil(columns / tile.columns), Math.ceil(rows / tile.rows), batches * heads] as const;
+  if (groups.some((count) => count > MAX_GROUPS)) {
+    throw new GpuError(
+      `${label}: a product of ${groups} workgroups is more than WebGPU dispatches; use a smaller batch`,
+    );
+  }
+  const kernel = await gpu.kernel(PRODUCT, { constants: tile.constants, target });
+  const uniform = arena.uniform(`${label}/product`, kernel.struct('Product').size);
   const numbers = kernel.pack('Product', {
     rows,
     columns,
     depth,
     heads,
-    aOffset: a.offset ?? 0,
-    aBatch: a.batch ?? 0,
-    aHead: a.head ?? 0,
-    aRow: a.outer,
-    aDepth: a.depth,
-    bOffset: b.offset ?? 0,
-    bBatch: b.batch ?? 0,
-    bHead: b.head ?? 0,
-    bDepth: b.depth,
-    bColumn: b.outer,
+    ...strides('a', a),
+    ...strides('b', b),
     cOffset: c.offset ?? 0,
-    cBatch: c.batch ?? 0,
-    cHead: c.head ?? 0,
-    cRow: c.row,
-    alpha: spec.alpha ?? 1,
-    hasBias: Number(!!spec.bias),
-    hasResidual: Number(!!spec.residual),
-    accumulates: Number(!!spec.accumulate),
+    cBatchStride: c.batchStride ?? 0,
+    cHeadStride: c.headStride ?? 0,
+    cRowStride: c.rowStride,
+    alpha: product.alpha ?? 1,
+    hasBias: Number(!!bias),
+    hasResidual: Number(!!residual),
+    accumulates: Number(!!product.accumulates),
   });
   gpu.write(uniform, numbers, 'parameters');
-  // A buffer bound for writing may not be bound again: what this product does not read gets one of its own.
-  const unused = spec.bias && spec.residual ? undefined : arena.buffer(`${spec.label}/unused`, 16);
+  // Stands for what the product does not read: a buffer that is bound for writing cannot be bound a second time.
+  const unused = bias && residual ? undefined : arena.buffer(`${label}/unused`, 16);
   const bound = kernel.bind({
     product: uniform,
     a: a.buffer,
     b: b.buffer,
-    bias: spec.bias ?? unused!,
-    residual: spec.residual ?? unused!,
+    bias: bias ?? unused!,
+    residual: residual ?? unused!,
     c: c.buffer,
   });
-  const groups = [Math.ceil(columns / shape.columns), Math.ceil(rows / shape.rows), batches * heads] as const;
-  if (groups.some((count) => count > MAX_GROUPS)) {
-    throw new GpuError(
-      `${spec.label}: a product of ${groups} workgroups is more than WebGPU dispatches; use a smaller batch`,
-    );
-  }
   return { bound, groups };
 }
 
-interface Shape {
-  source: URL;
-  enables?: string[];
-  constants: Constants;
-  /** Of C, per workgroup. */
+function strides(name: 'a' | 'b', { offset = 0, batchStride = 0, headStride = 0, ...matrix }: Matrix) {
+  return {
+    [`${name}Offset`]: offset,
+    [`${name}BatchStride`]: batchStride,
+    [`${name}HeadStride`]: headStride,
+    [`${name}RowStride`]: matrix.rowStride,
+    [`${name}ColumnStride`]: matrix.columnStride,
+  };
+}
+
+/** Rows and columns of C per workgroup, and the constants that give them. */
+interface Tile {
   rows: number;
   columns: number;
+  constants: Constants;
 }
 
-function shapeOf({ product }: Tuning, spec: ProductSpec, subgroup: number): Shape {
-  switch (product) {
-    case 'rows':
-      return rowsShape(subgroup);
-    case 'shuffle':
-      return shuffleShape(spec, subgroup);
-    case 'tiled':
-      return tiledShape(spec);
-  }
+function tileFor(target: KernelTarget, product: MatrixProduct, subgroup: number): Tile {
+  return target === 'cpu' ? cpuTile(product, subgroup) : portableTile(product);
 }
 
-function rowsShape(subgroup: number): Shape {
-  const lanes = Math.max(8, Math.min(32, subgroup));
-  return {
-    source: new URL('./product-rows.wgsl', import.meta.url),
-    constants: { LANES: lanes },
-    rows: 8,
-    columns: 4 * lanes,
-  };
-}
-
-/** Wide tiles, unless narrow ones overhang less, or the registers of 16 lanes would spill. */
-function shuffleShape({ columns }: ProductSpec, lanes: number): Shape {
+/** Wide, unless narrow tiles extend less beyond C, or the registers of 16 lanes would spill. */
+function cpuTile({ columns }: MatrixProduct, lanes: number): Tile {
   const [narrow, wide] = [4 * lanes, 8 * lanes];
-  const far = lanes <= 8 && Math.ceil(columns / wide) * wide <= Math.ceil(columns / narrow) * narrow;
-  return {
-    source: new URL('./product-shuffle.wgsl', import.meta.url),
-    enables: ['subgroups'],
-    constants: { LANES: lanes, ROWS: SHUFFLE_ROWS, FAR: far },
-    rows: SHUFFLE_ROWS,
-    columns: far ? wide : narrow,
-  };
+  const isWide = lanes <= 8 && Math.ceil(columns / wide) * wide <= Math.ceil(columns / narrow) * narrow;
+  return { rows: CPU_ROWS, columns: isWide ? wide : narrow, constants: { WIDE: isWide } };
 }
 
-function tiledShape({ rows, columns, batches = 1, heads = 1 }: ProductSpec): Shape {
+function portableTile({ rows, columns, batches = 1, heads = 1 }: MatrixProduct): Tile {
   const tiles = Math.ceil(rows / 64) * Math.ceil(columns / 64) * batches * heads;
   const side = tiles >= BUSY_TILES ? 16 : 8;
-  return {
-    source: new URL('./product-tiled.wgsl', import.meta.url),
-    constants: { SIDE: side, DEPTH },
-    rows: 4 * side,
-    columns: 4 * side,
-  };
+  return { rows: 4 * side, columns: 4 * side, constants: { SIDE: side } };
 }

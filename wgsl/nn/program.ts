@@ -1,31 +1,33 @@
-import type { Arena, Recorder } from '../core/index.ts';
-import type { Graph, Value } from './graph.ts';
-import type { Dispatch } from './product.ts';
-import { packSpans, planStorage } from './storage.ts';
-import { type Tuning, tuningFor } from './tuning.ts';
+import type { Arena, KernelTarget, Recorder } from '../core/index.ts';
+import type { Dispatch } from './dispatch.ts';
+import type { BackwardContext, Graph, Tensor } from './graph.ts';
+import { packLifetimes, planStorage } from './storage.ts';
 
 export interface ProgramOptions {
-  /** Values that the caller reads. */
-  outputs: readonly Value[];
-  /** Outputs whose gradients the caller writes before `recordBackward`. None: there is no backward pass. */
-  seeds?: readonly Value[];
-  /** Kernel shapes; by the adapter unless given. */
-  tuning?: Tuning;
+  /** Tensors that the caller reads. */
+  outputs: readonly Tensor[];
+  /**
+   * Outputs whose gradients the caller writes before `recordBackward`, as torch's `grad_outputs`. There is no backward pass
+   * without them.
+   */
+  gradOutputs?: readonly Tensor[];
+  /** The variants of kernels that run; those of `Gpu.target` unless given. */
+  target?: KernelTarget;
 }
 
 /**
- * A graph made ready to run: every kernel compiled, every buffer made, every bind group built. Recording it allocates
- * nothing. Activations that backward needs are kept, all else shares buffers by lifetime.
+ * A compiled graph: all pipelines, buffers and bind groups exist, so recording it allocates nothing. Tensors that backward
+ * reads keep their buffers until then; the others share buffers by lifetime.
  */
 export class Program {
-  readonly #buffers: Map<Value, GPUBuffer>;
-  readonly #gradients: Map<Value, GPUBuffer>;
+  readonly #buffers: Map<Tensor, GPUBuffer>;
+  readonly #gradients: Map<Tensor, GPUBuffer>;
   readonly #forward: readonly Dispatch[];
   readonly #backward: readonly Dispatch[];
 
   private constructor(
-    buffers: Map<Value, GPUBuffer>,
-    gradients: Map<Value, GPUBuffer>,
+    buffers: Map<Tensor, GPUBuffer>,
+    gradients: Map<Tensor, GPUBuffer>,
     forward: Dispatch[],
     backward: Dispatch[],
   ) {
@@ -35,59 +37,60 @@ export class Program {
     this.#backward = backward;
   }
 
-  /** Everything is made in `arena`, which the caller frees. */
+  /** Compiles a graph. `arena` owns all buffers; the caller frees it. */
   static async compile(arena: Arena, graph: Graph, options: ProgramOptions): Promise<Program> {
-    const { outputs, seeds = [], tuning = tuningFor(arena.gpu) } = options;
-    const storage = planStorage(graph, outputs, seeds);
-    const { slots, bytes } = packSpans([...storage.values.values(), ...storage.gradients.values()]);
-    const shared = bytes.map((length, slot) => {
-      const span = [...slots].find(([, at]) => at === slot)![0];
-      return arena.buffer(span.label, length);
+    const { outputs, gradOutputs = [], target = arena.gpu.target } = options;
+    const storage = planStorage(graph, outputs, gradOutputs);
+    const { slots, sizes } = packLifetimes([...storage.tensors.values(), ...storage.gradients.values()]);
+    const slotBuffers = sizes.map((bytes, slot) => {
+      const [first] = [...slots].find(([, at]) => at === slot)!;
+      return arena.buffer(first.label, bytes);
     });
-    const bufferOf = <S>(spans: Map<Value, S>, bySpan: (span: S) => number) =>
-      new Map([...spans].map(([value, span]) => [value, shared[bySpan(span)]]));
-    const buffers = bufferOf(storage.values, (span) => slots.get(span)!);
-    const gradients = bufferOf(storage.gradients, (span) => slots.get(span)!);
+    const allocate = (lifetimes: typeof storage.tensors) =>
+      new Map([...lifetimes].map(([tensor, lifetime]) => [tensor, slotBuffers[slots.get(lifetime)!]]));
+    const buffers = allocate(storage.tensors);
+    const gradients = allocate(storage.gradients);
 
-    const base = { gpu: arena.gpu, arena, tuning, buffer: (value: Value) => need(buffers, value) };
+    const context = { arena, target, buffer: (tensor: Tensor) => need(buffers, tensor) };
     const forward: Dispatch[] = [];
-    for (const op of graph.ops) forward.push(...(await op.forward(base)));
-    const reverse: Dispatch[] = [];
-    const reversed = graph.ops.filter((op) => storage.adds.has(op)).reverse();
-    for (const op of reversed) {
-      const dispatches = await op.backward({
-        ...base,
-        gradient: (value) => need(gradients, value),
-        adds: (value) => storage.adds.get(op)!.has(value),
-        handedOver: (value) => storage.handedOver.has(op) && value === op.handsOver,
-      });
-      reverse.push(...dispatches);
+    for (const op of graph.ops) forward.push(...(await op.forward(context)));
+    const backward: Dispatch[] = [];
+    for (const op of graph.ops.toReversed()) {
+      const accumulated = storage.accumulated.get(op);
+      if (!accumulated) continue;
+      const backwardContext: BackwardContext = {
+        ...context,
+        gradient: (tensor) => need(gradients, tensor),
+        accumulates: (tensor) => accumulated.has(tensor),
+        sharesGradient: (tensor) => storage.shared.has(op) && tensor === op.passesGradient,
+      };
+      backward.push(...(await op.backward(backwardContext)));
     }
-    return new Program(buffers, gradients, forward, reverse);
+    return new Program(buffers, gradients, forward, backward);
   }
 
-  /** The buffer of an input or output. Of another value: whatever it shares its buffer with may have overwritten it. */
-  buffer(value: Value): GPUBuffer {
-    return need(this.#buffers, value);
+  /** The buffer of an input or output. Other tensors may share theirs, so their values may be overwritten. */
+  buffer(tensor: Tensor): GPUBuffer {
+    return need(this.#buffers, tensor);
   }
 
-  /** dL/d of an input (a result) or of a seed (written by the caller). */
-  gradient(value: Value): GPUBuffer {
-    return need(this.#gradients, value);
+  /** The gradient of an input, a result, or of one of `gradOutputs`, which the caller writes. */
+  gradient(tensor: Tensor): GPUBuffer {
+    return need(this.#gradients, tensor);
   }
 
   recordForward(recorder: Recorder): void {
     for (const { bound, groups } of this.#forward) recorder.run(bound, groups);
   }
 
-  /** After `recordForward`, and after the seeds were written. Replaces the inputs' gradients. */
+  /** Needs `recordForward` and the gradients of `gradOutputs` before. Replaces the gradients of the inputs. */
   recordBackward(recorder: Recorder): void {
     for (const { bound, groups } of this.#backward) recorder.run(bound, groups);
   }
 }
 
-function need(buffers: Map<Value, GPUBuffer>, value: Value): GPUBuffer {
-  const buffer = buffers.get(value);
-  if (!buffer) throw new Error(`the program holds nothing for ${value.label}`);
+function need(buffers: Map<Tensor, GPUBuffer>, tensor: Tensor): GPUBuffer {
+  const buffer = buffers.get(tensor);
+  if (!buffer) throw new Error(`the program has no buffer for ${tensor.label}`);
   return buffer;
 }

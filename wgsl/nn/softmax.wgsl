@@ -1,8 +1,8 @@
-// Softmax of rows of width scores, in place. LANES invocations share a row. With CAUSAL, row q of every queries rows looks
-// at columns 0…q only; the others become 0.
+// Softmax of rows of scores [rows, width], in place. With CAUSAL, row q of every `queries` rows attends to columns 0…q only; the
+// other columns become 0.
 
 #include <grid>
-#include <row-sum>
+#include <rowwise>
 
 struct Sizes {
   rows: u32,
@@ -13,29 +13,23 @@ struct Sizes {
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read_write> scores: array<f32>;
 
-@compute @workgroup_size(LANES, ROWS_PER_GROUP)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-) {
-  let row = linearGroup(group, groups) * ROWS_PER_GROUP + local.y;
-  let start = min(row, sizes.rows - 1u) * sizes.width;
-  let seen = select(sizes.width, row % sizes.queries + 1u, CAUSAL);
+fn computeRow(row: Row) {
+  let start = row.index * sizes.width;
+  let visible = select(sizes.width, row.index % sizes.queries + 1u, CAUSAL);
   var largest = -3.4e38;
-  for (var i = local.x; i < seen; i += LANES) {
+  for (var i = row.lane; i < visible; i += LANES) {
     largest = max(largest, scores[start + i]);
   }
-  largest = rowMax(local, largest);
+  largest = rowMax(row, largest);
   var sum = 0.0;
-  for (var i = local.x; i < seen; i += LANES) {
+  for (var i = row.lane; i < visible; i += LANES) {
     sum += exp(scores[start + i] - largest);
   }
-  sum = rowSum(local, sum);
-  if (row >= sizes.rows) {
+  sum = rowSum(row, sum);
+  if (!row.exists) {
     return;
   }
-  for (var i = local.x; i < sizes.width; i += LANES) {
-    scores[start + i] = select(0.0, exp(scores[start + i] - largest) / sum, i < seen);
+  for (var i = row.lane; i < sizes.width; i += LANES) {
+    scores[start + i] = select(0.0, exp(scores[start + i] - largest) / sum, i < visible);
   }
 }

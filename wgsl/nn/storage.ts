@@ -1,123 +1,139 @@
-import { type Graph, type Op, size, type Value } from './graph.ts';
+import { type Graph, type Op, size, type Tensor } from './graph.ts';
 
-/** Room for one tensor from its first to its last use, both included. */
-export interface Span {
+/** Memory for one tensor from its first to its last use, both included. */
+export interface Lifetime {
   label: string;
   bytes: number;
   from: number;
   to: number;
 }
 
-/** Where a program's tensors live: op i runs forward at time i and backward at 2n−1−i. */
+/** The lifetimes of a program's tensors. Of n ops, op i runs forward at time i and backward at time 2n − 1 − i. */
 export interface Storage {
-  values: Map<Value, Span>;
-  gradients: Map<Value, Span>;
-  /** By op that has a backward pass: the inputs whose gradient exists already when it runs. */
-  adds: Map<Op, Set<Value>>;
-  /** Ops whose `handsOver` input took over the output's gradient. */
-  handedOver: Set<Op>;
+  tensors: Map<Tensor, Lifetime>;
+  gradients: Map<Tensor, Lifetime>;
+  /** By op with a backward pass: the inputs whose gradient another op has written before. */
+  accumulated: Map<Op, Set<Tensor>>;
+  /** Ops whose `passesGradient` input shares the buffer of the output's gradient. */
+  shared: Set<Op>;
 }
 
 const FOREVER = Number.POSITIVE_INFINITY;
 
 /**
- * Plans lifetimes. The graph's inputs and `outputs`, and the gradients of inputs and of `seeds`, live for ever, for the caller
- * to read and write. Only ops that lead from an input that wants a gradient to a seed have a backward pass.
+ * Plans lifetimes. The graph's inputs, `outputs`, and the gradients of inputs and `gradOutputs` live forever: the caller reads
+ * and writes them. Only ops between an input that requires a gradient and one of `gradOutputs` have a backward pass.
  */
-export function planStorage(graph: Graph, outputs: readonly Value[], seeds: readonly Value[]): Storage {
+export function planStorage(
+  graph: Graph,
+  outputs: readonly Tensor[],
+  gradOutputs: readonly Tensor[],
+): Storage {
   const n = graph.ops.length;
-  const values = new Map<Value, Span>();
-  const born = (value: Value, from: number, to: number) =>
-    values.set(value, { label: value.label, bytes: 4 * size(value), from, to });
-  for (const input of graph.inputs) born(input, -1, FOREVER);
-  const differentiated = opsTowards(graph, seeds);
-  const extend = (span: Span, to: number) => {
-    span.to = Math.max(span.to, to);
+  const tensors = new Map<Tensor, Lifetime>();
+  const create = (tensor: Tensor, from: number, to: number) =>
+    tensors.set(tensor, { label: tensor.label, bytes: 4 * size(tensor), from, to });
+  const extend = (lifetime: Lifetime, to: number) => {
+    lifetime.to = Math.max(lifetime.to, to);
   };
+  for (const input of graph.inputs) create(input, -1, FOREVER);
+  const differentiated = differentiatedOps(graph, gradOutputs);
   graph.ops.forEach((op, i) => {
+    const backwardTime = 2 * n - 1 - i;
     for (const input of op.inputs) {
-      const span = values.get(input);
-      if (!span) throw new Error(`${op.label} reads ${input.label} before anything writes it`);
-      extend(span, i);
+      const lifetime = tensors.get(input);
+      if (!lifetime) throw new Error(`${op.label} reads ${input.label} before an op writes it`);
+      extend(lifetime, i);
     }
-    for (const value of [op.output, ...(op.extras ?? [])]) {
-      born(value, i, outputs.includes(value) ? FOREVER : i);
+    for (const tensor of [op.output, ...(op.auxiliary ?? [])]) {
+      create(tensor, i, outputs.includes(tensor) ? FOREVER : i);
     }
     if (!differentiated.has(op)) return;
-    for (const value of op.saved ?? []) extend(values.get(value)!, 2 * n - 1 - i);
-    for (const value of op.scratch ?? []) born(value, 2 * n - 1 - i, 2 * n - 1 - i);
+    for (const tensor of op.saved ?? []) extend(tensors.get(tensor)!, backwardTime);
+    for (const tensor of op.scratch ?? []) create(tensor, backwardTime, backwardTime);
   });
-
-  const storage: Storage = { values, gradients: new Map(), adds: new Map(), handedOver: new Set() };
-  planGradients(graph, seeds, differentiated, storage);
-  return storage;
+  return { tensors, ...planGradients(graph, gradOutputs, differentiated) };
 }
 
-/** The ops that a gradient passes on its way from a seed to an input that wants one. */
-function opsTowards(graph: Graph, seeds: readonly Value[]): Set<Op> {
-  const reached = new Set(seeds);
+/** The ops that gradients pass between `gradOutputs` and inputs that require one. */
+function differentiatedOps(graph: Graph, gradOutputs: readonly Tensor[]): Set<Op> {
+  const reached = new Set(gradOutputs);
   const ops = new Set<Op>();
   for (const op of graph.ops.toReversed()) {
-    const wanting = op.inputs.filter((input) => input.needsGradient);
-    if (!reached.has(op.output) || !wanting.length) continue;
+    const inputs = op.inputs.filter(({ requiresGrad }) => requiresGrad);
+    if (!reached.has(op.output) || !inputs.length) continue;
     ops.add(op);
-    for (const input of wanting) reached.add(input);
+    for (const input of inputs) reached.add(input);
   }
   return ops;
 }
 
 function planGradients(
   graph: Graph,
-  seeds: readonly Value[],
+  gradOutputs: readonly Tensor[],
   differentiated: ReadonlySet<Op>,
-  { gradients, adds, handedOver }: Storage,
-): void {
+): Omit<Storage, 'tensors'> {
+  const gradients = new Map<Tensor, Lifetime>();
+  const accumulated = new Map<Op, Set<Tensor>>();
+  const shared = new Set<Op>();
   const n = graph.ops.length;
-  const span = (value: Value, from: number, to: number) => {
-    gradients.set(value, { label: `grad/${value.label}`, bytes: 4 * size(value), from, to });
+  const create = (tensor: Tensor, from: number, to: number) => {
+    gradients.set(tensor, { label: `grad/${tensor.label}`, bytes: 4 * size(tensor), from, to });
   };
-  for (const seed of seeds) span(seed, -1, FOREVER);
+  for (const output of gradOutputs) create(output, -1, FOREVER);
   for (let i = n - 1; i >= 0; i--) {
     const op = graph.ops[i];
     if (!differentiated.has(op)) continue;
     const time = 2 * n - 1 - i;
-    const incoming = gradients.get(op.output);
-    if (!incoming)
+    const gradOutput = gradients.get(op.output);
+    if (!gradOutput)
       throw new Error(`no gradient reaches ${op.output.label}: it is neither used nor an output`);
-    incoming.to = Math.max(incoming.to, time);
-    const added = new Set<Value>();
+    gradOutput.to = Math.max(gradOutput.to, time);
+    const written = new Set<Tensor>();
     for (const input of new Set(op.inputs)) {
-      if (!input.needsGradient) continue;
+      if (!input.requiresGrad) continue;
       const existing = gradients.get(input);
-      const forever = graph.inputs.includes(input);
-      const once = op.inputs.indexOf(input) === op.inputs.lastIndexOf(input);
+      const isForever = graph.inputs.includes(input);
+      const isUsedOnce = op.inputs.indexOf(input) === op.inputs.lastIndexOf(input);
       if (existing) {
         existing.to = Math.max(existing.to, time);
-        added.add(input);
-      } else if (input === op.handsOver && once && !forever && !seeds.includes(op.output)) {
-        gradients.set(input, incoming);
-        handedOver.add(op);
-      } else span(input, forever ? -1 : time, forever ? FOREVER : time);
+        written.add(input);
+      } else if (
+        input === op.passesGradient &&
+        isUsedOnce &&
+        !isForever &&
+        !gradOutputs.includes(op.output)
+      ) {
+        gradients.set(input, gradOutput);
+        shared.add(op);
+      } else create(input, isForever ? -1 : time, isForever ? FOREVER : time);
     }
-    adds.set(op, added);
+    accumulated.set(op, written);
   }
+  return { gradients, accumulated, shared };
 }
 
-/** Shares buffers between spans that do not overlap: smallest that fits, first come. Returns each span's slot and the slots' bytes. */
-export function packSpans(spans: Iterable<Span>): { slots: Map<Span, number>; bytes: number[] } {
-  const ordered = [...new Set(spans)].sort((a, b) => a.from - b.from);
-  const slots = new Map<Span, number>();
-  const bytes: number[] = [];
+/**
+ * Assigns lifetimes that do not overlap to one slot: in order of their start, each to the smallest free slot that it fits.
+ * Returns the slot of each, and the bytes of the slots.
+ */
+export function packLifetimes(lifetimes: Iterable<Lifetime>): {
+  slots: Map<Lifetime, number>;
+  sizes: number[];
+} {
+  const ordered = [...new Set(lifetimes)].sort((a, b) => a.from - b.from);
+  const slots = new Map<Lifetime, number>();
+  const sizes: number[] = [];
   const busyUntil: number[] = [];
-  for (const span of ordered) {
+  for (const lifetime of ordered) {
     let best = -1;
-    for (let slot = 0; slot < bytes.length; slot++) {
-      if (busyUntil[slot] >= span.from || bytes[slot] < span.bytes) continue;
-      if (best < 0 || bytes[slot] < bytes[best]) best = slot;
+    for (let slot = 0; slot < sizes.length; slot++) {
+      if (busyUntil[slot] >= lifetime.from || sizes[slot] < lifetime.bytes) continue;
+      if (best < 0 || sizes[slot] < sizes[best]) best = slot;
     }
-    if (best < 0) best = bytes.push(span.bytes) - 1;
-    slots.set(span, best);
-    busyUntil[best] = span.to;
+    if (best < 0) best = sizes.push(lifetime.bytes) - 1;
+    slots.set(lifetime, best);
+    busyUntil[best] = lifetime.to;
   }
-  return { slots, bytes };
+  return { slots, sizes };
 }

@@ -1,7 +1,8 @@
-// Text tokens [T, length, width]: each id's row of the table plus the embedding of its position. Ids were checked on the
-// host. One invocation per number.
+// Tokens of a text transformer, [T, length, width]: the embedding of each token id plus that of its position. The host has
+// checked the ids.
 
 #include <grid>
+#include <elementwise>
 
 struct Sizes {
   count: u32,
@@ -11,21 +12,13 @@ struct Sizes {
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> ids: array<u32>;
-@group(0) @binding(2) var<storage, read> embeddings: array<f32>;
-@group(0) @binding(3) var<storage, read> positions: array<f32>;
+@group(0) @binding(2) var<storage, read> tokenEmbedding: array<f32>;
+@group(0) @binding(3) var<storage, read> positionEmbedding: array<f32>;
 @group(0) @binding(4) var<storage, read_write> tokens: array<f32>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = linearGroup(group, groups) * THREADS + thread;
-  if (i >= sizes.count) {
-    return;
-  }
+fn computeElement(i: u32) {
   let token = i / sizes.width;
   let channel = i % sizes.width;
-  tokens[i] = embeddings[ids[token] * sizes.width + channel] + positions[token % sizes.length * sizes.width + channel];
+  let position = token % sizes.length;
+  tokens[i] = tokenEmbedding[ids[token] * sizes.width + channel] + positionEmbedding[position * sizes.width + channel];
 }

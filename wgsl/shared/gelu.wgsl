@@ -1,8 +1,8 @@
-// The activations of CLIP's MLPs and their derivatives. GELU_IS_EXACT chooses between Hendrycks and Gimpel's x·Φ(x)
-// (arXiv 1606.08415) and OpenAI's x·σ(1.702x).
+// GELU and its derivative. GELU_IS_EXACT chooses between x·Φ(x) (Hendrycks and Gimpel, arXiv 1606.08415) and OpenAI's
+// approximation x·σ(1.702x) ("quick GELU").
 
-// The error function to 1e-7 absolute, which WGSL lacks. Up to 0.7 an odd polynomial, beyond it 1 − exp(−q(t)); both are
-// Chebyshev fits in double precision, rounded to f32 and checked there. From 4 on it is 1 in f32.
+// The error function, which WGSL lacks, to 1e-7 absolute. An odd polynomial up to 0.7, and 1 − exp(−q(t)) beyond. Both are
+// Chebyshev fits in double precision, rounded to f32 and checked in f32. From 4 on, erf is 1 in f32.
 fn erf(x: f32) -> f32 {
   let t = min(abs(x), 4.0);
   if (t <= 0.7) {
@@ -30,7 +30,7 @@ fn gelu(x: f32) -> f32 {
   return x / (1.0 + exp(-1.702 * x));
 }
 
-fn geluSlope(x: f32) -> f32 {
+fn geluDerivative(x: f32) -> f32 {
   if (GELU_IS_EXACT) {
     return 0.5 * (1.0 + erf(0.7071067811865476 * x)) + 0.3989422804014327 * x * exp(-0.5 * x * x);
   }

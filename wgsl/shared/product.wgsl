@@ -1,26 +1,27 @@
-// One matrix product per (batch, head), the operands given by strides, so that transposes and slices of packed tensors
-// need no copies: C[m,n] = alpha · Σ_k A[m,k]·B[k,n] (+ bias[n]) (+ residual[m,n]) (+ C[m,n]). C's columns are contiguous,
-// and `residual` lies as C does. Included by the kernels that compute it (nn/productRows, nn/productTiled).
+// Matrix products C = A·B, one per (batch, head). Strides describe A and B, so transposes and slices of packed tensors need no
+// copies: C[m,n] = alpha · Σ_k A[m,k]·B[k,n] (+ bias[n]) (+ residual[m,n]) (+ C[m,n]). The columns of C are contiguous;
+// `residual` has the layout of C. Included by the variants of nn/product.
 
+// A is [rows, depth], B is [depth, columns], C is [rows, columns]. Offsets and strides count floats.
 struct Product {
   rows: u32,
   columns: u32,
   depth: u32,
   heads: u32,
   aOffset: u32,
-  aBatch: u32,
-  aHead: u32,
-  aRow: u32,
-  aDepth: u32,
+  aBatchStride: u32,
+  aHeadStride: u32,
+  aRowStride: u32,
+  aColumnStride: u32,
   bOffset: u32,
-  bBatch: u32,
-  bHead: u32,
-  bDepth: u32,
-  bColumn: u32,
+  bBatchStride: u32,
+  bHeadStride: u32,
+  bRowStride: u32,
+  bColumnStride: u32,
   cOffset: u32,
-  cBatch: u32,
-  cHead: u32,
-  cRow: u32,
+  cBatchStride: u32,
+  cHeadStride: u32,
+  cRowStride: u32,
   alpha: f32,
   hasBias: u32,
   hasResidual: u32,
@@ -34,19 +35,24 @@ struct Product {
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> c: array<f32>;
 
+// First element of A, B and C of one product; `matrix` = batch · heads + head.
 fn aStart(matrix: u32) -> u32 {
-  return product.aOffset + matrix / product.heads * product.aBatch + matrix % product.heads * product.aHead;
+  return product.aOffset + matrix / product.heads * product.aBatchStride + matrix % product.heads * product.aHeadStride;
 }
 
 fn bStart(matrix: u32) -> u32 {
-  return product.bOffset + matrix / product.heads * product.bBatch + matrix % product.heads * product.bHead;
+  return product.bOffset + matrix / product.heads * product.bBatchStride + matrix % product.heads * product.bHeadStride;
 }
 
-// What happens to a sum on its way to C; read once, before the loops (a uniform read costs a software adapter a load).
-struct Finish {
-  // Of C's row 0.
+fn cStart(matrix: u32) -> u32 {
+  return product.cOffset + matrix / product.heads * product.cBatchStride + matrix % product.heads * product.cHeadStride;
+}
+
+// What turns a sum into an entry of C (a GEMM's epilogue). Read once, before the loops: each read of a uniform costs a software
+// adapter a load.
+struct Epilogue {
   start: u32,
-  row: u32,
+  rowStride: u32,
   columns: u32,
   alpha: f32,
   addsBias: bool,
@@ -54,10 +60,10 @@ struct Finish {
   accumulates: bool,
 }
 
-fn finishOf(matrix: u32) -> Finish {
-  return Finish(
-    product.cOffset + matrix / product.heads * product.cBatch + matrix % product.heads * product.cHead,
-    product.cRow,
+fn epilogueOf(matrix: u32) -> Epilogue {
+  return Epilogue(
+    cStart(matrix),
+    product.cRowStride,
     product.columns,
     product.alpha,
     product.hasBias == 1u,
@@ -66,24 +72,24 @@ fn finishOf(matrix: u32) -> Finish {
   );
 }
 
-// Writes one entry inside the matrix. Callers write from loops whose bounds are not constants: each unrolled copy costs a
-// software adapter's compiler some 100 ms.
-fn put(finish: Finish, m: u32, n: u32, sum: f32) {
-  let at = finish.start + m * finish.row + n;
-  var value = finish.alpha * sum;
-  if (finish.addsBias) {
+// Writes C[m,n], which must be inside the matrix. Callers write from loops whose bounds are not constants: each unrolled copy
+// costs a software adapter's compiler some 100 ms.
+fn writeC(epilogue: Epilogue, m: u32, n: u32, sum: f32) {
+  let at = epilogue.start + m * epilogue.rowStride + n;
+  var value = epilogue.alpha * sum;
+  if (epilogue.addsBias) {
     value += bias[n];
   }
-  if (finish.addsResidual) {
+  if (epilogue.addsResidual) {
     value += residual[at];
   }
-  if (finish.accumulates) {
+  if (epilogue.accumulates) {
     value += c[at];
   }
   c[at] = value;
 }
 
-// How many of `count` rows from m on the matrix has.
+// How many of the `count` rows from m on the matrix has.
 fn rowsFrom(m: u32, count: u32) -> u32 {
   return min(count, product.rows - min(m, product.rows));
 }

@@ -4,11 +4,10 @@ import { type ClipConfig, readClipConfig } from '../../../stages/clip/config.ts'
 import { readSafetensors, type SafeTensor } from '../../../stages/clip/safetensors.ts';
 import { encodeTexts } from '../../../stages/clip/text.ts';
 import { imageEncoder, loadVision } from '../../../stages/clip/vision.ts';
-import { type Gpu, InputError } from '../../../wgsl/core/index.ts';
-import { cosine } from '../../../wgsl/nn/cosine.ts';
+import { type Gpu, InputError, type KernelTarget } from '../../../wgsl/core/index.ts';
+import { cosineSimilarity } from '../../../wgsl/nn/cosine-similarity.ts';
 import { Graph } from '../../../wgsl/nn/graph.ts';
 import { Program } from '../../../wgsl/nn/program.ts';
-import type { Tuning } from '../../../wgsl/nn/tuning.ts';
 import type { Layout, Row } from '../layout.ts';
 import { absoluteRow, gradientRow, Shapes } from './compare.ts';
 
@@ -30,12 +29,12 @@ export const clipLayout: Layout = {
   },
 };
 
-/** As `clipLayout.check`, with kernel shapes of one's choice. */
+/** As `clipLayout.check`, with the kernel variants of `target`. */
 export async function checkClip(
   gpu: Gpu,
   path: string,
   tensors: ReadonlyMap<string, SafeTensor>,
-  tuning?: Tuning,
+  target?: KernelTarget,
 ): Promise<Row[]> {
   const config = await readClipConfig(sibling(path, 'config.json'));
   const model = await readSafetensors(sibling(path, 'model.safetensors'));
@@ -54,11 +53,15 @@ export async function checkClip(
   try {
     const graph = new Graph();
     const input = graph.input('pixels', [batch, 3, side, side], true);
-    const places = arena.buffer('places', 4 * batch);
-    const image = imageEncoder(graph, input, loadVision(arena, config, model), patch, places);
+    const tokenIndices = arena.buffer('indices', 4 * batch);
+    const image = imageEncoder(graph, input, loadVision(arena, config, model), patch, tokenIndices);
     const targets = arena.upload('targets', normalised(textEmbeds, config.projection_dim), 'test');
-    const cos = cosine(graph, 'cosine', image, targets, false);
-    const program = await Program.compile(arena, graph, { outputs: [image, cos], seeds: [cos], tuning });
+    const cos = cosineSimilarity(graph, 'cosine', image, targets, false);
+    const program = await Program.compile(arena, graph, {
+      outputs: [image, cos],
+      gradOutputs: [cos],
+      target,
+    });
     gpu.write(program.buffer(input), pixels, 'test');
     gpu.write(program.gradient(cos), new Float32Array(batch).fill(1), 'test');
     gpu.run('reference/clip', (recorder) => {

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
-import { cosine as cosineOp } from '../wgsl/nn/cosine.ts';
+import { cosineSimilarity as similarity } from '../wgsl/nn/cosine-similarity.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { checkOp } from './helpers/vjp.ts';
-import { cosine } from './reference/cosine.ts';
+import { cosineSimilarity } from './reference/cosine-similarity.ts';
 
 test('cosines with one target for all, and with one each', () =>
   withGpu(async (_, arena) => {
@@ -20,8 +20,8 @@ test('cosines with one target for all, and with one each', () =>
       const buffer = arena.upload('targets', targets, 'test');
       await checkOp(arena, {
         shapes: [[rows, width]],
-        build: (graph, [x]) => cosineOp(graph, 'cosine', x, buffer, shared),
-        reference: ([x]) => cosine(x, targets, width),
+        build: (graph, [x]) => similarity(graph, 'cosine', x, buffer, shared),
+        reference: ([x]) => cosineSimilarity(x, targets, width),
         tolerance: 1e-6,
       });
     }

@@ -1,6 +1,6 @@
-// C = alpha·A·B for GPUs. A workgroup of SIDE × SIDE invocations computes a tile of 4·SIDE × 4·SIDE entries, each
-// invocation 4 × 4 of them in registers, from slabs of DEPTH columns of A and rows of B in workgroup memory. Slabs hold
-// vec4s along the tile's edge, so that each step of the inner loop is two loads and 16 multiply-adds.
+// C = alpha·A·B for GPUs. A workgroup of SIDE × SIDE invocations computes a tile of 4·SIDE × 4·SIDE entries of C, each
+// invocation 4 × 4 of them in registers, from slabs of DEPTH columns of A and DEPTH rows of B in workgroup memory. A slab holds
+// vec4s along the tile's edge, so each step of the inner loop is two loads and 16 multiply-adds.
 
 #include <product>
 
@@ -19,20 +19,20 @@ fn main(
 ) {
   let m0 = group.y * EDGE;
   let n0 = group.x * EDGE;
-  let aAt = aStart(group.z);
-  let bAt = bStart(group.z);
+  let aBase = aStart(group.z);
+  let bBase = bStart(group.z);
   var s0 = vec4f();
   var s1 = vec4f();
   var s2 = vec4f();
   var s3 = vec4f();
   for (var k0 = 0u; k0 < product.depth; k0 += DEPTH) {
     for (var i = thread; i < SLAB; i += THREADS) {
-      let at = slabPlace(i, product.aDepth == 1u);
-      aSlab[at.y * SIDE + at.x] = loadA(aAt, m0 + 4u * at.x, k0 + at.y);
+      let at = slabPosition(i, product.aColumnStride == 1u);
+      aSlab[at.y * SIDE + at.x] = loadA(aBase, m0 + 4u * at.x, k0 + at.y);
     }
     for (var i = thread; i < SLAB; i += THREADS) {
-      let at = slabPlace(i, product.bDepth == 1u);
-      bSlab[at.y * SIDE + at.x] = loadB(bAt, n0 + 4u * at.x, k0 + at.y);
+      let at = slabPosition(i, product.bRowStride == 1u);
+      bSlab[at.y * SIDE + at.x] = loadB(bBase, n0 + 4u * at.x, k0 + at.y);
     }
     workgroupBarrier();
     for (var k = 0u; k < DEPTH; k++) {
@@ -48,30 +48,30 @@ fn main(
   let m = m0 + 4u * local.y;
   let n = n0 + 4u * local.x;
   let rows = rowsFrom(m, 4u);
-  let finish = finishOf(group.z);
-  let end = min(n + 4u, finish.columns);
+  let epilogue = epilogueOf(group.z);
+  let end = min(n + 4u, epilogue.columns);
   for (var r = 0u; r < rows; r++) {
     let sums = select(select(s0, s1, r == 1u), select(s2, s3, r == 3u), r >= 2u);
     for (var at = n; at < end; at++) {
-      put(finish, m + r, at, sums[at - n]);
+      writeC(epilogue, m + r, at, sums[at - n]);
     }
   }
 }
 
-// Which vec4 (x, along the edge) and depth (y) the i-th load fills: neighbours in memory go to neighbouring invocations.
-fn slabPlace(i: u32, depthIsContiguous: bool) -> vec2u {
+// The vec4 (x, along the edge) and the depth (y) that load i fills: neighbouring invocations read neighbours in memory.
+fn slabPosition(i: u32, depthIsContiguous: bool) -> vec2u {
   if (depthIsContiguous) {
     return vec2u(i / DEPTH, i % DEPTH);
   }
   return vec2u(i % SIDE, i / SIDE);
 }
 
-// Rows beyond the matrix repeat the last one (they are not stored); beyond the depth everything is zero.
+// Rows beyond the matrix repeat the last one and are not stored; beyond the depth everything is zero.
 fn loadA(start: u32, m: u32, k: u32) -> vec4f {
   if (k >= product.depth) {
     return vec4f();
   }
-  let rows = start + min(m + vec4u(0u, 1u, 2u, 3u), vec4u(product.rows - 1u)) * product.aRow + k * product.aDepth;
+  let rows = start + min(m + vec4u(0u, 1u, 2u, 3u), vec4u(product.rows - 1u)) * product.aRowStride + k * product.aColumnStride;
   return vec4f(a[rows.x], a[rows.y], a[rows.z], a[rows.w]);
 }
 
@@ -80,6 +80,6 @@ fn loadB(start: u32, n: u32, k: u32) -> vec4f {
     return vec4f();
   }
   let columns =
-    start + min(n + vec4u(0u, 1u, 2u, 3u), vec4u(product.columns - 1u)) * product.bColumn + k * product.bDepth;
+    start + min(n + vec4u(0u, 1u, 2u, 3u), vec4u(product.columns - 1u)) * product.bColumnStride + k * product.bRowStride;
   return vec4f(b[columns.x], b[columns.y], b[columns.z], b[columns.w]);
 }

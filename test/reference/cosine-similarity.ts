@@ -1,5 +1,5 @@
 /** Cosine of each row of x with its target (one for all, or one each). */
-export function cosine(x: Float64Array, targets: ArrayLike<number>, width: number): Float64Array {
+export function cosineSimilarity(x: Float64Array, targets: ArrayLike<number>, width: number): Float64Array {
   return Float64Array.from({ length: x.length / width }, (_, row) => {
     const start = targets.length > width ? row * width : 0;
     let [dot, squares] = [0, 0];

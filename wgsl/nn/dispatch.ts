@@ -1,0 +1,98 @@
+import {
+  type Arena,
+  type Bindings,
+  type BoundKernel,
+  type Constants,
+  defineKernel,
+  gridFor,
+  type KernelDefinition,
+  type KernelTarget,
+} from '../core/index.ts';
+
+/** A kernel with its buffers and its grid: one entry of a program. */
+export interface Dispatch {
+  bound: BoundKernel;
+  groups: readonly [number, number, number];
+}
+
+/** What a dispatch is made with. */
+export interface DispatchContext {
+  /** Owns the uniforms of the dispatches. */
+  arena: Arena;
+  /** The variants of kernels that run. Results are bit-exact per target, not across targets. */
+  target: KernelTarget;
+}
+
+/** How one of the kernels below is used. */
+export interface SizedUse {
+  /** Only what changes the code. Numbers are in `sizes`, so tensors of all shapes share a pipeline. */
+  constants?: Constants;
+  /** The members of the uniform `sizes: Sizes`. */
+  sizes: Record<string, number>;
+  /** Buffers by the other names of the WGSL. */
+  bindings: Bindings;
+}
+
+const ELEMENTWISE = { portable: { THREADS: 256 }, cpu: { THREADS: 64 } };
+/** On GPUs a subgroup's worth of invocations reduces a row. On CPUs one does: each barrier is a switch of coroutines. */
+const ROWWISE = { portable: { LANES: 32, ROWS_PER_GROUP: 4 }, cpu: { LANES: 1, ROWS_PER_GROUP: 8 } };
+
+/** A kernel that includes `elementwise`. */
+export function defineElementwise(label: string, source: URL): KernelDefinition {
+  return defineShaped(label, source, ELEMENTWISE);
+}
+
+/** A kernel that includes `rowwise`. */
+export function defineRowwise(label: string, source: URL): KernelDefinition {
+  return defineShaped(label, source, ROWWISE);
+}
+
+/** Runs a kernel of `defineElementwise` on `sizes.count` elements. */
+export function dispatchElements(
+  context: DispatchContext,
+  kernel: KernelDefinition,
+  use: SizedUse & { sizes: { count: number } },
+): Promise<Dispatch> {
+  const { THREADS } = shapeFor(context.target, ELEMENTWISE);
+  return dispatch(context, kernel, use, gridFor(use.sizes.count, THREADS));
+}
+
+/** Runs a kernel of `defineRowwise` on `sizes.rows` rows of `sizes.width` floats. */
+export function dispatchRows(
+  context: DispatchContext,
+  kernel: KernelDefinition,
+  use: SizedUse & { sizes: { rows: number; width: number } },
+): Promise<Dispatch> {
+  const { ROWS_PER_GROUP } = shapeFor(context.target, ROWWISE);
+  return dispatch(context, kernel, use, gridFor(use.sizes.rows, ROWS_PER_GROUP));
+}
+
+/** Constants that shape a workgroup. GPUs with and without subgroups share one shape. */
+interface Shapes<C extends Constants> {
+  portable: C;
+  cpu: C;
+}
+
+/** One source in two workgroup shapes. */
+function defineShaped(label: string, source: URL, { portable, cpu }: Shapes<Constants>): KernelDefinition {
+  return defineKernel({
+    label,
+    variants: { portable: { source, constants: portable }, cpu: { source, constants: cpu } },
+  });
+}
+
+function shapeFor<C extends Constants>(target: KernelTarget, { portable, cpu }: Shapes<C>): C {
+  return target === 'cpu' ? cpu : portable;
+}
+
+async function dispatch(
+  { arena, target }: DispatchContext,
+  definition: KernelDefinition,
+  { constants, sizes, bindings }: SizedUse,
+  groups: Dispatch['groups'],
+): Promise<Dispatch> {
+  const kernel = await arena.gpu.kernel(definition, { constants, target });
+  const uniform = arena.uniform(`${definition.label}/sizes`, kernel.struct('Sizes').size);
+  arena.gpu.write(uniform, kernel.pack('Sizes', sizes), 'parameters');
+  return { bound: kernel.bind({ sizes: uniform, ...bindings }), groups };
+}
