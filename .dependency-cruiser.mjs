@@ -1,70 +1,70 @@
-// The rooms and the arrows between them: docs/architecture.md.
-const room = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
+// The import rules of docs/architecture.md.
+const rule = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
 
 export default {
   forbidden: [
-    room('no-cycles', {}, { circular: true }, 'A module that needs itself cannot be read alone.'),
-    room(
+    rule('no-cycles', {}, { circular: true }, 'A module that needs itself cannot be read alone.'),
+    rule(
       'wgsl-stands-alone',
       { path: '^wgsl/' },
       { path: '^(pipeline|stages|scenes|test)/' },
       'The GPU library knows nothing of files or stages.',
     ),
-    room(
+    rule(
       'wgsl-needs-no-node',
       { path: '^wgsl/', pathNot: '^wgsl/core/(open|source)\\.ts$' },
       { dependencyTypes: ['core'] },
       'It runs in Deno and browsers too.',
     ),
-    room(
+    rule(
       'core-first',
       { path: '^wgsl/core/' },
       { path: '^wgsl/(?!core/|shared/)' },
       'The device layer knows no kernel.',
     ),
-    room(
+    rule(
       'families-apart',
       { path: '^wgsl/(sort|image|optim|nn)/' },
       { path: '^wgsl/', pathNot: '^wgsl/($1|core)/' },
-      'A family of kernels is read alone; only splat stands on another, sort.',
+      'A family of kernels stands alone; only splat stands on another, sort.',
     ),
-    room(
+    rule(
       'splat-on-sort',
       { path: '^wgsl/splat/' },
       { path: '^wgsl/', pathNot: '^wgsl/(splat|sort|core)/' },
       'The rasteriser sorts; it needs no other family.',
     ),
-    room(
+    rule(
       'store-stands-alone',
       { path: '^pipeline/store/' },
       { path: '^(pipeline/(?!store/|hash\\.ts$)|stages/(?!checkpoints\\.ts$))' },
       'The store knows no stage and no run.',
     ),
-    room(
+    rule(
       'files-below-keys',
       { path: '^pipeline/file/' },
       { path: '^pipeline/(?!file/)' },
       'Reading a file knows nothing of running it.',
     ),
-    room(
+    rule(
       'keys-below-runs',
       { path: '^pipeline/keys/' },
       { path: '^pipeline/(?!keys/|file/|hash\\.ts$)' },
       'What a result depends on knows nothing of keeping it.',
     ),
-    room(
+    rule(
       'commands-on-top',
       { path: '^pipeline/(?!cli/|splatline\\.mjs$|build\\.mjs$)' },
       { path: '^pipeline/cli/' },
       'The command line stands on everything; nothing stands on it.',
     ),
-    room(
+    rule(
       'stages-below-pipeline',
       { path: '^stages/' },
       { path: '^(pipeline|scenes|test)/' },
       'Stages know nothing of the runner.',
     ),
-    room(
+    rule(
       'stages-apart',
       { path: '^stages/(?!artefacts/|clip/|optimizer/)([^/]+)/' },
       {
@@ -73,37 +73,37 @@ export default {
       },
       'A stage never imports another stage.',
     ),
-    room(
+    rule(
       'artefacts-below-stages',
       { path: '^stages/artefacts/' },
       { path: '^stages/(?!artefacts/|stage\\.ts$)' },
       'What stages share knows no stage.',
     ),
-    room(
+    rule(
       'clip-below-stages',
       { path: '^stages/clip/' },
       { path: '^stages/(?!clip/|artefacts/|stage\\.ts$)' },
       'A model knows no stage.',
     ),
-    room(
+    rule(
       'optimizer-below-stages',
       { path: '^stages/optimizer/' },
       { path: '^stages/(?!optimizer/|clip/|artefacts/|(stage|checkpoints)\\.ts$)' },
       'What train and stylize share knows neither.',
     ),
-    room(
+    rule(
       'product-without-tests',
       { path: '^(pipeline|stages|wgsl|scenes)/' },
       { path: '^test/' },
       'Nothing that ships needs the tests.',
     ),
-    room(
+    rule(
       'one-doorway-for-processes',
       { path: '^(pipeline|stages|scenes)/', pathNot: '^pipeline/(process\\.ts|setup\\.mjs|build\\.mjs)$' },
       { path: '^(child_process|node:child_process)$|^node_modules/zx/', dependencyTypesNot: ['type-only'] },
       'Every process starts through pipeline/process.ts.',
     ),
-    room(
+    rule(
       'declared-packages',
       { path: '^(pipeline|stages|wgsl)/', pathNot: '^pipeline/build\\.mjs$' },
       {
@@ -116,7 +116,7 @@ export default {
       },
       'What ships lists what it needs.',
     ),
-    room('resolvable', {}, { couldNotResolve: true, pathNot: '/dist/' }, 'An import must lead somewhere.'),
+    rule('resolvable', {}, { couldNotResolve: true, pathNot: '/dist/' }, 'An import must lead somewhere.'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

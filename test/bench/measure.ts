@@ -132,7 +132,7 @@ const COPY_SIZE = 256;
  * kernel is bound by its threads.
  */
 export async function copyBandwidth(gpu: Gpu): Promise<number> {
-  const isCpu = gpu.adapter.software;
+  const isCpu = gpu.target === 'cpu';
   const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
   const bytes = Math.min((isCpu ? 16 : 512) * 2 ** 20, maxBufferSize, maxStorageBufferBindingSize);
   const arena = gpu.arena('bench/copy');
