@@ -106,7 +106,7 @@ test('one cell is read by its name or its values', async () => {
     ],
     ['prompt=baroque,seed=1', /baroque is no value of prompt: expected rococo or day of the dead/],
     ['seed=1,seed=2', /the axis seed is given twice$/],
-    ['seed=1,', /expected the cell’s name, or AXIS=VALUE/],
+    ['seed=1,', /expected the name of a cell, or AXIS=VALUE/],
   ];
   for (const [cell, expected] of cases) assert.match(await refusal(one(MATRIX, { cell })), expected);
   assert.match(

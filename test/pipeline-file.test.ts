@@ -8,6 +8,7 @@ import { stageSchema } from '../pipeline/file/schema.ts';
 import { stages } from '../stages/index.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { fakeStages, inScratch } from './helpers/fake-stages.ts';
+import { mixed } from './helpers/numbers.ts';
 
 const GOOD = `name: fox
 seed: 7
@@ -198,11 +199,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
     chain('init:'),
     'p.yaml:4:5: a second stage called init (the first is on line 3): give this one an `id` of its own',
   ],
-  [
-    'bad id',
-    chain('train: { id: ../x }'),
-    /^p\.yaml:4:14: `id` of train is \.\.\/x \(a text\): expected letters/,
-  ],
+  ['bad id', chain('train: { id: ../x }'), /^p\.yaml:4:14: `id` of train is \.\.\/x: expected letters/],
   [
     'order',
     'stages:\n  - init:\n  - load: { colmap: capture }\n',
@@ -242,7 +239,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'reserved id',
     chain('train: { id: matrix }'),
-    'p.yaml:4:14: `id` of train is matrix, which has another meaning at the top of the file: choose another one',
+    'p.yaml:4:14: `id` of train: matrix has another meaning at the top of the file: choose another one',
   ],
   [
     'checkpoints of both kinds',
@@ -382,6 +379,55 @@ test('any cut of a good file is read or refused, never anything else', async () 
       if (!(error instanceof InputError)) throw error;
     });
   }
+});
+
+test('each of 240 mutations of a good file is read, or refused with a line and a column for every error', async () => {
+  const numbers = mixed(2000, 7).values();
+  const below = (count: number) => numbers.next().value! % count;
+  const pieces = [
+    '[',
+    '}',
+    ':',
+    '- ',
+    '"',
+    '*a',
+    '&a ',
+    'null',
+    '-1',
+    '1.5',
+    'x',
+    '\n',
+    '#',
+    'true',
+    '!!x ',
+    '? ',
+  ];
+  const mutants = Array.from({ length: 240 }, () => {
+    const at = below(GOOD.length);
+    const piece = pieces[below(pieces.length)];
+    const lines = GOOD.split('\n');
+    switch (below(4)) {
+      case 0:
+        return GOOD.slice(0, at) + piece + GOOD.slice(at);
+      case 1:
+        return GOOD.slice(0, at) + piece + GOOD.slice(at + 1 + below(6));
+      case 2:
+        return lines.toSpliced(below(lines.length), 1).join('\n');
+      default:
+        return lines.toSpliced(below(lines.length), 0, lines[below(lines.length)]).join('\n');
+    }
+  });
+  let refused = 0;
+  for (const mutant of mutants) {
+    try {
+      await read(mutant);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      for (const line of error.message.split('\n')) assert.match(line, /^p\.yaml:\d+:\d+: \S/, mutant);
+      refused++;
+    }
+  }
+  assert.ok(refused > 120, `${refused} were refused`);
 });
 
 test('a missing file and a folder are distinct errors', async () => {

@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: what is tested is written so.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Scalar } from '../pipeline/file/cells.ts';
-import { substitute } from '../pipeline/file/substitute.ts';
+import { mapTexts } from '../pipeline/file/describe.ts';
+import { type Scalar, substitute } from '../pipeline/file/substitute.ts';
 
 const VALUES = { prompt: 'day of the dead', seed: 2, fast: true };
 const ENV = {
@@ -15,10 +15,10 @@ const ENV = {
 };
 
 function fill(value: unknown, { text = false, values = VALUES as Record<string, Scalar> } = {}) {
-  const scope = { axes: Object.keys(values), values, env: ENV, used: new Set<string>() };
+  const scope = { values, env: ENV, used: new Set<string>() };
   const mistakes: string[] = [];
   const report = (mistake: string) => mistakes.push(mistake);
-  const result = substitute(value, scope, { wantsText: () => text, report });
+  const result = mapTexts(value, (part) => substitute(part, scope, text, report));
   return { result, used: [...scope.used], mistakes };
 }
 

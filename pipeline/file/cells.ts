@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { InputError } from '../../wgsl/core/index.ts';
 import { literal, nearest } from './describe.ts';
+import type { Mistake } from './section.ts';
+import { parseYaml } from './source.ts';
 import type { Scalar } from './substitute.ts';
 
 export type { Scalar };
@@ -68,15 +70,16 @@ export function findCell(
 ): Cell {
   const named = cells.find(({ name }) => name === wanted);
   if (named) return named;
+  const place = `--cell ${typeof wanted === 'string' ? wanted : JSON.stringify(wanted)}`;
   const fail = (text: string): never => {
-    throw new InputError(text, `--cell ${typeof wanted === 'string' ? wanted : JSON.stringify(wanted)}`);
+    throw new InputError(text, place);
   };
   if (typeof wanted === 'string' && !wanted.includes('=')) {
     const names = cells.map(({ name }) => name);
     const shown = names.length <= NAMES_SHOWN ? names : [...names.slice(0, NAMES_SHOWN), '…'];
     return fail(`no cell has this name: ${nearest(wanted, shown)}`);
   }
-  const values = typeof wanted === 'string' ? parseValues(wanted, fail) : wanted;
+  const values = typeof wanted === 'string' ? parseValues(wanted, place) : wanted;
   for (const [axis, value] of Object.entries(values)) {
     if (!Object.hasOwn(axes, axis))
       fail(`the matrix has no axis ${axis}: ${nearest(axis, Object.keys(axes))}`);
@@ -94,27 +97,45 @@ export function findCell(
   )!;
 }
 
-/** `prompt=rococo,seed=1`; a value with a comma is a JSON string. */
-function parseValues(text: string, fail: (text: string) => never): Record<string, string> {
-  const values = new Map<string, string>();
-  const pair = /\s*([^=,]+)=("(?:[^"\\]|\\.)*"|[^",]*)(,(?=.)|$)/y;
+/** `prompt=rococo,seed=1`; a value with a comma is in double quotes. */
+function parseValues(text: string, place: string): Record<string, Scalar> {
+  const fail = (mistake: string): never => {
+    throw new InputError(mistake, place);
+  };
+  const values: Record<string, Scalar> = {};
+  const pair = /\s*([^=,]+)=("(?:[^"\\]|\\.)*"|[^",]*)(?:,(?=.)|$)/y;
   while (pair.lastIndex < text.length) {
-    const [, name, value] = pair.exec(text) ?? [];
-    const axis = name?.trim();
+    const [, name = '', value] = pair.exec(text) ?? [];
+    const axis = name.trim();
     if (!axis)
       fail(
-        'expected the cell’s name, or AXIS=VALUE,… such as prompt=rococo,seed=1 (a value with a comma in double quotes)',
+        'expected the name of a cell, or AXIS=VALUE,… such as prompt=rococo,seed=1 (quote a value with a comma)',
       );
-    if (values.has(axis)) fail(`the axis ${axis} is given twice`);
-    values.set(axis, value.startsWith('"') ? unquoted(value, fail) : value.trim());
+    if (Object.hasOwn(values, axis)) fail(`the axis ${axis} is given twice`);
+    values[axis] = value.startsWith('"') ? (parseYaml(value, place).value as string) : value.trim();
   }
-  return Object.fromEntries(values);
+  return values;
 }
 
-function unquoted(text: string, fail: (text: string) => never): string {
-  try {
-    return JSON.parse(text) as string;
-  } catch {
-    return fail(`${text} is not a text in the quotes of JSON`);
+const CELLS_SHOWN = 3;
+
+/** The mistakes of all cells, each once; one that only some cells make names them. */
+export function mergeCells(
+  cells: readonly (Cell | undefined)[],
+  mistakes: readonly (readonly Mistake[])[],
+): Mistake[] {
+  const merged = new Map<string, { mistake: Mistake; names: Set<string | undefined> }>();
+  for (const [index, own] of mistakes.entries()) {
+    for (const mistake of own) {
+      const key = JSON.stringify(mistake);
+      if (!merged.has(key)) merged.set(key, { mistake, names: new Set() });
+      merged.get(key)!.names.add(cells[index]?.name);
+    }
   }
+  return [...merged.values()].map(({ mistake, names }) => {
+    if (names.size === cells.length) return mistake;
+    const shown = [...names].slice(0, CELLS_SHOWN).join(', ');
+    const more = names.size > CELLS_SHOWN ? ` and ${names.size - CELLS_SHOWN} more` : '';
+    return { ...mistake, text: `${mistake.text} (cell${names.size > 1 ? 's' : ''} ${shown}${more})` };
+  });
 }

@@ -12,22 +12,12 @@ export interface JsonSchema {
   const?: unknown;
   anyOf?: JsonSchema[];
   oneOf?: JsonSchema[];
-  allOf?: JsonSchema[];
   properties?: Record<string, JsonSchema>;
   required?: string[];
   additionalProperties?: boolean | JsonSchema;
-  minProperties?: number;
-  maxProperties?: number;
   items?: JsonSchema | JsonSchema[];
   minItems?: number;
-  maxItems?: number;
-  minimum?: number;
-  maximum?: number;
-  exclusiveMinimum?: number;
-  exclusiveMaximum?: number;
-  multipleOf?: number;
   minLength?: number;
-  maxLength?: number;
   pattern?: string;
   /** An extension, by `.meta({ path })`: the text is the path of something that must exist. */
   path?: 'file' | 'folder';
@@ -50,7 +40,7 @@ export function schemaAt(schema: JsonSchema, path: Path): JsonSchema | undefined
 
 /** The alternatives of a union; none for any other schema. */
 export function branches(schema: JsonSchema): JsonSchema[] {
-  return schema.anyOf ?? schema.oneOf ?? schema.allOf ?? [];
+  return schema.anyOf ?? schema.oneOf ?? [];
 }
 
 function child(schema: JsonSchema, key: string | number): JsonSchema | undefined {
@@ -59,66 +49,84 @@ function child(schema: JsonSchema, key: string | number): JsonSchema | undefined
   return typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined;
 }
 
+/** The keys that a map may have by its schema, or by any branch of it. */
+export function knownKeys(schema: JsonSchema): string[] {
+  return [
+    ...new Set([schema, ...branches(schema)].flatMap(({ properties = {} }) => Object.keys(properties))),
+  ];
+}
+
 /** The values that a schema accepts, in words: `a whole number, at least 1`; `default or mcmc`; `a list of 2 whole numbers`. */
 export function describe(schema: JsonSchema): string {
-  if (schema.const !== undefined) return literal(schema.const);
-  if (schema.enum || branches(schema).length) return choices([...new Set(alternatives(schema))]);
-  if (schema.path) return `the path of a ${schema.path}`;
-  if (Array.isArray(schema.type)) {
-    const types = schema.type.filter((type) => type !== 'null' || schema.type?.length === 1);
-    return choices(types.map((type) => describe({ ...schema, type })));
-  }
-  switch (schema.type) {
-    case 'integer':
-      return ['a whole number', ...bounds(schema)].join(', ');
-    case 'number':
-      return ['a number', ...bounds(schema)].join(', ');
-    case 'boolean':
-      return 'true or false';
-    case 'string':
-      return schema.minLength ? 'a text that is not empty' : 'a text';
-    case 'array':
-      return list(schema);
-    case 'object':
-      return schema.properties ? `a map of ${Object.keys(schema.properties).join(', ')}` : 'a map';
-    case 'null':
-      return 'nothing';
-    default:
-      return 'another value';
-  }
+  return choices([...new Set(alternatives(schema))]);
 }
 
 function alternatives(schema: JsonSchema): string[] {
   if (schema.enum) return schema.enum.map(literal);
+  if (schema.const !== undefined) return [literal(schema.const)];
   const parts = branches(schema);
-  return parts.length ? parts.flatMap(alternatives) : [describe(schema)];
+  if (parts.length) return parts.flatMap(alternatives);
+  if (schema.path) return [`the path of a ${schema.path}`];
+  if (Array.isArray(schema.type)) return schema.type.map((type) => describe({ ...schema, type }));
+  switch (schema.type) {
+    case 'integer':
+      return [['a whole number', ...bounds(schema)].join(', ')];
+    case 'number':
+      return [['a number', ...bounds(schema)].join(', ')];
+    case 'boolean':
+      return ['true or false'];
+    case 'string':
+      return [schema.minLength ? 'a text that is not empty' : 'a text'];
+    case 'array':
+      return [list(schema)];
+    case 'object':
+      return [schema.properties ? `a map of ${Object.keys(schema.properties).join(', ')}` : 'a map'];
+    default:
+      return ['another value'];
+  }
 }
 
-function list(schema: JsonSchema): string {
-  if (Array.isArray(schema.items)) {
-    const [first, ...others] = schema.items.map(describe);
-    const alike = others.every((other) => other === first);
-    return alike
-      ? `a list of ${schema.items.length}: each ${first}`
-      : `a list of ${schema.items.length}: ${[first, ...others].join('; ')}`;
+function list({ items, minItems }: JsonSchema): string {
+  if (Array.isArray(items)) {
+    const words = items.map(describe);
+    const alike = new Set(words).size === 1;
+    return `a list of ${items.length}: ${alike ? `each ${words[0]}` : words.join('; ')}`;
   }
-  const least = schema.minItems ? `at least ${schema.minItems}` : '';
-  const each = schema.items && Object.keys(schema.items).length ? describe(schema.items) : '';
-  const words = [least, each].filter(Boolean).join(': ');
-  return words ? `a list of ${words}` : 'a list';
+  const words = [
+    minItems ? `at least ${minItems}` : '',
+    items && Object.keys(items).length ? describe(items) : '',
+  ].filter(Boolean);
+  return words.length ? `a list of ${words.join(': ')}` : 'a list';
 }
+
+const BOUNDS: [string, string][] = [
+  ['minimum', 'at least'],
+  ['exclusiveMinimum', 'above'],
+  ['maximum', 'at most'],
+  ['multipleOf', 'a multiple of'],
+  ['exclusiveMaximum', 'below'],
+];
 
 function bounds(schema: JsonSchema): string[] {
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
-  const words: string[] = [];
-  // zod bounds every integer by the safe ones, which says nothing to a reader.
-  const safe = (value: number) => Math.abs(value) < Number.MAX_SAFE_INTEGER;
-  if (minimum !== undefined && safe(minimum)) words.push(`at least ${minimum}`);
-  if (exclusiveMinimum !== undefined && safe(exclusiveMinimum)) words.push(`above ${exclusiveMinimum}`);
-  if (maximum !== undefined && safe(maximum)) words.push(`at most ${maximum}`);
-  if (schema.multipleOf !== undefined) words.push(`a multiple of ${schema.multipleOf}`);
-  if (exclusiveMaximum !== undefined && safe(exclusiveMaximum)) words.push(`below ${exclusiveMaximum}`);
-  return words;
+  return BOUNDS.flatMap(([key, words]) => {
+    const bound = schema[key];
+    // zod bounds every integer by the safe ones, which says nothing to a reader.
+    const says = typeof bound === 'number' && Math.abs(bound) < Number.MAX_SAFE_INTEGER;
+    return says ? [`${words} ${bound}`] : [];
+  });
+}
+
+/** A copy of a value in which `replace` replaces every text, at any depth, but no key. */
+export function mapTexts(
+  value: unknown,
+  replace: (text: string, path: Path) => unknown,
+  path: Path = [],
+): unknown {
+  if (typeof value === 'string') return replace(value, path);
+  if (Array.isArray(value)) return value.map((item, index) => mapTexts(item, replace, [...path, index]));
+  if (!isMap(value)) return value;
+  const entries = Object.entries(value).map(([key, item]) => [key, mapTexts(item, replace, [...path, key])]);
+  return Object.fromEntries(entries);
 }
 
 /** Whether a value is a map of keys, rather than a list, a scalar or nothing. */

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { stages } from '../../stages/index.ts';
 import type { Stage } from '../../stages/stage.ts';
 import { describe, type JsonSchema, literal } from './describe.ts';
-import { headSchema, pipelineSchema, stageSchema } from './schema.ts';
+import { jsonSchema, pipelineHead, pipelineSchema, stageSchema } from './schema.ts';
 
 /** One option of a stage as people read of it. */
 export interface OptionRow {
@@ -38,7 +38,7 @@ function rowsOf(schema: JsonSchema, prefix: string): OptionRow[] {
 
 /** The keys at the top of a pipeline file; what stands below them, each key's own words say. */
 function headRows(): OptionRow[] {
-  return rowsOf(headSchema(), '').filter(({ name }) => !name.includes('.'));
+  return rowsOf(jsonSchema(pipelineHead), '').filter(({ name }) => !name.includes('.'));
 }
 
 /** The reference of all stages and options, `docs/options.md`. */

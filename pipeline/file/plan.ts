@@ -50,33 +50,25 @@ export function orderMistakes(stages: readonly PlannedStage[], registry: readonl
   });
 }
 
-/** One sentence for all that a stage lacks: the stages of the file to move first, then those to add. */
+/** One sentence for everything that a stage lacks: stages of the file to move, or stages to add. */
 function needSentence(
   id: string,
   missing: readonly ArtefactName[],
   stages: readonly PlannedStage[],
   registry: readonly Stage[],
 ): string {
-  const moved = new Set<string>();
-  const added = new Set<string>();
-  const nowhere: ArtefactName[] = [];
-  for (const name of missing) {
+  const fixes = missing.map((name) => {
     const later = stages.find(
       (other) => other.id !== id && stageGives(other.stage, other.options).includes(name),
     );
+    if (later) return `move \`${later.id}\` before it`;
     const able = registry.filter(({ needs, gives }) => gives.includes(name) && !needs.includes(name));
     const unused = able.filter((stage) => !stages.some((planned) => planned.stage === stage));
-    const [adds] = [unused, able].filter((list) => list.length);
-    if (later) moved.add(`\`${later.id}\``);
-    else if (adds) added.add(choices(adds.map((stage) => `\`${stage.name}\``)));
-    else nowhere.push(name);
-  }
-  const fixes = [
-    ...(moved.size ? [`move ${[...moved].join(' and ')} before it`] : []),
-    ...[...added].map((names) => `add ${names} before it`),
-    ...nowhere.map((name) => `no stage gives ${name}`),
-  ];
-  return `impossible order: \`${id}\` needs ${missing.join(' and ')}, which no stage before it gives; ${fixes.join(', and ')}`;
+    const names = (unused.length ? unused : able).map((stage) => `\`${stage.name}\``);
+    return names.length ? `add ${choices(names)} before it` : `no stage gives ${name}`;
+  });
+  const needs = `\`${id}\` needs ${missing.join(' and ')}, which no stage before it gives`;
+  return `impossible order: ${needs}; ${[...new Set(fixes)].join(', and ')}`;
 }
 
 /** The index of the stage called `id`; `flag` (`--from`) is what the error names. */

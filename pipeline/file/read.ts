@@ -1,14 +1,20 @@
 import { basename, extname } from 'node:path';
 import type { Stage } from '../../stages/stage.ts';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
-import { type Axes, type Cell, cellsOf, findCell, type Scalar } from './cells.ts';
-import { found, isMap, nearest, type Path, schemaAt } from './describe.ts';
-import { applyHeadOverrides, applyOverride, type Override, parseOverride } from './override.ts';
+import { type Axes, type Cell, cellsOf, findCell, mergeCells } from './cells.ts';
+import { found, isMap, knownKeys, nearest, type Path } from './describe.ts';
 import { type CheckpointInterval, orderMistakes, type Plan, type PlannedStage } from './plan.ts';
-import { headSchema, isStageId, matrixAxes, pipelineHead, RESERVED_IDS, stageSchema } from './schema.ts';
-import { type Mistake, mergeCells, Section, throwMistakes, valueAt } from './section.ts';
-import { PipelineSource } from './source.ts';
-import { type Scope, substitute } from './substitute.ts';
+import { jsonSchema, matrixAxes, pipelineHead, RESERVED_IDS, stageHead, stageSchema } from './schema.ts';
+import {
+  type Mistake,
+  type Override,
+  overridesBelow,
+  parseOverride,
+  Section,
+  throwMistakes,
+} from './section.ts';
+import { readSource, type Source } from './source.ts';
+import type { Scalar, Scope } from './substitute.ts';
 
 export interface ReadOptions {
   /** Replaces the file's contents. */
@@ -35,8 +41,8 @@ export interface MatrixPlan {
 }
 
 /**
- * Reads, overrides and checks a pipeline file: keys, types, ranges, paths, ids and the order of the stages. Every mistake
- * is a sentence with its place; one InputError has all that can be found at once.
+ * Reads, overrides and checks a pipeline file: keys, types, ranges, paths, ids and the order of the stages. Throws one
+ * InputError with all mistakes that can be found at once, each a sentence with its place.
  *
  * Of a file with a matrix it reads one cell, given by its values, by its name, or as `--cell` writes it.
  */
@@ -45,23 +51,15 @@ export async function readPipeline(
   { cell: wanted, ...options }: ReadOptions & { cell?: string | Readonly<Record<string, Scalar>> },
 ): Promise<Plan> {
   const opened = await openFile(file, options);
-  const { axes } = opened;
-  if (axes && wanted === undefined) {
-    const [first, ...others] = cellsOf(axes);
-    throw new InputError(
-      `the file has a matrix of ${others.length + 1} cells: run them all, or give one, for example --cell ${first.name}`,
-      file,
-    );
+  const cells = opened.axes && cellsOf(opened.axes);
+  if (cells && wanted === undefined) {
+    const example = `run them all, or give one, for example --cell ${cells[0].name}`;
+    throw new InputError(`the file has a matrix of ${cells.length} cells: ${example}`, file);
   }
-  if (!axes && wanted !== undefined)
+  if (!cells && wanted !== undefined)
     throw new InputError('the file has no `matrix`, so it has no cells: leave --cell out', file);
-  const used = new Set<string>();
-  const mistakes: Mistake[] = [];
-  const cell = axes && findCell(cellsOf(axes), axes, wanted!);
-  const plan = await readPlan(opened, cell, used, mistakes);
-  throwMistakes(mistakes);
-  throwMistakes(unusedAxes(opened, used));
-  return plan!;
+  const [plan] = await readPlans(opened, [cells && findCell(cells, opened.axes!, wanted!)]);
+  return plan;
 }
 
 /**
@@ -70,31 +68,26 @@ export async function readPipeline(
  */
 export async function readMatrix(file: string, options: ReadOptions): Promise<MatrixPlan | undefined> {
   const opened = await openFile(file, options);
-  const { source, axes } = opened;
+  const { axes, head } = opened;
   if (!axes) return undefined;
-  const used = new Set<string>();
-  const mistakes = new Map<string, Mistake[]>();
-  const cells: (Cell & { plan: Plan })[] = [];
-  for (const cell of cellsOf(axes)) {
-    const own: Mistake[] = [];
-    const plan = await readPlan(opened, cell, used, own);
-    mistakes.set(cell.name, own);
-    if (plan) cells.push({ ...cell, plan });
+  const cells = cellsOf(axes);
+  const plans = await readPlans(opened, cells);
+  const [{ name, file: absolute }] = plans;
+  if (plans.some((plan) => plan.name !== name)) {
+    const text = '`name` of the file differs between the cells: leave the axis out of it';
+    throw new InputError(
+      `${text}; each cell has a folder of its own below out/<name>`,
+      head.placeOf(['name']),
+    );
   }
-  throwMistakes(mergeCells(mistakes));
-  throwMistakes(unusedAxes(opened, used));
-  const [{ plan }] = cells;
-  if (cells.some((cell) => cell.plan.name !== plan.name)) {
-    const text =
-      '`name` of the file differs between the cells: their results go to folders of their own below out/<name>, so leave the axis out of it';
-    throw new InputError(text, source.placeOf(['name']));
-  }
-  return { name: plan.name, file: plan.file, axes, cells };
+  return { name, file: absolute, axes, cells: cells.map((cell, i) => ({ ...cell, plan: plans[i] })) };
 }
 
-/** A file with the overrides of its head in place, and its axes. */
+/** A file with its overrides and the axes of its matrix. */
 interface OpenedFile {
-  source: PipelineSource;
+  source: Source;
+  head: Section;
+  matrix: Section;
   axes?: Axes;
   stageOverrides: readonly Override[];
   registry: readonly Stage[];
@@ -105,75 +98,88 @@ async function openFile(
   file: string,
   { text, set = [], cwd = process.cwd(), registry, env = process.env }: ReadOptions,
 ): Promise<OpenedFile> {
-  const source = await PipelineSource.read(file, cwd, text);
+  const source = await readSource(file, cwd, text);
   const overrides = set.map((argument) => parseOverride(argument, cwd));
-  const stageOverrides = applyHeadOverrides(source, overrides);
-  return { source, axes: await readAxes(source, env), stageOverrides, registry, env };
-}
-
-async function readAxes(source: PipelineSource, env: Scope['env']): Promise<Axes | undefined> {
-  const { matrix } = source.value;
-  if (matrix === undefined) return undefined;
+  const isOfHead = ({ path }: Override) => path.length === 1 || RESERVED_IDS.includes(path[0]);
+  const headOverrides = overrides.filter(isOfHead).map(withWholeCheckpoints);
+  const known = knownKeys(jsonSchema(pipelineHead)).filter((key) => key !== 'stages');
+  for (const { path, place } of headOverrides) {
+    if (known.includes(path[0])) continue;
+    const hint = 'an option of a stage is STAGE.OPTION=VALUE';
+    throw new InputError(`unknown key ${path[0]}: ${nearest(path[0], known)} (${hint})`, place);
+  }
+  const head = new Section(source, [], 'the file', jsonSchema(pipelineHead), headOverrides);
+  const ofMatrix = overridesBelow(headOverrides, 'matrix');
+  const matrix = new Section(source, ['matrix'], 'the matrix', jsonSchema(matrixAxes), ofMatrix);
   const mistakes: Mistake[] = [];
-  const section = new Section(source, ['matrix'], 'the matrix', schemaAt(headSchema(), ['matrix'])!);
-  const scope = { axes: isMap(matrix) ? Object.keys(matrix) : [], env, used: new Set<string>() };
-  const axes = await section.parse(matrix, matrixAxes, scope, mistakes);
+  const scope = { env, used: new Set<string>() };
+  const axes = matrix.value === undefined ? undefined : await matrix.parse(matrixAxes, scope, mistakes);
   throwMistakes(mistakes);
-  return axes;
+  const stageOverrides = overrides.filter((override) => !isOfHead(override));
+  return { source, head, matrix, axes, stageOverrides, registry, env };
 }
 
-/** Axes that no value names: their cells would be the same run several times over. */
-function unusedAxes({ source, axes = {} }: OpenedFile, used: ReadonlySet<string>): Mistake[] {
-  return Object.keys(axes)
-    .filter((axis) => !used.has(axis))
-    .map((axis) => ({
+/** `checkpoints` is a word or has one of two keys, so that an override of a key replaces the whole. */
+function withWholeCheckpoints(override: Override): Override {
+  const { path, text } = override;
+  const [key, part] = path;
+  if (key !== 'checkpoints' || part === undefined) return override;
+  return { ...override, path: [key], text: text && `{ ${part}: ${text} }` };
+}
+
+/** The plan of each cell; of a file without a matrix, the only one. */
+async function readPlans(opened: OpenedFile, cells: readonly (Cell | undefined)[]): Promise<Plan[]> {
+  const used = new Set<string>();
+  const mistakes: Mistake[][] = [];
+  const plans: Plan[] = [];
+  for (const cell of cells) {
+    const own: Mistake[] = [];
+    plans.push((await readPlan(opened, cell, used, own))!);
+    mistakes.push(own);
+  }
+  throwMistakes(mergeCells(cells, mistakes));
+  const unused = Object.keys(opened.axes ?? {}).filter((axis) => !used.has(axis));
+  throwMistakes(
+    unused.map((axis) => ({
       text: `the axis ${axis} of the matrix is used nowhere: write \`\${matrix.${axis}}\` where its value belongs, or remove the axis`,
-      place: source.placeOf(['matrix', axis]),
-    }));
+      place: opened.matrix.placeOf([axis]),
+    })),
+  );
+  return plans;
 }
 
-/**
- * The plan of one cell, or of a file without a matrix; undefined where there are mistakes. Adds the axes that its values
- * name to `used`.
- */
+/** Undefined where there are mistakes. Adds the axes that the values name to `used`. */
 async function readPlan(
-  { source: shared, axes = {}, stageOverrides, registry, env }: OpenedFile,
+  { source, head, stageOverrides, registry, env }: OpenedFile,
   cell: Cell | undefined,
   used: Set<string>,
   mistakes: Mistake[],
 ): Promise<Plan | undefined> {
-  const source = shared.copy();
-  const scope: Scope = { axes: Object.keys(axes), values: cell?.values ?? {}, env, used };
-  const { matrix: _, stages: list, ...top } = source.value;
+  const scope: Scope = { values: cell?.values ?? {}, env, used };
+  const { matrix: _, stages: list, ...top } = head.value as Record<string, unknown>;
   // The entries are checked one by one: here only that there are some.
-  const head = await new Section(source, [], 'the file', headSchema()).parse(
-    { ...top, ...(list !== undefined && { stages: Array.isArray(list) ? list.map(() => null) : list }) },
-    pipelineHead,
-    scope,
-    mistakes,
-  );
-  const entries = readEntries(source, registry, scope, mistakes);
-  if (!head || mistakes.length) return undefined;
-  for (const override of stageOverrides) {
-    const [id, ...path] = override.path;
-    const entry = entries.find((candidate) => candidate.id === id);
-    const ids = entries.map((candidate) => candidate.id);
-    if (!entry) throw new InputError(`no stage is called ${id}: ${nearest(id, ids)}`, override.origin.place);
-    if (path[0] === 'id')
-      throw new InputError('an `id` is set in the file, not by --set', override.origin.place);
-    applyOverride(entry.section, path, override);
+  const entries = Array.isArray(list) ? list.map(() => null) : list;
+  const checked = await head.parse(pipelineHead, scope, mistakes, { ...top, stages: entries });
+  const named = Array.isArray(list) ? await readEntries(source, list, registry, scope, mistakes) : [];
+  if (!checked || mistakes.length) return undefined;
+  const ids = named.map(({ id }) => id);
+  for (const { path, place } of stageOverrides) {
+    const [id, option] = path;
+    if (!ids.includes(id)) throw new InputError(`no stage is called ${id}: ${nearest(id, ids)}`, place);
+    if (option === 'id') throw new InputError('an `id` is set in the file, not by --set', place);
   }
   const stages: PlannedStage[] = [];
-  for (const { id, stage, section, place } of entries) {
-    const { id: _, ...given } = (valueAt(source.value, section.at) ?? {}) as Record<string, unknown>;
-    const options = await section.parse(given, stage.options, scope, mistakes);
+  for (const { id, stage, at, place } of named) {
+    const section = new Section(source, at, id, stageSchema(stage), overridesBelow(stageOverrides, id));
+    const { id: _, ...given } = (section.value ?? {}) as Record<string, unknown>;
+    const options = await section.parse(stage.options, scope, mistakes, given);
     stages.push({ id, stage, options, place });
   }
   if (!mistakes.length) mistakes.push(...orderMistakes(stages, registry));
   if (mistakes.length) return undefined;
   const { file } = source;
-  const checkpoints = head.checkpoints as CheckpointInterval; // its schema lets one key pass
-  const { name = basename(file, extname(file)).replace(/[^A-Za-z0-9._-]/g, '-'), seed } = head;
+  const checkpoints = checked.checkpoints as CheckpointInterval; // its schema lets one key pass
+  const { name = basename(file, extname(file)).replace(/[^A-Za-z0-9._-]/g, '-'), seed } = checked;
   return { name, seed, stages, file, checkpoints, ...(cell && { cell }) };
 }
 
@@ -181,74 +187,55 @@ async function readPlan(
 interface Entry {
   id: string;
   stage: Stage;
-  section: Section;
+  /** The path of its options. */
+  at: Path;
   place: Place;
 }
 
 /** The entries of `stages`: each a map of one known stage, with an id of its own in which `${…}` is filled in. */
-function readEntries(
-  source: PipelineSource,
+async function readEntries(
+  source: Source,
+  list: readonly unknown[],
   registry: readonly Stage[],
   scope: Scope,
   mistakes: Mistake[],
-): Entry[] {
+): Promise<Entry[]> {
   const entries: Entry[] = [];
-  const { stages: list } = source.value;
-  if (!Array.isArray(list)) return entries; // a mistake of the head
   for (const [index, item] of list.entries()) {
-    const fail = (text: string, path: Path) =>
+    const fail = (text: string, ...path: string[]) =>
       void mistakes.push({ text, place: source.placeOf(['stages', index, ...path]) });
-    const [name, second] = isMap(item) ? Object.keys(item) : [];
+    const names = isMap(item) ? Object.keys(item) : [];
+    const [name, second] = names;
     if (!isMap(item) || name === undefined) {
-      const example = 'expected a map of one stage, such as `- train: { steps: 500 }`';
-      fail(`stage ${index + 1} is ${found(item)}: ${example}`, []);
+      fail(
+        `stage ${index + 1} is ${found(item)}: expected a map of one stage, such as \`- train: { steps: 500 }\``,
+      );
       continue;
     }
     if (second !== undefined) {
-      const keys = Object.keys(item);
-      const text = `stage ${index + 1} has ${keys.length} keys (${keys.join(', ')}): expected one`;
-      fail(`${text}; the next stage starts with \`- \``, [second]);
+      const text = `stage ${index + 1} has ${names.length} keys (${names.join(', ')}): expected one`;
+      fail(`${text}; the next stage starts with \`- \``, second);
       continue;
     }
     const stage = registry.find((candidate) => candidate.name === name);
     const given = item[name] ?? {};
     if (!stage) {
-      const names = registry.map((candidate) => candidate.name);
-      fail(`unknown stage ${name}: ${nearest(name, names)}`, [name]);
+      const known = registry.map((candidate) => candidate.name);
+      fail(`unknown stage ${name}: ${nearest(name, known)}`, name);
     } else if (!isMap(given)) {
-      fail(`the options of ${name} are ${found(given)}: expected a map of options`, [name]);
+      fail(`the options of ${name} are ${found(given)}: expected a map of options`, name);
     } else {
-      const failId = (text: string) => fail(text, [name, 'id']);
-      const id = readId(given.id ?? name, name, scope, failId);
-      if (id === undefined) continue;
+      const at = ['stages', index, name];
+      const section = new Section(source, at, name, jsonSchema(stageHead));
+      const before = mistakes.length;
+      const head = await section.parse(stageHead, scope, mistakes, { id: given.id ?? name });
+      if (!head || mistakes.length > before) continue;
+      const id = head.id!;
       const first = entries.find((entry) => entry.id === id);
-      const text = `a second stage called ${id} (the first is on line ${first?.place.line})`;
-      if (first) failId(`${text}: give this one an \`id\` of its own`);
-      const section = new Section(source, ['stages', index, name], id, stageSchema(stage));
-      if (!first) entries.push({ id, stage, section, place: source.placeOf(section.at) });
+      const again = `a second stage called ${id} (the first is on line ${first?.place.line})`;
+      if (first) fail(`${again}: give this one an \`id\` of its own`, name, 'id');
+      else entries.push({ id, stage, at, place: source.placeOf(at) });
     }
   }
   return entries;
-}
-
-/** Undefined, after `fail`, where the value is no id. */
-function readId(
-  written: unknown,
-  stage: string,
-  scope: Scope,
-  fail: (text: string) => void,
-): string | undefined {
-  let filled = true;
-  const report = (text: string) => {
-    filled = false;
-    fail(text);
-  };
-  const id = substitute(written, scope, { wantsText: () => true, report });
-  if (!filled) return undefined;
-  if (!isStageId(id))
-    fail(`\`id\` of ${stage} is ${found(id)}: expected letters, digits, dots, dashes and underscores`);
-  else if (RESERVED_IDS.includes(id))
-    fail(`\`id\` of ${stage} is ${id}, which has another meaning at the top of the file: choose another one`);
-  else return id;
-  return undefined;
 }

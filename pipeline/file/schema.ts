@@ -87,100 +87,75 @@ export const pipelineHead = z.strictObject({
     .describe('What runs, in order: each entry is one stage with its options.'),
 });
 
-export const STAGE_ID: JsonSchema = {
-  type: 'string',
-  pattern: NAME.source,
-  description:
-    'The name of this stage on the command line and in the results. Default: the stage. A stage that appears twice needs one.',
-};
+/** The keys of every stage beside its own options. */
+export const stageHead = z.strictObject({
+  id: z
+    .string()
+    .max(100)
+    .regex(NAME, 'expected letters, digits, dots, dashes and underscores, a letter or digit first')
+    .refine((id) => !RESERVED_IDS.includes(id), {
+      error: ({ input }) => `${input} has another meaning at the top of the file: choose another one`,
+    })
+    .optional()
+    .describe(
+      'The name of this stage on the command line and in the results. Default: the stage. A stage that appears twice needs one.',
+    ),
+});
 
-export function isStageId(id: unknown): id is string {
-  return typeof id === 'string' && id.length <= 100 && NAME.test(id);
-}
+const schemas = new WeakMap<z.ZodType, JsonSchema>();
 
-let head: JsonSchema | undefined;
-
-export function headSchema(): JsonSchema {
-  head ??= jsonSchema(pipelineHead);
-  return head;
-}
-
-/** Draft 7 is what editors' YAML servers read best. A check that JSON Schema cannot say is left to zod. */
-function jsonSchema(schema: z.ZodType): JsonSchema {
-  const written = z.toJSONSchema(schema, { io: 'input', target: 'draft-7', unrepresentable: 'any' });
-  return JSON.parse(JSON.stringify(written)) as JsonSchema;
-}
-
-/** The JSON Schema of one stage's options as a file gives them (defaults may be left out), `id` included. */
-export function stageSchema(stage: Stage): JsonSchema {
-  const known = stageSchemas.get(stage);
+/** The JSON Schema of what a parser takes. A check that JSON Schema cannot express is left to zod. */
+export function jsonSchema(parser: z.ZodType): JsonSchema {
+  const known = schemas.get(parser);
   if (known) return known;
-  const { $schema: _, ...rest } = jsonSchema(stage.options);
-  const schema = { ...rest, description: stage.summary, properties: { id: STAGE_ID, ...rest.properties } };
-  stageSchemas.set(stage, schema);
+  // Draft 7 is what editors' YAML servers read best.
+  const options = { io: 'input', target: 'draft-7', unrepresentable: 'any' } as const;
+  const { $schema: _, ...schema } = JSON.parse(JSON.stringify(z.toJSONSchema(parser, options))) as JsonSchema;
+  schemas.set(parser, schema);
   return schema;
 }
 
-/** Cached: a matrix asks once for each cell. */
-const stageSchemas = new WeakMap<Stage, JsonSchema>();
+/** The JSON Schema of one stage's options as a file gives them (defaults may be left out), `id` included. */
+export function stageSchema({ options, summary }: Stage): JsonSchema {
+  const own = jsonSchema(options);
+  const properties = { ...jsonSchema(stageHead).properties, ...own.properties };
+  return { ...own, description: summary, properties };
+}
 
 /** The JSON Schema of a pipeline file, for editors: `pipeline/schema.json`. */
 export function pipelineSchema(registry: readonly Stage[]): JsonSchema {
-  const { matrix, stages, ...scalars } = headSchema().properties ?? {};
+  const head = jsonSchema(pipelineHead);
+  const { matrix, stages, ...scalars } = head.properties ?? {};
+  const entries = registry.map((stage) => {
+    const schema = withSubstitution(stageSchema(stage));
+    // `- score:` with nothing after it is a stage with all its defaults, if it needs no option.
+    return [stage.name, schema.required?.length ? schema : { ...schema, type: ['object', 'null'] }];
+  });
+  const entry: JsonSchema = {
+    type: 'object',
+    properties: Object.fromEntries(entries),
+    additionalProperties: false,
+    minProperties: 1,
+    maxProperties: 1,
+  };
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'splatline pipeline',
-    ...headSchema(),
+    ...head,
     definitions: { substitution: SUBSTITUTION },
-    properties: {
-      ...substitutables(scalars),
-      matrix,
-      stages: {
-        ...stages,
-        items: {
-          type: 'object',
-          properties: Object.fromEntries(
-            registry.map((stage) => [stage.name, optional(substitutable(stageSchema(stage)))]),
-          ),
-          additionalProperties: false,
-          minProperties: 1,
-          maxProperties: 1,
-        },
-      },
-    },
+    properties: { ...inEach(scalars), matrix, stages: { ...stages, items: entry } },
   };
 }
 
-/** `- score:` with nothing after it is a stage with all its defaults, if it needs no option. */
-function optional(schema: JsonSchema): JsonSchema {
-  return schema.required?.length ? schema : { ...schema, type: ['object', 'null'] };
-}
+/** A text with `${…}` in it that is not written `$${…}`. */
+const SUBSTITUTION: JsonSchema = { type: 'string', pattern: '(^|[^$])\\$\\{(matrix|env)\\.[^}]+\\}' };
 
-/**
- * The schema with `${…}` allowed wherever a scalar may stand. What is wrong with any other value reads as before.
- *
- * @param alone false for the alternatives of a union, which is opened as a whole
- */
-function substitutable(schema: JsonSchema, alone = true): JsonSchema {
-  const { properties, additionalProperties, items, anyOf, oneOf, allOf } = schema;
-  const opened = alone && takesScalar(schema) && !takesAnyText(schema);
-  const all = (list: JsonSchema[]) => list.map((branch) => substitutable(branch, alone && !opened));
-  const inner: JsonSchema = {
-    ...schema,
-    ...(properties && { properties: substitutables(properties) }),
-    ...(typeof additionalProperties === 'object' && {
-      additionalProperties: substitutable(additionalProperties),
-    }),
-    ...(items && {
-      items: Array.isArray(items) ? items.map((item) => substitutable(item)) : substitutable(items),
-    }),
-    ...(anyOf && { anyOf: all(anyOf) }),
-    ...(oneOf && { oneOf: all(oneOf) }),
-    ...(allOf && { allOf: all(allOf) }),
-  };
-  if (!opened) return inner;
+/** The schema with `${…}` allowed wherever a scalar may stand. What is wrong with any other value reads as before. */
+function withSubstitution(schema: JsonSchema): JsonSchema {
+  const inside = insideWithSubstitution(schema);
+  if (!takesScalar(schema) || takesAnyText(schema)) return inside;
   // What editors show beside a key stays where they look for it.
-  const { description, default: fallback, ...rest } = inner;
+  const { description, default: fallback, ...rest } = inside;
   return {
     ...(description !== undefined && { description }),
     ...(fallback !== undefined && { default: fallback }),
@@ -191,18 +166,30 @@ function substitutable(schema: JsonSchema, alone = true): JsonSchema {
   };
 }
 
-/** A text with `${…}` in it that is not written `$${…}`. */
-const SUBSTITUTION: JsonSchema = { type: 'string', pattern: '(^|[^$])\\$\\{(matrix|env)\\.[^}]+\\}' };
+/** The same for the parts of a value: options and items, also those of a union's alternatives. */
+function insideWithSubstitution(schema: JsonSchema): JsonSchema {
+  const { properties, items, anyOf } = schema;
+  return {
+    ...schema,
+    ...(properties && { properties: inEach(properties) }),
+    ...(items && { items: Array.isArray(items) ? items.map(withSubstitution) : withSubstitution(items) }),
+    ...(anyOf && { anyOf: anyOf.map(insideWithSubstitution) }),
+  };
+}
 
-function substitutables(properties: Record<string, JsonSchema>): Record<string, JsonSchema> {
-  return Object.fromEntries(Object.entries(properties).map(([key, schema]) => [key, substitutable(schema)]));
+function inEach(properties: Record<string, JsonSchema>): Record<string, JsonSchema> {
+  return Object.fromEntries(
+    Object.entries(properties).map(([key, schema]) => [key, withSubstitution(schema)]),
+  );
 }
 
 function takesScalar(schema: JsonSchema): boolean {
   if (branches(schema).length) return branches(schema).some(takesScalar);
-  if (schema.enum || schema.const !== undefined) return true;
-  return ['string', 'number', 'integer', 'boolean'].includes(String(schema.type));
+  const types = [schema.type].flat();
+  return !!schema.enum || schema.const !== undefined || types.some((type) => SCALARS.includes(type));
 }
+
+const SCALARS: (string | undefined)[] = ['string', 'number', 'integer', 'boolean'];
 
 function takesAnyText({ type, pattern, enum: listed, const: only }: JsonSchema): boolean {
   return type === 'string' && pattern === undefined && listed === undefined && only === undefined;

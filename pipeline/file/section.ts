@@ -1,9 +1,20 @@
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
-import { describe, found, type JsonSchema, literal, nearest, type Path, schemaAt } from './describe.ts';
+import {
+  describe,
+  found,
+  isMap,
+  type JsonSchema,
+  knownKeys,
+  literal,
+  mapTexts,
+  nearest,
+  type Path,
+  schemaAt,
+} from './describe.ts';
 import { mapPaths, type PathOption, pathMistake } from './paths.ts';
-import type { Origin, PipelineSource } from './source.ts';
+import { checkKey, parseYaml, type Source } from './source.ts';
 import { type Scope, substitute } from './substitute.ts';
 
 /** One thing wrong with a pipeline file, in one sentence. */
@@ -12,92 +23,160 @@ export interface Mistake {
   place: Place;
 }
 
+/** A value given on the command line: `--set train.steps=500`. */
+export interface Override {
+  path: readonly string[];
+  text: string;
+  place: { file: string };
+  /** Where a relative path in the value starts. */
+  base: string;
+}
+
+/** Splits `key.sub=VALUE`; a relative path in the value starts at `cwd`. */
+export function parseOverride(argument: string, cwd: string): Override {
+  const place = { file: `--set ${argument}` };
+  const equals = argument.indexOf('=');
+  const path = argument.slice(0, Math.max(0, equals)).split('.');
+  if (equals < 1 || path.includes(''))
+    throw new InputError('expected STAGE.OPTION=VALUE, for example --set train.steps=500', place);
+  for (const key of path) checkKey(key, place);
+  return { path, text: argument.slice(equals + 1), place, base: cwd };
+}
+
+/** The overrides of parts of `key`, with the paths of the parts. */
+export function overridesBelow(overrides: readonly Override[], key: string): Override[] {
+  const own = overrides.filter(({ path }) => path[0] === key);
+  return own.map((override) => ({ ...override, path: override.path.slice(1) }));
+}
+
 type Issue = z.core.$ZodIssue;
 
-/** A part of the file that one schema describes: its top level, its matrix, or the options of a stage. */
+/** A part of the file that one schema describes, with its overrides: its top level, its matrix, or the options of a stage. */
 export class Section {
-  readonly source: PipelineSource;
-  readonly at: Path;
+  readonly value: unknown;
+  readonly #source: Source;
+  readonly #at: Path;
   /** The name of the part in messages: `train`, or `the file`. */
-  readonly subject: string;
-  readonly schema: JsonSchema;
+  readonly #subject: string;
+  readonly #schema: JsonSchema;
+  /** In order, each with the path of what it gives: a map, where it is the first of the map's options. */
+  readonly #overrides: Override[] = [];
 
-  constructor(source: PipelineSource, at: Path, subject: string, schema: JsonSchema) {
-    this.source = source;
-    this.at = at;
-    this.subject = subject;
-    this.schema = schema;
+  constructor(
+    source: Source,
+    at: Path,
+    subject: string,
+    schema: JsonSchema,
+    overrides: readonly Override[] = [],
+  ) {
+    this.#source = source;
+    this.#at = at;
+    this.#subject = subject;
+    this.#schema = schema;
+    const written = at.reduce<unknown>(
+      (node, key) => (node as Record<string | number, unknown>)[key],
+      source.value,
+    );
+    this.value = overrides.reduce((value, override) => this.#withOverride(value, override), written);
   }
 
-  originOf(path: Path): Origin {
-    return this.source.originOf([...this.at, ...path]);
-  }
-
-  /** `clip.prompt` of train, in the words of a message. */
-  nameOf(path: Path): string {
-    return path.length ? `\`${path.join('.')}\` of ${this.subject}` : this.subject;
-  }
-
-  mistake(text: string, path: Path): Mistake {
-    return { text, place: this.originOf(path).place };
+  /** The place of the value at `path`: in the file, or the override that gives it. */
+  placeOf(path: Path): Place {
+    return this.#overrideOf(path)?.place ?? this.#source.placeOf([...this.#at, ...path]);
   }
 
   /**
-   * Fills in `${…}`, makes paths absolute and parses the result. Adds to `mistakes` whatever is wrong with the value; where
-   * something is, the result is not to be used.
+   * Fills in `${…}`, makes paths absolute and parses the result. Adds everything that is wrong with the value to
+   * `mistakes`; the result is then undefined or not to be used.
    */
   async parse<T>(
-    value: unknown,
     parser: z.ZodType<T>,
     scope: Scope,
     mistakes: Mistake[],
+    value = this.value,
   ): Promise<T | undefined> {
     const before = mistakes.length;
-    const filled = substitute(value, scope, {
-      wantsText: (path) => schemaAt(this.schema, path)?.type === 'string',
-      report: (text, path) => mistakes.push(this.mistake(text, path)),
+    const filled = mapTexts(value, (text, path) => {
+      const wantsText = schemaAt(this.#schema, path)?.type === 'string';
+      return substitute(text, scope, wantsText, (mistake) => mistakes.push(this.#mistake(mistake, path)));
     });
     // A reference that stays where a number belongs needs no second complaint.
     if (mistakes.length > before) return undefined;
     const paths: PathOption[] = [];
-    const resolved = mapPaths(filled, this.schema, (option) => {
-      const value = resolve(this.originOf(option.path).base, option.value);
-      paths.push({ ...option, value });
-      return value;
+    const resolved = mapPaths(filled, this.#schema, (option) => {
+      const base = this.#overrideOf(option.path)?.base ?? dirname(this.#source.file);
+      paths.push({ ...option, value: resolve(base, option.value) });
+      return paths.at(-1)!.value;
     });
-    const parsed = parser.safeParse(resolved);
-    if (!parsed.success)
-      mistakes.push(...parsed.error.issues.flatMap((issue) => this.#describe(issue, [], filled)));
+    const { data, error } = parser.safeParse(resolved, { reportInput: true });
+    mistakes.push(...(error?.issues ?? []).flatMap((issue) => this.#describe(issue, [])));
     for (const option of paths) {
       const text = await pathMistake(option);
-      if (text) mistakes.push(this.mistake(`${this.nameOf(option.path)}: ${text}`, option.path));
+      if (text) mistakes.push(this.#mistake(`${this.#nameOf(option.path)}: ${text}`, option.path));
     }
-    return parsed.data;
+    return data;
   }
 
-  /** What zod says of a value, as sentences: the key, what was found, what was expected, the nearest valid key. */
-  #describe(issue: Issue, below: Path, value: unknown): Mistake[] {
+  /** The last override of the value at `path`, or of a whole that it is part of. */
+  #overrideOf(path: Path): Override | undefined {
+    return this.#overrides.findLast((override) => override.path.every((key, depth) => path[depth] === key));
+  }
+
+  /**
+   * Takes the override as it is where the schema wants a text; elsewhere reads it as YAML (`[sh, opacity]`, `500`, `true`).
+   * An empty one removes the option, and a map without its last option.
+   */
+  #withOverride(value: unknown, override: Override): unknown {
+    const { path, text, place } = override;
+    const wantsText = schemaAt(this.#schema, path)?.type === 'string';
+    const given = wantsText ? text || undefined : (parseYaml(text, place.file).value ?? undefined);
+    let whole = path.length;
+    const put = (node: unknown, depth: number): unknown => {
+      if (depth === path.length) return given;
+      if (node === undefined) whole = Math.min(whole, depth);
+      if (!isMap(node ?? {}))
+        throw new InputError(`${this.#nameOf(path.slice(0, depth))} has no parts`, place);
+      const map: Record<string, unknown> = { ...(node as object) };
+      map[path[depth]] = put(map[path[depth]], depth + 1);
+      if (map[path[depth]] === undefined) delete map[path[depth]];
+      return given === undefined && !Object.keys(map).length ? undefined : map;
+    };
+    const changed = put(value, 0);
+    this.#overrides.push({ ...override, path: path.slice(0, whole) });
+    return changed;
+  }
+
+  /** `clip.prompt` of train, in the words of a message. */
+  #nameOf(path: Path): string {
+    return path.length ? `\`${path.join('.')}\` of ${this.#subject}` : this.#subject;
+  }
+
+  #mistake(text: string, path: Path): Mistake {
+    return { text, place: this.placeOf(path) };
+  }
+
+  /** An issue of zod as sentences: the key, what was found, what was expected, the nearest valid key. */
+  #describe(issue: Issue, below: Path): Mistake[] {
     const path = [...below, ...issue.path.map((key) => (typeof key === 'number' ? key : String(key)))];
     const branch = issue.code === 'invalid_union' ? closestBranch(issue) : undefined;
-    if (branch) return branch.flatMap((inner) => this.#describe(inner, path, value));
-    const owner = this.nameOf(path);
+    if (branch) return branch.flatMap((inner) => this.#describe(inner, path));
+    const owner = this.#nameOf(path);
+    const schema = schemaAt(this.#schema, path);
     if (issue.code === 'unrecognized_keys') {
-      const known = knownKeys(schemaAt(this.schema, path));
+      const known = knownKeys(schema ?? {});
       return issue.keys.map((key) =>
-        this.mistake(`unknown key ${literal(key)} in ${owner}: ${nearest(key, known)}`, [...path, key]),
+        this.#mistake(`unknown key ${literal(key)} in ${owner}: ${nearest(key, known)}`, [...path, key]),
       );
     }
-    const given = valueAt(value, path);
-    const say = (text: string) => [this.mistake(text, path)];
+    const say = (text: string) => [this.#mistake(text, path)];
     // The message of a stage's own refinement, or of a pattern, is better than any text made from a schema.
     if (issue.code === 'custom') return say(`${owner}: ${issue.message}`);
     if (issue.code === 'invalid_key') return say(`${owner}: ${issue.issues[0].message}`);
-    if (issue.code === 'invalid_format') return say(`${owner} is ${literal(given)}: ${issue.message}`);
-    const schema = schemaAt(this.schema, path);
+    if (issue.code === 'invalid_format') return say(`${owner} is ${literal(issue.input)}: ${issue.message}`);
     const expected = schema ? describe(schema) : issue.message;
-    if (given === undefined)
-      return say(`${this.nameOf(path.slice(0, -1))} lacks \`${path.at(-1)}\`: expected ${expected}`);
-    return say(`${owner} is ${found(given)}: expected ${expected}`);
+    if (issue.input === undefined)
+      return say(`${this.#nameOf(path.slice(0, -1))} lacks \`${path.at(-1)}\`: expected ${expected}`);
+    return say(`${owner} is ${found(issue.input)}: expected ${expected}`);
   }
 }
 
@@ -109,44 +188,10 @@ function closestBranch(issue: z.core.$ZodIssueInvalidUnion): Issue[] | undefined
   return deeper.length === 1 ? deeper[0] : undefined;
 }
 
-/** The keys that a map may have by its schema, or by any branch of it. */
-export function knownKeys(schema: JsonSchema | undefined): string[] {
-  const branches = [schema, ...(schema?.anyOf ?? [])];
-  return [...new Set(branches.flatMap((branch) => Object.keys(branch?.properties ?? {})))];
-}
-
-export function valueAt(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (node, key) =>
-      typeof node === 'object' && node !== null ? (node as Record<string | number, unknown>)[key] : undefined,
-    value,
-  );
-}
-
 /** Throws all mistakes as one InputError, a line each; the first one's place is the error's. */
 export function throwMistakes(mistakes: readonly Mistake[]): void {
   if (!mistakes.length) return;
   const [first, ...others] = mistakes;
   const rest = others.map(({ text, place }) => `\n${new InputError(text, place).message}`);
   throw new InputError(first.text + rest.join(''), first.place);
-}
-
-const CELLS_SHOWN = 3;
-
-/** The mistakes of all cells, each once; one that only some cells make names them. */
-export function mergeCells(byCell: ReadonlyMap<string, readonly Mistake[]>): Mistake[] {
-  const merged = new Map<string, { mistake: Mistake; cells: Set<string> }>();
-  for (const [cell, mistakes] of byCell) {
-    for (const mistake of mistakes) {
-      const key = JSON.stringify(mistake);
-      if (!merged.has(key)) merged.set(key, { mistake, cells: new Set() });
-      merged.get(key)!.cells.add(cell);
-    }
-  }
-  return [...merged.values()].map(({ mistake, cells }) => {
-    if (cells.size === byCell.size) return mistake;
-    const shown = [...cells].slice(0, CELLS_SHOWN).join(', ');
-    const more = cells.size > CELLS_SHOWN ? ` and ${cells.size - CELLS_SHOWN} more` : '';
-    return { ...mistake, text: `${mistake.text} (cell${cells.size > 1 ? 's' : ''} ${shown}${more})` };
-  });
 }

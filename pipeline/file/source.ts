@@ -1,95 +1,54 @@
 import { readFile, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { resolve } from 'node:path';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import { found, isMap as isRecord, type Path } from './describe.ts';
-
-/** Where a value was written, and the folder that a relative path in it starts from. */
-export interface Origin {
-  place: Place;
-  base: string;
-}
 
 /** Bounds of what a hostile file may cost, far above any pipeline file. */
 const MAX_BYTES = 128 * 1024;
 const MAX_VALUES = 20_000;
 const MAX_DEPTH = 24;
-/** Brackets open at one point, or dashes on one line: beyond this the YAML parser itself runs out of memory. */
+/** Brackets open at one point, or dashes on one line: the YAML parser recurses for each, and its stack is finite. */
 const MAX_OPEN = 64;
 
-/** A pipeline file as plain values, each with its origin: the file, or the `--set` that replaced it. */
-export class PipelineSource {
-  /** The file, absolute. */
-  readonly file: string;
-  readonly value: Record<string, unknown>;
-  readonly #origins: Map<string, Origin>;
-
-  private constructor(file: string, value: Record<string, unknown>, origins: Map<string, Origin>) {
-    this.file = file;
-    this.value = value;
-    this.#origins = origins;
-  }
-
-  /**
-   * Reads a file; `cwd` is where a relative path starts, and messages name the file as given. `text` replaces its contents.
-   * Throws InputError.
-   */
-  static async read(name: string, cwd: string, text?: string): Promise<PipelineSource> {
-    const file = resolve(cwd, name);
-    const { value, places } = parseYaml(text ?? (await readText(file, name)), name);
-    if (!isRecord(value))
-      throw new InputError(`expected a map with \`stages\`, found ${found(value)}`, places.get(ROOT));
-    const base = dirname(file);
-    return new PipelineSource(
-      file,
-      value,
-      new Map([...places].map(([path, place]) => [path, { place, base }])),
-    );
-  }
-
-  /** The origin of the value at `path`, or of the nearest parent that has one. */
-  originOf(path: Path): Origin {
-    for (let length = path.length; length > 0; length--) {
-      const origin = this.#origins.get(JSON.stringify(path.slice(0, length)));
-      if (origin) return origin;
-    }
-    return this.#origins.get(ROOT)!;
-  }
-
-  placeOf(path: Path): Place {
-    return this.originOf(path).place;
-  }
-
-  /** Replaces the value at `path`, whose parents are maps or absent; undefined removes it. */
-  set(path: Path, value: unknown, origin: Origin): void {
-    const key = JSON.stringify(path);
-    const below = `${key.slice(0, -1)},`;
-    for (const known of this.#origins.keys()) if (known.startsWith(below)) this.#origins.delete(known);
-    this.#origins.set(key, origin);
-    let parent = this.value as Record<string | number, unknown>;
-    for (const part of path.slice(0, -1)) {
-      if (!Object.hasOwn(parent, part) || parent[part] === null) parent[part] = {};
-      parent = parent[part] as Record<string, unknown>;
-    }
-    const last = path.at(-1)!;
-    if (value === undefined) delete parent[last];
-    else parent[last] = value;
-  }
-
-  /** A copy whose values and origins can be set alone. */
-  copy(): PipelineSource {
-    return new PipelineSource(this.file, structuredClone(this.value), new Map(this.#origins));
-  }
+/** YAML as plain values. */
+export interface Yaml<Value = unknown> {
+  value: Value;
+  /** The place of the key of the value at `path`, or of the nearest parent in the text. */
+  placeOf(path: Path): Place;
 }
 
-const ROOT = '[]';
+/** A pipeline file. */
+export interface Source extends Yaml<Record<string, unknown>> {
+  /** The file, absolute. */
+  file: string;
+}
+
+/**
+ * Reads a pipeline file; `cwd` is where a relative path starts, and messages name the file as given. `text` replaces its
+ * contents. Throws InputError.
+ */
+export async function readSource(name: string, cwd: string, text?: string): Promise<Source> {
+  const file = resolve(cwd, name);
+  const { value, placeOf } = parseYaml(text ?? (await readText(file, name)), name);
+  if (!isRecord(value))
+    throw new InputError(`expected a map with \`stages\`, found ${found(value)}`, placeOf([]));
+  return { file, value, placeOf };
+}
 
 async function readText(file: string, name: string): Promise<string> {
-  const info = await stat(file).catch(unreadable(name));
+  const unreadable = ({ code, message }: NodeJS.ErrnoException): never => {
+    const reason =
+      code === 'ENOENT'
+        ? 'no such file; expected a pipeline file (YAML)'
+        : `cannot be read (${code ?? message})`;
+    throw new InputError(reason, name);
+  };
+  const info = await stat(file).catch(unreadable);
   if (!info.isFile()) throw new InputError('this is not a file; expected a pipeline file (YAML)', name);
   if (info.size > MAX_BYTES)
     throw new InputError(`${info.size} bytes; a pipeline file has at most ${MAX_BYTES}`, name);
-  const bytes = await readFile(file).catch(unreadable(name));
+  const bytes = await readFile(file).catch(unreadable);
   const nul = bytes.indexOf(0);
   if (nul >= 0) throw new InputError(`a NUL byte at offset ${nul}; expected a text file in UTF-8`, name);
   try {
@@ -99,22 +58,11 @@ async function readText(file: string, name: string): Promise<string> {
   }
 }
 
-function unreadable(name: string): (error: NodeJS.ErrnoException) => never {
-  return ({ code, message }) => {
-    const text =
-      code === 'ENOENT'
-        ? 'no such file; expected a pipeline file (YAML)'
-        : `cannot be read (${code ?? message})`;
-    throw new InputError(text, name);
-  };
-}
-
 /**
- * Reads YAML 1.2 (core schema) as plain values, and the place of each by its path as JSON: that of its key, where it has
- * one. Throws InputError with `file:line:column` for duplicate keys, unknown tags, several documents, keys that are not
- * text, and aliases or nesting beyond the bounds.
+ * Reads YAML 1.2 (core schema). Throws InputError with `file:line:column` for duplicate keys, unknown tags, several
+ * documents, keys that are not text, and aliases or nesting beyond the bounds.
  */
-export function parseYaml(text: string, file: string): { value: unknown; places: Map<string, Place> } {
+export function parseYaml(text: string, file: string): Yaml {
   checkNesting(text, file);
   const lineCounter = new LineCounter();
   const doc = parseDocument(text, { lineCounter, schema: 'core', uniqueKeys: true, prettyErrors: false });
@@ -130,42 +78,37 @@ export function parseYaml(text: string, file: string): { value: unknown; places:
     const [message] = fault.message.split('\n');
     throw new InputError(`this is not valid YAML: ${message.replace(/\s*[.:]$/, '')}${hint}`, place);
   }
-  return plainValues(doc, placeAt);
-}
-
-function plainValues(doc: Document, placeAt: (offset: number) => Place) {
   const places = new Map<string, Place>();
-  const placeOf = (node: unknown) => {
+  const placeOfNode = (node: unknown) => {
     const range = (node as Node | null)?.range;
     return range ? placeAt(range[0]) : undefined;
   };
-  const convert = (node: unknown, path: Path, place: Place): unknown => {
+  const plain = (node: unknown, path: Path, place: Place): unknown => {
     if (isAlias(node)) {
       const target = node.resolve(doc);
-      if (target) return convert(target, path, place);
-      const text = `\`*${node.source}\` has no \`&${node.source}\` before it`;
-      throw new InputError(text, placeOf(node));
+      if (target) return plain(target, path, place);
+      const { source } = node;
+      throw new InputError(`\`*${source}\` has no \`&${source}\` before it`, placeOfNode(node));
     }
     places.set(JSON.stringify(path), place);
     if (places.size > MAX_VALUES)
       throw new InputError(`more than ${MAX_VALUES} values, counting aliases`, place);
     if (path.length > MAX_DEPTH) throw new InputError(`nested deeper than ${MAX_DEPTH} levels`, place);
     if (isSeq(node))
-      return node.items.map((item, index) => convert(item, [...path, index], placeOf(item) ?? place));
-    if (isMap(node)) {
-      return Object.fromEntries(
-        node.items.map(({ key, value }) => {
-          const at = placeOf(key) ?? place;
-          if (!isScalar(key) || typeof key.value !== 'string')
-            throw new InputError('this key is not a text; expected a name such as `steps:`', at);
-          checkKey(key.value, at);
-          return [key.value, convert(value, [...path, key.value], at)];
-        }),
-      );
-    }
-    return isScalar(node) ? node.value : null;
+      return node.items.map((item, index) => plain(item, [...path, index], placeOfNode(item) ?? place));
+    if (!isMap(node)) return isScalar(node) ? node.value : null;
+    const entries = node.items.map(({ key, value }) => {
+      const at = placeOfNode(key) ?? place;
+      if (!isScalar(key) || typeof key.value !== 'string')
+        throw new InputError('this key is not a text; expected a name such as `steps:`', at);
+      checkKey(key.value, at);
+      return [key.value, plain(value, [...path, key.value], at)];
+    });
+    return Object.fromEntries(entries);
   };
-  return { value: convert(doc.contents, [], placeOf(doc.contents) ?? placeAt(0)), places };
+  const value = plain(doc.contents, [], placeOfNode(doc.contents) ?? placeAt(0));
+  const placeOf = (path: Path): Place => places.get(JSON.stringify(path)) ?? placeOf(path.slice(0, -1));
+  return { value, placeOf };
 }
 
 /** Refuses the one key that is special to JavaScript objects. */
@@ -174,17 +117,15 @@ export function checkKey(key: string, place: Place): void {
 }
 
 function checkNesting(text: string, file: string): void {
-  let line = 1;
   let open = 0;
-  let dashes = 0;
-  for (const [mark] of text.matchAll(/[[{\]}\n]|[-?](?=\s|$)/g)) {
-    if (mark === '\n') {
-      line++;
-      dashes = 0;
-    } else if ('[{'.includes(mark)) open++;
-    else if (']}'.includes(mark)) open = Math.max(0, open - 1);
-    else dashes++;
-    if (open > MAX_OPEN || dashes > MAX_OPEN)
-      throw new InputError(`nested deeper than ${MAX_DEPTH} levels`, { file, line });
+  for (const [index, line] of text.split('\n').entries()) {
+    let dashes = 0;
+    for (const [mark] of line.matchAll(/[[{\]}]|[-?](?=\s|$)/g)) {
+      if ('[{'.includes(mark)) open++;
+      else if (']}'.includes(mark)) open = Math.max(0, open - 1);
+      else dashes++;
+      if (open > MAX_OPEN || dashes > MAX_OPEN)
+        throw new InputError(`nested deeper than ${MAX_DEPTH} levels`, { file, line: index + 1, column: 1 });
+    }
   }
 }
