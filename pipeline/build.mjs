@@ -33,7 +33,6 @@ const ENTRIES = {
   index: 'pipeline/index.ts',
   gpu: 'pipeline/gpu.ts',
   cli: 'pipeline/cli/main.ts',
-  'other-width': 'pipeline/golden/other-width.ts',
 };
 /** Small npm packages of plain JavaScript that every start needs: they are part of the build. */
 const INLINED = ['commander', 'es-module-lexer', 'fastest-levenshtein', 'yaml', 'zod', 'zx'];

@@ -19,29 +19,28 @@ interface Found {
 const folder = scratchFolder();
 const found = new Map<string, Found>();
 
-/** What a foreign adapter would have said of the same run. */
+/** The failures of the same run when judged as on another adapter. */
 const foreignFailures = ({ report }: Found) => failures({ ...report, mode: 'tolerance' });
 
-test.before(async () => {
-  await writeFile(join(folder, 'tiny.yaml'), TINY);
-  const recorded = await golden(
-    ROOT,
-    ['record', 'tiny.yaml', '--frames', '4', '--size', '96', '--margin-runs', '2', '--out', 'recorded'],
-    folder,
-  );
-  assert.is(recorded.exitCode, 0, recorded.stderr);
-  const check = async (name: string, root: string): Promise<Found> => {
-    const outcome = await golden(root, ['check', 'tiny.yaml', '--json'], folder);
-    return { name, exitCode: outcome.exitCode, stderr: outcome.stderr, report: reportOf(outcome) };
-  };
-  const outcomes = await twoAtATime([
-    () => check('no fault', ROOT),
-    ...FAULTS.map(
-      (fault, i) => async () => check(fault.name, await faultyCopy(join(folder, `fault-${i}`), fault)),
-    ),
-  ]);
-  for (const outcome of outcomes) found.set(outcome.name, outcome);
-});
+// Outside of `test.before`: uvu swallows an error that is thrown there.
+await writeFile(join(folder, 'tiny.yaml'), TINY);
+const recorded = await golden(
+  ROOT,
+  ['record', 'tiny.yaml', '--frames', '4', '--size', '96', '--margin-runs', '2', '--out', 'recorded'],
+  folder,
+);
+assert.is(recorded.exitCode, 0, recorded.stderr);
+const check = async (name: string, root: string): Promise<Found> => {
+  const outcome = await golden(root, ['check', 'tiny.yaml', '--json'], folder);
+  return { name, exitCode: outcome.exitCode, stderr: outcome.stderr, report: reportOf(outcome) };
+};
+const outcomes = await twoAtATime([
+  () => check('no fault', ROOT),
+  ...FAULTS.map(
+    (fault, i) => async () => check(fault.name, await faultyCopy(join(folder, `fault-${i}`), fault)),
+  ),
+]);
+for (const outcome of outcomes) found.set(outcome.name, outcome);
 
 test('no fault is no regression, by bytes', () => {
   const { exitCode, report } = found.get('no fault')!;
@@ -64,17 +63,17 @@ for (const { name } of FAULTS) {
   });
 }
 
-test('docs/golden.md says of each fault what was found', async () => {
+test('docs/golden.md lists the verdict on each fault', async () => {
   const docs = await readFile(join(ROOT, 'docs/golden.md'), 'utf8');
   const table = FAULTS.map((fault) => {
     const elsewhere = foreignFailures(found.get(fault.name)!);
     return `| ${fault.name} | caught | ${elsewhere.length ? 'caught' : 'missed'} |`;
   });
   const missing = table.filter((row) => !docs.includes(row));
-  assert.equal(missing, [], 'rows as measured that docs/golden.md lacks');
+  assert.equal(missing, [], 'measured rows that docs/golden.md lacks');
 });
 
-test('--as-foreign judges as the report says another adapter would', async () => {
+test('--as-foreign judges by tolerance, as the report does for another adapter', async () => {
   const [missed, caught] = ['seed ignored', 'colour order'].map((name) =>
     FAULTS.findIndex((fault) => fault.name === name),
   );
@@ -94,7 +93,7 @@ test('--as-foreign judges as the report says another adapter would', async () =>
 
 const stored = ['--out', 'recorded', '--margin-runs', '0'];
 
-test('a recording that is refused says what to do, and leaves the old one as it is', async () => {
+test('a refused recording says what to do and leaves the old one unchanged', async () => {
   const before = await readFile(join(folder, 'tiny.golden/golden.json'), 'utf8');
   const [large, narrow] = await twoAtATime([
     () => golden(ROOT, ['record', 'tiny.yaml', ...stored, '--max-splat', '0.1'], folder),

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { CheckOptions } from '../golden/check.ts';
-import { DEFAULT_TOLERANCE, type Golden } from '../golden/format.ts';
 import type { RecordOptions } from '../golden/record.ts';
+import { DEFAULT_TOLERANCE } from '../golden/recording.ts';
 import { Regression } from '../regression.ts';
 import { collect } from './flags.ts';
 import { interruptible } from './interruption.ts';
@@ -43,8 +43,13 @@ function recordCommand(): Command {
       const { folder, golden } = await interruptible((signal) =>
         recordGolden(file, { ...options, ...printers(), tolerance: { max, mean, ssim }, signal }),
       );
-      const { adapterName } = await import('../golden/judge.ts');
-      process.stdout.write(recordedText(folder, golden, adapterName(golden.adapter)));
+      const { margin, splat, chain, frames } = golden;
+      process.stdout.write(`
+Recorded ${frames.length} golden frames, ${splat.count} Gaussians, ${chain.frames.length} turntable pictures and ${chain.scores.length} scores.
+Measured margin: up to ${margin.worst.max} levels, ${margin.worst.mean} in the mean, SSIM ${margin.worst.ssim}; tolerance on another
+adapter: up to ${max} levels, ${mean} in the mean, SSIM ${ssim}.
+Commit ${folder}.
+`);
     });
 }
 
@@ -83,20 +88,6 @@ function printers(): Pick<RecordOptions, 'onEvent' | 'say'> {
   };
 }
 
-function recordedText(folder: string, golden: Golden, adapter: string): string {
-  const { margin, tolerance, chain, frames } = golden;
-  const seeds = chain.seeds.length ? `measured with seeds ${chain.seeds.join(', ')}` : 'not measured';
-  return `
-Recorded on ${adapter}:
-  ${frames.length} golden frames, ${golden.splat.count} Gaussians, ${chain.frames.length} turntable pictures
-  measured margin: up to ${margin.worst.max} levels, ${margin.worst.mean} in the mean, SSIM ${margin.worst.ssim}
-${margin.renders.map(({ how, max, mean, ssim }) => `    ${how}: ${max}, ${mean}, ${ssim}\n`).join('')}\
-  tolerance on another adapter: up to ${tolerance.max} levels, ${tolerance.mean} in the mean, SSIM ${tolerance.ssim}
-  bounds of ${chain.scores.length} scores, ${seeds}
-Commit ${folder}.
-`;
-}
-
 async function writeReport(path: string, text: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -107,18 +98,21 @@ async function writeReport(path: string, text: string): Promise<void> {
   }
 }
 
-/** Parses a number of at least `least`. */
-function number(least: number, most = Number.POSITIVE_INFINITY, isValid = Number.isFinite) {
+/** Parses a number from `least` to `most`. */
+function number(least: number, most = Number.POSITIVE_INFINITY) {
   return (value: string): number => {
-    const parsed = value.trim() === '' ? Number.NaN : Number(value);
-    if (isValid(parsed) && parsed >= least && parsed <= most) return parsed;
-    const kind = isValid === Number.isInteger ? 'a whole number' : 'a number';
+    const parsed = Number(value.trim() || Number.NaN);
+    if (Number.isFinite(parsed) && parsed >= least && parsed <= most) return parsed;
     const range = Number.isFinite(most) ? `from ${least} to ${most}` : `of at least ${least}`;
-    throw new InvalidArgumentError(`Expected ${kind} ${range}.`);
+    throw new InvalidArgumentError(`Expected a number ${range}.`);
   };
 }
 
-/** Parses a whole number in a range. */
+/** Parses a whole number from `least` to `most`. */
 function whole(least: number, most: number) {
-  return number(least, most, Number.isInteger);
+  return (value: string): number => {
+    const parsed = number(least, most)(value);
+    if (Number.isInteger(parsed)) return parsed;
+    throw new InvalidArgumentError('Expected a whole number.');
+  };
 }

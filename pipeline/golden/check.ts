@@ -1,19 +1,18 @@
-import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { stages } from '../../stages/index.ts';
-import { InputError } from '../../wgsl/core/index.ts';
-import { readPipeline } from '../file/read.ts';
-import { openDevice } from '../open-device.ts';
-import { type ChainOptions, inScratch, runChain } from './chain.ts';
-import { GOLDEN, type Golden, goldenFolder, readGolden, versions } from './format.ts';
+import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
+import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
+import { InputError, openGpu } from '../../wgsl/core/index.ts';
+import { hashFile } from '../hash.ts';
+import { type GoldenOptions, inFolder, readPlan, runChain } from './chain.ts';
 import { adapterDifferences, adapterName, chainRows, changes, frameRow, planChanges } from './judge.ts';
 import { type Picture, pictureHash, readPicture } from './picture.ts';
+import { GOLDEN, type Golden, goldenFolder, readGolden, versions } from './recording.ts';
 import { renderView } from './render.ts';
 import type { Checked, FramePair, Row } from './report.ts';
 
 /** `out` keeps the run and must be new or empty; default: a temporary folder. */
-export interface CheckOptions extends Omit<ChainOptions, 'store'> {
+export interface CheckOptions extends GoldenOptions {
   /** Judges as on another adapter. */
   asForeign?: boolean;
 }
@@ -25,44 +24,42 @@ export interface CheckOptions extends Omit<ChainOptions, 'store'> {
  */
 export async function checkGolden(file: string, options: CheckOptions = {}): Promise<Checked> {
   const start = performance.now();
-  const { out, signal, onEvent } = options;
+  const { out, signal, onEvent, say } = options;
   const golden = await readGolden(file);
   const folder = goldenFolder(file);
-  const recorded = await readRecorded(golden, folder);
-  if (out !== undefined) await requireEmpty(out);
-  const { plan, edits, notes } = await readPlans(file, golden);
-  const report = {
-    file,
-    notes: [...notes, ...changes(golden.versions, await versions(), ['versions'])],
-    adapter: { recorded: adapterName(golden.adapter) },
-  };
+  const recorded = await readPictures(golden, folder);
+  if (out !== undefined && (await readdir(out).catch(() => [])).length)
+    throw new InputError('is not empty; a check runs afresh: name a new or empty folder', out);
+  const { plan, edits, notes } = await comparePlans(file, golden);
+  const report = { file, notes, adapter: { recorded: adapterName(golden.adapter) } };
   if (edits.length) {
     const found = `the file changed: ${edits.join(', ')}; record again if that is meant`;
     const rows: Row[] = [{ kind: 'file', name: 'options', exact: false, within: false, found }];
     return { report: { ...report, mode: 'bytes', because: [], rows, seconds: 0 }, frames: [], chain: [] };
   }
-  const gpu = await openDevice({ adapter: options.adapter });
+  const gpu = await openGpu({ adapter: options.adapter });
   try {
+    const view = { cameras: golden.frames.map(({ camera }) => camera), background: golden.background };
     const render = async (splat: string): Promise<FramePair[]> => {
-      const cameras = golden.frames.map(({ camera }) => camera);
-      const now = await renderView(gpu, { splat, cameras, background: golden.background });
+      const gaussians = await loadGaussians(gpu, splat);
+      const now = await renderView(gpu, gaussians, view);
+      releaseGaussians(gaussians);
       return golden.frames.map(({ name }, i) => ({ name, before: recorded[i], after: now[i] }));
     };
-    options.say?.('the committed splat through the golden cameras');
+    say?.('the committed splat through the golden cameras');
     const frames = await render(join(folder, GOLDEN.splat));
-    options.say?.('the chain');
-    const run = async (out: string) => {
-      const now = await runChain(gpu, plan, {
-        out,
+    say?.('the chain');
+    const [now, chain] = await inFolder(out, async (folder) => {
+      const result = await runChain(gpu, plan, {
+        out: folder,
         signal,
         // A temporary folder is not announced as results.
-        onEvent: (event) => (options.out !== undefined || event.event !== 'result') && onEvent?.(event),
+        onEvent: (event) => (out !== undefined || event.event !== 'result') && onEvent?.(event),
       });
-      return { now, chain: await render(now.splat.file) };
-    };
-    const { now, chain } = out === undefined ? await inScratch(run) : await run(out);
-    const differences = adapterDifferences(golden.adapter, gpu.adapter);
-    const because = options.asForeign ? ['--as-foreign', ...differences] : differences;
+      return [result, await render(result.splat.file)];
+    });
+    const because = adapterDifferences(golden.adapter, gpu.adapter);
+    if (options.asForeign) because.unshift('--as-foreign');
     return {
       report: {
         ...report,
@@ -80,48 +77,43 @@ export async function checkGolden(file: string, options: CheckOptions = {}): Pro
   }
 }
 
-/** The present plan, its differences from the recorded one, and notes. */
-async function readPlans(file: string, { set, cell, cwd: below }: Golden) {
+/** The present plan, its differences from the recorded one, and notes about what else differs from the recording. */
+export async function comparePlans(file: string, golden: Golden) {
+  const { set, cell, cwd: below } = golden;
   const cwd = resolve(dirname(file), below);
-  const options = { set, cell, cwd, registry: stages };
   const path = relative(cwd, resolve(file));
-  const plan = await readPipeline(path, options);
+  const { plan, env } = await readPlan(path, { set, cell, cwd });
+  const before = { versions: golden.versions, env: golden.env ?? env };
+  const notes = changes(before, { versions: await versions(), env });
   const text = await readFile(join(goldenFolder(file), GOLDEN.pipeline), 'utf8').catch(() => undefined);
-  if (text === undefined) return { plan, edits: [], notes: [] };
+  if (text === undefined) return { plan, edits: [], notes };
   try {
-    return { plan, edits: planChanges(await readPipeline(path, { ...options, text }), plan), notes: [] };
+    const recorded = await readPlan(path, { set, cell, cwd, text });
+    return { plan, edits: planChanges(recorded.plan, plan), notes };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     const note = `changes of the file are unknown, as the recorded ${GOLDEN.pipeline} is no longer valid: ${error.message}`;
-    return { plan, edits: [], notes: [note] };
+    return { plan, edits: [], notes: [note, ...notes] };
   }
 }
 
-/** Reads the committed pictures. @throws InputError where a file is not the recorded one. */
-async function readRecorded(golden: Golden, folder: string): Promise<Picture[]> {
+/** Reads the committed pictures. @throws InputError where one of them, or the splat, is not the recorded one. */
+async function readPictures(golden: Golden, folder: string): Promise<Picture[]> {
   const fix = 'restore it from git, or record again';
+  const require = (path: string, found: string, expected: string) => {
+    if (found !== expected) throw new InputError(`differs from the recording: ${fix}`, path);
+  };
   const splat = join(folder, GOLDEN.splat);
-  const bytes = await readFile(splat).catch((error: NodeJS.ErrnoException) => {
+  const { sha256 } = await hashFile(splat).catch((error: NodeJS.ErrnoException) => {
     throw new InputError(`cannot be read (${error.code}): ${fix}`, splat);
   });
-  if (createHash('sha256').update(bytes).digest('hex') !== golden.splat.sha256)
-    throw new InputError(`differs from the recording: ${fix}`, splat);
+  require(splat, sha256, golden.splat.sha256);
   const pictures: Picture[] = [];
   for (const { name, sha256 } of golden.frames) {
     const path = join(folder, GOLDEN.frames, `${name}.png`);
     const picture = await readPicture(path);
-    if (pictureHash(picture) !== sha256) throw new InputError(`differs from the recording: ${fix}`, path);
+    require(path, pictureHash(picture), sha256);
     pictures.push(picture);
   }
   return pictures;
-}
-
-/** Refuses a folder with results of an earlier run. */
-async function requireEmpty(folder: string): Promise<void> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw new InputError(`cannot be used (${error.code}); expected a new or empty folder`, folder);
-  });
-  if (names.length)
-    throw new InputError('is not empty; a check runs afresh: name a new or empty folder', folder);
 }

@@ -52,15 +52,6 @@ export interface Difference {
   ssim: number;
 }
 
-const RADIUS = 5;
-const SIGMA = 1.5;
-const C1 = 0.01 ** 2;
-const C2 = 0.03 ** 2;
-const TAPS = Array.from({ length: 2 * RADIUS + 1 }, (_, i) =>
-  Math.exp(-((i - RADIUS) ** 2) / (2 * SIGMA ** 2)),
-);
-const TAPS_SUM = TAPS.reduce((sum, tap) => sum + tap, 0);
-
 /**
  * Compares on the CPU in double precision and shares no code with the GPU's metrics, which are under test themselves. Rounds
  * to six decimals. Throws when the sizes differ, or a side is below 11 pixels.
@@ -69,15 +60,18 @@ export function compare(a: Picture, b: Picture): Difference {
   if (a.width !== b.width || a.height !== b.height) {
     throw new Error(`pictures of ${a.width}×${a.height} and ${b.width}×${b.height} cannot be compared`);
   }
-  let max = 0;
-  let sum = 0;
-  for (let i = 0; i < a.rgb.length; i++) {
-    const difference = Math.abs(a.rgb[i] - b.rgb[i]);
-    max = Math.max(max, difference);
-    sum += difference;
-  }
+  const levels = levelDifferences(a, b);
   const round = (value: number) => Number(value.toFixed(6));
-  return { max, mean: round(sum / a.rgb.length), ssim: round(ssim(a, b)) };
+  return {
+    max: levels.reduce((most, level) => Math.max(most, level), 0),
+    mean: round(average(levels)),
+    ssim: round(ssim(a, b)),
+  };
+}
+
+/** The absolute difference of each channel of each pixel, [H, W, 3]. */
+export function levelDifferences(a: Picture, b: Picture): Uint8Array {
+  return a.rgb.map((level, i) => Math.abs(level - b.rgb[i]));
 }
 
 /** The worst of several differences, number by number. */
@@ -89,36 +83,49 @@ export function worst(differences: readonly Difference[]): Difference {
   };
 }
 
-function ssim(a: Picture, b: Picture): number {
-  const { width, height } = a;
-  if (Math.min(width, height) <= 2 * RADIUS) throw new Error(`${width}×${height} is too small for SSIM`);
-  const product = (u: Float64Array, v: Float64Array) => u.map((value, i) => value * v[i]);
-  const blur = (values: Float64Array) => blurAndTranspose(blurAndTranspose(values, width), height);
-  const channels = [0, 1, 2].map((channel) => {
-    const [x, y] = [a, b].map(({ rgb }) =>
-      Float64Array.from({ length: width * height }, (_, pixel) => rgb[3 * pixel + channel] / 255),
-    );
-    const [mx, my, mxx, myy, mxy] = [x, y, product(x, x), product(y, y), product(x, y)].map(blur);
-    const similarity = mx.map((_, i) => {
-      const [vx, vy, vxy] = [mxx[i] - mx[i] ** 2, myy[i] - my[i] ** 2, mxy[i] - mx[i] * my[i]];
-      const [squares, products] = [mx[i] ** 2 + my[i] ** 2, mx[i] * my[i]];
-      return ((2 * products + C1) * (2 * vxy + C2)) / ((squares + C1) * (vx + vy + C2));
-    });
-    return similarity.reduce((sum, value) => sum + value, 0) / similarity.length;
-  });
-  return channels.reduce((sum, value) => sum + value, 0) / channels.length;
+function average(values: Uint8Array | Float64Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
 }
 
-/** Blurs each row of [H, W] where the window lies wholly inside; returns the transpose, [W − 10, H]. */
+const RADIUS = 5;
+const SIGMA = 1.5;
+const C1 = (0.01 * 255) ** 2;
+const C2 = (0.03 * 255) ** 2;
+const GAUSSIAN = Array.from({ length: 2 * RADIUS + 1 }, (_, i) =>
+  Math.exp(-((i - RADIUS) ** 2) / (2 * SIGMA ** 2)),
+);
+const WINDOW = GAUSSIAN.map((tap) => tap / GAUSSIAN.reduce((sum, one) => sum + one));
+
+function ssim({ width, height, rgb: x }: Picture, { rgb: y }: Picture): number {
+  if (Math.min(width, height) <= 2 * RADIUS) throw new Error(`${width}×${height} is too small for SSIM`);
+  const local = (value: (i: number) => number) =>
+    blurAndTranspose(
+      blurAndTranspose(
+        Float64Array.from(x, (_, i) => value(i)),
+        width,
+      ),
+      height,
+    );
+  const [mx, my] = [local((i) => x[i]), local((i) => y[i])];
+  const [mxx, myy, mxy] = [local((i) => x[i] ** 2), local((i) => y[i] ** 2), local((i) => x[i] * y[i])];
+  const similarity = mx.map((_, i) => {
+    const [vx, vy, vxy] = [mxx[i] - mx[i] ** 2, myy[i] - my[i] ** 2, mxy[i] - mx[i] * my[i]];
+    const [squares, products] = [mx[i] ** 2 + my[i] ** 2, mx[i] * my[i]];
+    return ((2 * products + C1) * (2 * vxy + C2)) / ((squares + C1) * (vx + vy + C2));
+  });
+  return average(similarity);
+}
+
+/** Blurs each row of [H, W, 3] where the window lies wholly inside; returns the transpose, [W − 10, H, 3]. */
 function blurAndTranspose(values: Float64Array, width: number): Float64Array {
-  const [height, columns] = [values.length / width, width - 2 * RADIUS];
-  const out = new Float64Array(columns * height);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < columns; x++) {
-      let sum = 0;
-      for (let k = 0; k < TAPS.length; k++) sum += TAPS[k] * values[y * width + x + k];
-      out[x * height + y] = sum / TAPS_SUM;
-    }
+  const height = values.length / 3 / width;
+  const out = new Float64Array(3 * (width - 2 * RADIUS) * height);
+  for (let i = 0; i < out.length; i++) {
+    const [x, y] = [Math.floor(i / 3 / height), Math.floor(i / 3) % height];
+    const first = 3 * (y * width + x) + (i % 3);
+    for (let k = 0; k < WINDOW.length; k++) out[i] += WINDOW[k] * values[first + 3 * k];
   }
   return out;
 }

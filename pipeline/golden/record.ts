@@ -1,123 +1,136 @@
-import { createHash } from 'node:crypto';
-import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { resizeCamera } from '../../stages/artefacts/camera.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type Background, backgroundColor } from '../../stages/artefacts/background.ts';
+import { resizeCamera, type Vec3 } from '../../stages/artefacts/camera.ts';
 import { releaseDataset } from '../../stages/artefacts/dataset.ts';
 import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
-import { stages } from '../../stages/index.ts';
+import type { Score } from '../../stages/artefacts/scores.ts';
 import { type LoadOptions, load } from '../../stages/load/stage.ts';
-import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
-import { readPipeline } from '../file/read.ts';
-import { openDevice } from '../open-device.ts';
+import { type FileContents, hashFile } from '../hash.ts';
+import { type ChainResult, type GoldenOptions, inFolder, readPlan, runChain, splatStage } from './chain.ts';
+import { compare, type Difference, encodePicture, pictureHash, worst } from './picture.ts';
 import {
-  backgroundOf,
-  type ChainOptions,
-  type ChainResult,
-  inScratch,
+  GOLDEN,
+  type Golden,
+  type GoldenScore,
   type NamedCamera,
-  runChain,
-  splatStage,
-} from './chain.ts';
-import { DEFAULT_TOLERANCE, GOLDEN, type Golden, replaceGolden, versions } from './format.ts';
-import { CAMERA_TOLERANCE, cameraDistance, MARGIN_FACTOR, scoreBounds, tooNarrow } from './judge.ts';
-import { type Difference, encodePicture, pictureHash, worst } from './picture.ts';
-import { measureMargin, renderView } from './render.ts';
+  replaceGolden,
+  versions,
+} from './recording.ts';
+import { MOVED, renderMoved, renderView } from './render.ts';
 
-export interface RecordOptions extends ChainOptions {
+export interface RecordOptions extends GoldenOptions {
+  /** The run's store, as `runPlan` takes it. */
+  store?: string;
   /** `STAGE.OPTION=VALUE`; recorded, and repeated by every check. */
-  set?: readonly string[];
+  set: readonly string[];
   /** The cell of a file with a matrix, as `readPipeline` takes it; every check repeats it. */
   cell?: string;
-  /** Number of golden frames. Default 6. */
-  frames?: number;
-  /** Longer side of a golden frame, pixels. Default 192. */
-  size?: number;
-  /** Largest committed splat, MB (10⁶ bytes). Default 8. */
-  maxSplat?: number;
-  /** Number of runs with other seeds, which measure the bounds of the scores. Default 2. */
-  marginRuns?: number;
-  tolerance?: Partial<Difference>;
+  /** Number of golden frames. */
+  frames: number;
+  /** Longer side of a golden frame, pixels. */
+  size: number;
+  /** Largest committed splat, MB (10⁶ bytes). */
+  maxSplat: number;
+  /** Number of runs with other seeds, which measure the bounds of the scores. */
+  marginRuns: number;
+  /** On another adapter. */
+  tolerance: Difference;
 }
 
 /**
  * Runs the pipeline and stores golden renders beside its file. After a failure an older recording is unchanged.
  * @throws InputError when the pipeline makes no splat, the splat is too large to commit, or the tolerance is too narrow.
  */
-export async function recordGolden(
-  file: string,
-  options: RecordOptions = {},
-): Promise<{ folder: string; golden: Golden }> {
-  const { set = [], cell, adapter, marginRuns = 2, out, store, signal, onEvent } = options;
-  const plan = await readPipeline(file, { set, cell, registry: stages });
+export async function recordGolden(file: string, options: RecordOptions) {
+  const { set, cell, adapter, marginRuns, tolerance, out, store, signal, onEvent, say } = options;
+  const { plan, env } = await readPlan(file, { set, cell });
   const text = await readFile(file);
-  const { id: stage } = splatStage(plan);
-  const background = backgroundOf(plan);
-  const gpu = await openDevice({ adapter });
+  splatStage(plan); // throws before anything runs
+  const gpu = await openGpu({ adapter });
   try {
     const chain = await runChain(gpu, plan, { out, store, signal, onEvent });
-    await checkSize(chain.splat.file, options.maxSplat ?? 8);
-    const chosen = chooseCameras(
-      await allCameras(gpu, plan, chain),
-      options.frames ?? 6,
-      options.size ?? 192,
-    );
+    const splat = await hashFile(chain.splat.file);
+    checkSize(chain.splat.file, splat, options.maxSplat);
+    const frames = chooseCameras(await allCameras(gpu, plan, chain), options.frames, options.size);
     const seeds = Array.from({ length: marginRuns }, (_, i) => plan.seed + 1 + i);
     const others: ChainResult[] = [];
     for (const seed of seeds) {
-      options.say?.(`the chain with seed ${seed}, for the bounds of its scores`);
-      others.push(await inScratch((out) => runChain(gpu, { ...plan, seed }, { out, signal })));
+      say?.(`the chain with seed ${seed}, for the bounds of its scores`);
+      others.push(await inFolder(undefined, (out) => runChain(gpu, { ...plan, seed }, { out, signal })));
     }
-    return await replaceGolden(file, async (partial): Promise<Golden> => {
-      const splat = join(partial, GOLDEN.splat);
-      await copyFile(chain.splat.file, splat);
+    say?.('the golden frames');
+    const gaussians = await loadGaussians(gpu, chain.splat.file);
+    const view = { cameras: frames.map(({ camera }) => camera), background: backgroundOf(plan) };
+    const pictures = await renderView(gpu, gaussians, view);
+    const moved = await renderMoved(gpu, gaussians, view);
+    const margin = worst(moved.map((picture, i) => compare(picture, pictures[i])));
+    requireMargin(file, tolerance, margin);
+    const golden: Golden = {
+      format: 'splatline golden 1',
+      name: plan.name,
+      seed: plan.seed,
+      set: [...set],
+      cwd: set.length ? relative(dirname(file), process.cwd()) || '.' : '.',
+      ...(cell === undefined ? {} : { cell }),
+      ...(Object.keys(env).length ? { env } : {}),
+      versions: await versions(),
+      adapter: { ...gpu.adapter },
+      splat: { stage: chain.splat.stage, count: gaussians.count, shDegree: gaussians.shDegree, ...splat },
+      background: [...view.background],
+      frames: frames.map((frame, i) => ({ ...frame, sha256: pictureHash(pictures[i]) })),
+      tolerance,
+      margin: { factor: MARGIN_FACTOR, worst: margin, renders: [{ how: MOVED, ...margin }] },
+      chain: {
+        tensors: chain.tensors,
+        frames: chain.frames,
+        ...(camerasAreFixed(chain, others) ? { cameras: chain.cameras } : {}),
+        scores: scoreBounds(
+          chain.scores,
+          others.map(({ scores }) => scores),
+        ),
+        seeds,
+      },
+    };
+    const folder = await replaceGolden(file, golden, async (partial) => {
+      await copyFile(chain.splat.file, join(partial, GOLDEN.splat));
       await writeFile(join(partial, GOLDEN.pipeline), text);
-      const view = { splat, cameras: chosen.map(({ camera }) => camera), background };
-      const pictures = await renderView(gpu, view);
-      for (const [i, { name }] of chosen.entries())
+      for (const [i, { name }] of frames.entries())
         await writeFile(join(partial, GOLDEN.frames, `${name}.png`), encodePicture(pictures[i]));
-      options.say?.('the golden frames with other arithmetic, for the margin');
-      const renders = await measureMargin(gpu, adapter, view, pictures);
-      const margin = worst(renders);
-      const tolerance = { ...DEFAULT_TOLERANCE, ...options.tolerance };
-      requireMargin(file, tolerance, margin);
-      const bytes = await readFile(splat);
-      const sha256 = createHash('sha256').update(bytes).digest('hex');
-      return {
-        format: 'splatline golden 1',
-        name: plan.name,
-        seed: plan.seed,
-        set: [...set],
-        ...(cell === undefined ? {} : { cell }),
-        cwd: set.length ? relative(dirname(file), process.cwd()) || '.' : '.',
-        versions: await versions(),
-        adapter: { ...gpu.adapter },
-        splat: { stage, ...(await countOf(gpu, splat)), bytes: bytes.length, sha256 },
-        background: [...background],
-        frames: chosen.map(({ name, camera }, i) => ({ name, sha256: pictureHash(pictures[i]), camera })),
-        tolerance,
-        margin: { factor: MARGIN_FACTOR, worst: margin, renders },
-        chain: {
-          tensors: chain.tensors,
-          frames: chain.frames,
-          ...(camerasAreFixed(chain, others) ? { cameras: chain.cameras } : {}),
-          scores: scoreBounds(
-            chain.scores,
-            others.map(({ scores }) => scores),
-          ),
-          seeds,
-        },
-      };
     });
+    return { folder, golden };
   } finally {
     gpu.close();
   }
 }
 
+/** Refuses a splat that is too large to commit, before anything more is computed. */
+function checkSize(splat: string, { bytes }: FileContents, most: number): void {
+  const megabytes = bytes / 1e6;
+  if (megabytes <= most) return;
+  throw new InputError(
+    `the splat is ${megabytes.toFixed(1)} MB, and golden renders are committed with at most ${most} MB of it; record a smaller ` +
+      `one of the same pipeline (\`--set train.cap=…\`, \`--set init.shDegree=…\`; every check repeats them) or allow it with \`--max-splat ${Math.ceil(megabytes)}\``,
+    splat,
+  );
+}
+
+/** The background of the pictures: that of the last orbit stage, or else of the last score stage. */
+function backgroundOf({ stages }: Plan): Vec3 {
+  const last = (name: string) => stages.filter(({ stage }) => stage.name === name).at(-1);
+  const options = (last('orbit') ?? last('score'))?.options as { background?: Background } | undefined;
+  return backgroundColor(options?.background ?? 'black');
+}
+
 /** Turntable and held-out cameras; all views of the data where there are neither. */
-async function allCameras(gpu: Gpu, plan: Plan, chain: ChainResult): Promise<NamedCamera[][]> {
-  const turntable = chain.cameras.map(({ name, camera }) => ({ name: `turntable-${stem(name)}`, camera }));
+async function allCameras(gpu: Gpu, plan: Plan, { cameras }: ChainResult): Promise<NamedCamera[][]> {
+  const named = (prefix: string, list: readonly NamedCamera[]) =>
+    list.map(({ name, camera }) => ({ name: `${prefix}-${stem(name)}`, camera }));
+  const turntable = named('turntable', cameras);
   const planned = plan.stages.find(({ stage }) => stage.name === 'load');
   if (!planned) return [turntable, []];
   const { dataset, gaussians } = await load(gpu, {}, planned.options as LoadOptions);
@@ -125,7 +138,7 @@ async function allCameras(gpu: Gpu, plan: Plan, chain: ChainResult): Promise<Nam
   const heldOut = dataset.views.filter(({ split }) => split === 'test');
   const views = heldOut.length || turntable.length ? heldOut : dataset.views;
   releaseDataset(dataset);
-  return [turntable, views.map(({ name, camera }) => ({ name: `view-${stem(name)}`, camera }))];
+  return [turntable, named('view', views)];
 }
 
 /** A file stem of letters, digits, dots and dashes. */
@@ -169,36 +182,45 @@ export function evenly<T>(list: readonly T[], count: number): T[] {
 
 /** Whether runs with other seeds have the same turntable cameras: then cameras do not depend on training. */
 function camerasAreFixed({ cameras }: ChainResult, others: readonly ChainResult[]): boolean {
-  const isSame = (other: ChainResult) =>
-    other.cameras.length === cameras.length &&
-    other.cameras.every(({ camera }, i) => cameraDistance(camera, cameras[i].camera) <= CAMERA_TOLERANCE);
+  const isSame = (other: ChainResult) => isDeepStrictEqual(other.cameras, cameras);
   return others.length > 0 && cameras.length > 0 && others.every(isSame);
 }
 
-/** Refuses a splat that is too large to commit, before anything more is computed. */
-async function checkSize(splat: string, most: number): Promise<void> {
-  const megabytes = (await stat(splat)).size / 1e6;
-  if (megabytes <= most) return;
-  throw new InputError(
-    `the splat is ${megabytes.toFixed(1)} MB, and golden renders are committed with at most ${most} MB of it; record a smaller ` +
-      `one of the same pipeline (\`--set train.cap=…\`, \`--set init.shDegree=…\`; every check repeats them) or allow it with \`--max-splat ${Math.ceil(megabytes)}\``,
-    splat,
-  );
-}
+/** The tolerance must be this many times the margin measured on the recording adapter. */
+export const MARGIN_FACTOR = 2;
 
-/** Refuses a tolerance below `MARGIN_FACTOR` times the margin. */
-function requireMargin(file: string, tolerance: Difference, margin: Difference): void {
-  const narrow = tooNarrow(tolerance, margin);
+/** Refuses a tolerance below `MARGIN_FACTOR` times the margin, with the options that widen it. */
+export function requireMargin(file: string, tolerance: Difference, margin: Difference): void {
+  const least = {
+    max: MARGIN_FACTOR * margin.max,
+    mean: MARGIN_FACTOR * margin.mean,
+    ssim: 1 - MARGIN_FACTOR * (1 - margin.ssim),
+  };
+  const narrow = (['max', 'mean', 'ssim'] as const).filter((key) =>
+    key === 'ssim' ? tolerance.ssim > least.ssim : tolerance[key] < least[key],
+  );
   if (!narrow.length) return;
+  const fixes = narrow.map((key) => `--${key} ${Number(least[key].toPrecision(4))}`);
   throw new InputError(
     `other arithmetic on this adapter already differs by up to ${margin.max} levels, ${margin.mean} in the mean and ` +
-      `SSIM ${margin.ssim}; a tolerance is at least ${MARGIN_FACTOR} times that: record with ${narrow.join(' ')}`,
+      `SSIM ${margin.ssim}; a tolerance is at least ${MARGIN_FACTOR} times that: record with ${fixes.join(' ')}`,
     file,
   );
 }
 
-async function countOf(gpu: Gpu, splat: string): Promise<{ count: number; shDegree: number }> {
-  const gaussians = await loadGaussians(gpu, splat);
-  releaseGaussians(gaussians);
-  return { count: gaussians.count, shDegree: gaussians.shDegree };
+/** Seeds differ more than adapters do, but a few runs show only part of the spread. */
+const SPREAD_FACTOR = 3;
+/** Least bound of a score: in decibels, or as a part of the golden value for every other unit. */
+const LEAST_DECIBELS = 0.5;
+const LEAST_PART = 0.05;
+
+/** Bounds of each score, from the scores of the same chain with other seeds. */
+export function scoreBounds(scores: readonly Score[], others: readonly (readonly Score[])[]): GoldenScore[] {
+  const round = (value: number) => Number(value.toFixed(6));
+  return scores.map((golden) => {
+    const same = others.flat().filter(({ name }) => name === golden.name);
+    const spread = round(Math.max(0, ...same.map(({ value }) => Math.abs(value - golden.value))));
+    const least = golden.unit === 'dB' ? LEAST_DECIBELS : LEAST_PART * Math.abs(golden.value);
+    return { ...golden, bound: round(Math.max(least, SPREAD_FACTOR * spread)), spread };
+  });
 }

@@ -1,5 +1,5 @@
 import { relative, resolve } from 'node:path';
-import { compare, encodePicture, type Picture } from './picture.ts';
+import { compare, encodePicture, levelDifferences, type Picture } from './picture.ts';
 
 /** `bytes`, on the recording adapter: results must be equal. `tolerance`, on any other: within tolerances and bounds. */
 type Mode = 'bytes' | 'tolerance';
@@ -35,7 +35,7 @@ export interface Report {
   mode: Mode;
   /** Why not by bytes: differences of the adapters, or the user's request. */
   because: string[];
-  /** Other differences from the recording: versions. */
+  /** Other differences from the recording: versions and the environment. */
   notes: string[];
   /** `now` is absent where the pipeline file changed, so that nothing ran. */
   adapter: { recorded: string; now?: string };
@@ -66,26 +66,29 @@ function verdict(row: Row, mode: Mode): Verdict {
   return passed === undefined ? 'not judged' : passed ? 'ok' : 'FAIL';
 }
 
-export function failures({ rows, mode }: Report): Row[] {
-  return rows.filter((row) => verdict(row, mode) === 'FAIL');
+function rowsWith(wanted: Verdict, { rows, mode }: Report): Row[] {
+  return rows.filter((row) => verdict(row, mode) === wanted);
+}
+
+export function failures(report: Report): Row[] {
+  return rowsWith('FAIL', report);
 }
 
 /** `golden frame view-a: max 3, mean 0.01, SSIM 0.999; required: equal`. */
-export function sentence(row: Row, mode: Mode): string {
-  if (row.kind === 'file') return row.found;
-  const required = mode === 'bytes' ? 'equal' : row.allowed;
-  return `${KINDS[row.kind][0]} ${row.name}: ${row.found}; required: ${required}`;
+function sentence({ kind, name, found, allowed }: Row, mode: Mode): string {
+  if (kind === 'file') return found;
+  return `${KINDS[kind][0]} ${name}: ${found}; required: ${mode === 'bytes' ? 'equal' : allowed}`;
 }
 
 /** One line: how many results differ and the first of them. A changed pipeline file is the only verdict. */
 export function summary(report: Report): string {
   const { file, mode, rows } = report;
   const failed = failures(report);
-  const total = rows.filter((row) => verdict(row, mode) !== 'not judged').length;
+  const total = rows.length - rowsWith('not judged', report).length;
   if (!failed.length) return `${file}: all ${total} as recorded`;
-  const [first] = failed;
-  if (first.kind === 'file') return `${file}: ${sentence(first, mode)}`;
-  return `${file}: ${failed.length} of ${total} are not as recorded, first ${sentence(first, mode)}`;
+  const first = sentence(failed[0], mode);
+  if (failed[0].kind === 'file') return `${file}: ${first}`;
+  return `${file}: ${failed.length} of ${total} are not as recorded, first ${first}`;
 }
 
 /** Rows of one kind that the text names. */
@@ -93,18 +96,16 @@ const SHOWN_PER_KIND = 5;
 
 /** The report for a terminal or a log: how it was judged, each failure, and a line of what is unchanged. */
 export function reportText(report: Report): string {
-  const { mode, notes, rows } = report;
-  const failed = failures(report);
+  const { mode, notes } = report;
+  const [failed, passed, skipped] = (['FAIL', 'ok', 'not judged'] as const).map((of) => rowsWith(of, report));
   const lines = [judgedHow(report), ...notes.map((note) => `note: ${note}`)];
   if (failed.length) lines.push('', 'not as recorded:');
   for (const kind of Object.keys(KINDS)) {
     const same = failed.filter((row) => row.kind === kind);
-    lines.push(...same.slice(0, SHOWN_PER_KIND).map((row) => `  ${sentence(row, mode)}`));
-    if (same.length > SHOWN_PER_KIND) lines.push(`  … and ${counted(same.slice(SHOWN_PER_KIND))} more`);
+    const more = same.splice(SHOWN_PER_KIND);
+    lines.push(...same.map((row) => `  ${sentence(row, mode)}`));
+    if (more.length) lines.push(`  … and ${counted(more)} more`);
   }
-  const [passed, skipped] = (['ok', 'not judged'] as const).map((of) =>
-    rows.filter((row) => verdict(row, mode) === of),
-  );
   lines.push('');
   if (passed.length) lines.push(`${mode === 'bytes' ? 'unchanged' : 'within tolerance'}: ${counted(passed)}`);
   if (skipped.length) {
@@ -118,9 +119,9 @@ export function reportText(report: Report): string {
 
 /** `1 golden frame, 4 tensors`. */
 function counted(rows: readonly Row[]): string {
-  const counts = Object.entries(KINDS).map(([kind, names]) => {
-    const count = rows.filter((row) => row.kind === kind).length;
-    return count ? [`${count} ${names[count === 1 ? 0 : 1]}`] : [];
+  const counts = Object.entries(KINDS).map(([kind, [one, several]]) => {
+    const { length } = rows.filter((row) => row.kind === kind);
+    return length ? [`${length} ${length === 1 ? one : several}`] : [];
   });
   return counts.flat().join(', ');
 }
@@ -138,27 +139,30 @@ function judgedHow({ mode, because, adapter: { recorded, now } }: Report): strin
 export function junitXml(report: Report, now = new Date()): string {
   const { mode, rows, seconds } = report;
   const file = relative(process.cwd(), resolve(report.file)).replaceAll('\\', '/');
-  const number = (of: Verdict) => rows.filter((row) => verdict(row, mode) === of).length;
-  const counts = `tests="${rows.length}" failures="${number('FAIL')}" errors="0" skipped="${number('not judged')}"`;
-  const time = `time="${seconds.toFixed(3)}"`;
+  const [failed, skipped] = (['FAIL', 'not judged'] as const).map((of) => rowsWith(of, report).length);
+  const counts = { tests: rows.length, failures: failed, errors: 0, skipped, time: seconds.toFixed(3) };
   const cases = rows.map((row) => {
-    const message = escaped(sentence(row, mode));
+    const message = sentence(row, mode);
     const content = {
       ok: '',
-      FAIL: `<failure message="${message}" type="Regression">${message}</failure>`,
-      'not judged': '<skipped message="training differs between adapters: only its scores are judged"/>',
+      FAIL: element('failure', { message, type: 'Regression' }, escaped(message)),
+      'not judged': element('skipped', {
+        message: 'training differs between adapters: only its scores are judged',
+      }),
     };
-    const classname = escaped(`golden.${file.replace(/\.ya?ml$/, '')}.${row.kind}`);
-    const inside = content[verdict(row, mode)];
-    return `<testcase classname="${classname}" name="${escaped(row.name)}" time="0">${inside}</testcase>`;
+    const classname = `golden.${file.replace(/\.ya?ml$/, '')}.${row.kind}`;
+    return element('testcase', { classname, name: row.name, time: 0 }, content[verdict(row, mode)]);
   });
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="golden renders" ${counts} ${time}>
-<testsuite name="golden ${escaped(file)}" ${counts} ${time} timestamp="${now.toISOString().slice(0, 19)}">
-${cases.join('\n')}
-</testsuite>
-</testsuites>
-`;
+  const timestamp = now.toISOString().slice(0, 19);
+  const suite = element('testsuite', { name: `golden ${file}`, ...counts, timestamp }, cases.join('\n'));
+  const suites = element('testsuites', { name: 'golden renders', ...counts }, suite);
+  return `<?xml version="1.0" encoding="UTF-8"?>\n${suites}\n`;
+}
+
+/** An element of XML or HTML; `content` is markup. */
+function element(name: string, attributes: Record<string, string | number>, content = ''): string {
+  const list = Object.entries(attributes).map(([key, value]) => ` ${key}="${escaped(String(value))}"`);
+  return `<${name}${list.join('')}>${content}</${name}>`;
 }
 
 /** Escapes text for XML and HTML, also in attributes; replaces control characters, which XML 1.0 forbids. */
@@ -185,13 +189,12 @@ img { width: 100%; image-rendering: pixelated; border: 1px solid #8884; }
 /** One self-contained page: all rows, failures first, and before | after | difference of every golden camera. */
 export function reportPage({ report, frames, chain }: Checked): string {
   const { file, mode, notes, rows } = report;
-  const row = (one: Row) => {
-    const cells = [`${KINDS[one.kind][0]} ${one.name}`, one.found, one.allowed ?? ''].map(escaped);
-    const outcome = verdict(one, mode);
-    return `<tr><td>${cells.join('<td>')}<td class="${outcome}">${outcome}`;
-  };
   const failed = failures(report);
-  const others = rows.filter((one) => !failed.includes(one));
+  const table = [...failed, ...rows.filter((row) => !failed.includes(row))].map((row) => {
+    const cells = [`${KINDS[row.kind][0]} ${row.name}`, row.found, row.allowed ?? ''].map(escaped);
+    const outcome = verdict(row, mode);
+    return `<tr><td>${cells.join('<td>')}<td class="${outcome}">${outcome}`;
+  });
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Golden renders: ${escaped(file)}</title>
@@ -199,7 +202,7 @@ export function reportPage({ report, frames, chain }: Checked): string {
 <h1>Golden renders</h1>
 <p>${[summary(report), judgedHow(report), ...notes].map(escaped).join('</p>\n<p>')}</p>
 <table><tr><th>result<th>found<th>allowed on another adapter<th>verdict
-${[...failed, ...others].map(row).join('\n')}
+${table.join('\n')}
 </table>
 <h2>Committed splat</h2>
 ${frames.map(figures).join('\n')}
@@ -213,18 +216,15 @@ ${chain.map(figures).join('\n')}
 function figures({ name, before, after }: FramePair): string {
   const { max, mean, ssim } = compare(before, after);
   const heat = heatMap(before, after);
-  const difference = `difference: max ${max} levels, mean ${mean}, SSIM ${ssim}; white is ${heat.top} levels`;
-  const pictures: [string, Picture][] = [
-    ['before (golden)', before],
-    ['after (now)', after],
-    [difference, heat],
-  ];
-  const parts = pictures.map(([caption, picture]) => {
-    const data = Buffer.from(encodePicture(picture)).toString('base64');
+  const figure = (caption: string, picture: Picture) => {
     const text = escaped(caption);
+    const data = Buffer.from(encodePicture(picture)).toString('base64');
     return `<figure><img alt="${text}" src="data:image/png;base64,${data}"><figcaption>${text}</figcaption></figure>`;
-  });
-  return `<h3>${escaped(name)}</h3>\n${parts.join('\n')}`;
+  };
+  return `<h3>${escaped(name)}</h3>
+${figure('before (golden)', before)}
+${figure('after (now)', after)}
+${figure(`difference: max ${max} levels, mean ${mean}, SSIM ${ssim}; white is ${heat.top} levels`, heat)}`;
 }
 
 /** Least difference, in 8-bit levels, that the heat map shows as white: rounding stays dark. */
@@ -235,14 +235,12 @@ const LEAST_TOP = 8;
  * levels that white stands for.
  */
 export function heatMap(a: Picture, b: Picture): Picture & { top: number } {
-  const { width, height } = a;
-  const levels = Array.from({ length: width * height }, (_, pixel) =>
-    Math.max(...[0, 1, 2].map((c) => Math.abs(a.rgb[3 * pixel + c] - b.rgb[3 * pixel + c]))),
-  );
+  const levels = levelDifferences(a, b);
   const top = levels.reduce((most, level) => Math.max(most, level), LEAST_TOP);
-  const rgb = Uint8ClampedArray.from({ length: 3 * levels.length }, (_, i) => {
-    const heat = (3 * levels[Math.floor(i / 3)]) / top;
-    return 255 * (heat - (i % 3));
+  const rgb = Uint8ClampedArray.from(levels, (_, i) => {
+    const pixel = i - (i % 3);
+    const level = Math.max(levels[pixel], levels[pixel + 1], levels[pixel + 2]);
+    return 255 * ((3 * level) / top - (i % 3));
   });
-  return { width, height, rgb: new Uint8Array(rgb), top };
+  return { ...a, rgb: new Uint8Array(rgb), top };
 }

@@ -28,7 +28,7 @@ export interface OpenOptions {
   request?: <T>(work: () => T) => T;
   /** Features that are not requested although the adapter offers them; for tests. */
   without?: GPUFeatureName[];
-  /** The kernel variants to run, instead of those that are fast on the adapter; for tests and for golden margins. */
+  /** The kernel variants to run, instead of those that are fast on the adapter; for tests. */
   target?: KernelTarget;
   /**
    * Most bytes of a buffer of rows that one binding shows to a kernel; the device's largest binding unless given. A smaller

@@ -21,17 +21,20 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const name = z.string().regex(/^[\w.-]{1,100}$/);
 const finite = z.number();
 const side = z.int().min(1).max(65536);
-const viewmat = z.array(finite).length(16).readonly();
 
-export const camera = z.strictObject({
-  width: side,
-  height: side,
-  fx: finite,
-  fy: finite,
-  cx: finite,
-  cy: finite,
-  viewmat,
+export const namedCamera = z.strictObject({
+  name,
+  camera: z.strictObject({
+    width: side,
+    height: side,
+    fx: finite,
+    fy: finite,
+    cx: finite,
+    cy: finite,
+    viewmat: z.array(finite).length(16).readonly(),
+  }),
 });
+export type NamedCamera = z.output<typeof namedCamera>;
 
 const difference = z.strictObject({ max: finite, mean: finite, ssim: finite });
 
@@ -56,6 +59,8 @@ const goldenSchema = z.strictObject({
   cwd: z.string(),
   /** The name of the cell, for a file with a matrix. */
   cell: z.string().optional(),
+  /** The values of `${env.NAME}` in the file; a check notes others. */
+  env: z.record(z.string(), z.string()).optional(),
   versions: z.strictObject({ splatline: z.string(), node: z.string(), webgpu: z.string() }),
   /** An `AdapterReport`, perhaps of another version. */
   adapter: z.record(z.string(), z.unknown()),
@@ -67,13 +72,13 @@ const goldenSchema = z.strictObject({
     sha256,
   }),
   background: z.tuple([finite, finite, finite]),
-  frames: z.array(z.strictObject({ name, sha256, camera })).min(1),
+  frames: z.array(namedCamera.extend({ sha256 })).min(1),
   tolerance: difference,
   /** Differences of renders in other, equally valid arithmetic, each the worst of all frames. */
   margin: z.strictObject({
     factor: finite,
     worst: difference,
-    renders: z.array(z.strictObject({ how: z.string(), ...difference.shape })),
+    renders: z.array(difference.extend({ how: z.string() })),
   }),
   chain: z.strictObject({
     /** By stage and tensor, in the order of the run. */
@@ -81,7 +86,7 @@ const goldenSchema = z.strictObject({
     /** The published turntable, by file stem. */
     frames: z.array(z.strictObject({ name, sha256 })),
     /** The turntable's cameras; absent where they depend on training. */
-    cameras: z.array(z.strictObject({ name, camera })).optional(),
+    cameras: z.array(namedCamera).optional(),
     scores: z.array(score),
     /** The other seeds that measured the bounds. */
     seeds: z.array(z.number()),
@@ -110,26 +115,25 @@ export async function readGolden(file: string): Promise<Golden> {
   return checkJson(path, goldenSchema, await readJson(path));
 }
 
-/** Fills a new folder with `fill`, then replaces the old one. After a failure the old recording is unchanged. */
+/** Replaces the recording of a pipeline file; returns its folder. After a failure the old one is unchanged. */
 export async function replaceGolden(
   file: string,
-  fill: (folder: string) => Promise<Golden>,
-): Promise<{ folder: string; golden: Golden }> {
+  golden: Golden,
+  fill: (folder: string) => Promise<void>,
+): Promise<string> {
   const folder = goldenFolder(file);
   const partial = `${folder}.partial-${process.pid}`;
-  const clear = (path: string) => rm(path, { recursive: true, force: true });
   try {
-    await clear(partial);
     await mkdir(join(partial, GOLDEN.frames), { recursive: true }).catch((error: NodeJS.ErrnoException) => {
       throw new InputError(`cannot be written (${error.code}); recordings need a writable folder`, folder);
     });
-    const golden = await fill(partial);
     await writeFile(join(partial, GOLDEN.json), `${JSON.stringify(golden, null, 1)}\n`);
-    await clear(folder);
+    await fill(partial);
+    await rm(folder, { recursive: true, force: true });
     await rename(partial, folder);
-    return { folder, golden };
+    return folder;
   } finally {
-    await clear(partial);
+    await rm(partial, { recursive: true, force: true });
   }
 }
 
