@@ -12,19 +12,19 @@ export interface CellRecord {
   /** The folder of its results, relative to `matrix.json`. */
   folder: string;
   status: CellStatus;
-  /** Of its process; undefined before the end, and where a signal ended it. */
+  /** Exit code of its process; undefined before the end, and if a signal ended it. */
   exitCode?: number;
   /** The error message of its process, or the last lines that it printed. */
   error?: string;
   seconds?: number;
-  /** The adapter it ran on, by the driver's name for it. */
+  /** The driver's name of the adapter that it ran on. */
   adapter?: string;
-  /** Its stages and their keys: cells with the same key share the work. */
+  /** Its stages and their keys. Cells with the same key share the work. */
   stages: { id: string; key: string; resolvedBy: ResolvedBy }[];
   scores: readonly Score[];
 }
 
-/** `matrix.json`: what ran, how it ended, and every score. */
+/** `matrix.json`: what ran, how it ended, and all scores. */
 export interface MatrixRecord {
   format: 1;
   status: 'running' | 'done' | 'failed' | 'stopped';
@@ -35,7 +35,7 @@ export interface MatrixRecord {
   axes: Axes;
   jobs: number;
   seconds: number;
-  /** Of the whole, once it has ended. */
+  /** Exit code of the matrix, once it has ended. */
   exitCode?: number;
   cells: CellRecord[];
 }
@@ -45,7 +45,7 @@ export const MATRIX_FILE = 'matrix.json';
 /** An event that a cell's process prints with `--json`. */
 export type CellRunEvent = RunEvent | { event: 'error'; message: string; exitCode: number };
 
-/** An event of a matrix; `--json` prints each as one line. The events of a cell's run carry its name. */
+/** An event of a matrix; `--json` prints each as one line. The events of a cell's run have its name in `cell`. */
 export type MatrixEvent =
   | { event: 'matrix'; name: string; out: string; axes: Axes; cells: string[]; jobs: number }
   | { event: 'cell'; cell: string; index: number; count: number; values: Record<string, Scalar>; out: string }
@@ -55,12 +55,12 @@ export type MatrixEvent =
       cell: string;
       status: CellStatus;
       seconds: number;
-      /** Of its process; undefined where a signal ended it. */
+      /** Undefined if a signal ended the process. */
       exitCode?: number;
       error?: string;
     }
-  /** Something about the matrix as a whole that may be wrong. */
+  /** Something may be wrong with the matrix as a whole. */
   | { event: 'matrix-warn'; text: string }
-  /** The running cells save and end; no other starts. */
+  /** The running cells save and end; no other cell starts. */
   | { event: 'stopping'; why: string }
   | { event: 'matrix-result'; out: string; record: MatrixRecord };

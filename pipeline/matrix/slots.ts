@@ -4,33 +4,30 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
 
-/** Where the cells of one job run: an adapter by (a part of) its name, variables for the driver, or both. */
+/** Where the cells of one job run: an adapter by a part of its name, variables for the driver, or both. */
 export interface Slot {
   adapter?: string;
   env: Record<string, string>;
 }
 
 /**
- * Parses a value of `--adapter`: `NAME`, `env:KEY=VALUE`, or a name and variables such as `NVIDIA,env:KEY=VALUE`. The
- * variables are for machines with equal adapters, which have the same name. On Linux the device-select layer of Mesa's
- * Vulkan drivers reads `DRI_PRIME=pci-0000_00_07_0`, a bus address, and lists that GPU first, NVIDIA's included.
- * (CUDA_VISIBLE_DEVICES does nothing to Vulkan.) A name may have commas (`llvmpipe (LLVM 15.0.6, 256 bits)`). Throws InputError.
+ * Parses a value of `--adapter`: `NAME`, `env:KEY=VALUE`, or a name and variables such as `NVIDIA,env:KEY=VALUE`. A name may
+ * have commas (`llvmpipe (LLVM 15.0.6, 256 bits)`). Variables select among equal adapters, which have the same name: on Linux
+ * the device-select layer of Mesa's Vulkan drivers reads a bus address, `DRI_PRIME=pci-0000_00_07_0`, and lists that GPU
+ * first, also one of NVIDIA. CUDA_VISIBLE_DEVICES has no effect on Vulkan.
+ *
+ * @throws InputError
  */
 export function parseSlot(argument: string): Slot {
   const slot: Slot = { env: {} };
   for (const part of argument.split(/(?:^|,)\s*(?=env:)/).filter((text) => text !== '')) {
     const variable = /^env:([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(part);
     if (variable) slot.env[variable[1]] = variable[2];
-    else if (part.startsWith('env:')) throw mistake(argument);
     else slot.adapter = part.trim();
   }
-  if (slot.adapter === '' || (slot.adapter === undefined && !Object.keys(slot.env).length))
-    throw mistake(argument);
-  return slot;
-}
-
-function mistake(argument: string): InputError {
-  return new InputError(
+  const { adapter = Object.keys(slot.env)[0] ?? '' } = slot;
+  if (adapter && !adapter.startsWith('env:')) return slot;
+  throw new InputError(
     'expected a NAME, env:KEY=VALUE, or both with a comma between',
     `--adapter ${argument}`,
   );
@@ -41,8 +38,8 @@ const LAYER_VARIABLES = ['DRI_PRIME', 'MESA_VK_DEVICE_SELECT'];
 const LAYER_FILE = 'vulkan/implicit_layer.d/VkLayer_MESA_device_select.json';
 
 /**
- * Says where a slot and an earlier one have different variables and adapters that report the same in every field: perhaps
- * one card. `selectable`: Mesa's layer is there and reads the variables of both, so they may be two equal cards.
+ * Explains that a slot and an earlier one with other variables report the same adapter in every field; undefined if none
+ * does. `selectable`: Mesa's layer is installed and reads the variables of both, so the adapters may be two equal cards.
  */
 export function equalCards(
   slot: Slot,
