@@ -4,7 +4,7 @@
  *
  * esbuild joins the modules into a few files, because Node takes longer to link hundreds of modules than a cached run
  * takes in all. `import.meta.url` still names each source file's place in the package, so that kernels, prompts and
- * worker scripts are read from where they are.
+ * worker scripts are read from where they are: sources and package read the same file, and no copy can be stale.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -34,8 +34,11 @@ const ENTRIES = {
   gpu: 'pipeline/gpu.ts',
   cli: 'pipeline/cli/main.ts',
 };
-/** Small npm packages of plain JavaScript that every start needs: they are part of the build. */
-const INLINED = ['commander', 'es-module-lexer', 'fastest-levenshtein', 'yaml', 'zod', 'zx'];
+/**
+ * Small npm packages of plain JavaScript that are part of the build: every start needs them, or (wgsl_reflect) a browser, which
+ * finds no package by name.
+ */
+const INLINED = ['commander', 'es-module-lexer', 'fastest-levenshtein', 'wgsl_reflect', 'yaml', 'zod', 'zx'];
 /** Carried as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
 const VENDORED = '@playcanvas/splat-transform';
 const VENDORED_FILES =
@@ -84,7 +87,11 @@ async function buildModules() {
   vendor();
   const result = await build({
     ...bundled(ENTRIES),
-    define: { BUILT_CODE: JSON.stringify(await codeOfStages(build)) },
+    define: {
+      BUILT_CODE: JSON.stringify(await codeOfStages(build)),
+      // zx loads its other modules by name in Deno: in a build there are none.
+      'globalThis.Deno': 'undefined',
+    },
     entryNames: '[name]',
     splitting: true,
     sourcemap: true,

@@ -8,13 +8,15 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'es-module-lexer/js';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { $ } from '../pipeline/process.ts';
-import { scratchFolder } from './helpers/scratch.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
 import { testUnless } from './helpers/skip.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -70,6 +72,74 @@ test('the import of splatline/gpu reaches no module outside the package', () => 
   assert.equal([...outside], []);
 });
 
+/** Sorts on a device that the script has requested itself: prints the sorted keys. */
+const OWN_DEVICE = `
+  const adapter = await navigator.gpu.requestAdapter();
+  const { NEEDED_LIMITS, openGpu, RadixSort } = await import(globalThis.library ?? 'splatline/gpu');
+  const device = await adapter.requestDevice({ requiredLimits: NEEDED_LIMITS });
+  const gpu = await openGpu({ device });
+  const arena = gpu.arena('example');
+  const keys = arena.upload('keys', new Uint32Array([3, 1, 2]), 'parameters');
+  const count = arena.upload('count', new Uint32Array([3]), 'parameters');
+  const options = { label: 'sort', capacity: 3, keys, identityValues: true, count, countWord: 0, bits: 2 };
+  const sort = await RadixSort.create(gpu, arena, options);
+  gpu.run('example', (recorder) => sort.record(recorder));
+  console.log(...(await gpu.readWords(sort.sortedKeys, 'metrics', 3)));
+  gpu.close();`;
+const NODE_GPU = `
+  import { create, globals } from 'webgpu';
+  Object.defineProperty(globalThis, 'navigator', { value: { gpu: create([]) }, configurable: true });`;
+
+test('splatline/gpu takes a device of the npm package webgpu', async () => {
+  const script = put(folder, 'own-device.js', NODE_GPU + OWN_DEVICE);
+  const { stdout } = await $({ cwd: folder })`${process.execPath} ${script}`;
+  assert.is(stdout, '1 2 3\n');
+});
+
+test('splatline/gpu runs where modules and kernels come by HTTP and nothing is of Node, as in a browser', async () => {
+  const asked = new Set<string>();
+  const server = createServer((request, response) => {
+    asked.add(request.url!);
+    const path = join(installed, request.url!);
+    if (existsSync(path)) response.end(readFileSync(path));
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  put(
+    folder,
+    'http-modules.js',
+    `export async function resolve(specifier, context, next) {
+       const byHttp = context.parentURL?.startsWith('http:');
+       if (byHttp && !/^[.]{0,2}[/]/.test(specifier)) throw new Error('a browser finds no ' + specifier);
+       if (!byHttp && !specifier.startsWith('http:')) return next(specifier, context);
+       return { url: new URL(specifier, context.parentURL).href, shortCircuit: true };
+     }
+     export async function load(url, context, next) {
+       if (!url.startsWith('http:')) return next(url, context);
+       const response = await fetch(url);
+       return { format: 'module', source: await response.text(), shortCircuit: true };
+     }`,
+  );
+  const script = put(
+    folder,
+    'browser.js',
+    `${NODE_GPU}
+     import { register } from 'node:module';
+     register('./http-modules.js', import.meta.url);
+     Object.assign(globalThis, globals, { library: 'http://127.0.0.1:${port}/dist/gpu.js' });
+     delete globalThis.process;
+     ${OWN_DEVICE}`,
+  );
+  try {
+    const { stdout } = await $({ cwd: folder })`${process.execPath} ${script}`;
+    assert.is(stdout, '1 2 3\n');
+  } finally {
+    server.close();
+  }
+  assert.ok([...asked].some((path) => /^\/wgsl\/sort\/.*\.wgsl$/.test(path)));
+});
+
 const CONSUMER = `
 import { loadGaussians, openGpu as open, readPipeline } from 'splatline';
 import { type Gpu, openGpu, RadixSort, SplatRenderer } from 'splatline/gpu';
@@ -120,10 +190,26 @@ test('the command runs', async () => {
 const deno = [join(root, 'node_modules/.bin'), ...(process.env.PATH ?? '').split(delimiter)]
   .map((place) => join(place, 'deno'))
   .find((path) => existsSync(path));
-testUnless(test, deno ? undefined : 'deno is not installed', 'both modules import in Deno', async () => {
+const noDeno = deno ? undefined : 'deno is not installed';
+testUnless(test, noDeno, 'both modules import in Deno', async () => {
   const script = join(folder, 'import.js');
   const { stdout } = await $({ cwd: folder })`${deno!} run -A --unstable-webgpu ${script}`;
   assert.match(stdout, /^function \d+\n$/);
+});
+
+testUnless(test, noDeno, "splatline/gpu takes a device of Deno's", async () => {
+  const script = put(folder, 'deno-device.js', OWN_DEVICE);
+  const { stdout } = await $({ cwd: folder })`${deno!} run -A --unstable-webgpu ${script}`;
+  assert.is(stdout, '1 2 3\n');
+});
+
+testUnless(test, noDeno, 'Deno runs the script from the sources', async () => {
+  const out = join(folder, 'deno-out');
+  const { stdout } = await $({ cwd: root })`
+    ${deno!} run -A --unstable-webgpu scenes/script.ts ${out} 3 test/data/clip-tiny`;
+  assert.match(stdout, /Results in /);
+  for (const name of ['splat.ply', 'scores.json', 'turntable.mp4', 'frames'])
+    assert.ok(existsSync(join(out, name)), name);
 });
 
 function sizeOf(path: string): number {
