@@ -26,6 +26,7 @@ const PACKAGES = [
   'es-module-lexer',
   'esbuild',
   'fastest-levenshtein',
+  'wgsl_reflect',
   'yaml',
   'zod',
   'zx',
