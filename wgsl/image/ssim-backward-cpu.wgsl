@@ -19,6 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let size = vec2u(picture.width, picture.height);
   let origin = group.xy * vec2u(TILE_WIDTH, TILE_HEIGHT);
   let source = origin + vec2u(thread, 0u) - RADIUS; // wraps left of and above the picture
+  let scales = gradientScales();
 
   for (var channel = 0u; channel < 3u; channel++) {
     var a = vec4f();
@@ -53,9 +54,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     if (thread < TILE_HEIGHT && y < size.y) {
       for (var s = 0u; s < picture.reachRight; s++) {
         let k = vec4f(workspace[thread * THREADS + s], 0.0);
-        if (s >= 2u * RADIUS) {
+        let x = origin.x + s - 2u * RADIUS;
+        if (s >= 2u * RADIUS && x < size.x) {
           let filtered = windowMean(a, b, c, d, e, f, g, h, i, j, k);
-          storeGradient(vec2u(origin.x + s - 2u * RADIUS, y), channel, filtered);
+          let pixel = y * size.x + x;
+          storeGradient(pixel, channel, gradientOf(pixel, channel, filtered, scales));
         }
         a = b;
         b = c;

@@ -21,6 +21,7 @@ fn main(
   let size = vec2u(picture.width, picture.height);
   let origin = group.xy * vec2u(TILE_WIDTH, TILE_HEIGHT);
   let source = origin + vec2u(thread, 0u) - RADIUS; // wraps left of and above the picture
+  let scales = gradientScales();
 
   for (var channel = 0u; channel < 3u; channel++) {
     if (thread < PATCH_WIDTH) {
@@ -62,11 +63,20 @@ fn main(
       let row = run % TILE_HEIGHT;
       let at = origin + vec2u(run / TILE_HEIGHT * RUN, row);
       let filtered = filteredRow(row, at.x - origin.x);
+      let first = min(at.y, size.y - 1u) * size.x;
+      let x = at.x + vec4u(0u, 1u, 2u, 3u);
+      let pixel = first + min(x, vec4u(size.x - 1u));
+      let value = vec4f(
+        gradientOf(pixel.x, channel, filtered[0], scales),
+        gradientOf(pixel.y, channel, filtered[1], scales),
+        gradientOf(pixel.z, channel, filtered[2], scales),
+        gradientOf(pixel.w, channel, filtered[3], scales),
+      );
       if (at.y < size.y) {
-        storeGradient(at, channel, filtered[0]);
-        storeGradient(at + vec2u(1u, 0u), channel, filtered[1]);
-        storeGradient(at + vec2u(2u, 0u), channel, filtered[2]);
-        storeGradient(at + vec2u(3u, 0u), channel, filtered[3]);
+        if (x.x < size.x) { storeGradient(pixel.x, channel, value.x); }
+        if (x.y < size.x) { storeGradient(pixel.y, channel, value.y); }
+        if (x.z < size.x) { storeGradient(pixel.z, channel, value.z); }
+        if (x.w < size.x) { storeGradient(pixel.w, channel, value.w); }
       }
     }
     workgroupBarrier(); // the next channel overwrites the workspace

@@ -18,18 +18,22 @@ fn mapValues(at: vec2u, channel: u32) -> vec4f {
   return vec4f(maps[place], maps[place + plane], maps[place + 2u * plane], 0.0);
 }
 
-// Writes the gradient of a pixel's channel, from its filtered m, s, q. Skips pixels right of the picture.
-fn storeGradient(at: vec2u, channel: u32, filtered: vec4f) {
-  if (at.x >= picture.width) {
-    return;
-  }
-  let l1Scale = (1.0 - picture.dssimWeight) / f32(3u * picture.width * picture.height);
-  let ssimScale = -picture.dssimWeight / picture.ssimCount;
-  let pixel = at.y * picture.width + at.x;
+// The weights of the derivatives of Σ|r − p| and of ΣSSIM.
+fn gradientScales() -> vec2f {
+  let l1 = (1.0 - picture.dssimWeight) / f32(3u * picture.width * picture.height);
+  return vec2f(l1, -picture.dssimWeight / picture.ssimCount);
+}
+
+// The gradient of a pixel's channel, from its filtered m, s, q.
+fn gradientOf(pixel: u32, channel: u32, filtered: vec4f, scales: vec2f) -> f32 {
   let r = renderChannel(pixel, channel);
   let p = photoChannel(pixel, channel);
   let bySsim = filtered.x + 2.0 * r * filtered.y + p * filtered.z;
-  gradient[4u * pixel + channel] = l1Scale * sign(r - p) + ssimScale * bySsim;
+  return scales.x * sign(r - p) + scales.y * bySsim;
+}
+
+fn storeGradient(pixel: u32, channel: u32, value: f32) {
+  gradient[4u * pixel + channel] = value;
   if (channel == 0u) {
     gradient[4u * pixel + 3u] = 0.0;
   }
