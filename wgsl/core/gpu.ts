@@ -260,10 +260,10 @@ export class Gpu {
     return kernel;
   }
 
-  #variant({ label, entry, variants }: KernelDefinition, { constants, target }: KernelUse): KernelSpec {
-    const wanted = target ?? this.target;
-    const found = variants[wanted] ? wanted : 'portable';
-    const { source, enables, constants: own } = variants[found] ?? variants.portable;
+  #variant(definition: KernelDefinition, { constants, target = this.target }: KernelUse): KernelSpec {
+    const { label, entry, variants } = definition;
+    const found = variants[target] ? target : 'portable';
+    const { source = variants.portable.source, enables, constants: own } = variants[found]!;
     if (enables?.includes('subgroups')) this.#require(found, label);
     return {
       label: found === 'portable' ? label : `${label}-${found}`,
@@ -273,6 +273,7 @@ export class Gpu {
       numbering: this.numbering,
       constants: {
         ...(enables?.includes('subgroups') && { SUBGROUP: this.subgroupSize }),
+        ...definition.constants,
         ...own,
         ...constants,
       },

@@ -9,25 +9,33 @@ export interface KernelVariant {
    * holds the text itself.
    */
   source: URL;
-  /** Constants of every use of the variant; a use adds its own. */
   constants?: Constants;
+  /** Added to the definition's `example`. */
+  example?: Constants;
   /** WGSL extensions. With `subgroups` the kernel also gets the constant SUBGROUP, the size of the adapter's subgroups. */
   enables?: readonly string[];
 }
 
-/** A kernel in all its variants. The file of a variant has the target as its suffix: `x.wgsl`, `x-subgroup.wgsl`, `x-cpu.wgsl`. */
+/**
+ * A kernel in all its variants. The file of a variant has the target as its suffix: `x.wgsl`, `x-subgroup.wgsl`, `x-cpu.wgsl`.
+ * `wgsl/kernels.ts` lists all kernels.
+ */
 export interface KernelDefinition {
   /** `folder/file` of the kernel, e.g. `splat/project`; names the pipeline, its passes and its time span. */
   label: string;
   /** Entry point; `main` unless the file has several. */
   entry?: string;
-  /** A target without a variant of its own takes `portable`. */
-  variants: { portable: KernelVariant } & Partial<Record<KernelTarget, KernelVariant>>;
+  /** Constants of all variants. A variant, and then a use, adds its own. */
+  constants?: Constants;
+  /** Typical values of the constants that a use adds: `test/kernels.test.ts` compiles every variant with them. */
+  example?: Constants;
+  /** A target without a variant takes `portable`. A variant without a source has that of `portable`, with other constants. */
+  variants: { portable: KernelVariant } & Partial<Record<KernelTarget, Partial<KernelVariant>>>;
 }
 
 /** How a host uses a kernel. */
 export interface KernelUse {
-  /** Added to the variant's own constants. */
+  /** Added to those of the definition. */
   constants?: Constants;
   /** The variant; that of `Gpu.target` unless given. */
   target?: KernelTarget;

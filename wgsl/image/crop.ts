@@ -24,18 +24,15 @@ const SMALLEST_SUM = 1e-6;
 
 export const CROP = defineKernel({
   label: 'image/crop',
-  variants: {
-    portable: {
-      source: new URL('./crop.wgsl', import.meta.url),
-      constants: { THREADS, SMALLEST_SUM },
-    },
-  },
+  constants: { THREADS, SMALLEST_SUM },
+  example: { BATCH: 8, SIDE: 224 },
+  variants: { portable: { source: new URL('./crop.wgsl', import.meta.url) } },
 });
 export const CROP_BACKWARD = defineKernel({
   label: 'image/crop-backward',
-  variants: {
-    portable: { source: new URL('./crop-backward.wgsl', import.meta.url), constants: { THREADS } },
-  },
+  constants: { THREADS },
+  example: { BATCH: 8, SIDE: 224 },
+  variants: { portable: { source: new URL('./crop-backward.wgsl', import.meta.url) } },
 });
 
 /**

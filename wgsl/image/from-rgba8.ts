@@ -9,6 +9,7 @@ import {
 
 export const FROM_RGBA8 = defineKernel({
   label: 'image/from-rgba8',
+  example: { PIXELS: 4096 },
   variants: { portable: { source: new URL('./from-rgba8.wgsl', import.meta.url) } },
 });
 

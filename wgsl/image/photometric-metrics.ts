@@ -5,11 +5,10 @@ import {
   PHOTOMETRIC_REDUCE,
   type PictureOptions,
   type PictureSize,
-  pictureConstants,
   pictureNumbers,
   recordPhoto,
 } from './picture.ts';
-import { SSIM_FORWARD, ssimTiling } from './ssim-window.ts';
+import { pictureConstants, SSIM_FORWARD, ssimTiling } from './ssim-window.ts';
 
 /**
  * Scores of a finished render against a photograph: L1, SSIM and MSE of colours clamped to [0, 1], without a gradient.

@@ -5,23 +5,26 @@ import {
   PHOTOMETRIC_REDUCE,
   type PictureOptions,
   type PictureSize,
-  pictureConstants,
   pictureNumbers,
   recordPhoto,
   type Tiling,
 } from './picture.ts';
-import { mapPitch, SSIM_BACKWARD, SSIM_FORWARD, ssimTiling } from './ssim-window.ts';
+import {
+  mapPitch,
+  PICTURE_EXAMPLE,
+  pictureConstants,
+  SSIM_BACKWARD,
+  SSIM_FORWARD,
+  ssimTiling,
+} from './ssim-window.ts';
 
 /** Side of the tile of a workgroup of photometric-l1, pixels. */
 const L1_TILE = 16;
 export const PHOTOMETRIC_L1 = defineKernel({
   label: 'image/photometric-l1',
-  variants: {
-    portable: {
-      source: new URL('./photometric-l1.wgsl', import.meta.url),
-      constants: { THREADS: 64, TILE: L1_TILE },
-    },
-  },
+  constants: { THREADS: 64, TILE: L1_TILE },
+  example: PICTURE_EXAMPLE,
+  variants: { portable: { source: new URL('./photometric-l1.wgsl', import.meta.url) } },
 });
 
 /** Options of `PhotometricLoss.create`. */

@@ -8,17 +8,13 @@ import {
   type KernelTarget,
   type Recorder,
 } from '../core/index.ts';
-import { mapLeft, mapPitch, SSIM_RADIUS } from './ssim-window.ts';
+import { mapPitch, SSIM_RADIUS } from './ssim-window.ts';
 
 /** Sums the sums of all tiles. */
 export const PHOTOMETRIC_REDUCE = defineKernel({
   label: 'image/photometric-reduce',
-  variants: {
-    portable: {
-      source: new URL('./photometric-reduce.wgsl', import.meta.url),
-      constants: { THREADS: 256 },
-    },
-  },
+  constants: { THREADS: 256 },
+  variants: { portable: { source: new URL('./photometric-reduce.wgsl', import.meta.url) } },
 });
 
 /** Options of a comparison of a render with photographs, with or without its gradient. */
@@ -82,17 +78,6 @@ export class Partials {
     }
     return this.#buffer;
   }
-}
-
-/** The constants of the SSIM and L1 kernels. */
-export function pictureConstants({ padding = 'valid', photo }: PictureOptions, clampRender: boolean) {
-  return {
-    PAD_ZERO: padding === 'same',
-    MARGIN: padding === 'valid' ? SSIM_RADIUS : 0,
-    MAP_LEFT: mapLeft(padding),
-    FLOAT_PHOTO: photo === 'float',
-    CLAMP_RENDER: clampRender,
-  };
 }
 
 /**

@@ -44,8 +44,25 @@ function constantsOf({ width, height }: Tile) {
 const portable = constantsOf(PORTABLE_TILE);
 const cpu = constantsOf(CPU_TILE);
 
+/** The constants that a use of the SSIM and L1 kernels adds. */
+export function pictureConstants(
+  { padding = 'valid', photo }: { padding?: 'valid' | 'same'; photo?: 'rgba8' | 'float' },
+  clampRender: boolean,
+) {
+  return {
+    PAD_ZERO: padding === 'same',
+    MARGIN: padding === 'valid' ? SSIM_RADIUS : 0,
+    MAP_LEFT: mapLeft(padding),
+    FLOAT_PHOTO: photo === 'float',
+    CLAMP_RENDER: clampRender,
+  };
+}
+
+/** Typical values of `pictureConstants`. */
+export const PICTURE_EXAMPLE = pictureConstants({ padding: 'valid', photo: 'rgba8' }, false);
 export const SSIM_FORWARD = defineKernel({
   label: 'image/ssim-forward',
+  example: { ...PICTURE_EXAMPLE, WITH_MAPS: true },
   variants: {
     portable: { source: new URL('./ssim-forward.wgsl', import.meta.url), constants: portable },
     cpu: { source: new URL('./ssim-forward-cpu.wgsl', import.meta.url), constants: cpu },
@@ -53,6 +70,7 @@ export const SSIM_FORWARD = defineKernel({
 });
 export const SSIM_BACKWARD = defineKernel({
   label: 'image/ssim-backward',
+  example: PICTURE_EXAMPLE,
   variants: {
     portable: { source: new URL('./ssim-backward.wgsl', import.meta.url), constants: portable },
     cpu: { source: new URL('./ssim-backward-cpu.wgsl', import.meta.url), constants: cpu },
@@ -72,7 +90,7 @@ export function ssimTiling(
 }
 
 /** The first column of a map, a multiple of 4, so that `mapPitch` needs no more columns than the picture has. */
-export function mapLeft(padding: 'valid' | 'same' = 'valid'): number {
+function mapLeft(padding: 'valid' | 'same' = 'valid'): number {
   return padding === 'valid' ? SSIM_RADIUS - 1 : 0;
 }
 

@@ -22,12 +22,9 @@ const FRACTION_BITS = 20;
 
 export const TO_I420 = defineKernel({
   label: 'image/to-i420',
-  variants: {
-    portable: {
-      source: new URL('./to-i420.wgsl', import.meta.url),
-      constants: { FRACTION_BITS, ...weights() },
-    },
-  },
+  constants: { FRACTION_BITS, ...weights() },
+  example: { WIDTH: 64, HEIGHT: 48 },
+  variants: { portable: { source: new URL('./to-i420.wgsl', import.meta.url) } },
 });
 
 /** Bytes of a picture's planes. */

@@ -9,6 +9,7 @@ import {
 
 export const TO_RGBA8 = defineKernel({
   label: 'image/to-rgba8',
+  example: { PIXELS: 4096 },
   variants: { portable: { source: new URL('./to-rgba8.wgsl', import.meta.url) } },
 });
 

@@ -1,11 +1,14 @@
 import { type Arena, defineKernel, type Gpu, gridFor, type Kernel } from '../core/index.ts';
 
-const variants = { portable: { source: new URL('./warp-error.wgsl', import.meta.url) } };
-export const WARP_ERROR = defineKernel({ label: 'image/warp-error', variants });
+export const WARP_ERROR = defineKernel({
+  label: 'image/warp-error',
+  example: { MIN_ALPHA: 128, DEPTH_TOLERANCE: 0.01 },
+  variants: { portable: { source: new URL('./warp-error.wgsl', import.meta.url) } },
+});
 export const WARP_ERROR_FINISH = defineKernel({
+  ...WARP_ERROR,
   label: 'image/warp-error/finish',
   entry: 'finish',
-  variants,
 });
 
 /** A pinhole view as the kernel needs it: pixels, and `viewmat` [4,4] row-major, world → camera (rigid). */

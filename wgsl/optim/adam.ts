@@ -10,8 +10,11 @@ import {
   windowUniform,
 } from '../core/index.ts';
 
+const SIZE = 256;
 export const ADAM = defineKernel({
   label: 'optim/adam',
+  constants: { SIZE },
+  example: { WIDTH: 3, HEAD: 3, TENSOR: 0, TENSORS: 1, BETA1: 0.9, BETA2: 0.999, EPSILON: 1e-15 },
   variants: { portable: { source: new URL('./adam.wgsl', import.meta.url) } },
 });
 
@@ -48,7 +51,6 @@ export interface AdamOptions {
   epsilon?: number;
 }
 
-const SIZE = 256;
 const MAX_GROUPS = 4096;
 const RATES_BYTES = 16;
 
@@ -90,7 +92,6 @@ export class Adam {
         const { width, head = width } = tensor;
         const kernel = await gpu.kernel(ADAM, {
           constants: {
-            SIZE,
             WIDTH: width,
             HEAD: head,
             TENSOR: index,

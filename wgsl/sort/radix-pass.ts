@@ -40,6 +40,8 @@ const CPU_ITEMS = 2;
 const PORTABLE_THREADS = 256;
 /** A vector of a CPU. The threads share no work. */
 const CPU_THREADS = 8;
+/** A shape that every adapter with subgroups has room for. */
+const subgroupExample = { THREADS: 64, TILE: 64, WIDTH: 8, ITEMS: 1 };
 const subgroup = { CHUNK_MIN: SHAPES.subgroup.chunkMin };
 const portable = { THREADS: PORTABLE_THREADS, TILE: PORTABLE_THREADS, CHUNK_MIN: SHAPES.portable.chunkMin };
 const cpu = { THREADS: CPU_THREADS, TILE: 1, CHUNK_MIN: SHAPES.cpu.chunkMin };
@@ -51,6 +53,7 @@ export const RADIX_HISTOGRAM = defineKernel({
     subgroup: {
       source: new URL('./radix-histogram-subgroup.wgsl', import.meta.url),
       constants: subgroup,
+      example: subgroupExample,
       enables: ['subgroups'],
     },
     cpu: { source: new URL('./radix-histogram-cpu.wgsl', import.meta.url), constants: cpu },
@@ -78,6 +81,7 @@ export const RADIX_SCATTER = defineKernel({
     subgroup: {
       source: new URL('./radix-scatter-subgroup.wgsl', import.meta.url),
       constants: subgroup,
+      example: subgroupExample,
       enables: ['subgroups'],
     },
     cpu: { source: new URL('./radix-scatter-cpu.wgsl', import.meta.url), constants: cpu },

@@ -34,20 +34,21 @@ const chunks = { TILE, CHUNK_MIN: TILE };
 /** Constants of the kernels that include shared/scan-chunk.wgsl. On a CPU every barrier costs time for every thread. */
 export const SCAN_CONSTANTS = { portable: { ...chunks, THREADS: 256 }, cpu: { ...chunks, THREADS: 16 } };
 
-const reduceSource = new URL('./scan-reduce.wgsl', import.meta.url);
 export const SCAN_REDUCE = defineKernel({
   label: 'sort/scan-reduce',
   variants: {
-    portable: { source: reduceSource, constants: SCAN_CONSTANTS.portable },
-    cpu: { source: reduceSource, constants: SCAN_CONSTANTS.cpu },
+    portable: {
+      source: new URL('./scan-reduce.wgsl', import.meta.url),
+      constants: SCAN_CONSTANTS.portable,
+    },
+    cpu: { constants: SCAN_CONSTANTS.cpu },
   },
 });
-const scanSource = new URL('./scan.wgsl', import.meta.url);
 export const SCAN = defineKernel({
   label: 'sort/scan',
   variants: {
-    portable: { source: scanSource, constants: SCAN_CONSTANTS.portable },
-    cpu: { source: scanSource, constants: SCAN_CONSTANTS.cpu },
+    portable: { source: new URL('./scan.wgsl', import.meta.url), constants: SCAN_CONSTANTS.portable },
+    cpu: { constants: SCAN_CONSTANTS.cpu },
   },
 });
 

@@ -1,7 +1,14 @@
 import { defineKernel, type Gpu, gridFor } from '../core/index.ts';
 
+/** 32 bits in three rounds of 11, 11 and 10. */
+const BIN_BITS = 11;
+const BINS = 2 ** BIN_BITS;
+/** Opacity becomes 0–255: a sum over 16 M Gaussians still fits 32 bits. */
+const WEIGHT_LEVELS = 255;
+
 export const AXIS_QUANTILES = defineKernel({
   label: 'splat/axis-quantiles',
+  constants: { BINS, WEIGHT_LEVELS },
   variants: { portable: { source: new URL('./axis-quantiles.wgsl', import.meta.url) } },
 });
 
@@ -11,12 +18,6 @@ interface Points {
   means: GPUBuffer;
   opacityLogits: GPUBuffer;
 }
-
-/** 32 bits in three rounds of 11, 11 and 10. */
-const BIN_BITS = 11;
-const BINS = 2 ** BIN_BITS;
-/** Opacity becomes 0–255: a sum over 16 M Gaussians still fits 32 bits. */
-const WEIGHT_LEVELS = 255;
 
 /**
  * Opacity-weighted quantiles of the means along x, y and z, exact to the bit (as f32 values that occur): the smallest
@@ -28,7 +29,7 @@ export async function axisQuantiles(
   gaussians: Points,
   [low, high]: readonly [number, number],
 ): Promise<{ low: number[]; high: number[] } | null> {
-  const kernel = await gpu.kernel(AXIS_QUANTILES, { constants: { BINS, WEIGHT_LEVELS } });
+  const kernel = await gpu.kernel(AXIS_QUANTILES);
   const arena = gpu.arena('splat/axis-quantiles');
   try {
     const round = arena.uniform('round', kernel.struct('Round').size);

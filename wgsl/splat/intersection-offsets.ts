@@ -2,22 +2,26 @@ import { type Arena, type BoundKernel, defineKernel, type Gpu } from '../core/in
 import { SCAN_CONSTANTS, scanGroups } from '../sort/scan.ts';
 import { RASTER_COUNTERS } from './types.ts';
 
-const portable = { ...SCAN_CONSTANTS.portable, ...RASTER_COUNTERS };
-const cpu = { ...SCAN_CONSTANTS.cpu, ...RASTER_COUNTERS };
-const countsSource = new URL('./intersection-counts.wgsl', import.meta.url);
 export const INTERSECTION_COUNTS = defineKernel({
   label: 'splat/intersection-counts',
+  constants: RASTER_COUNTERS,
   variants: {
-    portable: { source: countsSource, constants: portable },
-    cpu: { source: countsSource, constants: cpu },
+    portable: {
+      source: new URL('./intersection-counts.wgsl', import.meta.url),
+      constants: SCAN_CONSTANTS.portable,
+    },
+    cpu: { constants: SCAN_CONSTANTS.cpu },
   },
 });
-const offsetsSource = new URL('./intersection-offsets.wgsl', import.meta.url);
 export const INTERSECTION_OFFSETS = defineKernel({
   label: 'splat/intersection-offsets',
+  constants: RASTER_COUNTERS,
   variants: {
-    portable: { source: offsetsSource, constants: portable },
-    cpu: { source: offsetsSource, constants: cpu },
+    portable: {
+      source: new URL('./intersection-offsets.wgsl', import.meta.url),
+      constants: SCAN_CONSTANTS.portable,
+    },
+    cpu: { constants: SCAN_CONSTANTS.cpu },
   },
 });
 

@@ -24,9 +24,10 @@ export const SUM_CONSTANTS = { portable, cpu };
 
 export const PROJECT_BACKWARD = defineKernel({
   label: 'splat/project-backward',
+  example: shConstants(3),
   variants: {
     portable: { source: new URL('./project-backward.wgsl', import.meta.url), constants: portable },
-    cpu: { source: new URL('./project-backward.wgsl', import.meta.url), constants: cpu },
+    cpu: { constants: cpu },
   },
 });
 

@@ -12,13 +12,19 @@ import type { Rasterizer } from './rasterizer.ts';
 
 export const RASTERIZE_BACKWARD = defineKernel({
   label: 'splat/rasterize-backward',
+  constants: { BUCKET },
+  example: { TILE: 16 },
   variants: {
     portable: { source: new URL('./rasterize-backward.wgsl', import.meta.url) },
     subgroup: {
       source: new URL('./rasterize-backward-subgroup.wgsl', import.meta.url),
       enables: ['subgroups'],
     },
-    cpu: { source: new URL('./rasterize-backward-cpu.wgsl', import.meta.url), enables: ['subgroups'] },
+    cpu: {
+      source: new URL('./rasterize-backward-cpu.wgsl', import.meta.url),
+      example: { TILE: tileFor({ target: 'cpu' }) },
+      enables: ['subgroups'],
+    },
   },
 });
 
@@ -100,7 +106,7 @@ async function blendKernel(
     projected,
     lastContributor,
   };
-  const kernel = await gpu.kernel(RASTERIZE_BACKWARD, { target, constants: { TILE: tile, BUCKET } });
+  const kernel = await gpu.kernel(RASTERIZE_BACKWARD, { target, constants: { TILE: tile } });
   if (!buckets) {
     return {
       kernel,

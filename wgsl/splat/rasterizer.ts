@@ -17,7 +17,7 @@ import {
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix-sort.ts';
 import { IntersectionOffsets } from './intersection-offsets.ts';
-import { BUCKET, bucketRoom, shapeOf, tilesOf } from './raster-shape.ts';
+import { BUCKET, bucketRoom, shapeOf, tileFor, tilesOf } from './raster-shape.ts';
 import {
   type GaussianBuffers,
   type PinholeCamera,
@@ -59,33 +59,6 @@ export interface RasterizerOptions {
   backward?: boolean;
 }
 
-export const PROJECT = defineKernel({
-  label: 'splat/project',
-  variants: { portable: { source: new URL('./project.wgsl', import.meta.url) } },
-});
-export const EMIT = defineKernel({
-  label: 'splat/emit',
-  variants: {
-    portable: { source: new URL('./emit.wgsl', import.meta.url) },
-    subgroup: { source: new URL('./emit-subgroup.wgsl', import.meta.url), enables: ['subgroups'] },
-  },
-});
-export const TILE_RANGES = defineKernel({
-  label: 'splat/tile-ranges',
-  variants: { portable: { source: new URL('./tile-ranges.wgsl', import.meta.url) } },
-});
-export const RASTERIZE_FORWARD = defineKernel({
-  label: 'splat/rasterize-forward',
-  variants: {
-    portable: { source: new URL('./rasterize-forward.wgsl', import.meta.url) },
-    subgroup: {
-      source: new URL('./rasterize-forward-subgroup.wgsl', import.meta.url),
-      enables: ['subgroups'],
-    },
-    cpu: { source: new URL('./rasterize-forward-cpu.wgsl', import.meta.url), enables: ['subgroups'] },
-  },
-});
-
 /** Threads per group of the kernels that run over Gaussians or intersections. */
 const SIZE = 256;
 /** Most groups of a kernel that loops to a count on the GPU: enough to fill a large GPU. */
@@ -96,6 +69,44 @@ const LARGE = 32;
 const MAX_SUBGROUPS = 8192;
 /** Bits of a depth key: camera z from 0.01 to 1e10 as f32 bits, counted from those of 0.01 (see project.wgsl). */
 const DEPTH_BITS = 29;
+
+export const PROJECT = defineKernel({
+  label: 'splat/project',
+  constants: { SIZE, LARGE },
+  example: { TILE: 16, ...shConstants(3) },
+  variants: { portable: { source: new URL('./project.wgsl', import.meta.url) } },
+});
+export const EMIT = defineKernel({
+  label: 'splat/emit',
+  constants: { ...RASTER_COUNTERS, SIZE },
+  example: { TILE: 16 },
+  variants: {
+    portable: { source: new URL('./emit.wgsl', import.meta.url) },
+    subgroup: { source: new URL('./emit-subgroup.wgsl', import.meta.url), enables: ['subgroups'] },
+  },
+});
+export const TILE_RANGES = defineKernel({
+  label: 'splat/tile-ranges',
+  constants: { ...RASTER_COUNTERS, SIZE },
+  variants: { portable: { source: new URL('./tile-ranges.wgsl', import.meta.url) } },
+});
+export const RASTERIZE_FORWARD = defineKernel({
+  label: 'splat/rasterize-forward',
+  constants: { BUCKET },
+  example: { TILE: 16, DEPTH: true, STATE: true },
+  variants: {
+    portable: { source: new URL('./rasterize-forward.wgsl', import.meta.url) },
+    subgroup: {
+      source: new URL('./rasterize-forward-subgroup.wgsl', import.meta.url),
+      enables: ['subgroups'],
+    },
+    cpu: {
+      source: new URL('./rasterize-forward-cpu.wgsl', import.meta.url),
+      example: { TILE: tileFor({ target: 'cpu' }) },
+      enables: ['subgroups'],
+    },
+  },
+});
 
 interface Pass {
   step: BoundKernel | RadixSort;
@@ -376,10 +387,10 @@ async function rasterKernels(
 ) {
   const load = (kernel: KernelDefinition, constants: Constants) => gpu.kernel(kernel, { target, constants });
   const [project, emit, tileRanges, forward] = await Promise.all([
-    load(PROJECT, { SIZE, TILE, ...shConstants(shDegree), LARGE }),
-    load(EMIT, { ...RASTER_COUNTERS, SIZE, TILE }),
-    load(TILE_RANGES, { ...RASTER_COUNTERS, SIZE }),
-    load(RASTERIZE_FORWARD, { TILE, DEPTH: depth, BUCKET, STATE: backward }),
+    load(PROJECT, { TILE, ...shConstants(shDegree) }),
+    load(EMIT, { TILE }),
+    gpu.kernel(TILE_RANGES),
+    load(RASTERIZE_FORWARD, { TILE, DEPTH: depth, STATE: backward }),
   ]);
   return { project, emit, tileRanges, forward };
 }

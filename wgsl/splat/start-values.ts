@@ -1,11 +1,10 @@
 import { type Arena, defineKernel, gridFor } from '../core/index.ts';
-
+const SIZE = 256;
 export const START_VALUES = defineKernel({
   label: 'splat/start-values',
+  constants: { SIZE },
   variants: { portable: { source: new URL('./start-values.wgsl', import.meta.url) } },
 });
-
-const SIZE = 256;
 
 /** Sets opacityLogits to logit(opacity) and multiplies scales, once, before training. */
 export async function applyStartValues(
@@ -14,7 +13,7 @@ export async function applyStartValues(
   start: { opacity: number; scale: number },
 ): Promise<void> {
   const { gpu } = arena;
-  const kernel = await gpu.kernel(START_VALUES, { constants: { SIZE } });
+  const kernel = await gpu.kernel(START_VALUES);
   const uniform = arena.uniform('start', kernel.struct('Start').size);
   const values = {
     count: gaussians.count,

@@ -1,9 +1,10 @@
 import { type Arena, defineKernel } from '../../core/index.ts';
-import { bindPass, FixedPass, SCAN_TOTALS, SOURCES } from './fixed-pass.ts';
+import { bindPass, FixedPass, GROUP, SCAN_TOTALS, SOURCES } from './fixed-pass.ts';
 import { LAST_KEY } from './split-scores.ts';
 
 export const ASSIGN_SOURCES = defineKernel({
   label: 'splat/densify/assign-sources',
+  constants: { GROUP, ...SOURCES, ...SCAN_TOTALS, LAST: LAST_KEY },
   variants: { portable: { source: new URL('./assign-sources.wgsl', import.meta.url) } },
 });
 
@@ -30,7 +31,6 @@ export class AssignSources extends FixedPass {
   ): Promise<AssignSources> {
     const bound = await bindPass(arena, {
       kernel: ASSIGN_SOURCES,
-      constants: { ...SOURCES, ...SCAN_TOTALS, LAST: LAST_KEY },
       struct: 'Assignment',
       variable: 'assignment',
       numbers: { count, rows },

@@ -1,8 +1,10 @@
 import { type Arena, bindRows, defineKernel, rowWindows } from '../../core/index.ts';
-import { bindPass, FixedPass, SOURCES } from './fixed-pass.ts';
+import { bindPass, FixedPass, GROUP, SOURCES } from './fixed-pass.ts';
 
 export const COPY_ROWS = defineKernel({
   label: 'splat/densify/copy-rows',
+  constants: { GROUP, ...SOURCES },
+  example: { WIDTH: 4, ACROSS: true },
   variants: { portable: { source: new URL('./copy-rows.wgsl', import.meta.url) } },
 });
 
@@ -46,7 +48,7 @@ export class CopyRows extends FixedPass {
         const of = (buffer: GPUBuffer, window = to) => bindRows(buffer, window, 4 * width);
         return bindPass(arena, {
           kernel: COPY_ROWS,
-          constants: { ...SOURCES, WIDTH: width, ACROSS: from !== to },
+          constants: { WIDTH: width, ACROSS: from !== to },
           struct: 'Copy',
           variable: 'extent',
           numbers: {

@@ -1,9 +1,10 @@
 import { type Arena, defineKernel, RANDOM } from '../../core/index.ts';
-import { bindPass, FixedPass, SCAN_TOTALS, SOURCES } from './fixed-pass.ts';
+import { bindPass, FixedPass, GROUP, SCAN_TOTALS, SOURCES } from './fixed-pass.ts';
 import type { Draw } from './sampling-weights.ts';
 
 export const DRAW_SOURCES = defineKernel({
   label: 'splat/densify/draw-sources',
+  constants: { GROUP, ...SOURCES, ...SCAN_TOTALS, PURPOSE: RANDOM.relocate },
   variants: { portable: { source: new URL('./draw-sources.wgsl', import.meta.url) } },
 });
 
@@ -27,7 +28,6 @@ export class DrawSources extends FixedPass {
   ): Promise<DrawSources> {
     const bound = await bindPass(arena, {
       kernel: DRAW_SOURCES,
-      constants: { ...SOURCES, ...SCAN_TOTALS, PURPOSE: RANDOM.relocate },
       struct: 'Draw',
       variable: 'draw',
       numbers: { count, rows, seed, step },

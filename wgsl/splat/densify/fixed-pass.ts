@@ -28,7 +28,7 @@ export interface Bound {
 
 export interface PassSpec {
   kernel: KernelDefinition;
-  /** Besides GROUP. */
+  /** Added to those of the definition. */
   constants?: Constants;
   /** The uniform: its struct, the variable that holds it, and its numbers. */
   struct: string;
@@ -58,7 +58,7 @@ export abstract class FixedPass {
 /** Compiles the kernel, writes its uniform into the arena, and binds. */
 export async function bindPass(arena: Arena, spec: PassSpec): Promise<Bound> {
   const { kernel: definition, constants, struct, variable, numbers, buffers, threads } = spec;
-  const kernel = await arena.gpu.kernel(definition, { constants: { GROUP, ...constants } });
+  const kernel = await arena.gpu.kernel(definition, { constants });
   const uniform = arena.uniform(`${definition.label}/${variable}`, kernel.struct(struct).size);
   arena.gpu.write(uniform, kernel.pack(struct, numbers), 'parameters');
   return { kernel: kernel.bind({ [variable]: uniform, ...buffers }), threads };

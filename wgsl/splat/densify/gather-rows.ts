@@ -13,6 +13,8 @@ import { GROUP } from './fixed-pass.ts';
 
 export const GATHER_ROWS = defineKernel({
   label: 'splat/densify/gather-rows',
+  constants: { GROUP },
+  example: { WIDTH: 4, FRESH: true },
   variants: { portable: { source: new URL('./gather-rows.wgsl', import.meta.url) } },
 });
 
@@ -98,5 +100,5 @@ export class GatherRows {
 }
 
 function gatherKernel(gpu: Gpu, width: number, fresh: boolean): Promise<Kernel> {
-  return gpu.kernel(GATHER_ROWS, { constants: { GROUP, WIDTH: width, FRESH: fresh } });
+  return gpu.kernel(GATHER_ROWS, { constants: { WIDTH: width, FRESH: fresh } });
 }

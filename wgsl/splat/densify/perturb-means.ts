@@ -9,13 +9,14 @@ import {
 } from '../../core/index.ts';
 import { GROUP } from './fixed-pass.ts';
 
-export const PERTURB_MEANS = defineKernel({
-  label: 'splat/densify/perturb-means',
-  variants: { portable: { source: new URL('./perturb-means.wgsl', import.meta.url) } },
-});
-
 /** The gate 1 / (1 + e^(k(o − t))) of gsplat's inject_noise_to_position: k, and the opacity t where it is one half. */
 export const NOISE_GATE = { GATE_STEEPNESS: 100, GATE_OPACITY: 0.005 } as const;
+
+export const PERTURB_MEANS = defineKernel({
+  label: 'splat/densify/perturb-means',
+  constants: { GROUP, ...NOISE_GATE, PURPOSE: RANDOM.noise },
+  variants: { portable: { source: new URL('./perturb-means.wgsl', import.meta.url) } },
+});
 
 export interface PerturbMeansBuffers {
   /** u32: the number of Gaussians; 0 in a void step. */
@@ -40,9 +41,7 @@ export class PerturbMeans {
   }
 
   static async create(arena: Arena): Promise<PerturbMeans> {
-    const kernel = await arena.gpu.kernel(PERTURB_MEANS, {
-      constants: { GROUP, ...NOISE_GATE, PURPOSE: RANDOM.noise },
-    });
+    const kernel = await arena.gpu.kernel(PERTURB_MEANS);
     return new PerturbMeans(arena, kernel, arena.uniform('perturb-means/noise', kernel.struct('Noise').size));
   }
 

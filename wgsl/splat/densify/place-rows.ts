@@ -3,6 +3,7 @@ import { GROUP, SCAN_TOTALS } from './fixed-pass.ts';
 
 export const PLACE_ROWS = defineKernel({
   label: 'splat/densify/place-rows',
+  constants: { GROUP, ...SCAN_TOTALS },
   variants: { portable: { source: new URL('./place-rows.wgsl', import.meta.url) } },
 });
 
@@ -24,7 +25,7 @@ export class PlaceRows {
   }
 
   static async create(gpu: Gpu, buffers: PlaceRowsBuffers): Promise<PlaceRows> {
-    const kernel = await gpu.kernel(PLACE_ROWS, { constants: { GROUP, ...SCAN_TOTALS } });
+    const kernel = await gpu.kernel(PLACE_ROWS);
     return new PlaceRows(kernel.bind({ ...buffers }));
   }
 

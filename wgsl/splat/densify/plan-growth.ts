@@ -1,8 +1,10 @@
 import { type Arena, defineKernel } from '../../core/index.ts';
-import { bindPass, FixedPass, SPLIT_SHRINK } from './fixed-pass.ts';
+import { bindPass, FixedPass, GROUP, SPLIT_SHRINK } from './fixed-pass.ts';
 
 export const PLAN_GROWTH = defineKernel({
   label: 'splat/densify/plan-growth',
+  constants: { GROUP, SPLIT_SHRINK },
+  example: { REVISED_OPACITY: true },
   variants: { portable: { source: new URL('./plan-growth.wgsl', import.meta.url) } },
 });
 
@@ -45,7 +47,7 @@ export class PlanGrowth extends FixedPass {
   ): Promise<PlanGrowth> {
     const bound = await bindPass(arena, {
       kernel: PLAN_GROWTH,
-      constants: { SPLIT_SHRINK, REVISED_OPACITY: rules.revisedOpacity },
+      constants: { REVISED_OPACITY: rules.revisedOpacity },
       struct: 'Rules',
       variable: 'rules',
       numbers: {

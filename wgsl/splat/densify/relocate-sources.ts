@@ -1,13 +1,14 @@
 import { type Arena, defineKernel } from '../../core/index.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
-
-export const RELOCATE_SOURCES = defineKernel({
-  label: 'splat/densify/relocate-sources',
-  variants: { portable: { source: new URL('./relocate-sources.wgsl', import.meta.url) } },
-});
+import { bindPass, FixedPass, GROUP } from './fixed-pass.ts';
 
 /** Copies beyond which a Gaussian is shared no further: gsplat's and the authors' table of binomials ends here. */
 export const MAX_RATIO = 51;
+
+export const RELOCATE_SOURCES = defineKernel({
+  label: 'splat/densify/relocate-sources',
+  constants: { GROUP, MAX_RATIO },
+  variants: { portable: { source: new URL('./relocate-sources.wgsl', import.meta.url) } },
+});
 
 export interface RelocateSourcesBuffers {
   /** u32 [count]: how often each row was drawn. */
@@ -29,7 +30,6 @@ export class RelocateSources extends FixedPass {
   ): Promise<RelocateSources> {
     const bound = await bindPass(arena, {
       kernel: RELOCATE_SOURCES,
-      constants: { MAX_RATIO },
       struct: 'Relocation',
       variable: 'relocation',
       numbers: { count, minOpacity },

@@ -1,8 +1,9 @@
 import { type Arena, defineKernel } from '../../core/index.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
+import { bindPass, FixedPass, GROUP } from './fixed-pass.ts';
 
 export const RESET_OPACITY = defineKernel({
   label: 'splat/densify/reset-opacity',
+  constants: { GROUP },
   variants: { portable: { source: new URL('./reset-opacity.wgsl', import.meta.url) } },
 });
 

@@ -1,8 +1,9 @@
 import { type Arena, defineKernel, RANDOM } from '../../core/index.ts';
-import { bindPass, FixedPass, SOURCES } from './fixed-pass.ts';
+import { bindPass, FixedPass, GROUP, SOURCES } from './fixed-pass.ts';
 
 export const SAMPLING_WEIGHTS = defineKernel({
   label: 'splat/densify/sampling-weights',
+  constants: { GROUP, ...SOURCES, PURPOSE: RANDOM.relocate },
   variants: { portable: { source: new URL('./sampling-weights.wgsl', import.meta.url) } },
 });
 
@@ -41,7 +42,6 @@ export class SamplingWeights extends FixedPass {
   ): Promise<SamplingWeights> {
     const bound = await bindPass(arena, {
       kernel: SAMPLING_WEIGHTS,
-      constants: { ...SOURCES, PURPOSE: RANDOM.relocate },
       struct: 'Draw',
       variable: 'draw',
       numbers: { count, rows, seed, step, unit: weightUnit(count), deadOpacity },

@@ -10,6 +10,7 @@ import { GROUP } from './fixed-pass.ts';
 
 export const SCREEN_STATISTICS = defineKernel({
   label: 'splat/densify/screen-statistics',
+  constants: { GROUP },
   variants: { portable: { source: new URL('./screen-statistics.wgsl', import.meta.url) } },
 });
 
@@ -35,7 +36,7 @@ export class ScreenStatistics {
   }
 
   static async create(gpu: Gpu): Promise<ScreenStatistics> {
-    const kernel = await gpu.kernel(SCREEN_STATISTICS, { constants: { GROUP } });
+    const kernel = await gpu.kernel(SCREEN_STATISTICS);
     return new ScreenStatistics(kernel);
   }
 

@@ -1,13 +1,15 @@
 import { type Arena, defineKernel } from '../../core/index.ts';
-import { bindPass, FixedPass, SOURCES } from './fixed-pass.ts';
-
-export const SPLIT_LONG_AXIS = defineKernel({
-  label: 'splat/densify/split-long-axis',
-  variants: { portable: { source: new URL('./split-long-axis.wgsl', import.meta.url) } },
-});
+import { bindPass, FixedPass, GROUP, SOURCES } from './fixed-pass.ts';
 
 /** Opacity logit of a row that no Gaussian is in yet: far below what is drawn. */
 export const VACANT_LOGIT = -15;
+
+export const SPLIT_LONG_AXIS = defineKernel({
+  label: 'splat/densify/split-long-axis',
+  constants: { GROUP, PENDING: SOURCES.PENDING, VACANT_LOGIT },
+  example: { DISTANCE: 0.866, NARROW: 0.5, SHARE: 0.5 },
+  variants: { portable: { source: new URL('./split-long-axis.wgsl', import.meta.url) } },
+});
 
 export interface SplitLongAxisOptions {
   /** Gaussians before the refinement, and after it. */
@@ -39,11 +41,9 @@ export class SplitLongAxis extends FixedPass {
     const bound = await bindPass(arena, {
       kernel: SPLIT_LONG_AXIS,
       constants: {
-        PENDING: SOURCES.PENDING,
         DISTANCE: Math.sqrt(1 - narrow * narrow),
         NARROW: narrow,
         SHARE: share,
-        VACANT_LOGIT,
       },
       struct: 'Split',
       variable: 'split',

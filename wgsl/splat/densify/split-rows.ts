@@ -1,8 +1,10 @@
 import { type Arena, defineKernel, RANDOM } from '../../core/index.ts';
-import { bindPass, FixedPass, SPLIT_SHRINK } from './fixed-pass.ts';
+import { bindPass, FixedPass, GROUP, SPLIT_SHRINK } from './fixed-pass.ts';
 
 export const SPLIT_ROWS = defineKernel({
   label: 'splat/densify/split-rows',
+  constants: { GROUP, SPLIT_SHRINK, PURPOSE: RANDOM.split },
+  example: { REVISED_OPACITY: true },
   variants: { portable: { source: new URL('./split-rows.wgsl', import.meta.url) } },
 });
 
@@ -34,7 +36,7 @@ export class SplitRows extends FixedPass {
   ): Promise<SplitRows> {
     const bound = await bindPass(arena, {
       kernel: SPLIT_ROWS,
-      constants: { SPLIT_SHRINK, PURPOSE: RANDOM.split, REVISED_OPACITY: revisedOpacity },
+      constants: { REVISED_OPACITY: revisedOpacity },
       struct: 'Split',
       variable: 'split',
       numbers: { rows, count, seed, step },

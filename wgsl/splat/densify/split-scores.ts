@@ -1,13 +1,14 @@
 import { type Arena, defineKernel } from '../../core/index.ts';
-import { bindPass, FixedPass } from './fixed-pass.ts';
-
-export const SPLIT_SCORES = defineKernel({
-  label: 'splat/densify/split-scores',
-  variants: { portable: { source: new URL('./split-scores.wgsl', import.meta.url) } },
-});
+import { bindPass, FixedPass, GROUP } from './fixed-pass.ts';
 
 /** The key of a row without a score: the bits of infinity, above those of every float. Other keys are this less the score's bits. */
 export const LAST_KEY = 0x7f800000;
+
+export const SPLIT_SCORES = defineKernel({
+  label: 'splat/densify/split-scores',
+  constants: { GROUP, LAST: LAST_KEY },
+  variants: { portable: { source: new URL('./split-scores.wgsl', import.meta.url) } },
+});
 
 export interface SplitScoresOptions {
   count: number;
@@ -36,7 +37,6 @@ export class SplitScores extends FixedPass {
   ): Promise<SplitScores> {
     const bound = await bindPass(arena, {
       kernel: SPLIT_SCORES,
-      constants: { LAST: LAST_KEY },
       struct: 'Scores',
       variable: 'scores',
       numbers: { count, deadOpacity, minViews },

@@ -50,27 +50,29 @@ const EPSILON = 1e-15;
 const adam = { SIZE, BETA1, BETA2, EPSILON };
 export const BACKWARD_SUMS = defineKernel({
   label: 'splat/backward-sums',
+  example: { ...shConstants(3), GEOMETRY: true },
   variants: {
     portable: { source: new URL('./backward-sums.wgsl', import.meta.url), constants: SUM_CONSTANTS.portable },
-    cpu: { source: new URL('./backward-sums.wgsl', import.meta.url), constants: SUM_CONSTANTS.cpu },
+    cpu: { constants: SUM_CONSTANTS.cpu },
   },
 });
 // The variants for a CPU use no workgroup memory: barriers are all that it adds there.
 export const ADAM_GEOMETRY = defineKernel({
   label: 'splat/adam-geometry',
+  constants: adam,
+  example: { MEANS: true, LOG_SCALES: true, QUATS: true, OPACITY_LOGITS: true },
   variants: {
-    portable: { source: new URL('./adam-geometry.wgsl', import.meta.url), constants: adam },
-    cpu: { source: new URL('./adam-geometry-cpu.wgsl', import.meta.url), constants: adam },
+    portable: { source: new URL('./adam-geometry.wgsl', import.meta.url) },
+    cpu: { source: new URL('./adam-geometry-cpu.wgsl', import.meta.url) },
   },
 });
 export const ADAM_SH = defineKernel({
   label: 'splat/adam-sh',
+  constants: adam,
+  example: { SH_DEGREE: 3 },
   variants: {
-    portable: {
-      source: new URL('./adam-sh.wgsl', import.meta.url),
-      constants: { ...adam, ROWS: SH_BLOCK },
-    },
-    cpu: { source: new URL('./adam-sh-cpu.wgsl', import.meta.url), constants: adam },
+    portable: { source: new URL('./adam-sh.wgsl', import.meta.url), constants: { ROWS: SH_BLOCK } },
+    cpu: { source: new URL('./adam-sh-cpu.wgsl', import.meta.url) },
   },
 });
 
