@@ -35,6 +35,12 @@ export default {
       'The rasteriser sorts; it needs no other family.',
     ),
     rule(
+      'kernel-table-aside',
+      { path: '^(pipeline|stages|wgsl|scenes)/' },
+      { path: '^wgsl/kernels\\.ts$' },
+      'The table imports all kernels. A stage depends on its own alone, and so does the hash of its code.',
+    ),
+    rule(
       'store-stands-alone',
       { path: '^pipeline/store/' },
       { path: '^(pipeline/(?!store/|hash\\.ts$)|stages/(?!checkpoints\\.ts$))' },

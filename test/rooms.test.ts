@@ -32,14 +32,6 @@ test('every kernel is loaded by a host that lies beside it', async () => {
   assert.equal(orphans, []);
 });
 
-test('every shared piece of WGSL is included by some kernel', async () => {
-  const all = (await Promise.all(kernels.map((path) => text(`wgsl/${path}`)))).join('\n');
-  const unused = (await list('wgsl/shared', '.wgsl')).filter(
-    (path) => !all.includes(`#include <${baseOf(path)}>`),
-  );
-  assert.equal(unused, []);
-});
-
 test('every kernel has a plain reference, and a test that compares with it', async () => {
   const tests = (
     await Promise.all((await list('test', '.test.ts')).map((path) => text(`test/${path}`)))

@@ -1,4 +1,5 @@
 import { type Arena, defineKernel, gridFor } from '../core/index.ts';
+
 const SIZE = 256;
 export const START_VALUES = defineKernel({
   label: 'splat/start-values',
