@@ -9,7 +9,7 @@ import { Checkpoints } from '../pipeline/store/checkpoints.ts';
 import { type CollectOptions, collect, type StoreItem } from '../pipeline/store/gc.ts';
 import { ownerName } from '../pipeline/store/lock.ts';
 import type { Store } from '../pipeline/store/store.ts';
-import { commit, keyOf, newStore, startChild } from './helpers/store-bench.ts';
+import { commit, keyOf, newStore, openDraft, startChild } from './helpers/store-bench.ts';
 
 const [A, B, C, D] = [1, 2, 3, 4].map(keyOf);
 const DAY = 24 * 3600 * 1000;
@@ -160,7 +160,7 @@ test('without a limit, only garbage is freed: damaged entries, leftovers and loc
   await entry(store, A, 1000);
   await entry(store, B, 0);
   await store.setAside(B, 'a test');
-  const living = await store.draft();
+  const living = await openDraft(store);
   const [holder, writer] = await Promise.all([startChild(root, C, 'hold'), startChild(root, C, 'write')]);
   await holder.line();
   const left = await writer.line();
@@ -186,7 +186,7 @@ test('without a limit, only garbage is freed: damaged entries, leftovers and loc
     assert.is(items.find(({ path }) => path === left)?.bytes, 4);
   }
   assert.not(existsSync(left));
-  assert.equal((await readdir(tmp)).sort(), [basename(living), newStranger].sort());
+  assert.equal((await readdir(tmp)).sort(), [basename(living.folder), newStranger].sort());
   assert.equal(await readdir(join(root, 'locks')), []);
   assert.equal(await readdir(join(root, 'damaged')), []);
   assert.ok(await store.find(A));
@@ -195,7 +195,7 @@ test('without a limit, only garbage is freed: damaged entries, leftovers and loc
     [B],
     'that of setAside',
   );
-  await store.discard(living);
+  await living.end();
 });
 
 test('damage that no run has found is found and freed', async () => {

@@ -6,7 +6,6 @@ import * as assert from 'uvu/assert';
 import { Checkpoints } from '../pipeline/store/checkpoints.ts';
 import { explainDiskError } from '../pipeline/store/disk.ts';
 import { collect } from '../pipeline/store/gc.ts';
-import { InputError } from '../wgsl/core/index.ts';
 import { commit, keyOf, newStore, testWithDisk } from './helpers/store-bench.ts';
 import { throwsInput } from './helpers/throws.ts';
 
@@ -34,23 +33,17 @@ await testWithDisk(
     await throwsInput(() => checkpoints.save(big), root, ...SPACE);
     assert.equal(await readdir(join(root, 'tmp')), []);
 
-    // Filled while a stage writes to its entry: explainDiskError explains that to the caller.
-    const draft = await store.draft();
-    const failure = await writeFile(join(draft, 'x'), new Uint8Array(4 * 2 ** 20)).catch((error) => error);
-    assert.instance(explainDiskError(failure, root), InputError);
-    await store.discard(draft);
-
-    // Filled when the record is to be written.
-    const late = await store.draft();
-    await writeFile(join(late, 'x'), 'x');
-    const works = [
-      () => store.commit(late, B, { identity: {} }),
-      () => store.lock(B),
-      () => store.writable(),
-    ];
+    // Filled while a stage writes to its entry, and when the record is to be written.
+    await throwsInput(() => commit(store, B, { x: big.tensors.x }), root, ...SPACE);
+    const filling = async (draft: string) => {
+      await writeFile(join(draft, 'x'), 'x');
+      await fill(folder);
+      return { identity: {} };
+    };
+    const works = [() => store.commit(B, filling), () => store.lock(B), () => store.writable()];
     for (const work of works) {
-      await fill(folder); // what failed before may have given some back
       await throwsInput(work, root, ...SPACE);
+      await fill(folder); // what failed may have given some back
     }
     assert.equal(await readdir(join(root, 'tmp')), []);
     assert.equal(await readdir(join(root, 'locks')), []);
@@ -100,7 +93,7 @@ await testWithDisk(
     assert.is(fresh.damaged[0].movedTo, undefined);
     const message = ['cannot be written: the file system is read-only (EROFS)', '--store', root];
     for (const work of [
-      () => fresh.store.draft(),
+      () => commit(fresh.store, A, {}),
       () => fresh.store.lock(A),
       () => fresh.store.writable(),
       () => checkpoints.save({ step: 6, numbers: {}, tensors: {} }),

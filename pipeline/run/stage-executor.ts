@@ -12,7 +12,6 @@ import type { Gpu } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
-import { explainDiskError } from '../store/disk.ts';
 import { describeDamage, type Entry } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
 import { CheckpointPolicy } from './checkpoint-policy.ts';
@@ -246,24 +245,20 @@ export class StageExecutor {
     return given;
   }
 
-  /** Commits what `fill` writes into the folder of a new entry; discards the new entry if that fails. */
+  /** Commits what `fill` writes into the folder of a new entry. */
   async #commit(
     key: string,
     identity: unknown,
     fill: (folder: string) => Promise<Omit<OutputAbout, 'run' | 'seconds' | 'peakBytes'>>,
   ): Promise<Entry> {
     const { plan, gpu, store } = this.#options;
-    const draft = await store.draft();
-    try {
+    return store.commit(key, async (folder) => {
       const start = performance.now();
-      const filled = await fill(draft);
+      const filled = await fill(folder);
       const seconds = (performance.now() - start) / 1000;
       const about: OutputAbout = { ...filled, run: plan.name, seconds, peakBytes: gpu.peakBytes };
-      return await store.commit(draft, key, { identity, about });
-    } catch (error) {
-      await store.discard(draft);
-      throw explainDiskError(error, draft);
-    }
+      return { identity, about };
+    });
   }
 
   /** A forced stage has the key of the saved one, so it must give the same bytes. */

@@ -7,11 +7,11 @@ import { namesIn, writeSynced } from './disk.ts';
 import {
   checkKey,
   DamagedError,
-  damagesOf,
-  describeDamage,
   type Entry,
+  type EntryFile,
   parseOrDamaged,
   readEntry,
+  refuseDamage,
 } from './entry.ts';
 import type { Store } from './store.ts';
 
@@ -69,19 +69,14 @@ export class Checkpoints {
       [STATE, [Buffer.from(`${JSON.stringify(state, null, 1)}\n`)]],
       [TENSORS, Object.values(tensors)],
     ];
-    const draft = await this.#store.draft();
-    try {
-      await this.#store.write(async () => {
-        const files = [];
-        for (const [path, parts] of contents) {
-          files.push({ path, ...(await writeSynced(join(draft, path), parts)) });
-        }
-        const fields = { key: this.#key, identity: {}, about: {}, files };
-        await this.#store.place(draft, this.#folderOf(step), fields);
-      });
-    } finally {
-      await this.#store.discard(draft);
-    }
+    const fill = async (draft: string) => {
+      const files: EntryFile[] = [];
+      for (const [path, parts] of contents) {
+        files.push({ path, ...(await writeSynced(join(draft, path), parts)) });
+      }
+      return { identity: {}, files };
+    };
+    await this.#store.commit(this.#key, fill, this.#folderOf(step));
     for (const old of (await this.steps()).slice(0, -KEPT)) await this.#store.remove(this.#folderOf(old));
   }
 
@@ -120,14 +115,12 @@ export class Checkpoints {
 }
 
 /** @throws DamagedError if it is not as it was written. */
-async function load({ folder, record }: Entry, step: number): Promise<SavedCheckpoint> {
-  const [damage] = await damagesOf(folder, record.files, true);
-  if (damage) throw new DamagedError(describeDamage(damage));
-  const json: unknown = JSON.parse(await readFile(join(folder, STATE), 'utf8'));
-  const state = parseOrDamaged(stateSchema, json, STATE);
+async function load(entry: Entry, step: number): Promise<SavedCheckpoint> {
+  await refuseDamage(entry, true);
+  const state = parseOrDamaged(stateSchema, await readFile(join(entry.folder, STATE), 'utf8'), STATE);
   if (state.step !== step) throw new DamagedError(`this is the checkpoint of step ${state.step}`);
   const tensors: SavedCheckpoint['tensors'] = {};
-  const handle = await open(join(folder, TENSORS), 'r');
+  const handle = await open(join(entry.folder, TENSORS), 'r');
   try {
     for (const { name, bytes } of state.tensors) {
       tensors[name] = new Uint8Array(bytes);

@@ -1,9 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
-import { isAbsolute, join, normalize } from 'node:path';
+import { chmod, readdir, readFile, stat } from 'node:fs/promises';
+import { isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { z } from 'zod';
-import { InputError } from '../../wgsl/core/index.ts';
-import { eachOf, hashFile } from '../hash.ts';
-import { codeOf } from './disk.ts';
+import { eachOf, hashFile, hashHandle } from '../hash.ts';
+import { codeOf, ignore, openToSync, quiet, syncDirectory } from './disk.ts';
 
 /** The file that completes an entry. It is written last. */
 export const RECORD = 'entry.json';
@@ -52,53 +51,71 @@ export interface Damage {
 export class DamagedError extends Error {}
 
 /**
- * The entry in a folder, with all files in their sizes; contents are not read. Undefined if there is no such folder.
- * @throws DamagedError if it is not as written, InputError if a newer version wrote it.
+ * The entry in a folder; undefined if there is no such folder. Its files are not examined.
+ * @throws DamagedError if its record is not as it was written.
  */
 export async function readEntry(folder: string, key: string): Promise<Entry | undefined> {
-  const record = await readRecord(folder, key);
-  if (!record) return undefined;
-  const [damage] = await damagesOf(folder, record.files, false);
-  if (damage) throw new DamagedError(describeDamage(damage));
+  const text = await readFile(join(folder, RECORD), 'utf8').catch(async (error: unknown) => {
+    if (codeOf(error) === 'EIO') throw new DamagedError(String(error));
+    ignore('ENOENT', 'ENOTDIR')(error);
+    if (await stat(folder).catch(() => undefined)) throw new DamagedError(`${RECORD} is missing`);
+    return undefined;
+  });
+  if (text === undefined) return undefined;
+  const record = parseOrDamaged(recordSchema, text, RECORD);
+  if (record.key !== key) throw new DamagedError(`${RECORD} is that of ${record.key}`);
   return { key, folder, record };
 }
 
-/** The record of an entry; undefined if there is no such folder. Throws as `readEntry` does. */
-export async function readRecord(folder: string, key: string): Promise<EntryRecord | undefined> {
-  const path = join(folder, RECORD);
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new DamagedError(`${RECORD} is not JSON: ${error.message}`);
-    if (codeOf(error) === 'EIO') throw new DamagedError(String(error));
-    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) throw error;
-    if (await stat(folder).catch(() => undefined)) throw new DamagedError(`${RECORD} is missing`);
-    return undefined;
-  }
-  refuseNewer(json, path, 'entry');
-  const record = parseOrDamaged(recordSchema, json, RECORD);
-  if (record.key !== key) throw new DamagedError(`${RECORD} is that of ${record.key}`);
-  return record;
-}
-
-/** @throws InputError if the JSON names a newer format. */
-export function refuseNewer(json: unknown, path: string, what: string): void {
-  const { success, data } = z.object({ format: z.number() }).safeParse(json);
-  if (!success || data.format <= FORMAT) return;
-  throw new InputError(
-    `this ${what} has format ${data.format}, written by a newer splatline; this version reads formats up to ${FORMAT}; ` +
-      'use that version or choose another store with --store',
-    path,
-  );
-}
-
 /** @throws DamagedError with the first place that does not match. */
-export function parseOrDamaged<T>(schema: z.ZodType<T>, json: unknown, what: string): T {
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0];
+export function parseOrDamaged<T>(schema: z.ZodType<T>, text: string, what: string): T {
+  const json = quiet(() => JSON.parse(text) as unknown);
+  if (json === undefined) throw new DamagedError(`${what} is not JSON`);
+  const { success, data, error } = schema.safeParse(json);
+  if (success) return data;
+  const { path, message } = error.issues[0];
   throw new DamagedError(`${what}: ${path.join('.') || 'all of it'}: ${message}`);
+}
+
+/**
+ * Hashes and syncs all files below a new entry's folder, makes them read-only, and syncs the folders below it. Sorted by
+ * path.
+ */
+export async function sealFiles(root: string): Promise<EntryFile[]> {
+  const items = await readdir(root, { recursive: true, withFileTypes: true });
+  const pathOf = ({ parentPath, path, name }: (typeof items)[number]) =>
+    relative(root, join(parentPath ?? path, name)); // Node below 20.12 has no parentPath
+  const paths = items.flatMap((item) => {
+    const path = pathOf(item);
+    if (item.isDirectory()) return [];
+    if (!item.isFile()) throw new Error(`${path} in a new entry is neither a file nor a folder`);
+    if (path === RECORD) throw new Error(`a stage cannot write ${RECORD} into its entry`);
+    return [path.split(sep).join('/')];
+  });
+  const files = await eachOf(paths.sort(), async (path) => {
+    const handle = await openToSync(join(root, path));
+    try {
+      const contents = await hashHandle(handle);
+      await handle.sync();
+      await makeReadOnly(join(root, path));
+      return { path, ...contents };
+    } finally {
+      await handle.close();
+    }
+  });
+  for (const item of items) if (item.isDirectory()) await syncDirectory(join(root, pathOf(item)));
+  return files;
+}
+
+/** Best effort: FAT and some network shares have no such permission. */
+export async function makeReadOnly(path: string): Promise<void> {
+  await chmod(path, 0o444).catch(ignore('EPERM', 'ENOTSUP', 'ENOSYS'));
+}
+
+/** @throws DamagedError if a file of the entry is missing or not as recorded; see `damagesOf`. */
+export async function refuseDamage({ folder, record }: Entry, hashed: boolean): Promise<void> {
+  const [damage] = await damagesOf(folder, record.files, hashed);
+  if (damage) throw new DamagedError(describeDamage(damage));
 }
 
 /** The files that are missing or not as recorded: by size, and by contents if `hashed`. */

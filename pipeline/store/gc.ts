@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InputError } from '../../wgsl/core/index.ts';
 import { explainDiskError, ignore, namesIn } from './disk.ts';
 import { RECORD } from './entry.ts';
 import { holderOf, isDead } from './lock.ts';
@@ -60,8 +59,8 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
       if (isDead(draft.name) || now - draft.usedAt > FOREIGN_DRAFT_MS) await free(draft);
     }
     for (const lock of locks) if (!holderOf(lock.path)) await free(lock);
-    // `find` sets damaged entries aside. An entry of a newer version stays.
-    if (!dryRun) for (const key of await store.keys()) await store.find(key).catch(ignoreInputError);
+    // `find` sets damaged entries aside.
+    if (!dryRun) for (const key of await store.keys()) await store.find(key);
     for (const damaged of await itemsIn(store, 'damaged', 'damaged')) await free(damaged);
 
     const saved: StoreItem[] = [];
@@ -116,8 +115,4 @@ async function bytesBelow(path: string): Promise<number> {
   let sum = 0;
   for (const name of await namesIn(path)) sum += await bytesBelow(join(path, name));
   return sum;
-}
-
-function ignoreInputError(error: unknown): void {
-  if (!(error instanceof InputError)) throw error;
 }

@@ -1,16 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
-import { eachOf, hashHandle } from '../hash.ts';
 import {
   codeOf,
   explainDiskError,
   ignore,
   makeDirectory,
   namesIn,
-  openToSync,
   quiet,
   replaceDurably,
   syncDirectory,
@@ -26,10 +24,11 @@ import {
   type EntryRecord,
   FORMAT,
   isKey,
+  makeReadOnly,
   RECORD,
   readEntry,
-  readRecord,
-  refuseNewer,
+  refuseDamage,
+  sealFiles,
 } from './entry.ts';
 import { holderOf, isDead, type Lock, type LockOptions, lock, ownerName } from './lock.ts';
 
@@ -54,7 +53,14 @@ export interface DamagedEvent {
   movedTo?: string;
 }
 
-/** Folders in `tmp` that this process writes or deletes. They go when it ends, unless it is killed. */
+/** What the record of a new entry says of it. */
+interface NewEntry {
+  identity: unknown;
+  about?: unknown;
+  files?: EntryFile[];
+}
+
+/** What this process has in `tmp`. It goes when it ends, unless it is killed. */
 const drafts = new Set<string>();
 process.on('exit', () => {
   for (const path of drafts) quiet(() => rmSync(path, { recursive: true, force: true }));
@@ -93,9 +99,14 @@ export class Store {
     const marker = join(this.root, MARKER);
     const text = await readFile(marker, 'utf8').catch(ignore('ENOENT', 'ENOTDIR'));
     if (text !== undefined) {
-      const json = quiet(() => JSON.parse(text)); // a power cut may have emptied the marker of a new store
-      refuseNewer(json, marker, 'store');
-      return true;
+      // A power cut may have emptied the marker of a new store.
+      const format = quiet(() => Number((JSON.parse(text) as { format: number }).format)) ?? FORMAT;
+      if (!(format > FORMAT)) return true;
+      throw new InputError(
+        `this store has format ${format}, written by a newer splatline; this version reads formats up to ${FORMAT}; ` +
+          'use that version or choose another store with --store',
+        marker,
+      );
     }
     const names = await readdir(this.root).catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return [];
@@ -114,26 +125,23 @@ export class Store {
 
   /** @throws InputError if nothing can be written, with the folder, the cause and the remedy. */
   async writable(): Promise<void> {
-    const draft = await this.draft();
-    try {
-      // A full disk may still take names, but not contents.
-      await this.write(() => writeSynced(join(draft, 'probe'), [new Uint8Array(2 ** 16)]));
-    } finally {
-      await this.discard(draft);
-    }
+    // A full disk may still take names, but not contents.
+    await this.#aside((path) => writeSynced(path, [new Uint8Array(2 ** 16)]));
   }
 
   /**
    * The entry of a key, if all files have their recorded sizes; `check` reads contents. A damaged entry is set aside,
    * reported through `onDamaged`, and counts as absent.
-   * @throws InputError if the root is no store, or if a newer version wrote it.
+   * @throws InputError as `exists` does.
    */
   async find(key: string): Promise<Entry | undefined> {
     const path = this.#folderOf(key);
     if (!(await this.exists())) return undefined;
     const before = await identityOf(path);
     try {
-      return await readEntry(path, key);
+      const entry = await readEntry(path, key);
+      if (entry) await refuseDamage(entry, false);
+      return entry;
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;
       // An entry that another process replaces or deletes meanwhile seems damaged.
@@ -162,7 +170,7 @@ export class Store {
       await writeFile(join(target, 'why.txt'), `${reason}\n`).catch(ignore('ENOSPC', 'EDQUOT'));
       return target;
     };
-    const movedTo = await this.write(move).catch((error: unknown) => {
+    const movedTo = await this.#write(move).catch((error: unknown) => {
       // Another process was faster, or the disk cannot be written.
       if (codeOf(error) === 'ENOENT' || error instanceof InputError) return undefined;
       throw error;
@@ -171,49 +179,44 @@ export class Store {
     return movedTo;
   }
 
-  /** A new folder for the files of an entry, until `commit` or `discard`. @throws InputError if it cannot be written. */
-  async draft(): Promise<string> {
-    const path = this.path('tmp', ownerName());
-    drafts.add(path);
-    await this.write(() => mkdir(path));
-    return path;
-  }
-
-  /** Deletes a draft; does nothing after `commit`. */
-  async discard(draft: string): Promise<void> {
-    await removeTree(draft);
-    drafts.delete(draft);
-  }
-
   /**
-   * Makes a draft the entry of `key` and replaces an earlier one. Hashes and syncs every file and makes it read-only. If
-   * anything fails, the draft is discarded. The caller holds the key's lock.
+   * Makes the entry of `key`, or a checkpoint of the key at `target`, and replaces an earlier one. `fill` writes the files
+   * into a draft folder. They are hashed, synced and made read-only, unless `fill` returns a list of files that are durable
+   * already. If anything fails, nothing is left. The caller holds the key's lock.
    * @throws InputError if the disk cannot be written.
    */
   async commit(
-    draft: string,
     key: string,
-    { identity, about = {} }: { identity: unknown; about?: unknown },
+    fill: (draft: string) => Promise<NewEntry>,
+    target = this.#folderOf(key),
   ): Promise<Entry> {
+    return this.#aside(async (draft) => {
+      await mkdir(draft);
+      const { identity, about = {}, files = await sealFiles(draft) } = await fill(draft);
+      const made = new Date().toISOString();
+      const record: EntryRecord = { format: FORMAT, key, identity, about, files, made };
+      const file = join(draft, RECORD);
+      await writeSynced(file, [Buffer.from(`${JSON.stringify(record, null, 1)}\n`)]);
+      await makeReadOnly(file);
+      await syncDirectory(draft);
+      await this.#place(draft, target);
+      return { key, folder: target, record };
+    });
+  }
+
+  /** Runs `work`, which writes to a new path in `tmp`, and deletes what it leaves there. */
+  async #aside<T>(work: (path: string) => Promise<T>): Promise<T> {
+    const path = this.path('tmp', ownerName());
+    drafts.add(path);
     try {
-      return await this.write(async () => {
-        const target = this.#folderOf(key);
-        const files = await sealTree(draft);
-        return this.place(draft, target, { key, identity, about, files });
-      });
-    } catch (error) {
-      await this.discard(draft);
-      throw error;
+      return await this.#write(() => work(path));
+    } finally {
+      await removeTree(path);
+      drafts.delete(path);
     }
   }
 
-  /** Writes the record of a draft whose files are durable, and moves it to `target` in place of what was there. */
-  async place(draft: string, target: string, fields: Omit<EntryRecord, 'format' | 'made'>): Promise<Entry> {
-    const record: EntryRecord = { format: FORMAT, ...fields, made: new Date().toISOString() };
-    const file = join(draft, RECORD);
-    await writeSynced(file, [Buffer.from(`${JSON.stringify(record, null, 1)}\n`)]);
-    await makeReadOnly(file);
-    await syncDirectory(draft);
+  async #place(draft: string, target: string): Promise<void> {
     await makeDirectory(dirname(target));
     for (let tries = 0; ; tries++) {
       try {
@@ -224,30 +227,20 @@ export class Store {
         await this.remove(target);
       }
     }
-    drafts.delete(draft);
     await syncDirectory(dirname(target));
-    return { key: record.key, folder: target, record };
   }
 
   /** Deletes `path`, which disappears in one rename, also on a full disk. False if there was nothing. */
   async remove(path: string): Promise<boolean> {
-    const moved = this.path('tmp', ownerName());
-    drafts.add(moved);
-    try {
-      await this.write(() => rename(path, moved));
-      return true;
-    } catch (error) {
-      return ignore('ENOENT')(error) ?? false;
-    } finally {
-      await this.discard(moved);
-    }
+    const move = (moved: string) => rename(path, moved).then(() => true);
+    return this.#aside(move).catch((error: unknown) => ignore('ENOENT')(error) ?? false);
   }
 
   /**
    * Runs `work`, which writes to the store. Creates the store if there is none.
    * @throws InputError if the disk cannot be written.
    */
-  async write<T>(work: () => Promise<T>): Promise<T> {
+  async #write<T>(work: () => Promise<T>): Promise<T> {
     try {
       await this.#prepare();
       return await work();
@@ -288,21 +281,20 @@ export class Store {
     return names.flat().filter(isKey).sort();
   }
 
-  /** All entries whose records can be read; files are not examined. Those of newer versions are skipped. */
+  /** All entries whose records can be read. Files are not examined, and nothing is set aside. */
   async *entries(): AsyncIterable<Entry> {
     for (const key of await this.keys()) {
-      const folder = this.#folderOf(key);
-      const record = await readRecord(folder, key).catch((error: unknown) => {
-        if (error instanceof DamagedError || error instanceof InputError) return undefined;
+      const entry = await readEntry(this.#folderOf(key), key).catch((error: unknown) => {
+        if (error instanceof DamagedError) return undefined;
         throw error;
       });
-      if (record) yield { key, folder, record };
+      if (entry) yield entry;
     }
   }
 
   /** Waits until this process holds the key; see `lock`. @throws InputError if the disk cannot be written. */
   async lock(key: string, options?: LockOptions): Promise<Lock> {
-    return this.write(() => lock(this.#lease(key), options));
+    return this.#write(() => lock(this.#lease(key), options));
   }
 
   /** Describes the process that holds the key; undefined if there is none. Changes nothing. */
@@ -322,38 +314,6 @@ export class Store {
   }
 }
 
-/** Hashes and syncs all files below a folder, makes them read-only, and syncs the folders below it. Sorted by path. */
-async function sealTree(root: string): Promise<EntryFile[]> {
-  const items = await readdir(root, { recursive: true, withFileTypes: true });
-  const pathOf = ({ parentPath, path, name }: (typeof items)[number]) =>
-    relative(root, join(parentPath ?? path, name)); // Node below 20.12 has no parentPath
-  const paths = items.flatMap((item) => {
-    const path = pathOf(item);
-    if (item.isDirectory()) return [];
-    if (!item.isFile()) throw new Error(`${path} in a new entry is neither a file nor a folder`);
-    if (path === RECORD) throw new Error(`a stage cannot write ${RECORD} into its entry`);
-    return [path.split(sep).join('/')];
-  });
-  const files = await eachOf(paths.sort(), async (path) => {
-    const handle = await openToSync(join(root, path));
-    try {
-      const contents = await hashHandle(handle);
-      await handle.sync();
-      await makeReadOnly(join(root, path));
-      return { path, ...contents };
-    } finally {
-      await handle.close();
-    }
-  });
-  for (const item of items) if (item.isDirectory()) await syncDirectory(join(root, pathOf(item)));
-  return files;
-}
-
-/** Best effort: FAT and some network shares have no such permission. */
-async function makeReadOnly(path: string): Promise<void> {
-  await chmod(path, 0o444).catch(ignore('EPERM', 'ENOTSUP', 'ENOSYS'));
-}
-
 /** Distinguishes an entry from a later one of the same key. */
 async function identityOf(path: string): Promise<string | undefined> {
   const info = await stat(path, { bigint: true }).catch(ignore('ENOENT', 'ENOTDIR'));
@@ -368,5 +328,7 @@ function isTaken(error: unknown): boolean {
 
 /** Deletes a directory that another process may be deleting, too. */
 async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 3 }).catch(ignore('ENOENT', 'ENOTEMPTY'));
+  await rm(path, { recursive: true, force: true, maxRetries: 3 }).catch(
+    ignore('ENOENT', 'ENOTDIR', 'ENOTEMPTY'),
+  );
 }

@@ -27,12 +27,32 @@ export async function commit(
   files: Record<string, string | Uint8Array>,
   about: unknown = {},
 ): Promise<Entry> {
-  const draft = await store.draft();
-  for (const [path, contents] of Object.entries(files)) {
-    await mkdir(dirname(join(draft, path)), { recursive: true });
-    await writeFile(join(draft, path), contents);
-  }
-  return store.commit(draft, key, { identity: { key }, about });
+  return store.commit(key, async (draft) => {
+    for (const [path, contents] of Object.entries(files)) {
+      await mkdir(dirname(join(draft, path)), { recursive: true });
+      await writeFile(join(draft, path), contents);
+    }
+    return { identity: { key }, about };
+  });
+}
+
+/** The draft folder of an entry that is being written, until `end`. */
+export async function openDraft(store: Store): Promise<{ folder: string; end(): Promise<void> }> {
+  return new Promise((opened) => {
+    const committing = store.commit(keyOf(9), async (folder) => {
+      await new Promise<void>((ended) => {
+        opened({
+          folder,
+          async end() {
+            ended();
+            await committing.catch(() => undefined);
+          },
+        });
+      });
+      throw new Error('ended');
+    });
+    committing.catch(() => undefined);
+  });
 }
 
 /** Starts a process that uses the store (`store-child.ts`). Returns its pid and reads its further lines. */

@@ -10,7 +10,7 @@ import { Store } from '../../pipeline/store/store.ts';
 const [root, key, what] = process.argv.slice(2);
 const store = new Store(root);
 const say = (line: string) => process.stdout.write(`${line}\n`);
-const forever = () => new Promise(() => setInterval(() => undefined, 1000));
+const forever = () => new Promise<never>(() => setInterval(() => undefined, 1000));
 
 const WORK: Record<string, () => Promise<void>> = {
   /** Holds the key until it is killed. */
@@ -26,20 +26,22 @@ const WORK: Record<string, () => Promise<void>> = {
   },
   /** Leaves an entry half-written. */
   async write() {
-    const draft = await store.draft();
-    await writeFile(join(draft, 'half.bin'), 'half');
-    say(draft);
-    await forever();
+    await store.commit(key, async (draft) => {
+      await writeFile(join(draft, 'half.bin'), 'half');
+      say(draft);
+      return forever();
+    });
   },
   /** Replaces the entry of the key, and its checkpoints, again and again. */
   async churn() {
     const checkpoints = new Checkpoints(store, key);
     for (let round = 1; ; round++) {
-      const draft = await store.draft();
-      for (const name of ['a.bin', 'b.bin']) {
-        await writeFile(join(draft, name), Buffer.alloc(20_000 + round, round));
-      }
-      await store.commit(draft, key, { identity: { round } });
+      await store.commit(key, async (draft) => {
+        for (const name of ['a.bin', 'b.bin']) {
+          await writeFile(join(draft, name), Buffer.alloc(20_000 + round, round));
+        }
+        return { identity: { round } };
+      });
       await checkpoints.save({ step: round, numbers: { round }, tensors: { x: Buffer.alloc(9000, round) } });
       if (round === 1) say('first');
     }
