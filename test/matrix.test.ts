@@ -244,12 +244,12 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'value twice',
     chain(`matrix:\n  s: [1, 2, 1]\n${used}`),
-    'p.yaml:2:13: `s.2` of the matrix: 1 is there twice: remove one',
+    'p.yaml:2:13: `s.2` of the matrix: 1 appears twice: remove one',
   ],
   [
     'value twice as a text',
     chain(`matrix:\n  s: [1, "1"]\n${used}`),
-    /^p\.yaml:2:10: `s\.1` of the matrix: 1 is there twice/,
+    /^p\.yaml:2:10: `s\.1` of the matrix: 1 appears twice/,
   ],
   [
     'name of an axis',
@@ -311,7 +311,7 @@ for (const [name, text, expected] of MISTAKES) {
 test('mistakes in overrides of a matrix name the override', async () => {
   const cases: [string, RegExp][] = [
     ['matrix.prompt=3', /^--set matrix\.prompt=3: `prompt` of the matrix is 3 \(a number\): expected a list/],
-    ['matrix.prompt=[a, a]', /^--set matrix\.prompt=\[a, a\]: `prompt\.1` of the matrix: a is there twice/],
+    ['matrix.prompt=[a, a]', /^--set matrix\.prompt=\[a, a\]: `prompt\.1` of the matrix: a appears twice/],
     ['matrix.other=[a]', /^--set matrix\.other=\[a\]: the axis other of the matrix is used nowhere/],
     ['stylize.prompt=${matrix.x}', /^--set stylize\.prompt=\$\{matrix\.x\}: the matrix has no axis x/],
     ['stylize.prompt=${env.X', /^--set stylize\.prompt=\$\{env\.X: `"\$\{env\.X"` has no closing brace/],

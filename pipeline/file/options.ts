@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { stages } from '../../stages/index.ts';
 import type { Stage } from '../../stages/stage.ts';
 import { describe, type JsonSchema, literal } from './describe.ts';
-import { jsonSchema, pipelineHead, pipelineSchema, stageSchema } from './schema.ts';
+import { jsonSchema, pipelineHead, pipelineSchema } from './schema.ts';
 
 /** One option of a stage as people read of it. */
 export interface OptionRow {
@@ -17,11 +17,10 @@ export interface OptionRow {
 
 /** All options of a stage, parts after their whole, in the schema's order. */
 export function optionRows(stage: Stage): OptionRow[] {
-  const { id: _, ...own } = stageSchema(stage).properties ?? {};
-  return rowsOf({ ...stageSchema(stage), properties: own }, '');
+  return rowsOf(jsonSchema(stage.options));
 }
 
-function rowsOf(schema: JsonSchema, prefix: string): OptionRow[] {
+function rowsOf(schema: JsonSchema, prefix = ''): OptionRow[] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, option]): OptionRow[] => {
     const name = prefix + key;
     const row: OptionRow = {
@@ -32,54 +31,42 @@ function rowsOf(schema: JsonSchema, prefix: string): OptionRow[] {
       fallback: option.default === undefined || option.properties ? undefined : literal(option.default),
       description: option.description ?? '',
     };
-    return [row, ...(option.properties ? rowsOf(option, `${name}.`) : [])];
+    return [row, ...rowsOf(option, `${name}.`)];
   });
-}
-
-/** The keys at the top of a pipeline file; what stands below them, each key's own words say. */
-function headRows(): OptionRow[] {
-  return rowsOf(jsonSchema(pipelineHead), '').filter(({ name }) => !name.includes('.'));
 }
 
 /** The reference of all stages and options, `docs/options.md`. */
 export function optionsReference(registry: readonly Stage[]): string {
   const sections = registry.map((stage) => {
+    const { name, summary, needs, uses = [], gives } = stage;
+    const used = uses.length ? ` Uses when there: ${uses.join(', ')}.` : '';
     const rows = optionRows(stage);
-    const flow = [
-      `Needs: ${stage.needs.join(', ') || 'nothing'}.`,
-      ...(stage.uses?.length ? [`Uses when there: ${stage.uses.join(', ')}.`] : []),
-      `Gives: ${stage.gives.join(', ')}.`,
-    ];
-    return [
-      `## ${stage.name}`,
-      '',
-      stage.summary,
-      '',
-      flow.join(' '),
-      '',
-      ...(rows.length ? table(rows, 'option') : ['No options.']),
-    ].join('\n');
+    return `## ${name}
+
+${summary}
+
+Needs: ${needs.join(', ') || 'nothing'}.${used} Gives: ${gives.join(', ')}.
+
+${rows.length ? table(rows, 'option') : 'No options.'}
+`;
   });
-  return [
-    '# Options of the stages',
-    '',
-    "Written by `npm run schema` from the stages' own schemas. A stage that appears twice takes an `id`.",
-    '',
-    '## The top of the file',
-    '',
-    ...table(headRows(), 'key'),
-    '',
-    sections.join('\n\n'),
-    '',
-  ].join('\n');
+  return `# Options of the stages
+
+Written by \`npm run schema\` from the stages' own schemas. A stage that appears twice takes an \`id\`.
+
+## The top of the file
+
+${table(rowsOf(jsonSchema(pipelineHead)), 'key')}
+
+${sections.join('\n')}`;
 }
 
-function table(rows: readonly OptionRow[], what: string): string[] {
+function table(rows: readonly OptionRow[], what: string): string {
   const lines = rows.map(({ name, type, required, fallback, description }) => {
     const value = required ? '(required)' : fallback === undefined ? '' : `\`${fallback}\``;
     return `| \`${name}\` | ${cell(type)} | ${cell(value)} | ${cell(description)} |`;
   });
-  return [`| ${what} | value | default | meaning |`, '|---|---|---|---|', ...lines];
+  return [`| ${what} | value | default | meaning |`, '|---|---|---|---|', ...lines].join('\n');
 }
 
 function cell(text: string): string {

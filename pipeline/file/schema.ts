@@ -5,10 +5,10 @@ import { branches, type JsonSchema } from './describe.ts';
 /** A run's name is the name of its folder. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
-/** Without dots or braces, so that `${matrix.AXIS}` and `--set matrix.AXIS=…` have one meaning. */
+/** Without dots or braces, so that `${matrix.AXIS}` and `--set matrix.AXIS=…` are unambiguous. */
 const AXIS = /^[A-Za-z][A-Za-z0-9_-]*$/;
 
-/** `--set KEY.…` and `${KEY.…}` with these keys name no stage, so no stage may have such an id. */
+/** Keys with a meaning in `--set KEY.…` and `${KEY.…}`, which no stage may have as its id. */
 export const RESERVED_IDS: readonly string[] = ['matrix', 'env', 'checkpoints'];
 
 /** A cell is a process and a folder: more cells than this are a mistake. */
@@ -33,7 +33,7 @@ export const matrixAxes = z
           context.addIssue({
             code: 'custom',
             path: [axis, index],
-            message: `${text} is there twice: remove one`,
+            message: `${text} appears twice: remove one`,
           });
       });
     }
@@ -108,7 +108,7 @@ const schemas = new WeakMap<z.ZodType, JsonSchema>();
 export function jsonSchema(parser: z.ZodType): JsonSchema {
   const known = schemas.get(parser);
   if (known) return known;
-  // Draft 7 is what editors' YAML servers read best.
+  // Editors' YAML servers support draft 7 best.
   const options = { io: 'input', target: 'draft-7', unrepresentable: 'any' } as const;
   const { $schema: _, ...schema } = JSON.parse(JSON.stringify(z.toJSONSchema(parser, options))) as JsonSchema;
   schemas.set(parser, schema);
@@ -150,11 +150,11 @@ export function pipelineSchema(registry: readonly Stage[]): JsonSchema {
 /** A text with `${…}` in it that is not written `$${…}`. */
 const SUBSTITUTION: JsonSchema = { type: 'string', pattern: '(^|[^$])\\$\\{(matrix|env)\\.[^}]+\\}' };
 
-/** The schema with `${…}` allowed wherever a scalar may stand. What is wrong with any other value reads as before. */
+/** The schema with `${…}` allowed wherever a scalar may stand. Errors about all other values stay the same. */
 function withSubstitution(schema: JsonSchema): JsonSchema {
   const inside = insideWithSubstitution(schema);
   if (!takesScalar(schema) || takesAnyText(schema)) return inside;
-  // What editors show beside a key stays where they look for it.
+  // Editors read these two beside the key, not in `else`.
   const { description, default: fallback, ...rest } = inside;
   return {
     ...(description !== undefined && { description }),

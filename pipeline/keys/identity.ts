@@ -50,11 +50,7 @@ export interface Runtime {
 }
 
 /** A stage of a plan with its key. */
-export interface KeyedStage {
-  id: string;
-  stage: Stage;
-  /** As planned: paths are absolute. */
-  options: unknown;
+export interface KeyedStage extends PlannedStage {
   /** The seed to run the stage with. */
   seed: number;
   identity: StageIdentity;
@@ -116,7 +112,8 @@ export async function identities(
   const { platform, arch, versions } = process;
   const runtime: Runtime = { node: versions.node.split('.')[0], platform, arch };
   const givers = new Map<ArtefactName, KeyedStage>();
-  return plan.stages.map(({ id, stage, options }, index) => {
+  return plan.stages.map((planned, index) => {
+    const { id, stage, options } = planned;
     const { marked, places, texts, code } = sources[index];
     const taken = [...stage.needs, ...(stage.uses ?? [])].flatMap((name) => {
       const giver = givers.get(name);
@@ -139,8 +136,8 @@ export async function identities(
     };
     const identity = canonical(given, id) as unknown as StageIdentity;
     const inputs = new Map(taken.map(([name, giver]) => [name, { key: giver.key, id: giver.id }]));
-    const key = keyOf(identity);
-    const keyed: KeyedStage = { id, stage, options, seed: seeds[index], identity, places, key, inputs };
+    const { seed } = identity;
+    const keyed: KeyedStage = { ...planned, seed, identity, places, key: keyOf(identity), inputs };
     for (const name of stageGives(stage, options)) givers.set(name, keyed);
     return keyed;
   });
