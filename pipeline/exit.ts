@@ -2,10 +2,10 @@ import { CommanderError } from 'commander';
 import { Stopped } from '../stages/checkpoints.ts';
 import { GpuError, InputError } from '../wgsl/core/index.ts';
 
-/** What a command of ours ends with. */
+/** Exit codes of the commands. */
 export const EXIT = {
   ok: 0,
-  /** A fault of ours, or a result that is not as it was recorded (`Regression`). */
+  /** A fault of the program, or a result that is not as recorded (`Regression`). */
   fault: 1,
   input: 2,
   gpu: 3,
@@ -14,13 +14,24 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
-/** What `Stopped` says where SIGTERM asked for it. */
+/** The message of `Stopped` after SIGTERM. */
 export const TERMINATED = 'terminated';
 
 export function exitCodeOf(error: unknown): number {
-  // Asking for help or the version is no mistake.
+  // Help and the version exit with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.input;
   if (error instanceof InputError) return EXIT.input;
   if (error instanceof Stopped) return error.message === TERMINATED ? EXIT.terminated : EXIT.interrupted;
   return error instanceof GpuError ? EXIT.gpu : EXIT.fault;
+}
+
+/**
+ * A picture, a tensor or a score is not what was recorded. The command line prints the message without a stack and exits
+ * with 1.
+ */
+export class Regression extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'Regression';
+  }
 }

@@ -11,26 +11,34 @@ export interface FileContents {
   sha256: string;
 }
 
-/** Size and sha256 of a file as it is read. Rejects with the system's error where it cannot be read. */
-export async function hashFile(path: string): Promise<FileContents> {
+/**
+ * Size and sha256 of a file as it is read, or of its bytes from `start` up to `end`. Rejects with the system's error where
+ * it cannot be read.
+ */
+export async function hashFile(path: string, start?: number, end?: number): Promise<FileContents> {
   const handle = await open(path, 'r');
   try {
-    return await hashHandle(handle);
+    return await hashHandle(handle, start, end);
   } finally {
     await handle.close();
   }
 }
 
-/** The same for an open file, from its beginning. */
-export async function hashHandle(handle: FileHandle): Promise<FileContents> {
+/** The same for an open file. */
+export async function hashHandle(
+  handle: FileHandle,
+  start = 0,
+  end = Number.POSITIVE_INFINITY,
+): Promise<FileContents> {
   const { size } = await handle.stat();
   const hash = createHash('sha256');
-  const chunk = new Uint8Array(Math.max(1, Math.min(size, HASH_BYTES)));
-  for (let bytes = 0; ; ) {
-    const { bytesRead } = await handle.read(chunk, 0, chunk.length, bytes);
-    if (!bytesRead) return { bytes, sha256: hash.digest('hex') };
+  const chunk = new Uint8Array(Math.max(1, Math.min(size, end - start, HASH_BYTES)));
+  for (let at = start; ; ) {
+    const length = Math.min(chunk.length, end - at);
+    const { bytesRead } = length ? await handle.read(chunk, 0, length, at) : { bytesRead: 0 };
+    if (!bytesRead) return { bytes: at - start, sha256: hash.digest('hex') };
     hash.update(chunk.subarray(0, bytesRead));
-    bytes += bytesRead;
+    at += bytesRead;
   }
 }
 
@@ -54,7 +62,7 @@ export async function eachOf<Item, Result>(
       }
     }
   });
-  const outcomes = await Promise.allSettled(workers); // all files are closed before the first failure is told
+  const outcomes = await Promise.allSettled(workers); // all files are closed before the first failure is thrown
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failure) throw failure.reason;
   return results;

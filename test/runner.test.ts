@@ -244,7 +244,7 @@ test('buffers are freed as soon as nothing needs them, and shared ones only then
         name,
         summary: '',
         options: z.strictObject({}),
-        needs: [],
+        needs: name === 'one' ? [] : ['gaussians'],
         gives: gaussians ? ['gaussians'] : [],
         async run() {
           look();

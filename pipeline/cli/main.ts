@@ -1,7 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { Stopped } from '../../stages/checkpoints.ts';
-import { EXIT, exitCodeOf } from '../exit.ts';
-import { Regression } from '../regression.ts';
+import { EXIT, exitCodeOf, Regression } from '../exit.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { gcCommand } from './gc.ts';
 import { goldenCommand } from './golden.ts';

@@ -12,8 +12,8 @@ import { eachOf, hashFile } from '../hash.ts';
 import { COMMON_CODE, type Code, CodeReader } from './code.ts';
 import { PACKAGE, pathBelow, posix } from './packages.ts';
 
-/** Changes whenever the meaning of the fields below does. */
-const FORMAT = 2;
+/** Changes whenever the meaning of the fields below, or what the entry of a stage contains, does. */
+const FORMAT = 3;
 
 /** Everything that a stage's result depends on, as plain JSON: its hash is the stage's key. */
 export interface StageIdentity {

@@ -1,134 +1,189 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, relative } from 'node:path';
-import type { Score } from '../../stages/artefacts/scores.ts';
-import type { AdapterReport, Gpu, LedgerRow } from '../../wgsl/core/index.ts';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { z } from 'zod';
+import { checkJson, readJson } from '../../stages/artefacts/json.ts';
+import { Stopped } from '../../stages/checkpoints.ts';
+import { type AdapterReport, InputError, type LedgerRow } from '../../wgsl/core/index.ts';
 import type { Cell } from '../file/cells.ts';
-import type { Plan } from '../file/plan.ts';
-import type { KeyedStage, StageIdentity } from '../keys/identity.ts';
+import type { StageIdentity } from '../keys/identity.ts';
 import type { Entry } from '../store/entry.ts';
-import { aboutOf, type StageOutput } from './entries.ts';
-import type { RunFile } from './materialize.ts';
-import type { Range } from './stage-plan.ts';
+import { aboutOf, type OutputAbout } from './entries.ts';
+import { isResultPath, MANIFEST, type RunFolder } from './run-folder.ts';
+import type { PreparedPlan } from './stage-plan.ts';
 
-/** How a run resolved a stage. `read`: a source stage, which has no entry; `unused`: no stage that ran needed it. */
-export type ResolvedBy = 'ran' | 'cached' | 'read' | 'unused';
+/** JSON whose members this program only passes on or compares. */
+const object = <T extends object>() => z.custom<T>((value) => typeof value === 'object' && value !== null);
 
-/** One stage of a run. */
-export interface StageRow extends StageOutput {
-  id: string;
-  stage: string;
-  key: string;
-  /** `how` in files of version 0.1. */
-  resolvedBy: ResolvedBy;
+const fileContents = { path: z.string(), bytes: z.number(), sha256: z.string() };
+
+const stageSchema = z.object({
+  id: z.string(),
+  stage: z.string(),
+  key: z.string(),
+  /** How the run resolved it. `read`: a source stage, which has no entry; `unused`: no stage that ran needed it. */
+  resolvedBy: z.enum(['ran', 'cached', 'read', 'unused']),
   /** In this run; `madeIn` is the time of the run that made the entry. */
-  seconds: number;
-  madeIn?: number;
-  /** Most bytes that were alive on the GPU at once, from the start of the run to the end of this stage. */
-  peakBytes: number;
-  options: unknown;
-  seed: number;
-  identity: StageIdentity;
+  seconds: z.number(),
+  madeIn: z.number().optional(),
+  /** Most bytes that were alive on the GPU at once, from the start of the run that made it to the end of the stage. */
+  peakBytes: z.number(),
+  options: z.unknown(),
+  seed: z.number(),
+  outputs: z.array(z.object(fileContents)),
+  parts: object<OutputAbout['parts']>(),
+  identity: object<StageIdentity>(),
   /** Paths of the files that the identity names by content. */
-  places: unknown;
-}
+  places: z.unknown(),
+});
+
+/** A file for people in a run's folder. */
+const fileSchema = z.object({
+  ...fileContents,
+  /** Below the run's folder. */
+  path: z.string().refine(isResultPath, 'is not the path of a result'),
+  /** The id of the stage that wrote it, and that stage's key; version 0.1 wrote no key. */
+  stage: z.string(),
+  key: z.string().default(''),
+  /** An earlier run wrote it; this run has not reached its stage. */
+  earlier: z.literal(true).optional(),
+});
 
 /** `run.json`: what ran, on what, how long, what crossed to and from the GPU, what it left, and how to repeat it. */
-export interface Manifest {
-  format: 1;
-  status: 'running' | 'done' | 'failed' | 'stopped';
-  error?: string;
-  name: string;
-  seed: number;
+const manifestSchema = z.object({
+  format: z.literal(1),
+  status: z.enum(['running', 'done', 'failed', 'stopped']),
+  error: z.string().optional(),
+  name: z.string(),
+  seed: z.number(),
   /** Repeats the run, typed in `cwd`. */
-  command: string;
-  cwd: string;
-  file: string;
+  command: z.string(),
+  cwd: z.string(),
+  file: z.string(),
   /** The store, relative to the run's folder. */
-  store: string;
-  cell?: Cell;
-  from?: string;
-  until?: string;
+  store: z.string(),
+  cell: object<Cell>().optional(),
+  from: z.string().optional(),
+  until: z.string().optional(),
   /** `packages` of the stages' code; `webgpu` among them is Dawn. */
-  versions: { splatline: string; node: string; packages: Record<string, string> };
-  git?: GitState;
-  adapter: AdapterReport;
-  seconds: number;
-  stages: StageRow[];
-  files: RunFile[];
-  scores?: readonly Score[];
-  ledger: LedgerRow[];
+  versions: z.object({
+    splatline: z.string(),
+    node: z.string(),
+    packages: z.record(z.string(), z.string()),
+  }),
+  /** The working tree of the pipeline file; `dirty` if tracked files differ from the commit. */
+  git: z.object({ commit: z.string(), dirty: z.boolean() }).optional(),
+  adapter: object<AdapterReport>(),
+  seconds: z.number(),
+  // Version 0.1 wrote `how` for `resolvedBy`.
+  stages: z
+    .array(z.preprocess((row) => ({ resolvedBy: Object(row).how, ...Object(row) }), stageSchema))
+    .min(1),
+  files: z.array(fileSchema),
+  scores: z
+    .array(z.object({ name: z.string(), value: z.number(), unit: z.string(), over: z.string() }))
+    .optional(),
+  ledger: z.array(object<LedgerRow>()),
+});
+
+export type Manifest = z.output<typeof manifestSchema>;
+export type StageRow = Manifest['stages'][number];
+export type RunFile = Manifest['files'][number];
+export type ResolvedBy = StageRow['resolvedBy'];
+
+/** What happened to a stage in a run. */
+export interface Outcome extends Pick<StageRow, 'resolvedBy' | 'seconds' | 'peakBytes'> {
+  /** None of a source stage. */
+  entry?: Entry;
 }
 
-/** The working tree that a pipeline file is in. */
-export interface GitState {
-  commit: string;
-  /** Whether tracked files differ from the commit. */
-  dirty: boolean;
+/**
+ * Reads a run's `run.json`; `path` is that file or its folder.
+ * @throws InputError if there is none, or if it is not one.
+ */
+export async function readManifest(
+  path: string,
+): Promise<{ file: string; folder: string; manifest: Manifest }> {
+  const file = resolve(basename(path).endsWith('.json') ? path : join(path, MANIFEST));
+  return { file, folder: dirname(file), manifest: checkJson(file, manifestSchema, await readJson(file)) };
 }
 
 interface Recorded {
-  plan: Plan;
-  stages: readonly KeyedStage[];
-  gpu: Gpu;
-  folder: { root: string };
-  store: { root: string };
-  options: Range & { command?: string };
+  prepared: PreparedPlan;
+  folder: RunFolder;
+  results: { readonly files: RunFile[] };
+  /** By stage id, of the stages so far. */
+  outcomes: ReadonlyMap<string, Outcome>;
+  options: { from?: string; until?: string; command?: string };
+  warn(text: string): void;
 }
 
-/** Collects what a run has done so far, for its run.json. */
+/** Writes a run's `run.json`, and notes in the store which entries gc must keep for the run. */
 export class ManifestRecorder {
+  scores?: Manifest['scores'];
   readonly #run: Recorded;
   readonly #start = performance.now();
-  readonly #rows: Map<string, StageRow>;
-  readonly #git: Promise<GitState | undefined>;
+  readonly #git: Promise<Manifest['git']>;
+  #begun = false;
+  #warned = false;
 
   constructor(run: Recorded) {
     this.#run = run;
-    this.#git = gitState(run.plan.file);
-    this.#rows = new Map(
-      run.stages.map(({ id, stage, key, options, seed, identity, places }) => {
-        const row = { id, stage: stage.name, key, resolvedBy: 'unused', seconds: 0, peakBytes: 0 } as const;
-        return [id, { ...row, options, seed, outputs: [], parts: {}, identity, places }];
-      }),
-    );
+    this.#git = gitState(run.prepared.plan.file);
   }
 
   get seconds(): number {
     return (performance.now() - this.#start) / 1000;
   }
 
-  /** Ids of the stages that ran. */
-  get ran(): string[] {
-    return [...this.#rows.values()].filter(({ resolvedBy }) => resolvedBy === 'ran').map(({ id }) => id);
+  /** Before the first result appears, the folder is marked as this run's. */
+  async begin(): Promise<void> {
+    if (this.#begun) return;
+    this.#begun = true;
+    await this.write('running');
   }
 
-  resolved(id: string, resolvedBy: ResolvedBy, seconds = 0): void {
-    const row = this.#rows.get(id)!;
-    this.#rows.set(id, { ...row, resolvedBy, seconds, peakBytes: this.#run.gpu.peakBytes });
+  /** Records a failure, unless it is a user's mistake that was found before anything was written. */
+  async fail(error: unknown): Promise<void> {
+    if (!this.#run.folder.isOpen || (!this.#begun && error instanceof InputError)) return;
+    try {
+      await this.write(error instanceof Stopped ? 'stopped' : 'failed', error);
+    } catch (second) {
+      this.#run.warn(`${MANIFEST} could not be written: ${messageOf(second)}`);
+    }
   }
 
-  /** A stage's entry, whichever run made it. */
-  entry(id: string, entry: Entry): void {
-    const { parts, seconds, peakBytes } = aboutOf(entry);
-    const row = this.#rows.get(id)!;
-    const outputs = entry.record.files;
-    this.#rows.set(id, { ...row, outputs, parts, madeIn: seconds, peakBytes: row.peakBytes || peakBytes });
+  async write(status: Manifest['status'], error?: unknown): Promise<void> {
+    await this.#noteKeys();
+    const manifest = await this.#manifest(status, error);
+    await this.#run.folder.write(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
   }
 
-  async manifest(
-    status: Manifest['status'],
-    files: RunFile[],
-    { scores, error }: { scores?: readonly Score[]; error?: unknown },
-  ): Promise<Manifest> {
-    const { plan, gpu, folder, store, options } = this.#run;
+  /** A store that is full or read-only still serves a run that has nothing to do. */
+  async #noteKeys(): Promise<void> {
+    const { prepared, folder, results } = this.#run;
+    const own = prepared.stages.map(({ key }) => key);
+    const earlier = results.files.flatMap((file) => (file.earlier && file.key) || []);
+    try {
+      await prepared.store.runs.remember(folder.root, [...new Set([...own, ...earlier])]);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      if (this.#warned) return;
+      this.#warned = true;
+      this.#run.warn(
+        `the store could not note that this run needs it, so gc may free what it shows: ${error.message}`,
+      );
+    }
+  }
+
+  async #manifest(status: Manifest['status'], error: unknown): Promise<Manifest> {
+    const { prepared, folder, results, options } = this.#run;
+    const { plan, gpu, store } = prepared;
     const { from, until, command = `npx splatline run ${plan.file}` } = options;
-    const stages = [...this.#rows.values()];
-    const packages = Object.assign({}, ...stages.map(({ identity }) => identity.packages));
+    const packages = Object.assign({}, ...prepared.stages.map(({ identity }) => identity.packages));
     return {
       format: 1,
       status,
-      // JSON leaves out what is undefined.
-      error: error === undefined ? undefined : error instanceof Error ? error.message : String(error),
+      error: error === undefined ? undefined : messageOf(error), // JSON leaves out what is undefined
       name: plan.name,
       seed: plan.seed,
       command,
@@ -142,20 +197,27 @@ export class ManifestRecorder {
       git: await this.#git,
       adapter: gpu.adapter,
       seconds: this.seconds,
-      stages,
-      files,
-      scores,
+      stages: this.#rows(),
+      files: results.files,
+      scores: this.scores,
       ledger: gpu.ledger.rows(),
     };
   }
+
+  #rows(): StageRow[] {
+    const { prepared, outcomes } = this.#run;
+    return prepared.stages.map(({ id, stage, key, options, seed, identity, places }) => {
+      const { entry, ...outcome } = outcomes.get(id) ?? { resolvedBy: 'unused', seconds: 0, peakBytes: 0 };
+      const { parts, seconds: madeIn } = entry ? aboutOf(entry) : { parts: {} };
+      const outputs = entry?.record.files ?? [];
+      const planned = { id, stage: stage.name, key, options, seed, identity, places };
+      return { ...planned, ...outcome, madeIn, parts, outputs };
+    });
+  }
 }
 
-/** `stages/<id>/stage.json`. */
-export function stageDescription(keyed: KeyedStage, entry: Entry): object {
-  const { id, key, stage, seed, options, identity, places } = keyed;
-  const { seconds, artefacts } = aboutOf(entry);
-  const { made } = entry.record;
-  return { id, stage: stage.name, key, seed, options, artefacts, made, seconds, identity, places };
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 export async function packageVersion(): Promise<string> {
@@ -164,7 +226,7 @@ export async function packageVersion(): Promise<string> {
 }
 
 /** Undefined outside a repository, before its first commit, or without git. */
-async function gitState(file: string): Promise<GitState | undefined> {
+async function gitState(file: string): Promise<Manifest['git']> {
   const { printed } = await import('../process.ts'); // late, so that commands that run no program do not load it
   const args = ['status', '--porcelain=v2', '--branch', '--untracked-files=no'];
   const text = (await printed('git', args, dirname(file))) ?? '';

@@ -1,32 +1,12 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { z } from 'zod';
-import { hashFile } from '../hash.ts';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ArtefactName } from '../../stages/stage.ts';
+import type { KeyedStage } from '../keys/identity.ts';
 import { placeFile } from '../store/disk.ts';
-import type { Entry } from '../store/entry.ts';
-import { ARTEFACTS, FILES, filesOf, pathsBelow } from './entries.ts';
-import { isResultPath, MANIFEST, type RunFolder, STAGES } from './run-folder.ts';
-
-/** A file for people in a run's folder. */
-const fileSchema = z.object({
-  /** Below the run's folder. */
-  path: z.string().refine(isResultPath),
-  /** The id of the stage that wrote it, and that stage's key; older versions wrote no key. */
-  stage: z.string(),
-  key: z.string().optional(),
-  bytes: z.number(),
-  sha256: z.string(),
-  /** An earlier run wrote it; this run has not reached its stage. */
-  earlier: z.literal(true).optional(),
-});
-export type RunFile = z.output<typeof fileSchema>;
-
-/** What a run needs of the run.json of an earlier one. Rows that are no files for people are passed over. */
-const earlierSchema = z.object({
-  status: z.string(),
-  files: z.array(z.unknown()),
-  stages: z.array(z.object({ id: z.string(), key: z.string() })).catch([]),
-});
+import { damagesOf, type Entry } from '../store/entry.ts';
+import { ARTEFACTS, aboutOf, filesBelow, filesForPeople, type PlacedFile } from './entries.ts';
+import { type RunFile, readManifest } from './manifest.ts';
+import { type RunFolder, STAGES } from './run-folder.ts';
 
 /**
  * Shows store entries in a run's folder: links where the file system can, else copies.
@@ -35,16 +15,16 @@ const earlierSchema = z.object({
  * plan gives, and no earlier stage's file replaces them; with another key they are stale and are reported.
  */
 export class MaterializedResults {
+  /** Names that this run did not replace, each with the later stage whose current result stays under it. */
+  readonly held = new Map<string, string>();
   readonly #folder: RunFolder;
   /** The keys of all stages of the plan by id, in order; those of stages beyond `--until` included. */
   readonly #keys: ReadonlyMap<string, string>;
   #files = new Map<string, RunFile>();
-  /** Files of this run that were not shown because a later stage's file under the same name is still current. */
-  readonly #held = new Map<string, string>();
 
-  constructor(folder: RunFolder, keys: ReadonlyMap<string, string>) {
+  constructor(folder: RunFolder, planned: readonly KeyedStage[]) {
     this.#folder = folder;
-    this.#keys = keys;
+    this.#keys = new Map(planned.map(({ id, key }) => [id, key]));
   }
 
   /** All files for people in the folder. */
@@ -53,62 +33,61 @@ export class MaterializedResults {
   }
 
   /** Whether this is what the plan gives, whichever run wrote it. */
-  isCurrent({ stage, key, earlier }: RunFile): boolean {
-    return !earlier || (key !== undefined && this.#keys.get(stage) === key);
+  isCurrent({ stage, key }: RunFile): boolean {
+    return this.#keys.get(stage) === key;
   }
 
-  /** Lists the files that earlier runs left. A run.json that cannot be read lists none. */
+  /** Lists the files that earlier runs left, if they are there. A run.json that cannot be read lists none. */
   async readEarlier(): Promise<void> {
     const { root } = this.#folder;
-    const text = await readFile(join(root, MANIFEST), 'utf8').catch(() => '');
-    const { status, files, stages } = parseEarlier(text) ?? { status: '', files: [], stages: [] };
-    const keys = new Map(stages.map(({ id, key }) => [id, key]));
-    for (const row of files) {
-      const { data: file } = fileSchema.safeParse(row);
-      if (!file) continue;
-      const { key = file.earlier ? undefined : keys.get(file.stage), ...rest } = file;
-      // A killed run has replaced files without listing them.
-      const isThere = status === 'running' ? await hasContents(join(root, file.path), file) : true;
-      if (isThere && (await stat(join(root, file.path)).catch(() => undefined))?.isFile()) {
-        this.#files.set(file.path, { ...rest, ...(key === undefined ? {} : { key }), earlier: true });
-      }
+    const earlier = await readManifest(root).catch(() => undefined);
+    if (!earlier) return;
+    const { status, files } = earlier.manifest;
+    // A killed run has replaced files without listing them.
+    const changed = await damagesOf(root, files, status === 'running');
+    for (const file of files) {
+      if (changed.some(({ path }) => path === file.path)) continue;
+      this.#files.set(file.path, { ...file, earlier: true });
     }
   }
 
-  /** Shows an entry's files for people. A folder replaces the one before it whole. */
-  async showFiles(entry: Entry, stage: string): Promise<void> {
-    const key = this.#keys.get(stage);
-    const contents = new Map(entry.record.files.map((file) => [file.path, file]));
-    const staging = await this.#folder.stage();
-    await place(join(entry.folder, FILES), staging, filesOf(entry));
-    for (const top of await readdir(staging)) {
-      const holder = this.#laterHolder(top, stage);
-      if (holder) {
-        this.#held.set(top, holder);
-        continue;
-      }
-      await this.#folder.place(join(staging, top), top);
-      for (const path of this.#files.keys()) if (topOf(path) === top) this.#files.delete(path);
-      for (const path of filesOf(entry).filter((path) => topOf(path) === top)) {
-        const { bytes, sha256 } = contents.get(`${FILES}/${path}`)!;
-        this.#files.set(path, { path, stage, key, bytes, sha256 });
-        this.#held.delete(top);
-      }
-    }
-  }
-
-  /** `stages/<id>/`: the stage's artefacts, and `stage.json`. */
-  async showStage(entry: Entry, id: string, about: object): Promise<void> {
-    const staging = await this.#folder.stage();
-    await place(join(entry.folder, ARTEFACTS), staging, pathsBelow(entry, ARTEFACTS));
+  /**
+   * Shows a stage's files for people, those of `published` artefacts included, and in `stages/<id>/` its artefacts and
+   * `stage.json`. A folder replaces the one before it whole.
+   */
+  async show(keyed: KeyedStage, entry: Entry, published: readonly ArtefactName[]): Promise<void> {
+    await this.#showFiles(keyed, entry, filesForPeople(entry, published));
+    const { id, key, stage, seed, options, identity, places } = keyed;
+    if (stage.source) return;
+    const { seconds, artefacts } = aboutOf(entry);
+    const { made } = entry.record;
+    const about = { id, stage: stage.name, key, seed, options, artefacts, made, seconds, identity, places };
+    const staging = await this.#placed(entry, filesBelow(entry, ARTEFACTS));
     await writeFile(join(staging, 'stage.json'), `${JSON.stringify(about, null, 2)}\n`);
     await this.#folder.place(staging, join(STAGES, id));
   }
 
+  async #showFiles({ id: stage, key }: KeyedStage, entry: Entry, files: PlacedFile[]): Promise<void> {
+    const staging = await this.#placed(entry, files);
+    for (const top of new Set(files.map(({ path }) => topOf(path)))) {
+      const holder = this.#laterHolder(top, stage);
+      if (holder) {
+        this.held.set(top, holder);
+        continue;
+      }
+      this.held.delete(top);
+      await this.#folder.place(join(staging, top), top);
+      for (const path of this.#files.keys()) if (topOf(path) === top) this.#files.delete(path);
+      for (const { path, bytes, sha256 } of files) {
+        if (topOf(path) === top) this.#files.set(path, { path, stage, key, bytes, sha256 });
+      }
+    }
+  }
+
   /** Once all is done: removes the files that these stages left in earlier runs and do not give now. */
-  async removeReplaced(stages: readonly string[]): Promise<void> {
+  async removeReplaced(stages: readonly KeyedStage[]): Promise<void> {
     for (const { path, stage, earlier } of this.files) {
-      if (!earlier || !stages.includes(stage)) continue;
+      if (!earlier || !stages.some(({ id }) => id === stage)) continue;
       await this.#folder.remove(path);
       this.#files.delete(path);
     }
@@ -126,11 +105,6 @@ export class MaterializedResults {
     return paths;
   }
 
-  /** Names that this run did not replace, each with the later stage whose result stays under it. */
-  get held(): ReadonlyMap<string, string> {
-    return this.#held;
-  }
-
   /** A stage after this one whose current result stands under a name at the top of the folder. */
   #laterHolder(top: string, stage: string): string | undefined {
     const order = [...this.#keys.keys()];
@@ -142,28 +116,15 @@ export class MaterializedResults {
         order.indexOf(file.stage) > order.indexOf(stage),
     )?.stage;
   }
+
+  /** A new staging folder with files of an entry. */
+  async #placed({ folder }: Entry, files: readonly PlacedFile[]): Promise<string> {
+    const staging = await this.#folder.temporary();
+    for (const { path, inEntry } of files) await placeFile(join(folder, inEntry), join(staging, path));
+    return staging;
+  }
 }
 
 function topOf(path: string): string {
   return path.split('/')[0];
-}
-
-function parseEarlier(text: string): z.output<typeof earlierSchema> | undefined {
-  try {
-    return earlierSchema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
-}
-
-async function hasContents(path: string, { bytes, sha256 }: RunFile): Promise<boolean> {
-  const found = await hashFile(path).catch(() => undefined);
-  return found?.bytes === bytes && found.sha256 === sha256;
-}
-
-async function place(from: string, to: string, paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    await mkdir(dirname(join(to, path)), { recursive: true });
-    await placeFile(join(from, path), join(to, path));
-  }
 }

@@ -1,10 +1,10 @@
 import { rmdirSync, rmSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
-import { explainDiskError, ignore } from '../store/disk.ts';
-import { type Lock, type LockOptions, lock } from '../store/lock.ts';
+import { codeOf, explainDiskError, ignore } from '../store/disk.ts';
+import { atExit, type Lock, type LockOptions, Locks, quiet } from '../store/locks.ts';
 
 /** The file that marks a folder as a run's and describes the run. */
 export const MANIFEST = 'run.json';
@@ -14,9 +14,31 @@ export const STAGES = 'stages';
 export const STORE = '.store';
 
 const STAGING = '.partial';
-const LOCK = '.run.lock';
-/** Folders that runs of this process have open. */
-const opened = new Set<string>();
+const LOCK = '.run';
+
+/**
+ * Checks that a folder can take results: it is missing, empty, or contains one of `markers` from an earlier run.
+ * @throws InputError
+ */
+export async function checkFolder(root: string, markers: readonly string[] = [MANIFEST]): Promise<void> {
+  const names = await readdir(root).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return [];
+    if (codeOf(error) !== 'ENOTDIR') throw explainDiskError(error, root);
+    throw new InputError('this is a file, or lies below one; expected a folder for the results', root);
+  });
+  const others = names.filter((name) => !isRunnersOwn(name));
+  if (!others.length || others.some((name) => markers.includes(name))) return;
+  const some = others.slice(0, 3).join(', ');
+  throw new InputError(
+    `this folder holds other files (${some}); expected a new or empty one, or an earlier run's`,
+    root,
+  );
+}
+
+/** Names that do not distinguish a run's folder from others: the staging folder, the lock, the store. */
+function isRunnersOwn(name: string): boolean {
+  return [STAGING, STORE].includes(name) || name.startsWith(`${LOCK}.lock`);
+}
 
 /**
  * The folder of one run. Files and folders are completed in a staging folder and renamed into place; the staging folder is
@@ -28,9 +50,9 @@ export class RunFolder {
   readonly #staging: string;
   #serial = 0;
   #lock?: Lock;
-  /** Folders that `open` made, the innermost first. */
-  #made: string[] = [];
-  readonly #atExit = () => this.#clear();
+  /** The outermost folder that `open` made. */
+  #made?: string;
+  #cancelExit = () => {};
 
   constructor(root: string) {
     this.root = resolve(root);
@@ -41,42 +63,16 @@ export class RunFolder {
     return this.#lock !== undefined;
   }
 
-  /** @throws InputError where `root` is a file, or a folder with files that are no run's. */
-  static async check(root: string): Promise<void> {
-    const info = await stat(root).catch(() => undefined);
-    if (!info) return;
-    if (!info.isDirectory()) throw new InputError('this is a file; expected a folder for the results', root);
-    const names = (await readdir(root)).filter((name) => !isRunnersOwn(name));
-    if (names.length && !names.includes(MANIFEST)) {
-      throw new InputError(
-        `this folder holds other files (${names.slice(0, 3).join(', ')}); expected a new or empty one, or an earlier run's`,
-        root,
-      );
-    }
-  }
-
-  /** Whether an earlier run has written to `root`. */
-  static async isRun(root: string): Promise<boolean> {
-    return (await stat(join(root, MANIFEST)).catch(() => undefined)) !== undefined;
-  }
-
   /**
    * Makes the folder, waits for a run that has it open, and removes the staging folder of a run that was killed.
    * @throws InputError where the folder cannot be written.
    */
   async open(waiting: LockOptions = {}): Promise<void> {
-    await RunFolder.check(this.root);
-    if (opened.has(this.root)) {
-      throw new InputError('a run of this process is writing here already', this.root);
-    }
-    opened.add(this.root);
-    process.once('exit', this.#atExit);
+    await checkFolder(this.root);
     try {
-      const first = await mkdir(this.root, { recursive: true });
-      for (let made = this.root; first && made.length >= first.length; made = dirname(made)) {
-        this.#made.push(made);
-      }
-      this.#lock = await lock(join(this.root, LOCK), waiting);
+      this.#made = await mkdir(this.root, { recursive: true });
+      this.#cancelExit = atExit(() => this.#clear());
+      this.#lock = await new Locks(this.root).lock(LOCK, waiting);
       await rm(this.#staging, { recursive: true, force: true });
       await mkdir(this.#staging);
     } catch (error) {
@@ -85,8 +81,8 @@ export class RunFolder {
     }
   }
 
-  /** A new staging folder, to be filled and then placed. */
-  async stage(): Promise<string> {
+  /** A new folder below the staging folder, to be filled and then placed. */
+  async temporary(): Promise<string> {
     const path = join(this.#staging, String(this.#serial++));
     await mkdir(path);
     return path;
@@ -96,16 +92,23 @@ export class RunFolder {
   async place(from: string, path: string): Promise<void> {
     const target = join(this.root, path);
     await mkdir(dirname(target), { recursive: true });
-    const old = join(await this.stage(), 'old');
+    const old = join(await this.temporary(), 'old');
     // A folder cannot be renamed over one that is not empty.
     await rename(target, old).catch(ignore('ENOENT'));
     await rename(from, target);
     await rm(old, { recursive: true, force: true });
   }
 
+  /** Writes one file, complete or not at all. */
+  async write(path: string, bytes: Uint8Array | string): Promise<void> {
+    const file = join(await this.temporary(), 'file');
+    await writeFile(file, bytes);
+    await this.place(file, path);
+  }
+
   /** Removes one file, and the folders above it that are empty then. */
   async remove(path: string): Promise<void> {
-    await rm(join(this.root, path), { recursive: true, force: true });
+    await unlink(join(this.root, path)).catch(ignore('ENOENT'));
     for (let above = dirname(normalize(path)); above !== '.'; above = dirname(above)) {
       try {
         await rmdir(join(this.root, above));
@@ -115,34 +118,25 @@ export class RunFolder {
     }
   }
 
-  /** Writes one file, complete or not at all. */
-  async write(path: string, bytes: Uint8Array | string): Promise<void> {
-    const file = join(await this.stage(), 'file');
-    await writeFile(file, bytes);
-    await this.place(file, path);
-  }
-
   async close(): Promise<void> {
-    if (!opened.delete(this.root)) return;
-    process.removeListener('exit', this.#atExit);
+    this.#cancelExit();
     this.#clear();
     this.#lock?.release();
     this.#lock = undefined;
-    try {
-      for (const folder of this.#made) rmdirSync(folder);
-    } catch {
-      // A folder that is not empty stays, and so do those above it.
-    }
+    const made = this.#made;
+    this.#made = undefined;
+    // A folder that is not empty stays, and so do those above it.
+    quiet(() => {
+      for (let folder = this.root; made && folder.length >= made.length; folder = dirname(folder)) {
+        rmdirSync(folder);
+      }
+    });
   }
 
-  /** Synchronous, for the end of the process. */
+  /** Synchronous, for the end of the process. The next run removes what this one cannot. */
   #clear(): void {
     if (!this.#lock) return; // the staging folder is another run's
-    try {
-      rmSync(this.#staging, { recursive: true, force: true });
-    } catch {
-      // The next run removes it. An error here would hide the one that ended the run.
-    }
+    quiet(() => rmSync(this.#staging, { recursive: true, force: true }));
   }
 }
 
@@ -153,23 +147,14 @@ export function isResultPath(path: string): boolean {
   return !clean.startsWith(sep) && !['..', '.', '', STAGES, MANIFEST].includes(top) && !isRunnersOwn(top);
 }
 
-/** A stage's files for people, in a folder of a store entry that is not finished yet. */
-export class StagedOutput implements OutputFolder {
-  readonly #root: string;
-
-  constructor(root: string) {
-    this.#root = root;
-  }
-
-  async write(path: string, bytes: Uint8Array | string): Promise<void> {
-    if (!isResultPath(path)) throw new Error(`a stage cannot write to ${path}`);
-    const target = join(this.#root, normalize(path));
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, bytes);
-  }
-}
-
-/** Names that do not tell a run's folder from others: the staging folder, the lock, the store. */
-function isRunnersOwn(name: string): boolean {
-  return [STAGING, STORE].includes(name) || name.startsWith(LOCK);
+/** A stage's files for people, in the folder of an entry that is not finished yet. */
+export function stagedOutput(root: string): OutputFolder {
+  return {
+    async write(path, bytes) {
+      if (!isResultPath(path)) throw new Error(`a stage cannot write to ${path}`);
+      const target = join(root, normalize(path));
+      await mkdir(dirname(target), { recursive: true });
+      await writeFile(target, bytes);
+    },
+  };
 }

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { ArtefactFormats } from '../../stages/artefacts/formats.ts';
 import {
   type ArtefactName,
   type Artefacts,
@@ -8,45 +7,33 @@ import {
   type Report,
   stageGives,
 } from '../../stages/stage.ts';
-import type { Gpu } from '../../wgsl/core/index.ts';
-import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
 import { describeDamage, type Entry } from '../store/entry.ts';
-import type { Store } from '../store/store.ts';
+import { LiveArtefacts, loadArtefact, saveArtefact } from './artefacts.ts';
 import { CheckpointPolicy } from './checkpoint-policy.ts';
 import {
   type ArtefactRef,
   aboutOf,
   differences,
   FILES,
-  filesOf,
-  loadArtefact,
+  filesForPeople,
   type OutputAbout,
-  publicationOf,
-  saveArtefact,
+  PUBLISHED,
+  publishedNames,
 } from './entries.ts';
 import { RateMeter, type RunEvent } from './events.ts';
-import { LiveArtefacts } from './live-artefacts.ts';
-import type { ResolvedBy } from './manifest.ts';
-import { StagedOutput } from './run-folder.ts';
-import { RESULTS, RESUME } from './transfers.ts';
+import type { Outcome } from './manifest.ts';
+import { stagedOutput } from './run-folder.ts';
+import type { PreparedPlan } from './stage-plan.ts';
+import { bookedOn, RESULTS, RESUME } from './transfers.ts';
 import { orDeviceLost, orStopped } from './waiting.ts';
 
-interface ExecutorOptions {
-  plan: Plan;
-  stages: readonly KeyedStage[];
-  /** Ids of stages that run though their results are saved. */
-  forced: ReadonlySet<string>;
-  gpu: Gpu;
-  store: Store;
-  formats: ArtefactFormats;
+interface ExecutorOptions extends PreparedPlan {
   signal?: AbortSignal;
   report(event: RunEvent): void;
-  /** Called when a stage is resolved. */
-  resolved(stage: string, by: ResolvedBy, seconds: number): void;
-  /** Called when a stage before the present one ran again because its results were damaged or missing. */
-  redone(stage: KeyedStage, entry: Entry): Promise<void>;
+  /** Called when a stage has an entry; again if it ran a second time because its results were damaged or missing. */
+  onEntry(stage: KeyedStage, entry: Entry, published: readonly ArtefactName[]): Promise<void>;
 }
 
 /**
@@ -54,10 +41,10 @@ interface ExecutorOptions {
  * Owns the buffers of all artefacts; stages own everything else that they make.
  */
 export class StageExecutor {
+  /** By id, of the stages so far. */
+  readonly outcomes = new Map<string, Outcome>();
   readonly #options: ExecutorOptions;
   readonly #byKey: ReadonlyMap<string, KeyedStage>;
-  /** Forced stages that have not run yet. */
-  readonly #forced: Set<string>;
   readonly #live: LiveArtefacts;
   /** Whether a forced stage gave other bytes than before. */
   #differed = false;
@@ -65,99 +52,81 @@ export class StageExecutor {
   constructor(options: ExecutorOptions) {
     this.#options = options;
     this.#byKey = new Map(options.stages.map((stage) => [stage.key, stage]));
-    this.#forced = new Set(options.forced);
     this.#live = new LiveArtefacts(options.formats);
     options.store.onDamaged = ({ key, reason, movedTo }) => this.#warnOfDamage(key, reason, movedTo);
   }
 
-  /** Ids of forced stages that have not run yet. */
-  get forced(): ReadonlySet<string> {
-    return this.#forced;
+  /** Runs a stage, unless the store has its results. A source stage runs only if something takes what it gives. */
+  async resolve(stage: KeyedStage): Promise<void> {
+    if (stage.stage.source) return this.#publishSource(stage);
+    const isForced = this.#options.forced.has(stage.id);
+    const saved = isForced ? undefined : await this.#find(stage);
+    if (saved) await this.#taken(stage, saved);
+    else await this.#run(stage, isForced);
   }
 
-  /** The stage's entry in the store; the stage runs if there is none. */
-  async entryOf(stage: KeyedStage): Promise<Entry> {
-    const entry = this.#forced.has(stage.id) ? undefined : await this.#find(stage.key);
-    if (!entry) return this.#run(stage);
-    this.#reportCached(stage, entry);
-    return entry;
-  }
-
-  /** An artefact on the GPU: live, loaded from the store, or made again where the saved one is damaged. */
-  async value<Name extends ArtefactName>(ref: { key: string; name: Name }): Promise<Artefacts[Name]> {
-    const { store, gpu, formats } = this.#options;
-    const live = this.#live.get(ref);
-    if (live) return live;
-    const maker = this.#byKey.get(ref.key);
-    if (!maker) throw new Error(`no stage has the key ${ref.key}`);
-    if (maker.stage.source) {
-      await this.read(maker);
-      return this.#live.get(ref)!;
-    }
-    const entry = (await this.#find(ref.key)) ?? (await this.#runAgain(maker));
-    const origin = aboutOf(entry).artefacts[ref.name];
-    if (!origin) throw new Error(`${maker.id} did not give ${ref.name}`);
-    if (origin.key !== ref.key || origin.name !== ref.name) {
-      return this.value({ key: origin.key, name: origin.name as Name });
-    }
-    const made = this.#live.get(ref);
-    if (made) return made;
-    const loaded = await this.#onLedger(RESUME, () => loadArtefact({ gpu, formats, store }, entry, ref.name));
-    if (loaded) {
-      this.#live.add(ref, loaded);
-      return loaded;
-    }
-    await store.setAside(ref.key, `${ref.name} is not as it was saved`);
-    return this.value(ref);
-  }
-
-  /** The entry of an artefact's file for people. */
-  async publication(name: ArtefactName, ref: ArtefactRef, stage: string): Promise<Entry> {
-    const { gpu, store, formats, signal } = this.#options;
-    const { key, identity } = publicationOf(name, ref);
-    const saved = await this.#find(key);
-    if (saved) return saved;
-    const value = await this.value(ref);
-    const lock = await store.lock(key, { signal });
-    try {
-      const others = await this.#find(key);
-      if (others) return others;
-      return await this.#commit(key, identity, async (folder) => {
-        await this.#onLedger(RESULTS, async () => {
-          await formats[name].publish?.(gpu, value as never, new StagedOutput(join(folder, FILES)));
-          await gpu.settle();
-        });
-        return { stage, artefacts: {}, parts: {} };
-      });
-    } finally {
-      lock.release();
-    }
-  }
-
-  /** Runs a source stage. It only reads the user's files, and the store keeps none of them. */
+  /** Runs a source stage. It only reads the user's files, and the store keeps no copy of them. */
   async read(source: KeyedStage): Promise<void> {
     const { id, key } = source;
-    const start = this.#reportStart(source);
+    const done = this.#start(source);
     const output: OutputFolder = {
       write: async (path) => Promise.reject(new Error(`a source stage cannot write ${path}`)),
     };
-    const given = await this.#onLedger(id, () => this.#perform(source, {}, output));
+    const given = await bookedOn(this.#options.gpu, id, () => this.#perform(source, {}, output));
     for (const [name, value] of entriesOf(given)) this.#live.add({ key, name }, value);
-    this.#options.resolved(id, 'read', this.#reportDone(id, start));
+    await done('read');
+  }
+
+  /** An artefact on the GPU: live, loaded from the store, or made again where the saved one is damaged. */
+  async value<Name extends ArtefactName>(given: { key: string; name: Name }): Promise<Artefacts[Name]> {
+    const { store, gpu, formats } = this.#options;
+    const ref = this.#origin(given);
+    const live = () => this.#live.get(ref) as Artefacts[Name] | undefined;
+    const maker = this.#byKey.get(ref.key);
+    if (!maker) throw new Error(`no stage has the key ${ref.key}`);
+    if (live()) return live()!;
+    if (maker.stage.source) {
+      await this.read(maker);
+      return live()!;
+    }
+    const entry = (await this.#find(maker)) ?? (await this.#run(maker));
+    if (!aboutOf(entry).artefacts[ref.name]) throw new Error(`${maker.id} did not give ${ref.name}`);
+    if (live()) return live()!;
+    const loaded = await bookedOn(gpu, RESUME, () => loadArtefact({ gpu, formats, store }, entry, ref.name));
+    if (loaded) this.#live.add(ref, loaded);
+    else await this.#setAside(ref.key, `${ref.name} is not as it was saved`);
+    return (loaded as Artefacts[Name] | undefined) ?? this.value(given);
   }
 
   /** Frees all artefacts but these. */
-  keepOnly(wanted: Iterable<ArtefactRef>): void {
-    this.#live.keepOnly(wanted);
+  keepOnly(wanted: readonly ArtefactRef[]): void {
+    this.#live.keepOnly(wanted.map((ref) => this.#origin(ref)));
   }
 
-  /** The entry of a key if its files for people are as they were saved; a damaged entry is set aside. */
-  async #find(key: string): Promise<Entry | undefined> {
+  /** An artefact under the key of the stage that made it: the one that gave it may have passed it on. */
+  #origin<Name extends ArtefactName>(ref: { key: string; name: Name }): ArtefactRef {
+    const giver = this.#byKey.get(ref.key);
+    const entry = giver && this.outcomes.get(giver.id)?.entry;
+    return (entry && aboutOf(entry).artefacts[ref.name]) ?? ref;
+  }
+
+  /** The artefacts of a stage that are published in this run. */
+  #published(stage: KeyedStage): ArtefactName[] {
+    const { stages, formats } = this.#options;
+    return publishedNames(stage, stages.slice(stages.indexOf(stage) + 1), formats);
+  }
+
+  /** A stage's entry if its files for people are as they were saved; a damaged entry is set aside. */
+  async #find(stage: KeyedStage): Promise<Entry | undefined> {
     const { store } = this.#options;
+    const { key } = stage;
     const entry = await store.find(key);
     if (!entry) return undefined;
-    const files = filesOf(entry).map((path) => `${FILES}/${path}`);
-    const [damage] = await store.check(entry, files);
+    const files = filesForPeople(entry, this.#published(stage));
+    const [damage] = await store.check(
+      entry,
+      files.map(({ inEntry }) => inEntry),
+    );
     if (damage) {
       await store.setAside(key, describeDamage(damage));
       return undefined;
@@ -166,37 +135,61 @@ export class StageExecutor {
     return entry;
   }
 
-  async #runAgain(stage: KeyedStage): Promise<Entry> {
-    const entry = await this.#run(stage);
-    await this.#options.redone(stage, entry);
-    return entry;
+  /** Runs a stage. If another process is running it, waits and takes the results of that one. */
+  async #run(stage: KeyedStage, isForced = false): Promise<Entry> {
+    const { store, gpu, report } = this.#options;
+    const { id, key } = stage;
+    const done = this.#start(stage);
+    const onWait = (holder: string) =>
+      report({ event: 'wait', stage: id, text: `${holder} is doing it; waiting for that` });
+    return this.#locked(
+      key,
+      async () => {
+        const saved = isForced ? await store.find(key) : await this.#find(stage);
+        if (saved && !isForced) return this.#taken(stage, saved);
+        const entry = await bookedOn(gpu, id, () => this.#execute(stage, isForced));
+        if (saved) this.#compare(stage, saved, entry);
+        await done('ran', entry);
+        return entry;
+      },
+      onWait,
+    );
   }
 
-  /** Runs a stage. If another process is running it, waits and takes the results of that one. */
-  async #run(stage: KeyedStage): Promise<Entry> {
-    const { store, signal, report, resolved } = this.#options;
-    const { id, key } = stage;
-    const isForced = this.#forced.has(id);
-    const start = this.#reportStart(stage);
-    const lock = await store.lock(key, {
-      signal,
-      onWait: (holder) =>
-        report({ event: 'wait', stage: id, text: `${holder} is doing it; waiting for that` }),
-    });
+  /** The files for people of what a source stage gives have an entry; it reads the user's files only if there is none. */
+  async #publishSource(source: KeyedStage): Promise<void> {
+    const { key, identity, stage } = source;
+    const names = this.#published(source);
+    if (!names.length) return;
+    const commit = () =>
+      this.#commit(key, identity, async (folder) => {
+        for (const name of names) await this.#publish(folder, name, await this.value({ key, name }));
+        return { stage: stage.name, artefacts: {}, parts: {}, refers: [] };
+      });
+    const find = () => this.#find(source);
+    const entry = (await find()) ?? (await this.#locked(key, async () => (await find()) ?? commit()));
+    await this.#options.onEntry(source, entry, names);
+  }
+
+  /** Does `work` while this process holds the lock of a key. */
+  async #locked<T>(key: string, work: () => Promise<T>, onWait?: (holder: string) => void): Promise<T> {
+    const { store, signal } = this.#options;
+    const lock = await store.lock(key, { signal, onWait });
     try {
-      const saved = isForced ? await store.find(key) : await this.#find(key);
-      if (saved && !isForced) {
-        this.#reportCached(stage, saved);
-        return saved;
-      }
-      const entry = await this.#onLedger(id, () => this.#execute(stage, isForced));
-      if (saved) this.#compare(stage, saved, entry);
-      this.#forced.delete(id);
-      resolved(id, 'ran', this.#reportDone(id, start));
-      return entry;
+      return await work();
     } finally {
       lock.release();
     }
+  }
+
+  /** Writes the file for people of an artefact, if it has one, below `draft`. */
+  async #publish(draft: string, name: ArtefactName, value: Artefacts[ArtefactName]): Promise<void> {
+    const { gpu, formats } = this.#options;
+    const output = stagedOutput(join(draft, PUBLISHED, name));
+    await bookedOn(gpu, RESULTS, async () => {
+      await formats[name].publish?.(gpu, value as never, output);
+      await gpu.settle();
+    });
   }
 
   /** Loads a stage's inputs, runs it and saves its results. */
@@ -212,10 +205,11 @@ export class StageExecutor {
     const files = new Checkpoints(store, isForced ? forcedKey : key);
     const checkpoints = new CheckpointPolicy(files, { rule: plan.checkpoints, signal });
     const entry = await this.#commit(key, stage.identity, async (folder) => {
-      const given = await this.#perform(stage, inputs, new StagedOutput(join(folder, FILES)), checkpoints);
+      const given = await this.#perform(stage, inputs, stagedOutput(join(folder, FILES)), checkpoints);
       const artefacts: OutputAbout['artefacts'] = {};
       const parts: OutputAbout['parts'] = {};
       for (const [name, value] of entriesOf(given)) {
+        await this.#publish(folder, name, value);
         const passedOn = this.#live.refOf(value);
         artefacts[name] = passedOn ?? { key, name };
         if (passedOn) continue;
@@ -279,21 +273,26 @@ export class StageExecutor {
     this.#options.report({ event: 'warn', stage, text });
   }
 
-  #reportCached({ id, key }: KeyedStage, entry: Entry): void {
-    this.#options.resolved(id, 'cached', 0);
-    this.#options.report({ event: 'cached', stage: id, key, seconds: aboutOf(entry).seconds });
+  /** Takes a stage's results from the store. */
+  async #taken(stage: KeyedStage, entry: Entry): Promise<Entry> {
+    const { seconds, peakBytes } = aboutOf(entry);
+    this.outcomes.set(stage.id, { resolvedBy: 'cached', seconds: 0, peakBytes, entry });
+    this.#options.report({ event: 'cached', stage: stage.id, key: stage.key, seconds });
+    await this.#options.onEntry(stage, entry, this.#published(stage));
+    return entry;
   }
 
-  #reportStart(stage: KeyedStage): number {
-    const { stages, report } = this.#options;
+  /** Reports that a stage starts; the result reports its end. */
+  #start(stage: KeyedStage) {
+    const { stages, gpu, report, onEntry } = this.#options;
     report({ event: 'stage', stage: stage.id, index: stages.indexOf(stage), count: stages.length });
-    return performance.now();
-  }
-
-  #reportDone(stage: string, start: number): number {
-    const seconds = (performance.now() - start) / 1000;
-    this.#options.report({ event: 'done', stage, seconds });
-    return seconds;
+    const start = performance.now();
+    return async (resolvedBy: 'ran' | 'read', entry?: Entry): Promise<void> => {
+      const seconds = (performance.now() - start) / 1000;
+      this.outcomes.set(stage.id, { resolvedBy, seconds, peakBytes: gpu.peakBytes, entry });
+      report({ event: 'done', stage: stage.id, seconds });
+      if (entry) await onEntry(stage, entry, this.#published(stage));
+    };
   }
 
   #stageReport(stage: string): Report {
@@ -305,18 +304,6 @@ export class StageExecutor {
       note: (text) => report({ event: 'note', stage, text }),
       warn: (text) => report({ event: 'warn', stage, text }),
     };
-  }
-
-  /** Books the transfers of `work` on `stage` in the ledger. */
-  async #onLedger<T>(stage: string, work: () => Promise<T>): Promise<T> {
-    const { ledger } = this.#options.gpu;
-    const before = ledger.stage;
-    ledger.stage = stage;
-    try {
-      return await work();
-    } finally {
-      ledger.stage = before;
-    }
   }
 }
 

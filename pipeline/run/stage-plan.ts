@@ -1,14 +1,11 @@
 import { join, resolve } from 'node:path';
 import { type ArtefactFormats, artefactFormats } from '../../stages/artefacts/formats.ts';
-import { type ArtefactName, stageGives } from '../../stages/stage.ts';
-import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
 import { type Plan, type PlannedStage, stageIndex } from '../file/plan.ts';
 import { identities, type KeyedStage, type StageIdentity } from '../keys/identity.ts';
-import { type Reason, sentence, why } from '../keys/why.ts';
-import { openDevice } from '../open-device.ts';
-import { Checkpoints } from '../store/checkpoints.ts';
+import { sentence, why } from '../keys/why.ts';
 import { Store } from '../store/store.ts';
-import { aboutOf, publicationOf, publishedNames } from './entries.ts';
+import { aboutOf, publishedNames } from './entries.ts';
 import { STORE } from './run-folder.ts';
 
 /** Which stages of a plan run, and in which folders. */
@@ -49,20 +46,12 @@ export async function deviceFor(stages: readonly PlannedStage[], adapter?: strin
   return orPreflightError(stages, openDevice({ adapter }));
 }
 
-/** The keys of these stages on this adapter. A stage's preflight explains an unusable input better than its hashing. */
-export async function keysOf(
-  plan: Plan,
-  stages: readonly PlannedStage[],
-  { adapter }: Gpu,
-): Promise<KeyedStage[]> {
-  return orPreflightError(stages, identities({ ...plan, stages: [...stages] }, adapter));
-}
-
 /** Checks the inputs of stages. @throws InputError */
 export async function preflight(stages: readonly Pick<PlannedStage, 'stage' | 'options'>[]): Promise<void> {
   for (const { stage, options } of stages) await stage.preflight?.(options);
 }
 
+/** A stage's preflight explains an unusable input better than its hashing, or a missing device. */
 async function orPreflightError<T>(stages: readonly PlannedStage[], work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -72,51 +61,66 @@ async function orPreflightError<T>(stages: readonly PlannedStage[], work: Promis
   }
 }
 
-interface Known {
+/** A plan with its keys on a device. */
+export interface PreparedPlan {
+  plan: Plan;
+  /** The run's folder. */
+  out: string;
+  store: Store;
+  gpu: Gpu;
+  formats: ArtefactFormats;
+  /** The stages of this run. */
   stages: readonly KeyedStage[];
+  /** The same and, if their inputs can be read, those after `until`. */
+  planned: readonly KeyedStage[];
   /** Ids of stages that run though their results are saved. */
   forced: ReadonlySet<string>;
-  store: Store;
-  formats: ArtefactFormats;
 }
 
-/** Whether a stage has to run, decided without reading its saved results. */
-export async function isStale(
-  { id, key, stage }: KeyedStage,
-  { forced, store }: Pick<Known, 'forced' | 'store'>,
-): Promise<boolean> {
-  return !stage.source && (forced.has(id) || !(await store.find(key)));
+export interface PrepareOptions extends Range {
+  /** The adapter to open, as `openGpu` takes it. */
+  adapter?: string;
+  /** A device to run on, which stays open. Default: a new one. */
+  gpu?: Gpu;
+  /** How artefacts are saved; for tests. */
+  formats?: ArtefactFormats;
 }
 
-/** The stages that have to run, in order, with the sources that they read. */
-export async function staleStages(known: Known): Promise<KeyedStage[]> {
-  const { stages } = known;
-  const stale: KeyedStage[] = [];
-  for (const stage of stages) if (await isStale(stage, known)) stale.push(stage);
-  const inputs = new Set(stale.flatMap(({ inputs }) => [...inputs.values()].map(({ key }) => key)));
-  const sources = await unpublishedSources(known);
-  return stages.filter(
-    (stage) =>
-      stale.includes(stage) || (stage.stage.source && (inputs.has(stage.key) || sources.includes(stage))),
-  );
+/** Calls `body` with a plan whose stages have keys. Closes the device if it was opened for that. */
+export async function withPrepared<T>(
+  plan: Plan,
+  { gpu: given, adapter, formats = artefactFormats, ...range }: PrepareOptions,
+  body: (prepared: PreparedPlan) => Promise<T>,
+): Promise<T> {
+  const { upTo, forced } = rangeOf(plan, range);
+  const gpu = given ?? (await deviceFor(upTo, adapter));
+  try {
+    const planned = await identities(plan, gpu.adapter).catch(() =>
+      orPreflightError(upTo, identities({ ...plan, stages: upTo }, gpu.adapter)),
+    );
+    const stages = planned.slice(0, upTo.length);
+    return await body({ plan, ...foldersOf(plan, range), gpu, formats, stages, planned, forced });
+  } finally {
+    if (!given) gpu.close();
+  }
 }
 
-/** Sources whose splat is the run's result, unless it is published; in a plan of sources alone, all of them. */
-async function unpublishedSources({ stages, store, formats }: Known): Promise<KeyedStage[]> {
-  const last = new Map<ArtefactName, KeyedStage>();
+/** The stages that have to run, in order, with the sources that they read. Decided without reading saved results. */
+export async function staleStages({ stages, forced, store, formats }: PreparedPlan): Promise<KeyedStage[]> {
+  const stale = new Set<KeyedStage>();
   for (const stage of stages) {
-    for (const name of stageGives(stage.stage, stage.options)) last.set(name, stage);
+    if (stage.stage.source) continue;
+    if (forced.has(stage.id) || !(await store.find(stage.key))) stale.add(stage);
   }
-  const published: KeyedStage[] = [];
-  const unpublished: KeyedStage[] = [];
-  for (const name of publishedNames(formats)) {
-    const giver = last.get(name);
-    if (!giver?.stage.source) continue;
-    const { key } = publicationOf(name, { key: giver.key, name });
-    ((await store.find(key)) ? published : unpublished).push(giver);
-  }
+  const inputs = new Set([...stale].flatMap((stage) => [...stage.inputs.values()].map(({ key }) => key)));
   const onlySources = stages.every(({ stage }) => stage.source);
-  return onlySources ? stages.filter((stage) => !published.includes(stage)) : unpublished;
+  for (const [index, source] of stages.entries()) {
+    if (!source.stage.source) continue;
+    const published = publishedNames(source, stages.slice(index + 1), formats);
+    const isResult = published.length ? !(await store.find(source.key)) : onlySources;
+    if (inputs.has(source.key) || isResult) stale.add(source);
+  }
+  return stages.filter((stage) => stale.has(stage));
 }
 
 /** What a run would do with one stage. */
@@ -132,19 +136,13 @@ export interface StagePlan {
 }
 
 /** Says what `runPlan` would do and changes nothing. @throws what `runPlan` would before its first stage. */
-export async function planRun(
-  plan: Plan,
-  { gpu: given, adapter, ...range }: Range & { gpu?: Gpu; adapter?: string } = {},
-): Promise<StagePlan[]> {
-  const { store } = foldersOf(plan, range);
-  const { upTo, forced } = rangeOf(plan, range);
-  const gpu = given ?? (await deviceFor(upTo, adapter));
-  try {
-    const stages = await keysOf(plan, upTo, gpu);
-    const stale = await staleStages({ stages, forced, store, formats: artefactFormats });
+export async function planRun(plan: Plan, options: PrepareOptions = {}): Promise<StagePlan[]> {
+  return withPrepared(plan, options, async (prepared) => {
+    const { stages, forced, store } = prepared;
+    const stale = await staleStages(prepared);
     await preflight(stale);
     const saved = await savedIdentities(store);
-    return await Promise.all(
+    return Promise.all(
       stages.map(async (stage): Promise<StagePlan> => {
         const { id, key } = stage;
         if (stage.stage.source) return { id, key, ...sourcePlan(stage, stale) };
@@ -159,9 +157,7 @@ export async function planRun(
         return { id, key, does: 'run', why: because, ...(resumes === undefined ? {} : { resumes }) };
       }),
     );
-  } finally {
-    if (!given) gpu.close();
-  }
+  });
 }
 
 function sourcePlan(source: KeyedStage, stale: readonly KeyedStage[]): Pick<StagePlan, 'does' | 'why'> {
@@ -173,9 +169,9 @@ function sourcePlan(source: KeyedStage, stale: readonly KeyedStage[]): Pick<Stag
   };
 }
 
+/** A stage's identity in the store, and the name of the run that saved it. */
 interface SavedIdentity {
   made: string;
-  /** The name of the run that saved it. */
   run?: string;
   identity: StageIdentity;
 }
@@ -184,9 +180,8 @@ interface SavedIdentity {
 async function savedIdentities(store: Store): Promise<SavedIdentity[]> {
   const saved: SavedIdentity[] = [];
   for await (const entry of store.entries()) {
-    const identity = entry.record.identity as StageIdentity | { publishes: unknown };
-    if (!('publishes' in identity))
-      saved.push({ made: entry.record.made, run: aboutOf(entry).run, identity });
+    const identity = entry.record.identity as StageIdentity;
+    saved.push({ made: entry.record.made, run: aboutOf(entry).run, identity });
   }
   return saved.sort((a, b) => (a.made < b.made ? 1 : -1));
 }
@@ -196,19 +191,11 @@ const NEAR = 3;
 
 /** Why a stage has to run: its differences from the run's own last results, else from those of the nearest other run. */
 function explain({ id, identity, places }: KeyedStage, saved: readonly SavedIdentity[], run: string): string {
-  const isKnown = ([first]: readonly Reason[]) => first?.cause !== 'new';
-  const against = (rows: readonly SavedIdentity[]) =>
-    why(
-      identity,
-      rows.map((row) => row.identity),
-      { id, places },
-    );
-  const own = against(saved.filter((row) => row.run === run));
-  if (isKnown(own)) return sentence(own);
   const [nearest] = saved
     .filter((row) => row.identity.stage === identity.stage)
-    .map((row) => ({ run: row.run, reasons: against([row]) }))
-    .sort((a, b) => a.reasons.length - b.reasons.length);
+    .map((row) => ({ run: row.run, reasons: why(identity, [row.identity], { id, places }) }))
+    .sort((a, b) => Number(b.run === run) - Number(a.run === run) || a.reasons.length - b.reasons.length);
+  if (nearest?.run === run) return sentence(nearest.reasons);
   if (!nearest || nearest.reasons.length > NEAR) return 'never run before';
   const { run: other = 'another run', reasons } = nearest;
   return `never run for ${run}; compared with ${other}: ${sentence(reasons)}`;

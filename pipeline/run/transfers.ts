@@ -1,9 +1,20 @@
-import type { LedgerRow, Purpose } from '../../wgsl/core/index.ts';
+import type { Gpu, LedgerRow, Purpose } from '../../wgsl/core/index.ts';
 import type { PlannedStage } from '../file/plan.ts';
 
 /** The ledger's names for work between stages: loading saved artefacts, and writing the files for people. */
 export const RESUME = '(resume)';
 export const RESULTS = '(results)';
+
+/** Books the transfers of `work` on `stage` in the ledger. */
+export async function bookedOn<T>({ ledger }: Gpu, stage: string, work: () => Promise<T>): Promise<T> {
+  const before = ledger.stage;
+  ledger.stage = stage;
+  try {
+    return await work();
+  } finally {
+    ledger.stage = before;
+  }
+}
 
 type Flow = `${LedgerRow['direction']} ${Purpose}`;
 
