@@ -117,14 +117,13 @@ interface Recorded {
   warn(text: string): void;
 }
 
-/** Writes a run's `run.json`, and notes in the store which entries gc must keep for the run. */
+/** Writes a run's `run.json`. */
 export class ManifestRecorder {
   scores?: Manifest['scores'];
   readonly #run: Recorded;
   readonly #start = performance.now();
   readonly #git: Promise<Manifest['git']>;
   #begun = false;
-  #warned = false;
 
   constructor(run: Recorded) {
     this.#run = run;
@@ -153,26 +152,8 @@ export class ManifestRecorder {
   }
 
   async write(status: Manifest['status'], error?: unknown): Promise<void> {
-    await this.#noteKeys();
     const manifest = await this.#manifest(status, error);
     await this.#run.folder.write(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
-  }
-
-  /** A store that is full or read-only still serves a run that has nothing to do. */
-  async #noteKeys(): Promise<void> {
-    const { prepared, folder, results } = this.#run;
-    const own = prepared.stages.map(({ key }) => key);
-    const earlier = results.files.flatMap((file) => (file.earlier && file.key) || []);
-    try {
-      await prepared.store.runs.remember(folder.root, [...new Set([...own, ...earlier])]);
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      if (this.#warned) return;
-      this.#warned = true;
-      this.#run.warn(
-        `the store could not note that this run needs it, so gc may free what it shows: ${error.message}`,
-      );
-    }
   }
 
   async #manifest(status: Manifest['status'], error: unknown): Promise<Manifest> {

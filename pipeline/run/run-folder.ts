@@ -3,8 +3,8 @@ import { mkdir, readdir, rename, rm, rmdir, unlink, writeFile } from 'node:fs/pr
 import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
-import { codeOf, explainDiskError, ignore } from '../store/disk.ts';
-import { atExit, type Lock, type LockOptions, Locks, quiet } from '../store/locks.ts';
+import { codeOf, explainDiskError, ignore, quiet } from '../store/disk.ts';
+import { type Lock, type LockOptions, lock } from '../store/lock.ts';
 
 /** The file that marks a folder as a run's and describes the run. */
 export const MANIFEST = 'run.json';
@@ -14,7 +14,7 @@ export const STAGES = 'stages';
 export const STORE = '.store';
 
 const STAGING = '.partial';
-const LOCK = '.run';
+const LOCK = '.run.lock';
 
 /**
  * Checks that a folder can take results: it is missing, empty, or contains one of `markers` from an earlier run.
@@ -37,7 +37,7 @@ export async function checkFolder(root: string, markers: readonly string[] = [MA
 
 /** Names that do not distinguish a run's folder from others: the staging folder, the lock, the store. */
 function isRunnersOwn(name: string): boolean {
-  return [STAGING, STORE].includes(name) || name.startsWith(`${LOCK}.lock`);
+  return [STAGING, STORE].includes(name) || name.startsWith(LOCK);
 }
 
 /**
@@ -52,7 +52,7 @@ export class RunFolder {
   #lock?: Lock;
   /** The outermost folder that `open` made. */
   #made?: string;
-  #cancelExit = () => {};
+  readonly #atExit = () => this.#clear();
 
   constructor(root: string) {
     this.root = resolve(root);
@@ -71,8 +71,8 @@ export class RunFolder {
     await checkFolder(this.root);
     try {
       this.#made = await mkdir(this.root, { recursive: true });
-      this.#cancelExit = atExit(() => this.#clear());
-      this.#lock = await new Locks(this.root).lock(LOCK, waiting);
+      process.once('exit', this.#atExit);
+      this.#lock = await lock(join(this.root, LOCK), waiting);
       await rm(this.#staging, { recursive: true, force: true });
       await mkdir(this.#staging);
     } catch (error) {
@@ -119,7 +119,7 @@ export class RunFolder {
   }
 
   async close(): Promise<void> {
-    this.#cancelExit();
+    process.removeListener('exit', this.#atExit);
     this.#clear();
     this.#lock?.release();
     this.#lock = undefined;

@@ -93,9 +93,13 @@ export class StageExecutor {
     if (!aboutOf(entry).artefacts[ref.name]) throw new Error(`${maker.id} did not give ${ref.name}`);
     if (live()) return live()!;
     const loaded = await bookedOn(gpu, RESUME, () => loadArtefact({ gpu, formats, store }, entry, ref.name));
-    if (loaded) this.#live.add(ref, loaded);
-    else await this.#setAside(ref.key, `${ref.name} is not as it was saved`);
-    return (loaded as Artefacts[Name] | undefined) ?? this.value(given);
+    if (loaded) {
+      this.#live.add(ref, loaded);
+      return loaded as Artefacts[Name];
+    }
+    await store.setAside(ref.key, `${ref.name} is not as it was saved`);
+    await this.#run(maker);
+    return this.value(given);
   }
 
   /** Frees all artefacts but these. */
@@ -164,7 +168,7 @@ export class StageExecutor {
     const commit = () =>
       this.#commit(key, identity, async (folder) => {
         for (const name of names) await this.#publish(folder, name, await this.value({ key, name }));
-        return { stage: stage.name, artefacts: {}, parts: {}, refers: [] };
+        return { stage: stage.name, artefacts: {}, parts: {} };
       });
     const find = () => this.#find(source);
     const entry = (await find()) ?? (await this.#locked(key, async () => (await find()) ?? commit()));
@@ -209,12 +213,13 @@ export class StageExecutor {
       const artefacts: OutputAbout['artefacts'] = {};
       const parts: OutputAbout['parts'] = {};
       for (const [name, value] of entriesOf(given)) {
-        await this.#publish(folder, name, value);
         const passedOn = this.#live.refOf(value);
         artefacts[name] = passedOn ?? { key, name };
-        if (passedOn) continue;
-        this.#live.add({ key, name }, value);
-        parts[name] = await saveArtefact({ gpu, formats }, folder, name, value);
+        if (!passedOn) {
+          this.#live.add({ key, name }, value);
+          parts[name] = await saveArtefact({ gpu, formats }, folder, name, value);
+        }
+        await this.#publish(folder, name, value);
       }
       return { stage: stage.stage.name, artefacts, parts };
     });

@@ -1,9 +1,11 @@
 import { join, resolve } from 'node:path';
 import { type ArtefactFormats, artefactFormats } from '../../stages/artefacts/formats.ts';
-import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { type Plan, type PlannedStage, stageIndex } from '../file/plan.ts';
 import { identities, type KeyedStage, type StageIdentity } from '../keys/identity.ts';
 import { sentence, why } from '../keys/why.ts';
+import { openDevice } from '../open-device.ts';
+import { Checkpoints } from '../store/checkpoints.ts';
 import { Store } from '../store/store.ts';
 import { aboutOf, publishedNames } from './entries.ts';
 import { STORE } from './run-folder.ts';
