@@ -14,7 +14,7 @@ import { byteSize } from './format.ts';
 interface Check {
   name: string;
   /** Facts, one a line. An error says what is missing. */
-  look(): string[] | Promise<string[]>;
+  facts(): string[] | Promise<string[]>;
   /** The command that fixes it, or what to do. */
   fix: string;
   /** Needed by some work only. */
@@ -27,7 +27,7 @@ const REINSTALL = existsSync(LOCK) ? 'npm ci' : 'npm install splatline';
 
 /** `splatline doctor [MODEL…]`. Exit code: 3 without an adapter, 1 if anything else is missing. */
 export async function doctor(models: readonly string[], json = false): Promise<void> {
-  const checks = await Promise.all([...CHECKS, ...[DEMO_CLIP, ...models].map(clipCheck)].map(result));
+  const checks = await Promise.all([...CHECKS, ...[DEMO_CLIP, ...models].map(clipCheck)].map(runCheck));
   const splatline = await packageVersion();
   const text = json
     ? JSON.stringify({ splatline, checks }, null, 2)
@@ -38,15 +38,15 @@ export async function doctor(models: readonly string[], json = false): Promise<v
 }
 
 /** What `--json` prints of a check. */
-interface Result extends Omit<Check, 'look' | 'fix'> {
+interface Result extends Omit<Check, 'facts' | 'fix'> {
   ok: boolean;
   found: string[];
   fix?: string;
 }
 
-async function result({ look, fix, ...check }: Check): Promise<Result> {
+async function runCheck({ facts, fix, ...check }: Check): Promise<Result> {
   try {
-    return { ...check, ok: true, found: await look() };
+    return { ...check, ok: true, found: await facts() };
   } catch (error) {
     const [line] = String(error instanceof Error ? error.message : error).split('\n');
     return { ...check, ok: false, found: [line], fix };
@@ -66,7 +66,7 @@ const CHECKS: readonly Check[] = [
   {
     name: 'node',
     fix: `install Node ${neededNode()} or newer (nodejs.org)`,
-    look() {
+    facts() {
       const found = `${process.versions.node}, ${process.platform} ${process.arch}`;
       if (!isNodeEnough(process.versions.node)) throw new Error(found);
       return [found];
@@ -75,10 +75,10 @@ const CHECKS: readonly Check[] = [
   {
     name: 'adapter',
     fix: 'npx splatline setup   (or install your GPU vendor’s driver with Vulkan)',
-    look: adapterFacts,
+    facts: adapterFacts,
   },
   ...(process.platform === 'linux'
-    ? [{ name: 'Vulkan drivers', optional: true, fix: 'npx splatline setup', look: vulkanDrivers }]
+    ? [{ name: 'Vulkan drivers', optional: true, fix: 'npx splatline setup', facts: vulkanDrivers }]
     : []),
   packageCheck('webgpu', 'the GPU', () => import('webgpu')),
   packageCheck('sharp', 'photographs', () => import('sharp')),
@@ -92,7 +92,7 @@ const CHECKS: readonly Check[] = [
   {
     name: 'video encoder',
     fix: `${REINSTALL}, or set \`video: false\` in the orbit stage: frames/*.png are written all the same`,
-    look: videoFacts,
+    facts: videoFacts,
   },
 ];
 
@@ -128,11 +128,11 @@ async function vulkanDrivers(): Promise<string[]> {
 
 /** A package with native parts, which an install may have left out. */
 function packageCheck(name: string, use: string, load: () => Promise<unknown>): Check {
-  const look = async () => {
+  const facts = async () => {
     await load();
     return [`${await versionOf(name)}, for ${use}`];
   };
-  return { name, fix: REINSTALL, look };
+  return { name, fix: REINSTALL, facts };
 }
 
 /** Asks for H.264 at a common size: the encoder is native code under a licence of its own and may lack it. */
@@ -145,13 +145,13 @@ async function videoFacts(): Promise<string[]> {
 }
 
 function clipCheck(folder: string): Check {
-  const look = async () => {
+  const facts = async () => {
     const { files } = await checkClip(folder);
     const { size } = await stat(files.weights);
     const text = files.onnxText ? 'text encoder in ONNX format' : 'text encoder on the GPU';
     return [`${folder}, ${byteSize(size)}, ${text}`];
   };
-  return { name: 'CLIP model', fix: `fetch a model: ${GET_CLIP}`, look };
+  return { name: 'CLIP model', fix: `fetch a model: ${GET_CLIP}`, facts };
 }
 
 /** The version in a package's own package.json, which its `exports` may hide from `import`. */
