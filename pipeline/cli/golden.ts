@@ -40,8 +40,9 @@ function recordCommand(): Command {
     .action(async (file: string, flags: RecordOptions & typeof DEFAULT_TOLERANCE) => {
       const { max, mean, ssim, ...options } = flags;
       const { recordGolden } = await import('../golden/record.ts');
+      const onEvent = progressPrinter(process.stdout);
       const { folder, golden } = await interruptible((signal) =>
-        recordGolden(file, { ...options, ...printers(), tolerance: { max, mean, ssim }, signal }),
+        recordGolden(file, { ...options, tolerance: { max, mean, ssim }, signal, onEvent }),
       );
       const { margin, splat, chain, frames } = golden;
       process.stdout.write(`
@@ -67,9 +68,8 @@ function checkCommand(): Command {
       const { junit, html, json, ...options } = flags;
       const { checkGolden } = await import('../golden/check.ts');
       const { failures, junitXml, reportPage, reportText, summary } = await import('../golden/report.ts');
-      const checked = await interruptible((signal) =>
-        checkGolden(file, { ...options, ...(json ? {} : printers()), signal }),
-      );
+      const onEvent = json ? undefined : progressPrinter(process.stdout);
+      const checked = await interruptible((signal) => checkGolden(file, { ...options, signal, onEvent }));
       const { report } = checked;
       const passed = failures(report).length === 0;
       if (junit !== undefined) await writeReport(junit, junitXml(report));
@@ -78,14 +78,6 @@ function checkCommand(): Command {
       process.stdout.write(`${text}\n`);
       if (!passed) throw new Regression(summary(report));
     });
-}
-
-/** Prints progress. */
-function printers(): Pick<RecordOptions, 'onEvent' | 'say'> {
-  return {
-    onEvent: progressPrinter(process.stdout),
-    say: (text) => process.stdout.write(`golden    ${text}\n`),
-  };
 }
 
 async function writeReport(path: string, text: string): Promise<void> {
@@ -99,20 +91,14 @@ async function writeReport(path: string, text: string): Promise<void> {
 }
 
 /** Parses a number from `least` to `most`. */
-function number(least: number, most = Number.POSITIVE_INFINITY) {
+function number(least: number, most = Number.POSITIVE_INFINITY, isValid = Number.isFinite) {
   return (value: string): number => {
     const parsed = Number(value.trim() || Number.NaN);
-    if (Number.isFinite(parsed) && parsed >= least && parsed <= most) return parsed;
+    if (isValid(parsed) && parsed >= least && parsed <= most) return parsed;
+    const kind = isValid === Number.isInteger ? 'a whole number' : 'a number';
     const range = Number.isFinite(most) ? `from ${least} to ${most}` : `of at least ${least}`;
-    throw new InvalidArgumentError(`Expected a number ${range}.`);
+    throw new InvalidArgumentError(`Expected ${kind} ${range}.`);
   };
 }
 
-/** Parses a whole number from `least` to `most`. */
-function whole(least: number, most: number) {
-  return (value: string): number => {
-    const parsed = number(least, most)(value);
-    if (Number.isInteger(parsed)) return parsed;
-    throw new InvalidArgumentError('Expected a whole number.');
-  };
-}
+const whole = (least: number, most: number) => number(least, most, Number.isInteger);

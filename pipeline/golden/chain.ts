@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
-import { z } from 'zod';
+import { loadFrameCameras } from '../../stages/artefacts/frames.ts';
 import { readJson } from '../../stages/artefacts/json.ts';
 import type { Score } from '../../stages/artefacts/scores.ts';
 import { stages } from '../../stages/index.ts';
@@ -12,7 +12,7 @@ import type { Manifest } from '../run/manifest.ts';
 import { MANIFEST, STAGES } from '../run/run-folder.ts';
 import { type RunOptions, runPlan } from '../run/runner.ts';
 import { pictureHash, readPicture } from './picture.ts';
-import { type Golden, type NamedCamera, namedCamera } from './recording.ts';
+import type { Golden, NamedCamera } from './recording.ts';
 
 /** The results of a finished run that golden renders compare. */
 export interface ChainResult {
@@ -27,10 +27,12 @@ export interface ChainResult {
   scores: readonly Score[];
 }
 
-/** Options of `recordGolden` and `checkGolden`. */
-export interface GoldenOptions extends Pick<RunOptions, 'out' | 'adapter' | 'signal' | 'onEvent'> {
-  /** Progress, in a few words. */
-  say?(text: string): void;
+/** Options of `recordGolden` and `checkGolden`, as `runPlan` takes them. */
+export type GoldenOptions = Pick<RunOptions, 'out' | 'adapter' | 'signal' | 'onEvent'>;
+
+/** Reports what the run's own events do not say. */
+export function note(text: string, { onEvent }: GoldenOptions): void {
+  onEvent?.({ event: 'note', stage: 'golden', text });
 }
 
 /** The plan of a pipeline file, and the values that the file takes from the environment. */
@@ -55,14 +57,13 @@ export async function runChain(gpu: Gpu, plan: Plan, options: Omit<RunOptions, '
     if (/^frames\/[^/]+\.png$/.test(path))
       frames.push({ name: parse(path).name, sha256: pictureHash(await readPicture(join(out, path))) });
   const orbit = plan.stages.filter(({ stage }) => stage.gives.includes('frames')).at(-1);
-  const saved = orbit && (await readJson(join(out, STAGES, orbit.id, 'frames', 'frames.json')));
   return {
     splat: { stage, file: join(out, STAGES, stage, 'gaussians', 'gaussians.safetensors') },
     tensors: manifest.stages.flatMap(({ id, parts }) =>
       Object.entries(parts.gaussians ?? {}).map(([tensor, sha256]) => ({ stage: id, tensor, sha256 })),
     ),
     frames,
-    cameras: saved ? z.object({ frames: z.array(namedCamera) }).parse(saved).frames : [],
+    cameras: orbit ? await loadFrameCameras(join(out, STAGES, orbit.id, 'frames')) : [],
     scores: manifest.scores ?? [],
   };
 }

@@ -4,7 +4,7 @@ import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
 import { InputError, openGpu } from '../../wgsl/core/index.ts';
 import { hashFile } from '../hash.ts';
-import { type GoldenOptions, inFolder, readPlan, runChain } from './chain.ts';
+import { type GoldenOptions, inFolder, note, readPlan, runChain } from './chain.ts';
 import { adapterDifferences, adapterName, chainRows, changes, frameRow, planChanges } from './judge.ts';
 import { type Picture, pictureHash, readPicture } from './picture.ts';
 import { GOLDEN, type Golden, goldenFolder, readGolden, versions } from './recording.ts';
@@ -24,7 +24,7 @@ export interface CheckOptions extends GoldenOptions {
  */
 export async function checkGolden(file: string, options: CheckOptions = {}): Promise<Checked> {
   const start = performance.now();
-  const { out, signal, onEvent, say } = options;
+  const { out, signal, onEvent } = options;
   const golden = await readGolden(file);
   const folder = goldenFolder(file);
   const recorded = await readPictures(golden, folder);
@@ -46,9 +46,9 @@ export async function checkGolden(file: string, options: CheckOptions = {}): Pro
       releaseGaussians(gaussians);
       return golden.frames.map(({ name }, i) => ({ name, before: recorded[i], after: now[i] }));
     };
-    say?.('the committed splat through the golden cameras');
+    note('the committed splat through the golden cameras', options);
     const frames = await render(join(folder, GOLDEN.splat));
-    say?.('the chain');
+    note('the chain', options);
     const [now, chain] = await inFolder(out, async (folder) => {
       const result = await runChain(gpu, plan, {
         out: folder,

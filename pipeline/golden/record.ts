@@ -11,7 +11,15 @@ import { type LoadOptions, load } from '../../stages/load/stage.ts';
 import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import { type FileContents, hashFile } from '../hash.ts';
-import { type ChainResult, type GoldenOptions, inFolder, readPlan, runChain, splatStage } from './chain.ts';
+import {
+  type ChainResult,
+  type GoldenOptions,
+  inFolder,
+  note,
+  readPlan,
+  runChain,
+  splatStage,
+} from './chain.ts';
 import { compare, type Difference, encodePicture, pictureHash, worst } from './picture.ts';
 import {
   GOLDEN,
@@ -47,7 +55,7 @@ export interface RecordOptions extends GoldenOptions {
  * @throws InputError when the pipeline makes no splat, the splat is too large to commit, or the tolerance is too narrow.
  */
 export async function recordGolden(file: string, options: RecordOptions) {
-  const { set, cell, adapter, marginRuns, tolerance, out, store, signal, onEvent, say } = options;
+  const { set, cell, adapter, marginRuns, tolerance, out, store, signal, onEvent } = options;
   const { plan, env } = await readPlan(file, { set, cell });
   const text = await readFile(file);
   splatStage(plan); // throws before anything runs
@@ -60,10 +68,10 @@ export async function recordGolden(file: string, options: RecordOptions) {
     const seeds = Array.from({ length: marginRuns }, (_, i) => plan.seed + 1 + i);
     const others: ChainResult[] = [];
     for (const seed of seeds) {
-      say?.(`the chain with seed ${seed}, for the bounds of its scores`);
+      note(`the chain with seed ${seed}, for the bounds of its scores`, options);
       others.push(await inFolder(undefined, (out) => runChain(gpu, { ...plan, seed }, { out, signal })));
     }
-    say?.('the golden frames');
+    note('the golden frames', options);
     const gaussians = await loadGaussians(gpu, chain.splat.file);
     const view = { cameras: frames.map(({ camera }) => camera), background: backgroundOf(plan) };
     const pictures = await renderView(gpu, gaussians, view);
@@ -82,7 +90,7 @@ export async function recordGolden(file: string, options: RecordOptions) {
       adapter: { ...gpu.adapter },
       splat: { stage: chain.splat.stage, count: gaussians.count, shDegree: gaussians.shDegree, ...splat },
       background: [...view.background],
-      frames: frames.map((frame, i) => ({ ...frame, sha256: pictureHash(pictures[i]) })),
+      frames: frames.map(({ name, camera }, i) => ({ name, sha256: pictureHash(pictures[i]), camera })),
       tolerance,
       margin: { factor: MARGIN_FACTOR, worst: margin, renders: [{ how: MOVED, ...margin }] },
       chain: {

@@ -2,7 +2,9 @@ import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { cameraSchema } from '../../stages/artefacts/frames.ts';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
+import { scoreSchema } from '../../stages/artefacts/scores.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { packageVersion } from '../run/manifest.ts';
 
@@ -20,29 +22,12 @@ export const DEFAULT_TOLERANCE = { max: 8, mean: 0.02, ssim: 0.999 };
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const name = z.string().regex(/^[\w.-]{1,100}$/);
 const finite = z.number();
-const side = z.int().min(1).max(65536);
-
-export const namedCamera = z.strictObject({
-  name,
-  camera: z.strictObject({
-    width: side,
-    height: side,
-    fx: finite,
-    fy: finite,
-    cx: finite,
-    cy: finite,
-    viewmat: z.array(finite).length(16).readonly(),
-  }),
-});
+const namedCamera = z.strictObject({ name, camera: cameraSchema });
 export type NamedCamera = z.output<typeof namedCamera>;
 
 const difference = z.strictObject({ max: finite, mean: finite, ssim: finite });
 
-const score = z.strictObject({
-  name: z.string(),
-  value: finite,
-  unit: z.string(),
-  over: z.string(),
+const score = scoreSchema.extend({
   /** The largest allowed distance on another adapter, in either direction. */
   bound: z.number().nonnegative(),
   /** The largest distance measured with other seeds. */

@@ -48,16 +48,18 @@ const FORMAT = 'splatline frames 1';
 const LISTS = ['frames', 'before'] as const;
 
 const finite = z.number();
-const camera = z.strictObject({
+export const cameraSchema = z.strictObject({
   width: z.number().int().min(1).max(65536),
   height: z.number().int().min(1).max(65536),
   fx: finite,
   fy: finite,
   cx: finite,
   cy: finite,
-  viewmat: z.array(finite).length(16),
+  viewmat: z.array(finite).length(16).readonly(),
 });
-const list = z.array(z.strictObject({ name: z.string().regex(/^[\w-]{1,64}$/), camera })).max(100_000);
+const list = z
+  .array(z.strictObject({ name: z.string().regex(/^[\w-]{1,64}$/), camera: cameraSchema }))
+  .max(100_000);
 const header = z.strictObject({
   format: z.literal(FORMAT),
   fps: z.number().positive(),
@@ -118,6 +120,11 @@ export async function loadFrames(gpu: Gpu, folder: string): Promise<Frames> {
     releaseFrames(frames);
     throw error;
   }
+}
+
+/** Names and cameras of the frames in what `saveFrames` wrote, without those before restyling. */
+export async function loadFrameCameras(folder: string): Promise<Pick<Frame, 'name' | 'camera'>[]> {
+  return (await readSavedJson(join(folder, 'frames.json'), header, 'orbit')).frames;
 }
 
 /** Colour and depth of each frame in what `saveFrames` wrote: `frames 0007 color`. */

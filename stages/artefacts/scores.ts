@@ -17,11 +17,13 @@ export interface Scores {
   scores: Score[];
 }
 
-const scoresFile = z.strictObject({
-  scores: z.array(
-    z.strictObject({ name: z.string(), value: z.number(), unit: z.string(), over: z.string() }),
-  ),
+export const scoreSchema = z.strictObject({
+  name: z.string(),
+  value: z.number(),
+  unit: z.string(),
+  over: z.string(),
 });
+const scoresFile = z.strictObject({ scores: z.array(scoreSchema) });
 
 /** The text of `scores.json`: one line per score, in order, with its rounded value. Equal scores give equal bytes. */
 export function formatScores({ scores }: Scores): string {

@@ -7,7 +7,7 @@ import type { Fault } from './faults.ts';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The chain at its smallest: some five seconds on two cores. SH degree 1, and splats smaller than a pixel among others. */
+/** A small pipeline of about five seconds on two cores, with SH degree 1 and some splats smaller than a pixel. */
 export const TINY = `name: tiny
 seed: 7
 stages:
@@ -23,11 +23,11 @@ stages:
   - score: { metrics: [psnr, ssim, consistency], background: white }
 `;
 
-/** What the sources need to run, beside node_modules. */
+/** What the sources need to run: copied, and linked. */
 const SOURCES = ['pipeline', 'stages', 'wgsl', 'package.json'];
 const SHARED = ['node_modules', 'prompts'];
 
-/** A copy of the sources with one fault in it; `node_modules` is shared. Gives the folder. */
+/** Copies the sources with one fault into a folder, and returns the folder. */
 export async function faultyCopy(folder: string, { file, from, to }: Fault): Promise<string> {
   await mkdir(folder, { recursive: true });
   for (const name of SOURCES) await cp(join(ROOT, name), join(folder, name), { recursive: true });
@@ -60,7 +60,7 @@ export function reportOf({ stdout, stderr }: Outcome): Report & { passed: boolea
   return JSON.parse(stdout) as Report & { passed: boolean };
 }
 
-/** Runs the jobs, two at a time, and gives their results in order. */
+/** Runs the jobs, two at a time, and returns their results in order. */
 export async function twoAtATime<T>(jobs: readonly (() => Promise<T>)[]): Promise<T[]> {
   const results: T[] = [];
   let next = 0;

@@ -1,8 +1,8 @@
-/** A small mistake that a change could well make: one place in one file. */
+/** A plausible small mistake: a replacement at one place of one file. */
 export interface Fault {
   name: string;
   file: string;
-  /** Must stand in the file exactly once. */
+  /** Occurs in the file exactly once. */
   from: string;
   to: string;
 }
