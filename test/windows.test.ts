@@ -22,6 +22,7 @@ import { ParameterGradients } from '../wgsl/splat/parameter-gradients.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
+import { START_VALUES } from '../wgsl/splat/start-values.ts';
 import { withGpu, withWindows } from './helpers/gpu.ts';
 import { mixed } from './helpers/numbers.ts';
 import { RATES } from './helpers/optimizer.ts';
@@ -91,11 +92,7 @@ test('windows larger than the device binds are refused', async () => {
 
 test('a kernel says which buffer is larger than a binding, and what helps', () =>
   withGpu(async (gpu, arena) => {
-    const kernel = await gpu.kernel({
-      label: 'splat/start-values',
-      source: new URL('../wgsl/splat/start-values.wgsl', import.meta.url),
-      constants: { SIZE: 64 },
-    });
+    const kernel = await gpu.kernel(START_VALUES);
     const small = arena.buffer('small', 16, GPUBufferUsage.UNIFORM);
     const limit = gpu.device.limits.maxStorageBufferBindingSize;
     const large = { label: 'train/large', size: limit + 4 } as GPUBuffer;

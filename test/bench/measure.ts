@@ -1,4 +1,11 @@
-import { type Gpu, gridFor, Profiler, type Recorder, SubmissionClock } from '../../wgsl/core/index.ts';
+import {
+  defineKernel,
+  type Gpu,
+  gridFor,
+  Profiler,
+  type Recorder,
+  SubmissionClock,
+} from '../../wgsl/core/index.ts';
 
 /** How much is measured. */
 export interface Effort {
@@ -125,6 +132,11 @@ async function profile(
 
 /** Threads of a workgroup of the copy kernel. */
 const COPY_SIZE = 256;
+const COPY = defineKernel({
+  label: 'bench/copy',
+  constants: { SIZE: COPY_SIZE },
+  variants: { portable: { source: new URL('./copy.wgsl', import.meta.url) } },
+});
 
 /**
  * Bytes per second that a copy reads and writes together, without the cost of its start: the faster of a plain copy kernel
@@ -138,11 +150,7 @@ export async function copyBandwidth(gpu: Gpu): Promise<number> {
   const arena = gpu.arena('bench/copy');
   try {
     const [from, to] = [arena.buffer('from', bytes), arena.buffer('to', bytes)];
-    const kernel = await gpu.kernel({
-      label: 'bench/copy',
-      source: new URL('./copy.wgsl', import.meta.url),
-      constants: { SIZE: COPY_SIZE },
-    });
+    const kernel = await gpu.kernel(COPY);
     const bound = kernel.bind({ source: from, copied: to });
     const grid = gridFor(bytes / 16, COPY_SIZE);
     const repeats: [number, number] = isCpu ? [1, 9] : [4, 68];

@@ -1,5 +1,5 @@
 import { GpuError, SMALLER } from './errors.ts';
-import { Kernel, type KernelDefinition, type KernelSpec, type KernelUse } from './kernel.ts';
+import { Kernel, type KernelDefinition, type KernelUse, type ResolvedVariant } from './kernel.ts';
 import { Ledger, type Purpose } from './ledger.ts';
 import type { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
@@ -249,18 +249,19 @@ export class Gpu {
    * @throws Error with line, column and source of each error of the WGSL; when the source or an include cannot be read.
    * @throws GpuError when the device does not support the variant.
    */
-  kernel(definition: KernelDefinition | KernelSpec, use: KernelUse = {}): Promise<Kernel> {
-    const spec = 'variants' in definition ? this.#variant(definition, use) : definition;
-    const key = JSON.stringify([spec.source.href, spec.entry, spec.enables, spec.constants]);
+  kernel(definition: KernelDefinition, use: KernelUse = {}): Promise<Kernel> {
+    const variant = this.#variant(definition, use);
+    const { source, entry, enables, constants } = variant;
+    const key = JSON.stringify([source.href, entry, enables, constants]);
     const cached = this.#kernels.get(key);
     if (cached) return cached;
-    const kernel = Kernel.compile(this.device, spec);
+    const kernel = Kernel.compile(this.device, variant);
     this.#kernels.set(key, kernel);
     kernel.catch(() => this.#kernels.delete(key));
     return kernel;
   }
 
-  #variant(definition: KernelDefinition, { constants, target = this.target }: KernelUse): KernelSpec {
+  #variant(definition: KernelDefinition, { constants, target = this.target }: KernelUse): ResolvedVariant {
     const { label, entry, variants } = definition;
     const found = variants[target] ? target : 'portable';
     const { source = variants.portable.source, enables, constants: own } = variants[found]!;

@@ -7,7 +7,6 @@ export {
   defineKernel,
   Kernel,
   type KernelDefinition,
-  type KernelSpec,
   type KernelUse,
   type KernelVariant,
   type StructLayout,

@@ -46,8 +46,8 @@ export function defineKernel(definition: KernelDefinition): KernelDefinition {
   return definition;
 }
 
-/** One variant with all its constants: what is compiled. */
-export interface KernelSpec extends SourceOptions {
+/** One variant with all its constants, as `Gpu.kernel` compiles it. */
+export interface ResolvedVariant extends SourceOptions {
   label: string;
   source: URL;
   entry?: string;
@@ -104,12 +104,12 @@ export class Kernel {
   }
 
   /** Compiles without a cache; use `Gpu.kernel`. @throws Error with line, column and source of each error of the WGSL. */
-  static async compile(device: GPUDevice, spec: KernelSpec): Promise<Kernel> {
-    const code = await assemble(spec.source, spec);
-    const module = device.createShaderModule({ label: spec.label, code });
+  static async compile(device: GPUDevice, variant: ResolvedVariant): Promise<Kernel> {
+    const code = await assemble(variant.source, variant);
+    const module = device.createShaderModule({ label: variant.label, code });
     const { messages } = await module.getCompilationInfo();
     const errors = messages.filter((message) => message.type === 'error');
-    if (errors.length) throw new Error(shaderErrors(spec.label, code, errors));
+    if (errors.length) throw new Error(shaderErrors(variant.label, code, errors));
     const { WgslReflect } = await import('wgsl_reflect/wgsl_reflect.module.js');
     // wgsl_reflect does not know every extension; it needs none of them to see the bindings.
     const reflected = new WgslReflect(code.replace(/^(enable|requires) .*;$/gm, ''));
@@ -129,7 +129,7 @@ export class Kernel {
       ]),
     );
     const layout = device.createBindGroupLayout({
-      label: spec.label,
+      label: variant.label,
       entries: bindings.map(({ binding, type }) => ({
         binding,
         visibility: GPUShaderStage.COMPUTE,
@@ -137,11 +137,11 @@ export class Kernel {
       })),
     });
     const pipeline = await device.createComputePipelineAsync({
-      label: spec.label,
-      layout: device.createPipelineLayout({ label: spec.label, bindGroupLayouts: [layout] }),
-      compute: { module, entryPoint: spec.entry ?? 'main' },
+      label: variant.label,
+      layout: device.createPipelineLayout({ label: variant.label, bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: variant.entry ?? 'main' },
     });
-    return new Kernel(device, spec.label, pipeline, layout, bindings, structs);
+    return new Kernel(device, variant.label, pipeline, layout, bindings, structs);
   }
 
   /**

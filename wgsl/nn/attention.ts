@@ -2,7 +2,9 @@ import { defineRowwise, dispatchRows } from './dispatch.ts';
 import { type ForwardContext, type Graph, size, type Tensor, tensor } from './graph.ts';
 import { dispatchProduct, type Matrix, type MatrixProduct, matrix, transposed } from './product.ts';
 
-export const SOFTMAX = defineRowwise('nn/softmax', new URL('./softmax.wgsl', import.meta.url));
+export const SOFTMAX = defineRowwise('nn/softmax', new URL('./softmax.wgsl', import.meta.url), {
+  CAUSAL: true,
+});
 export const SOFTMAX_BACKWARD = defineRowwise(
   'nn/softmax-backward',
   new URL('./softmax-backward.wgsl', import.meta.url),

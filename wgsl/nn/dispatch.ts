@@ -37,14 +37,14 @@ const ELEMENTWISE = { portable: { THREADS: 256 }, cpu: { THREADS: 64 } };
 /** On GPUs a subgroup's worth of invocations reduces a row. On CPUs one does: each barrier is a switch of coroutines. */
 const ROWWISE = { portable: { LANES: 32, ROWS_PER_GROUP: 4 }, cpu: { LANES: 1, ROWS_PER_GROUP: 8 } };
 
-/** A kernel that includes `elementwise`. */
-export function defineElementwise(label: string, source: URL): KernelDefinition {
-  return defineShaped(label, source, ELEMENTWISE);
+/** A kernel that includes `elementwise`. `example`: see `KernelDefinition`. */
+export function defineElementwise(label: string, source: URL, example?: Constants): KernelDefinition {
+  return defineShaped(label, source, ELEMENTWISE, example);
 }
 
 /** A kernel that includes `rowwise`. */
-export function defineRowwise(label: string, source: URL): KernelDefinition {
-  return defineShaped(label, source, ROWWISE);
+export function defineRowwise(label: string, source: URL, example?: Constants): KernelDefinition {
+  return defineShaped(label, source, ROWWISE, example);
 }
 
 /** Runs a kernel of `defineElementwise` on `sizes.count` elements. */
@@ -74,10 +74,16 @@ interface Shapes<C extends Constants> {
 }
 
 /** One source in two workgroup shapes. */
-function defineShaped(label: string, source: URL, { portable, cpu }: Shapes<Constants>): KernelDefinition {
+function defineShaped(
+  label: string,
+  source: URL,
+  { portable, cpu }: Shapes<Constants>,
+  example?: Constants,
+): KernelDefinition {
   return defineKernel({
     label,
-    variants: { portable: { source, constants: portable }, cpu: { source, constants: cpu } },
+    example,
+    variants: { portable: { source, constants: portable }, cpu: { constants: cpu } },
   });
 }
 

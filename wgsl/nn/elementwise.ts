@@ -1,10 +1,13 @@
 import { type Dispatch, defineElementwise, dispatchElements } from './dispatch.ts';
 import { type BackwardContext, type Graph, size, type Tensor, tensor } from './graph.ts';
 
-export const ACTIVATION = defineElementwise('nn/activation', new URL('./activation.wgsl', import.meta.url));
+export const ACTIVATION = defineElementwise('nn/activation', new URL('./activation.wgsl', import.meta.url), {
+  GELU_IS_EXACT: true,
+});
 export const ACTIVATION_BACKWARD = defineElementwise(
   'nn/activation-backward',
   new URL('./activation-backward.wgsl', import.meta.url),
+  { GELU_IS_EXACT: true },
 );
 export const ADD = defineElementwise('nn/add', new URL('./add.wgsl', import.meta.url));
 export const ADD_BACKWARD = defineElementwise(

@@ -13,10 +13,15 @@ const MAX_GROUPS = 65535;
 export const PRODUCT = defineKernel({
   label: 'nn/product',
   variants: {
-    portable: { source: new URL('./product.wgsl', import.meta.url), constants: { DEPTH: SLAB_DEPTH } },
+    portable: {
+      source: new URL('./product.wgsl', import.meta.url),
+      constants: { DEPTH: SLAB_DEPTH },
+      example: { SIDE: 16 },
+    },
     cpu: {
       source: new URL('./product-cpu.wgsl', import.meta.url),
       constants: { ROWS: CPU_ROWS },
+      example: { WIDE: true },
       enables: ['subgroups'],
     },
   },

@@ -1,0 +1,113 @@
+import type { KernelDefinition } from './core/index.ts';
+import { CROP, CROP_BACKWARD } from './image/crop.ts';
+import { FROM_RGBA8 } from './image/from-rgba8.ts';
+import { PHOTOMETRIC_L1 } from './image/photometric.ts';
+import { PHOTOMETRIC_REDUCE } from './image/picture.ts';
+import { SSIM_BACKWARD, SSIM_FORWARD } from './image/ssim-window.ts';
+import { TO_I420 } from './image/to-i420.ts';
+import { TO_RGBA8 } from './image/to-rgba8.ts';
+import { WARP_ERROR, WARP_ERROR_FINISH } from './image/warp-error.ts';
+import { SOFTMAX, SOFTMAX_BACKWARD } from './nn/attention.ts';
+import { COSINE_SIMILARITY, COSINE_SIMILARITY_BACKWARD } from './nn/cosine-similarity.ts';
+import { ACTIVATION, ACTIVATION_BACKWARD, ADD, ADD_BACKWARD } from './nn/elementwise.ts';
+import { LAYER_NORM, LAYER_NORM_BACKWARD } from './nn/layer-norm.ts';
+import { PRODUCT } from './nn/product.ts';
+import {
+  IMAGE_TOKENS,
+  IMAGE_TOKENS_BACKWARD,
+  PATCHIFY,
+  PATCHIFY_BACKWARD,
+  POOL,
+  POOL_BACKWARD,
+  TEXT_TOKENS,
+} from './nn/tokens.ts';
+import { ADAM } from './optim/adam.ts';
+import { RADIX_HISTOGRAM, RADIX_SCAN, RADIX_SCATTER } from './sort/radix-pass.ts';
+import { SCAN, SCAN_REDUCE } from './sort/scan.ts';
+import { AXIS_QUANTILES } from './splat/axis-quantiles.ts';
+import { ASSIGN_SOURCES } from './splat/densify/assign-sources.ts';
+import { COPY_ROWS } from './splat/densify/copy-rows.ts';
+import { DRAW_SOURCES } from './splat/densify/draw-sources.ts';
+import { GATHER_ROWS } from './splat/densify/gather-rows.ts';
+import { PERTURB_MEANS } from './splat/densify/perturb-means.ts';
+import { PLACE_ROWS } from './splat/densify/place-rows.ts';
+import { PLAN_GROWTH } from './splat/densify/plan-growth.ts';
+import { RELOCATE_SOURCES } from './splat/densify/relocate-sources.ts';
+import { RESET_OPACITY } from './splat/densify/reset-opacity.ts';
+import { SAMPLING_WEIGHTS } from './splat/densify/sampling-weights.ts';
+import { SCREEN_STATISTICS } from './splat/densify/screen-statistics.ts';
+import { SPLIT_LONG_AXIS } from './splat/densify/split-long-axis.ts';
+import { SPLIT_ROWS } from './splat/densify/split-rows.ts';
+import { SPLIT_SCORES } from './splat/densify/split-scores.ts';
+import { INTERSECTION_COUNTS, INTERSECTION_OFFSETS } from './splat/intersection-offsets.ts';
+import { PROJECT_BACKWARD } from './splat/parameter-gradients.ts';
+import { EMIT, PROJECT, RASTERIZE_FORWARD, TILE_RANGES } from './splat/rasterizer.ts';
+import { RASTERIZE_BACKWARD } from './splat/rasterizer-backward.ts';
+import { START_VALUES } from './splat/start-values.ts';
+import { ADAM_GEOMETRY, ADAM_SH, BACKWARD_SUMS } from './splat/update/splat-adam.ts';
+
+/** Every kernel of the library, with its variants and constants. For tests and tools: an engine imports its own kernels only. */
+export const KERNELS: readonly KernelDefinition[] = [
+  RADIX_HISTOGRAM,
+  RADIX_SCAN,
+  RADIX_SCATTER,
+  SCAN_REDUCE,
+  SCAN,
+  CROP,
+  CROP_BACKWARD,
+  FROM_RGBA8,
+  PHOTOMETRIC_L1,
+  PHOTOMETRIC_REDUCE,
+  SSIM_FORWARD,
+  SSIM_BACKWARD,
+  TO_I420,
+  TO_RGBA8,
+  WARP_ERROR,
+  WARP_ERROR_FINISH,
+  AXIS_QUANTILES,
+  ASSIGN_SOURCES,
+  COPY_ROWS,
+  DRAW_SOURCES,
+  GATHER_ROWS,
+  PERTURB_MEANS,
+  PLACE_ROWS,
+  PLAN_GROWTH,
+  RELOCATE_SOURCES,
+  RESET_OPACITY,
+  SAMPLING_WEIGHTS,
+  SCREEN_STATISTICS,
+  SPLIT_LONG_AXIS,
+  SPLIT_ROWS,
+  SPLIT_SCORES,
+  INTERSECTION_COUNTS,
+  INTERSECTION_OFFSETS,
+  PROJECT_BACKWARD,
+  RASTERIZE_BACKWARD,
+  PROJECT,
+  EMIT,
+  TILE_RANGES,
+  RASTERIZE_FORWARD,
+  START_VALUES,
+  BACKWARD_SUMS,
+  ADAM_GEOMETRY,
+  ADAM_SH,
+  ADAM,
+  SOFTMAX,
+  SOFTMAX_BACKWARD,
+  COSINE_SIMILARITY,
+  COSINE_SIMILARITY_BACKWARD,
+  ACTIVATION,
+  ACTIVATION_BACKWARD,
+  ADD,
+  ADD_BACKWARD,
+  LAYER_NORM,
+  LAYER_NORM_BACKWARD,
+  PRODUCT,
+  PATCHIFY,
+  PATCHIFY_BACKWARD,
+  IMAGE_TOKENS,
+  IMAGE_TOKENS_BACKWARD,
+  TEXT_TOKENS,
+  POOL,
+  POOL_BACKWARD,
+];
