@@ -173,7 +173,7 @@ export class Rasterizer {
   }
 
   /**
-   * Compiles the kernels and makes the buffers in the arena: about 150 bytes a row, 16 to 24 an intersection, 20 to 28 a
+   * Compiles the kernels and makes the buffers in the arena: about 85 bytes a row, 16 to 20 an intersection, 20 to 28 a
    * pixel, and with `backward` on the target `subgroup` 64 more an intersection.
    *
    * @throws GpuError when a buffer or a binding exceeds the adapter's limits.
