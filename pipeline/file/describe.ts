@@ -129,6 +129,31 @@ export function mapTexts(
   return Object.fromEntries(entries);
 }
 
+/** An option that names something on disk: one whose schema carries `path`. */
+export interface PathOption {
+  path: Path;
+  kind: 'file' | 'folder';
+  value: string;
+  /** What to do when the path is wrong. */
+  advice?: string;
+}
+
+/** A copy of a section's value in which `replace` replaces each path option, at any depth. */
+export function mapPaths(
+  value: unknown,
+  schema: JsonSchema,
+  replace: (option: PathOption) => string,
+): unknown {
+  return mapTexts(value, (text, path) => {
+    const own = schemaAt(schema, path) ?? {};
+    const variants = [own, ...branches(own)];
+    const { path: kind, advice } = variants.find((variant) => variant.path) ?? {};
+    // An alternative that lists this very text (a name such as `demo`) is not a path.
+    const isName = variants.some((variant) => variant.const === text || variant.enum?.includes(text));
+    return kind && !isName ? replace({ path, kind, value: text, advice }) : text;
+  });
+}
+
 /** Whether a value is a map of keys, rather than a list, a scalar or nothing. */
 export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Stage } from '../../stages/stage.ts';
-import { branches, type JsonSchema } from './describe.ts';
+import { isMap, type JsonSchema } from './describe.ts';
 
 /** A run's name is the name of its folder. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -127,13 +127,13 @@ export function pipelineSchema(registry: readonly Stage[]): JsonSchema {
   const head = jsonSchema(pipelineHead);
   const { matrix, stages, ...scalars } = head.properties ?? {};
   const entries = registry.map((stage) => {
-    const schema = withSubstitution(stageSchema(stage));
+    const schema = stageSchema(stage);
     // `- score:` with nothing after it is a stage with all its defaults, if it needs no option.
     return [stage.name, schema.required?.length ? schema : { ...schema, type: ['object', 'null'] }];
   });
   const entry: JsonSchema = {
     type: 'object',
-    properties: Object.fromEntries(entries),
+    properties: withSubstitution(Object.fromEntries(entries)),
     additionalProperties: false,
     minProperties: 1,
     maxProperties: 1,
@@ -143,53 +143,43 @@ export function pipelineSchema(registry: readonly Stage[]): JsonSchema {
     title: 'splatline pipeline',
     ...head,
     definitions: { substitution: SUBSTITUTION },
-    properties: { ...inEach(scalars), matrix, stages: { ...stages, items: entry } },
+    properties: { ...withSubstitution(scalars), matrix, stages: { ...stages, items: entry } },
   };
 }
 
 /** A text with `${…}` in it that is not written `$${…}`. */
 const SUBSTITUTION: JsonSchema = { type: 'string', pattern: '(^|[^$])\\$\\{(matrix|env)\\.[^}]+\\}' };
 
-/** The schema with `${…}` allowed wherever a scalar may stand. Errors about all other values stay the same. */
-function withSubstitution(schema: JsonSchema): JsonSchema {
-  const inside = insideWithSubstitution(schema);
-  if (!takesScalar(schema) || takesAnyText(schema)) return inside;
-  // Editors read these two beside the key, not in `else`.
-  const { description, default: fallback, ...rest } = inside;
-  return {
-    ...(description !== undefined && { description }),
-    ...(fallback !== undefined && { default: fallback }),
-    if: { $ref: '#/definitions/substitution' },
-    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
-    then: true,
-    else: rest,
+/**
+ * The schemas with `${…}` allowed wherever a scalar may stand; a union is opened as a whole. Errors about all other values
+ * stay the same.
+ */
+function withSubstitution(properties: Record<string, JsonSchema>): Record<string, JsonSchema> {
+  const closed = (schema: JsonSchema) => (schema.else ?? schema) as JsonSchema;
+  const open = (_: string, schema: JsonSchema): JsonSchema => {
+    const alternatives = isMap(schema) ? (schema.anyOf ?? []).map(closed) : [];
+    if (!isMap(schema) || ![schema, ...alternatives].some(takesScalar) || takesAnyText(schema)) return schema;
+    // Editors read these two beside the key, not in `else`.
+    const { description, default: fallback, ...rest } = schema;
+    return {
+      ...(description !== undefined && { description }),
+      ...(fallback !== undefined && { default: fallback }),
+      if: { $ref: '#/definitions/substitution' },
+      // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
+      then: true,
+      else: { ...rest, ...(schema.anyOf && { anyOf: alternatives }) },
+    };
   };
+  return JSON.parse(JSON.stringify(properties), open);
 }
 
-/** The same for the parts of a value: options and items, also those of a union's alternatives. */
-function insideWithSubstitution(schema: JsonSchema): JsonSchema {
-  const { properties, items, anyOf } = schema;
-  return {
-    ...schema,
-    ...(properties && { properties: inEach(properties) }),
-    ...(items && { items: Array.isArray(items) ? items.map(withSubstitution) : withSubstitution(items) }),
-    ...(anyOf && { anyOf: anyOf.map(insideWithSubstitution) }),
-  };
-}
-
-function inEach(properties: Record<string, JsonSchema>): Record<string, JsonSchema> {
-  return Object.fromEntries(
-    Object.entries(properties).map(([key, schema]) => [key, withSubstitution(schema)]),
+function takesScalar({ type, enum: listed, const: only }: JsonSchema): boolean {
+  return (
+    Array.isArray(listed) || only !== undefined || SCALARS.some((scalar) => [type].flat().includes(scalar))
   );
 }
 
-function takesScalar(schema: JsonSchema): boolean {
-  if (branches(schema).length) return branches(schema).some(takesScalar);
-  const types = [schema.type].flat();
-  return !!schema.enum || schema.const !== undefined || types.some((type) => SCALARS.includes(type));
-}
-
-const SCALARS: (string | undefined)[] = ['string', 'number', 'integer', 'boolean'];
+const SCALARS = ['string', 'number', 'integer', 'boolean'];
 
 function takesAnyText({ type, pattern, enum: listed, const: only }: JsonSchema): boolean {
   return type === 'string' && pattern === undefined && listed === undefined && only === undefined;

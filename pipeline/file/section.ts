@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
@@ -8,12 +9,13 @@ import {
   type JsonSchema,
   knownKeys,
   literal,
+  mapPaths,
   mapTexts,
   nearest,
   type Path,
+  type PathOption,
   schemaAt,
 } from './describe.ts';
-import { mapPaths, type PathOption, pathMistake } from './paths.ts';
 import { checkKey, parseYaml, type Source } from './source.ts';
 import { type Scope, substitute } from './substitute.ts';
 
@@ -186,6 +188,15 @@ function closestBranch(issue: z.core.$ZodIssueInvalidUnion): Issue[] | undefined
     branch.every((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'),
   );
   return deeper.length === 1 ? deeper[0] : undefined;
+}
+
+/** What is wrong with an absolute path, in words; undefined where it leads to what it should. */
+async function pathMistake({ kind, value, advice }: PathOption): Promise<string | undefined> {
+  const info = await stat(value).catch(() => undefined);
+  const hint = advice ? `. ${advice}` : '';
+  if (!info) return `no such ${kind}: ${value}${hint}`;
+  if (kind === 'folder' ? info.isDirectory() : info.isFile()) return undefined;
+  return `expected a ${kind}, and ${value} is ${info.isDirectory() ? 'a folder' : 'a file'}${hint}`;
 }
 
 /** Throws all mistakes as one InputError, a line each; the first one's place is the error's. */

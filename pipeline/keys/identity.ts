@@ -4,8 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ArtefactName, type Stage, stageGives, stageReads } from '../../stages/stage.ts';
 import { type AdapterReport, InputError, pcg4d } from '../../wgsl/core/index.ts';
-import { isMap } from '../file/describe.ts';
-import { mapPaths, type PathOption } from '../file/paths.ts';
+import { isMap, mapPaths, type PathOption } from '../file/describe.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { stageSchema } from '../file/schema.ts';
 import { eachOf, hashFile } from '../hash.ts';
@@ -106,62 +105,52 @@ export async function identities(
   plan: Pick<Plan, 'seed' | 'stages'>,
   adapter: AdapterReport,
 ): Promise<KeyedStage[]> {
-  const sources = await Promise.all(plan.stages.map(sourcesOf));
-  const hashes = await hashFiles(sources.flatMap(({ places }) => Object.values(places)));
   const seeds = stageSeeds(plan.seed, plan.stages);
   const { platform, arch, versions } = process;
   const runtime: Runtime = { node: versions.node.split('.')[0], platform, arch };
+  const hashes = new Map<string, string>();
   const givers = new Map<ArtefactName, KeyedStage>();
-  return plan.stages.map((planned, index) => {
+  const stages: KeyedStage[] = [];
+  for (const [index, planned] of plan.stages.entries()) {
     const { id, stage, options } = planned;
-    const { marked, places, texts, code } = sources[index];
-    const taken = [...stage.needs, ...(stage.uses ?? [])].flatMap((name) => {
-      const giver = givers.get(name);
-      return giver ? [[name, giver] as const] : [];
+    const paths: PathOption[] = [];
+    // Where a capture is stored changes no result; its contents do.
+    const marked = mapPaths(canonical(options, id), stageSchema(stage), (option) => {
+      paths.push(option);
+      return `<${option.kind}>`;
     });
-    const given: StageIdentity = {
-      format: FORMAT,
-      stage: stage.name,
-      options: marked,
-      files: Object.fromEntries(Object.entries(places).map(([name, path]) => [name, hashes.get(path)!])),
-      texts,
-      inputs: Object.fromEntries(
-        taken.map(([name, giver]) => [name, { stage: giver.stage.name, key: giver.key }]),
-      ),
-      seed: seeds[index],
-      code: code.files,
-      packages: code.packages,
-      runtime,
-      adapter,
-    };
-    const identity = canonical(given, id) as unknown as StageIdentity;
-    const inputs = new Map(taken.map(([name, giver]) => [name, { key: giver.key, id: giver.id }]));
-    const { seed } = identity;
-    const keyed: KeyedStage = { ...planned, seed, identity, places, key: keyOf(identity), inputs };
+    const { files = [], texts = {} } = stage.reads
+      ? await stageReads(stage, options)
+      : { files: await filesOf(paths) };
+    const unknown = files.filter((file) => !hashes.has(file));
+    for (const [file, hash] of await hashFiles(unknown)) hashes.set(file, hash);
+    const places = Object.fromEntries(files.map((file) => [fileName(file, paths), file]));
+    const code = codeOf(stage);
+    const taken = [...stage.needs, ...(stage.uses ?? [])].filter((name) => givers.has(name));
+    const inputs = new Map(taken.map((name) => [name, givers.get(name)!]));
+    const identity = canonical(
+      {
+        format: FORMAT,
+        stage: stage.name,
+        options: marked,
+        files: Object.fromEntries(Object.entries(places).map(([name, path]) => [name, hashes.get(path)])),
+        texts,
+        inputs: Object.fromEntries(
+          [...inputs].map(([name, { stage, key }]) => [name, { stage: stage.name, key }]),
+        ),
+        seed: seeds[index],
+        code: code.files,
+        packages: code.packages,
+        runtime,
+        adapter,
+      } satisfies Record<keyof StageIdentity, unknown>,
+      id,
+    ) as unknown as StageIdentity;
+    const keyed = { ...planned, seed: seeds[index], identity, places, key: keyOf(identity), inputs };
     for (const name of stageGives(stage, options)) givers.set(name, keyed);
-    return keyed;
-  });
-}
-
-interface Sources {
-  /** Options with a marker for each path: where a capture is stored changes no result, its contents do. */
-  marked: Json;
-  places: Record<string, string>;
-  texts: Record<string, string>;
-  code: Code;
-}
-
-async function sourcesOf({ id, stage, options }: PlannedStage): Promise<Sources> {
-  const paths: PathOption[] = [];
-  const marked = mapPaths(canonical(options, id), stageSchema(stage), (option) => {
-    paths.push(option);
-    return `<${option.kind}>`;
-  }) as Json;
-  const { files = [], texts = {} } = stage.reads
-    ? await stageReads(stage, options)
-    : { files: await filesOf(paths) };
-  const places = Object.fromEntries(files.map((file) => [fileName(file, paths), file]));
-  return { marked, places, texts, code: codeOf(stage) };
+    stages.push(keyed);
+  }
+  return stages;
 }
 
 /** Every file of these paths: a stage without `reads` may read all of them. */
