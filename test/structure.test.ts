@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { dirname, posix } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { stages } from '../stages/index.ts';
@@ -26,26 +27,43 @@ test('every kernel is loaded by a host that lies beside it', async () => {
     const folder = path.slice(0, path.lastIndexOf('/'));
     const hosts = (await readdir(new URL(`wgsl/${folder}`, root))).filter((name) => name.endsWith('.ts'));
     const texts = await Promise.all(hosts.map((host) => text(`wgsl/${folder}/${host}`)));
-    if (!texts.some((host) => host.includes(`${baseOf(path)}.wgsl`) || host.includes(`'${baseOf(path)}'`)))
-      orphans.push(path);
+    if (!texts.some((host) => host.includes(`/${baseOf(path)}.wgsl'`))) orphans.push(path);
   }
   assert.equal(orphans, []);
 });
 
-test('every kernel has a plain reference, and a test that compares with it', async () => {
-  const tests = (
-    await Promise.all((await list('test', '.test.ts')).map((path) => text(`test/${path}`)))
-  ).join('\n');
-  const wrong = kernels.map(kernelOf).flatMap((name) => {
+/** The TypeScript modules that a module imports. */
+const importsOf = async (path: string) =>
+  [...(await text(path)).matchAll(/from '(\.[^']*\.ts)'/g)].map(([, name]) =>
+    posix.join(dirname(path), name),
+  );
+
+test('every kernel has a plain reference, and a test of its host that compares with it', async () => {
+  const hosts = (await list('wgsl', '.ts')).map((path) => `wgsl/${path}`);
+  const hostTexts = await Promise.all(hosts.map(text));
+  // A test reaches a host if it imports the host or a module that does.
+  const tests = await Promise.all(
+    (await list('test', '.test.ts')).map(async (name) => {
+      const own = await importsOf(`test/${name}`);
+      const next = await Promise.all(own.filter((path) => existsSync(new URL(path, root))).map(importsOf));
+      return { own, reached: new Set([...own, ...next.flat()]) };
+    }),
+  );
+  const wrong = kernels.flatMap((path) => {
+    const name = kernelOf(path);
     const forward = name.replace(/-backward$/, '');
-    const file = `reference/${REFERENCE_OF[name] ?? REFERENCE_OF[forward] ?? forward}.ts`;
-    if (isMissing(`test/${file}`)) return [`${name}: no test/${file}`];
-    return tests.includes(`'./${file}'`) ? [] : [`${name}: no test imports ${file}`];
+    const reference = `test/reference/${REFERENCE_OF[name] ?? REFERENCE_OF[forward] ?? forward}.ts`;
+    if (isMissing(reference)) return [`${path}: no ${reference}`];
+    const loaders = hosts.filter((_, i) => hostTexts[i].includes(`/${baseOf(path)}.wgsl'`));
+    const compares = tests.some(
+      ({ own, reached }) => own.includes(reference) && loaders.some((host) => reached.has(host)),
+    );
+    return compares ? [] : [`${path}: no test imports both ${reference} and ${loaders.join(' or ')}`];
   });
   assert.equal(wrong, []);
 });
 
-test('the table of references names kernels that there are', () => {
+test('the table of references names existing kernels', () => {
   const names = kernels.map(kernelOf);
   assert.equal(
     Object.keys(REFERENCE_OF).filter((name) => !names.includes(name)),
