@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -10,9 +10,9 @@ import { EXIT, exitCodeOf } from '../exit.ts';
 import type { MatrixPlan } from '../file/read.ts';
 import { type Started, startDetached } from '../process.ts';
 import type { Manifest } from '../run/manifest.ts';
-import { MANIFEST } from '../run/run-folder.ts';
+import { checkFolder, MANIFEST } from '../run/run-folder.ts';
 import { foldersOf, type Range } from '../run/stage-plan.ts';
-import { codeOf, explainDiskError, replaceDurably } from '../store/disk.ts';
+import { explainDiskError, replaceDurably } from '../store/disk.ts';
 import {
   type CellRecord,
   type CellRunEvent,
@@ -104,7 +104,10 @@ class MatrixRun {
   async run(): Promise<MatrixRecord> {
     const { signal } = this.#options;
     const { name, axes, cells, jobs } = this.#record;
-    await makeFolder(this.#out);
+    await checkFolder(this.#out, [MATRIX_FILE, MANIFEST]);
+    await mkdir(this.#out, { recursive: true }).catch((error) => {
+      throw explainDiskError(error, this.#out);
+    });
     const onAbort = () => this.#stop(exitCodeOf(signal!.reason) === EXIT.interrupted ? 'SIGINT' : 'SIGTERM');
     const onExit = () => this.#kill('SIGKILL');
     signal?.addEventListener('abort', onAbort);
@@ -277,24 +280,6 @@ function readManifest(folder: string): Manifest | undefined {
     return JSON.parse(readFileSync(join(folder, MANIFEST), 'utf8')) as Manifest;
   } catch {
     return undefined;
-  }
-}
-
-/** Throws InputError where the folder cannot be made, or holds what is neither a matrix's nor a run's. */
-async function makeFolder(out: string): Promise<void> {
-  try {
-    await mkdir(out, { recursive: true });
-    const names = (await readdir(out)).filter((name) => !name.startsWith('.'));
-    if (!names.length || names.includes(MATRIX_FILE) || names.includes(MANIFEST)) return;
-    const some = names.slice(0, 3).join(', ');
-    throw new InputError(
-      `this folder holds other files (${some}); expected a new or empty one, or an earlier matrix's`,
-      out,
-    );
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR')
-      throw new InputError('this is a file, or lies below one; expected a folder for the results', out);
-    throw explainDiskError(error, out);
   }
 }
 
