@@ -1,7 +1,18 @@
 /** Checkpoints on disk: exact bytes, the two newest, the one before if the newest is damaged. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, cp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  type FileHandle,
+  open,
+  readdir,
+  readFile,
+  rm,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { test } from 'uvu';
@@ -182,6 +193,32 @@ test('values that JSON cannot store exactly are refused, and leave nothing', asy
   }
   assert.equal(await files.steps(), []);
   if (existsSync(root)) assert.equal(await readdir(join(root, 'tmp')), []);
+});
+
+test('a save syncs each file once and reads nothing back', async () => {
+  const { store } = newStore();
+  await save(store, 1); // creates the folders of the store
+  const handle = await open('/dev/null');
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const { sync, read } = prototype;
+  let syncs = 0;
+  let reads = 0;
+  prototype.sync = function (this: FileHandle) {
+    syncs++;
+    return sync.call(this);
+  };
+  prototype.read = function (this: FileHandle, ...args: []) {
+    reads++;
+    return read.apply(this, args);
+  } as FileHandle['read'];
+  try {
+    await save(store, 2);
+  } finally {
+    Object.assign(prototype, { sync, read });
+  }
+  // state.json, tensors.bin, entry.json, their folder, and the folder above.
+  assert.equal({ syncs, reads }, { syncs: 5, reads: 0 });
 });
 
 test('the event loop runs between the pieces of a large save', async () => {

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explainDiskError, ignore, namesIn } from './disk.ts';
-import { RECORD } from './entry.ts';
+import { isKey, RECORD } from './entry.ts';
 import { holderOf, isDead } from './lock.ts';
 import type { Store, StorePart } from './store.ts';
 
@@ -70,6 +70,7 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
     }
     const finished = new Set(saved.map(({ name }) => name));
     for (const item of await itemsIn(store, 'checkpoints', 'checkpoints')) {
+      if (!isKey(item.name)) continue; // not the store's
       if (finished.has(item.name) && !store.holder(item.name)) await free(item);
       else saved.push(item);
     }

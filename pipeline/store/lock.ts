@@ -6,9 +6,10 @@ import { codeOf, ignore, quiet } from './disk.ts';
 
 /**
  * Locks between processes. A lock is a lease file, created exclusively, that names its owner; the owner refreshes its
- * modification time. A lease ends when its owner is a dead process of this host, or when it has not changed for a minute
- * of the waiting process's monotonic clock. The worst outcome of a race, or of an owner that was suspended, is work done
- * twice. File calls are synchronous, so nothing runs between a check and what follows.
+ * modification time. A lease ends when its owner is a dead process of this host, or when another process has waited a
+ * minute without seeing a refresh. The waiting process counts its attempts and reads no clock, so clocks that jump and a
+ * suspended machine change nothing. The worst outcome of a race, or of a suspended owner, is work done twice. File calls
+ * are synchronous, so nothing runs between a check and what follows.
  */
 
 export interface LockOptions {
@@ -70,16 +71,17 @@ export class Lock {
 export async function lock(path: string, options: LockOptions = {}): Promise<Lock> {
   const { onWait, signal, poll = 150, refresh = 4000, expiry = 60_000 } = options;
   const owner = ownerName();
-  let seen = { version: '', since: 0 };
+  let version = '';
+  let waited = 0;
   let isAnnounced = false;
   while (true) {
     signal?.throwIfAborted();
     if (createLease(path, owner)) return new Lock(path, owner, refresh);
     const lease = readLease(path);
     if (!lease) continue; // released since
-    const now = performance.now();
-    if (lease.version !== seen.version) seen = { version: lease.version, since: now };
-    if (isDead(lease.owner) || now - seen.since >= expiry) {
+    if (lease.version !== version) waited = 0;
+    version = lease.version;
+    if (isDead(lease.owner) || waited > expiry) {
       removeLease(path, lease);
       continue;
     }
@@ -89,6 +91,7 @@ export async function lock(path: string, options: LockOptions = {}): Promise<Loc
       signal?.throwIfAborted(); // with its own reason, not the timer's
       throw error;
     });
+    waited += poll;
   }
 }
 
