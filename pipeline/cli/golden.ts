@@ -6,7 +6,7 @@ import { Regression } from '../exit.ts';
 import type { CheckOptions } from '../golden/check.ts';
 import type { RecordOptions } from '../golden/record.ts';
 import { DEFAULT_TOLERANCE } from '../golden/recording.ts';
-import { collect } from './flags.ts';
+import { collect, takeAdapter } from './flags.ts';
 import { interruptible } from './interruption.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -29,7 +29,7 @@ function recordCommand(): Command {
     .option('--cell <values>', 'the cell of a file with a matrix, in every check too')
     .option('--out <folder>', 'write the run here instead of out/<name>')
     .option('--store <folder>', 'the folder of saved work')
-    .option('--adapter <name>', 'use the adapter whose name contains this')
+    .option('--adapter <name>', 'use the adapter whose name contains this', (name) => takeAdapter([name]))
     .option('--frames <count>', 'number of golden frames', whole(1, 100), 6)
     .option('--size <pixels>', 'longer side of a golden frame', whole(16, 1024), 192)
     .option('--max-splat <MB>', 'largest splat that may be committed', number(0), 8)
@@ -62,7 +62,7 @@ function checkCommand(): Command {
     .option('--html <file>', 'write a page with before, after and difference of every frame')
     .option('--json', 'print the report as JSON')
     .option('--out <folder>', 'keep the run here (a new or empty folder)')
-    .option('--adapter <name>', 'use the adapter whose name contains this')
+    .option('--adapter <name>', 'use the adapter whose name contains this', (name) => takeAdapter([name]))
     .option('--as-foreign', 'judge as on another adapter: by tolerance and bounds')
     .action(async (file: string, flags: CheckOptions & { junit?: string; html?: string; json?: boolean }) => {
       const { junit, html, json, ...options } = flags;

@@ -2,8 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
-import { InputError, openGpu } from '../../wgsl/core/index.ts';
+import { InputError } from '../../wgsl/core/index.ts';
 import { hashFile } from '../hash.ts';
+import { openDevice } from '../open-device.ts';
 import { type GoldenOptions, inFolder, note, readPlan, runChain } from './chain.ts';
 import { adapterDifferences, adapterName, chainRows, changes, frameRow, planChanges } from './judge.ts';
 import { type Picture, pictureHash, readPicture } from './picture.ts';
@@ -37,7 +38,7 @@ export async function checkGolden(file: string, options: CheckOptions = {}): Pro
     const rows: Row[] = [{ kind: 'file', name: 'options', exact: false, within: false, found }];
     return { report: { ...report, mode: 'bytes', because: [], rows, seconds: 0 }, frames: [], chain: [] };
   }
-  const gpu = await openGpu({ adapter: options.adapter });
+  const gpu = await openDevice({ adapter: options.adapter });
   try {
     const view = { cameras: golden.frames.map(({ camera }) => camera), background: golden.background };
     const render = async (splat: string): Promise<FramePair[]> => {

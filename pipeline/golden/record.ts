@@ -1,4 +1,5 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Background, backgroundColor } from '../../stages/artefacts/background.ts';
@@ -8,9 +9,9 @@ import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
 import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
 import type { Score } from '../../stages/artefacts/scores.ts';
 import { type LoadOptions, load } from '../../stages/load/stage.ts';
-import { type Gpu, InputError, openGpu } from '../../wgsl/core/index.ts';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
-import { type FileContents, hashFile } from '../hash.ts';
+import { openDevice } from '../open-device.ts';
 import {
   type ChainResult,
   type GoldenOptions,
@@ -59,25 +60,28 @@ export async function recordGolden(file: string, options: RecordOptions) {
   const { plan, env } = await readPlan(file, { set, cell });
   const text = await readFile(file);
   splatStage(plan); // throws before anything runs
-  const gpu = await openGpu({ adapter });
+  const gpu = await openDevice({ adapter });
   try {
     const chain = await runChain(gpu, plan, { out, store, signal, onEvent });
-    const splat = await hashFile(chain.splat.file);
-    checkSize(chain.splat.file, splat, options.maxSplat);
+    const splat = await readFile(chain.splat.file);
+    checkSize(chain.splat.file, splat.length, options.maxSplat);
+    const gaussians = await loadGaussians(gpu, chain.splat.file);
+    const { count, shDegree } = gaussians;
     const frames = chooseCameras(await allCameras(gpu, plan, chain), options.frames, options.size);
+    const view = { cameras: frames.map(({ camera }) => camera), background: backgroundOf(plan) };
+    note('the golden frames', options);
+    const pictures = await renderView(gpu, gaussians, view);
+    const moved = await renderMoved(gpu, gaussians, view);
+    releaseGaussians(gaussians);
+    const margin = worst(moved.map((picture, i) => compare(picture, pictures[i])));
+    requireMargin(file, tolerance, margin);
     const seeds = Array.from({ length: marginRuns }, (_, i) => plan.seed + 1 + i);
     const others: ChainResult[] = [];
     for (const seed of seeds) {
       note(`the chain with seed ${seed}, for the bounds of its scores`, options);
       others.push(await inFolder(undefined, (out) => runChain(gpu, { ...plan, seed }, { out, signal })));
     }
-    note('the golden frames', options);
-    const gaussians = await loadGaussians(gpu, chain.splat.file);
-    const view = { cameras: frames.map(({ camera }) => camera), background: backgroundOf(plan) };
-    const pictures = await renderView(gpu, gaussians, view);
-    const moved = await renderMoved(gpu, gaussians, view);
-    const margin = worst(moved.map((picture, i) => compare(picture, pictures[i])));
-    requireMargin(file, tolerance, margin);
+    const sha256 = createHash('sha256').update(splat).digest('hex');
     const golden: Golden = {
       format: 'splatline golden 1',
       name: plan.name,
@@ -88,7 +92,7 @@ export async function recordGolden(file: string, options: RecordOptions) {
       ...(Object.keys(env).length ? { env } : {}),
       versions: await versions(),
       adapter: { ...gpu.adapter },
-      splat: { stage: chain.splat.stage, count: gaussians.count, shDegree: gaussians.shDegree, ...splat },
+      splat: { stage: chain.splat.stage, count, shDegree, bytes: splat.length, sha256 },
       background: [...view.background],
       frames: frames.map(({ name, camera }, i) => ({ name, sha256: pictureHash(pictures[i]), camera })),
       tolerance,
@@ -105,7 +109,7 @@ export async function recordGolden(file: string, options: RecordOptions) {
       },
     };
     const folder = await replaceGolden(file, golden, async (partial) => {
-      await copyFile(chain.splat.file, join(partial, GOLDEN.splat));
+      await writeFile(join(partial, GOLDEN.splat), splat);
       await writeFile(join(partial, GOLDEN.pipeline), text);
       for (const [i, { name }] of frames.entries())
         await writeFile(join(partial, GOLDEN.frames, `${name}.png`), encodePicture(pictures[i]));
@@ -117,7 +121,7 @@ export async function recordGolden(file: string, options: RecordOptions) {
 }
 
 /** Refuses a splat that is too large to commit, before anything more is computed. */
-function checkSize(splat: string, { bytes }: FileContents, most: number): void {
+function checkSize(splat: string, bytes: number, most: number): void {
   const megabytes = bytes / 1e6;
   if (megabytes <= most) return;
   throw new InputError(
