@@ -19,7 +19,7 @@ const REDRAW_SECONDS = 0.1;
  * lines at the bottom and rewrites them; elsewhere they are printed again every few seconds.
  */
 export function progressPrinter(screen: Screen, now: () => number = () => performance.now() / 1000) {
-  const lines = new LiveLines(screen, now);
+  const lines = liveLines(screen, now);
   /** The latest progress of each cell's current stage; a run without a matrix is the cell ''. */
   const progress = new Map<string, ProgressEvent>();
   let width = 8;
@@ -80,59 +80,40 @@ function longest(names: readonly string[]): number {
 }
 
 /** Permanent lines, and on a terminal below them one line for each thing that is at work. */
-class LiveLines {
-  readonly #screen: Screen;
-  readonly #now: () => number;
-  readonly #live = new Map<string, string>();
-  readonly #shownAt = new Map<string, number>();
+function liveLines(screen: Screen, now: () => number) {
+  const live = new Map<string, string>();
+  const shownAt = new Map<string, number>();
   /** How many lines at the bottom of the terminal are to be rewritten. */
-  #drawn = 0;
+  let drawn = 0;
 
-  constructor(screen: Screen, now: () => number) {
-    this.#screen = screen;
-    this.#now = now;
-  }
-
-  print(...lines: string[]): void {
-    const text = lines.map((line) => `${line}\n`).join('');
-    if (this.#screen.isTTY) this.#draw(text);
-    else this.#screen.write(text);
-  }
-
+  const print = (...lines: string[]) => {
+    const clear = drawn ? `\x1b[${drawn}A\r\x1b[J` : '';
+    const room = Math.max(20, (screen.columns ?? 100) - 1); // a line that wraps cannot be rewritten
+    const below = screen.isTTY ? [...live.values()].map((line) => line.slice(0, room)) : [];
+    screen.write(clear + [...lines, ...below].map((line) => `${line}\n`).join(''));
+    drawn = below.length;
+  };
   /** Sets the line of `name` and shows it. */
-  show(name: string, line: string): void {
-    this.#live.set(name, line);
-    this.#shownAt.set(name, this.#now());
-    if (this.#screen.isTTY) this.#draw();
-    else this.print(line);
-  }
-
+  const show = (name: string, line: string) => {
+    live.set(name, line);
+    shownAt.set(name, now());
+    if (screen.isTTY) print();
+    else print(line);
+  };
   /** Sets the line of `name`, and shows it unless it was shown a moment ago. */
-  update(name: string, line: string): void {
-    this.#live.set(name, line);
-    const seconds = this.#screen.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS;
-    const shownAt = this.#shownAt.get(name) ?? Number.NEGATIVE_INFINITY;
-    if (this.#now() - shownAt >= seconds) this.show(name, line);
-  }
-
+  const update = (name: string, line: string) => {
+    live.set(name, line);
+    const seconds = screen.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS;
+    if (now() - (shownAt.get(name) ?? Number.NEGATIVE_INFINITY) >= seconds) show(name, line);
+  };
   /** Sets a line that says nothing yet: only a terminal shows it. */
-  start(name: string, line: string): void {
-    if (this.#screen.isTTY) this.show(name, line);
-    else this.#shownAt.set(name, this.#now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS);
-  }
-
+  const start = (name: string, line: string) => {
+    if (screen.isTTY) show(name, line);
+    else shownAt.set(name, now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS);
+  };
   /** Takes a line away, from the next print on. */
-  remove(name: string): void {
-    this.#live.delete(name);
-  }
-
-  #draw(above = ''): void {
-    const clear = this.#drawn ? `\x1b[${this.#drawn}A\r\x1b[J` : '';
-    const room = Math.max(20, (this.#screen.columns ?? 100) - 1); // a line that wraps cannot be rewritten
-    const lines = [...this.#live.values()].map((line) => `${line.slice(0, room)}\n`);
-    this.#screen.write(clear + above + lines.join(''));
-    this.#drawn = lines.length;
-  }
+  const remove = (name: string) => void live.delete(name);
+  return { print, show, update, start, remove };
 }
 
 type EventOf<Name extends MatrixEvent['event']> = Extract<MatrixEvent, { event: Name }>;
