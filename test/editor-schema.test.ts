@@ -13,7 +13,7 @@ function optionOf(stage: string, option: string): JsonSchema {
   return items.properties?.[stage].properties?.[option] as JsonSchema;
 }
 
-test('a substitution may stand for a number, and a wrong number reads as before', () => {
+test('a substitution may replace a number; the check of other values is unchanged', () => {
   const steps = optionOf('train', 'steps');
   assert.equal(steps.if, { $ref: '#/definitions/substitution' });
   assert.is(steps.then, true);
@@ -23,7 +23,7 @@ test('a substitution may stand for a number, and a wrong number reads as before'
   assert.is(steps.default, fallback);
 });
 
-test('no option that is a number, a choice or a truth is left out, and none is opened twice', () => {
+test('every number, choice and boolean takes a substitution, once', () => {
   const open: string[] = [];
   const visit = (node: unknown, path: string, inside: boolean) => {
     if (typeof node !== 'object' || node === null) return;

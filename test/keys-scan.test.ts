@@ -1,4 +1,4 @@
-/** What is found in the text of a module. */
+/** References in the text of a module. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { referencesOf } from '../pipeline/keys/code.ts';
@@ -53,7 +53,7 @@ test('types are no imports', () => {
   assert.equal(referencesOf(text), ['./a-value-called-type.ts']);
 });
 
-test('comments, texts, templates and regular expressions are stepped over', () => {
+test('comments, strings, templates and regular expressions are skipped', () => {
   const text = [
     "// import './a.ts'",
     "/* import './b.ts'; */",

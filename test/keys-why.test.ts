@@ -96,14 +96,14 @@ test('inputs that one stage gave are one reason', () => {
   );
 });
 
-test('nothing differs, or nothing is there to compare with', () => {
+test('without a difference there is no reason; without an earlier run the stage is new', () => {
   assert.equal(why(identity, [{ ...identity, seed: 1 }, identity]), []);
   assert.is(sentence([]), '');
   assert.equal(why(identity, []), [{ cause: 'new', text: 'never run before' }]);
   assert.is(sentence(why(identity, [{ ...identity, stage: 'stylize' }])), 'never run before');
 });
 
-test('the nearest earlier run is the one that is compared with, the first of equals', () => {
+test('the nearest earlier run is compared, the first of equals', () => {
   const far = { ...identity, seed: 1, options: { steps: 1 } };
   const near = { ...identity, seed: 2 };
   const next = { ...identity, seed: 3 };
@@ -111,7 +111,7 @@ test('the nearest earlier run is the one that is compared with, the first of equ
   assert.is(sentence(why(identity, [next, near, far])), 'the seed was 3, is now 42');
 });
 
-test('its own causes come first, and more than two are counted', () => {
+test('inputs come last, and more than two reasons are counted', () => {
   const now = {
     inputs: { ...identity.inputs, gaussians: { stage: 'init', key: '9' } },
     adapter: { ...adapter, cpu: 'two' },
@@ -126,12 +126,12 @@ test('its own causes come first, and more than two are counted', () => {
   assert.is(sentence(reasons), 'train.steps was 300, is now 500; the seed was 42, is now 1; and 2 more');
 });
 
-test('the text behind a changed prompt is the same change', () => {
+test('a changed prompt and its text are one reason', () => {
   const options = { ...(identity.options as object), clip: { weight: 0.1, prompt: 'moss' } };
   assert.is(reasonOf({ options, texts: { prompt: 'moss' } }), 'train.clip.prompt was rococo, is now moss');
 });
 
-test('stages and files are called as the user knows them', () => {
+test('stages and files have the user’s names', () => {
   const name = 'colmap:images/0001.png';
   const files = { ...identity.files, [name]: 'z' };
   const naming = (path: string): Naming => ({

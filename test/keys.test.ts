@@ -133,7 +133,7 @@ test('the bytes of a file count, not its time; a default written out is the defa
   assert.is(now[0].places[name], path);
 });
 
-test('where a capture lies, and what the file and its stages are called, counts for nothing', async () => {
+test('neither the folder of a capture nor the names of the file and its stages change a key', async () => {
   const { folder, keys } = await bench();
   const before = await keys();
   const elsewhere = join(scratchFolder(), 'a/b');
@@ -177,7 +177,7 @@ test('a clone of the package elsewhere gives the same keys', async () => {
   assert.equal(there, here);
 });
 
-test('the model’s place counts where a stage hands it on, elsewhere only what is in it', async () => {
+test('the model’s path changes the key of a stage that passes it on, elsewhere only its contents do', async () => {
   const { folder, keys } = await bench();
   await cp(MODEL, join(folder, 'one'), { recursive: true });
   await cp(MODEL, join(folder, 'two'), { recursive: true });
@@ -194,7 +194,7 @@ test('the model’s place counts where a stage hands it on, elsewhere only what 
   assert.ok(now[2].identity.files['clip.model:config.json']);
 });
 
-test('inputs are the nearest earlier givers', async () => {
+test('an input comes from the nearest earlier stage that gives it', async () => {
   const { keys } = await bench();
   const twice = FILE.replace(
     '  - orbit:',
@@ -242,7 +242,7 @@ test('the second of two stages of a kind draws other random numbers, the first t
   assert.ok([second, third].every((seed) => Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32));
 });
 
-test('the code is the stage’s own, and what every result passes through', async () => {
+test('the code is that of the stage and of saving its results', async () => {
   const { keys } = await bench();
   const [load, , train, , orbit] = await keys();
   assert.ok(train.identity.code['wgsl/splat/project.wgsl']);
@@ -264,7 +264,7 @@ test('the code is the stage’s own, and what every result passes through', asyn
   assert.is(train.identity.runtime.node, process.versions.node.split('.')[0]);
 });
 
-test('a stage of no module is known by its text, and what it does not name it may read', async () => {
+test('a stage without a module has the text of its function in its key, and every file of its paths', async () => {
   const folder = scratchFolder();
   put(folder, 'data/a.txt', 'a');
   put(folder, 'data/deep/b.txt', 'b');
@@ -304,7 +304,7 @@ test('a stage of no module is known by its text, and what it does not name it ma
   }
 });
 
-test('the tests’ own stages have keys, too', async () => {
+test('the stages of the tests have keys', async () => {
   const { keys } = await bench();
   const file = FILE.replace('  - orbit:\n', '');
   const before = await keys({ file, registry: fakeStages });
@@ -312,7 +312,7 @@ test('the tests’ own stages have keys, too', async () => {
   assert.equal(changed(before, after), ['train', 'stylize', 'score']);
 });
 
-test('canonical: sorted, plain, and nothing lost', () => {
+test('canonical sorts members and refuses what JSON would lose', () => {
   const value = { b: 1, a: { d: undefined, c: [Uint8Array.of(1, 2), null, true] } };
   assert.is(JSON.stringify(canonical(value)), '{"a":{"c":[[1,2],null,true]},"b":1}');
   assert.is(JSON.stringify(canonical(Object.assign(Object.create(null), { x: 'é' }))), '{"x":"é"}');

@@ -132,7 +132,7 @@ test('overrides change axes, add them, take them away, and may name them', async
   assert.is(cells[1].plan.seed, 7);
 });
 
-test('axes take variables, numbers and truths; a path, an id and a list entry take axes', async () => {
+test('axes take variables, numbers and booleans; paths, ids and list entries take axes', async () => {
   const text = `matrix: { x: ["\${env.STEPS}", 0.5, -1], on: [true, false], what: [sh] }
 stages:
   - load: { colmap: "\${env.CAPTURE}" }
@@ -151,7 +151,7 @@ stages:
   assert.is(optionsOf(last, 'train').fail, false);
 });
 
-test('cells keep names of their own', async () => {
+test('every cell has a safe and unique name', async () => {
   const names = async (values: string) => {
     const text = `matrix: { p: [${values}] }\nstages:\n  - load: { ply: a.ply }\n  - stylize: { prompt: "\${matrix.p}" }\n`;
     return (await matrix(text))!.cells.map(({ name }) => name);
@@ -322,7 +322,7 @@ test('mistakes in overrides of a matrix name the override', async () => {
   for (const [set, expected] of cases) assert.match(await refusal(matrix(MATRIX, { set: [set] })), expected);
 });
 
-test('a thousand cells are checked in a moment', async () => {
+test('a thousand cells are checked within ten seconds', async () => {
   const values = Array.from({ length: 1000 }, (_, i) => i + 1);
   const text = `matrix: { s: [${values}] }\nseed: \${matrix.s}\nstages:\n  - load: { colmap: capture }\n  - init:\n  - train:\n`;
   const start = performance.now();

@@ -86,6 +86,8 @@ test('overrides win over the file, and take values off', async () => {
   assert.equal(options.train, ['sh', 'opacity']);
   assert.equal(options.clip, { prompt: 'a: b', weight: 1 });
   assert.equal(plan.stages[0].options, { ply: './a.ply', downscale: 1 });
+  const plain = await read(GOOD, ['train.clip.prompt=']);
+  assert.is((plain.stages[2].options as { clip?: unknown }).clip, undefined, 'no map without options');
 });
 
 test('checkpoints are by seconds, by steps or off; the last word counts', async () => {
@@ -323,6 +325,7 @@ test('mistakes in overrides name the override', async () => {
     ['seed=x', /^--set seed=x: `seed` of the file is x/],
     ['load.colmap=nowhere', /^--set load\.colmap=nowhere: `colmap` of load: no such folder/],
     ['train.steps.x=1', /^--set train\.steps\.x=1: `steps` of train has no parts/],
+    ['again.clip.weight=3', /^--set again\.clip\.weight=3: `clip` of again lacks `prompt`: expected a text$/],
     ['train.id=x', /^--set train\.id=x: an `id` is set in the file/],
     ['train.__proto__.x=1', /^--set train\.__proto__\.x=1: unknown key __proto__/],
     ['train.train=[', /^--set train\.train=\[:1:\d+: this is not valid YAML/],

@@ -42,7 +42,7 @@ test('inside a longer text a reference becomes text, any number of times', () =>
   assert.equal(used, ['prompt', 'seed']);
 });
 
-test('a variable alone is a number or a truth where it reads so and no text is wanted', () => {
+test('a variable alone is a number or a boolean where it reads as one and no text is wanted', () => {
   assert.is(fill('${env.STEPS}').result, 500);
   assert.is(fill('${env.RATE}').result, -0.0015);
   assert.is(fill('${env.YES}').result, true);
@@ -53,7 +53,7 @@ test('a variable alone is a number or a truth where it reads so and no text is w
   assert.is(fill('${env.EMPTY}').result, '');
 });
 
-test('only scalar values are filled in, never keys, and nothing twice', () => {
+test('only values are replaced, no keys, and no replacement again', () => {
   const { result } = fill({
     '${matrix.seed}': ['${matrix.seed}', { deep: '${matrix.fast}' }, 3, null, true],
   });
@@ -71,7 +71,7 @@ test('two dollars are a plain one', () => {
   assert.equal(fill('$${matrix.seed}').used, []);
 });
 
-test('a mistake says what there is', () => {
+test('a mistake names what exists', () => {
   assert.is(
     mistake('${matrix.promt}'),
     'the matrix has no axis promt: expected prompt, seed or fast; the nearest is `prompt`',

@@ -124,15 +124,13 @@ export function mergeCells(
   cells: readonly (Cell | undefined)[],
   mistakes: readonly (readonly Mistake[])[],
 ): Mistake[] {
-  const merged = new Map<string, { mistake: Mistake; names: Set<string | undefined> }>();
+  const cellNames = new Map<string, Set<string | undefined>>();
   for (const [index, own] of mistakes.entries()) {
-    for (const mistake of own) {
-      const key = JSON.stringify(mistake);
-      if (!merged.has(key)) merged.set(key, { mistake, names: new Set() });
-      merged.get(key)!.names.add(cells[index]?.name);
-    }
+    for (const key of own.map((mistake) => JSON.stringify(mistake)))
+      cellNames.set(key, (cellNames.get(key) ?? new Set()).add(cells[index]?.name));
   }
-  return [...merged.values()].map(({ mistake, names }) => {
+  return [...cellNames].map(([key, names]) => {
+    const mistake = JSON.parse(key) as Mistake;
     if (names.size === cells.length) return mistake;
     const shown = [...names].slice(0, CELLS_SHOWN).join(', ');
     const more = names.size > CELLS_SHOWN ? ` and ${names.size - CELLS_SHOWN} more` : '';

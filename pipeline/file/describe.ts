@@ -110,7 +110,7 @@ const BOUNDS: [string, string][] = [
 function bounds(schema: JsonSchema): string[] {
   return BOUNDS.flatMap(([key, words]) => {
     const bound = schema[key];
-    // zod bounds every integer by the safe ones, which says nothing to a reader.
+    // zod bounds every integer by the safe ones; readers need no mention of it.
     const says = typeof bound === 'number' && Math.abs(bound) < Number.MAX_SAFE_INTEGER;
     return says ? [`${words} ${bound}`] : [];
   });

@@ -10,7 +10,7 @@ export interface OptionRow {
   name: string;
   type: string;
   required: boolean;
-  /** The default, as one writes it in YAML; undefined when there is none. */
+  /** The default in YAML; undefined without one. */
   fallback?: string;
   description: string;
 }

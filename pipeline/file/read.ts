@@ -108,9 +108,12 @@ async function openFile(
     const hint = 'an option of a stage is STAGE.OPTION=VALUE';
     throw new InputError(`unknown key ${path[0]}: ${nearest(path[0], known)} (${hint})`, place);
   }
-  const head = new Section(source, [], 'the file', jsonSchema(pipelineHead), headOverrides);
-  const ofMatrix = overridesBelow(headOverrides, 'matrix');
-  const matrix = new Section(source, ['matrix'], 'the matrix', jsonSchema(matrixAxes), ofMatrix);
+  const schema = jsonSchema(pipelineHead);
+  const head = new Section({ source, at: [], subject: 'the file', schema }, headOverrides);
+  const matrix = new Section(
+    { source, at: ['matrix'], subject: 'the matrix', schema: jsonSchema(matrixAxes) },
+    overridesBelow(headOverrides, 'matrix'),
+  );
   const mistakes: Mistake[] = [];
   const scope = { env, used: new Set<string>() };
   const axes = matrix.value === undefined ? undefined : await matrix.parse(matrixAxes, scope, mistakes);
@@ -170,7 +173,8 @@ async function readPlan(
   }
   const stages: PlannedStage[] = [];
   for (const { id, stage, at, place } of named) {
-    const section = new Section(source, at, id, stageSchema(stage), overridesBelow(stageOverrides, id));
+    const part = { source, at, subject: id, schema: stageSchema(stage) };
+    const section = new Section(part, overridesBelow(stageOverrides, id));
     const { id: _, ...given } = (section.value ?? {}) as Record<string, unknown>;
     const options = await section.parse(stage.options, scope, mistakes, given);
     stages.push({ id, stage, options, place });
@@ -226,7 +230,7 @@ async function readEntries(
       fail(`the options of ${name} are ${found(given)}: expected a map of options`, name);
     } else {
       const at = ['stages', index, name];
-      const section = new Section(source, at, name, jsonSchema(stageHead));
+      const section = new Section({ source, at, subject: name, schema: jsonSchema(stageHead) });
       const before = mistakes.length;
       const head = await section.parse(stageHead, scope, mistakes, { id: given.id ?? name });
       if (!head || mistakes.length > before) continue;

@@ -53,38 +53,33 @@ export function overridesBelow(overrides: readonly Override[], key: string): Ove
 
 type Issue = z.core.$ZodIssue;
 
-/** A part of the file that one schema describes, with its overrides: its top level, its matrix, or the options of a stage. */
+/** A part of the file that one schema describes: its top level, its matrix, or the options of a stage. */
+interface Part {
+  source: Source;
+  /** The path of its value in the file. */
+  at: Path;
+  /** Its name in messages: `train`, or `the file`. */
+  subject: string;
+  schema: JsonSchema;
+}
+
+/** A part of the file with its overrides. */
 export class Section {
   readonly value: unknown;
-  readonly #source: Source;
-  readonly #at: Path;
-  /** The name of the part in messages: `train`, or `the file`. */
-  readonly #subject: string;
-  readonly #schema: JsonSchema;
+  readonly #part: Part;
   /** In order, each with the path of what it gives: a map, where it is the first of the map's options. */
   readonly #overrides: Override[] = [];
 
-  constructor(
-    source: Source,
-    at: Path,
-    subject: string,
-    schema: JsonSchema,
-    overrides: readonly Override[] = [],
-  ) {
-    this.#source = source;
-    this.#at = at;
-    this.#subject = subject;
-    this.#schema = schema;
-    const written = at.reduce<unknown>(
-      (node, key) => (node as Record<string | number, unknown>)[key],
-      source.value,
-    );
+  constructor(part: Part, overrides: readonly Override[] = []) {
+    this.#part = part;
+    const child = (node: unknown, key: string | number) => (node as Record<string | number, unknown>)[key];
+    const written = part.at.reduce<unknown>(child, part.source.value);
     this.value = overrides.reduce((value, override) => this.#withOverride(value, override), written);
   }
 
   /** The place of the value at `path`: in the file, or the override that gives it. */
   placeOf(path: Path): Place {
-    return this.#overrideOf(path)?.place ?? this.#source.placeOf([...this.#at, ...path]);
+    return this.#overrideOf(path)?.place ?? this.#part.source.placeOf([...this.#part.at, ...path]);
   }
 
   /**
@@ -99,14 +94,14 @@ export class Section {
   ): Promise<T | undefined> {
     const before = mistakes.length;
     const filled = mapTexts(value, (text, path) => {
-      const wantsText = schemaAt(this.#schema, path)?.type === 'string';
+      const wantsText = schemaAt(this.#part.schema, path)?.type === 'string';
       return substitute(text, scope, wantsText, (mistake) => mistakes.push(this.#mistake(mistake, path)));
     });
     // A reference that stays where a number belongs needs no second complaint.
     if (mistakes.length > before) return undefined;
     const paths: PathOption[] = [];
-    const resolved = mapPaths(filled, this.#schema, (option) => {
-      const base = this.#overrideOf(option.path)?.base ?? dirname(this.#source.file);
+    const resolved = mapPaths(filled, this.#part.schema, (option) => {
+      const base = this.#overrideOf(option.path)?.base ?? dirname(this.#part.source.file);
       paths.push({ ...option, value: resolve(base, option.value) });
       return paths.at(-1)!.value;
     });
@@ -130,7 +125,7 @@ export class Section {
    */
   #withOverride(value: unknown, override: Override): unknown {
     const { path, text, place } = override;
-    const wantsText = schemaAt(this.#schema, path)?.type === 'string';
+    const wantsText = schemaAt(this.#part.schema, path)?.type === 'string';
     const given = wantsText ? text || undefined : (parseYaml(text, place.file).value ?? undefined);
     let whole = path.length;
     const put = (node: unknown, depth: number): unknown => {
@@ -150,7 +145,7 @@ export class Section {
 
   /** `clip.prompt` of train, in the words of a message. */
   #nameOf(path: Path): string {
-    return path.length ? `\`${path.join('.')}\` of ${this.#subject}` : this.#subject;
+    return path.length ? `\`${path.join('.')}\` of ${this.#part.subject}` : this.#part.subject;
   }
 
   #mistake(text: string, path: Path): Mistake {
@@ -163,7 +158,7 @@ export class Section {
     const branch = issue.code === 'invalid_union' ? closestBranch(issue) : undefined;
     if (branch) return branch.flatMap((inner) => this.#describe(inner, path));
     const owner = this.#nameOf(path);
-    const schema = schemaAt(this.#schema, path);
+    const schema = schemaAt(this.#part.schema, path);
     if (issue.code === 'unrecognized_keys') {
       const known = knownKeys(schema ?? {});
       return issue.keys.map((key) =>

@@ -2,7 +2,7 @@ import { literal, nearest } from './describe.ts';
 
 export type Scalar = string | number | boolean;
 
-/** What `${…}` stands for. */
+/** The values of `${…}`. */
 export interface Scope {
   /** The cell's value on each axis; empty where the file has no matrix, undefined while the axes themselves are read. */
   values?: Readonly<Record<string, Scalar>>;
