@@ -14,10 +14,11 @@ export type { Score, Scores } from '../stages/artefacts/scores.ts';
 export { formatScores } from '../stages/artefacts/scores.ts';
 export { type CheckpointStore, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
 export { stages } from '../stages/index.ts';
-export { init } from '../stages/init/stage.ts';
-export { load } from '../stages/load/stage.ts';
+export { type InitInput as InitOptions, init } from '../stages/init/stage.ts';
+export { type LoadInput as LoadOptions, load } from '../stages/load/stage.ts';
+export type { OrbitInput as OrbitOptions } from '../stages/orbit/options.ts';
 export { orbit } from '../stages/orbit/stage.ts';
-export { score } from '../stages/score/stage.ts';
+export { type ScoreInput as ScoreOptions, score } from '../stages/score/stage.ts';
 export {
   type Artefacts,
   defineStage,
@@ -27,7 +28,8 @@ export {
   type StageSettings,
   silent,
 } from '../stages/stage.ts';
-export { stylize } from '../stages/stylize/stage.ts';
+export { type StylizeInput as StylizeOptions, stylize } from '../stages/stylize/stage.ts';
+export type { TrainInput as TrainOptions } from '../stages/train/options.ts';
 export { train } from '../stages/train/stage.ts';
 export {
   type Gpu,

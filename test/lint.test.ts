@@ -6,7 +6,7 @@ import { $ } from '../pipeline/process.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 
-for (const script of ['lint:format', 'lint:types', 'lint:imports', 'lint:package']) {
+for (const script of ['lint:format', 'lint:types', 'lint:imports', 'lint:unused', 'lint:package']) {
   test(`npm run ${script}`, async () => {
     const { exitCode, stdout, stderr } = await $({ cwd: root, nothrow: true })`npm run --silent ${script}`;
     assert.is(exitCode, 0, stripVTControlCharacters(`${stdout}${stderr}`));

@@ -32,4 +32,3 @@ export const clipTermOptions = z.strictObject({
   weight: z.number().min(0).default(0.1).describe('Weight k of the CLIP term in L1 − k·CLIP'),
   crops: cropOptions.prefault({}).describe('Random crops of each render, the input of CLIP'),
 });
-export type ClipTermOptions = z.output<typeof clipTermOptions>;

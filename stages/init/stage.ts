@@ -18,7 +18,8 @@ export const initOptions = z.strictObject({
   shDegree: z.literal([0, 1, 2, 3]).default(3).describe('Maximum degree of the spherical harmonics'),
 });
 
-export type InitOptions = z.output<typeof initOptions>;
+/** The options of `init`, as written in a file or a script. */
+export type InitInput = z.input<typeof initOptions>;
 
 /**
  * Creates the initial Gaussians of a capture. The caller owns them (`releaseGaussians`).
@@ -28,7 +29,7 @@ export type InitOptions = z.output<typeof initOptions>;
 export async function init(
   gpu: Gpu,
   { dataset }: { dataset: Dataset },
-  options: z.input<typeof initOptions> = {},
+  options: InitInput = {},
   { seed = DEFAULT_SEED, report = silent }: StageSettings = {},
 ): Promise<Gaussians> {
   const { from, count, shDegree } = initOptions.parse(options);

@@ -58,6 +58,8 @@ export const loadOptions = z
     message: 'expected exactly one of `colmap` (a capture) and `ply` (a splat)',
   });
 
+/** The options of `load`, as written in a file or a script. */
+export type LoadInput = z.input<typeof loadOptions>;
 export type LoadOptions = z.output<typeof loadOptions>;
 
 /** A dataset; also the Gaussians when a splat was loaded. */
@@ -75,7 +77,7 @@ export interface Loaded {
 export async function load(
   gpu: Gpu,
   _inputs: Record<never, never>,
-  options: z.input<typeof loadOptions>,
+  options: LoadInput,
   { report = silent }: StageSettings = {},
 ): Promise<Loaded> {
   const source = sourceOf(loadOptions.parse(options));

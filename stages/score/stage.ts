@@ -34,7 +34,6 @@ export const scoreOptions = z.strictObject({
   background: backgroundOption('Background colour on held-out views'),
 });
 
-export type ScoreOptions = z.output<typeof scoreOptions>;
 export type ScoreInput = z.input<typeof scoreOptions>;
 
 /** The stage: scores of the splat and its turntable, in `scores.json`. */

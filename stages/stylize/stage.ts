@@ -44,7 +44,6 @@ export const stylizeOptions = z.strictObject({
   rates: ratesOption(RATES),
 });
 
-export type StylizeOptions = z.output<typeof stylizeOptions>;
 export type StylizeInput = z.input<typeof stylizeOptions>;
 
 export const stylizeStage = defineStage({

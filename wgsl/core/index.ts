@@ -1,6 +1,6 @@
 /** The device layer: what every kernel host, engine and stage builds on. */
-export { formatPlace, GpuError, InputError, type Place, SMALLER } from './errors.ts';
-export { type AdapterReport, Arena, type Data, Gpu, type GpuOptions } from './gpu.ts';
+export { GpuError, InputError, type Place } from './errors.ts';
+export { type AdapterReport, Arena, type Data, Gpu } from './gpu.ts';
 export {
   type Bindings,
   type BoundKernel,
@@ -11,7 +11,7 @@ export {
   type KernelVariant,
   type StructLayout,
 } from './kernel.ts';
-export { Ledger, type LedgerRow, PURPOSES, type Purpose } from './ledger.ts';
+export { Ledger, type LedgerRow, type Purpose } from './ledger.ts';
 export {
   describeMissing,
   type LimitName,
@@ -19,7 +19,7 @@ export {
   missingLimits,
   NEEDED_LIMITS,
 } from './limits.ts';
-export { NO_ADAPTER, type OpenOptions, openGpu } from './open.ts';
+export { type OpenOptions, openGpu } from './open.ts';
 export { Profiler, type SpanTotal } from './profiler.ts';
 export { pcg4d, permutation, RANDOM, type RandomPurpose, random4, randomInt } from './random.ts';
 export {
@@ -30,7 +30,7 @@ export {
   type ReadbackSlot,
 } from './readback.ts';
 export { gridFor, loopingGrid, Recorder } from './recorder.ts';
-export { assemble, type Constants, readText } from './source.ts';
-export { SubmissionClock, type SubmissionTime } from './submission-clock.ts';
-export { KERNEL_TARGETS, type KernelTarget, probeLinearSubgroups, type SubgroupNumbering } from './target.ts';
+export type { Constants } from './source.ts';
+export { SubmissionClock } from './submission-clock.ts';
+export { KERNEL_TARGETS, type KernelTarget, probeLinearSubgroups } from './target.ts';
 export { bindRows, type RowWindow, rowWindows, windowUniform } from './windows.ts';

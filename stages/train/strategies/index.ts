@@ -11,4 +11,4 @@ export const STRATEGIES = {
 
 export type StrategyName = keyof typeof STRATEGIES;
 
-export type { LearningRates, Recipe, Strategy, StrategyContext, StrategyKind } from './strategy.ts';
+export type { Recipe, Strategy, StrategyContext, StrategyKind } from './strategy.ts';
