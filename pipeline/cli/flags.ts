@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { InputError } from '../../wgsl/core/index.ts';
 import { parseSlot } from '../matrix/slots.ts';
 
@@ -46,3 +46,17 @@ export function takeAdapter([first, ...others]: readonly string[] = []): string 
   Object.assign(process.env, env);
   return adapter;
 }
+
+/** Parses a number from `least` to `most`. */
+export function number(least: number, most = Number.POSITIVE_INFINITY, isValid = Number.isFinite) {
+  return (value: string): number => {
+    const parsed = Number(value.trim() || Number.NaN);
+    if (isValid(parsed) && parsed >= least && parsed <= most) return parsed;
+    const kind = isValid === Number.isInteger ? 'a whole number' : 'a number';
+    const range = Number.isFinite(most) ? `from ${least} to ${most}` : `of at least ${least}`;
+    throw new InvalidArgumentError(`Expected ${kind} ${range}.`);
+  };
+}
+
+/** Parses a whole number from `least` to `most`. */
+export const whole = (least: number, most?: number) => number(least, most, Number.isInteger);

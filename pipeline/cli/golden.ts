@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { InputError } from '../../wgsl/core/index.ts';
 import { Regression } from '../exit.ts';
 import type { CheckOptions } from '../golden/check.ts';
 import type { RecordOptions } from '../golden/record.ts';
 import { DEFAULT_TOLERANCE } from '../golden/recording.ts';
-import { collect, takeAdapter } from './flags.ts';
+import { collect, number, takeAdapter, whole } from './flags.ts';
 import { interruptible } from './interruption.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -89,16 +89,3 @@ async function writeReport(path: string, text: string): Promise<void> {
     throw new InputError(`the report cannot be written (${reason})`, path);
   }
 }
-
-/** Parses a number from `least` to `most`. */
-function number(least: number, most = Number.POSITIVE_INFINITY, isValid = Number.isFinite) {
-  return (value: string): number => {
-    const parsed = Number(value.trim() || Number.NaN);
-    if (isValid(parsed) && parsed >= least && parsed <= most) return parsed;
-    const kind = isValid === Number.isInteger ? 'a whole number' : 'a number';
-    const range = Number.isFinite(most) ? `from ${least} to ${most}` : `of at least ${least}`;
-    throw new InvalidArgumentError(`Expected ${kind} ${range}.`);
-  };
-}
-
-const whole = (least: number, most: number) => number(least, most, Number.isInteger);

@@ -1,10 +1,10 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { stages } from '../../stages/index.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { exitCodeOf } from '../exit.ts';
 import { readMatrix, readPipeline } from '../file/read.ts';
 import { parseSlot } from '../matrix/slots.ts';
-import { type PlanFlags, takeAdapter, withPlanOptions } from './flags.ts';
+import { type PlanFlags, takeAdapter, whole, withPlanOptions } from './flags.ts';
 import { interruptible } from './interruption.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -28,7 +28,7 @@ export function runCommand(): Command {
         'run all of an earlier run again, and fail where a byte differs',
       ).conflicts(['set', 'from', 'until', 'store', 'cell', 'jobs', 'failFast']),
     )
-    .option('--jobs <n>', 'how many cells of the matrix run at a time', parseJobs)
+    .option('--jobs <n>', 'how many cells of the matrix run at a time', whole(1))
     .option('--fail-fast', 'stop the other cells of the matrix when one fails')
     .action(async (file: string | undefined, flags: RunFlags) => {
       try {
@@ -92,10 +92,4 @@ function commandLine(args: readonly string[]): string {
     /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`,
   );
   return ['npx', 'splatline', ...quoted].join(' ');
-}
-
-function parseJobs(text: string): number {
-  const jobs = Number(text);
-  if (!Number.isInteger(jobs) || jobs < 1) throw new InvalidArgumentError('expected a number above 0');
-  return jobs;
 }
