@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,7 +8,7 @@ import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
 import { EXIT, exitCodeOf } from '../exit.ts';
 import type { MatrixPlan } from '../file/read.ts';
 import { type Started, startDetached } from '../process.ts';
-import type { Manifest } from '../run/manifest.ts';
+import { type Manifest, readManifest } from '../run/manifest.ts';
 import { checkFolder, MANIFEST } from '../run/run-folder.ts';
 import { foldersOf, type Range } from '../run/stage-plan.ts';
 import { explainDiskError, replaceDurably } from '../store/disk.ts';
@@ -145,7 +144,8 @@ class MatrixRun {
     const { name, values } = cell;
     const start = performance.now();
     const out = join(this.#out, cell.folder);
-    const earlier = readManifest(out);
+    const earlier = await manifestIn(out);
+    if (this.#stopped) return; // since the file was read
     cell.status = 'running';
     this.#report({ event: 'cell', cell: name, index, count: cells.length, values, out });
     const { exitCode, signal, lastLines } = await this.#startCell(cell, out, slot);
@@ -156,7 +156,7 @@ class MatrixRun {
       const end = signal ? `it was ended by ${signal}` : `it ended with exit code ${exitCode}`;
       cell.error ??= lastLines ? `${end}; its last lines:\n${lastLines}` : `${end} and printed nothing`;
     }
-    const manifest = readManifest(out);
+    const manifest = await manifestIn(out);
     // A process that ended early leaves the file of an earlier run.
     const isOwn = cell.status === 'done' || !isDeepStrictEqual(manifest, earlier);
     if (isOwn && manifest?.status === cell.status) {
@@ -275,12 +275,12 @@ function parseEvent(line: string): CellRunEvent | undefined {
   }
 }
 
-function readManifest(folder: string): Manifest | undefined {
-  try {
-    return JSON.parse(readFileSync(join(folder, MANIFEST), 'utf8')) as Manifest;
-  } catch {
-    return undefined;
-  }
+/** A run's `run.json`; undefined without one, or where the file is not one. */
+async function manifestIn(folder: string): Promise<Manifest | undefined> {
+  return readManifest(folder).then(
+    ({ manifest }) => manifest,
+    () => undefined,
+  );
 }
 
 /** Whether a command that was asked to stop ends with this code. */

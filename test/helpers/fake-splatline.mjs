@@ -28,12 +28,34 @@ const print = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
 function save(status) {
   mkdirSync(out, { recursive: true });
-  const stages = [{ id: 'train', stage: 'train', key: `key-${seed}`, resolvedBy: 'ran' }];
+  const row = {
+    id: 'train',
+    stage: 'train',
+    key: `key-${seed}`,
+    resolvedBy: 'ran',
+    seconds: 0.1,
+    peakBytes: 0,
+  };
+  const stages = [{ ...row, options: {}, seed: 1, outputs: [], parts: {}, identity: {}, places: {} }];
+  const versions = { splatline: '0', node: process.version, packages: {} };
+  const texts = { name: 'fake', command: 'fake', cwd: process.cwd(), file: 'fake.yaml', store: '.store' };
   const scores = [
     { name: 'psnr', value: 20 + Number(seed), unit: 'dB', over: '7 views' },
     { name: 'psnr.before', value: 1, unit: 'dB', over: '7 views' },
   ];
-  writeFileSync(join(out, 'run.json'), JSON.stringify({ status, stages, scores, pid: process.pid }));
+  const run = {
+    format: 1,
+    status,
+    seed: 1,
+    ...texts,
+    versions,
+    adapter: {},
+    seconds: process.uptime(),
+    stages,
+    scores,
+  };
+  const manifest = { ...run, files: [], ledger: [] };
+  writeFileSync(join(out, 'run.json'), JSON.stringify(manifest));
 }
 
 function end(code) {
