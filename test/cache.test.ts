@@ -177,6 +177,22 @@ test('a damaged entry is set aside when it is read, made again, and never used',
   });
 });
 
+test('a stage that runs again for a later one replaces no result of the stages between them', async () => {
+  await bench(async (given) => {
+    const { out, store, run } = given;
+    const { files } = await run();
+    const trained = await savedFile(given, 'train');
+    await spoil(trained, (await text(trained)).replace('10', '99'));
+    const { key } = (await manifestOf(out)).stages.at(-1)!;
+    await rm(join(store, 'entries', key.slice(0, 2), key), { recursive: true });
+    const again = await run();
+    assert.equal(trail, ['load', 'train', 'score']);
+    assert.equal([...again.files].sort(), [...files].sort());
+    assert.equal(again.remarks, []);
+    assert.is(await text(join(out, 'splat.ply')), 'init train 10 seed 42 rococo');
+  });
+});
+
 test('verify re-hashes the folder and the store, sets aside what is damaged, and the next run restores it', async () => {
   await bench(async (given) => {
     const { out, store, run } = given;

@@ -200,6 +200,42 @@ test('no option, failure or interruption removes or replaces a result that is st
   });
 });
 
+test('the splat of a source stage is published unless a later stage gives another, and is read only if it is not saved', async () => {
+  await bench(async ({ out, store, run }) => {
+    let reads = 0;
+    const splat = defineStage({
+      name: 'splat',
+      summary: '',
+      options: z.strictObject({}),
+      needs: [],
+      gives: ['gaussians'],
+      source: true,
+      run: async () => {
+        reads++;
+        return { gaussians: fakeSplat('mine') };
+      },
+    });
+    const registry = [splat, ...fakeStages];
+    const file = 'stages:\n  - splat:\n  - score:\n';
+    const first = await run({ registry, file });
+    assert.equal(
+      first.files.map((path) => relative(out, path)),
+      ['splat.ply', 'scores.json'],
+    );
+    assert.is(await text(join(out, 'splat.ply')), 'mine');
+    assert.equal(await readdir(join(out, 'stages')), ['score']);
+    assert.equal((await run({ registry, file })).files, first.files);
+    assert.is(reads, 1);
+    await rm(join(store, 'entries'), { recursive: true });
+    await run({ registry, file });
+    assert.is(reads, 2);
+    const restyled = 'stages:\n  - splat:\n  - stylize: { prompt: rococo }\n';
+    await run({ registry, file: restyled, out: join(out, '..', 'other') });
+    assert.is(await text(join(out, '..', 'other', 'splat.ply')), 'mine rococo');
+    assert.is(await text(join(out, '..', 'other', 'base.ply')), 'mine');
+  });
+});
+
 test('a file that a killed run has replaced without listing it is not taken for a result of the plan', async () => {
   await bench(async ({ out, run }) => {
     await run();

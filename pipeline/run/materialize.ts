@@ -71,10 +71,8 @@ export class MaterializedResults {
     const staging = await this.#placed(entry, files);
     for (const top of new Set(files.map(({ path }) => topOf(path)))) {
       const holder = this.#laterHolder(top, stage);
-      if (holder) {
-        this.held.set(top, holder);
-        continue;
-      }
+      if (holder?.earlier) this.held.set(top, holder.stage);
+      if (holder) continue;
       this.held.delete(top);
       await this.#folder.place(join(staging, top), top);
       for (const path of this.#files.keys()) if (topOf(path) === top) this.#files.delete(path);
@@ -105,16 +103,13 @@ export class MaterializedResults {
     return paths;
   }
 
-  /** A stage after this one whose current result stands under a name at the top of the folder. */
-  #laterHolder(top: string, stage: string): string | undefined {
+  /** A current result of a later stage under a name at the top of the folder, of an earlier run or of this one. */
+  #laterHolder(top: string, stage: string): RunFile | undefined {
     const order = [...this.#keys.keys()];
     return this.files.find(
       (file) =>
-        file.earlier &&
-        topOf(file.path) === top &&
-        this.isCurrent(file) &&
-        order.indexOf(file.stage) > order.indexOf(stage),
-    )?.stage;
+        topOf(file.path) === top && this.isCurrent(file) && order.indexOf(file.stage) > order.indexOf(stage),
+    );
   }
 
   /** A new staging folder with files of an entry. */
