@@ -2,14 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { loadFrameCameras } from '../../stages/artefacts/frames.ts';
-import { readJson } from '../../stages/artefacts/json.ts';
 import type { Score } from '../../stages/artefacts/scores.ts';
 import { stages } from '../../stages/index.ts';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { readPipeline } from '../file/read.ts';
-import type { Manifest } from '../run/manifest.ts';
-import { MANIFEST, STAGES } from '../run/run-folder.ts';
+import { readManifest } from '../run/manifest.ts';
+import { STAGES } from '../run/run-folder.ts';
 import { type RunOptions, runPlan } from '../run/runner.ts';
 import { pictureHash, readPicture } from './picture.ts';
 import type { Golden, NamedCamera } from './recording.ts';
@@ -50,7 +49,7 @@ export async function readPlan(
 /** Runs the pipeline on the given device and reads its results. */
 export async function runChain(gpu: Gpu, plan: Plan, options: Omit<RunOptions, 'gpu'>): Promise<ChainResult> {
   const { out } = await runPlan(plan, { ...options, gpu });
-  const manifest = (await readJson(join(out, MANIFEST))) as Manifest;
+  const { manifest } = await readManifest(out);
   const stage = splatStage(plan).id;
   const frames: ChainResult['frames'] = [];
   for (const path of manifest.files.map(({ path }) => path).sort())
