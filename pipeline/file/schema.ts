@@ -14,29 +14,30 @@ export const RESERVED_IDS: readonly string[] = ['matrix', 'env', 'checkpoints'];
 /** A cell is a process and a folder: more cells than this are a mistake. */
 const MAX_CELLS = 1000;
 
+/** The values of one axis. */
+const axis = z
+  .array(z.union([z.string(), z.number(), z.boolean()]))
+  .min(1)
+  .superRefine((values, context) => {
+    // As texts: `1` and `"1"` would give two cells of one name.
+    const texts = values.map(String);
+    for (const [index, text] of texts.entries()) {
+      const message = `${text} appears twice: remove one`;
+      if (texts.indexOf(text) < index) context.addIssue({ code: 'custom', path: [index], message });
+    }
+  });
+
 export const matrixAxes = z
   .record(
     z
       .string()
       .regex(AXIS, 'expected an axis named by letters, digits, dashes and underscores, a letter first'),
-    z.array(z.union([z.string(), z.number(), z.boolean()])).min(1),
+    axis,
   )
   .refine((axes) => Object.keys(axes).length > 0, 'expected at least one axis, such as `seed: [1, 2]`')
   .superRefine((axes, context) => {
-    const cells = Object.values(axes).reduce((product, values) => product * values.length, 1);
+    const cells = Object.values(axes).reduce((product, { length }) => product * length, 1);
     if (cells > MAX_CELLS) context.addIssue(`${cells} cells: expected at most ${MAX_CELLS}`);
-    for (const [axis, values] of Object.entries(axes)) {
-      // As texts: `1` and `"1"` would give two cells of one name.
-      const texts = values.map(String);
-      texts.forEach((text, index) => {
-        if (texts.indexOf(text) < index)
-          context.addIssue({
-            code: 'custom',
-            path: [axis, index],
-            message: `${text} appears twice: remove one`,
-          });
-      });
-    }
   })
   .meta({ minProperties: 1 });
 
