@@ -22,54 +22,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let scales = gradientScales();
 
   for (var channel = 0u; channel < 3u; channel++) {
-    var a = vec4f();
-    var b = vec4f();
-    var c = vec4f();
-    var d = vec4f();
-    var e = vec4f();
-    var f = vec4f();
-    var g = vec4f();
-    var h = vec4f();
-    var i = vec4f();
-    var j = vec4f();
+    var last = Window();
     for (var s = 0u; s < picture.reachDown; s++) {
-      let k = mapValues(source + vec2u(0u, s), channel);
+      let next = mapValues(source + vec2u(0u, s), channel);
       if (s >= 2u * RADIUS) {
-        workspace[(s - 2u * RADIUS) * THREADS + thread] = windowMean(a, b, c, d, e, f, g, h, i, j, k).xyz;
+        workspace[(s - 2u * RADIUS) * THREADS + thread] = meanWith(last, next).xyz;
       }
-      a = b;
-      b = c;
-      c = d;
-      d = e;
-      e = f;
-      f = g;
-      g = h;
-      h = i;
-      i = j;
-      j = k;
+      last = advanced(last, next);
     }
     workgroupBarrier();
 
     let y = origin.y + thread;
     if (thread < TILE_HEIGHT && y < size.y) {
       for (var s = 0u; s < picture.reachRight; s++) {
-        let k = vec4f(workspace[thread * THREADS + s], 0.0);
+        let next = vec4f(workspace[thread * THREADS + s], 0.0);
         let x = origin.x + s - 2u * RADIUS;
         if (s >= 2u * RADIUS && x < size.x) {
-          let filtered = windowMean(a, b, c, d, e, f, g, h, i, j, k);
+          let filtered = meanWith(last, next);
           let pixel = y * size.x + x;
           storeGradient(pixel, channel, gradientOf(pixel, channel, filtered, scales));
         }
-        a = b;
-        b = c;
-        c = d;
-        d = e;
-        e = f;
-        f = g;
-        g = h;
-        h = i;
-        i = j;
-        j = k;
+        last = advanced(last, next);
       }
     }
     workgroupBarrier(); // the next channel overwrites the workspace

@@ -32,46 +32,28 @@ fn main(
 
   for (var channel = 0u; channel < 3u; channel++) {
     let shift = colours(middle, channel); // see ssim-forward
-    var a = vec4f();
-    var b = vec4f();
-    var c = vec4f();
-    var d = vec4f();
-    var e = vec4f();
-    var f = vec4f();
-    var g = vec4f();
-    var h = vec4f();
-    var i = vec4f();
-    var j = vec4f();
+    var last = Window();
     for (var s = 0u; s < picture.reachDown; s++) {
-      let k = moments(source + vec2u(0u, s), channel, shift);
+      let next = moments(source + vec2u(0u, s), channel, shift);
       if (s >= 2u * RADIUS) {
         let row = s - 2u * RADIUS;
-        workspace[row * THREADS + thread] = windowMean(a, b, c, d, e, f, g, h, i, j, k);
+        workspace[row * THREADS + thread] = meanWith(last, next);
         if (own && origin.y + row < size.y) {
-          let difference = f.x - f.y + (shift.x - shift.y);
+          let difference = last.f.x - last.f.y + (shift.x - shift.y);
           sums += vec3f(abs(difference), difference * difference, 0.0);
         }
       }
-      a = b;
-      b = c;
-      c = d;
-      d = e;
-      e = f;
-      f = g;
-      g = h;
-      h = i;
-      i = j;
-      j = k;
+      last = advanced(last, next);
     }
     workgroupBarrier();
 
     let y = origin.y + thread;
     if (thread < TILE_HEIGHT && y >= MARGIN && y < size.y - MARGIN) {
       for (var s = 0u; s < picture.reachRight; s++) {
-        let k = workspace[thread * THREADS + s];
+        let next = workspace[thread * THREADS + s];
         if (s >= 2u * RADIUS) {
           let x = origin.x + s - 2u * RADIUS;
-          let similarity = ssim(windowMean(a, b, c, d, e, f, g, h, i, j, k), shift);
+          let similarity = ssim(meanWith(last, next), shift);
           let counts = x >= MARGIN && x < size.x - MARGIN;
           if (counts) {
             sums.z += similarity.w;
@@ -84,16 +66,7 @@ fn main(
             maps[place + 2u * plane] = select(0.0, similarity.z, counts);
           }
         }
-        a = b;
-        b = c;
-        c = d;
-        d = e;
-        e = f;
-        f = g;
-        g = h;
-        h = i;
-        i = j;
-        j = k;
+        last = advanced(last, next);
       }
     }
     workgroupBarrier(); // the next channel overwrites the workspace

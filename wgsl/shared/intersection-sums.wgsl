@@ -1,6 +1,8 @@
-// Sums the gradients per intersection of a workgroup's Gaussians, one Gaussian a thread, in an order that depends only on the number of
-// its intersections. Needs the constants SIZE (threads a group) and TEAMWORK (threads share Gaussians of many intersections; false on a
-// CPU, where no thread idles and barriers are slow), and the binding `intersectionGradients: array<f32>`, GRADIENTS an intersection.
+// The entry point of kernels that sum the gradients per intersection, one Gaussian of the window a thread, in an order that depends only on
+// the number of its intersections. It calls `backward(i, sums)` of the including kernel for a visible Gaussian, and `zero(i)` for another.
+// Needs <grid>, <window>, the constants SIZE (threads a group) and TEAMWORK (threads share Gaussians of many intersections; false on a
+// CPU, where no thread idles and barriers are slow), and the bindings window, gaussianCount, tileCounts, intersectionFromGaussian and
+// intersectionGradients [GRADIENTS per intersection].
 
 const GRADIENTS = 9u;
 // A Gaussian of more intersections than this is summed by a team of threads, one a gradient.
@@ -107,4 +109,26 @@ fn sumIntersections(lane: u32, firstIntersection: u32, intersections: u32) -> In
     }
   }
   return sums;
+}
+
+@compute @workgroup_size(SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let count = min(gaussianCount[0], window.end);
+  for (var base = window.first + linearGroup(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
+    let i = base + lane;
+    var intersections = 0u;
+    var first = 0u;
+    if (i < count) {
+      intersections = tileCounts[i];
+      first = select(0u, intersectionFromGaussian[i], intersections > 0u);
+    }
+    let sums = sumIntersections(lane, first, intersections);
+    if (i < count) {
+      if (intersections == 0u) { zero(i); } else { backward(i, sums); }
+    }
+  }
 }

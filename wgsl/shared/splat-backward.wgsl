@@ -1,4 +1,4 @@
-// From a Gaussian's summed gradients to those of its raw parameters, except the colour's. Needs <view>, <projection>.
+// From a Gaussian's summed gradients to those of its raw parameters, except SH. Needs <view>, <dropout>, <projection>.
 
 struct GeometryGradient {
   // Without the viewing direction's part.
@@ -15,6 +15,16 @@ fn mean2dGradient(conic: vec3f, e1: vec2f) -> vec2f {
 // The inputs of densification: ‖dL/d(mean in pixels) · size / 2‖ and radius / longest side.
 fn screenStatistics(gradMean2d: vec2f, radius: f32, size: vec2f) -> vec2f {
   return vec2f(length(gradMean2d * size * 0.5), radius / max(size.x, size.y));
+}
+
+// A clamped colour (max with 0) has no gradient.
+fn colorGradient(color: vec3f, gradient: vec3f) -> vec3f {
+  return select(vec3f(0.0), gradient, color > vec3f(0.0));
+}
+
+// alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o). Dropout scales o by a constant.
+fn opacityLogitGradient(view: View, opacity: f32, e: f32) -> f32 {
+  return -e * (1.0 - ownOpacity(view) * opacity);
 }
 
 fn quatBackward(q: vec4f, g: mat3x3f) -> vec4f {

@@ -59,8 +59,7 @@ fn backward(i: u32, sums: IntersectionSums) {
   let b = projected[3u * i + 1u];
   let c = projected[3u * i + 2u];
   let conic = vec3f(a.zw, b.x);
-  // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o).
-  gradOpacityLogits[i] = -sums.e * (1.0 - ownOpacity(view) * b.y);
+  gradOpacityLogits[i] = opacityLogitGradient(view, b.y, sums.e);
 
   let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
   let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
@@ -69,8 +68,7 @@ fn backward(i: u32, sums: IntersectionSums) {
   writeScales(i, g.logScale);
   gradQuats[i] = g.quat;
 
-  // A clamped colour (max with 0) has no gradient.
-  let gradColor = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
+  let gradColor = colorGradient(vec3f(b.zw, c.x), sums.rgb);
   let offset = mean - view.center;
   writeMeans(i, g.mean + directionBackward(i, offset, gradColor, view.shDegree));
   let basis = shBasis(offset / length(offset), view.shDegree);
@@ -81,26 +79,4 @@ fn backward(i: u32, sums: IntersectionSums) {
     gradSh[at + 2u] = basis[k] * gradColor.z;
   }
   screen[i] = screenStatistics(gradMean2d, c.z, vec2f(view.size));
-}
-
-@compute @workgroup_size(SIZE)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let count = min(gaussianCount[0], window.end);
-  for (var base = window.first + linearGroup(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
-    let i = base + lane;
-    var intersections = 0u;
-    var first = 0u;
-    if (i < count) {
-      intersections = tileCounts[i];
-      first = select(0u, intersectionFromGaussian[i], intersections > 0u);
-    }
-    let sums = sumIntersections(lane, first, intersections);
-    if (i < count) {
-      if (intersections == 0u) { zero(i); } else { backward(i, sums); }
-    }
-  }
 }

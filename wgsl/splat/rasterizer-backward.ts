@@ -12,12 +12,12 @@ import type { Rasterizer } from './rasterizer.ts';
 
 export const RASTERIZE_BACKWARD = defineKernel({
   label: 'splat/rasterize-backward',
-  constants: { BUCKET },
   example: { TILE: 16 },
   variants: {
     portable: { source: new URL('./rasterize-backward.wgsl', import.meta.url) },
     subgroup: {
       source: new URL('./rasterize-backward-subgroup.wgsl', import.meta.url),
+      constants: { BUCKET },
       enables: ['subgroups'],
     },
     cpu: {

@@ -92,12 +92,12 @@ export const TILE_RANGES = defineKernel({
 });
 export const RASTERIZE_FORWARD = defineKernel({
   label: 'splat/rasterize-forward',
-  constants: { BUCKET },
   example: { TILE: 16, DEPTH: true, STATE: true },
   variants: {
     portable: { source: new URL('./rasterize-forward.wgsl', import.meta.url) },
     subgroup: {
       source: new URL('./rasterize-forward-subgroup.wgsl', import.meta.url),
+      constants: { BUCKET },
       enables: ['subgroups'],
     },
     cpu: {

@@ -31,6 +31,10 @@
 @group(0) @binding(12) var<storage, read_write> screen: array<vec2f>;
 @group(0) @binding(13) var<uniform> window: RowWindow;
 
+fn zero(i: u32) {
+  screen[i] = vec2f(0.0);
+}
+
 fn backward(i: u32, sums: IntersectionSums) {
   let a = projected[3u * i];
   let b = projected[3u * i + 1u];
@@ -38,8 +42,7 @@ fn backward(i: u32, sums: IntersectionSums) {
   let conic = vec3f(a.zw, b.x);
   let gradMean2d = mean2dGradient(conic, sums.e1);
   screen[i] = screenStatistics(gradMean2d, c.z, vec2f(view.size));
-  // A clamped colour (max with 0) has no gradient.
-  let gradColor = select(vec3f(0.0), sums.rgb, vec3f(b.zw, c.x) > vec3f(0.0));
+  let gradColor = colorGradient(vec3f(b.zw, c.x), sums.rgb);
   gradColors[i] = vec4f(gradColor, 0.0);
   if (GEOMETRY) {
     let rows = arrayLength(&gradGeometry) / 3u;
@@ -47,31 +50,8 @@ fn backward(i: u32, sums: IntersectionSums) {
     let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
     let g = geometryBackward(view, conic, gradMean2d, sums.e2, mean, quats[i], logScale);
     let gradMean = g.mean + directionBackward(i, mean - view.center, gradColor, view.shDegree);
-    // alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o). Dropout scales o by a constant.
-    gradGeometry[i] = vec4f(gradMean, -sums.e * (1.0 - ownOpacity(view) * b.y));
+    gradGeometry[i] = vec4f(gradMean, opacityLogitGradient(view, b.y, sums.e));
     gradGeometry[rows + i] = vec4f(g.logScale, 0.0);
     gradGeometry[2u * rows + i] = g.quat;
-  }
-}
-
-@compute @workgroup_size(SIZE)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let count = min(gaussianCount[0], window.end);
-  for (var base = window.first + linearGroup(group, groups) * SIZE; base < count; base += groups.x * groups.y * SIZE) {
-    let i = base + lane;
-    var intersections = 0u;
-    var first = 0u;
-    if (i < count) {
-      intersections = tileCounts[i];
-      first = select(0u, intersectionFromGaussian[i], intersections > 0u);
-    }
-    let sums = sumIntersections(lane, first, intersections);
-    if (i < count) {
-      if (intersections == 0u) { screen[i] = vec2f(0.0); } else { backward(i, sums); }
-    }
   }
 }
