@@ -164,7 +164,7 @@ test('SIGINT and SIGTERM save first and exit 130 and 143; a second signal exits 
 });
 
 /** Room for init and one checkpoint of train, but not for a second or for train itself. */
-const SMALL_KIB = 2048;
+const SMALL_KIB = 3072;
 
 const DISK = 'a full disk ends the run in a sentence, a read-only one is refused unless all is done';
 const disk = await SmallDisk.mount(SMALL_KIB);

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parseSize, parseSpan } from '../pipeline/cli/gc.ts';
 import { Checkpoints } from '../pipeline/store/checkpoints.ts';
 import { type CollectOptions, collect, type StoreItem } from '../pipeline/store/gc.ts';
 import { ownerName } from '../pipeline/store/lock.ts';
@@ -209,6 +210,27 @@ test('damage that no run has found is found and freed', async () => {
   );
   assert.is(damaged.length, 1);
   assert.equal(await store.keys(), []);
+});
+
+test('ages and sizes on the command line', () => {
+  for (const [text, ms] of [
+    ['90s', 90_000],
+    ['12h', DAY / 2],
+    ['1.5d', 1.5 * DAY],
+    ['8w', 56 * DAY],
+  ] as const)
+    assert.is(parseSpan(text), ms);
+  for (const [text, bytes] of [
+    ['0', 0],
+    ['500MB', 500e6],
+    ['500 mb', 500e6],
+    ['20GiB', 20 * 2 ** 30],
+    ['1.5k', 1500],
+  ] as const)
+    assert.is(parseSize(text), bytes);
+  for (const text of ['30', 'd', '-1d', '30 days']) assert.throws(() => parseSpan(text), /such as 30d/);
+  for (const text of ['', 'GB', '-1GB', '20 bytes'])
+    assert.throws(() => parseSize(text), /such as 500MB or 20GiB/);
 });
 
 test.run();
