@@ -1,6 +1,6 @@
 /**
- * Checkpoints as a stage sees them. Where they are saved is up to the store: pipelines save them under the stage's key; a
- * script may pass a store of its own.
+ * Checkpoints as a stage sees them. The store decides where they are saved: pipelines save them under the stage's key; a
+ * script may pass its own store.
  */
 
 /** The unfinished work of a stage: enough to resume to the same bytes. */
@@ -26,7 +26,7 @@ export interface CheckpointStore {
   readonly stopping: boolean;
 }
 
-/** A stage ended early because its store was `stopping`. The newest checkpoint holds the finished steps. */
+/** A stage ended early because its store was `stopping`. The newest checkpoint contains the finished steps. */
 export class Stopped extends Error {
   constructor(message = 'stopped on request') {
     super(message);

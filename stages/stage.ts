@@ -32,13 +32,13 @@ export interface Progress {
 /** Receives what a stage reports while it works. The runner prints it as progress lines or as JSON events. */
 export interface Report {
   progress(progress: Progress): void;
-  /** A fact worth a line: `43 train and 7 test views, 530×947`. */
+  /** Information for the log: `43 train and 7 test views, 530×947`. */
   note(text: string): void;
   /** A problem that did not stop the stage, and its effect. */
   warn(text: string): void;
 }
 
-/** Receives a stage's files for people (videos, pictures). Files appear complete or not at all. */
+/** Receives the files that a stage publishes (videos, pictures). Files appear complete or not at all. */
 export interface OutputFolder {
   write(path: string, bytes: Uint8Array | string): Promise<void>;
 }
@@ -63,7 +63,7 @@ export const DEFAULT_SEED = 42;
 /** A report that discards everything. */
 export const silent: Report = { progress() {}, note() {}, warn() {} };
 
-/** What a stage reads from outside the run: absolute paths of files, and texts by their role. */
+/** The inputs of a stage from outside the run: absolute paths of files, and texts by their role. */
 export interface Reading {
   files?: readonly string[];
   texts?: Record<string, string>;
@@ -71,16 +71,16 @@ export interface Reading {
 
 /**
  * A stage of a pipeline: typed options (zod: defaults, docs, JSON Schema), the artefacts that it needs and gives, and its
- * function. The function frees every buffer that it makes and does not return.
+ * function. The function frees every buffer that it creates and does not return.
  *
- * - `needs`: artefacts that an earlier stage must give. `uses`: artefacts that are passed if an earlier stage gives them.
- * - `gives`: every artefact that the stage can give. `givesFor` narrows it for given options (call `stageGives`).
+ * - `needs`: artefacts that an earlier stage must produce. `uses`: artefacts that are passed if an earlier stage produces them.
+ * - `gives`: every artefact that the stage can produce. `givesFor` narrows it for given options (call `stageGives`).
  * - `source`: the stage only reads the user's files, so a resumed run repeats it instead of storing a copy.
  * - Options that are paths carry `.meta({ path: 'folder' | 'file' })`: relative to the pipeline file, checked to exist
  *   before anything runs.
- * - `needsPhotographs`: its dataset must have photographs. `givesPhotographs`: whether the dataset that it gives has them
+ * - `needsPhotographs`: its dataset must have photographs. `givesPhotographs`: whether the dataset that it produces has them
  *   (default: yes). A plan where the two do not match is refused.
- * - `reads` lists what the stage reads from outside, so that a later run notices changes. Default: all files under its path
+ * - `reads` lists the inputs from outside the run, so that a later run detects changes. Default: all files under its path
  *   options.
  * - `module`: `import.meta.url` of the defining module. The stage reruns when that module, or anything that it imports,
  *   has changed. Without it, only changes of `run` itself and of the options count.
@@ -128,12 +128,12 @@ export function defineStage<Options, Needs extends ArtefactName = never, Uses ex
   return definition;
 }
 
-/** The artefacts that a stage gives with these (parsed) options. */
+/** The artefacts that a stage produces with these (parsed) options. */
 export function stageGives<Options>(stage: Stage<Options>, options: Options): readonly ArtefactName[] {
   return stage.givesFor?.(options) ?? stage.gives;
 }
 
-/** What a stage reads with these (parsed) options. Throws InputError if that cannot be determined. */
+/** The outside inputs of a stage with these (parsed) options. Throws InputError if that cannot be determined. */
 export async function stageReads<Options>(stage: Stage<Options>, options: Options): Promise<Reading> {
   return (await stage.reads?.(options)) ?? {};
 }

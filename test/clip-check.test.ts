@@ -58,7 +58,7 @@ test('reports what is wrong with a model, without a GPU', async () => {
   );
 
   const turned = await withHeader('turned', (header) => header.replaceAll('[64,32]', '[32,64]'));
-  await throwsInput(() => checkClip(turned), /tensor ".+fc1\.weight" is \[32,64\]; .+ says \[64,32\]/);
+  await throwsInput(() => checkClip(turned), /tensor ".+fc1\.weight" is \[32,64\]; .+ requires \[64,32\]/);
 
   const { entries } = await readSafetensorsHeader(join(tiny, 'model.safetensors'));
   const { name, start, end } = entries[entries.length - 1];
@@ -69,7 +69,7 @@ test('reports what is wrong with a model, without a GPU', async () => {
     return JSON.stringify(tensors);
   };
   const whole = await withHeader('whole', integers, end - start);
-  await throwsInput(() => checkClip(whole), /tensor ".+" holds I32; floats are expected/);
+  await throwsInput(() => checkClip(whole), /tensor ".+" has dtype I32; expected floats/);
 
   const short = await copy('short');
   const weights = await readFile(join(short, 'model.safetensors'));

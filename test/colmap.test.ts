@@ -155,8 +155,8 @@ test('contradictions are refused', async () => {
     [{ cameras: [{ ...camera, params: [Number.NaN, 60, 32, 24] }] }, 'parameter 0 of camera 7 is NaN'],
     [{ cameras: [{ ...camera, id: 8 }] }, 'camera 7', 'it has 8'],
     [{ images: [] }, 'no images'],
-    [{ images: [image, { ...image, id: 2 }] }, 'as another image is'],
-    [{ images: [{ ...image, quat: [0, 0, 0, 0] }] }, 'no rotation'],
+    [{ images: [image, { ...image, id: 2 }] }, 'has the same name as another image'],
+    [{ images: [{ ...image, quat: [0, 0, 0, 0] }] }, 'not a rotation'],
     [{ images: [{ ...image, translation: [0, Number.POSITIVE_INFINITY, 0] }] }, 'Infinity'],
     ...['../../secret.png', '/etc/passwd', 'C:\\x.png', 'a/../../b.png', '..'].map(
       (name): [Partial<ReturnType<typeof tinyCapture>>, string] => [

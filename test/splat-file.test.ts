@@ -133,7 +133,7 @@ test('hostile headers: the line, what was found, what is expected', async () => 
     [change('vertex 2', 'vertex -2'), 'a.ply:3: ', 'count from 0'],
     [change('vertex 2', 'vertex 9223372036854775808'), 'a.ply:3: '],
     [change('vertex 2', 'vertex 1e3'), 'a.ply:3: '],
-    [change('vertex 2', 'vertex 4294967295'), 'is truncated', 'header announces'],
+    [change('vertex 2', 'vertex 4294967295'), 'is truncated', 'header declares'],
     [change('vertex 2', 'vertex 0'), '0 vertices'],
     [change('vertex 2', 'face 2'), 'no element vertex'],
     [change('float x', 'list uchar int x'), 'a.ply:4: ', 'lists'],
@@ -182,7 +182,7 @@ test('files of other kinds and damaged compact files are InputErrors', async () 
   }
 });
 
-test('a SOG that announces what no machine holds is refused before it is read', async () => {
+test('a SOG that declares too many Gaussians is refused before it is read', async () => {
   for (const count of [4e9, 0, -1, 1.5, '"31"', 'null']) {
     const path = put(folder, 'sog/meta.json', `{"version":2,"count":${count}}`);
     await throwsInput(() => checkSplatFile(path), path, 'not 1 to 16777216');

@@ -11,7 +11,7 @@ import { loadStyle, saveStyle } from './style.ts';
 
 /**
  * How the runner stores an artefact. `save` writes the value into an empty folder and `load` restores it to the byte; an
- * artefact that only source stages give has neither. `publish` writes it in a public format at the end of a run.
+ * artefact that only source stages produce has neither. `publish` writes it in a public format at the end of a run.
  */
 export interface ArtefactFormat<Value> {
   /** The GPU buffers of the value. The runner frees those that no later stage needs. */

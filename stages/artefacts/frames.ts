@@ -41,8 +41,8 @@ export function releaseFrames({ frames, before }: Frames): void {
 }
 
 /*
- * The exact format of saved frames: `frames.json` has the cameras; `frames.bin` and `before.bin` have the frames one after
- * another, each its colour (u32 [H, W]) and then its depth (f32 [H, W]), little-endian.
+ * The exact format of saved frames: `frames.json` has the cameras; `frames.bin` and `before.bin` have the frames in order,
+ * each as its colour (u32 [H, W]) followed by its depth (f32 [H, W]), little-endian.
  */
 const FORMAT = 'splatline frames 1';
 const LISTS = ['frames', 'before'] as const;

@@ -56,7 +56,7 @@ async function readTable(path: string): Promise<DataTable> {
       },
       fileSystem: { createSource },
     });
-    if (!table?.numRows) throw new Error('it holds no Gaussians');
+    if (!table?.numRows) throw new Error('it contains no Gaussians');
     const missing = SPLAT_PROPERTIES.filter((name) => !table.hasColumn(name));
     if (missing.length) throw new Error(`no ${missing.join(', ')}`);
     return table;

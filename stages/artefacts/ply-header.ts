@@ -74,7 +74,7 @@ export function checkPlyHeader(path: string, head: string, size: number): PlyHea
   if (size < needed) {
     const announced = elements.map(({ name, count }) => `${count} ${name}`).join(', ');
     throw new InputError(
-      `is truncated: it has ${size} bytes, and its header announces ${needed} (${announced}); copy it again`,
+      `is truncated: it has ${size} bytes, and its header declares ${needed} (${announced}); copy it again`,
       path,
     );
   }

@@ -51,6 +51,6 @@ async function checkSogMeta(path: string): Promise<void> {
   }
   const count = meta?.count ?? meta?.means?.shape?.[0];
   if (!Number.isInteger(count) || Number(count) < 1 || Number(count) > MAX_SOG_COUNT) {
-    throw fail(`announces ${JSON.stringify(count) ?? 'no count of'} Gaussians, not 1 to ${MAX_SOG_COUNT}`);
+    throw fail(`declares ${JSON.stringify(count) ?? 'no count of'} Gaussians, not 1 to ${MAX_SOG_COUNT}`);
   }
 }

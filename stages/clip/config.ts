@@ -5,7 +5,7 @@ import { checkJson, readJson } from '../artefacts/json.ts';
 // Bounds: the largest public CLIP (ViT-bigG/14) is 1664 wide, 48 deep and has 336 px inputs in its largest relatives.
 const count = (limit: number) => z.number().int().min(1).max(limit);
 const activation = z.enum(ACTIVATIONS, {
-  error: `this program computes ${ACTIVATIONS.join(' and ')}`,
+  error: `supported activations are ${ACTIVATIONS.join(' and ')}`,
 });
 
 const tower = {

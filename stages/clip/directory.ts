@@ -70,7 +70,7 @@ export async function modelFiles(directory: string): Promise<ModelFiles> {
 }
 
 function advice(): string {
-  return `A real one comes with: ${GET_CLIP}; the package's own is ${relative('.', DEMO_CLIP) || DEMO_CLIP}`;
+  return `To download a full one: ${GET_CLIP}; the small one of the package is ${relative('.', DEMO_CLIP) || DEMO_CLIP}`;
 }
 
 function exists(path: string): Promise<boolean> {

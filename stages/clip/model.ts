@@ -8,7 +8,7 @@ import { encodeTexts } from './text.ts';
 import { loadVision, type VisionWeights } from './vision.ts';
 
 /**
- * A CLIP model: embeds texts, and holds the weights of the image encoder on the GPU for the programs of objectives and
+ * A CLIP model: embeds texts, and owns the weights of the image encoder on the GPU for the programs of objectives and
  * scorers. Destroy it after those.
  */
 export class ClipModel {

@@ -57,7 +57,7 @@ export async function warnOfPrompt({ name, text }: Prompt, model: string, report
   }
 }
 
-/** The library name that a single word is a misspelling of: another case, or at most one letter in four. */
+/** The library name that a single word misspells: another case, or at most one wrong letter in four. */
 async function nearestName(word: string): Promise<string | undefined> {
   if (/\s/.test(word)) return undefined;
   const lower = word.toLowerCase();

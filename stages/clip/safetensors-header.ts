@@ -83,7 +83,7 @@ function parseEntry(name: string, value: unknown, path: string, dataStart: numbe
   }
   const [start, end] = offsets.map((offset) => dataStart + offset);
   if (start > end || end > size) {
-    throw fail(`lies at bytes ${start}–${end}, but the file has ${size}: it is truncated; fetch it again`);
+    throw fail(`is at bytes ${start}–${end}, but the file has ${size}: it is truncated; fetch it again`);
   }
   const bytes = shape.reduce((count, length) => count * length, DTYPE_BYTES[dtype] as number);
   if (bytes !== end - start) {

@@ -27,8 +27,8 @@ export interface SafetensorsFile {
 const CHUNK_BYTES = 2 ** 28;
 
 /**
- * Reads a whole .safetensors file (https://huggingface.co/docs/safetensors, "Format"). F32, F16 and BF16 come as
- * Float32Array, I32 and I64 as Int32Array. Checks everything against the file size
+ * Reads a whole .safetensors file (https://huggingface.co/docs/safetensors, "Format"). F32, F16 and BF16 become
+ * Float32Array, I32 and I64 Int32Array. Checks everything against the file size
  * before use: header length, dtypes, shapes, and that the tensors cover the data exactly, without gap or overlap.
  *
  * @throws InputError with the file, the tensor, its byte offset, the found and the expected value.
@@ -64,7 +64,7 @@ export async function checkSafetensorsFinite(path: string, names: ReadonlySet<st
   });
 }
 
-/** @throws InputError when a tensor holds NaN or infinity. */
+/** @throws InputError when a tensor contains NaN or infinity. */
 export function checkFinite(values: ArrayLike<number>, name: string, path: string): void {
   let [count, first] = [0, -1];
   for (let i = 0; i < values.length; i++) {
@@ -86,7 +86,7 @@ async function readHeader(file: FileHandle, path: string, size: number): Promise
   const headerBytes = Number(new DataView(head).getBigUint64(0, true));
   if (headerBytes > Math.min(HEADER_LIMIT, size - 8)) {
     throw new InputError(
-      `byte 0: a header of ${headerBytes} bytes is announced, but ${size - 8} follow (and at most ${HEADER_LIMIT} are ` +
+      `byte 0: a header of ${headerBytes} bytes is declared, but ${size - 8} follow (and at most ${HEADER_LIMIT} are ` +
         'allowed): the file is truncated or is not safetensors; fetch it again',
       path,
     );

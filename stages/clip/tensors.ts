@@ -7,7 +7,7 @@ export type Shapes = ReadonlyMap<string, readonly number[]>;
 
 type Shape = [name: string, shape: readonly number[]];
 
-/** @throws InputError when a tensor of the file `path` is missing, has another shape, or holds integers. */
+/** @throws InputError when a tensor of the file `path` is missing, has another shape, or contains integers. */
 export function checkTensor(
   path: string,
   name: string,
@@ -15,9 +15,9 @@ export function checkTensor(
   found: { dtype: Dtype; shape: readonly number[] } | undefined,
 ): void {
   const fail = (text: string) => new InputError(`tensor ${JSON.stringify(name)} ${text}`, path);
-  if (!found) throw fail('is missing; a CLIPModel of the shape in config.json has it');
-  if (found.shape.join() !== shape.join()) throw fail(`is [${found.shape}]; config.json says [${shape}]`);
-  if (found.dtype.startsWith('I')) throw fail(`holds ${found.dtype}; floats are expected`);
+  if (!found) throw fail('is missing; a CLIPModel with this config.json needs it');
+  if (found.shape.join() !== shape.join()) throw fail(`is [${found.shape}]; config.json requires [${shape}]`);
+  if (found.dtype.startsWith('I')) throw fail(`has dtype ${found.dtype}; expected floats`);
 }
 
 /** The tensors of the image encoder. */

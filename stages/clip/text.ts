@@ -12,7 +12,7 @@ import { WeightLoader } from './weights.ts';
 
 /**
  * Runs the text encoder on the GPU: ids [T, length], padded and below the vocabulary size → raw embeddings [T, D]. It runs
- * once per prompt, so weights and program exist for this call only.
+ * once per prompt, so weights and program exist only during this call.
  *
  * @throws InputError with the file and the tensor that is missing or invalid.
  */

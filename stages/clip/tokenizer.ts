@@ -44,7 +44,7 @@ export class ClipTokenizer {
           ? `id ${ids[wrong]}, of a vocabulary of ${this.#vocabulary} in config.json`
           : `${ids.length} ids`;
       throw new InputError(
-        `gives ${JSON.stringify(text)} ${found}: it does not belong to this model`,
+        `encodes ${JSON.stringify(text)} as ${found}: the tokenizer does not belong to this model`,
         this.#path,
       );
     }

@@ -19,7 +19,7 @@ export class WeightLoader {
     this.#shapes = shapes;
   }
 
-  /** @throws InputError when the tensor is missing, has another shape, or holds NaN or infinity. */
+  /** @throws InputError when the tensor is missing, has another shape, or contains NaN or infinity. */
   floats(name: string): Float32Array {
     const { path, tensors } = this.#file;
     const tensor = tensors.get(name);

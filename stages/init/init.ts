@@ -7,9 +7,9 @@ import { neighbourDistances } from './nearest.ts';
 /** Band 0 of the spherical harmonics, 1/(2√π), as 3DGS rounds it. */
 const C0 = 0.28209479177387814;
 const NEIGHBOURS = 3;
-/** The smallest scale, relative to the median: duplicate points have distance 0, whose logarithm is no scale. */
+/** The smallest scale, relative to the median: duplicate points have distance 0, whose logarithm is infinite. */
 const SMALLEST_PART = 1e-3;
-/** Training replaces it by the start opacity of its strategy. */
+/** Training replaces it with the start opacity of its strategy. */
 const START_OPACITY = 0.1;
 
 /**

@@ -129,7 +129,7 @@ async function checkPresent(registered: readonly RegisteredImage[], folder: stri
   }
 }
 
-/** The camera at the actual size of the image, which may differ from COLMAP's; scales each axis on its own. */
+/** The camera at the actual size of the image, which may differ from COLMAP's; scales the axes independently. */
 function cameraAt({ pinhole, calibrated, viewmat }: RegisteredImage, width: number, height: number): Camera {
   const sx = width / calibrated.width;
   const sy = height / calibrated.height;

@@ -21,7 +21,7 @@ export interface PictureOptions {
   maxBytes: number;
 }
 
-/** Limit on decoded pixels, 16384²: more than any camera takes. A small file may claim more. */
+/** Limit on decoded pixels, 16384²: more than any camera produces. A small file may declare more. */
 const MAX_PIXELS = 2 ** 28;
 
 const SIGNATURES = [

@@ -20,9 +20,9 @@ export class CheckpointRecorder {
   readonly #readback: Readback;
   /** All saves so far, in order; never rejects. */
   #saving = Promise.resolve();
-  /** A captured state has not reached the store, which therefore still reports one as due. */
+  /** A captured state has not reached the store, which still reports a checkpoint as due. */
   #waiting = false;
-  /** No slot is free until a save ends, or there is no memory for one at all. */
+  /** No slot is free until a save ends, or no memory is left for a slot. */
   #full = false;
   #warned = false;
 

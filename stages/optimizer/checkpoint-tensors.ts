@@ -6,7 +6,7 @@ import type { TrainingState } from './state.ts';
 /** Buffers by their names in a checkpoint; `bytes` covers the rows in use. */
 export type CheckpointTensors = Record<string, ReadbackPart>;
 
-/** All that a checkpoint holds: numbers, and tensors that are still on the GPU. */
+/** The contents of a checkpoint: numbers, and tensors that are still on the GPU. */
 export interface CheckpointState {
   numbers: Record<string, number>;
   tensors: CheckpointTensors;
@@ -56,10 +56,10 @@ export async function latestCheckpoint(
   const { step, numbers } = saved;
   for (const [name, expected] of Object.entries(identity)) {
     if (numbers[name] !== expected)
-      mismatch(saved, `its ${name} is ${numbers[name]}, and here it is ${expected}`);
+      mismatch(saved, `its ${name} is ${numbers[name]}, expected ${expected}`);
   }
   if (!(Number.isInteger(step) && step >= 0 && step <= identity.steps))
-    mismatch(saved, `here are ${identity.steps} steps`);
+    mismatch(saved, `this training has ${identity.steps} steps`);
   const { count } = numbers;
   if (!(Number.isInteger(count) && count >= 0)) mismatch(saved, `its count is ${count}`);
   return saved;
@@ -71,12 +71,12 @@ export async function latestCheckpoint(
  */
 export function restoreTensors(gpu: Gpu, tensors: CheckpointTensors, saved: SavedCheckpoint): void {
   for (const name of Object.keys(saved.tensors)) {
-    if (!tensors[name]) mismatch(saved, `it has a tensor ${name}, which nothing here takes`);
+    if (!tensors[name]) mismatch(saved, `it has an unknown tensor ${name}`);
   }
   for (const [name, { bytes }] of Object.entries(tensors)) {
     const found = saved.tensors[name]?.byteLength;
     if (found === undefined) mismatch(saved, `it has no tensor ${name}`);
-    if (found !== bytes) mismatch(saved, `its ${name} has ${found} bytes, and ${bytes} are expected`);
+    if (found !== bytes) mismatch(saved, `its ${name} has ${found} bytes, expected ${bytes}`);
   }
   for (const [name, { buffer, bytes }] of Object.entries(tensors)) {
     if (bytes) gpu.write(buffer, saved.tensors[name], 'checkpoints');

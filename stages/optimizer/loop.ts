@@ -35,7 +35,7 @@ const CHECK_EVERY = 50;
 
 /**
  * Runs all steps. When a view overflows the intersection buffers, grows them and resumes with the step that failed. A loop
- * that resumes from a checkpoint ends in the same bytes as one that was never interrupted.
+ * that resumes from a checkpoint ends with the same bytes as one that was never interrupted.
  *
  * @throws Stopped when the checkpoint store is stopping, after all finished steps are saved. A loop with no step left ends
  *   normally.
@@ -101,7 +101,7 @@ function describe({ step, needed, capacity }: Overflow, { name }: View): string 
   return `step ${step + 1} redone: view ${name} needs ${needed} intersections, buffers hold ${capacity}; buffers grown`;
 }
 
-/** The view of a step: every epoch visits all views once, in an order of its own. */
+/** The view of a step: every epoch visits all views once, in its own order. */
 export class ViewOrder {
   readonly #views: readonly View[];
   readonly #seed: number;

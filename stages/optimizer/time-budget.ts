@@ -4,7 +4,7 @@ const RESERVE = 0.01;
 const MEASURE_EVERY = 0.1;
 /** Minimum number of steps for a measurement over a shorter interval. */
 const LEAST_STEPS = 40;
-/** Maximum growth of the stride per measurement, so that one slow moment does not skip half of a schedule. */
+/** Maximum growth of the stride per measurement, so that one slow measurement does not skip half of a schedule. */
 const MOST_FASTER = 2;
 
 export interface TimeBudgetOptions {
@@ -21,8 +21,8 @@ export interface TimeBudgetOptions {
 
 /**
  * Ends a training loop in time. Steps keep their numbers of the full loop, and some numbers are skipped when time is short, so
- * that all schedules (rates, bands, growth), which depend on the number, complete with fewer steps. If the time is over
- * nevertheless, the loop ends early. The speed is measured over the steps since the last measurement, so it follows the
+ * that all schedules (rates, bands, growth), which depend on the number, complete with fewer steps. If the time runs out
+ * anyway, the loop ends early. The speed is measured over the steps since the last measurement, so it follows the
  * growth of the splat. Skipping depends on the machine: the result is then not reproducible to the byte.
  */
 export class TimeBudget {

@@ -29,7 +29,7 @@ interface Answer {
 }
 
 /**
- * Writes an MP4 with one H.264 track (BT.709, 4:2:0), frame by frame, in memory and in a thread of its own. The encoder splits
+ * Writes an MP4 with one H.264 track (BT.709, 4:2:0), frame by frame, in memory and in its own thread. The encoder splits
  * each frame into one slice per core and encodes the slices in parallel.
  */
 export class Mp4Writer {

@@ -47,7 +47,7 @@ export const scoreStage = defineStage({
   gives: ['scores'],
   async reads({ metrics, prompt, model }) {
     if (!metrics.includes('clip')) return {};
-    // If the prompt and model of the style are used, they are part of the key of the stage that gave it.
+    // If the prompt and model of the style are used, they are part of the key of the stage that produced it.
     const { files, texts } = await (prompt === undefined
       ? clipReads(model)
       : clipTargetReads({ prompt, model }));
@@ -87,7 +87,7 @@ export async function score(
       return value;
     },
   };
-  // The stage that gave the style has warned of its prompt already.
+  // The stage that produced the style has already warned about its prompt.
   if (prompt !== undefined && options.metrics.includes('clip')) {
     await warnOfPrompt(await resolvePrompt(prompt), input.settings.model ?? DEMO_CLIP, report);
   }

@@ -78,7 +78,7 @@ export interface StylizeInputs {
 /**
  * Restyles a splat towards a prompt: minimises −CLIP(render, prompt) (eq. 5 of the paper) by Adam on the selected
  * parameters, on random crops of one random training view per step. Returns new Gaussians; the input is unchanged. With
- * `checkpoints` it resumes from the newest one, to the same bytes, and saves others on the way.
+ * `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
  *
  * @throws Stopped when the checkpoint store is stopping.
  */

@@ -45,7 +45,7 @@ export interface TrainInputs {
 /**
  * Trains a splat on the photographs of the training views: (1 − dssim)·L1 + dssim·(1 − SSIM) (Kerbl et al. 2023, eq. 7), with
  * `clip` also − weight·CLIP (eq. 3 of the paper if dssim is 0). Returns new Gaussians; the input is unchanged. With
- * `checkpoints` it resumes from the newest one, to the same bytes, and saves others on the way.
+ * `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
  *
  * @throws Stopped when the checkpoint store is stopping.
  */

@@ -1,4 +1,4 @@
-/** Where in the user's input something is wrong: `file:line:column`, as much of it as is known. */
+/** The position of an error in the user's input: `file:line:column`, as far as it is known. */
 export interface Place {
   file: string;
   line?: number;
@@ -6,8 +6,8 @@ export interface Place {
 }
 
 /**
- * The user's input is at fault (a file, an option, a missing model), and the message says in one sentence what was
- * found, what was expected and what to do. The command line prints it without a stack and exits with 2.
+ * An error in the user's input (a file, an option, a missing model). The message states in one sentence the value found, the
+ * value expected and the fix. The command line prints it without a stack and exits with 2.
  */
 export class InputError extends Error {
   readonly place?: Place;
@@ -20,7 +20,7 @@ export class InputError extends Error {
   }
 }
 
-/** The adapter cannot do what is asked (no adapter, a limit too small, device lost). Exit code 3. */
+/** The adapter cannot do the work (no adapter, a limit too small, device lost). Exit code 3. */
 export class GpuError extends Error {
   constructor(message: string) {
     super(message);
@@ -28,7 +28,7 @@ export class GpuError extends Error {
   }
 }
 
-/** What helps where the adapter cannot hold what is asked of it, in the words of pipeline files. */
+/** The advice where something exceeds the adapter's limits, with the options of pipeline files. */
 export const SMALLER =
   'Make the pictures smaller (load.downscale, orbit.size), train fewer Gaussians (train.cap), or take a lower SH degree ' +
   '(init.shDegree)';

@@ -6,7 +6,7 @@ import { Recorder } from './recorder.ts';
 import type { SubmissionClock } from './submission-clock.ts';
 import { type KernelTarget, type SubgroupNumbering, subgroupSize, supportsTarget } from './target.ts';
 
-/** What the adapter says of itself; part of every result's provenance. */
+/** Properties that the adapter reports; part of every result's provenance. */
 export interface AdapterReport {
   vendor: string;
   architecture: string;
@@ -15,7 +15,7 @@ export interface AdapterReport {
   features: string[];
   subgroupMinSize: number;
   subgroupMaxSize: number;
-  /** A CPU behind a software driver. `openGpu` derives `Gpu.target` from it; nothing else asks. */
+  /** A CPU behind a software driver. `openGpu` derives `Gpu.target` from it; nothing else uses it. */
   software: boolean;
   /** The model of the CPU behind a software driver, where known: the driver compiles for this CPU. */
   cpu?: string;
@@ -24,39 +24,39 @@ export interface AdapterReport {
 /** Host data that can be uploaded. A length that is no multiple of 4 bytes is padded with zeros. */
 export type Data = Float32Array | Uint32Array | Int32Array | Uint8Array | Uint16Array | ArrayBuffer;
 
-/** What `openGpu` finds out about a device. */
+/** Properties of a device that `openGpu` determines. */
 export interface GpuOptions {
   /** `portable` unless given. Must be one that the device supports. */
   target?: KernelTarget;
   /** How subgroups are numbered; without it no variant with subgroups runs. */
   numbering?: SubgroupNumbering;
-  /** Most bytes of a buffer of rows that one binding shows to a kernel: see `rowWindows`. */
+  /** Maximum bytes of a row buffer in one binding: see `rowWindows`. */
   windowBytes?: number;
 }
 
-/** Uploads and readbacks pass through the host in pieces: no driver is asked for staging as large as a scene. */
+/** Uploads and readbacks pass through the host in pieces, so that staging stays small for large scenes. */
 const PIECE_BYTES = 2 ** 26;
 
 /**
- * A WebGPU device with what every engine here needs: compiled kernels, cached by source; labelled and counted buffers; and
- * the transfer ledger. `openGpu` makes one, from a `GPUDevice` of the caller too. Errors that the device reports on its own
- * are kept, and thrown by the next `read`, `settle` or `check`.
+ * A WebGPU device with a cache of compiled kernels, labelled and counted buffers, and the transfer ledger. `openGpu` creates
+ * one, also from the caller's `GPUDevice`. The next `read`, `settle` or `check` throws errors that the device reported
+ * asynchronously.
  */
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterReport;
   /**
-   * Which variants of kernels run. Sorts and scans give the same bits for every target; sums of floats (matrix products,
-   * tiles) have another order, and agree to rounding.
+   * The kernel variants that run. Sorts and scans give the same bits on every target; sums of floats (matrix products,
+   * tiles) have a different order, and agree to rounding.
    */
   readonly target: KernelTarget;
   /** Invocations of every subgroup where variants with subgroups run, otherwise 0. */
   readonly subgroupSize: number;
-  /** Most bytes of a buffer of rows that one binding shows to a kernel. */
+  /** Maximum bytes of a row buffer in one binding. */
   readonly windowBytes: number;
   /** Counts the bytes that the device sends and receives, by purpose. */
   readonly ledger = new Ledger();
-  /** Bytes of all live buffers made here, now and at most. */
+  /** Bytes of all live buffers of this object: current and peak. */
   liveBytes = 0;
   peakBytes = 0;
   readonly numbering?: SubgroupNumbering;
@@ -86,7 +86,7 @@ export class Gpu {
     });
   }
 
-  /** Set to measure GPU time by kernel: each recorded kernel then has a pass of its own. */
+  /** Set to measure GPU time by kernel: each recorded kernel then has its own pass. */
   get profiler(): Profiler | undefined {
     return this.#profiler;
   }
@@ -114,7 +114,7 @@ export class Gpu {
     return this.device.features.has(feature);
   }
 
-  /** Throws the first error that the device reported on its own. Called wherever results leave the GPU. */
+  /** Throws the first error that the device reported asynchronously. Called wherever results leave the GPU. */
   check(): void {
     if (this.#failure) throw this.#failure;
   }
@@ -156,7 +156,7 @@ export class Gpu {
     return this.buffer(label, bytes, GPUBufferUsage.UNIFORM);
   }
 
-  /** A new storage buffer that holds `data`. `usage` adds to STORAGE | COPY_SRC | COPY_DST. @throws GpuError as `buffer`. */
+  /** A new storage buffer with the contents `data`. `usage` adds to STORAGE | COPY_SRC | COPY_DST. @throws GpuError as `buffer`. */
   upload(label: string, data: Data, purpose: Purpose, usage = 0): GPUBuffer {
     const buffer = this.buffer(label, data.byteLength, usage);
     this.write(buffer, data, purpose);
@@ -224,7 +224,7 @@ export class Gpu {
       this.check();
       return copy.buffer;
     } catch (error) {
-      // What the device reported on its own explains the failed mapping.
+      // An error that the device reported explains the failed mapping.
       this.check();
       throw error;
     } finally {
@@ -291,14 +291,14 @@ export class Gpu {
     );
   }
 
-  /** A recorder of commands, for `submit`. A profiler of its own replaces `Gpu.profiler`. */
+  /** A recorder of commands, for `submit`. Its own profiler, if given, replaces `Gpu.profiler`. */
   recorder(label: string, profiler = this.profiler): Recorder {
     const recorder = new Recorder(this.device, label, profiler, this.clock);
     this.#open.add(recorder);
     return recorder;
   }
 
-  /** Submits what was recorded, once. Does not wait. */
+  /** Submits the recorded commands, once. Does not wait. */
   submit(recorder: Recorder): void {
     this.#open.delete(recorder);
     this.device.queue.submit([recorder.finish()]);
@@ -316,7 +316,7 @@ export class Gpu {
     }
   }
 
-  /** Waits for all submitted work; throws what the device reported until then. */
+  /** Waits for all submitted work; throws errors that the device reported until then. */
   async settle(): Promise<void> {
     await this.device.queue.onSubmittedWorkDone();
     this.check();
@@ -345,7 +345,7 @@ export class Gpu {
   }
 }
 
-/** Buffers with one owner: labelled `owner/role`, freed together. `Gpu.arena` makes one. */
+/** Buffers with one owner: labelled `owner/role`, freed together. `Gpu.arena` creates one. */
 export class Arena {
   readonly gpu: Gpu;
   readonly label: string;
@@ -366,7 +366,7 @@ export class Arena {
     return this.#own(this.gpu.uniform(`${this.label}/${role}`, bytes));
   }
 
-  /** As `Gpu.upload`: a storage buffer that holds `data`. */
+  /** As `Gpu.upload`: a storage buffer with the contents `data`. */
   upload(role: string, data: Data, purpose: Purpose, usage = 0): GPUBuffer {
     return this.#own(this.gpu.upload(`${this.label}/${role}`, data, purpose, usage));
   }
@@ -376,7 +376,7 @@ export class Arena {
     if (this.#buffers.delete(buffer)) buffer.destroy();
   }
 
-  /** Destroys all buffers. The arena can make new ones afterwards. */
+  /** Destroys all buffers. The arena can create new ones afterwards. */
   destroy(): void {
     for (const buffer of this.#buffers) buffer.destroy();
     this.#buffers.clear();

@@ -6,7 +6,7 @@ import type { KernelTarget } from './target.ts';
 export interface KernelVariant {
   /**
    * The .wgsl file: `new URL('./project.wgsl', import.meta.url)`, a literal, so that a code hash and bundlers find it. A `data:` URL
-   * holds the text itself.
+   * contains the text itself.
    */
   source: URL;
   constants?: Constants;
@@ -29,11 +29,11 @@ export interface KernelDefinition {
   constants?: Constants;
   /** Typical values of the constants that a use adds: `test/kernels.test.ts` compiles every variant with them. */
   example?: Constants;
-  /** A target without a variant takes `portable`. A variant without a source has that of `portable`, with other constants. */
+  /** A target without a variant uses `portable`. A variant without a source uses that of `portable`, with other constants. */
   variants: { portable: KernelVariant } & Partial<Record<KernelTarget, Partial<KernelVariant>>>;
 }
 
-/** How a host uses a kernel. */
+/** Options of one use of a kernel. */
 export interface KernelUse {
   /** Added to those of the definition. */
   constants?: Constants;
@@ -68,7 +68,7 @@ interface Binding {
 /** Buffers, or parts of buffers, by the names of the WGSL's variables. */
 export type Bindings = Record<string, GPUBuffer | GPUBufferBinding>;
 
-/** A kernel with its buffers, for `Recorder.run`. Make it once, run it every step. */
+/** A kernel with its buffers, for `Recorder.run`. Create it once, run it every step. */
 export interface BoundKernel {
   kernel: Kernel;
   group: GPUBindGroup;
@@ -191,7 +191,7 @@ export class Kernel {
   struct(name: string): StructLayout {
     const layout = this.#structs.get(name);
     if (!layout)
-      throw new Error(`${this.label} declares no struct ${name}; it has ${[...this.#structs.keys()]}`);
+      throw new Error(`${this.label} declares no struct ${name}; it declares ${[...this.#structs.keys()]}`);
     return layout;
   }
 

@@ -1,6 +1,6 @@
 /**
- * What crosses between CPU and GPU, and why. Scene data crosses once, on the way in (`images`, `points`, `splat-in`),
- * and once at the end (`splat-out`); between the stages only the small purposes may appear.
+ * Purposes of transfers between CPU and GPU. Scene data is uploaded once (`images`, `points`, `splat-in`) and read back once
+ * (`splat-out`); between the stages only the small purposes may appear.
  */
 export const PURPOSES = [
   'images', // up: training photographs, once, by load
@@ -12,10 +12,10 @@ export const PURPOSES = [
   'frames', // down: finished pictures for files
   'checkpoints', // both: saved stage outputs that a later run resumes from
   'splat-out', // down: the finished splat
-  'test', // both: unit tests look at buffers
+  'test', // both: unit tests inspect buffers
 ] as const;
 
-/** What a transfer between host and GPU is for: a name under which the ledger counts its bytes. It changes nothing else. */
+/** The purpose of a transfer between host and GPU: a name under which the ledger counts its bytes. It has no other effect. */
 export type Purpose = (typeof PURPOSES)[number];
 export type Direction = 'up' | 'down';
 
@@ -31,7 +31,7 @@ export interface LedgerRow {
 
 /** Counts every byte that the device sends or receives, by stage and purpose. */
 export class Ledger {
-  /** The stage that transfers are booked on; the runner sets it. */
+  /** The stage under which transfers are counted; the runner sets it. */
   stage = 'setup';
   readonly #rows = new Map<string, LedgerRow>();
 

@@ -1,9 +1,9 @@
 /**
- * The limits that the kernels need of a device, for `requiredLimits`. By default a device has 8 storage buffers, 16384 bytes
- * and 256 invocations; it has more only when it was requested with more. test/limits.test.ts counts the kernels' buffers.
+ * The device limits that the kernels need, for `requiredLimits`. By default a device has 8 storage buffers, 16384 bytes
+ * and 256 invocations; it has more only if the request asks for more. test/limits.test.ts counts the kernels' buffers.
  */
 export const NEEDED_LIMITS = {
-  /** project-backward binds 15; adapters come with 8, 10 or 16. */
+  /** project-backward binds 15; adapters offer 8, 10 or 16. */
   maxStorageBuffersPerShaderStage: 16,
   /** Bytes: the tables of rasterize-backward and product-tiled. */
   maxComputeWorkgroupStorageSize: 16384,
@@ -20,7 +20,7 @@ export interface MissingLimit {
   needed: number;
 }
 
-/** The limits of an adapter or a device that are below what the kernels need; none where everything runs. */
+/** The limits of an adapter or a device that are below `NEEDED_LIMITS`; empty if all kernels run. */
 export function missingLimits(limits: Readonly<Record<LimitName, number>>): MissingLimit[] {
   return (Object.keys(NEEDED_LIMITS) as LimitName[])
     .map((name) => ({ name, found: limits[name], needed: NEEDED_LIMITS[name] }))

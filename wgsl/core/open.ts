@@ -12,35 +12,35 @@ import {
 /** Options of `openGpu`. */
 export interface OpenOptions {
   /**
-   * A device of your own: a browser's, Deno's, or one of the npm package `webgpu`. It needs the limits of `NEEDED_LIMITS`,
-   * which is more than a device has that was requested without `requiredLimits`. With the feature `subgroups` faster kernels
-   * run; with `timestamp-query` a `Profiler` can measure. The options `adapter`, `dawn` and `without` do not apply to it.
+   * Your own device: a browser's, Deno's, or one of the npm package `webgpu`. It needs the limits of `NEEDED_LIMITS`, which exceed
+   * those of a device requested without `requiredLimits`. The feature `subgroups` enables faster kernels, and `timestamp-query` a
+   * `Profiler`. The options `adapter`, `dawn` and `without` do not apply to it.
    */
   device?: GPUDevice;
   /**
    * Part of the adapter's name as `splatline doctor` and the driver print it (case-sensitive); Node only. Default: the
-   * fastest adapter. Equal adapters have equal names: the driver decides which of them Dawn sees.
+   * fastest adapter. Equal adapters have equal names: the driver decides which of them Dawn opens.
    */
   adapter?: string;
   /** Dawn's own options, Node only, e.g. `enable-dawn-features=allow_unsafe_apis`. */
   dawn?: string[];
-  /** Calls the driver for an adapter. A caller may wrap the call, to catch what the driver prints. */
+  /** Requests an adapter from the driver. A caller may wrap the call, to capture the driver's output. */
   request?: <T>(work: () => T) => T;
   /** Features that are not requested although the adapter offers them; for tests. */
   without?: GPUFeatureName[];
   /** The kernel variants to run, instead of those that are fast on the adapter; for tests. */
   target?: KernelTarget;
   /**
-   * Most bytes of a buffer of rows that one binding shows to a kernel; the device's largest binding unless given. A smaller
-   * value lets a small scene test what happens to one that is larger than a binding: no byte of a result depends on it.
+   * Maximum bytes of a row buffer in one binding; the device's largest binding unless given. A smaller value lets a
+   * small scene test the path of scenes larger than a binding: no byte of a result depends on it.
    */
   windowBytes?: number;
 }
 
-/** Requested where offered, never needed. No kernel uses f16 yet: it is requested for the CLIP kernels that come. */
+/** Requested where offered, never required. No kernel uses f16 yet: it is requested for future CLIP kernels. */
 const WANTED: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
 
-// Dawn crashes now and then when the object that create() returned is collected: it lives as long as the process.
+// Dawn occasionally crashes when the object that create() returned is collected, so it is kept until the process ends.
 const instances: GPU[] = [];
 
 export const NO_ADAPTER =
@@ -51,7 +51,7 @@ export const NO_ADAPTER =
 /**
  * Opens the fastest adapter with its full limits, or wraps `device`. The adapter comes from Dawn (npm `webgpu`) in Node and
  * from `navigator.gpu` elsewhere. In Node it also defines WebGPU's globals (`GPUBufferUsage` …) where they are missing.
- * Resolves after at most one small dispatch. `Gpu.close` destroys the device, also one of your own.
+ * Resolves after at most one small dispatch. `Gpu.close` destroys the device, also your own.
  *
  * @throws GpuError when there is no adapter, none of the given name, or one whose limits are too low for the kernels
  * (`missingLimits`); when the device does not support `target`; when `windowBytes` exceeds the device's largest binding.
@@ -98,7 +98,7 @@ function requireLimits(limits: GPUSupportedLimits, whose: string, fix: string): 
 }
 
 async function webgpu(toggles: string[], adapter: string | undefined): Promise<GPU> {
-  // Deno has a `process` with a Node version too, and an adapter of its own.
+  // Deno also has a `process` with a Node version, and its own adapter.
   const inNode = typeof process !== 'undefined' && Boolean(process.versions?.node) && !('Deno' in globalThis);
   if (!inNode) {
     if (!globalThis.navigator?.gpu) throw new GpuError(NO_ADAPTER);
@@ -120,7 +120,7 @@ async function dawn(): Promise<typeof import('webgpu')> {
   return module;
 }
 
-/** Dawn refuses a name that no adapter has with a list of those it has: ` * backend: 'vulkan', name: 'llvmpipe …'`. */
+/** For an unknown adapter name, Dawn's error lists the known ones: ` * backend: 'vulkan', name: 'llvmpipe …'`. */
 function unknownName(error: unknown, adapter: string | undefined): unknown {
   const message = error instanceof Error ? error.message : String(error);
   if (adapter === undefined || !message.includes('Available adapters')) return error;
@@ -173,8 +173,8 @@ async function numberingOf(
 }
 
 /**
- * As the operating system names it, on Linux with the numbers that tell processors of one name apart; undefined in a
- * browser, and where the system does not say or Deno may not ask.
+ * The CPU's name from the operating system, on Linux with the numbers that distinguish processors of one name; undefined in a
+ * browser, and where the system does not report it or Deno lacks the permission.
  */
 async function cpuModel(): Promise<string | undefined> {
   if (typeof process === 'undefined' || !process.versions?.node) return undefined;

@@ -23,7 +23,7 @@ export class Profiler {
   readonly #totals = new Map<string, SpanTotal>();
   #labels: string[] = [];
 
-  /** `capacity`: most kernels of one recorder; it does not measure those beyond. @throws Error without `timestamp-query`. */
+  /** `capacity`: maximum number of kernels in one recorder; it does not measure further ones. @throws Error without `timestamp-query`. */
   constructor(device: GPUDevice, capacity = 2048) {
     if (!device.features.has('timestamp-query')) throw new Error('this adapter offers no timestamp queries');
     this.#device = device;

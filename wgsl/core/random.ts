@@ -33,7 +33,7 @@ export const RANDOM = {
   dropout: 8,
 } as const;
 
-/** What a random number is drawn for: `view`, `init`, `noise`, `relocate`, `split`, `crop`, `background` or `dropout`. */
+/** The purpose of a random number: `view`, `init`, `noise`, `relocate`, `split`, `crop`, `background` or `dropout`. */
 export type RandomPurpose = keyof typeof RANDOM;
 
 /** Four numbers in [0, 1), 24 bits each: a pure function of its arguments (u32), the same as `random4` of `#include <random>`. */

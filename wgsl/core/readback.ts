@@ -12,7 +12,7 @@ export interface ReadbackPart {
 /** Parts by name. */
 export type ReadbackParts = Readonly<Record<string, ReadbackPart>>;
 
-/** Buffers as they were at one point of the queue. Holds staging memory until it is released. */
+/** Buffers as they were at one point of the queue. Occupies staging memory until it is released. */
 export interface ReadbackSlot {
   /**
    * Waits until the GPU reaches the copy, then returns the bytes by name. They are mapped memory, not a copy, and are
@@ -24,8 +24,8 @@ export interface ReadbackSlot {
   /** Frees the slot for another copy. Further calls do nothing. */
   release(): void;
   /**
-   * Calls `receive` when the bytes arrive, then releases the slot; does not wait. After the copy was submitted. Calls
-   * nothing if the `Readback` was destroyed or the device was lost in the meantime.
+   * Calls `receive` when the bytes arrive, then releases the slot; does not wait. Call it after the copy was submitted. `receive`
+   * is not called if the `Readback` was destroyed or the device was lost in the meantime.
    */
   deliver(receive: (parts: Record<string, Uint8Array>) => void): void;
 }
@@ -52,12 +52,12 @@ const PIECE_BYTES = 2 ** 27;
 const HEADROOM = 1.25;
 
 /**
- * Copies buffers to the host without holding up the work that follows: a copy into a staging slot is recorded at one point
- * of the queue, and mapped when the GPU reaches it. Staging is made at the first copy, reused, and replaced only where a
- * part has outgrown it. It is not among the device's live bytes.
+ * Copies buffers to the host without delaying later work: a copy into a staging slot is recorded at one point
+ * of the queue, and mapped when the GPU reaches it. Staging is allocated at the first copy, reused, and replaced only if a
+ * part has outgrown it. It does not count as live bytes of the device.
  *
  * - `record` copies small parts, metrics for example, within the caller's recorder.
- * - `capture` copies large parts, checkpoints for example, in a submission of its own and within the memory limit.
+ * - `capture` copies large parts, checkpoints for example, in its own submission and within the memory limit.
  */
 export class Readback {
   readonly #gpu: Gpu;
@@ -79,7 +79,7 @@ export class Readback {
     this.#slots = Array.from({ length: slots }, () => ({ staging: new Map(), busy: false }));
   }
 
-  /** Bytes of staging held now. */
+  /** Bytes of staging in use. */
   get stagingBytes(): number {
     return this.#slots.reduce((sum, slot) => sum + bytesOf(slot), 0);
   }
@@ -94,7 +94,7 @@ export class Readback {
   }
 
   /**
-   * Copies the parts as they are after all that was submitted so far. Undefined when no slot is free, or when the limit
+   * Copies the parts as they are after all work submitted so far. Undefined when no slot is free, or when the limit
    * leaves no memory for another: try again after a release. One call at a time.
    *
    * Parts that exceed the limit together are read piece by piece into host memory before this resolves. Submit nothing
@@ -218,7 +218,7 @@ export class Readback {
     return this.#occupy(slot, async () => tensors);
   }
 
-  /** Makes staging in an error scope: a lack of memory fails this copy and not the device. */
+  /** Allocates staging in an error scope: out of memory fails this copy and not the device. */
   async #withMemory<T>(make: () => T): Promise<T> {
     const { device } = this.#gpu;
     device.pushErrorScope('out-of-memory');

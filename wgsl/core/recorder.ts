@@ -3,7 +3,7 @@ import type { Profiler } from './profiler.ts';
 import type { SubmissionClock } from './submission-clock.ts';
 import type { KernelTarget } from './target.ts';
 
-/** WebGPU's own limit on workgroups per dimension; the one place that knows it. */
+/** WebGPU's limit on workgroups per dimension. */
 const MAX_GROUPS = 65535;
 
 /**
@@ -16,7 +16,7 @@ export function gridFor(count: number, size: number): [number, number, number] {
   return [Math.ceil(groups / rows), rows, 1];
 }
 
-/** Most workgroups of a looping kernel on a CPU: enough for its cores. An idle workgroup costs 10 µs there. */
+/** Maximum workgroups of a looping kernel on a CPU: enough for its cores. An idle workgroup costs 10 µs there. */
 const CPU_GROUPS = 64;
 
 /** As `gridFor`, for a kernel that loops over its items: at most `most` workgroups, and at most 64 on the target `cpu`. */
@@ -31,8 +31,8 @@ export function loopingGrid(
 }
 
 /**
- * Records kernels and copies into one command buffer, for `Gpu.submit`; `Gpu.recorder` and `Gpu.run` make one. Each command sees
- * what those before it wrote. Consecutive kernels share a compute pass; with a profiler each has a pass of its own with
+ * Records kernels and copies into one command buffer, for `Gpu.submit`; `Gpu.recorder` and `Gpu.run` create one. Each command sees
+ * the writes of earlier ones. Consecutive kernels share a compute pass; with a profiler each has its own pass with
  * timestamps, under the kernel's label.
  */
 export class Recorder {
@@ -40,7 +40,7 @@ export class Recorder {
   readonly #profiler?: Profiler;
   readonly #clock?: SubmissionClock;
   readonly label: string;
-  /** What each recorded command uses. */
+  /** The buffers of the recorded commands. */
   readonly #used: (readonly GPUBuffer[])[] = [];
   #pass?: GPUComputePassEncoder;
   #pipeline?: GPUComputePipeline;

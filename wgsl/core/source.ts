@@ -18,7 +18,7 @@ const SHARED = new URL('../shared/', import.meta.url);
 /** An include, on a line of its own. */
 export const INCLUDE = /^#include <([a-z0-9-]+)>[ \t]*$/gm;
 
-/** The shared file that has another form on devices without `subgroup_id`. */
+/** The shared file that differs on devices without `subgroup_id`. */
 const SUBGROUP_THREAD = 'subgroup-thread';
 
 /** Constants by name, printed before the source as `const NAME = value;`, or as `alias NAME = text;` for a string (a type's name). */
@@ -35,7 +35,7 @@ export interface SourceOptions {
 
 /**
  * The complete WGSL of a kernel: enables, constants, then the file with each `#include <name>` line replaced by
- * `wgsl/shared/name.wgsl`. Included files include nothing themselves: the kernel lists all that it uses.
+ * `wgsl/shared/name.wgsl`. Included files include nothing themselves: the kernel lists every file that it uses.
  */
 export async function assemble(url: URL, options: SourceOptions = {}): Promise<string> {
   const body = await readText(url);

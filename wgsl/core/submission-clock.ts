@@ -6,16 +6,16 @@ export interface SubmissionTime {
   endMs: number;
 }
 
-/** WebGPU's own limit on the queries of a set. */
+/** WebGPU's limit on the queries of a set. */
 const MAX_QUERIES = 4096;
 
 /**
- * The GPU's time of whole submissions, recorded as they always are: an empty pass with one timestamp before the first command,
- * and one behind the last. Each timestamp is taken when all work before it is done, so a submission begins where the one before
- * ended, or, on an idle GPU, when it gets there. `Profiler` has the time by kernel instead, and slows what it measures.
+ * The GPU time of whole submissions, without changing how they are recorded: an empty pass with one timestamp before the first
+ * command and one after the last. The GPU writes a timestamp when all earlier work is done, so a submission begins where the previous
+ * one ended or, on an idle GPU, when the GPU reaches it. `Profiler` measures the time by kernel instead, with a higher overhead.
  */
 export class SubmissionClock {
-  /** Where its readbacks are booked; the `Gpu` that it is set on gives it. */
+  /** Counts the bytes of its readbacks; setting it on a `Gpu` sets it. */
   ledger?: Ledger;
   readonly #device: GPUDevice;
   readonly #set: GPUQuerySet;
@@ -30,7 +30,7 @@ export class SubmissionClock {
   /** Submissions that it can hold between two calls of `collect`. */
   static readonly CAPACITY = MAX_QUERIES / 2;
 
-  /** A recorder calls this before its first command and behind its last. */
+  /** A recorder calls this before its first command and after its last. */
   mark(encoder: GPUCommandEncoder): void {
     if (this.#queries === MAX_QUERIES) {
       throw new Error(
@@ -41,7 +41,7 @@ export class SubmissionClock {
     encoder.beginComputePass({ label: 'core/clock', timestampWrites }).end();
   }
 
-  /** The submissions since the last call, in their order; all that was recorded must be submitted. Waits for the GPU. */
+  /** The submissions since the last call, in order; all recorded commands must be submitted. Waits for the GPU. */
   async collect(): Promise<SubmissionTime[]> {
     const count = this.#queries;
     if (!count) return [];

@@ -14,7 +14,7 @@ const SIZES: Readonly<Record<KernelTarget, readonly number[]>> = {
 };
 
 /**
- * How a kernel knows the number of its subgroup. `builtin`: WGSL's `subgroup_id`. `linear`: invocation i of a workgroup is lane
+ * How a kernel determines the number of its subgroup. `builtin`: WGSL's `subgroup_id`. `linear`: invocation i of a workgroup is lane
  * i % size of subgroup ⌊i / size⌋, which WGSL does not promise: `probeLinearSubgroups` checks it.
  */
 export type SubgroupNumbering = 'builtin' | 'linear';
@@ -35,7 +35,7 @@ export function targetFor({ software }: { software: boolean }, subgroup: number)
   return supportsTarget(wanted, subgroup) ? wanted : 'portable';
 }
 
-/** Invocations of the probe's workgroup: two subgroups and more of every supported size. */
+/** Invocations of the probe's workgroup: at least two subgroups of every supported size. */
 const PROBED = 128;
 
 /** Runs one workgroup and returns whether its subgroups of `size` invocations are numbered linearly. Waits for the GPU. */

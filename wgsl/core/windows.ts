@@ -8,24 +8,24 @@ export interface RowWindow {
 }
 
 /**
- * Windows begin at multiples of so many rows: no block of rows that a workgroup takes lies across two, and an offset is a
- * multiple of the 256 bytes that WebGPU may ask for (minStorageBufferOffsetAlignment) for rows of a word and more.
+ * Windows begin at multiples of this many rows: no workgroup's block of rows spans two windows, and offsets of rows of at least a
+ * word are multiples of 256 bytes, the largest alignment that WebGPU may require (minStorageBufferOffsetAlignment).
  */
 const ROW_STEP = 256;
 
-/** Most rows of so many bytes in one window. */
+/** Maximum number of rows of `rowBytes` in one window. */
 function windowRows(gpu: Gpu, rowBytes: number): number {
   const rows = ROW_STEP * Math.floor(gpu.windowBytes / (ROW_STEP * rowBytes));
   if (rows) return rows;
   throw new GpuError(
-    `a window of ${gpu.windowBytes} bytes holds less than ${ROW_STEP} rows of ${rowBytes} bytes; it takes at least ` +
+    `a window of ${gpu.windowBytes} bytes holds fewer than ${ROW_STEP} rows of ${rowBytes} bytes; it needs at least ` +
       `${ROW_STEP * rowBytes}`,
   );
 }
 
 /**
  * A buffer of rows may be larger than one binding (SH of 11.2 million Gaussians fill 2 GiB, and many adapters bind 128 MiB at
- * most): a kernel then runs once for each of these windows, with a bind group of its own. One where everything fits.
+ * most): a kernel then runs once for each of these windows, with its own bind group. One window if everything fits.
  */
 export function rowWindows(gpu: Gpu, rows: number, rowBytes: number): RowWindow[] {
   const most = windowRows(gpu, rowBytes);

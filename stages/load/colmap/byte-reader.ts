@@ -52,7 +52,7 @@ export class ByteReader {
     const room = Math.floor(this.remaining / recordBytes);
     if (value > BigInt(room)) {
       throw this.error(
-        `says ${value} ${what}, but only ${this.remaining} bytes follow, room for ${room} at most; ` +
+        `declares ${value} ${what}, but only ${this.remaining} bytes follow, room for ${room} at most; ` +
           'the file is cut short or damaged: copy it again or export the model again',
         8,
       );

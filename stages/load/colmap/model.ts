@@ -76,12 +76,12 @@ async function findModel(capture: string): Promise<{ folder: string; format: 'bi
   );
 }
 
-/** What a folder without a model holds, and what to do with it. */
+/** The contents of a folder without a model, and the fix. */
 async function foundInstead(capture: string): Promise<string> {
   const names = await readdir(capture);
   if (names.some((name) => /^transforms.*\.json$/.test(name))) {
     return (
-      'found transforms.json, the cameras of a NeRF data set, which is not read: run COLMAP on its pictures, for example ' +
+      'found transforms.json, the cameras of a NeRF data set, which is not supported: run COLMAP on its pictures, for example ' +
       `colmap automatic_reconstructor --workspace_path ${capture} --image_path ${join(capture, 'images')}`
     );
   }
@@ -90,7 +90,7 @@ async function foundInstead(capture: string): Promise<string> {
   }
   const splat = names.find((name) => SPLAT_FILE.test(name));
   if (splat) return `found a splat: load it with \`ply: ${join(capture, splat)}\``;
-  return '`colmap automatic_reconstructor` makes one from pictures';
+  return '`colmap automatic_reconstructor` creates one from pictures';
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {

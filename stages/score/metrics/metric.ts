@@ -6,7 +6,7 @@ import type { Gaussians } from '../../artefacts/gaussians.ts';
 import type { Score } from '../../artefacts/scores.ts';
 import type { Style } from '../../artefacts/style.ts';
 
-/** The input of score. Artefacts that no earlier stage gave are absent. */
+/** The input of score. Artefacts that no earlier stage produced are absent. */
 export interface ScoreScene {
   dataset: Dataset;
   gaussians: Gaussians;
@@ -24,7 +24,7 @@ export interface MetricSettings {
   background: Vec3;
 }
 
-/** The scene, and `share` for measurements that several metrics use: each is made once. */
+/** The scene, and `share` for measurements that several metrics use: each runs once. */
 export interface MetricInput {
   gpu: Gpu;
   scene: ScoreScene;

@@ -21,7 +21,7 @@ export interface Growth {
 
 /**
  * Duplicates, splits and prunes in one pass. The new order is that of gsplat's torch.cat: survivors in their order,
- * duplicates, all first halves, all second halves. Duplicates and halves start with zero moments. Reads back one word, the
+ * duplicates, all first halves, all second halves. Duplicates and halves start with zero moments. Reads one word back, the
  * new count, to size the state.
  */
 export async function growAndPrune(state: TrainingState, growth: Growth): Promise<void> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Recipe } from './strategy.ts';
 
-/** Length of the runs that the published schedules are made for. */
+/** Length of the runs that the published schedules assume. */
 export const PUBLISHED_STEPS = 30_000;
 
 /** The learning rates of 3DGS (Kerbl et al. 2023), as in gsplat. */
