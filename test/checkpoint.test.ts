@@ -202,10 +202,7 @@ test('every tensor of a checkpoint counts, and none is missing, superfluous or o
       /after step 14 belongs to another training: it has no tensor means/,
     );
     await misfit({ ...saved.tensors, more: first[1] }, /it has an unknown tensor more/);
-    await misfit(
-      { ...saved.tensors, means: first[1].subarray(4) },
-      /its means has \d+ bytes, expected \d+/,
-    );
+    await misfit({ ...saved.tensors, means: first[1].subarray(4) }, /its means has \d+ bytes, expected \d+/);
   }));
 
 test('a checkpoint of another training is refused', () =>

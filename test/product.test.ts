@@ -137,14 +137,14 @@ test('many products: the portable variant takes its larger tiles', () =>
     }
   }));
 
-test('a product of more workgroups than WebGPU dispatches is refused', () =>
+test('a product that exceeds the limit on workgroups is refused', () =>
   withGpu(async (_, arena) => {
     const m = matrix(arena.buffer('m', 16), 1);
     const spec = { label: 'test', rows: 1, columns: 1, depth: 1, batches: 70000, a: m, b: m, c: m };
     const error = await dispatchProduct({ arena, target: 'portable' }, spec).catch(
       (reason: unknown) => reason,
     );
-    assert.match(String(error), /70000 workgroups is more than WebGPU dispatches; use a smaller batch/);
+    assert.match(String(error), /70000 workgroups exceeds WebGPU.s limit; use a smaller batch/);
   }));
 
 test('linear: x·Wᵀ + b + residual, and the gradients of x and residual', () =>

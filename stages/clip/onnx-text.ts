@@ -25,7 +25,10 @@ export async function encodeTextsOnnx(
     const feeds: Record<string, InstanceType<typeof Tensor>> = {};
     for (const name of session.inputNames) {
       if (!Object.hasOwn(known, name)) {
-        throw new InputError(`has an input "${name}"; supported inputs are ${Object.keys(known).join(' and ')}`, path);
+        throw new InputError(
+          `has an input "${name}"; supported inputs are ${Object.keys(known).join(' and ')}`,
+          path,
+        );
       }
       feeds[name] = known[name as keyof typeof known]();
     }

@@ -55,8 +55,7 @@ export async function latestCheckpoint(
   if (!saved) return undefined;
   const { step, numbers } = saved;
   for (const [name, expected] of Object.entries(identity)) {
-    if (numbers[name] !== expected)
-      mismatch(saved, `its ${name} is ${numbers[name]}, expected ${expected}`);
+    if (numbers[name] !== expected) mismatch(saved, `its ${name} is ${numbers[name]}, expected ${expected}`);
   }
   if (!(Number.isInteger(step) && step >= 0 && step <= identity.steps))
     mismatch(saved, `this training has ${identity.steps} steps`);

@@ -8,9 +8,9 @@ export interface CropTransform {
   origin: readonly [number, number];
 }
 
-/** How the crops of a batch differ from each other and from step to step. */
+/** The random variation of crops. */
 export interface CropAugment {
-  /** Smallest and largest side of a crop, as a part of the largest that fits at its rotation. */
+  /** Smallest and largest side of a crop, as a fraction of the largest that fits at its rotation. */
   scale: readonly [number, number];
   /** Largest rotation either way, degrees. */
   rotate: number;
@@ -69,7 +69,7 @@ export type Fit =
   | { kind: 'shortest-edge'; pixels: number }
   | { kind: 'exact'; width: number; height: number };
 
-/** The middle `size` × `size` of the picture after `fit`: what a CLIP preprocessor shows its encoder. */
+/** The centre `size` × `size` of the picture after `fit`: the encoder's input in a CLIP preprocessor. */
 export function centerTransform(width: number, height: number, fit: Fit, size: number): CropTransform {
   const shorter = Math.min(width, height);
   const [x, y] =

@@ -36,7 +36,7 @@ export const CROP_BACKWARD = defineKernel({
 });
 
 /**
- * The differentiable crop: a render f32 [H, W, 4] (only rgb is used) → `pixels` f32 [B, 3, S, S], and the way back. Antialiased
+ * The differentiable crop: a render f32 [H, W, 4] (only rgb is used) → `pixels` f32 [B, 3, S, S], and its backward pass. Antialiased
  * triangle filter of half width max(1, scale) source pixels along each axis of the crop, as torch's `interpolate(antialias)`.
  */
 export class CropSampler {
@@ -65,7 +65,7 @@ export class CropSampler {
     this.#inverseSums = arena.buffer('crop/inverseSums', 4 * shape.batch * shape.size ** 2);
   }
 
-  /** `pixels`, f32 [B, 3, S, S], gets the crops; the other buffers are made in `arena`. */
+  /** `pixels`, f32 [B, 3, S, S], receives the crops; `arena` owns the other buffers. */
   static async create(arena: Arena, shape: CropShape, pixels: GPUBuffer): Promise<CropSampler> {
     const constants = { BATCH: shape.batch, SIDE: shape.size };
     const [forward, backward] = await Promise.all([
@@ -78,7 +78,7 @@ export class CropSampler {
   /** Sets the crops of the next submitted step, `shape.batch` of them, of a picture of this size. */
   set(width: number, height: number, transforms: readonly CropTransform[]): void {
     const { batch, mean, deviation } = this.shape;
-    if (transforms.length !== batch) throw new Error(`${batch} crops are expected, got ${transforms.length}`);
+    if (transforms.length !== batch) throw new Error(`expected ${batch} crops, got ${transforms.length}`);
     const { gpu } = this.#arena;
     if (width !== this.#width || height !== this.#height) {
       const numbers = { width, height, channelMean: mean, channelDeviation: deviation };
@@ -126,7 +126,7 @@ export class CropSampler {
     recorder.run(bound, gridFor(this.#width * this.#height, THREADS));
   }
 
-  /** Makes a bind group at the first use of a set of buffers. */
+  /** Creates a bind group at the first use of a set of buffers. */
   #bind(buffers: readonly GPUBuffer[], make: () => BoundKernel): BoundKernel {
     const key = buffers
       .map((buffer) => {

@@ -13,7 +13,7 @@ export const FROM_RGBA8 = defineKernel({
   variants: { portable: { source: new URL('./from-rgba8.wgsl', import.meta.url) } },
 });
 
-/** Turns finished pixels (u32 [H, W], rgba8) into the pictures that engines read (f32 [H, W, 4], 0–1). */
+/** Converts finished pixels (u32 [H, W], rgba8) to the pictures that engines read (f32 [H, W, 4], 0–1). */
 export class FromRgba8 {
   readonly #kernel: Kernel;
   readonly #pixels: number;
@@ -29,7 +29,7 @@ export class FromRgba8 {
     return new FromRgba8(kernel, pixels);
   }
 
-  /** Binds a picture and its pixels, u32 [H, W] to f32 [H, W, 4]. Make it once, record it often. */
+  /** Binds a picture and its pixels, u32 [H, W] to f32 [H, W, 4]. Bind once, record many times. */
   bind(rgba8: GPUBuffer, picture: GPUBuffer): BoundKernel {
     return this.#kernel.bind({ rgba8, picture });
   }

@@ -33,7 +33,7 @@ export class PhotometricMetrics {
     this.#partials = new Partials(arena, options.label);
   }
 
-  /** Compiles the kernels; makes small buffers in the arena. */
+  /** Compiles the kernels; allocates small buffers in the arena. */
   static async create(gpu: Gpu, arena: Arena, options: PictureOptions): Promise<PhotometricMetrics> {
     const constants = { ...pictureConstants(options, true), WITH_MAPS: false };
     const [forward, reduce] = await Promise.all([
@@ -58,7 +58,7 @@ export class PhotometricMetrics {
     };
   }
 
-  /** Overwrites `metrics`; its loss is 1 − SSIM. */
+  /** Overwrites `metrics`; their loss is 1 − SSIM. */
   record(recorder: Recorder, photo: BoundPhoto): void {
     recordPhoto(recorder, photo);
   }

@@ -1,4 +1,4 @@
-// One workgroup sums the sums of all tiles in a fixed order and writes the means: metrics = l1, ssim, mse, loss.
+// One workgroup adds the sums of all tiles in a fixed order and writes the means: metrics = l1, ssim, mse, loss.
 
 #include <picture>
 #include <tile-sum>

@@ -38,7 +38,7 @@ export interface LossOptions extends PictureOptions {
 /**
  * The training loss (1 − λ)·mean|r − p| + λ·(1 − SSIM) of an unclamped render r and a photograph p, and its gradient (3DGS's
  * loss; SSIM of Wang et al. 2004 with windows of 11×11 pixels, σ 1.5, as fused-ssim computes it for gsplat). Keeps maps of 36
- * bytes a pixel between the two.
+ * bytes a pixel between the forward and backward pass.
  */
 export class PhotometricLoss {
   readonly #gpu: Gpu;
@@ -61,7 +61,7 @@ export class PhotometricLoss {
     this.#partials = new Partials(arena, label);
   }
 
-  /** Compiles the kernels and makes the maps in the arena. @throws Error when the weight is not in [0, 1]. */
+  /** Compiles the kernels and allocates the maps in the arena. @throws Error when the weight is not in [0, 1]. */
   static async create(gpu: Gpu, arena: Arena, options: LossOptions): Promise<PhotometricLoss> {
     const { label, dssimWeight } = options;
     if (!(dssimWeight >= 0 && dssimWeight <= 1)) {
@@ -71,8 +71,8 @@ export class PhotometricLoss {
   }
 
   /**
-   * Binds a view's photograph, u32 or f32 as `options.photo` says, of this size in pixels. Call it once per view, not per step: it
-   * makes a small uniform.
+   * Binds a view's photograph, u32 or f32 according to `options.photo`, of this size in pixels. Call it once per view, not per step: it
+   * allocates a small uniform.
    *
    * @throws Error when the picture is larger than the options'.
    * @throws InputError when it is smaller than SSIM's window.

@@ -1,6 +1,6 @@
 import { type Gpu, InputError } from '../core/index.ts';
 
-/** Bytes a pixel of the widest buffers: a rendered picture, rgba as f32; what SSIM keeps between its two passes. */
+/** Bytes a pixel of the widest buffers: a rendered picture, rgba as f32; the maps of SSIM. */
 export const PICTURE_BYTES = { render: 16, ssim: 36 } as const;
 
 /**

@@ -10,7 +10,7 @@ import {
 } from '../core/index.ts';
 import { mapPitch, SSIM_RADIUS } from './ssim-window.ts';
 
-/** Sums the sums of all tiles. */
+/** Adds the sums of all tiles. */
 export const PHOTOMETRIC_REDUCE = defineKernel({
   label: 'image/photometric-reduce',
   constants: { THREADS: 256 },
@@ -24,7 +24,7 @@ export interface PictureOptions {
   /** Largest picture, pixels. Pictures bound later may be smaller in either direction. */
   width: number;
   height: number;
-  /** f32 [H, W, 4], rgb and alpha; alpha is ignored. A smaller picture lies at the front, tightly packed. */
+  /** f32 [H, W, 4], rgb and alpha; alpha is ignored. A smaller picture is at the front, tightly packed. */
   render: GPUBuffer;
   /** f32 [≥ 4]: L1, SSIM, MSE, loss, each the mean over pixels and channels. SSIM is 0 where it is not computed. */
   metrics: GPUBuffer;
@@ -36,11 +36,11 @@ export interface PictureOptions {
   target?: KernelTarget;
 }
 
-/** How a kernel cuts a picture into tiles. */
+/** The tiles of a picture in a kernel. */
 export interface Tiling {
   /** One workgroup a tile. */
   grid: readonly [number, number];
-  /** Pixels that the windows of a tile reach, across and down. */
+  /** Pixels that the windows of a tile cover, across and down. */
   reach?: readonly [number, number];
 }
 
@@ -59,7 +59,7 @@ export function recordPhoto(recorder: Recorder, photo: BoundPhoto): void {
   for (const { bound, groups } of photo.steps) recorder.run(bound, groups);
 }
 
-/** Sums of tiles, a vec4f each: one buffer for all pictures, and another for a later picture with more tiles. */
+/** Sums of tiles, a vec4f each: one buffer for all pictures, replaced for a later picture with more tiles. */
 export class Partials {
   readonly #arena: Arena;
   readonly #label: string;

@@ -3,7 +3,7 @@
 //
 // partials [tiles]: Σ|r − p|, Σ(r − p)², Σ SSIM over the tile's pixels and channels.
 // maps [3 channels, 3, H, mapPitch / 4], with WITH_MAPS, four neighbours a vec4f: d SSIM(window) / d (mean of r, mean of r²,
-// mean of r·p) at each window's centre from column MAP_LEFT on, 0 where the window does not count.
+// mean of r·p) at each window's centre from column MAP_LEFT on, 0 where the window is excluded.
 
 #include <photometric>
 #include <picture>

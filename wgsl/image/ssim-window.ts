@@ -23,7 +23,7 @@ interface Tile {
 }
 /** Four pixels of a row at a time. Low, so that a small picture fills a large GPU: 8 KiB of workgroup memory. */
 const PORTABLE_TILE: Tile = { width: THREADS - 2 * SSIM_RADIUS - 2, height: 8 };
-/** Tall, because a column is read with 10 rows more than it returns. No taller than there are threads. */
+/** Tall, because a column reads 10 rows more than it returns. At most one row per thread. */
 const CPU_TILE: Tile = { width: THREADS - 2 * SSIM_RADIUS, height: 16 };
 const TILES: Readonly<Record<KernelTarget, Tile>> = {
   subgroup: PORTABLE_TILE,
@@ -77,7 +77,7 @@ export const SSIM_BACKWARD = defineKernel({
   },
 });
 
-/** The tiles of a picture: one workgroup each, and the pixels that a tile's windows reach, across and down. */
+/** The tiles of a picture: one workgroup each, and the pixels that a tile's windows cover, across and down. */
 export function ssimTiling(
   target: KernelTarget,
   size: { width: number; height: number },

@@ -11,7 +11,7 @@ import {
 /** The colour space of the planes, as WebCodecs names it. Pictures are gamma-encoded, as photographs are. */
 export const BT709 = { primaries: 'bt709', transfer: 'bt709', matrix: 'bt709', fullRange: false } as const;
 
-/** Luma's share of red and blue; green has the rest (Rec. ITU-R BT.709-6, item 3.2). */
+/** Weights of red and blue in luma; green has the rest (Rec. ITU-R BT.709-6, item 3.2). */
 const RED = 0.2126;
 const BLUE = 0.0722;
 /** Codes from black to white, and from one end of chroma to the other (item 4.6). */
@@ -32,7 +32,7 @@ export function i420Bytes(width: number, height: number): number {
   return (3 * width * height) / 2;
 }
 
-/** Turns finished pixels (u32 [H, W], rgba8; alpha is ignored) into I420 planes: Y' [H, W], Cb and Cr [H/2, W/2], a byte each. */
+/** Converts finished pixels (u32 [H, W], rgba8; alpha is ignored) to I420 planes: Y' [H, W], Cb and Cr [H/2, W/2], a byte each. */
 export class ToI420 {
   readonly #kernel: Kernel;
   readonly #bytes: number;
@@ -61,7 +61,7 @@ export class ToI420 {
   }
 }
 
-/** Weights in fixed point. The third of each is the rest to the exact sum, so that grey has no chroma and white is the last code. */
+/** Weights in fixed point. The third of each completes the exact sum, so that grey has no chroma and white is the last code. */
 function weights(): Constants {
   const fixed = (value: number) => Math.round(2 ** FRACTION_BITS * value);
   const luma = LUMA_CODES / 255;

@@ -1,6 +1,6 @@
 // Finished pixels, rgba8 [H, W], to the planes that video encoders read: Y' [H, W], Cb [H/2, W/2], Cr [H/2, W/2], one byte a value
 // (I420). BT.709 matrix, limited range (Rec. ITU-R BT.709-6, sections 3 and 4), chroma the mean of 2×2 pixels, each value
-// rounded half up. In integers, so that every adapter gives the same bytes. One thread a word of four bytes.
+// rounded half up. Uses integers, so that every adapter gives the same bytes. One thread a word of four bytes.
 
 #include <grid>
 

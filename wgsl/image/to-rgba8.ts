@@ -13,7 +13,7 @@ export const TO_RGBA8 = defineKernel({
   variants: { portable: { source: new URL('./to-rgba8.wgsl', import.meta.url) } },
 });
 
-/** Turns pictures (f32 [H, W, 4]) into finished pixels (u32 [H, W], rgba8): clamped, rounded half up. */
+/** Converts pictures (f32 [H, W, 4]) to finished pixels (u32 [H, W], rgba8): clamped, rounded half up. */
 export class ToRgba8 {
   readonly #kernel: Kernel;
   readonly #pixels: number;
@@ -29,7 +29,7 @@ export class ToRgba8 {
     return new ToRgba8(kernel, pixels);
   }
 
-  /** Binds a picture and its pixels, f32 [H, W, 4] to u32 [H, W]. Make it once, record it often. */
+  /** Binds a picture and its pixels, f32 [H, W, 4] to u32 [H, W]. Bind once, record many times. */
   bind(picture: GPUBuffer, rgba8: GPUBuffer): BoundKernel {
     return this.#kernel.bind({ picture, rgba8 });
   }

@@ -11,7 +11,7 @@ export const WARP_ERROR_FINISH = defineKernel({
   entry: 'finish',
 });
 
-/** A pinhole view as the kernel needs it: pixels, and `viewmat` [4,4] row-major, world → camera (rigid). */
+/** A pinhole view: intrinsics in pixels, and `viewmat` [4,4] row-major, world → camera (rigid). */
 interface Pinhole {
   width: number;
   height: number;
@@ -33,9 +33,9 @@ export interface WarpErrorOptions {
   /** Size that all pictures share. */
   width: number;
   height: number;
-  /** Most pairs between two calls of `read`. */
+  /** Maximum number of pairs between two calls of `read`. */
   pairs: number;
-  /** The least alpha, as an 8-bit level, of a pixel that counts as covered. */
+  /** Minimum alpha, as an 8-bit level, of a covered pixel. */
   minAlpha: number;
   /** Largest |depth in A − depth of the point| ÷ depth of the point at which the two are the same surface. */
   depthTolerance: number;
@@ -52,7 +52,7 @@ export interface WarpSums {
 }
 
 /**
- * Compares neighbouring pictures after warping one into the other by rendered depth (see the WGSL for what is co-visible).
+ * Compares neighbouring pictures after warping one into the other by rendered depth (the WGSL defines co-visible pixels).
  * After the warping error of Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018, with the optical flow
  * replaced by the scene's own depth and cameras.
  */
@@ -93,7 +93,7 @@ export class WarpError {
     }
   }
 
-  /** Submits the comparison of `b` with `a` warped into it; nothing waits. Throws when `pairs` were submitted already. */
+  /** Submits the comparison of `b` with `a` warped into it; does not wait. Throws when `pairs` were submitted already. */
   measure(a: Picture, b: Picture): void {
     const { width, height, pairs } = this.#options;
     for (const { camera } of [a, b]) {
@@ -101,7 +101,7 @@ export class WarpError {
         throw new Error(`warp-error is for ${width}×${height}, got ${camera.width}×${camera.height}`);
       }
     }
-    if (this.#used >= pairs) throw new Error(`warp-error was made for ${pairs} pairs`);
+    if (this.#used >= pairs) throw new Error(`warp-error has room for ${pairs} pairs`);
     const rows = relativePose(a.camera.viewmat, b.camera.viewmat);
     this.#gpu.write(
       this.#pair,

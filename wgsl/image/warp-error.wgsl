@@ -34,7 +34,7 @@ fn covered(word: u32) -> bool {
   return (word >> 24u) >= MIN_ALPHA;
 }
 
-// The share of a pixel of B in the sums.
+// The contribution of a pixel of B to the sums.
 fn compare(x: u32, y: u32) -> vec4f {
   let apart = vec4f(0.0, 0.0, 1.0, 0.0); // covered, not co-visible
   let at = y * pair.size.x + x;

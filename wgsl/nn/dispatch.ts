@@ -15,7 +15,7 @@ export interface Dispatch {
   groups: readonly [number, number, number];
 }
 
-/** What a dispatch is made with. */
+/** The context of dispatches. */
 export interface DispatchContext {
   /** Owns the uniforms of the dispatches. */
   arena: Arena;
@@ -23,9 +23,9 @@ export interface DispatchContext {
   target: KernelTarget;
 }
 
-/** How one of the kernels below is used. */
+/** One use of a kernel. */
 export interface SizedUse {
-  /** Only what changes the code. Numbers are in `sizes`, so tensors of all shapes share a pipeline. */
+  /** Only values that change the code. Dimensions are in `sizes`, so tensors of all shapes share a pipeline. */
   constants?: Constants;
   /** The members of the uniform `sizes: Sizes`. */
   sizes: Record<string, number>;
@@ -34,7 +34,7 @@ export interface SizedUse {
 }
 
 const ELEMENTWISE = { portable: { THREADS: 256 }, cpu: { THREADS: 64 } };
-/** On GPUs a subgroup's worth of invocations reduces a row. On CPUs one does: each barrier is a switch of coroutines. */
+/** On GPUs a subgroup's worth of invocations reduces a row. On CPUs one does: each barrier is a coroutine switch. */
 const ROWWISE = { portable: { LANES: 32, ROWS_PER_GROUP: 4 }, cpu: { LANES: 1, ROWS_PER_GROUP: 8 } };
 
 /** A kernel that includes `elementwise`. `example`: see `KernelDefinition`. */

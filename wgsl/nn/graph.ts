@@ -8,7 +8,7 @@ export interface Tensor {
   requiresGrad: boolean;
 }
 
-/** A new tensor that is computed from `inputs`. Without inputs no gradient flows through it: statistics, scratch space. */
+/** A new tensor computed from `inputs`. Without inputs, as for statistics and scratch space, no gradient flows through it. */
 export function tensor(label: string, shape: readonly number[], inputs: readonly Tensor[] = []): Tensor {
   return { label, shape, requiresGrad: inputs.some((input) => input.requiresGrad) };
 }
@@ -18,15 +18,15 @@ export function size({ shape }: { shape: readonly number[] }): number {
   return shape.reduce((count, length) => count * length, 1);
 }
 
-/** What an op makes its forward dispatches with. */
+/** The context of an op's forward dispatches. */
 export interface ForwardContext extends DispatchContext {
   /** The buffer of one of the op's tensors. */
   buffer(tensor: Tensor): GPUBuffer;
 }
 
-/** What an op makes its backward dispatches with. */
+/** The context of an op's backward dispatches. */
 export interface BackwardContext extends ForwardContext {
-  /** dL/dtensor. That of the output is complete; the op writes those of its inputs, or adds to them (`accumulates`). */
+  /** dL/dtensor. The output's gradient is complete; the op writes its inputs' gradients, or adds to them (`accumulates`). */
   gradient(tensor: Tensor): GPUBuffer;
   /** Whether an earlier op of the backward pass has written this input's gradient, so that this op must add to it. */
   accumulates(tensor: Tensor): boolean;
@@ -35,8 +35,8 @@ export interface BackwardContext extends ForwardContext {
 }
 
 /**
- * One operation of a graph: its forward kernels, and those of its vector–Jacobian product, which turns the gradient of the
- * output into gradients of the inputs. Weights are constants: an op holds their buffers and computes no gradient for them.
+ * One operation of a graph: its forward kernels, and those of its vector–Jacobian product, which maps the gradient of the
+ * output to gradients of the inputs. Weights are constants: an op holds their buffers and computes no gradient for them.
  */
 export interface Op {
   /** `kind/role`, for labels and errors. */

@@ -1,6 +1,6 @@
 // y = (x − mean)/√(variance + epsilon)·weight + bias over rows of x [rows, width]. Keeps the mean and the reciprocal standard
-// deviation in `statistics` [rows, 2] for backward. The variance is that of the centred values (two passes): transformers have
-// channels a hundred times the others, where Σx² − (Σx)² cancels.
+// deviation in `statistics` [rows, 2] for backward. The variance is that of the centred values (two passes): some channels of
+// transformers are a hundred times larger than the others, where Σx² − (Σx)² cancels.
 
 #include <grid>
 #include <rowwise>

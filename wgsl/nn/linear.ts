@@ -26,7 +26,7 @@ export function linear(
   const shape = [...x.shape.slice(0, -1), outputs];
   const rows = size(x) / inputs;
   if (residual && residual.shape.join() !== shape.join()) {
-    throw new Error(`${label} gives [${shape}]; its residual is [${residual.shape}]`);
+    throw new Error(`${label} outputs [${shape}]; its residual is [${residual.shape}]`);
   }
   const reads = residual ? [x, residual] : [x];
   const output = tensor(label, shape, reads);

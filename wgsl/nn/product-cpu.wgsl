@@ -1,7 +1,7 @@
 // C = alpha·A·B for CPUs. A workgroup is one subgroup, a vector of the CPU, and computes ROWS rows × 8·SUBGROUP columns of C
 // (4·SUBGROUP without WIDE) in registers and the nearest cache. Each invocation reads one of SUBGROUP values of each row of A and
-// the subgroup shuffles them, so a step of the inner loop is 8 loads for 8·ROWS multiply-adds. No barriers: each is a switch of
-// coroutines. Measured on lavapipe, where a load costs as much as ten multiply-adds: six to eight times as fast as
+// the subgroup shuffles them, so a step of the inner loop is 8 loads for 8·ROWS multiply-adds. No barriers: each is a
+// coroutine switch. Measured on lavapipe, where a load costs as much as ten multiply-adds: six to eight times as fast as
 // the portable variant.
 
 #include <product>

@@ -12,7 +12,7 @@ export interface Lifetime {
 export interface Storage {
   tensors: Map<Tensor, Lifetime>;
   gradients: Map<Tensor, Lifetime>;
-  /** By op with a backward pass: the inputs whose gradient another op has written before. */
+  /** By op with a backward pass: the inputs whose gradient another op has already written. */
   accumulated: Map<Op, Set<Tensor>>;
   /** Ops whose `passesGradient` input shares the buffer of the output's gradient. */
   shared: Set<Op>;
@@ -114,7 +114,7 @@ function planGradients(
 }
 
 /**
- * Assigns lifetimes that do not overlap to one slot: in order of their start, each to the smallest free slot that it fits.
+ * Assigns lifetimes that do not overlap to one slot: in order of their start, each to the smallest free slot that fits it.
  * Returns the slot of each, and the bytes of the slots.
  */
 export function packLifetimes(lifetimes: Iterable<Lifetime>): {

@@ -20,7 +20,7 @@ export const ADAM = defineKernel({
 
 /** A tensor that `Adam` updates. */
 export interface AdamTensor {
-  /** Names its rate in `Adam.setStep`. */
+  /** The name of its rate in `Adam.setStep`. */
   name: string;
   /** f32 [rows, width]; changed in place. */
   parameters: GPUBuffer;
@@ -28,7 +28,7 @@ export interface AdamTensor {
   gradients: GPUBuffer;
   /** First and second moment, f32 [rows, width]; zero at the start. */
   moments: { m: GPUBuffer; v: GPUBuffer };
-  /** Rows that the buffers hold. */
+  /** Number of rows in the buffers. */
   rows: number;
   /** Floats per row. */
   width: number;
@@ -40,14 +40,14 @@ export interface AdamTensor {
 export interface AdamOptions {
   /** Prefix of the buffers' labels. */
   label: string;
-  /** u32; word 0 is the number of rows to work on, read when the kernels run. */
+  /** u32; word 0 is the number of rows to update, read when the kernels run. */
   gaussianCount: GPUBuffer;
   tensors: readonly AdamTensor[];
   /** 0.9 unless given. */
   beta1?: number;
   /** 0.999 unless given. */
   beta2?: number;
-  /** 1e-15 unless given, as 3DGS has it. */
+  /** 1e-15 unless given, as in 3DGS. */
   epsilon?: number;
 }
 
@@ -80,7 +80,7 @@ export class Adam {
     [this.#beta1, this.#beta2] = betas;
   }
 
-  /** Compiles a kernel for each tensor and makes two small buffers in the arena. */
+  /** Compiles a kernel for each tensor and allocates two small buffers in the arena. */
   static async create(gpu: Gpu, arena: Arena, options: AdamOptions): Promise<Adam> {
     const { label, gaussianCount, tensors, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-15 } = options;
     const rates = arena.uniform(`${label}/rates`, RATES_BYTES * Math.max(1, tensors.length));

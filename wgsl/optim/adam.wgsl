@@ -1,6 +1,6 @@
 // Adam (Kingma and Ba 2015, as torch.optim.Adam computes it) on rows of WIDTH floats. One thread a float. The first HEAD floats
-// of a row have a rate of their own. Loops to the number of rows that lies on the GPU: no rows, no change. The four
-// bindings show the window's rows.
+// of a row have their own rate. Loops to the number of rows, which is on the GPU: without rows nothing changes. The four
+// bindings contain the window's rows.
 #include <grid>
 #include <window>
 

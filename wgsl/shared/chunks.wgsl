@@ -1,5 +1,5 @@
-// How a fixed grid of workers (workgroups or threads) shares `count` items: each takes one contiguous chunk of at least
-// CHUNK_MIN items, a multiple of TILE, so that a small count occupies few workers and the order follows the worker's
+// Distributes `count` items over a fixed grid of workers (workgroups or threads): each processes one contiguous chunk of at
+// least CHUNK_MIN items, a multiple of TILE, so that a small count occupies few workers and the order follows the worker's
 // number. Workers at or beyond `activeChunks` have no items.
 
 fn chunkSize(count: u32, workers: u32) -> u32 {

@@ -1,7 +1,7 @@
-// Dropout of Gaussians (Park et al., "DropGaussian: Structural Regularization for Sparse-view Gaussian Splatting", 2025): a step leaves
-// out some of them at random, and the others are as much more opaque. Needs <view> and <random>.
+// Dropout of Gaussians (Park et al., "DropGaussian: Structural Regularization for Sparse-view Gaussian Splatting", 2025): a step
+// drops some of them at random and raises the opacity of the others to match. Needs <view> and <random>.
 
-// Parts of 256 that are left out.
+// The dropped share, in 256ths.
 fn dropoutShare(view: View) -> u32 {
   return view.dropout >> 24u;
 }
@@ -11,7 +11,7 @@ fn isDropped(view: View, i: u32) -> bool {
   return share > 0u && (pcg4d(vec4u(view.dropout & 0xffffffu, 0u, 0u, i)).x >> 24u) < share;
 }
 
-// What a Gaussian's own opacity is of the opacity that it is drawn with.
+// A Gaussian's own opacity ÷ the opacity that it is drawn with.
 fn ownOpacity(view: View) -> f32 {
   return f32(256u - dropoutShare(view)) / 256.0;
 }

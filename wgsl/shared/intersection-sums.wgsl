@@ -5,10 +5,10 @@
 // intersectionGradients [GRADIENTS per intersection].
 
 const GRADIENTS = 9u;
-// A Gaussian of more intersections than this is summed by a team of threads, one a gradient.
+// A team of threads, one a gradient, sums a Gaussian with more intersections than this.
 const ALONE = 32u;
 const TEAMS = u32(SIZE) / GRADIENTS;
-// One of more than this is summed by the whole group: a Gaussian that covers the picture has thousands.
+// The whole group sums a Gaussian with more than this: a Gaussian that covers the picture has thousands.
 const CROWD = 256u;
 const CROWD_THREADS = TEAMS * GRADIENTS;
 

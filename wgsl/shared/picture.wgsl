@@ -4,7 +4,7 @@ struct Picture {
   width: u32,
   height: u32,
   dssimWeight: f32, // λ of (1 − λ)·L1 + λ·(1 − SSIM)
-  ssimCount: f32, // number of windows that count, over all three channels
+  ssimCount: f32, // number of included windows, over all three channels
   tiles: u32, // number of partial sums, one a workgroup
   mapPitch: u32, // columns of a map, a multiple of 4
   // TILE_HEIGHT and TILE_WIDTH, and 10 more for the window. Uniforms, because compilers unroll a loop of known length, and

@@ -48,8 +48,8 @@ fn cStart(matrix: u32) -> u32 {
   return product.cOffset + matrix / product.heads * product.cBatchStride + matrix % product.heads * product.cHeadStride;
 }
 
-// What turns a sum into an entry of C (a GEMM's epilogue). Read once, before the loops: each read of a uniform costs a software
-// adapter a load.
+// The epilogue of a GEMM: from a sum to an entry of C. Read once, before the loops: on a software adapter each read of a uniform is
+// a load.
 struct Epilogue {
   start: u32,
   rowStride: u32,
@@ -73,7 +73,7 @@ fn epilogueOf(matrix: u32) -> Epilogue {
 }
 
 // Writes C[m,n], which must be inside the matrix. Callers write from loops whose bounds are not constants: each unrolled copy
-// costs a software adapter's compiler some 100 ms.
+// costs the compiler of a software adapter about 100 ms.
 fn writeC(epilogue: Epilogue, m: u32, n: u32, sum: f32) {
   let at = epilogue.start + m * epilogue.rowStride + n;
   var value = epilogue.alpha * sum;
@@ -89,7 +89,7 @@ fn writeC(epilogue: Epilogue, m: u32, n: u32, sum: f32) {
   c[at] = value;
 }
 
-// How many of the `count` rows from m on the matrix has.
+// The number of the `count` rows from m on that are inside the matrix.
 fn rowsFrom(m: u32, count: u32) -> u32 {
   return min(count, product.rows - min(m, product.rows));
 }

@@ -10,7 +10,7 @@ const ALPHA_MAX = 0.99;
 struct Projection {
   // Camera coordinates of the mean.
   t: vec3f,
-  // Normalised quaternion wxyz, and the length it had.
+  // Normalised quaternion wxyz, and its original length.
   q: vec4f,
   qLength: f32,
   scale: vec3f,
@@ -33,7 +33,7 @@ struct Projection {
 
 fn rotationFromQuat(q: vec4f) -> mat3x3f {
   let w = q.x; let x = q.y; let y = q.z; let z = q.w;
-  // WGSL matrices are given by columns.
+  // WGSL matrices are column-major.
   return mat3x3f(
     vec3f(1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)),
     vec3f(2.0 * (x * y - w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z + w * x)),

@@ -5,11 +5,11 @@ const MAX_DIGITS = 256u;
 struct Pass {
   capacity: u32,
   countWord: u32, // word of `counts` with the number of pairs
-  workers: u32, // most chunks that share the pairs
+  workers: u32, // maximum number of chunks
   shift: u32, // lowest bit of the digit
   digits: u32, // 2^width, at most MAX_DIGITS
   identity: u32, // 1: a pair's value is its number
-  skipZeros: u32, // 1: pairs whose key is 0 are left out
+  skipZeros: u32, // 1: pairs whose key is 0 are omitted
   nonzeroWord: u32, // word of `nonzeroCount` for the number of the others
 }
 

@@ -4,5 +4,5 @@ struct Shape {
   capacity: u32,
   countWord: u32, // word of `counts` with the number of values
   totalWord: u32, // word of `totals` for their sum
-  workers: u32, // most chunks that share the values
+  workers: u32, // maximum number of chunks
 }

@@ -4,10 +4,10 @@
 
 const SH_WORDS = select(3 * SH_ROWS, 3 * SH_ROWS / 4, SH_STEP == 4);
 
-// Rows SH_STEP·step and those behind it, of Gaussian i.
+// The SH_STEP rows from SH_STEP·step on, of Gaussian i.
 fn shRows(i: u32, step: u32) -> array<vec3f, SH_STEP> {
   let at = (i - window.first) * u32(SH_WORDS) + 3u * step;
-  // A word of one float is taken four times, and used once.
+  // A word of one float is replicated four times and used once.
   let a = vec4f(sh[at]);
   let b = vec4f(sh[at + 1u]);
   let c = vec4f(sh[at + 2u]);

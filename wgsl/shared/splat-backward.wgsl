@@ -1,7 +1,7 @@
 // From a Gaussian's summed gradients to those of its raw parameters, except SH. Needs <view>, <dropout>, <projection>.
 
 struct GeometryGradient {
-  // Without the viewing direction's part.
+  // Without the contribution of the viewing direction.
   mean: vec3f,
   logScale: vec3f,
   quat: vec4f,

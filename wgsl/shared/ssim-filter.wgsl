@@ -10,7 +10,7 @@ const RUNS = TILE_WIDTH / RUN * TILE_HEIGHT;
 
 var<workgroup> workspace: array<vec4f, PITCH * TILE_HEIGHT>; // at least THREADS
 
-// A row of the tile from its place `start` on, a multiple of RUN: four filtered values.
+// A row of the tile from position `start` on, a multiple of RUN: four filtered values.
 fn filteredRow(row: u32, start: u32) -> mat4x4f {
   let at = row * PITCH + start;
   let a = workspace[at];

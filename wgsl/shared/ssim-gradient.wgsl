@@ -6,7 +6,7 @@
 // gradient [H, W, 4]: overwritten; the alpha entry is 0. L1's derivative at r = p is 0.
 // The including kernel includes picture and photometric, and binds `maps` and `gradient`.
 
-// The values m, s, q of a pixel; 0 where its window does not count. The maps contain the zeros at the right.
+// The values m, s, q of a pixel; 0 where its window is excluded. The maps contain the zeros at the right.
 fn mapValues(at: vec2u, channel: u32) -> vec4f {
   let pitch = picture.mapPitch;
   let x = at.x - MAP_LEFT; // wraps left of it

@@ -3,7 +3,7 @@
 const C1 = 0.0001;
 const C2 = 0.0009;
 
-// r and p of a pixel. With PAD_ZERO they are 0 outside the picture; otherwise no window that counts reaches there.
+// r and p of a pixel. With PAD_ZERO they are 0 outside the picture; otherwise no included window reaches there.
 fn colours(at: vec2u, channel: u32) -> vec2f {
   let size = vec2u(picture.width, picture.height);
   let inside = min(at, size - 1u);

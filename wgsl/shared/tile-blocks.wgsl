@@ -1,8 +1,8 @@
-// A tile as blocks of neighbouring pixels, a subgroup to each: a splat is then skipped by every block that it does not reach.
+// A tile as blocks of neighbouring pixels, one subgroup each, so that every block skips the splats that do not reach it.
 // Needs <view>, <projection>, <tiles> and the constants TILE and SUBGROUP (4 to 32).
 
 const PIXELS = u32(TILE * TILE);
-// Pixels a block: a subgroup's, but so many that a tile has at most 32 blocks, which are the bits of a mask.
+// Pixels a block: one per lane, or more, so that a tile has at most 32 blocks, the bits of a mask.
 const BLOCK = max(u32(SUBGROUP), PIXELS / 32u);
 const BLOCKS = PIXELS / BLOCK;
 const BLOCK_WIDTH = select(select(2u, 4u, BLOCK >= 8u), 8u, BLOCK >= 32u);
@@ -17,19 +17,19 @@ fn tileCorner(view: View, tile: u32) -> vec2u {
   return vec2u(tile % view.tiles.x, tile / view.tiles.x) * u32(TILE);
 }
 
-// Where the i-th pixel of a block, given by its number, lies in the tile. The numbers go down the columns.
+// The position in the tile of the i-th pixel of a block, given by its number. The numbers go down the columns.
 fn blockPixel(number: u32, i: u32) -> vec2u {
   let x = (number / BLOCK_ROWS) * BLOCK_WIDTH + i % BLOCK_WIDTH;
   let y = (number % BLOCK_ROWS) * BLOCK_HEIGHT + i / BLOCK_WIDTH;
   return vec2u(x, y);
 }
 
-// Slot k of a tile: a subgroup's worth of pixels of one block.
+// Slot k of a tile: the pixels of one block for one subgroup.
 fn blockOf(k: u32) -> u32 {
   return k * u32(SUBGROUP) / BLOCK;
 }
 
-// Where a lane's pixel of slot k lies in the tile.
+// The position in the tile of a lane's pixel of slot k.
 fn placeOf(k: u32, lane: u32) -> vec2u {
   return blockPixel(blockOf(k), k * u32(SUBGROUP) % BLOCK + lane);
 }
@@ -73,13 +73,13 @@ fn exponents(a: vec4f, b: vec4f, dx: vec2f, dy: vec2f) -> vec2f {
   return dx * (a.z * dx + a.w * dy) + b.x * dy * dy;
 }
 
-// A tile's splats are cut into buckets of BUCKET. A bucket's number among all tiles': ascending, and never shared, because a
-// bucket but its tile's last is full. Some numbers are left out.
+// A tile's splats form buckets of BUCKET. A bucket's number among those of all tiles: ascending and unique, because every
+// bucket except its tile's last is full. Some numbers are unused.
 fn firstBucket(tile: u32, start: u32) -> u32 {
   return tile + start / u32(BUCKET);
 }
 
-// Where the pixels' state at the start of a tile's k-th bucket (k > 0) lies; at the start of the first it is known.
+// The offset of the pixels' state at the start of a tile's k-th bucket (k > 0); at the start of the first bucket it is known.
 fn stateOf(start: u32, k: u32) -> u32 {
   return (start / u32(BUCKET) + k - 1u) * PIXELS;
 }

@@ -9,7 +9,7 @@ struct Pixels {
   x: f32,
   y: vec4f,
   inside: vec4<bool>,
-  // Places in the picture.
+  // Indices in the picture.
   index: vec4u,
 }
 

@@ -1,7 +1,7 @@
 // Which tiles a projected Gaussian touches: those with a pixel centre where alpha may reach 1/255. Needs the constant TILE.
 
-// Slack of the tile test. An exponent in f32 is off by at most 8 · 2^-24 of the sum of its terms' absolute values, which for
-// streaks is far larger than the exponent itself; `relative` is a share of that sum, `absolute` covers log and exp.
+// Slack of the tile test. An exponent in f32 has an error of at most 8 · 2^-24 of the sum of its terms' absolute values, which for
+// long, thin Gaussians is far larger than the exponent itself; `relative` is a share of that sum, `absolute` covers log and exp.
 struct Slack {
   absolute: f32,
   relative: f32,
@@ -22,8 +22,8 @@ struct TileBox {
   high: vec2u,
 }
 
-// The tiles of the ellipse's bounding box. `sigma` is ln(255·opacity), where alpha falls to 1/255. The ellipse is that of the conic
-// as it is stored: where the determinant cancels, it may reach beyond the covariance's.
+// The tiles of the ellipse's bounding box. `sigma` is ln(255·opacity), where alpha falls to 1/255. The ellipse is that of the stored
+// conic: where the determinant cancels, it may reach beyond the covariance's.
 fn tileBox(mean: vec2f, cov: vec3f, det: f32, sigma: f32, tiles: vec2u) -> TileBox {
   let certain = max(1.0 - CONIC_ROUNDING * cov.x * cov.z / det, 1e-6);
   let reach = sqrt(2.0 * (sigma + COUNT_SLACK.absolute) / certain * cov.xz) + BOX_MARGIN;

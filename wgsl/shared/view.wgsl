@@ -1,4 +1,4 @@
-// One camera and how to draw through it: what every splat kernel reads.
+// One camera and its render settings, the input of every splat kernel.
 // OpenCV axes: x right, y down, z forward; pixel centres at +0.5.
 
 struct View {
@@ -11,7 +11,7 @@ struct View {
   // SH bands in use, at most SH_DEGREE.
   shDegree: u32,
   background: vec3f,
-  // Gaussians that this step leaves out: in the highest byte how many of 256, below it the step's random number. 0: none.
+  // Dropout of this step: in the highest byte the share in 256ths, below it the step's random number. 0: none.
   dropout: u32,
   focal: vec2f,
   principal: vec2f,

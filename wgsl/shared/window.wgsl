@@ -1,4 +1,4 @@
-// The rows that a dispatch works on, `first` to before `end`. What it binds of a buffer that is larger than a binding begins with
+// The rows of a dispatch, `first` to before `end`. Its binding of a buffer that is larger than one binding begins at
 // row `first` (rowWindows in core/windows.ts).
 
 struct RowWindow {

@@ -2,7 +2,7 @@
 
 var<workgroup> scanValues: array<u32, THREADS>;
 
-// A sum that would wrap becomes 2^32 − 1, so that a total that is too large looks too large.
+// A sum that would wrap becomes 2^32 − 1, so that a total that is too large is detected.
 fn saturatingAdd(a: u32, b: u32) -> u32 {
   return select(a + b, 0xffffffffu, a + b < a);
 }
@@ -13,7 +13,7 @@ struct Scanned {
 }
 
 // All threads call it, in uniform control flow; threads at or beyond `upto` pass 0, and their `before` is undefined.
-// `upto` must be a value that the compiler does not know: Mesa otherwise unrolls the loop, and compiles it for seconds.
+// `upto` must not be a compile-time constant: Mesa otherwise unrolls the loop and compiles it for seconds.
 fn workgroupScan(thread: u32, value: u32, upto: u32) -> Scanned {
   var sum = value;
   scanValues[thread] = sum;

@@ -67,7 +67,8 @@ class ImageList {
     if (/^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)/.test(name)) {
       throw error(`image ${id} is named ${excerpt(name)}, which leads out of the image folder`);
     }
-    if (this.#names.has(name)) throw error(`image ${id} has the same name as another image: ${excerpt(name)}`);
+    if (this.#names.has(name))
+      throw error(`image ${id} has the same name as another image: ${excerpt(name)}`);
     const length = Math.hypot(...quat);
     if (!(length > 1e-6 && length < 1e6)) {
       throw error(
