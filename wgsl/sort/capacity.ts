@@ -1,2 +1,2 @@
-/** Most pairs that a radix sort takes. */
+/** Maximum number of pairs of a radix sort. */
 export const MAX_CAPACITY = 2 ** 26;

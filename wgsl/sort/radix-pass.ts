@@ -15,24 +15,24 @@ import {
  */
 export const MAX_DIGIT_BITS = 8;
 
-/** How workers share the pairs. A worker takes one contiguous chunk; it is a workgroup, or for `cpu` a thread. */
+/** The distribution of pairs over workers. A worker processes one contiguous chunk; it is a workgroup, or for `cpu` a thread. */
 interface PassShape {
   maxWorkers: number;
-  /** Least pairs of a chunk: with fewer, the set-up of a worker costs more than the work that it takes over. */
+  /** Minimum pairs of a chunk: with fewer, the set-up of a worker costs more than its share of the work. */
   chunkMin: number;
 }
 const SHAPES: Readonly<Record<KernelTarget, PassShape>> = {
-  // Two workgroups on each multiprocessor of a large GPU (132). Each reads the counts of all others, so more of them cost.
+  // Two workgroups on each multiprocessor of a large GPU (132). Each reads the counts of all others, so more of them are slower.
   subgroup: { maxWorkers: 264, chunkMin: 1024 },
   // Eight workgroups of 256 threads on each multiprocessor.
   portable: { maxWorkers: 1024, chunkMin: 1024 },
-  // A worker clears and scans 256 counts of its own.
+  // A worker clears and scans its own 256 counts.
   cpu: { maxWorkers: 256, chunkMin: 512 },
 };
 
-/** Subgroups of a workgroup of the subgroup variant, where the adapter allows so many threads. */
+/** Subgroups of a workgroup of the subgroup variant, if the adapter allows that many threads. */
 const MAX_SUBGROUPS = 8;
-/** Pairs that a thread of the subgroup variant takes at a time, where the adapter has the workgroup memory. */
+/** Pairs that a thread of the subgroup variant processes at a time, if the adapter has the workgroup memory. */
 const MAX_ITEMS = 8;
 /** The same on a CPU, where the subgroup variant runs in tests only: its driver compiles long loops for minutes. */
 const CPU_ITEMS = 2;
@@ -40,7 +40,7 @@ const CPU_ITEMS = 2;
 const PORTABLE_THREADS = 256;
 /** A vector of a CPU. The threads share no work. */
 const CPU_THREADS = 8;
-/** A shape that every adapter with subgroups has room for. */
+/** A shape that fits every adapter with subgroups. */
 const subgroupExample = { THREADS: 64, TILE: 64, WIDTH: 8, ITEMS: 1 };
 const subgroup = { CHUNK_MIN: SHAPES.subgroup.chunkMin };
 const portable = { THREADS: PORTABLE_THREADS, TILE: PORTABLE_THREADS, CHUNK_MIN: SHAPES.portable.chunkMin };
@@ -88,7 +88,7 @@ export const RADIX_SCATTER = defineKernel({
   },
 });
 
-/** What all passes of one sort share. */
+/** The resources that all passes of one sort share. */
 export interface PassContext {
   gpu: Gpu;
   arena: Arena;
@@ -97,7 +97,7 @@ export interface PassContext {
   capacity: number;
   /** u32 [workers, 2^MAX_DIGIT_BITS]: counts of digits by chunk. */
   histogram: GPUBuffer;
-  /** Most chunks: see `workersFor`. */
+  /** Maximum number of chunks: see `workersFor`. */
   workers: number;
 }
 
@@ -112,12 +112,12 @@ export interface Pass {
   /** Lowest bit of the digit, and its width. */
   shift: number;
   width: number;
-  /** Take each pair's number for its value, instead of reading it. */
+  /** Use each pair's index as its value, instead of reading it. */
   identity: boolean;
   /** u32 array with the number of pairs at `countWord`. */
   counts: GPUBuffer;
   countWord: number;
-  /** Leave out the pairs whose key is 0, and write the number of the others to word `nonzeroWord` of `nonzeroCount`. */
+  /** Omit the pairs whose key is 0, and write the number of the others to word `nonzeroWord` of `nonzeroCount`. */
   skipZeros: boolean;
   nonzeroCount: GPUBuffer;
   nonzeroWord: number;
@@ -130,7 +130,7 @@ export interface Step {
   groups: number;
 }
 
-/** Most chunks that share `capacity` pairs. */
+/** Maximum number of chunks of `capacity` pairs. */
 export function workersFor(target: KernelTarget, capacity: number): number {
   const { maxWorkers, chunkMin } = SHAPES[target];
   return Math.min(maxWorkers, Math.ceil(capacity / chunkMin));
@@ -185,7 +185,7 @@ function passNumbers(kernel: Kernel, context: PassContext, pass: Pass): GPUBuffe
   return numbers;
 }
 
-/** The largest workgroup of the subgroup variant that the adapter has room for. */
+/** The largest workgroup of the subgroup variant that fits the adapter. */
 function subgroupShape(gpu: Gpu, width: number): Constants {
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize } = gpu.device.limits;
   let subgroups = MAX_SUBGROUPS;

@@ -1,5 +1,5 @@
 // Last kernel of a radix pass: each thread walks its chunk again and moves its pairs one after the other. Its row of
-// histogram [workers, digits] holds the place of the next pair of each digit.
+// histogram [workers, digits] contains the destination of the next pair of each digit.
 
 #include <chunks>
 #include <radix-pass>

@@ -4,7 +4,7 @@
 // The place of a pair is the start of its digit among all pairs, plus the number of pairs of that digit in earlier chunks,
 // plus the number of earlier pairs of that digit in the chunk. Chunks are few and long, so each workgroup sums the counts of
 // the earlier ones itself. Subgroups count within the chunk: ballots find the lanes with the same digit (the match of Adinets
-// and Merrill, "Onesweep", 2022), and each subgroup has a table of its own, so that the result does not depend on the order
+// and Merrill, "Onesweep", 2022), and each subgroup has its own table, so that the result does not depend on the order
 // of the subgroups.
 
 #include <chunks>
@@ -32,8 +32,8 @@ const SHARES = max(1u, THREADS / QUADS);
 
 // First the sums of the digits, then those over the earlier chunks; later the tables of the subgroups.
 var<workgroup> table: array<atomic<u32>, max(SUBGROUPS, 4u) * HALF>;
-var<workgroup> next: array<u32, DIGITS>; // place of the next pair of each digit
-var<workgroup> moves: array<u32, DIGITS>; // distance of a digit's pairs from their places in `staged`
+var<workgroup> next: array<u32, DIGITS>; // destination of the next pair of each digit
+var<workgroup> moves: array<u32, DIGITS>; // distance of a digit's pairs from their positions in `staged`
 var<workgroup> staged: array<vec2u, ROOM>;
 
 // The counts of four digits of a chunk, 0 beyond the last chunk.

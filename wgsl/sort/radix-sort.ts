@@ -4,21 +4,21 @@ import { MAX_DIGIT_BITS, passSteps, type Step, workersFor } from './radix-pass.t
 
 /** Options of `RadixSort.create`. */
 export interface RadixSortOptions {
-  /** Names the buffers in the arena. */
+  /** Prefix of the buffers' labels. */
   label: string;
-  /** Most pairs that the buffers hold, at most 2^26. A count beyond it is clamped. */
+  /** Number of pairs that fit the buffers, at most 2^26. Larger counts are clamped. */
   capacity: number;
   /** u32 [capacity]; overwritten: one of the two sides that the passes alternate between. */
   keys: GPUBuffer;
   /** u32 [capacity]; overwritten likewise. Optional with `identityValues`. */
   values?: GPUBuffer;
-  /** The values are the pairs' numbers 0…count−1, and `values` is not read. */
+  /** The values are the pairs' indices 0…count−1, and `values` is not read. */
   identityValues?: boolean;
   /** u32 array with the number of pairs at `countWord`, read when the kernels run. */
   count: GPUBuffer;
   countWord: number;
   /**
-   * Leave out the pairs whose key is 0. u32 array, another than `count`, whose word `nonzeroWord` gets the number of the
+   * Omit the pairs whose key is 0. u32 array, different from `count`, whose word `nonzeroWord` receives the number of the
    * others.
    */
   nonzeroCount?: GPUBuffer;
@@ -29,7 +29,7 @@ export interface RadixSortOptions {
   target?: KernelTarget;
 }
 
-/** The digit widths of the passes, low digit first: as few passes of at most `most` bits as hold `bits`, evenly shared. */
+/** The digit widths of the passes, low digit first: the fewest passes of at most `most` bits, of even width. */
 export function digitWidths(bits: number, most = MAX_DIGIT_BITS): number[] {
   const passes = Math.ceil(bits / most);
   return Array.from(
@@ -45,7 +45,7 @@ export function digitWidths(bits: number, most = MAX_DIGIT_BITS): number[] {
  * equal input gives equal output, ties included.
  */
 export class RadixSort {
-  /** u32 [capacity]: the keys in order, after the recorded kernels have run. `keys`, or a buffer of the sort's own. */
+  /** u32 [capacity]: the keys in order, after the recorded kernels have run. `keys`, or an internal buffer. */
   readonly sortedKeys: GPUBuffer;
   /** u32 [capacity]: the values in the keys' order. */
   readonly sortedValues: GPUBuffer;
@@ -58,7 +58,7 @@ export class RadixSort {
   }
 
   /**
-   * Compiles the kernels and makes the sort's buffers in the arena: 8 bytes a pair, and the counts of the digits.
+   * Compiles the kernels and allocates the sort's buffers in the arena: 8 bytes a pair, and the counts of the digits.
    * @throws Error when the capacity or the bits are out of range, or values are missing.
    */
   static async create(gpu: Gpu, arena: Arena, options: RadixSortOptions): Promise<RadixSort> {
@@ -112,7 +112,7 @@ export class RadixSort {
     return new RadixSort(from.keys, from.values, steps);
   }
 
-  /** Records the sort of the pairs that `keys` and `values` hold when the kernels run. */
+  /** Records the sort of the pairs that are in `keys` and `values` when the kernels run. */
   record(recorder: Recorder): void {
     for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
   }

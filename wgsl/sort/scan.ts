@@ -9,16 +9,16 @@ import {
 
 /** Options of `Scan.create`. */
 export interface ScanOptions {
-  /** Names the buffers in the arena. */
+  /** Prefix of the buffers' labels. */
   label: string;
-  /** Most values that `values` holds, at most 2^28. A count beyond it is clamped. */
+  /** Number of values that fit `values`, at most 2^28. Larger counts are clamped. */
   capacity: number;
   /** u32 [capacity]; each value is replaced by the sum of those before it. */
   values: GPUBuffer;
   /** u32 array with the number of values at `countWord`, read when the kernels run. */
   count: GPUBuffer;
   countWord: number;
-  /** u32 array whose word `totalWord` gets the sum of all values. May be the same buffer as `count`. */
+  /** u32 array whose word `totalWord` receives the sum of all values. May be the same buffer as `count`. */
   total: GPUBuffer;
   totalWord: number;
   /** The variant of the kernels; the device's unless given. The result is the same. */
@@ -28,7 +28,7 @@ export interface ScanOptions {
 const MAX_CAPACITY = 2 ** 28;
 /** Values that a workgroup scans at once. */
 const TILE = 1024;
-/** Most workgroups. A large GPU (132 multiprocessors) has work for many; a CPU has few cores. */
+/** Maximum workgroups. A large GPU (132 multiprocessors) needs many; a CPU has few cores. */
 const MAX_GROUPS: Readonly<Record<KernelTarget, number>> = { subgroup: 512, portable: 512, cpu: 32 };
 const chunks = { TILE, CHUNK_MIN: TILE };
 /** Constants of the kernels that include shared/scan-chunk.wgsl. On a CPU every barrier costs time for every thread. */
@@ -60,8 +60,8 @@ export function scanGroups(target: KernelTarget, capacity: number): number {
 /**
  * Exclusive prefix sum of u32 values in place, of a count that lives on the GPU. Reduce, then scan: two dispatches of a
  * fixed grid; each workgroup scans one contiguous chunk (Merrill and Grimshaw, "Parallel Scan for Stream
- * Architectures", 2009). Decoupled look-back would read the values once less, but it waits for other workgroups, which
- * WebGPU does not promise to run. A total of 2^32 or more becomes 2^32 − 1, and the prefixes are then undefined.
+ * Architectures", 2009). Decoupled look-back would read the values once less, but it waits for other workgroups, and
+ * WebGPU does not guarantee that they run. A total of 2^32 or more becomes 2^32 − 1, and the prefixes are then undefined.
  */
 export class Scan {
   readonly #reduce: BoundKernel;
@@ -74,7 +74,7 @@ export class Scan {
     this.#groups = groups;
   }
 
-  /** Compiles the kernels and makes the scan's buffers in the arena. @throws Error when the capacity is out of range. */
+  /** Compiles the kernels and allocates the scan's buffers in the arena. @throws Error when the capacity is out of range. */
   static async create(gpu: Gpu, arena: Arena, options: ScanOptions): Promise<Scan> {
     const { capacity, values, count, countWord, total, totalWord, label, target = gpu.target } = options;
     if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY)) {
@@ -96,7 +96,7 @@ export class Scan {
     );
   }
 
-  /** Records the scan of what `values` holds when the kernels run. */
+  /** Records the scan of the contents of `values` when the kernels run. */
   record(recorder: Recorder): void {
     recorder.run(this.#reduce, this.#groups).run(this.#scan, this.#groups);
   }

@@ -12,7 +12,7 @@ export const AXIS_QUANTILES = defineKernel({
   variants: { portable: { source: new URL('./axis-quantiles.wgsl', import.meta.url) } },
 });
 
-/** What the kernel reads of a gaussians: means [N,3], opacityLogits [N]. */
+/** The kernel's inputs: means [N,3], opacityLogits [N]. */
 interface Points {
   count: number;
   means: GPUBuffer;
@@ -69,7 +69,7 @@ export async function axisQuantiles(
         }
         let bin = 0;
         while (below[search] + bins[bin] < wanted[search]) below[search] += bins[bin++];
-        // The last round has 10 bits; the 11th belongs to the prefix already.
+        // The last round has 10 bits; the 11th is already part of the prefix.
         prefix[search] = (prefix[search] | (bin << shift)) >>> 0;
       }
       mask = (-1 << shift) >>> 0;

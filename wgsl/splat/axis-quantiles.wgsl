@@ -1,6 +1,6 @@
 // One round of a radix selection over the means: for each axis and each of two searches (low, high), a histogram of the next 11 bits
 // of the coordinates whose higher bits are `prefix`, weighted by opacity. Keys order coordinates numerically as unsigned integers.
-// Integer sums: the order of the atomics does not change them. One thread a Gaussian.
+// The sums are integers, so the order of the atomics does not change them. One thread a Gaussian.
 
 #include <grid>
 #include <finite>

@@ -9,20 +9,20 @@ export const ASSIGN_SOURCES = defineKernel({
 });
 
 export interface AssignSourcesBuffers {
-  /** u32: see `SCAN_TOTALS`; the number of the dead. */
+  /** u32: see `SCAN_TOTALS`; the number of dead rows. */
   scanTotals: GPUBuffer;
-  /** u32 [count]: exclusive prefix sum of the dead. */
+  /** u32 [count]: exclusive prefix sum of the dead flags. */
   deadBefore: GPUBuffer;
   /** u32 [count]: the keys of `SplitScores` in order, and their rows. */
   sortedKeys: GPUBuffer;
   sortedRows: GPUBuffer;
-  /** u32 [rows], written: the row to take a half of, or `SOURCES.NONE`. */
+  /** u32 [rows], written: the row to split, or `SOURCES.NONE`. */
   sources: GPUBuffer;
   /** u32 [rows], all 0: 1 is written where a row is a source. */
   drawn: GPUBuffer;
 }
 
-/** Gives the dead rows below `count`, and all rows from there to `rows`, a source each: those of the highest scores. */
+/** Assigns a source, in order of falling score, to each dead row below `count` and to each row from `count` to `rows`. */
 export class AssignSources extends FixedPass {
   static async create(
     arena: Arena,

@@ -1,5 +1,5 @@
-// Assigns rows to be halves of splits: the k-th dead row, and after the dead the rows from `count` on, get the row of the
-// k-th highest score as their source. A row is a source once. Rows keep their values where no score is left.
+// Assigns sources of splits: the k-th dead row, and after the dead rows those from `count` on, get the row with the
+// k-th highest score as their source. A row is a source at most once. Rows keep their values if no score is left.
 // One thread a row.
 
 #include <grid>
@@ -11,7 +11,7 @@ struct Assignment {
 
 @group(0) @binding(0) var<uniform> assignment: Assignment;
 @group(0) @binding(1) var<storage, read> scanTotals: array<u32>;
-// [count]: exclusive prefix sum of the dead.
+// [count]: exclusive prefix sum of the dead flags.
 @group(0) @binding(2) var<storage, read> deadBefore: array<u32>;
 // [count], by falling score.
 @group(0) @binding(3) var<storage, read> sortedKeys: array<u32>;

@@ -11,17 +11,17 @@ export const COPY_ROWS = defineKernel({
 export interface CopyRowsOptions {
   /** Floats a row. */
   width: number;
-  /** Rows `first` … `rows`−1 are looked at. */
+  /** Range of rows: `first` … `rows`−1. */
   first: number;
   rows: number;
-  /** Also zero the moments of the rows that were drawn. */
+  /** Also zero the moments of the source rows. */
   forget: boolean;
 }
 
 export interface CopyRowsBuffers {
   /** u32 [rows]: the row to copy from, or `SOURCES.NONE`. */
   sources: GPUBuffer;
-  /** u32 [rows]: how often each row was drawn. */
+  /** u32 [rows]: the number of draws of each row. */
   drawn: GPUBuffer;
   /** f32 [rows, width]: a parameter and its moments. */
   values: GPUBuffer;
@@ -30,8 +30,8 @@ export interface CopyRowsBuffers {
 }
 
 /**
- * Copies a parameter's rows from their sources; copies start with zero moments. Buffers larger than a binding go window by
- * window (`rowWindows`), each from itself and from each other.
+ * Copies a parameter's rows from their sources; copies start with zero moments. Buffers larger than a binding are processed
+ * window by window (`rowWindows`), each from itself and from every other one.
  */
 export class CopyRows extends FixedPass {
   static async create(arena: Arena, options: CopyRowsOptions, buffers: CopyRowsBuffers): Promise<CopyRows> {

@@ -1,7 +1,7 @@
 // Fills the rows that have a source with a copy of it, and zeroes their moments; with `forget`, also the moments of every
-// row that was drawn as a source. In place: a source never has a source. One thread a float, WIDTH floats a row. The bindings
+// source row. In place: a source never has a source. One thread a float, WIDTH floats a row. The bindings
 // may be windows of larger buffers: `values` and the moments begin with row `base`, of which rows `first` to before `rows` are
-// filled; ACROSS, they come from another window of the same buffer, `others`, and the moments are left to the dispatch without.
+// filled; ACROSS, they come from another window of the same buffer, `others`, and the dispatch without ACROSS updates the moments.
 
 #include <grid>
 
@@ -9,7 +9,7 @@ struct Copy {
   base: u32,
   first: u32,
   rows: u32,
-  // Rows that may be copied: from this one to before that.
+  // Rows that may be copied: from the first up to before the second.
   sourceFirst: u32,
   sourceEnd: u32,
   forget: u32,
@@ -21,7 +21,7 @@ struct Copy {
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 @group(0) @binding(4) var<storage, read_write> m: array<f32>;
 @group(0) @binding(5) var<storage, read_write> v: array<f32>;
-// Only read, but a buffer that a dispatch writes may not be bound for reading. One word unless ACROSS.
+// Only read, but a dispatch may not bind for reading a buffer that it writes. One word unless ACROSS.
 @group(0) @binding(6) var<storage, read_write> others: array<f32>;
 
 @compute @workgroup_size(GROUP)

@@ -13,13 +13,13 @@ export interface DrawSourcesBuffers {
   scanTotals: GPUBuffer;
   /** u32 [count]: exclusive prefix sum of the weights. */
   before: GPUBuffer;
-  /** u32 [rows]: rows that are `PENDING` get their source. */
+  /** u32 [rows]: `PENDING` is replaced by the source. */
   sources: GPUBuffer;
-  /** u32 [rows]: one is added per draw. */
+  /** u32 [rows]: incremented per draw. */
   drawn: GPUBuffer;
 }
 
-/** A multinomial sample with replacement, one source per waiting row; row and step name its random number. */
+/** A multinomial sample with replacement, one source per pending row; its random number is a function of row and step. */
 export class DrawSources extends FixedPass {
   static async create(
     arena: Arena,

@@ -1,5 +1,5 @@
 // Draws a source for every pending row: a multinomial sample, by binary search of a random point in the
-// prefix sum of the weights. Counts how often each source was drawn (integers: any order gives the same). Rows stay
+// prefix sum of the weights. Counts the draws of each source (integers: any order gives the same sum). Rows stay
 // pending when all weights are 0. One thread a row.
 
 #include <grid>
@@ -41,7 +41,7 @@ fn main(
     return;
   }
   let point = pointIn(total, pcg4d(vec4u(draw.seed, PURPOSE, draw.step, row)).x);
-  // The last row with before[row] ≤ point: its own weight is not 0, as the next prefix is beyond the point.
+  // The last row with before[row] ≤ point: its own weight is not 0, because the next prefix is beyond the point.
   var low = 0u;
   var high = draw.count;
   while (high - low > 1u) {

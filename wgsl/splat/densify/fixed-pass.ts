@@ -8,13 +8,13 @@ import {
   type Recorder,
 } from '../../core/index.ts';
 
-/** Threads in a workgroup of the kernels here, each of which works on one row or one number alone. */
+/** Threads in a workgroup of these kernels; each processes one row or one number. */
 export const GROUP = 256;
 
 /** Words of a prefix sum's result: the number of entries, and their sum. */
 export const SCAN_TOTALS = { ENTRIES: 0, TOTAL: 1 } as const;
 
-/** Special values in a list of source rows: the row has no source; the row waits for one. */
+/** Special values in a list of source rows: the row has no source; the row is pending. */
 export const SOURCES = { NONE: 0xffffffff, PENDING: 0xfffffffe } as const;
 
 /** Divisor of the scales of the halves of a split: 0.8 × the number of halves (3DGS, densifyAndSplit). */
@@ -30,17 +30,17 @@ export interface PassSpec {
   kernel: KernelDefinition;
   /** Added to those of the definition. */
   constants?: Constants;
-  /** The uniform: its struct, the variable that holds it, and its numbers. */
+  /** The uniform: its struct, its variable, and its values. */
   struct: string;
   variable: string;
   numbers: Record<string, number>;
-  /** By their WGSL names. */
+  /** Buffers by their WGSL names. */
   buffers: Bindings;
   threads: number;
 }
 
 /**
- * The common form of a densification kernel: it runs over a number of items that the host knows, bound to one uniform and the buffers
+ * The common form of a densification kernel: it runs over a number of items known to the host, bound to one uniform and the buffers
  * of one refinement; for buffers larger than a binding, once for each window.
  */
 export abstract class FixedPass {

@@ -19,7 +19,7 @@ export const GATHER_ROWS = defineKernel({
 });
 
 export interface GatherRowsBuffers {
-  /** u32 [rows]: for each new row, its entry in the plan; the old row is that modulo the old count. */
+  /** u32 [rows]: for each new row, its entry in the plan. The old row is the entry modulo the old count. */
   origins: GPUBuffer;
   /** f32 [old count, width] in, [rows, width] out. */
   values: GPUBuffer;
@@ -35,8 +35,8 @@ interface Pass {
 }
 
 /**
- * Replaces a buffer's rows by those that a plan lists, through a scratch buffer, so that the buffer stays the same object
- * and bind groups stay valid. Buffers larger than a binding go window by window (`rowWindows`), each new
+ * Replaces a buffer's rows with those that a plan lists, through a scratch buffer, so that the buffer stays the same object
+ * and bind groups stay valid. Buffers larger than a binding are processed window by window (`rowWindows`), each new
  * one from each old one.
  */
 export class GatherRows {

@@ -1,7 +1,7 @@
-// Moves rows of WIDTH floats to the places that a plan gives them: gathered[row] = values[origins[row] % count]. An origin at or
+// Moves rows of WIDTH floats to the positions in a plan: gathered[row] = values[origins[row] % count]. An origin at or
 // above `count` is a copy (see plan-growth.wgsl for the four parts): with FRESH its row is zero. One thread a float. Both bindings
-// may be windows of larger buffers: of what is gathered into, rows `first` to before `end`; of the old rows, `oldFirst` to before
-// `oldEnd`, and new rows that come from others are left to the dispatches that see those.
+// may be windows of larger buffers: of the new rows, `first` to before `end`; of the old rows, `oldFirst` to before
+// `oldEnd`. Other dispatches write the new rows that come from other old rows.
 
 #include <grid>
 

@@ -9,7 +9,7 @@ import {
 } from '../../core/index.ts';
 import { GROUP } from './fixed-pass.ts';
 
-/** The gate 1 / (1 + e^(k(o − t))) of gsplat's inject_noise_to_position: k, and the opacity t where it is one half. */
+/** The gate 1 / (1 + e^(k(o − t))) of gsplat's inject_noise_to_position: k, and the opacity t at which it is 0.5. */
 export const NOISE_GATE = { GATE_STEEPNESS: 100, GATE_OPACITY: 0.005 } as const;
 
 export const PERTURB_MEANS = defineKernel({
@@ -27,7 +27,7 @@ export interface PerturbMeansBuffers {
   opacityLogits: GPUBuffer;
 }
 
-/** Moves the means of `mcmc` at random. Does nothing in a void step. */
+/** The noise of `mcmc` on the means. Does nothing in a void step. */
 export class PerturbMeans {
   readonly #arena: Arena;
   readonly #kernel: Kernel;
@@ -45,7 +45,7 @@ export class PerturbMeans {
     return new PerturbMeans(arena, kernel, arena.uniform('perturb-means/noise', kernel.struct('Noise').size));
   }
 
-  /** Before the first record, and whenever a buffer was replaced. */
+  /** Call before the first record, and whenever a buffer was replaced. */
   bind({ gaussianCount, means, logScales, quats, opacityLogits }: PerturbMeansBuffers): void {
     this.#bound = this.#kernel.bind({
       noise: this.#noise,
@@ -58,8 +58,8 @@ export class PerturbMeans {
   }
 
   /**
-   * `scale`: noise rate × the means' learning rate. The step's numbers go to the GPU now, so a recorder may hold this once
-   * and is submitted before the next is recorded.
+   * `scale`: noise rate × the means' learning rate. Writes the step's numbers at once, so a recorder may contain this once
+   * and must be submitted before the next is recorded.
    */
   record(recorder: Recorder, count: number, options: { seed: number; step: number; scale: number }): void {
     if (!this.#bound) throw new Error(`${this.#kernel.label} records before it was bound`);

@@ -16,7 +16,7 @@ export interface PlaceRowsBuffers {
   origins: GPUBuffer;
 }
 
-/** Compaction that keeps the order, and so gives the same list on every run: the marked entries behind one another. */
+/** Compacts the marked entries in order, so that every run gives the same list. */
 export class PlaceRows {
   readonly #bound: BoundKernel;
 

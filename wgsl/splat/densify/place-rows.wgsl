@@ -1,4 +1,4 @@
-// Turns the places that a prefix sum gave the marked entries into a list of the marked: origins[place] = entry, in the
+// Turns the prefix sum of the marks into a list of the marked entries: origins[place] = entry, in the
 // order of the entries. One thread an entry.
 
 #include <grid>

@@ -14,12 +14,12 @@ export interface GrowthRules {
   growGradient: number;
   /** Largest scale up to which it is duplicated rather than split, world units. */
   smallScale: number;
-  /** Screen radius above which it is split in any case, part of the longer image side. */
+  /** Screen radius above which it is always split, as a fraction of the longer image side. */
   splitRadius: number;
   pruneOpacity: number;
   /** World units. */
   pruneScale: number;
-  /** Part of the longer image side. */
+  /** Fraction of the longer image side. */
   pruneRadius: number;
   /** Halves of a split get opacity 1 − √(1 − o) (Bulò et al., arXiv:2404.06109) instead of o. */
   revisedOpacity: boolean;
@@ -30,14 +30,14 @@ export interface PlanGrowthBuffers {
   statistics: GPUBuffer;
   logScales: GPUBuffer;
   opacityLogits: GPUBuffer;
-  /** u32 [4·count], written: rows (0 or 1) among the kept, the duplicates, the first and the second halves. */
+  /** u32 [4·count], written: rows (0 or 1) among the survivors, the duplicates, the first and the second halves. */
   parts: GPUBuffer;
 }
 
-/** WGSL literals end here; no opacity, radius or scale is as large. */
+/** The largest WGSL literal; no opacity, radius or scale is as large. */
 const NEVER = 3e38;
 
-/** The decisions of gsplat's DefaultStrategy: `_grow_gs`, then `_prune_gs` on what that gives. */
+/** The decisions of gsplat's DefaultStrategy: `_grow_gs`, then `_prune_gs` on its result. */
 export class PlanGrowth extends FixedPass {
   static async create(
     arena: Arena,

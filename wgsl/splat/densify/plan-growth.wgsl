@@ -1,6 +1,6 @@
-// Decides which Gaussians stay, grow or go: writes, per Gaussian, how many rows (0 or 1) it has in each of the four parts of
-// the next splat: unchanged rows, duplicates, first halves of splits, second halves. A prefix sum over the parts then gives
-// every row its place. One thread a Gaussian.
+// Decides which Gaussians stay, grow or are pruned: writes, per Gaussian, its number of rows (0 or 1) in each of the four parts of
+// the next splat: unchanged rows, duplicates, first halves of splits, second halves. A prefix sum over the parts then assigns
+// every row its position. One thread a Gaussian.
 
 #include <grid>
 

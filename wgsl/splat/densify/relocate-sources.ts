@@ -1,7 +1,7 @@
 import { type Arena, defineKernel } from '../../core/index.ts';
 import { bindPass, FixedPass, GROUP } from './fixed-pass.ts';
 
-/** Copies beyond which a Gaussian is shared no further: gsplat's and the authors' table of binomials ends here. */
+/** Maximum number of copies in the formula: the table of binomials of gsplat and of the authors ends here. */
 export const MAX_RATIO = 51;
 
 export const RELOCATE_SOURCES = defineKernel({
@@ -11,14 +11,14 @@ export const RELOCATE_SOURCES = defineKernel({
 });
 
 export interface RelocateSourcesBuffers {
-  /** u32 [count]: how often each row was drawn. */
+  /** u32 [count]: the number of draws of each row. */
   drawn: GPUBuffer;
   opacityLogits: GPUBuffer;
   logScales: GPUBuffer;
 }
 
 /**
- * New opacity and scale of what was drawn (3DGS-MCMC, eq. 9; gsplat's compute_relocation). In f32 the alternating sum
+ * New opacity and scale of the drawn Gaussians (3DGS-MCMC, eq. 9; gsplat's compute_relocation). In f32 the alternating sum
  * keeps six digits for a few copies and about four for fifty copies of an opacity of 0.999.
  */
 export class RelocateSources extends FixedPass {

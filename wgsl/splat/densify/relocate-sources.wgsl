@@ -1,4 +1,4 @@
-// Shares each drawn Gaussian among itself and its copies so that together they look as it did: opacity and scale by eq. 9
+// Adjusts each drawn Gaussian and its copies so that together they render as it did: opacity and scale by eq. 9
 // of Kheradmand et al., "3D Gaussian Splatting as Markov Chain Monte Carlo", 2024. One thread a Gaussian.
 //
 // With n = 1 + drawn, opacity o and the new opacity p = 1 − (1 − o)^(1/n), the paper divides the scale by

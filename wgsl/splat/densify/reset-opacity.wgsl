@@ -1,4 +1,4 @@
-// Lowers every opacity to at most a given one and forgets its optimiser's moments (3DGS, resetOpacity). One thread a
+// Lowers every opacity to at most a given one and zeroes its Adam moments (3DGS, resetOpacity). One thread a
 // Gaussian.
 
 #include <grid>

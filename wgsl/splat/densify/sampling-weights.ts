@@ -7,33 +7,33 @@ export const SAMPLING_WEIGHTS = defineKernel({
   variants: { portable: { source: new URL('./sampling-weights.wgsl', import.meta.url) } },
 });
 
-/** One drawing of sources: rows `count` … `rows`−1 are new, and those at or below `deadOpacity` are to be moved. */
+/** One draw of sources: rows `count` … `rows`−1 are new; rows at or below `deadOpacity` are relocated. */
 export interface Draw {
   count: number;
   rows: number;
   seed: number;
   step: number;
-  /** Opacity up to which a row waits for a source instead of being one; −1: none does. */
+  /** Opacity up to which a row is pending instead of a possible source; −1: none is. */
   deadOpacity: number;
 }
 
 export interface SamplingWeightsBuffers {
   opacityLogits: GPUBuffer;
-  /** u32 [count], written: weights ∝ opacity, 0 for the dead. */
+  /** u32 [count], written: weights ∝ opacity, 0 for dead rows. */
   weights: GPUBuffer;
   /** u32 [rows], written: `SOURCES.NONE` or `SOURCES.PENDING`. */
   sources: GPUBuffer;
 }
 
 /**
- * The weight of opacity 1: as large as lets the sum of `count` weights fit 32 bits, so that opacities are resolved to
- * `count` / 2^32; at most 2^22, where f32 still holds the fraction that is rounded.
+ * The weight of opacity 1: the largest for which the sum of `count` weights fits 32 bits, so that the resolution of opacity is
+ * `count` / 2^32; at most 2^22, where f32 still represents the fraction that is rounded.
  */
 export function weightUnit(count: number): number {
   return Math.min(2 ** 22, Math.floor(2 ** 32 / count) - 2);
 }
 
-/** Integer weights for drawing with probability ∝ opacity, and the rows that wait for a draw. */
+/** Integer weights for drawing with probability ∝ opacity, and the pending rows. */
 export class SamplingWeights extends FixedPass {
   static async create(
     arena: Arena,

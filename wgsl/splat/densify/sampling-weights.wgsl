@@ -1,5 +1,5 @@
-// Prepares a drawing of source rows with probability ∝ opacity. Weights are integers, so that their prefix sum is exact
-// and its order cannot matter: opacity · unit plus a random fraction, rounded down, which is right in the mean; at least 1.
+// Prepares a draw of source rows with probability ∝ opacity. Weights are integers, so that their prefix sum is exact
+// in any order: opacity · unit plus a random fraction, rounded down, which is unbiased; at least 1.
 // Rows at or above `count` are new and pending. Rows up to the dead opacity are pending too, with weight 0. One
 // thread a row.
 

@@ -22,11 +22,11 @@ export interface ScreenStatisticsBuffers {
   gaussianCount: GPUBuffer;
   /** f32 [rows, 2]: gradient length and radius on the screen in this step, 0 where not visible. */
   screen: GPUBuffer;
-  /** f32 [rows, 3]: what accumulates. */
+  /** f32 [rows, 3]: the accumulated statistics. */
   statistics: GPUBuffer;
 }
 
-/** Accumulates what one view says of each Gaussian, as gsplat's DefaultStrategy does. Does nothing in a void step. */
+/** Accumulates each Gaussian's statistics of one view, as in gsplat's DefaultStrategy. Does nothing in a void step. */
 export class ScreenStatistics {
   readonly #kernel: Kernel;
   #bound?: BoundKernel;
@@ -40,7 +40,7 @@ export class ScreenStatistics {
     return new ScreenStatistics(kernel);
   }
 
-  /** Before the first record, and whenever a buffer was replaced. */
+  /** Call before the first record, and whenever a buffer was replaced. */
   bind(buffers: ScreenStatisticsBuffers): void {
     this.#bound = this.#kernel.bind({ ...buffers });
   }

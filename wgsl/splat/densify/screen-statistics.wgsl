@@ -1,11 +1,11 @@
-// Adds one step's screen-space traces to the running statistics of densification. One thread a Gaussian.
+// Adds one step's screen-space values to the accumulated statistics of densification. One thread a Gaussian.
 
 #include <grid>
 
 struct Statistics {
   gradient: f32, // Σ ‖dL/d(mean on screen)‖ over the views that saw it
   views: f32,
-  radius: f32, // the largest, as a part of the longer image side
+  radius: f32, // the largest, as a fraction of the longer image side
 }
 
 @group(0) @binding(0) var<storage, read> gaussianCount: array<u32>;

@@ -1,7 +1,7 @@
 import { type Arena, defineKernel } from '../../core/index.ts';
 import { bindPass, FixedPass, GROUP, SOURCES } from './fixed-pass.ts';
 
-/** Opacity logit of a row that no Gaussian is in yet: far below what is drawn. */
+/** Opacity logit of an unused row: far below the threshold of rendering. */
 export const VACANT_LOGIT = -15;
 
 export const SPLIT_LONG_AXIS = defineKernel({
@@ -15,7 +15,7 @@ export interface SplitLongAxisOptions {
   /** Gaussians before the refinement, and after it. */
   count: number;
   rows: number;
-  /** What a half keeps of the scale along the longest axis, in 0–1. */
+  /** A half's scale along the longest axis, as a fraction of the original. */
   narrow: number;
   /** A half's opacity is 1 − (1 − o)^share. */
   share: number;
@@ -31,7 +31,7 @@ export interface SplitLongAxisBuffers {
   opacityLogits: GPUBuffer;
 }
 
-/** Parts copies and their sources along their longest axis. */
+/** Separates copies and their sources along their longest axis. */
 export class SplitLongAxis extends FixedPass {
   static async create(
     arena: Arena,

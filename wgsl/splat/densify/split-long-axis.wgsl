@@ -1,6 +1,6 @@
-// Makes the two halves of a split out of a Gaussian and its copy. They part along its longest axis by ±DISTANCE of its
-// scale there, which becomes NARROW of what it was, so that mean and covariance of the two together are the Gaussian's own
-// (DISTANCE² + NARROW² = 1). New rows that got no copy become transparent, so that the next refinement replaces
+// Turns a Gaussian and its copy into the two halves of a split. They move apart along its longest axis by ±DISTANCE of its
+// scale there, which is multiplied by NARROW, so that mean and covariance of the two together are those of the Gaussian
+// (DISTANCE² + NARROW² = 1). New rows without a copy become transparent, so that the next refinement replaces
 // them. One thread a row.
 
 #include <grid>

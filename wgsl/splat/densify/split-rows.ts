@@ -27,7 +27,7 @@ export interface SplitRowsOptions {
   revisedOpacity: boolean;
 }
 
-/** Turns intersections of copies into the halves of a split: gsplat's `split`, 3DGS's densifyAndSplit. */
+/** Turns pairs of copies into the halves of a split: gsplat's `split`, 3DGS's densifyAndSplit. */
 export class SplitRows extends FixedPass {
   static async create(
     arena: Arena,

@@ -1,5 +1,5 @@
-// Makes the two halves of a split out of two copies of their parent: means drawn from the parent's own Gaussian, scales
-// divided by SPLIT_SHRINK (3DGS, densifyAndSplit). Works on rows whose origin says that they are a half (the third and
+// Turns two copies of a Gaussian into the halves of a split: means drawn from the Gaussian, scales
+// divided by SPLIT_SHRINK (3DGS, densifyAndSplit). Processes rows whose origin is a half (the third and
 // fourth part of plan-growth.wgsl). One thread a row.
 
 #include <grid>
@@ -30,7 +30,7 @@ fn main(
   if (row >= split.rows || origins[row] < 2u * split.count) {
     return;
   }
-  // A half's number in 0 … 2·count−1: each draws numbers of its own.
+  // A half's number in 0 … 2·count−1: each draws its own random numbers.
   let halfIndex = origins[row] - 2u * split.count;
   let at = 3u * row;
   let logScale = vec3f(logScales[at], logScales[at + 1u], logScales[at + 2u]);

@@ -1,7 +1,7 @@
 import { type Arena, defineKernel } from '../../core/index.ts';
 import { bindPass, FixedPass, GROUP } from './fixed-pass.ts';
 
-/** The key of a row without a score: the bits of infinity, above those of every float. Other keys are this less the score's bits. */
+/** The key of a row without a score: the bits of infinity, above those of every float. Other keys are this minus the score's bits. */
 export const LAST_KEY = 0x7f800000;
 
 export const SPLIT_SCORES = defineKernel({
@@ -12,9 +12,9 @@ export const SPLIT_SCORES = defineKernel({
 
 export interface SplitScoresOptions {
   count: number;
-  /** Opacity up to which a row is freed; −1: none is. */
+  /** Opacity up to which a row is dead; −1: none is. */
   deadOpacity: number;
-  /** Steps that must have seen a row for it to stay, not necessarily whole. */
+  /** Minimum number of steps in which a row was visible; may be fractional. */
   minViews: number;
 }
 
@@ -24,7 +24,7 @@ export interface SplitScoresBuffers {
   opacityLogits: GPUBuffer;
   /** u32 [count], written: the higher a row's score, the lower its key; `LAST_KEY` without one. */
   keys: GPUBuffer;
-  /** u32 [count], written: 1 for rows to be freed, otherwise 0. */
+  /** u32 [count], written: 1 for dead rows, otherwise 0. */
   dead: GPUBuffer;
 }
 

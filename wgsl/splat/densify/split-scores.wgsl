@@ -1,5 +1,5 @@
-// Prepares a refinement that splits the Gaussians of the highest score: a sort key of each row, lowest first, and a mark for dead
-// rows, which are replaced: those up to the dead opacity, and those that too few views saw. Dead rows, and rows without a gradient,
+// Prepares a refinement that splits the Gaussians with the highest scores: a sort key of each row, lowest first, and a mark for dead
+// rows, which are replaced: those up to the dead opacity, and those visible in too few views. Dead rows, and rows without a gradient,
 // have the last key. One thread a row.
 
 #include <grid>
@@ -36,7 +36,7 @@ fn main(
   let seen = statistics[row];
   let isDead = opacity <= scores.deadOpacity || seen.views < scores.minViews;
   let score = seen.gradient / max(seen.views, 1.0);
-  // Bits of positive floats order as the floats do.
+  // The bits of positive floats have the order of the floats.
   keys[row] = select(LAST - bitcast<u32>(score), LAST, isDead || !(score > 0.0));
   dead[row] = select(0u, 1u, isDead);
 }
