@@ -104,7 +104,7 @@ testUnless(
       assert.ok(far.length <= 2, `${far.length} pixels`);
       assert.ok(picture.engine.internals.buckets!.states.size <= 16, 'and no room for states');
       const message = await RasterizerBackward.create(gpu, arena, picture.engine).then(() => '', String);
-      assert.match(message, /was made without `backward`/);
+      assert.match(message, /was created without `backward`/);
     }),
 );
 

@@ -1,6 +1,6 @@
 // The subgroup variant of emit: the same intersections at the same places. A subgroup takes as many Gaussians as it has lanes, far
-// apart in depth because the nearest are the largest, and lays the tiles of their boxes in one row. Each lane tests the next tile of
-// the row, so that a large Gaussian does not hold up the others.
+// apart in depth because the nearest are the largest, and concatenates the tiles of their boxes. Each lane tests the next tile of
+// this list, so that a large Gaussian does not delay the others.
 #include <grid>
 #include <view>
 #include <tiles>
@@ -16,11 +16,11 @@
 @group(0) @binding(8) var<storage, read_write> intersectionFromGaussian: array<u32>;
 @group(0) @binding(9) var<storage, read> boxes: array<vec2u>;
 
-// (mean, conic.xy), (conic.z, sigma), and the box's low corner, its width, the first of its tiles in the row.
+// (mean, conic.xy), (conic.z, sigma), and the box's low corner, its width, the first of its tiles in the list.
 var<workgroup> firsts: array<vec4f, SUBGROUP>;
 var<workgroup> seconds: array<vec2f, SUBGROUP>;
 var<workgroup> places: array<vec4u, SUBGROUP>;
-// The Gaussian, its first intersection, its number of intersections, and the end of its tiles in the row.
+// The Gaussian, its first intersection, its number of intersections, and the end of its tiles in the list.
 var<workgroup> targets: array<vec4u, SUBGROUP>;
 
 @compute @workgroup_size(SUBGROUP)
@@ -58,7 +58,7 @@ fn main(
     }
     workgroupBarrier();
 
-    // How many tiles the Gaussian of the last tested tile touches so far.
+    // The number of tiles found so far for the Gaussian of the last tested tile.
     var carry = 0u;
     for (var base = 0u; base < total; base += u32(SUBGROUP)) {
       let cell = min(base + lane, total - 1u);
@@ -83,7 +83,7 @@ fn main(
       }
       let found = rank + select(0u, 1u, touched);
       carry = subgroupBroadcast(found, u32(SUBGROUP) - 1u);
-      // Places without a tile (project counts with more slack) sort behind the last tile and contribute nothing.
+      // Entries without a tile (project counts with more slack) sort behind the last tile and contribute nothing.
       if (base + lane + 1u == target_.w) {
         for (var left = found; left < target_.z; left++) {
           tileKeys[target_.y + left] = view.tiles.x * view.tiles.y;

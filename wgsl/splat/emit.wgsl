@@ -1,5 +1,6 @@
 // Writes one (tile, Gaussian) intersection per touched tile, Gaussians in depth order: a stable sort by tile alone then keeps each tile's
-// Gaussians in depth order. One thread a Gaussian. An intersection's place before that sort identifies it: gradients are summed by it.
+// Gaussians in depth order. One thread a Gaussian. An intersection's position before that sort identifies it, and gradients are summed in
+// that order.
 #include <grid>
 #include <view>
 #include <tiles>
@@ -41,7 +42,7 @@ fn main(
         }
       }
     }
-    // Places without a tile (project counts with more slack) sort behind the last tile and contribute nothing.
+    // Entries without a tile (project counts with more slack) sort behind the last tile and contribute nothing.
     for (; at < end; at++) {
       tileKeys[at] = view.tiles.x * view.tiles.y;
       gaussianFromIntersection[at] = i;

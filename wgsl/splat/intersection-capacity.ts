@@ -1,26 +1,26 @@
 import { type Gpu, GpuError } from '../core/index.ts';
 import { MAX_CAPACITY } from '../sort/capacity.ts';
 
-/** A first guess is never less: small scenes then never overflow. */
+/** Minimum of the initial guess: small scenes then never overflow. */
 const LEAST = 1 << 16;
-/** Room above what overflowed, so that the next view does not overflow too. */
+/** Growth beyond the view that overflowed, so that the next view does not overflow too. */
 const GROWTH = 1.25;
 
-/** Most (tile, Gaussian) intersections that can be worked on at once: the adapter's largest binding over the widest buffer's bytes a
- * intersection, and the sort's own limit. */
+/** Maximum number of (tile, Gaussian) intersections of a view: the adapter's largest binding divided by the widest buffer's bytes an
+ * intersection, and the limit of the sort. */
 function limit(gpu: Gpu, bytesPerIntersection: number): number {
   const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
   const bytes = Math.min(maxBufferSize, maxStorageBufferBindingSize);
   return Math.min(MAX_CAPACITY, Math.floor(bytes / bytesPerIntersection));
 }
 
-/** Room to begin with. A guess: too little costs one growth, too much costs memory. */
+/** Initial capacity. A guess: too little costs one growth, too much costs memory. */
 export function guessedIntersections(gpu: Gpu, guess: number, bytesPerIntersection: number): number {
   return Math.min(limit(gpu, bytesPerIntersection), Math.max(LEAST, guess));
 }
 
 /**
- * Room for a view that needed `needed` intersections, and some more where the adapter allows.
+ * Capacity for a view with `needed` intersections, and some more if the adapter allows.
  * @throws GpuError when this adapter cannot hold them.
  */
 export function grownIntersections(

@@ -1,4 +1,4 @@
-// Gathers tile counts in depth order, and runs the first half of the scan that gives each Gaussian its first intersection (see
+// Gathers tile counts in depth order, and runs the first half of the scan that computes each Gaussian's first intersection (see
 // sort/scan.ts): each workgroup sums its chunk. Sums are u32 and saturate.
 // partials[0] is the number of visible Gaussians; partials[1 + group] the sum of that group's chunk.
 #include <chunks>

@@ -30,18 +30,18 @@ export interface IntersectionOffsetsOptions {
   label: string;
   /** Rows of the buffers below. */
   rows: number;
-  /** u32 [rows]: the visible Gaussians by depth; `rasterCounters` says how many. */
+  /** u32 [rows]: the visible Gaussians by depth; `rasterCounters` has their number. */
   order: GPUBuffer;
   /** u32 [rows]: the tiles that each Gaussian touches. */
   tileCounts: GPUBuffer;
-  /** u32 [rows]: gets where each visible Gaussian's intersections begin, in depth order. */
+  /** u32 [rows], written: the first intersection of each visible Gaussian, in depth order. */
   offsets: GPUBuffer;
   rasterCounters: GPUBuffer;
-  /** u32: the number of Gaussians, set to 0 where the intersections are too many. */
+  /** u32: the number of Gaussians, set to 0 if there are too many intersections. */
   gaussianCount: GPUBuffer;
 }
 
-/** Where each splat's (tile, Gaussian) intersections begin, and whether all of them fit. */
+/** Computes each Gaussian's first (tile, Gaussian) intersection, and checks the capacity. */
 export class IntersectionOffsets {
   readonly steps: readonly { step: BoundKernel; groups: readonly [number, number, number] }[];
   readonly #gpu: Gpu;
@@ -85,7 +85,7 @@ export class IntersectionOffsets {
     );
   }
 
-  /** Sets how many intersections the next submitted steps admit, and the step's number if they are more. */
+  /** Sets the capacity of the next submitted steps, and the step number that marks an overflow. */
   admit(step: number, capacity: number): void {
     const admit = this.#offsets.kernel.pack('Admit', { step, capacity });
     this.#gpu.write(this.#admit, admit, 'parameters');

@@ -52,7 +52,7 @@ export class ParameterGradients {
     this.#steps = steps;
   }
 
-  /** Compiles the kernel and makes the gradients' buffers in the arena. `backward`: the backward pass of `forward`. */
+  /** Compiles the kernel and allocates the gradients' buffers in the arena. `backward`: the backward pass of `forward`. */
   static async create(
     gpu: Gpu,
     arena: Arena,

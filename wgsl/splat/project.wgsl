@@ -29,7 +29,7 @@
 @group(0) @binding(10) var<storage, read_write> boxes: array<vec2u>;
 @group(0) @binding(11) var<uniform> window: RowWindow;
 
-// The whole workgroup tests the tiles of a box of more than LARGE tiles, because one thread would hold up the others.
+// The whole workgroup tests the tiles of a box of more than LARGE tiles, because one thread would delay the others.
 struct Large {
   mean: vec2f,
   conicXy: vec2f,

@@ -1,9 +1,9 @@
 import type { Gpu, KernelTarget } from '../core/index.ts';
 
-/** Gaussians of a tile that one subgroup of the backward pass takes at a time. A multiple of every subgroup's size. */
+/** Gaussians of a tile that one subgroup of the backward pass processes at a time. A multiple of every subgroup size. */
 export const BUCKET = 64;
 
-/** Side of a tile in pixels. A CPU saves pixels with small tiles; a GPU has the threads, and saves sorting with large ones. */
+/** Side of a tile in pixels. Small tiles save pixels on a CPU; large ones save sorting on a GPU, which has enough threads. */
 const TILE: Readonly<Record<KernelTarget, number>> = { subgroup: 16, portable: 16, cpu: 8 };
 
 export function tileFor({ target }: { target: KernelTarget }): number {
@@ -19,7 +19,7 @@ export interface RasterShape {
 
 /**
  * The device's target and its tile, unless given.
- * @throws Error for a tile that the variants for a CPU are not written for.
+ * @throws Error for a tile size that the variants for a CPU do not support.
  */
 export function shapeOf(gpu: Gpu, label: string, given: Partial<RasterShape>): RasterShape {
   const { target = gpu.target } = given;
@@ -30,12 +30,12 @@ export function shapeOf(gpu: Gpu, label: string, given: Partial<RasterShape>): R
   return { target, tile };
 }
 
-/** How many tiles cover a picture. */
+/** The number of tiles that cover a picture. */
 export function tilesOf({ width, height }: { width: number; height: number }, tile: number): number {
   return Math.ceil(width / tile) * Math.ceil(height / tile);
 }
 
-/** How many buckets a rasteriser with room for `intersections` can have, and how many of them begin in a stored state. */
+/** Maximum number of buckets of a rasteriser with capacity for `intersections`, and of buckets that begin with a stored state. */
 export function bucketRoom({
   width,
   height,
@@ -50,7 +50,7 @@ export function bucketRoom({
   backward: boolean;
 }): { buckets: number; states: number } {
   if (!backward) return { buckets: 0, states: 0 };
-  // Every bucket but a tile's last is full, and a tile's first has no state.
+  // Every bucket except a tile's last is full, and a tile's first has no stored state.
   const full = Math.floor(intersections / BUCKET);
   return { buckets: tilesOf({ width, height }, tile) + full, states: full };
 }

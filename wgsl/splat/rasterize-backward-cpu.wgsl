@@ -1,7 +1,7 @@
 // Gradient of the blending, tile by tile, without atomics: the variant for a CPU behind a software driver. One subgroup a tile, which the
 // driver runs as one vector, shaped as in rasterize-forward-cpu. It walks Gaussians back to front: the lanes recover the transmittance
 // before each, sum nine gradients over their own pixels, then over the lanes (sumLanes). The sums of an intersection go to its place
-// before the tile sort, so that a Gaussian's intersections lie in a row for the next kernel.
+// before the tile sort, so that a Gaussian's intersections are contiguous for the next kernel.
 // The nine gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy², with e the gradient to the exponent and
 // d = mean − pixel.
 #include <grid>
@@ -81,7 +81,7 @@ fn main(
     most = max(most, quads[q].seen);
   }
   let depth = start + subgroupMax(max(max(most.x, most.y), max(most.z, most.w)));
-  // Intersections behind every pixel's last contributor have no gradient. The last tile also clears the places without a tile.
+  // Intersections behind the last contributor of every pixel have no gradient. The last tile also clears the entries without a tile.
   zero(depth, end, lane);
   if (tile + 1u == tiles) { zero(end, tileStarts[tiles + 1u], lane); }
 
@@ -132,7 +132,7 @@ fn main(
 }
 
 // Sums over the lanes and stores eight of the nine sums at `at`. Each step of the butterfly halves the sums that a lane is
-// responsible for: in the end one of eight (of four lanes: two). Returns the ninth: stores are slow, and those of a batch are one.
+// responsible for: in the end one of eight (of four lanes: two). Returns the ninth: stores are slow, so a batch stores it once.
 @diagnostic(off, subgroup_uniformity)
 fn reduceAndStore(at: u32, lane: u32, first: vec4f, second: vec4f, ninth: f32) -> f32 {
   let odd = (lane & 1u) != 0u;

@@ -1,7 +1,7 @@
-// Gradient of the blending, without atomics: the subgroup variant. A subgroup takes one bucket of a tile's Gaussians at a time, from the
+// Gradient of the blending, without atomics: the subgroup variant. A subgroup processes one bucket of a tile's Gaussians at a time, from the
 // state that rasterize-forward-subgroup stored at its start. A lane keeps a pixel of each of eight blocks in registers and walks the
 // bucket front to back, skipping blocks that a Gaussian does not reach. Per Gaussian, nine gradients are summed over the lanes (sumLanes)
-// and stored at the intersection's place before the tile sort, so that a Gaussian's intersections lie in a row for the next kernel.
+// and stored at the intersection's place before the tile sort, so that a Gaussian's intersections are contiguous for the next kernel.
 // The nine gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy², with e the gradient to the exponent and
 // d = mean − pixel.
 #include <grid>
@@ -25,10 +25,10 @@
 @group(0) @binding(11) var<storage, read_write> intersectionGradients: array<f32>;
 
 const GRADIENTS = 9u;
-// Pixels that a lane holds at once; a larger tile takes several rounds.
+// Pixels of a lane at once; a larger tile takes several rounds.
 const SLOTS = 8u;
 const ROUNDS = max(1u, PIXELS / (SLOTS * u32(SUBGROUP)));
-// Gaussians in workgroup memory at once. Few, because workgroup memory limits how many subgroups a GPU holds; the whole bucket where
+// Gaussians in workgroup memory at once. Few, because workgroup memory limits the number of resident subgroups; the whole bucket if
 // several rounds add to one table.
 const CHUNK = select(u32(BUCKET), min(32u, u32(BUCKET)), ROUNDS == 1u);
 
@@ -112,7 +112,7 @@ fn main(
   let tiles = view.tiles.x * view.tiles.y;
   let mine = linearGroup(group, groups);
 
-  // The first group clears the places without a tile (see emit).
+  // The first group clears the entries without a tile (see emit).
   if (mine == 0u) {
     for (var k = tileStarts[tiles] * GRADIENTS + lane; k < tileStarts[tiles + 1u] * GRADIENTS; k += u32(SUBGROUP)) {
       intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
@@ -125,7 +125,7 @@ fn main(
     let bucket = id - firstBucket(tile, start);
     let before = bucket * u32(BUCKET);
     let size = min(u32(BUCKET), max(tileStarts[tile + 1u] - start, before) - before);
-    // The rest lie behind every pixel's last contributor and have no gradient.
+    // The rest are behind the last contributor of every pixel and have no gradient.
     let live = min(size, max(tileDepths[tile], before) - before);
     let corner = tileCorner(view, tile);
 

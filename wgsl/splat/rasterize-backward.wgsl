@@ -3,7 +3,7 @@
 //   1. each thread walks the chunk, recovers the transmittance before each Gaussian, and writes its pixels' sums of nine gradients
 //      to workgroup memory;
 //   2. the threads share the chunk's (Gaussian, gradient) table, and each sums all threads' entries in order.
-// The sums of an intersection go to its place before the tile sort, so that a Gaussian's intersections lie in a row for the next kernel.
+// The sums of an intersection go to its place before the tile sort, so that a Gaussian's intersections are contiguous for the next kernel.
 // The nine gradients: weight·(dr, dg, db), and e, e·dx, e·dy, e·dx², e·dx·dy, e·dy², with e the gradient to the exponent and
 // d = mean − pixel.
 #include <grid>
@@ -23,7 +23,7 @@
 @group(0) @binding(8) var<storage, read_write> intersectionGradients: array<f32>;
 
 const GRADIENTS = 9u;
-// Gaussians in workgroup memory at once. The table takes 9 bytes a pixel and Gaussian: 16 KiB is what every adapter has.
+// Gaussians in workgroup memory at once. The table takes 9 bytes a pixel and Gaussian, and every adapter has 16 KiB.
 const CHUNK = select(24u, 6u, TILE >= 16);
 // A row of the table per (Gaussian, gradient), one float longer than the threads: neighbours read from different banks.
 const ROW = THREADS + 1u;
@@ -66,13 +66,13 @@ fn main(
   let intersections = workgroupUniformLoad(&range);
   let depth = intersections.x + workgroupUniformLoad(&deepest);
 
-  // The last tile also clears the places without a tile (see emit).
+  // The last tile also clears the entries without a tile (see emit).
   if (tile + 1u == view.tiles.x * view.tiles.y) {
     for (var k = intersections.y * GRADIENTS + lane; k < tileStarts[tile + 2u] * GRADIENTS; k += THREADS) {
       intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
     }
   }
-  // Intersections behind every pixel's last contributor have no gradient.
+  // Intersections behind the last contributor of every pixel have no gradient.
   for (var k = depth * GRADIENTS + lane; k < intersections.y * GRADIENTS; k += THREADS) {
     intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
   }

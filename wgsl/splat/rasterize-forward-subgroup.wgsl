@@ -1,5 +1,5 @@
 // Blends each tile's Gaussians front to back (3DGS eq. 3): the subgroup variant. One workgroup a tile, two pixels a thread, and two blocks
-// of the tile a subgroup, one above the other: of a batch it visits only the Gaussians that reach these blocks.
+// of the tile a subgroup, one above the other: it visits only the Gaussians of a batch that reach these blocks.
 // Stores for rasterize-backward-subgroup each pixel's last contributor and, where STATE is set, every pixel's transmittance and
 // colour at the start of each bucket of BUCKET Gaussians.
 #include <grid>
@@ -19,7 +19,7 @@
 // [H, W]: number of the last contributor from 1, and the depth (alpha-weighted mean camera z).
 @group(0) @binding(6) var<storage, read_write> lastContributor: array<u32>;
 @group(0) @binding(7) var<storage, read_write> depth: array<f32>;
-// Per bucket but each tile's first, PIXELS × (rgb without background, transmittance), slot by slot; see stateOf.
+// Per bucket except each tile's first, PIXELS × (rgb without background, transmittance), slot by slot; see stateOf.
 @group(0) @binding(8) var<storage, read_write> states: array<vec4f>;
 // The tile of each bucket, see firstBucket; and per tile its last contributor to any pixel.
 @group(0) @binding(9) var<storage, read_write> bucketTiles: array<u32>;

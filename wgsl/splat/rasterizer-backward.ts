@@ -28,10 +28,10 @@ export const RASTERIZE_BACKWARD = defineKernel({
   },
 });
 
-/** Floats that each (tile, Gaussian) intersection leaves for its Gaussian. */
+/** Floats per (tile, Gaussian) intersection: the sums for its Gaussian. */
 const GRADIENTS = 9;
 const BYTES_PER_INTERSECTION = 4 * GRADIENTS;
-/** Groups of one subgroup each, over the buckets: several for each that a large GPU holds at once. */
+/** Groups of one subgroup each, over the buckets: several times the number that a large GPU runs at once. */
 const MAX_SUBGROUPS = 16384;
 
 /** Bytes of an intersection in the widest buffer: its gradients, or with subgroups its share of the pixels' states. */
@@ -46,7 +46,7 @@ export function bytesPerIntersection(gpu: Gpu): number {
 export class RasterizerBackward {
   /** f32 [H,W,4]: dL/dr, dL/dg, dL/db, dL/dalpha, rows the view's width apart; the caller fills it. */
   readonly gradImage: GPUBuffer;
-  /** f32 [intersections, 9]: the sums, with a Gaussian's intersections in a row. */
+  /** f32 [intersections, 9]: the sums, contiguous for each Gaussian. */
   readonly intersectionGradients: GPUBuffer;
   readonly #blend: BoundKernel;
   readonly #groups: readonly [number, number, number];
@@ -64,12 +64,13 @@ export class RasterizerBackward {
   }
 
   /**
-   * Compiles the kernel and makes the buffers in the arena: 36 bytes an intersection and 16 a pixel.
-   * @throws Error when `forward` was made with `backward: false`.
+   * Compiles the kernel and allocates the buffers in the arena: 36 bytes an intersection and 16 a pixel.
+   * @throws Error when `forward` was created with `backward: false`.
    */
   static async create(gpu: Gpu, arena: Arena, forward: Rasterizer): Promise<RasterizerBackward> {
     const { label, width, height, intersections } = forward.options;
-    if (!forward.options.backward) throw new Error(`${label}: this rasterizer was made without \`backward\``);
+    if (!forward.options.backward)
+      throw new Error(`${label}: this rasterizer was created without \`backward\``);
     const blend = await blendKernel(gpu, forward);
     const intersectionGradients = arena.buffer(
       `${label}/intersectionGradients`,
@@ -80,7 +81,7 @@ export class RasterizerBackward {
     return new RasterizerBackward(gradImage, intersectionGradients, bound, blend.groups);
   }
 
-  /** Record it after the forward pass of the same view, and after what fills `gradImage`. */
+  /** Record it after the forward pass of the same view, and after the work that fills `gradImage`. */
   record(recorder: Recorder): void {
     recorder.run(this.#blend, this.#groups);
   }

@@ -37,7 +37,7 @@ export interface RasterizerOptions {
   gaussians: GaussianBuffers;
   /** u32, the number of Gaussians at word 0, read when the kernels run. A view that exceeds the capacity sets it to 0. */
   gaussianCount: GPUBuffer;
-  /** Rows that the Gaussians' buffers hold. */
+  /** Number of rows in the Gaussians' buffers. */
   rows: number;
   /** SH degree of `gaussians.sh`, 0 to 3. */
   shDegree: number;
@@ -46,26 +46,26 @@ export interface RasterizerOptions {
   height: number;
   /**
    * Capacity in (tile, Gaussian) intersections. A view that exceeds it sets the counters `FAILED` and `NEEDED` and
-   * `gaussianCount` to 0, so that all later work is void until the host has made more room.
+   * `gaussianCount` to 0, so that all later work is void until the host has grown the buffers.
    */
   intersections: number;
-  /** Also render depth. */
+  /** Also renders depth. */
   depth?: boolean;
   /** Tile side in pixels; `tileFor` the target unless given. The pictures do not depend on it. */
   tile?: number;
   /** The variant of the kernels; the device's unless given. */
   target?: KernelTarget;
-  /** Store the state that `RasterizerBackward` reads; true unless given. */
+  /** Stores the state that `RasterizerBackward` reads; true unless given. */
   backward?: boolean;
 }
 
 /** Threads per group of the kernels that run over Gaussians or intersections. */
 const SIZE = 256;
-/** Most groups of a kernel that loops to a count on the GPU: enough to fill a large GPU. */
+/** Maximum groups of a kernel that loops to a count on the GPU: enough to fill a large GPU. */
 const MAX_GROUPS = 2048;
-/** Tiles of a box beyond which the whole group counts them. */
+/** Number of tiles of a box above which the whole group counts them. */
 const LARGE = 32;
-/** Most groups of a looping kernel with one subgroup a group. */
+/** Maximum groups of a looping kernel with one subgroup a group. */
 const MAX_SUBGROUPS = 8192;
 /** Bits of a depth key: camera z from 0.01 to 1e10 as f32 bits, counted from those of 0.01 (see project.wgsl). */
 const DEPTH_BITS = 29;
@@ -116,14 +116,14 @@ interface Pass {
 /**
  * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al., "3D Gaussian Splatting for Real-Time Radiance Field
  * Rendering", 2023; gsplat's classic mode, see docs/rasterizer.md). All counts stay on the GPU and every grid is fixed, so
- * recording waits for nothing:
+ * recording never waits:
  * project → sort the visible by depth → scan tile counts and admit → emit intersections → sort by tile → blend.
  */
 export class Rasterizer {
   readonly options: Required<RasterizerOptions>;
   /** f32 [H,W,4]: rgb unclamped with background, and alpha. Rows are the view's width apart. */
   readonly color: GPUBuffer;
-  /** f32 [H,W]: alpha-weighted mean camera z, 0 where nothing was hit. One word without `depth`. */
+  /** f32 [H,W]: alpha-weighted mean camera z, 0 where alpha is 0. One word without `depth`. */
   readonly depth: GPUBuffer;
   /** u32 [RASTER_COUNTER_WORDS], see `RASTER_COUNTERS`. */
   readonly rasterCounters: GPUBuffer;
@@ -173,7 +173,7 @@ export class Rasterizer {
   }
 
   /**
-   * Compiles the kernels and makes the buffers in the arena: about 85 bytes a row, 16 to 20 an intersection, 20 to 28 a
+   * Compiles the kernels and allocates the buffers in the arena: about 85 bytes a row, 16 to 20 an intersection, 20 to 28 a
    * pixel, and with `backward` on the target `subgroup` 64 more an intersection.
    *
    * @throws GpuError when a buffer or a binding exceeds the adapter's limits.
@@ -367,7 +367,7 @@ export class Rasterizer {
     this.#record(recorder, this.#stages);
   }
 
-  /** Records only what counts the view's intersections, into the counter `WANTED`. */
+  /** Records only the kernels that count the view's intersections, into the counter `WANTED`. */
   recordCount(recorder: Recorder): void {
     const last = this.#stages.findIndex(({ step }) => step === this.#intersectionOffsets.steps.at(-1)!.step);
     this.#record(recorder, this.#stages.slice(0, last + 1));

@@ -8,7 +8,7 @@ import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from './types.ts';
 export interface RenderTarget {
   /** f32 [H,W,4]: rgb unclamped with background, and alpha. */
   color: GPUBuffer;
-  /** f32 [H,W]: alpha-weighted mean camera z; 0 where nothing was hit. */
+  /** f32 [H,W]: alpha-weighted mean camera z; 0 where alpha is 0. */
   depth?: GPUBuffer;
 }
 
@@ -38,7 +38,7 @@ export class SplatRenderer {
     this.#label = label;
   }
 
-  /** `label` is the prefix of the buffers' labels. The first picture makes the buffers. */
+  /** `label` is the prefix of the buffers' labels. The first picture allocates the buffers. */
   static async create(gpu: Gpu, label: string): Promise<SplatRenderer> {
     return new SplatRenderer(gpu, label);
   }
@@ -46,7 +46,7 @@ export class SplatRenderer {
   /**
    * Renders a picture; resolves when it is complete in `target`. Pictures are submitted in the order of the calls. `behind` records
    * work on the picture in the same submission, and again if the picture is rendered again: pictures in flight may share a target
-   * that `behind` reads out.
+   * whose contents `behind` reads.
    *
    * @throws GpuError when the view has more intersections than the adapter can hold, or when the device reports an error.
    */
@@ -106,7 +106,7 @@ export class SplatRenderer {
     return result;
   }
 
-  /** Frees its buffers; those of the caller stay. A later `render` makes new ones. */
+  /** Frees its buffers, not those of the caller. A later `render` allocates new ones. */
   destroy(): void {
     this.#arena?.destroy();
     this.#arena = this.#rasterizer = this.#gaussians = undefined;
@@ -136,7 +136,7 @@ export class SplatRenderer {
     intersections: number,
   ): Promise<void> {
     await this.#gpu.settle();
-    // Nothing may draw with freed buffers, also if the allocation of new ones fails.
+    // No picture may use freed buffers, even if the allocation of new ones fails.
     this.destroy();
     const arena = (this.#arena = this.#gpu.arena(this.#label));
     this.#gaussianCount = arena.upload('gaussianCount', new Uint32Array([gaussians.count]), 'parameters');

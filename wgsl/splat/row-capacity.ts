@@ -9,7 +9,7 @@ interface Bound {
 }
 
 /**
- * Bound of the number of Gaussians. Their SH, the widest parameter, are bound window by window but lie in one buffer; projected
+ * Limit on the number of Gaussians. Their SH, the widest parameter, are bound window by window but share one buffer; projected
  * Gaussians are bound whole.
  */
 function bound(gpu: Gpu, shDegree: number): Bound {
@@ -27,11 +27,11 @@ function bound(gpu: Gpu, shDegree: number): Bound {
     rows: Math.floor((bytes - 16) / each),
     reason: `each takes ${reason} ${(bytes / 2 ** 30).toFixed(2)} GiB at most`,
   }));
-  const sorted = { rows: MAX_CAPACITY, reason: 'no more are sorted at once' };
+  const sorted = { rows: MAX_CAPACITY, reason: 'the limit of the sort' };
   return [...bounds, sorted].reduce((least, next) => (next.rows < least.rows ? next : least));
 }
 
-/** Most Gaussians of so many SH bands that this adapter can render and train. */
+/** Maximum number of Gaussians with this many SH bands that the adapter can render and train. */
 export function rowLimit(gpu: Gpu, shDegree: number): number {
   return bound(gpu, shDegree).rows;
 }

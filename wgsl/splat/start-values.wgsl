@@ -1,4 +1,4 @@
-// Sets the opacity of the initial Gaussians and multiplies their scales, as the strategy asks. One thread a Gaussian.
+// Sets the opacity of the initial Gaussians and multiplies their scales, with values of the strategy. One thread a Gaussian.
 #include <grid>
 
 struct Start { count: u32, opacityLogit: f32, logFactor: f32, _pad: u32 }

@@ -1,5 +1,5 @@
-// Where each tile's intersections begin in sorted order: a search for the first key not below the tile. One thread a tile, one for the
-// end of the last tile, and one for the end of the places without a tile (see emit).
+// Finds the first intersection of each tile in sorted order: a search for the first key not below the tile. One thread a tile, one for
+// the end of the last tile, and one for the end of the entries without a tile (see emit).
 #include <grid>
 #include <view>
 
@@ -16,7 +16,7 @@ fn main(
 ) {
   let tile = linearGroup(group, groups) * SIZE + lane;
   if (tile > view.tiles.x * view.tiles.y + 1u) { return; }
-  // Splits into eighths, not halves: seven loads overlap, and a third as many rounds wait for one.
+  // Splits into eighths, not halves: seven loads overlap, with a third of the dependent rounds.
   var low = 0u;
   var high = rasterCounters[INTERSECTIONS];
   while (low < high) {

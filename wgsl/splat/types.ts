@@ -30,15 +30,18 @@ export interface GaussianBuffers {
 /** Red, green, blue, in the pictures' own space; 0 to 1. */
 export type Rgb = readonly [number, number, number];
 
-/** How to draw through a camera. */
+/** Options of rendering through a camera. */
 export interface ViewOptions {
   /** Colour behind the Gaussians, in the pictures' own space; black unless given. */
   background?: Rgb;
-  /** SH degree in use; all that is stored unless given. */
+  /** SH degree in use; the stored degree unless given. */
   shDegree?: number;
   /** The number of the training step, for the counter `FAILED` and for `dropout`; 0 unless given. */
   step?: number;
-  /** Leaves out this share of the Gaussians (in steps of 1/256), drawn by seed and step; the others are more opaque by as much. None unless given. */
+  /**
+   * Drops this share of the Gaussians (in steps of 1/256), drawn by seed and step, and raises the opacity of the others to match. None
+   * unless given.
+   */
   dropout?: { share: number; seed: number };
 }
 
@@ -47,13 +50,13 @@ export const PROJECTED_BYTES = 48;
 
 /**
  * Words of the rasteriser's counters. `VISIBLE`: visible Gaussians. `WANTED`: intersections of this view. `INTERSECTIONS`: those that are
- * worked on, which is `WANTED`, or 0 once the capacity was exceeded. `FAILED`: 1 + the step that first exceeded the capacity, otherwise 0.
+ * processed: `WANTED`, or 0 once the capacity was exceeded. `FAILED`: 1 + the step that first exceeded the capacity, otherwise 0.
  * `NEEDED`: `WANTED` of that step.
  */
 export const RASTER_COUNTERS = { VISIBLE: 0, WANTED: 1, INTERSECTIONS: 2, FAILED: 3, NEEDED: 4 } as const;
 export const RASTER_COUNTER_WORDS = 5;
 
-/** The constants of kernels that include `sh` and `sh-rows`, for SH of so many stored bands. */
+/** The constants of kernels that include `sh` and `sh-rows`, for SH with this many stored bands. */
 export function shConstants(shDegree: number): Constants {
   // Rows of 3 floats: those of degrees 1 and 3 fill whole vec4f.
   const wide = (shDegree + 1) ** 2 % 4 === 0;

@@ -28,7 +28,7 @@ export function viewValues(
   };
 }
 
-/** A part of 256 in the highest byte, and a random number of the step below it. */
+/** The share in 256ths in the highest byte, and the step's random number below it. */
 function dropoutWord(dropout: ViewOptions['dropout'], step: number): number {
   const parts = Math.round(256 * (dropout?.share ?? 0));
   return parts ? ((parts << 24) | (pcg4d(dropout!.seed, RANDOM.dropout, step, 0)[0] >>> 8)) >>> 0 : 0;

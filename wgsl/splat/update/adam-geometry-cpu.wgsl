@@ -72,7 +72,7 @@ fn main(
   let scaleWeight = rates.scaleWeight / (3.0 * f32(count));
   let opacityWeight = rates.opacityWeight / f32(count);
   for (var i = linearGroup(group, groups) * SIZE + lane; i < count; i += groups.x * groups.y * SIZE) {
-    // Rows of invisible Gaussians hold values of an earlier step.
+    // Rows of invisible Gaussians contain values of an earlier step.
     let seen = tileCounts[i] > 0u;
     if (MEANS || OPACITY_LOGITS) { updateMean(i, select(vec4f(0.0), gradGeometry[i], seen), opacityWeight); }
     if (LOG_SCALES) { updateScale(i, select(vec3f(0.0), gradGeometry[rows + i].xyz, seen), scaleWeight); }

@@ -1,5 +1,5 @@
 // Adam on the trained parameters among means, log scales, quaternions and opacity logits of all Gaussians, with the regularisers of
-// 3DGS-MCMC (eq. 8). A group takes SIZE Gaussians at a time: each thread writes the gradients of one Gaussian to workgroup memory, then
+// 3DGS-MCMC (eq. 8). A group processes SIZE Gaussians at a time: each thread writes the gradients of one Gaussian to workgroup memory, then
 // all threads walk the contiguous parameters.
 #include <grid>
 #include <adam>
@@ -47,7 +47,7 @@ fn fill(lane: u32, i: u32, count: u32) {
   gradQuats[lane] = c;
 }
 
-// Which of the block's floats `4·word` … `4·word + 3` lie before `floats`: the last word may extend beyond the count.
+// Which of the block's floats `4·word` … `4·word + 3` are below `floats`: the last word may extend beyond the count.
 fn before(word: u32, floats: u32) -> vec4<bool> {
   return (vec4u(4u * word) + vec4u(0u, 1u, 2u, 3u)) < vec4u(floats);
 }
@@ -112,7 +112,7 @@ fn main(
         quats[at] = adamUpdate(quats[at], m1, v1, vec4f(rates.quats), second);
       }
     }
-    // The other threads take the parameter with one float a row.
+    // The other threads process the parameter with one float a row.
     if (OPACITY_LOGITS && lane >= 3u * u32(SIZE) / 4u) {
       let word = lane - 3u * u32(SIZE) / 4u;
       let f = 4u * word;

@@ -1,4 +1,4 @@
-// Adam on the SH of the window's Gaussians, whose gradient, basis · dL/dcolour, is never stored. A group takes ROWS of them at a time:
+// Adam on the SH of the window's Gaussians, whose gradient, basis · dL/dcolour, is never stored. A group processes ROWS of them at a time:
 // some threads write basis and colour gradient to workgroup memory, then all walk the contiguous coefficients.
 // Runs before adam-geometry moves the means: the basis is that of the rendered picture.
 #include <grid>
@@ -22,7 +22,7 @@
 
 const WIDTH = 3u * u32(SH_ROWS);
 const WORDS = u32(ROWS) * WIDTH / 4u;
-// Floats for basis and colour gradient of a Gaussian; odd, so that neighbours lie in different banks.
+// Floats for basis and colour gradient of a Gaussian; odd, so that neighbours use different banks.
 const ENTRY = u32(SH_ROWS) + 3u + u32(SH_ROWS) % 2u;
 
 var<workgroup> table: array<f32, u32(ROWS) * ENTRY>;

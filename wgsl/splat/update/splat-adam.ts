@@ -32,16 +32,16 @@ export interface SplatAdamOptions {
   regularizers?: { readonly opacity: number; readonly scale: number };
 }
 
-/** Adam's rate of each parameter; of sh, that of band 0 and that of the others. Without a rate a parameter keeps its value, and its moments are updated. */
+/** Adam's rate of each parameter; of sh, those of band 0 and of the others. Without a rate, the value stays and the moments are updated. */
 export type SplatRates = Readonly<
   Partial<Record<Exclude<Parameter, 'sh'>, number> & { sh: readonly [number, number] }>
 >;
 
 /** Threads per group. */
 const SIZE = 256;
-/** Most groups of a kernel; it loops beyond. */
+/** Maximum groups of a kernel; it loops over further items. */
 const MAX_GROUPS = 16384;
-/** Gaussians that a group of adam-sh takes at a time. */
+/** Gaussians that a group of adam-sh processes at a time. */
 const SH_BLOCK = 64;
 const BETA1 = 0.9;
 const BETA2 = 0.999;
@@ -56,7 +56,7 @@ export const BACKWARD_SUMS = defineKernel({
     cpu: { constants: SUM_CONSTANTS.cpu },
   },
 });
-// The variants for a CPU use no workgroup memory: barriers are all that it adds there.
+// The variants for a CPU use no workgroup memory: there it only adds barriers.
 export const ADAM_GEOMETRY = defineKernel({
   label: 'splat/adam-geometry',
   constants: adam,
@@ -103,7 +103,7 @@ export class SplatAdam {
     this.#steps = steps;
   }
 
-  /** Compiles the kernels and makes their buffers in the arena. `backward`: the backward pass of `forward`. */
+  /** Compiles the kernels and allocates their buffers in the arena. `backward`: the backward pass of `forward`. */
   static async create(
     gpu: Gpu,
     arena: Arena,
