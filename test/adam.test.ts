@@ -53,10 +53,10 @@ async function follows(gpu: Gpu, arena: Arena): Promise<void> {
   assert.equal(new Uint8Array(await gpu.read(moments.m, 'test')), new Uint8Array(before));
 }
 
-test('Adam follows torch over ten steps, with two rates in a row and a count on the GPU', () =>
+test('Adam agrees with torch over ten steps, with two rates in a row and a count on the GPU', () =>
   withGpu(follows));
 
-test('Adam follows torch on buffers that are larger than a window', () =>
+test('Adam agrees with torch on buffers that are larger than a window', () =>
   withWindows(4 * WIDTH * WINDOW_ROWS, follows));
 
 test.run();

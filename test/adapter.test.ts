@@ -12,7 +12,7 @@ async function refusal(adapter: string): Promise<string> {
   throw new Error(`${adapter} was opened`);
 }
 
-test('a name that no adapter has is answered with those there are, and each of them opens', async () => {
+test('an unknown adapter name is an error that lists the known ones, and each of those opens', async () => {
   const message = await refusal('no such card');
   assert.match(message, /^no adapter has "no such card" in its name; there is \S/);
   const names = message.replace(/^.*; there is /, '').split('; ');
@@ -25,7 +25,7 @@ test('a name that no adapter has is answered with those there are, and each of t
   }
 });
 
-test('letter case counts', async () => {
+test('adapter names are case-sensitive', async () => {
   const [name] = (await refusal('no such card')).replace(/^.*; there is /, '').split('; ');
   const other = name === name.toUpperCase() ? name.toLowerCase() : name.toUpperCase();
   assert.match(await refusal(other), /^no adapter has/);

@@ -51,7 +51,7 @@ test('one query per sequence on packed keys and values', () =>
     });
   }));
 
-test('scores of a thousand do not overflow', () =>
+test('scores of 1000 do not overflow', () =>
   withGpu(async (_, arena) => {
     const shape = { batch: 1, heads: 1, queries: 4, keys: 4, width: 4 };
     await checkOp(arena, {

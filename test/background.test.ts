@@ -8,7 +8,7 @@ import {
 } from '../stages/artefacts/background.ts';
 import { random4 } from '../wgsl/core/index.ts';
 
-test('names and colours are taken, and black is the default', () => {
+test('names and colours are accepted, and black is the default', () => {
   for (const option of [backgroundOption(), trainingBackgroundOption('Behind')]) {
     assert.is(option.parse(undefined), 'black');
     for (const given of ['white', [0, 0.5, 1]]) assert.equal(option.parse(given), given);
@@ -20,7 +20,7 @@ test('names and colours are taken, and black is the default', () => {
   assert.not(backgroundOption().safeParse('random').success, 'only where it is trained');
 });
 
-test('a step draws its colour from the seed and the step alone', () => {
+test('a step’s colour depends on the seed and the step alone', () => {
   assert.equal(backgroundColor('black'), [0, 0, 0]);
   assert.equal(backgroundColor('white'), [1, 1, 1]);
   assert.equal(backgroundAt('white', 1, 2), [1, 1, 1]);

@@ -56,7 +56,7 @@ async function brokenModel(): Promise<string> {
   return folder;
 }
 
-test('what only reading shows to be broken leaves no folder, and an earlier run as it was', async () => {
+test('input that proves broken when read leaves no folder, and an earlier run unchanged', async () => {
   const whole = await writeCapture(tinyCapture());
   const png = await readFile(join(whole, 'images', 'view 3.png'));
   const cases: [string[], RegExp][] = [
@@ -94,7 +94,7 @@ test('what only reading shows to be broken leaves no folder, and an earlier run 
   });
 });
 
-test('a splat without photographs and training on photographs do not meet in a plan', async () => {
+test('a plan that trains on photographs refuses a splat without photographs', async () => {
   const ply = await write('any.ply', '');
   await write('p.yaml', `stages:\n  - load: { ply: ${ply} }\n  - train:\n`);
   const read = () => readPipeline('p.yaml', { cwd: scratch, registry: stages });

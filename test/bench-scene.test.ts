@@ -25,14 +25,14 @@ test('a .npz is read, stored and deflated', () => {
   assert.equal(arrays.get('width'), { shape: [], data: new Float64Array([648]) });
 });
 
-test('what is no .npz, or of an unknown kind, is refused', () => {
+test('a file that is not an .npz, or has an unknown type, is refused', () => {
   assert.throws(() => readNpz(new Uint8Array(100)), /not a zip/);
   assert.throws(() => readNpz(zip([['a.npy', npy('<c8', '1,', new Uint8Array(8)), false]])), /not known/);
   assert.throws(() => readNpz(zip([['a.npy', npy('<f4', '9,', new Uint8Array(8)), false]])), /ends early/);
   assert.throws(() => readNpz(zip([['a.txt', new Uint8Array(8), false]])), /no \.npy/);
 });
 
-test('a scene has the statistics that docs/performance.md gives', () => {
+test('a scene has the statistics in docs/performance.md', () => {
   const points = formulaPoints(2000);
   for (const factor of [1, 4]) {
     const scene = makeScene(points, factor);
@@ -75,7 +75,7 @@ test('s is the root mean square of the distances to the three nearest', () => {
   }
 });
 
-test('the camera takes the image factor', () => {
+test('the camera applies the image factor', () => {
   const camera = cameraAt(formulaPoints(10), 1296);
   assert.equal([camera.width, camera.height], [1296, 840]);
   assert.ok(Math.abs(camera.fx - 961.22468) < 1e-4 && Math.abs(camera.cy - 420.125) < 1e-4);
@@ -92,7 +92,7 @@ testWithData(test, 'test_garden.npz', 'the garden is read', async (path) => {
   assert.ok(Math.hypot(fx - formula.fx, fy - formula.fy, cx - formula.cx, cy - formula.cy) < 1e-3);
 });
 
-test('as much of the formula is seen as of the garden, with as many intersections', () =>
+test('the formula has as many visible Gaussians and intersections as the garden', () =>
   withGpu(async (gpu, arena) => {
     const points = formulaPoints(POINTS);
     const { count, ...rows } = makeScene(points, 1);

@@ -36,7 +36,7 @@ const ROW: Row = {
   mustMoveBytes: 1e6,
 };
 
-test('a comparison gives differences by row and by kernel, the largest first', () => {
+test('a comparison lists differences by row and by kernel, the largest first', () => {
   const after: Row = {
     ...ROW,
     gpuMs: 1,
@@ -61,7 +61,7 @@ test('a comparison gives differences by row and by kernel, the largest first', (
   assert.is(rows[0].unlike, undefined);
 });
 
-test('a comparison says when rows are not alike, and figures that are absent or zero have no ratio', () => {
+test('a comparison reports rows of different scenes, and figures that are absent or zero have no ratio', () => {
   const { rows } = compareRows(
     [{ ...ROW, gpuMs: null, wallMs: 0 }],
     [{ ...ROW, gaussians: 120, memoryBytes: null }],
@@ -86,7 +86,7 @@ test('medians of odd and even lists', () => {
   assert.ok(Number.isNaN(median([])));
 });
 
-test('the least traffic of a step, term by term', () => {
+test('the minimum traffic of a step, term by term', () => {
   const work = { gaussians: 1000, visible: 100, intersections: 300, pixels: 10, shDegree: 3 };
   assert.equal(Object.fromEntries(stepTraffic(work).map(({ name, bytes }) => [name, bytes])), {
     project: 4 * (11_000 + 58 * 100),
@@ -198,7 +198,7 @@ test('a step is measured by Gaussians and by pixels, and plotted; sizes that do 
     assert.equal(scalingPlots(rows.slice(0, 1), 'A').size, 0);
   }));
 
-test('a plot is logarithmic in both directions, and refuses what has no logarithm', () => {
+test('a plot is logarithmic in both directions, and refuses values without a logarithm', () => {
   const line = (ys: number[]) => ({ name: 'GPU', points: ys.map((y, i) => ({ x: 10 ** i, y })) });
   const plot = { title: 't', xTitle: 'x', yTitle: 'y' };
   const svg = plotSvg({ ...plot, lines: [line([1, 10, 1000])] });
@@ -212,7 +212,7 @@ test('a plot is logarithmic in both directions, and refuses what has no logarith
   assert.throws(() => plotSvg({ ...plot, lines: [line([1, 0])] }), /points above zero/);
 });
 
-test('the command compares two files, and refuses what makes no sense', async () => {
+test('the command compares two files, and refuses invalid options', async () => {
   const folder = scratchFolder();
   const { adapter } = await testGpu();
   const result = {

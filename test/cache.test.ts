@@ -30,7 +30,7 @@ async function spoil(file: string, contents: string): Promise<void> {
   await writeFile(file, contents);
 }
 
-test('a finished run is found done: no stage runs, no capture is read, the same files stand there', async () => {
+test('a finished run is cached: no stage runs, no capture is read, and the files are the same', async () => {
   await bench(async ({ out, run }) => {
     const first = await run();
     assert.equal(first.ran, ['init', 'train', 'stylize', 'score']);
@@ -49,7 +49,7 @@ test('a finished run is found done: no stage runs, no capture is read, the same 
   });
 });
 
-test('a change runs what depends on it and nothing else; going back runs nothing', async () => {
+test('a change reruns the stages that depend on it and no others; reverting it reruns none', async () => {
   await bench(async ({ folder, out, run }) => {
     await run();
     await run({ set: ['stylize.prompt=neon'] });
@@ -72,7 +72,7 @@ test('a change runs what depends on it and nothing else; going back runs nothing
   });
 });
 
-test('what a prompt’s name stands for, and the bytes of files, are part of the key', async () => {
+test('the text of a prompt’s name and the bytes of files are part of the key', async () => {
   await bench(async ({ folder, run }) => {
     const file = join(folder, 'capture', 'a.png');
     await writeFile(file, 'one');
@@ -97,7 +97,7 @@ test('what a prompt’s name stands for, and the bytes of files, are part of the
   });
 });
 
-test('--from does the stage and those after it again; --until stops; either refuses a name that is none', async () => {
+test('--from reruns the stage and later ones; --until stops after it; both refuse an unknown name', async () => {
   await bench(async ({ out, run }) => {
     await run();
     const whole = await Promise.all(
@@ -125,7 +125,7 @@ test('--from does the stage and those after it again; --until stops; either refu
   });
 });
 
-test('a forced stage with other bytes is reported', async () => {
+test('a forced stage whose bytes differ is reported', async () => {
   await bench(async ({ run }) => {
     let round = 0;
     const registry = fakeStages.map((stage): Stage => {
@@ -145,7 +145,7 @@ test('a forced stage with other bytes is reported', async () => {
   });
 });
 
-test('a damaged entry is set aside when it is read, made again, and never used', async () => {
+test('a damaged entry is set aside when it is read, recomputed, and never used', async () => {
   await bench(async (given) => {
     const { out, run } = given;
     await run();
@@ -214,7 +214,7 @@ test('verify re-hashes the folder and the store, sets aside what is damaged, and
   });
 });
 
-test('a frozen run does all of it again and compares; a difference is named, and what was made stays', async () => {
+test('a frozen run repeats all stages and compares; it names a difference and keeps the new results', async () => {
   await bench(async ({ folder, out, run }) => {
     let splat = 'one';
     const registry = fakeStages.map((stage): Stage => {
@@ -245,7 +245,7 @@ test('a frozen run does all of it again and compares; a difference is named, and
   });
 });
 
-test('plan says what a run would do, and why', async () => {
+test('plan lists the work of a run, and the reasons', async () => {
   await bench(async ({ folder, out, store, run }) => {
     const outlook = async (...set: string[]) => {
       const plan = await readPipeline('p.yaml', { set, cwd: folder, registry: fakeStages });
@@ -269,7 +269,7 @@ test('plan says what a run would do, and why', async () => {
   });
 });
 
-test('plan names the run whose stage a new file is compared with, or says that the stage never ran', async () => {
+test('plan names the run that a new file is compared with, or reports that the stage never ran', async () => {
   await bench(async ({ folder, out, store, run }) => {
     const reasons = async (name: string, ...set: string[]) => {
       const sets = [`name=${name}`, ...set];
@@ -287,7 +287,7 @@ test('plan names the run whose stage a new file is compared with, or says that t
   });
 });
 
-test('buffers of saved work are loaded only where a stage that runs wants them, and freed after it', async () => {
+test('saved buffers are loaded only if a running stage needs them, and freed after it', async () => {
   await bench(async ({ run }) => {
     await run();
     const seen: string[] = [];
@@ -312,7 +312,7 @@ test('buffers of saved work are loaded only where a stage that runs wants them, 
   });
 });
 
-test('two runs on one store at once: one does the work, the other reports that it waits, and uses the result', async () => {
+test('two runs on one store at once: one computes, the other reports that it waits, and uses the result', async () => {
   await bench(async ({ folder, run }) => {
     const waits: string[] = [];
     const slow = fakeStages.map((stage): Stage => {
@@ -341,7 +341,7 @@ test('two runs on one store at once: one does the work, the other reports that i
   });
 });
 
-test('a stage that was stopped goes on from its checkpoint; a forced one does not take that of another run', async () => {
+test('a stopped stage resumes from its checkpoint; a forced one does not use that of another run', async () => {
   await bench(async ({ out, store, run }) => {
     const stopping = new AbortController();
     const starts: number[] = [];

@@ -29,7 +29,7 @@ const checkpointsIn = (store: Store) => new Checkpoints(store, KEY);
 const save = (store: Store, step: number) =>
   checkpointsIn(store).save({ step, numbers: { step }, tensors: { x: new Uint8Array(100).fill(step) } });
 
-test('numbers and bytes come back exactly, in memory of their own', async () => {
+test('numbers and bytes are restored exactly, in their own memory', async () => {
   const { store, root } = newStore();
   const moments = Float32Array.from([0.1, -0, Number.NaN, 3e-45]);
   const numbers = { count: 2 ** 40 + 1, ratio: 0.1 + 0.2, tiny: 5e-324, 'a "name" ü': -1 };
@@ -77,7 +77,7 @@ test('the tensors are a file of their raw bytes, in their order, with size and s
   assert.equal(files[1], { path: 'tensors.bin', bytes: 4, sha256 });
 });
 
-test('the two newest are kept, by step and by no clock', async () => {
+test('the two newest are kept, by step and not by time', async () => {
   const { store, root } = newStore();
   const files = checkpointsIn(store);
   assert.equal(await files.steps(), []);
@@ -148,7 +148,7 @@ const DAMAGES: [string, (root: string) => Promise<void>, RegExp][] = [
 ];
 
 for (const [name, spoil, reason] of DAMAGES) {
-  test(`if the newest is ${name}, it is set aside and reported, and the one before is used`, async () => {
+  test(`if the newest is ${name}, it is set aside and reported, and the previous one is used`, async () => {
     const { store, root, damaged } = newStore();
     await save(store, 10);
     await save(store, 20);

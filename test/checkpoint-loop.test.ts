@@ -1,4 +1,4 @@
-/** Checkpoints of a course of steps: of which states they are, and what becomes of one that fails. */
+/** Checkpoints during a training loop: the states that they capture, and saves that fail. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lookAt } from '../stages/artefacts/camera.ts';

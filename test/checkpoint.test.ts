@@ -147,7 +147,7 @@ test('joint optimisation with CLIP', () =>
     await sameBytes(gpu, training(gpu, arena, { steps: 8, cap: 150, clip, mcmc }), 8, [2, 5]);
   }));
 
-test('stylize, which keeps the moments of what it trains alone', () =>
+test('stylize, which saves only the moments of the trained parameters', () =>
   withGpu(async (gpu, arena) => {
     const inputs = { dataset: ringDataset(), gaussians: startOf(arena) };
     const options = {
@@ -174,7 +174,7 @@ test('stylize, which keeps the moments of what it trains alone', () =>
     ]);
   }));
 
-test('every tensor of a checkpoint counts, and none is missing, superfluous or of another size', () =>
+test('every tensor of a checkpoint affects the result; a missing, unknown or wrongly sized one is refused', () =>
   withGpu(async (gpu, arena) => {
     const work = training(gpu, arena, DEFAULT);
     const expected = await work();
@@ -217,7 +217,7 @@ test('a checkpoint of another training is refused', () =>
     assert.match(await refusal({ ...saved, numbers }), /its steps is 5, expected 6/);
   }));
 
-test('without memory for a checkpoint the training goes on', () =>
+test('without memory for a checkpoint training continues', () =>
   withGpu(async (gpu, arena) => {
     const work = training(gpu, arena, { steps: 6 });
     const expected = await work();
@@ -239,7 +239,7 @@ test('without memory for a checkpoint the training goes on', () =>
     assert.match(report.warnings[0], /could not be saved: no memory for the staging of train: out of device/);
   }));
 
-test('a store that is stopping from the first leaves what it has; what is finished only ends', () =>
+test('a store that is stopping from the start keeps its checkpoint; a finished training ends normally', () =>
   withGpu(async (gpu, arena) => {
     const work = training(gpu, arena, { steps: 4 });
     const expected = await work();
@@ -254,7 +254,7 @@ test('a store that is stopping from the first leaves what it has; what is finish
     assert.equal(late.saved, []);
   }));
 
-test('a save that fails when the training is stopped is reported, and the training stops', () =>
+test('a failed save while training stops is reported, and training stops', () =>
   withGpu(async (gpu, arena) => {
     const stopping = failingStore(2, 8);
     const last = stoppingAt(4, stopping.store);

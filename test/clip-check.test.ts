@@ -48,7 +48,7 @@ test('the listed tensors are those that transformers saved, and whole models pas
   await checkClipTarget({ prompt: 'rococo', model: tiny });
 });
 
-test('reports what is wrong with a model, without a GPU', async () => {
+test('reports the faults of a model, without a GPU', async () => {
   const fc1 = 'vision_model.encoder.layers.0.mlp.fc1.weight';
   const renamed = await withHeader('renamed', (header) => header.replace(fc1, `${fc1.slice(0, -1)}x`));
   await throwsInput(
@@ -85,7 +85,7 @@ test('reports what is wrong with a model, without a GPU', async () => {
   await throwsInput(() => checkClip(bare), `${bare}: lacks preprocessor_config.json`);
 });
 
-test('text tensors are not asked for where the text encoder is an ONNX graph', async () => {
+test('text tensors are not required if the text encoder is an ONNX graph', async () => {
   const folder = await withHeader('onnx', (header) => header.replaceAll('text_', 'txet_'));
   await throwsInput(
     () => checkClip(folder),
@@ -108,7 +108,7 @@ test('reports empty prompts, another model’s tokenizer and impossible crops', 
   await throwsInput(() => checkClipTarget({ prompt: 'a', model: tiny, crops }), 'got [0.9, 0.4]');
 });
 
-test('a run whose prompt or model cannot be used ends with 2 and one sentence before anything is written', async () => {
+test('a run with an unusable prompt or model exits with 2 and one sentence before anything is written', async () => {
   const broken = await copy('broken');
   await rm(join(broken, 'tokenizer.json'));
   const [load, init] = [`  - load: { colmap: ${JSON.stringify(playbot)} }`, '  - init: {}'];

@@ -182,7 +182,7 @@ for (const [name, file, change, pattern] of damages) {
     }));
 }
 
-test('refuses weights that are not finite, and a folder that is not there', () =>
+test('refuses weights that are not finite, and a missing folder', () =>
   withGpu(async (gpu) => {
     const folder = await copy('nan');
     const path = join(folder, 'model.safetensors');

@@ -49,7 +49,7 @@ test('the gradient predicts how the cosines change, is added, and repeats to the
     model.destroy();
   }));
 
-test('following the gradient raises the cosines, and a step makes no buffer', () =>
+test('a step along the gradient raises the cosines, and allocates no buffer', () =>
   withGpu(async (gpu, arena) => {
     const model = await openClip(gpu, tiny);
     const objective = await ClipObjective.create(gpu, model, options);

@@ -11,7 +11,7 @@ const folder = fileURLToPath(new URL('./data/reference/', import.meta.url));
 const names = (await readdir(folder)).filter((name) => /^clip_.*_io\.safetensors$/.test(name));
 const EXPECTED = ['text_embeds', 'image_embeds', 'cosine', 'grad_pixel_values'];
 
-test('there are models of both activations, both end rules and all float types', () => {
+test('the models cover both activations, both end rules and all float types', () => {
   for (const name of ['clip_bfloat', 'clip_gelu', 'clip_tiny_random']) {
     assert.ok(names.includes(`${name}_io.safetensors`), `${name} is there`);
   }
@@ -46,7 +46,7 @@ test('the portable kernels compute the same', () =>
     );
   }));
 
-test('a wrong embedding and a wrong gradient are seen', () =>
+test('a wrong embedding and a wrong gradient are detected', () =>
   withGpu(async (gpu) => {
     const path = `${folder}clip_bfloat_io.safetensors`;
     const { tensors } = await readSafetensors(path);

@@ -107,7 +107,7 @@ test('a module of the library depends on the kernels that it names and on their 
   assert.equal(kernelsOf('wgsl/nn/program.ts'), []);
 });
 
-test('every kernel of the library is behind some stage or the exports of the library', async () => {
+test('every kernel of the library is used by a stage or an export of the library', async () => {
   const entries = [...stages.map(({ name }) => `stages/${name}/stage.ts`), 'pipeline/gpu.ts'];
   const used = new Set(entries.flatMap((entry) => Object.keys(closure(entry).files)));
   const all = (await readdir(join(root, 'wgsl'), { recursive: true })).map((path) => `wgsl/${path}`);
@@ -117,7 +117,7 @@ test('every kernel of the library is behind some stage or the exports of the lib
   );
 });
 
-test('an edited backward kernel changes the code of train and stylize alone', async () => {
+test('an edited backward kernel changes only the code of train and stylize', async () => {
   const clone = scratchFolder();
   for (const part of ['package.json', 'pipeline', 'stages', 'wgsl']) {
     await cp(join(root, part), join(clone, part), { recursive: true });
@@ -235,7 +235,7 @@ test('a module of another package has the package’s name; one without a packag
   assert.equal(Object.keys(new CodeReader().codeOf([lone]).files), [lone]);
 });
 
-test('cycles end; a changed file changes its hash alone', () => {
+test('cycles terminate; a changed file changes only its own hash', () => {
   const folder = scratchFolder();
   const file = put(folder, 'a.ts', "import './b.ts';");
   const other = put(folder, 'b.ts', "import './a.ts';");

@@ -196,7 +196,7 @@ test('text: errors name the line', async () => {
   );
 });
 
-test('points that are not finite are left out and counted', () => {
+test('points that are not finite are skipped and counted', () => {
   const text = '1 1 2 3 9 9 9 0\n2 nan 0 0 1 1 1 0\n3 0 -inf 0 1 1 1 0\n4 4 5 6 8 8 8 0 1 2\n';
   const points = readPointsText('points3D.txt', bytes(text));
   assert.is(points.skipped, 2);
@@ -210,7 +210,7 @@ test('points that are not finite are left out and counted', () => {
   assert.is(binary.positions.length, 12);
 });
 
-test('a folder without a model says what is expected', async () => {
+test('the error of a folder without a model states the expected files', async () => {
   const folder = scratchFolder();
   await throwsInput(() => readModel(join(folder, 'nowhere')), 'nowhere', 'missing');
   await throwsInput(

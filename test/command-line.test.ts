@@ -18,7 +18,7 @@ async function splatline(args: string[], cwd?: string) {
   return { exitCode, stdout, stderr };
 }
 
-test('--version and --help end well', async () => {
+test('--version and --help exit with 0', async () => {
   const [version, help] = await Promise.all([splatline(['--version']), splatline(['--help'])]);
   assert.is(version.exitCode, 0);
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
@@ -26,7 +26,7 @@ test('--version and --help end well', async () => {
   for (const name of ['run', 'stages', 'doctor', 'setup']) assert.match(help.stdout, name);
 });
 
-test('a wrong command or option is answered with the nearest one and exit code 2', async () => {
+test('a wrong command or option is an error that names the nearest one, with exit code 2', async () => {
   const [wrong, option, bare, both] = await Promise.all([
     splatline(['rnu', 'x.yaml']),
     splatline(['run', 'x.yaml', '--untill', 'train']),
@@ -75,7 +75,7 @@ test('unusable input is an error before anything is written', async () => {
   });
 });
 
-test('plan of a matrix says once what its cells share', async () => {
+test('plan of a matrix lists stages that cells share once', async () => {
   await inScratch(async (folder) => {
     const capture = await writeCapture(tinyCapture());
     await writeFile(

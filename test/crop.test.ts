@@ -21,7 +21,7 @@ const transforms: CropTransform[] = [
   { axisX: [1, 0], axisY: [0, 1], origin: [40, 40] },
 ];
 
-test('crops and their gradient against a plain reference and its differences', () =>
+test('crops and their gradient agree with a plain reference and finite differences', () =>
   withGpu(async (gpu, arena) => {
     const [width, height, size, batch] = [13, 11, 4, transforms.length];
     const image = uniform(width * height * 4, 1, -0.3, 1.3);

@@ -50,7 +50,7 @@ for (const [name, given] of Object.entries<Case>({
   'new rows': { weights: mixed(500, 2).map((word) => word % 5000), rows: 700, waiting: (row) => row >= 500 },
   'one source': { weights: new Uint32Array([5]), rows: 40, waiting: (row) => row >= 1 },
 })) {
-  test(`draws what the reference draws: ${name}`, async () => {
+  test(`agrees with the reference: ${name}`, async () => {
     const { sources, drawn } = await draw(given);
     const rows = Array.from({ length: given.rows }, (_, row) => row);
     const waiting = rows.filter(given.waiting);
@@ -80,14 +80,14 @@ test('draws in proportion to the weights', async () => {
   assert.ok(chiSquared < 13.8, `χ² ${chiSquared}`);
 });
 
-test('another step draws others, the same step the same', async () => {
+test('another step draws other sources, the same step the same', async () => {
   const given = { weights: new Uint32Array(100).fill(50), rows: 300, waiting: (row: number) => row >= 100 };
   const first = await draw(given, 600);
   assert.equal(await draw(given, 600), first);
   assert.not.equal((await draw(given, 700)).sources, first.sources);
 });
 
-test('without any weight every row keeps waiting', async () => {
+test('if all weights are 0, every row stays pending', async () => {
   const { sources, drawn } = await draw({ weights: new Uint32Array(50), rows: 50, waiting: () => true });
   assert.ok(sources.every((source) => source === SOURCES.PENDING));
   assert.ok(drawn.every((count) => count === 0));

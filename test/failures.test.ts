@@ -52,7 +52,7 @@ async function failEverywhere(gpu: Gpu, run: () => Promise<() => void>, stride =
   assert.ok(failures > 3, `${failures} failures`);
 }
 
-test('reading a buffer frees its staging, also when it cannot be mapped', () =>
+test('reading a buffer frees its staging, even if it cannot be mapped', () =>
   withGpu(async (gpu, arena) => {
     const buffer = arena.buffer('source', 64);
     const create = gpu.device.createBuffer.bind(gpu.device);
@@ -79,7 +79,7 @@ test('reading a buffer frees its staging, also when it cannot be mapped', () =>
     assert.equal(destroyed, ['test/source/staging', 'test/source/staging']);
   }));
 
-test('orbit, score, stylize and train free what they made, wherever the memory ends', () =>
+test('orbit, score, stylize and train free their buffers wherever an allocation fails', () =>
   withGpu(async (gpu, arena) => {
     const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now'), base: balls(arena, 'base') };
     for (const view of scene.dataset.views.slice(0, 4)) view.image = arena.buffer(view.name, 4 * 1600);
@@ -113,7 +113,7 @@ test('orbit, score, stylize and train free what they made, wherever the memory e
     });
   }));
 
-test('a CLIP model and its texts free what they made', () =>
+test('a CLIP model and its texts free their buffers', () =>
   withGpu(async (gpu) => {
     await failEverywhere(gpu, async () => {
       const model = await openClip(gpu, MODEL);

@@ -89,7 +89,7 @@ async function checkpointsOf({ store }: Places): Promise<string[]> {
   return (await readdir(folder)).sort().map((step) => join(folder, step));
 }
 
-test('what the trials compare covers the splat, the tensors, the frames and the scores, and sees one byte', async () => {
+test('the trials compare the splat, the tensors, the frames and the scores, and detect one byte', async () => {
   const paths = [...reference.contents.keys()];
   for (const path of [
     'splat.ply',
@@ -112,7 +112,7 @@ test('what the trials compare covers the splat, the tensors, the frames and the 
   assert.is(difference, 'stages/train/gaussians/gaussians.safetensors has other bytes');
 });
 
-test(`${KILLS} runs, each killed once at a random instant, end in the same bytes`, async () => {
+test(`${KILLS} runs, each killed once at a random instant, end with the same bytes`, async () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   const random = new Random(seed);
   const lines: string[] = [];
@@ -220,7 +220,7 @@ async function shortKeys(): Promise<string[]> {
   return SHORT_STAGES.map((id) => stages.find((stage) => stage.id === id)!.key);
 }
 
-test('a truncated checkpoint is set aside and the one before is used; without any, the stage restarts', async () => {
+test('a truncated checkpoint is set aside and the previous one is used; without any, the stage restarts', async () => {
   const places = await freshPlaces();
   await killedAtStep(places, 24);
   const [older, newer] = await checkpointsOf(places);
@@ -245,7 +245,7 @@ async function cut(checkpoint: string): Promise<void> {
   await truncate(join(checkpoint, 'tensors.bin'), 1000);
 }
 
-test('a damaged entry of the store is set aside and made again', async () => {
+test('a damaged entry of the store is set aside and recomputed', async () => {
   const places = await freshPlaces();
   await cp(referencePlaces.store, places.store, { recursive: true });
   const { stages } = await manifestOf(referencePlaces.out);
@@ -282,7 +282,7 @@ test('a clock that goes backwards changes nothing', async () => {
   await isAsUndisturbed(places);
 });
 
-test('two runs at once in one folder: one does the work, the other reports that it waits', async () => {
+test('two runs at once in one folder: one computes, the other reports that it waits', async () => {
   const places = await freshPlaces();
   const jobs = [start(places), start(places)];
   await Promise.all(jobs.map(endsWell));
@@ -298,7 +298,7 @@ test('two runs at once in one folder: one does the work, the other reports that 
   assert.equal(await leftovers(places), []);
 });
 
-test('two runs at once on one store: one does the work, the other reports that it waits, and uses the result', async () => {
+test('two runs at once on one store: one computes, the other reports that it waits, and uses the result', async () => {
   const [one, two] = await placesOnOneStore();
   const first = start(one);
   await first.reached(atStep('train', 12));
@@ -314,7 +314,7 @@ test('two runs at once on one store: one does the work, the other reports that i
   assert.equal(await leftovers(one), []);
 });
 
-test('where the one at work is killed, the one that waits goes on from its checkpoint', async () => {
+test('if the running process is killed, the waiting one resumes from its checkpoint', async () => {
   const [one, two] = await placesOnOneStore();
   const first = start(one);
   await first.reached(atStep('train', 20));

@@ -46,7 +46,7 @@ function frame(arena: Arena, index: number, width: number, height: number): Fram
   };
 }
 
-test('what is loaded is what was saved, to the bit', () =>
+test('frames are loaded as they were saved, to the bit', () =>
   withGpu(async (gpu, arena) => {
     const frames: Frames = {
       fps: 24,

@@ -67,7 +67,7 @@ test('without a store, gc frees and creates nothing', async () => {
   assert.not(existsSync(root));
 });
 
-test('by age: what was not used for so long, of whichever run', async () => {
+test('by age: entries that no run has used for that time', async () => {
   const { store } = newStore();
   for (const [key, days] of [
     [A, 30],
@@ -109,7 +109,7 @@ test('a clock that was set back frees nothing by age', async () => {
   assert.equal((await both(store, { olderThanMs: 0 })).freed, []);
 });
 
-test('what a process holds stays', async () => {
+test('an entry whose lock a process holds stays', async () => {
   const { store, root } = newStore();
   await entry(store, A, 30);
   await entry(store, B, 30);
@@ -123,7 +123,7 @@ test('what a process holds stays', async () => {
   assert.equal(await readdir(join(root, 'locks')), []);
 });
 
-test('a lease of another host protects its key while it is refreshed, and goes when it was not for an hour', async () => {
+test('a lease of another host protects its key until it was not refreshed for an hour', async () => {
   const { store, root } = newStore();
   for (const key of [A, B]) await entry(store, key, 30);
   await checkpoint(store, C, 30);
@@ -199,7 +199,7 @@ test('without a limit, only garbage is freed: damaged entries, leftovers and loc
   await living.end();
 });
 
-test('damage that no run has found is found and freed', async () => {
+test('damage that no run has detected is detected and freed', async () => {
   const { store, damaged } = newStore();
   const { folder } = await commit(store, A, { x: 'abc' });
   await truncate(join(folder, 'x'), 1);

@@ -23,7 +23,7 @@ function project({ fx, fy, cx, cy, viewmat: m }: Camera, [x, y, z]: readonly num
   return [(fx * u) / w + cx, (fy * v) / w + cy, w];
 }
 
-test('a quaternion and a translation become world → camera, as COLMAP means them', () => {
+test('a quaternion and a translation become world → camera, in COLMAP’s convention', () => {
   // 90° about z takes x to y; the length of the quaternion does not matter.
   const m = viewmatOf({ quat: [3, 0, 0, 3], translation: [1, 2, 3] });
   assertClose(m, [0, -1, 0, 1, 1, 0, 0, 2, 0, 0, 1, 3, 0, 0, 0, 1], { absolute: 1e-12 });
@@ -38,7 +38,7 @@ test('a quaternion and a translation become world → camera, as COLMAP means th
   );
 });
 
-test('cameras around an object: the centre is what they look at, whatever up is', () => {
+test('cameras around an object: the centre is the point they look at, in any orientation', () => {
   const target: Vec3 = [5, -2, 1];
   const up: Vec3 = [0, 0.6, 0.8];
   const eyes = Array.from({ length: 12 }, (_, i): Vec3 => {
@@ -55,7 +55,7 @@ test('cameras around an object: the centre is what they look at, whatever up is'
   assert.ok(Math.abs(frame.extent - 3.3) < 1e-9);
 });
 
-test('parallel and diverging cameras look at the middle of their points', () => {
+test('the centre of parallel and diverging cameras is the middle of their points', () => {
   const points = new Float32Array([0, 0, 3, 0, 0, 5, 0, 0, 9, 0, 0, -50]);
   const parallel = [-1, 0, 1].map((x) => camera([x, 0, 0], [x, 0, 8]));
   assertClose(sceneFrame(parallel, points, NEVER).center, [0, 0, 5], { absolute: 1e-9 });
@@ -64,7 +64,7 @@ test('parallel and diverging cameras look at the middle of their points', () => 
   assertClose(sceneFrame(parallel, NO_POINTS, NEVER).center, [0, 0, 1], { absolute: 1e-9 });
 });
 
-test('cameras that say nothing get a fallback and a warning', () => {
+test('cameras that define no geometry get a fallback and a warning', () => {
   const warnings: string[] = [];
   const one = sceneFrame([camera([0, 0, 0], [0, 0, 1])], new Float32Array([0, 0, 6]), (text) =>
     warnings.push(text),
@@ -96,7 +96,7 @@ test('bounds of a large splat are sampled evenly', () => {
   assert.ok(Math.abs(radius - 0.475) < 2e-3);
 });
 
-test('ring cameras look at the centre, upright, and the sphere just fits', () => {
+test('ring cameras look at the centre, upright, and the sphere fits', () => {
   const [center, radius]: [Vec3, number] = [[1, 2, 3], 2];
   const cameras = ringCameras({ center, radius, count: 48, width: 60, height: 40 });
   assert.is(cameras.length, 48);

@@ -77,7 +77,7 @@ test('scripts take inputs through the environment: an input cannot become a comm
   }
 });
 
-test('scripts are sound bash, and the programs and splatline commands that they name are there', async () => {
+test('scripts are valid bash, and the programs and splatline commands that they name exist', async () => {
   for (const { run } of scripts) {
     await $`bash -n -c ${run}`;
     const programs = [...run.matchAll(/(?:^|\n|\|\||;|then)\s*([a-z]+)/g)].map(([, name]) => name);

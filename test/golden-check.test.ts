@@ -75,7 +75,7 @@ test('an edited pipeline file is the only verdict, and nothing runs', async () =
   }
 });
 
-test('comments, defaults and options that --set overrides are no change of the file', async () => {
+test('comments, defaults and options that --set overrides do not count as changes of the file', async () => {
   // The recorded splat of this test is no splat: the check gets past the file, and stops there.
   for (const [before, after, set] of [
     [train('steps: 20'), `  # twenty\n${train('steps: 20, start: strategy')}`, []],
@@ -105,12 +105,12 @@ test('a value of the environment is an input: another value is noted, and result
   }
 });
 
-test('each fault of golden-faults.test.ts names one place in the sources', () => {
+test('each fault of golden-faults.test.ts matches one place in the sources', () => {
   for (const { name, file, from } of FAULTS)
     assert.is(readFileSync(join(ROOT, file), 'utf8').split(from).length - 1, 1, name);
 });
 
-test('without a recording, check says how to record; a damaged one is an error', async () => {
+test('without a recording, check names the command that records; a damaged one is an error', async () => {
   const folder = scratchFolder();
   const file = put(folder, 'fox.yaml', '');
   await throwsInput(() => readGolden(file), /no golden renders were recorded/, `golden record ${file}`);

@@ -42,14 +42,14 @@ const outcomes = await twoAtATime([
 ]);
 for (const outcome of outcomes) found.set(outcome.name, outcome);
 
-test('no fault is no regression, by bytes', () => {
+test('without a fault there is no regression, by bytes', () => {
   const { exitCode, report } = found.get('no fault')!;
   assert.is(exitCode, 0);
   assert.is(report.mode, 'bytes');
   assert.equal(failures(report), []);
 });
 
-test('no fault is no regression, by tolerance', () => {
+test('without a fault there is no regression, by tolerance', () => {
   assert.equal(foreignFailures(found.get('no fault')!), []);
 });
 
@@ -93,7 +93,7 @@ test('--as-foreign judges by tolerance, as the report does for another adapter',
 
 const stored = ['--out', 'recorded', '--margin-runs', '0'];
 
-test('a refused recording says what to do and leaves the old one unchanged', async () => {
+test('a refused recording names the fix and leaves the old one unchanged', async () => {
   const before = await readFile(join(folder, 'tiny.golden/golden.json'), 'utf8');
   const [large, narrow] = await twoAtATime([
     () => golden(ROOT, ['record', 'tiny.yaml', ...stored, '--max-splat', '0.1'], folder),

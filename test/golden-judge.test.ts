@@ -20,7 +20,7 @@ import {
 
 const failing = (...args: Parameters<typeof report>) => failures(report(...args)).map(({ name }) => name);
 
-test('an adapter is another one by each of its properties', () => {
+test('a difference in any property makes it another adapter', () => {
   assert.equal(adapterDifferences(adapter, { ...adapter, features: ['shader-f16', 'subgroups'] }), []);
   const others = {
     vendor: 'nvidia',
@@ -66,7 +66,7 @@ test('tensors are judged by bytes, and not at all on another adapter', () => {
   assert.equal(failing(otherTensors, [], 'tolerance'), []);
 });
 
-test('a tensor, a picture or a score that is gone or new is a regression', () => {
+test('a missing or new tensor, picture or score is a regression', () => {
   assert.equal(failing({ ...same, tensors: chain.tensors.slice(1) }, [], 'bytes'), ['init/means']);
   const frames = [...chain.frames, { name: '0001', sha256: hash('5') }];
   assert.equal(failing({ ...same, frames }, [], 'bytes'), ['0001']);
@@ -75,7 +75,7 @@ test('a tensor, a picture or a score that is gone or new is a regression', () =>
   assert.equal(failing({ ...same, scores }, [], 'tolerance'), ['clip']);
 });
 
-test('on another adapter a score may move within its bound, either way; by bytes not at all', () => {
+test('on another adapter a score may differ within its bound, either way; by bytes not at all', () => {
   const at = (value: number, mode: Report['mode']) =>
     failing({ ...same, scores: [{ ...psnr, value }, likeness] }, [], mode).length;
   assert.equal(

@@ -30,7 +30,7 @@ test('compare gives maximum, mean, and the SSIM of the plain reference', () => {
   assert.throws(() => compare(a, { ...b, width: HEIGHT, height: WIDTH }), /24×17 and 17×24/);
 });
 
-test('worst takes each number’s own worst', () => {
+test('worst takes the worst value of each number', () => {
   const both = worst([
     { max: 3, mean: 0.1, ssim: 0.999 },
     { max: 1, mean: 0.4, ssim: 0.998 },
@@ -38,7 +38,7 @@ test('worst takes each number’s own worst', () => {
   assert.equal(both, { max: 3, mean: 0.4, ssim: 0.998 });
 });
 
-test('a picture survives PNG, and its hash covers pixels and size', () => {
+test('a picture is unchanged by PNG, and its hash covers pixels and size', () => {
   const picture = noise(3);
   const again = decodePicture(encodePicture(picture));
   assert.equal(again, picture);

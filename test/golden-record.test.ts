@@ -11,7 +11,7 @@ import { DEFAULT_TOLERANCE } from '../pipeline/golden/recording.ts';
 import { likeness, psnr } from './golden/example.ts';
 import { throwsInput } from './helpers/throws.ts';
 
-test('cameras are chosen evenly, scaled to the size, and each has a name of its own', () => {
+test('cameras are chosen evenly, scaled to the size, and have unique names', () => {
   assert.equal(evenly([0, 1, 2, 3, 4, 5, 6, 7, 8], 3), [0, 3, 6]);
   assert.equal(evenly([1, 2], 5), [1, 2]);
   const camera = { width: 400, height: 200, fx: 300, fy: 300, cx: 200, cy: 100, viewmat: Array(16).fill(0) };
@@ -40,7 +40,7 @@ test('a tolerance is at least the factor times the measured margin', async () =>
   );
 });
 
-test('bounds of scores follow the spread of other seeds, and have a least value', () => {
+test('bounds of scores follow the spread of other seeds, and have a minimum', () => {
   const bounds = scoreBounds(
     [psnr, likeness],
     [[{ ...psnr, value: 29.5 }], [{ ...psnr, value: 30.1 }, likeness]],

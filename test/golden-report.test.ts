@@ -80,7 +80,7 @@ test('JUnit names are relative to the working directory', () => {
   assert.not.match(xml, process.cwd());
 });
 
-test('the page stands alone and shows before, after and difference of every frame', () => {
+test('the page is self-contained and shows before, after and difference of every frame', () => {
   const checked = report(same, [equalPair, farPair], 'bytes');
   const page = reportPage({ report: checked, frames: [equalPair, farPair], chain: [equalPair] });
   const pictures = [...page.matchAll(/src="data:image\/png;base64,([^"]+)"/g)];

@@ -51,7 +51,7 @@ test('the tree finds the same neighbours as all pairs do', () => {
   assert.is(neighbourDistances(new Float32Array(), 3).length, 0);
 });
 
-test('the time grows about as the number of points, with and without duplicates', () => {
+test('the time is about linear in the number of points, with and without duplicates', () => {
   const secondsOf = (count: number, shape: (u: number) => number) => {
     const positions = randomCloud(count, shape);
     const times = [0, 1].map(() => {
@@ -92,7 +92,7 @@ test('Gaussians from points: colour as band 0, scale from neighbours, neutral op
   assertClose(host.opacityLogits, Array(4).fill(Math.log(0.1 / 0.9)), { relative: 1e-6 });
 });
 
-test('duplicated and lone points get a floor, never the logarithm of 0', () => {
+test('duplicated and lone points get the minimum scale, never the logarithm of 0', () => {
   const cloud = randomCloud(100);
   cloud.fill(0.5, 0, 3 * 8);
   const host = gaussiansFromPoints({ positions: cloud, colors: new Uint8Array(300) }, 0, 1);
@@ -142,7 +142,7 @@ test('random points fill the cameras’ box evenly and repeat with the seed', ()
   assert.ok(new Set(oneSpot.positions).size > 20);
 });
 
-test('the stage gives Gaussians on the GPU, or says why not', () =>
+test('the stage returns Gaussians on the GPU, or an error with the reason', () =>
   withGpu(async (gpu) => {
     const empty = dataset([[0, 0, -2]], [0, 0, 0]);
     await throwsInput(() => init(gpu, { dataset: empty }), 'from: random');

@@ -9,14 +9,14 @@ const gpuWith = (maxStorageBufferBindingSize: number) =>
 const small = gpuWith(36 * 100_000);
 const size = { width: 960, height: 540 };
 
-test('a guess is never an error: it stops at what the adapter has', () => {
+test('an initial guess is never an error: it stops at the adapter’s limit', () => {
   assert.is(guessedIntersections(small, 10, 36), 1 << 16);
   assert.is(guessedIntersections(small, 80_000, 36), 80_000);
   assert.is(guessedIntersections(small, 6_000_000, 36), 100_000);
   assert.is(guessedIntersections(gpuWith(2 ** 40), 2 ** 30, 4), MAX_CAPACITY);
 });
 
-test('what a view needs is grown by half, up to the limit, and refused beyond it in a sentence', () => {
+test('the capacity for a view grows by half, up to the limit, and an error refuses more', () => {
   assert.is(grownIntersections(small, 40_000, 36, size), 50_000);
   assert.is(grownIntersections(small, 90_000, 36, size), 100_000);
   assert.throws(

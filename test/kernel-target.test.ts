@@ -44,7 +44,7 @@ test('without subgroups the target is portable, and others are refused', async (
   );
 });
 
-test('a given target is the one that runs', async () => {
+test('the kernels of a given target run', async () => {
   const gpu = await openGpu({ target: 'portable' });
   assert.is(gpu.target, 'portable');
   gpu.close();

@@ -38,7 +38,7 @@ test('it finds imports of every form', () => {
   ]);
 });
 
-test('types are no imports', () => {
+test('imports of types are ignored', () => {
   const text = `
     import type { A } from './a.ts';
     import type B from './b.ts';

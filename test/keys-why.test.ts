@@ -86,7 +86,7 @@ test('each kind of difference has its sentence', () => {
   for (const [now, expected] of cases) assert.is(reasonOf(now), expected);
 });
 
-test('inputs that one stage gave are one reason', () => {
+test('inputs from one stage are one reason', () => {
   const input = (key: string) => ({ stage: 'stylize', key });
   const before = { ...identity, inputs: { base: input('1'), gaussians: input('1'), style: input('1') } };
   const now = { ...identity, inputs: { base: input('2'), gaussians: input('2'), style: input('2') } };

@@ -111,7 +111,7 @@ test('the seed, the adapter and its CPU change every stage', async () => {
   assert.equal(changed(before, await keys({ adapter: { features: [] } })), all);
 });
 
-test('the bytes of a file count, not its time; a default written out is the default', async () => {
+test('a key depends on the bytes of a file, not its time; a default written out is the default', async () => {
   const { folder, keys } = await bench();
   const before = await keys();
   const [image] = tinyCapture().images;
@@ -222,7 +222,7 @@ test('an input comes from the nearest earlier stage that gives it', async () => 
   });
 });
 
-test('the second of two stages of a kind draws other random numbers, the first the run’s own', async () => {
+test('the second of two stages of a kind draws other random numbers, the first those of the run', async () => {
   const { keys } = await bench();
   const two = FILE.replace('  - orbit:', '  - stylize: { id: again, prompt: rococo }\n  - orbit:');
   const seeds = (await keys({ file: two })).map(({ seed, identity }) => {
@@ -312,7 +312,7 @@ test('the stages of the tests have keys', async () => {
   assert.equal(changed(before, after), ['train', 'stylize', 'score']);
 });
 
-test('canonical sorts members and refuses what JSON would lose', () => {
+test('canonical sorts members and refuses values that JSON would lose', () => {
   const value = { b: 1, a: { d: undefined, c: [Uint8Array.of(1, 2), null, true] } };
   assert.is(JSON.stringify(canonical(value)), '{"a":{"c":[[1,2],null,true]},"b":1}');
   assert.is(JSON.stringify(canonical(Object.assign(Object.create(null), { x: 'é' }))), '{"x":"é"}');

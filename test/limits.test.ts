@@ -12,7 +12,7 @@ const PROMISED = {
   maxComputeInvocationsPerWorkgroup: 256,
 };
 
-test('no kernel binds more storage buffers than are asked for', async () => {
+test('no kernel binds more storage buffers than the requested limit', async () => {
   const kernels = (await readdir(wgsl, { recursive: true })).filter((path) => path.endsWith('.wgsl'));
   const bound = await Promise.all(
     kernels.map(async (path) => {
@@ -31,7 +31,7 @@ test('no kernel binds more storage buffers than are asked for', async () => {
   );
 });
 
-test('limits that are too low are listed, and those that suffice are not', () => {
+test('limits that are too low are listed, and sufficient ones are not', () => {
   assert.equal(missingLimits(NEEDED_LIMITS), []);
   assert.equal(missingLimits(PROMISED), [{ name: 'maxStorageBuffersPerShaderStage', found: 8, needed: 16 }]);
   assert.equal(
@@ -40,7 +40,7 @@ test('limits that are too low are listed, and those that suffice are not', () =>
   );
 });
 
-test('this adapter suffices; a device with too low limits is refused in one sentence', async () => {
+test('this adapter suffices; a device whose limits are too low is refused in one sentence', async () => {
   const { device } = await testGpu();
   assert.equal(missingLimits(device.limits), []);
   const small = { limits: PROMISED, features: device.features, adapterInfo: device.adapterInfo };

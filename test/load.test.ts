@@ -50,7 +50,7 @@ test('a capture: every picture is uploaded once, in order of names, and every 8t
     assert.is(gpu.liveBytes, before);
   }));
 
-test('the cameras of a capture give up, centre and extent', () =>
+test('the cameras of a capture define up, centre and extent', () =>
   withGpu(async (gpu) => {
     const { dataset } = await load(gpu, {}, { colmap: await writeCapture(tinyCapture()), holdout: 0 });
     const { up, center, extent, views } = dataset;
@@ -78,7 +78,7 @@ test('intrinsics follow the actual size of the picture, per axis, and downscale'
     releaseDataset(dataset);
   }));
 
-test('what the disk lacks is named all at once, before anything runs', async () => {
+test('all missing files are listed at once, before anything runs', async () => {
   const colmap = await writeCapture(tinyCapture());
   await preflight({ colmap });
   for (const i of [2, 3, 5]) unlinkSync(join(colmap, 'images', `view ${i}.png`));
@@ -151,7 +151,7 @@ test('cameras at one place and pictures with alpha are reported', () =>
     releaseDataset(dataset);
   }));
 
-test('the options take exactly one source, which decides what the stage gives', () => {
+test('the options accept exactly one source, which determines the outputs of the stage', () => {
   const refused = (options: object) => !loadOptions.safeParse(options).success;
   assert.ok(refused({}));
   assert.ok(refused({ colmap: 'a', ply: 'b' }));

@@ -201,7 +201,7 @@ test('a held lock is refreshed, and a refresh never reaches the lock of a proces
 
 const refreshedAt = async (file: string) => (await stat(file, { bigint: true })).mtimeNs;
 
-test('a lease that names no owner, or that an older version wrote, expires', async () => {
+test('a lease that names no owner, or of an older version, expires', async () => {
   const { folder, file } = newLease();
   const older = [
     `${process.pid}-1-${OWN_PLACE}-ffffffffffff some-host\n`,
@@ -217,7 +217,7 @@ test('a lease that names no owner, or that an older version wrote, expires', asy
   assert.equal(await readdir(folder), []);
 });
 
-test('of processes that find a lease expired at the same time, none removes the lease of the next owner', async () => {
+test('processes that find a lease expired at the same time do not remove the lease of the next owner', async () => {
   const { folder, file } = newLease();
   for (let round = 0; round < 50; round++) {
     await writeFile(file, lockText({ pid: DEAD_PID }));

@@ -206,7 +206,7 @@ test('jobs that are meant for different cards and report equal ones are refused,
   }
 });
 
-test('a cell that fails does not stop the others; the exit code says what went wrong', async () => {
+test('a failed cell does not stop the others; the exit code gives the kind of failure', async () => {
   await bench(async ({ run, saved }) => {
     const record = await run('fail-2, ok, crash, killed');
     assert.equal(statuses(record), ['fail-2-1 failed', 'ok-1 done', 'crash-1 failed', 'killed-1 failed']);
@@ -225,7 +225,7 @@ test('a cell that fails does not stop the others; the exit code says what went w
   });
 });
 
-test('fail-fast ends the running cells and starts no other', async () => {
+test('fail-fast stops the running cells and starts no others', async () => {
   await bench(async ({ events, run, calls }) => {
     const record = await run('late-2, hang, ok', { jobs: 2, failFast: true });
     assert.equal(statuses(record), ['late-2-1 failed', 'hang-1 stopped', 'ok-1 not started']);
@@ -266,7 +266,7 @@ test('a request to stop reaches the cells once, with the signal that was sent; t
   }
 });
 
-test('an earlier run of a cell is not taken for this one, and cells that are gone are not listed', async () => {
+test('an earlier run of a cell is not taken for this one, and removed cells are not listed', async () => {
   await bench(async ({ folder, run, saved }) => {
     await run('ok, ok-2');
     // The cell's folder has a run.json that says done, and now it fails early.
@@ -288,7 +288,7 @@ test('an earlier run of a cell is not taken for this one, and cells that are gon
   });
 });
 
-test('a folder of somebody else’s is refused, and nothing is started', async () => {
+test('a folder that is not of a run is refused, and nothing is started', async () => {
   await bench(async ({ folder, run, calls }) => {
     await mkdir(join(folder, 'docs'));
     await writeFile(join(folder, 'docs/notes.txt'), '');
@@ -309,7 +309,7 @@ test('a folder of somebody else’s is refused, and nothing is started', async (
   });
 });
 
-test('when the orchestrator is killed or ends, no cell goes on', async () => {
+test('when the orchestrator is killed or ends, no cell continues', async () => {
   await bench(async ({ folder, calls }) => {
     await writeFile(join(folder, 'p.yaml'), fileOf('hang, hang-2'));
     await writeFile(join(folder, 'log'), '');
@@ -346,7 +346,7 @@ test('when the orchestrator is killed or ends, no cell goes on', async () => {
   });
 });
 
-test('what --adapter takes', () => {
+test('--adapter parses names and variables', () => {
   assert.equal(parseSlot('NVIDIA'), { adapter: 'NVIDIA', env: {} });
   assert.equal(parseSlot('llvmpipe (LLVM 15.0.6, 256 bits)'), {
     adapter: 'llvmpipe (LLVM 15.0.6, 256 bits)',

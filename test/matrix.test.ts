@@ -52,7 +52,7 @@ async function refusal(work: Promise<unknown>): Promise<string> {
 const optionsOf = (plan: { stages: { id: string; options: unknown }[] }, id: string) =>
   plan.stages.find((stage) => stage.id === id)!.options as Record<string, unknown>;
 
-test('a matrix is every combination, each a plan of its own', async () => {
+test('a matrix is every combination, each with its own plan', async () => {
   const { name, axes, cells } = (await matrix(MATRIX))!;
   assert.is(name, 'fox');
   assert.equal(axes, { prompt: ['rococo', 'day of the dead'], seed: [1, 2] });
@@ -69,7 +69,7 @@ test('a matrix is every combination, each a plan of its own', async () => {
   assert.match(String(optionsOf(third.plan, 'load').colmap), /\/capture$/);
 });
 
-test('a file without a matrix has none, and its variables are filled in', async () => {
+test('a file without a matrix has no cells, and its variables are substituted', async () => {
   const text = 'stages:\n  - load: { ply: "${env.SPLAT}.ply" }\n';
   assert.is(await matrix(text, { env: { SPLAT: 'a' } }), undefined);
   const plan = await one(text, { env: { SPLAT: 'a' } });
@@ -115,7 +115,7 @@ test('one cell is read by its name or its values', async () => {
   );
 });
 
-test('overrides change axes, add them, take them away, and may name them', async () => {
+test('overrides change, add and remove axes, and may refer to them', async () => {
   const names = async (set: string[], text = MATRIX) =>
     (await matrix(text, { set }))?.cells.map(({ name }) => name);
   assert.equal(await names(['matrix.prompt=[wood]']), ['wood-1', 'wood-2']);

@@ -51,7 +51,7 @@ async function withTarget(gpu: Gpu, body: (target: ClipTarget) => Promise<void>)
 const relative = (found: Float32Array, expected: ArrayLike<number>) =>
   Math.hypot(...found.map((value, i) => value - expected[i])) / Math.hypot(...Array.from(expected));
 
-test('joint optimisation leaves sign(render − photo)/(3·W·H) − k·∇CLIP, the gradient of L1 − k·CLIP', () =>
+test('joint optimisation computes sign(render − photo)/(3·W·H) − k·∇CLIP, the gradient of L1 − k·CLIP', () =>
   withGpu((gpu) =>
     withTarget(gpu, async (target) => {
       const arena = gpu.arena('test/eq3');
@@ -212,7 +212,7 @@ async function cosineOnFixedCrops(gpu: Gpu, target: ClipTarget, splat: Gaussians
   return sum / views.length;
 }
 
-test('stylize of SH alone moves nothing else by a bit, raises the cosine, and repeats to the byte', () =>
+test('stylize of SH alone leaves all else bit-identical, raises the cosine, and repeats to the byte', () =>
   withGpu((gpu) =>
     withTarget(gpu, async (target) => {
       const arena = gpu.arena('test/stylize');

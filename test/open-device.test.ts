@@ -19,7 +19,7 @@ test('opening a device prints nothing', async () => {
   assert.is(text, '');
 });
 
-test('only the two notices are removed: other lines appear, also where the call throws', async () => {
+test('only the two notices are removed: other lines appear, even if the call throws', async () => {
   const notice =
     'Warning: maxDynamicUniformBuffersPerPipelineLayout artificially reduced from 9 to 16 to fit.';
   const text = await stderrOf(`

@@ -70,7 +70,7 @@ async function optimize(
   return { failures, refined, reported: report.steps, notes: report.notes };
 }
 
-test('a run whose buffers overflow ends in the bytes of one whose buffers were large enough', () =>
+test('a run whose buffers overflow ends with the same bytes as one with large enough buffers', () =>
   withGpu(async (_, arena) => {
     const views = viewsOf(arena);
     const roomy = stateOf(arena, rows, 1);
@@ -130,7 +130,7 @@ test('after a refinement that multiplies the Gaussians the buffers are sized aga
     assert.equal(await failuresOf(true), []);
   }));
 
-test('parameters that are not trained stay as they are, to the bit', () =>
+test('parameters that are not trained stay bit-identical', () =>
   withGpu(async (_, arena) => {
     const state = stateOf(arena, rows, 1);
     await optimize(state, viewsOf(arena), { train: ['sh'] });
@@ -141,7 +141,7 @@ test('parameters that are not trained stay as they are, to the bit', () =>
     }
   }));
 
-test('every epoch shows each view once, in orders that differ', () => {
+test('every epoch visits each view once, in different orders', () => {
   const views = Array.from({ length: 10 }, (_, i) => ({ name: `${i}` }) as View);
   const order = new ViewOrder(views, 3);
   const epochs = [0, 1, 2].map((epoch) => views.map((_, i) => order.at(10 * epoch + i).name));

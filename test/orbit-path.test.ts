@@ -57,7 +57,7 @@ test('lookAt is a rotation and cameraCenter inverts it', () => {
   assert.ok(distance(cameraCenter({ ...LENS, viewmat }), eye) < 1e-12);
 });
 
-test('cameras all around give a full turn at their own radius, height and field of view', () => {
+test('cameras all around define a full turn at their own radius, height and field of view', () => {
   const cameras = Array.from({ length: 12 }, (_, i) => looking(around(10 + 30 * i)));
   const ring = fitRing({ ...SCENE, cameras }, 'auto');
   assert.is(ring.arc, 2 * Math.PI);
@@ -79,7 +79,7 @@ test('cameras all around give a full turn at their own radius, height and field 
   assert.ok(Math.abs(path[0].fx - 240) < 1e-9 && path[0].fx === path[0].fy);
 });
 
-test('cameras on one side give a swing over what they cover, and it loops', () => {
+test('cameras on one side define a swing over the arc that they cover, and it loops', () => {
   const cameras = [-25, -10, 0, 20, 35].map((degrees) => looking(around(degrees)));
   const ring = fitRing({ ...SCENE, cameras }, 'auto');
   assert.ok(Math.abs(ring.arc - (60 * Math.PI) / 180) < 1e-9, `arc ${ring.arc}`);

@@ -106,7 +106,7 @@ test('the stage renders before and after, and compares them side by side', () =>
     releaseFrames(frames);
   }));
 
-test('a splat that was loaded from a file is shown from all sides, however few its views', () =>
+test('a splat loaded from a file is shown from all sides, even with few views', () =>
   withGpu(async (gpu, arena) => {
     const host = await readGaussians(gpu, balls(arena, 'now'), 'test');
     const ply = put(scratchFolder(), 'balls.ply', await encodePly(host));
@@ -155,7 +155,7 @@ test('two runs give the same video, with or without pictures in files, and nothi
     for (const [path, bytes] of b.files) assert.equal(a.files.get(path), bytes, path);
   }));
 
-test('pictures in flight at once equal pictures rendered one by one', () =>
+test('pictures in flight at once equal those rendered one by one', () =>
   withGpu(async (gpu, arena) => {
     // Room for 65,536 intersections at first: these need more, so buffers grow while pictures are in flight.
     const splat = balls(arena, 'now');
@@ -189,7 +189,7 @@ test('pictures in flight at once equal pictures rendered one by one', () =>
     assert.is(new Set(one).size, cameras.length, 'no two pictures are the same');
   }));
 
-test('the path around the bounds holds the whole splat', () =>
+test('the path around the bounds shows the whole splat', () =>
   withGpu(async (gpu, arena) => {
     const dataset = { ...ringDataset(), center: [50, 0, 0] as Vec3 };
     const options = { ...SMALL, path: 'bounds' as const };
@@ -231,7 +231,7 @@ test('too large a request is an error before any allocation, and failures free e
     assert.match((await fails(SMALL, full)).message, /the disk is full/);
   }));
 
-test('what cannot be is refused before anything runs', async () => {
+test('impossible options are refused before anything runs', async () => {
   const refuses = async (options: object, pattern: RegExp) => {
     const error = await orbitStage.preflight!(orbitOptions.parse(options)).then(
       () => new Error('it passed'),

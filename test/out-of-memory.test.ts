@@ -18,7 +18,7 @@ async function reporting(error: (message: string) => GPUError): Promise<Gpu> {
   return gpu;
 }
 
-test('an out-of-memory error states the memory held and the remedy', async () => {
+test('an out-of-memory error states the memory in use and the remedy', async () => {
   const gpu = await reporting((message) => new GPUOutOfMemoryError(message));
   assert.throws(
     () => gpu.check(),

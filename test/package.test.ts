@@ -96,7 +96,7 @@ test('splatline/gpu takes a device of the npm package webgpu', async () => {
   assert.is(stdout, '1 2 3\n');
 });
 
-test('splatline/gpu runs where modules and kernels come by HTTP and nothing is of Node, as in a browser', async () => {
+test('splatline/gpu runs with modules and kernels over HTTP and without Node, as in a browser', async () => {
   const asked = new Set<string>();
   const server = createServer((request, response) => {
     asked.add(request.url!);

@@ -32,7 +32,7 @@ async function perturb(seed: number, step: number, scale: number, count = COUNT)
   return result;
 }
 
-test('moves means by gated noise of their own covariance', async () => {
+test('moves means by gated noise shaped by their covariance', async () => {
   const found = await perturb(42, 7, 3);
   const expected = perturbMeans(input, 42, 7, 3);
   assertClose(found, expected, { absolute: 1e-5, relative: 1e-5 });

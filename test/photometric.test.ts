@@ -180,7 +180,7 @@ test('metrics of a finished render clamp it and need no gradient', () =>
     assert.ok(Math.abs(psnr(0.001) - 30) < 1e-12);
   }));
 
-test('an engine made for a wide picture takes a tall one of as many pixels', () =>
+test('an engine for a wide picture accepts a tall one with as many pixels', () =>
   withGpu(async (gpu, arena) => {
     const size = { width: 24, height: 66 };
     const data = pictures(size.width, size.height);
@@ -200,7 +200,7 @@ test('an engine made for a wide picture takes a tall one of as many pixels', () 
     assert.ok(Math.sqrt(error / norm) < 1e-4, `gradient off by ${Math.sqrt(error / norm)}`);
   }));
 
-test('a picture smaller than the window is refused, and L1 alone takes it', () =>
+test('a picture smaller than the window is refused, except by L1 alone', () =>
   withGpu(async (gpu, arena) => {
     const pictures = { render: new Float32Array(4 * 100), photo: new Uint32Array(100) };
     const size = { width: 10, height: 10 };

@@ -112,7 +112,7 @@ test('downscale divides the size, fractions too', async () => {
   assert.equal([half.width, half.height, half.rgba.length], [10, 6, 240]);
 });
 
-test('damaged and foreign files name the file and say what is expected', async () => {
+test('errors of damaged and foreign files name the file and the expected format', async () => {
   for (const [name, bytes] of [
     ['cut.png', await picture().png().toBuffer()],
     ['cut.jpg', await picture().jpeg().toBuffer()],
@@ -140,7 +140,7 @@ test('a decompression bomb is refused by its header', async () => {
   await throwsInput(() => readPicture(path, options()), path, /limit|pixels/);
 });
 
-test('another shape than the calibrated one, or too large for the adapter, is refused', async () => {
+test('a picture of another aspect ratio, or too large for the adapter, is refused', async () => {
   const path = put(folder, 'shape.png', await picture().png().toBuffer());
   await throwsInput(
     () => readPicture(path, options({ calibrated: { width: 16, height: 24 } })),

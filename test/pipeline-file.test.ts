@@ -70,7 +70,7 @@ test('reads stages, fills defaults in and resolves paths', async () => {
   assert.is((await read(GOOD.replace('name: fox\n', ''))).name, 'p');
 });
 
-test('overrides win over the file, and take values off', async () => {
+test('overrides take precedence over the file, and remove values', async () => {
   const plan = await read(GOOD, [
     'seed=9',
     'train.steps=30',
@@ -90,7 +90,7 @@ test('overrides win over the file, and take values off', async () => {
   assert.is((plain.stages[2].options as { clip?: unknown }).clip, undefined, 'no map without options');
 });
 
-test('checkpoints are by seconds, by steps or off; the last word counts', async () => {
+test('checkpoints are by seconds, by steps or off; the last override applies', async () => {
   const of = async (line: string, set: string[] = []) => (await read(`${line}${GOOD}`, set)).checkpoints;
   assert.equal(await of(''), { seconds: 30 });
   assert.equal(await of('checkpoints: { steps: 500 }\n'), { steps: 500 });

@@ -31,7 +31,7 @@ for (const [name, change] of Object.entries({
   'with revised opacity': { revisedOpacity: true, pruneOpacity: 0.2 },
   'prunes all': { pruneOpacity: 0.4999, pruneScale: 1e-9 },
 })) {
-  test(`plans what becomes of each Gaussian: ${name}`, () =>
+  test(`plans the rows of each Gaussian: ${name}`, () =>
     withGpu(async (gpu, arena) => {
       const set: GrowthRules = { ...rules, ...change };
       const parts = arena.buffer('parts', 16 * COUNT);

@@ -36,7 +36,7 @@ test('it loads: 49 + 7 views around the robot, upright, no warnings', () =>
     releaseDataset(dataset);
   }));
 
-test('every rotation survives as a quaternion', () => {
+test('every rotation is preserved as a quaternion', () => {
   for (const up of [
     [0, -1, 0],
     [0, 1, 0],

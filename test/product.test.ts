@@ -110,7 +110,7 @@ test('batches and heads by strides; alpha, bias, residual and accumulation', () 
     }
   }));
 
-test('many products: the portable variant takes its larger tiles', () =>
+test('many products: the portable variant uses its larger tiles', () =>
   withGpu(async (gpu, arena) => {
     const [batches, rows, columns, depth] = [128, 3, 65, 18];
     const a = uniform(batches * rows * depth, 8, -1, 1);

@@ -76,7 +76,7 @@ function chain(graph: Graph, count: number): Op[] {
   });
 }
 
-test('storage: what backward reads is kept, the rest shares buffers', () => {
+test('storage: tensors that backward reads are kept, the rest share buffers', () => {
   const graph = new Graph();
   const ops = chain(graph, 6);
   const last = ops[5].output;

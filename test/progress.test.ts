@@ -111,7 +111,7 @@ test('the rate is that of the last seconds', () => {
   assert.ok(Math.abs(secondsLeft - 15) < 2, `${secondsLeft}`);
 });
 
-test('there is no rate before a step is done, and set-up, a resume and steps that are redone do not count', () => {
+test('there is no rate before a step is done; set-up, a resume and redone steps do not count', () => {
   let now = 100;
   const meter = new RateMeter(() => now, 10);
   now = 130; // of set-up
@@ -139,7 +139,7 @@ test('without a rate a line has no time left; after a resume the summary counts 
   assert.match(text, /done in 10 s, 100 steps, 40 of them in this run, 4\.00 it\/s, loss/);
 });
 
-test('the end of a run lists results, what earlier runs left, and remarks', () => {
+test('the end of a run lists results, results of earlier runs, and remarks', () => {
   const result = { seconds: 2, ran: ['train'], ledger: [], remarks: ['Restyling changes the colours.'] };
   const files = ['/o/splat.ply'];
   const stale = ['/o/turntable.mp4', '/o/stages/orbit'];
@@ -171,11 +171,11 @@ test('the last step has no time left', () => {
   assert.is(progressText(last), '5/5  2.00 it/s');
 });
 
-test('durations read as people write them', () => {
+test('durations are human-readable', () => {
   assert.equal([0.04, 9.94, 42.4, 185, 3723].map(duration), ['0.0 s', '9.9 s', '42 s', '3:05', '1:02:03']);
 });
 
-test('sizes read as people write them', () => {
+test('sizes are human-readable', () => {
   assert.equal([0, 980, 1333788, 20 * 2 ** 30].map(byteSize), ['0 B', '980 B', '1.27 MiB', '20 GiB']);
 });
 
@@ -266,7 +266,7 @@ test('the table has the cells, how they ended and their scores', () => {
   ]);
 });
 
-test('on a terminal the running cells have a line each, below what stays', () => {
+test('on a terminal the running cells have a line each, below the permanent lines', () => {
   const before: [number, MatrixEvent][] = [
     [0, MATRIX],
     [0, starts('rococo-1', 0)],
@@ -291,7 +291,7 @@ test('on a terminal the running cells have a line each, below what stays', () =>
   ]);
 });
 
-test('elsewhere every line names its cell, and progress comes now and then', () => {
+test('elsewhere every line names its cell, and progress is printed occasionally', () => {
   const text = printed(false, [
     [0, MATRIX],
     [0, starts('rococo-1', 0)],
@@ -321,7 +321,7 @@ test('elsewhere every line names its cell, and progress comes now and then', () 
   );
 });
 
-test('the end is a table and where to look', () => {
+test('the end is a table and the folder of the results', () => {
   const text = printed(false, [[0, { event: 'matrix-result', out: '/o/fox', record: RECORD }]]);
   assert.match(
     text,

@@ -20,7 +20,7 @@ async function library(yaml: string): Promise<string> {
   return path;
 }
 
-test('a name stands for its text, anything else for itself', async () => {
+test('a name is replaced by its text, any other text is used as it is', async () => {
   const path = await library('gold: made of gold\nnight:\n  text: the city at night\n  source: somewhere\n');
   assert.equal(await resolvePrompt('gold', path), { name: 'gold', text: 'made of gold' });
   assert.equal(await resolvePrompt(' night ', path), { name: 'night', text: 'the city at night' });
@@ -31,7 +31,7 @@ test('a name stands for its text, anything else for itself', async () => {
   );
 });
 
-test('broken libraries and empty prompts are refused, with their place', async () => {
+test('broken libraries and empty prompts are refused, with their position', async () => {
   for (const [yaml, pattern] of [
     ['gold: [', /library\.yaml:\d+:\d+: /],
     ['gold: 3', /library\.yaml: gold: /],
@@ -74,7 +74,7 @@ test('a word near a name of the library is reported with that name, and used as 
     assert.equal(await warningsOf(text, folder), [], text);
 });
 
-test('words that the demo model was never trained on are listed; a model without a word list is silent', async () => {
+test('words that the demo model was not trained on are listed; a model without a word list gives no warning', async () => {
   assert.match(
     (await warningsOf('a Zebra, painted by Monet: a zebra'))[0],
     /not trained on these words of the prompt: zebra, monet\. .*set `model` to the folder of a full CLIP model/,

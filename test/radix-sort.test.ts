@@ -116,7 +116,7 @@ function check(
   });
 }
 
-test('digit widths share the bits over the fewest passes', () => {
+test('digit widths divide the bits evenly over the fewest passes', () => {
   assert.equal(digitWidths(1), [1]);
   assert.equal(digitWidths(8), [8]);
   assert.equal(digitWidths(11), [5, 6]);

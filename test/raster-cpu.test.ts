@@ -93,7 +93,7 @@ testUnless(test, unsupported, 'for a CPU: the same bytes again', async () => {
   assert.equal(await draw('cpu'), await draw('cpu'));
 });
 
-test('what the kernels for a CPU do not fit is refused', () =>
+test('tile sizes that the kernels for a CPU do not support are refused', () =>
   withGpu(async (gpu, arena) => {
     const scene = rasterScene({ ...SCENE, count: 1 });
     const create = (shape: object) =>

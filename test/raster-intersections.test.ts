@@ -112,7 +112,7 @@ for (const shape of shapesOf(await testGpu())) {
     }));
 }
 
-test('intersections beyond the capacity latch the step, and nothing runs until the host has answered', () =>
+test('intersections beyond the capacity latch the step, and nothing runs until the host has responded', () =>
   withGpu(async (gpu, arena) => {
     const roomy = await rasterizer(gpu, arena, 40_000);
     const { counters } = await roomy.run(0);
@@ -151,7 +151,7 @@ function streaks(count: number): typeof SCENE.splat {
   };
 }
 
-test('thin streaks keep all their tiles, and their gradient does not remember an earlier view', () =>
+test('long, thin Gaussians keep all their tiles, and their gradient does not depend on an earlier view', () =>
   withGpu(async (gpu, arena) => {
     const count = 300;
     const [width, height] = [2048, 1536];

@@ -111,7 +111,7 @@ for (const shape of shapesOf(await testGpu())) {
   }
 }
 
-test('equal depths are drawn in the order of their numbers', () =>
+test('equal depths are blended in the order of their indices', () =>
   withGpu(async (gpu) => {
     const scene = rasterScene({ seed: 9, count: 64, width: 20, height: 20, shDegree: 0 });
     // Eight means, each taken eight times.

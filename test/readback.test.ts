@@ -91,7 +91,7 @@ test('staging buffers are created once, and again only if a part outgrows them',
     }
   }));
 
-test('staging stays within its limit: a second copy waits for the first, what is larger is read in pieces', () =>
+test('staging stays within its limit: a second copy waits for the first, a larger one is read in pieces', () =>
   withGpu(async (gpu, arena) => {
     const numbers = Uint32Array.from({ length: WORDS }, (_, i) => i);
     const a = arena.upload('a', numbers, 'test');
@@ -184,7 +184,7 @@ test('a sample is the buffer as it was at that point, is skipped when no slot is
     gpu.ledger.stage = stage;
   }));
 
-test('a readback that is destroyed in the meantime delivers nothing and fails nothing', () =>
+test('a readback that is destroyed in the meantime delivers nothing and causes no error', () =>
   withGpu(async (gpu, arena) => {
     const readback = new Readback(gpu, 'test', { purpose: 'metrics' });
     const source = arena.upload('source', new Uint32Array([5]), 'test');

@@ -18,7 +18,7 @@ function blocks(language: string): string[] {
   return found.map(([, text]) => text);
 }
 
-test('the pipeline file is valid and names its options rightly', async () => {
+test('the pipeline file is valid and names its options correctly', async () => {
   const [yaml, ...more] = blocks('yaml');
   assert.equal(more, []);
   const folder = scratchFolder();
@@ -34,7 +34,7 @@ const commands = blocks('sh')
   .flatMap((block) => block.split('\n'))
   .filter((line) => line.startsWith('npx splatline run'));
 
-test('there are commands to try', () => assert.is(commands.length, 2));
+test('the README has commands', () => assert.is(commands.length, 2));
 
 for (const [i, command] of commands.entries()) {
   test(`it runs: ${command}`, async () => {
@@ -66,7 +66,7 @@ test('the script runs', async () => {
   }
 });
 
-test('every file that it points to exists', () => {
+test('every linked file exists', () => {
   const links = [...readme.matchAll(/\]\(((?!https?:)[^)#]+)\)/g)].map(([, path]) => path);
   assert.ok(links.length > 5);
   for (const path of links) assert.ok(existsSync(join(root, path)), path);

@@ -53,7 +53,7 @@ test('a wrong number fails its rows', () =>
     );
   }));
 
-test('a file that cannot be judged is refused by name and place', () =>
+test('the error of an invalid file states its name and position', () =>
   withGpu(async (gpu) => {
     const other = changed('other', { header: ['"ssim_same"', '"ssim_none"'] });
     await throwsInput(() => checkFile(gpu, other), 'other.safetensors: is of no layout', 'ssim_none');
@@ -69,7 +69,7 @@ test('a file that cannot be judged is refused by name and place', () =>
     );
   }));
 
-test('the command’s exit code says which', async () => {
+test('the command’s exit code is that of its result', async () => {
   const run = $({ cwd: fileURLToPath(new URL('../', import.meta.url)), nothrow: true });
   const check = (...files: string[]) =>
     run`${process.execPath} --import tsx test/reference/check.ts ${files}`;

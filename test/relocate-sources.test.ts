@@ -46,7 +46,7 @@ test('opacity and scale by the relocation formula', () =>
     });
   }));
 
-test('the reference keeps what the formula promises: the copies together are as opaque as the one', () => {
+test('the reference satisfies the formula: the copies together are as opaque as the original', () => {
   for (const opacity of OPACITIES.slice(2)) {
     const { opacity: shared, shrink } = relocation(opacity, 4, 0.005);
     assert.ok(Math.abs(1 - (1 - shared) ** 4 - opacity) < 1e-12);

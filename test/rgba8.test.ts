@@ -27,7 +27,7 @@ test('rounds half up and clamps', () =>
     assert.equal(toRgba8([0.5 / 255, 1.5 / 255, -1, 2])[0] >>> 0, 0xff000201);
   }));
 
-test('a finished picture survives the way back', () =>
+test('a finished picture is unchanged by a round trip', () =>
   withGpu(async (gpu, arena) => {
     const words = Uint32Array.from({ length: PIXELS }, (_, i) => Math.imul(i + 1, 0x9e3779b1) >>> 0);
     const rgba8 = arena.upload('rgba8', words, 'test');

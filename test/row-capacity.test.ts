@@ -13,7 +13,7 @@ const gpuWith = (maxBufferSize: number, maxStorageBufferBindingSize: number) =>
 const software = gpuWith(2 ** 32 - 1, 2 ** 27);
 const h200 = gpuWith(2 ** 32 - 2 ** 21, 2 ** 31);
 
-test('SH is bounded by the largest buffer, what is projected by the largest binding', () => {
+test('the largest buffer limits SH, the largest binding limits projected Gaussians', () => {
   assert.is(rowLimit(software, 3), Math.floor((2 ** 27 - 16) / 48));
   assert.is(rowLimit(software, 0), rowLimit(software, 3));
   assert.ok(rowLimit(software, 3) > 2_700_000);
@@ -33,7 +33,7 @@ function refusal(gpu: Gpu, shDegree: number, rows: number): string {
   return '';
 }
 
-test('what is too much is refused with both figures, the reason, and the options that help', () => {
+test('too many Gaussians are refused with both figures, the reason, and the options that help', () => {
   const limit = rowLimit(h200, 3);
   assert.is(refusal(h200, 3, limit), '');
   assert.is(
@@ -48,7 +48,7 @@ test('what is too much is refused with both figures, the reason, and the options
   );
 });
 
-test('init and every splat that is loaded ask before they make anything', async () => {
+test('init and every splat reader check the limit before they allocate', async () => {
   const tiny = gpuWith(2 ** 32, 48 * 100 + 16);
   tiny.upload = () => {
     throw new Error('it made a buffer');

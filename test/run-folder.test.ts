@@ -15,7 +15,7 @@ import { fakeFormats, fakeGpu, fakeStages, trail } from './helpers/fake-stages.t
 
 import { bench, rejection, text } from './helpers/runner-bench.ts';
 
-test('a run.json that names files elsewhere takes none of them away', async () => {
+test('a run.json that names files elsewhere removes none of them', async () => {
   await bench(async ({ folder, out, run }) => {
     await run({ until: 'init' });
     const mine = join(folder, 'mine.txt');
@@ -76,7 +76,7 @@ test('a folder with other files in it is not written to', async () => {
   });
 });
 
-test('mistakes that a stage finds leave an earlier run as it was; nothing hides them', async () => {
+test('mistakes that a stage finds leave an earlier run unchanged and are reported', async () => {
   await bench(async ({ out, run }) => {
     await run();
     const before = await text(join(out, 'run.json'));
@@ -111,7 +111,7 @@ test('mistakes that a stage finds leave an earlier run as it was; nothing hides 
   });
 });
 
-test('a folder with hidden files is refused; what a killed run left half-written goes', async () => {
+test('a folder with hidden files is refused; half-written files of a killed run are removed', async () => {
   await bench(async ({ out, run }) => {
     await mkdir(join(out, '.git'), { recursive: true });
     assert.match((await rejection(run())).message, /this folder holds other files \(\.git\)/);
@@ -125,7 +125,7 @@ test('a folder with hidden files is refused; what a killed run left half-written
   });
 });
 
-test('a folder replaces its forerunner, so that no picture of an older run stays', async () => {
+test('a folder replaces the previous one, so that no picture of an older run stays', async () => {
   await bench(async ({ out, run }) => {
     const pictures = defineStage({
       name: 'pictures',

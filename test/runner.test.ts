@@ -53,7 +53,7 @@ test('runs the chain, saves every stage and publishes the results', async () => 
   });
 });
 
-test('a stage that fails leaves nothing half-written and keeps what was there', async () => {
+test('a failed stage leaves nothing half-written and keeps earlier results', async () => {
   await bench(async ({ out, run }) => {
     await run();
     const before = await text(join(out, 'log', 'train.txt'));
@@ -70,7 +70,7 @@ test('a stage that fails leaves nothing half-written and keeps what was there', 
   });
 });
 
-test('a redone stage replaces what it had left; what later stages had left stays and is reported', async () => {
+test('a redone stage replaces its earlier results; those of later stages stay and are reported', async () => {
   await bench(async ({ out, run }) => {
     const withPictures = (count: number, fails = false) =>
       fakeStages.map((stage): Stage => {
@@ -158,7 +158,7 @@ async function snapshot(out: string): Promise<Record<string, string>> {
   );
 }
 
-test('no option, failure or interruption removes or replaces a result that is still what the plan gives', async () => {
+test('no option, failure or interruption removes or replaces a result that is still current', async () => {
   await bench(async ({ out, store, run }) => {
     let before = () => {};
     const registry = fakeStages.map((stage): Stage => {
@@ -200,7 +200,7 @@ test('no option, failure or interruption removes or replaces a result that is st
   });
 });
 
-test('the splat of a source stage is published unless a later stage gives another, and is read only if it is not saved', async () => {
+test('the splat of a source stage is published unless a later stage produces another, and is read only if it is not saved', async () => {
   await bench(async ({ out, store, run }) => {
     let reads = 0;
     const splat = defineStage({
@@ -249,7 +249,7 @@ test('a file that a killed run has replaced without listing it is not taken for 
   });
 });
 
-test('the end of a run says what restyling does to psnr, where the plan restyles', async () => {
+test('the end of a run explains the effect of restyling on psnr, if the plan restyles', async () => {
   await bench(async ({ run }) => {
     const values = { 'psnr.before': 28.54, psnr: 18.42 };
     const registry = fakeStages.map((stage): Stage => {
@@ -299,7 +299,7 @@ test('buffers are freed as soon as nothing needs them, and shared ones only then
   });
 });
 
-test('a lost device ends the run though the stage waits for ever', async () => {
+test('a lost device ends the run even if the stage waits forever', async () => {
   await bench(async ({ run }) => {
     const gpu = fakeGpu();
     const waits = defineStage({
@@ -318,7 +318,7 @@ test('a lost device ends the run though the stage waits for ever', async () => {
   });
 });
 
-test('a stage that does not give what it promised is a fault', async () => {
+test('a stage that does not return its artefacts is an error', async () => {
   await bench(async ({ run }) => {
     const lazy: Stage = { ...fakeStages[0], run: async () => ({}) };
     const error = await rejection(run({ registry: [lazy, ...fakeStages.slice(1)] }));

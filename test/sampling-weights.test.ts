@@ -31,7 +31,7 @@ async function weigh(deadOpacity: number, rows: number, logits = opacityLogits) 
   return result;
 }
 
-test('weighs the living by their opacity; the dead wait', async () => {
+test('live Gaussians have weights by opacity; dead ones are pending', async () => {
   const { weights, sources } = await weigh(0.005, COUNT);
   const unit = weightUnit(COUNT);
   const expected = samplingWeights(opacityLogits, { seed: 42, step: 600, deadOpacity: 0.005 }, unit);
@@ -49,7 +49,7 @@ test('weighs the living by their opacity; the dead wait', async () => {
   });
 });
 
-test('new rows wait, and nobody is dead when nothing is to be moved', async () => {
+test('new rows are pending, and no row is dead without relocation', async () => {
   const { weights, sources } = await weigh(-1, COUNT + 100);
   assert.ok(sources.subarray(0, COUNT).every((source) => source === SOURCES.NONE));
   assert.ok(sources.subarray(COUNT).every((source) => source === SOURCES.PENDING));

@@ -12,7 +12,7 @@ import { throwsInput } from './helpers/throws.ts';
 
 const gpu = fakeGpu();
 
-test('scores and style come back as they were saved', async () => {
+test('scores and style are loaded as they were saved', async () => {
   const folder = scratchFolder();
   const scores: Scores = {
     scores: [{ name: 'psnr', value: 31.123456, unit: 'dB', over: '7 "held-out" views' }],
@@ -29,7 +29,7 @@ test('scores and style come back as they were saved', async () => {
   }
 });
 
-test('what was damaged since is refused, with the file, the fault and the stage to run again', async () => {
+test('a damaged file is refused, with the file, the fault and the stage to run again', async () => {
   const folder = scratchFolder();
   const damage = (file: string, text: string) => writeFileSync(join(folder, file), text);
   await throwsInput(() => loadScores(gpu, folder), `${join(folder, 'scores.json')}: cannot be read (ENOENT)`);

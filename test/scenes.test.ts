@@ -12,7 +12,7 @@ const scenes = new URL('scenes/', root);
 const files = (await readdir(scenes)).filter((name) => name.endsWith('.yaml')).sort();
 
 for (const file of files) {
-  test(`scenes/${file} is right, and runs under a name of its own`, async () => {
+  test(`scenes/${file} is valid, and has a unique name`, async () => {
     const path = fileURLToPath(new URL(file, scenes));
     const plan = await readPipeline(path, { registry: stages });
     for (const { stage, options } of plan.stages) await stage.preflight?.(options);
@@ -27,13 +27,13 @@ for (const file of files) {
   });
 }
 
-test('the templates that the documents name exist', () => {
+test('the scene files that the documents name exist', () => {
   for (const name of ['colmap', 'demo', 'joint', 'restyle-free', 'restyle-frozen'])
     assert.ok(files.includes(`${name}.yaml`), name);
 });
 
 for (const { path, text } of generatedFiles()) {
-  test(`${path} is what the stages say (npm run schema writes it)`, async () => {
+  test(`${path} matches the stages (npm run schema writes it)`, async () => {
     assert.is(await readFile(new URL(path, root), 'utf8'), text);
   });
 }

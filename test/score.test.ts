@@ -176,7 +176,7 @@ test('the CLIP score is 100 cosines of the frames with the prompt', () =>
     releaseFrames(frames);
   }));
 
-test('what cannot be measured is skipped aloud, and the file repeats', () =>
+test('a metric without input is skipped with a note, and the file repeats', () =>
   withGpu(async (gpu, arena) => {
     const notes: string[] = [];
     const report: Report = { ...silent, note: (text) => notes.push(text) };
@@ -196,7 +196,7 @@ test('what cannot be measured is skipped aloud, and the file repeats', () =>
     assert.equal(JSON.parse(formatScores(twice[0])), twice[0]);
   }));
 
-test('scores are rounded, and never made of no number', () => {
+test('scores are rounded, and never NaN or infinite', () => {
   assert.is(scoreOf('a', 1 / 3, '1', '').value, 0.333333);
   assert.throws(() => scoreOf('a', Number.NaN, '1', ''), /score a is NaN/);
   assert.not(scoreStage.options.safeParse({ metrics: ['psrn'] }).success);

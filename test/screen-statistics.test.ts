@@ -14,7 +14,7 @@ function view(seed: number): Float32Array {
   return uniform(2 * ROWS, seed).map((value, i) => (Math.floor(i / 2) % 3 === seed % 3 ? 0 : value));
 }
 
-test('sums gradients, gaussianCount views and keeps the largest radius', () =>
+test('sums gradients, counts views and keeps the largest radius', () =>
   withGpu(async (gpu, arena) => {
     const statistics = arena.buffer('statistics', 12 * ROWS);
     const gaussianCount = arena.upload('gaussianCount', new Uint32Array([COUNT]), 'test');
@@ -34,7 +34,7 @@ test('sums gradients, gaussianCount views and keeps the largest radius', () =>
     );
   }));
 
-test('a void step, whose count is 0, leaves the statistics alone', () =>
+test('a void step, whose count is 0, leaves the statistics unchanged', () =>
   withGpu(async (gpu, arena) => {
     const before = uniform(3 * ROWS, 8);
     const statistics = arena.upload('statistics', before, 'test');

@@ -8,13 +8,13 @@ import { backportsLine, isNodeEnough, neededNode, packagesAreCurrent } from '../
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { testUnless } from './helpers/skip.ts';
 
-test('the Node that package.json asks for is enough, and an older one is not', () => {
+test('the Node version that package.json requires is accepted, and an older one is not', () => {
   assert.is(neededNode(), '20.9');
   for (const version of ['20.9.0', '20.20.1', '22.0.0']) assert.ok(isNodeEnough(version), version);
   for (const version of ['20.8.9', '18.20.0']) assert.not(isNodeEnough(version), version);
 });
 
-test('packages are current when npm’s record says what the lock says', () => {
+test('packages are current when npm’s record matches the lock file', () => {
   const lock = {
     packages: {
       '': { version: '1.0.0' },
@@ -44,7 +44,7 @@ test('packages are current when npm’s record says what the lock says', () => {
   );
 });
 
-test('Debian 12 alone takes its driver from backports, of the mirror that serves the release', () => {
+test('only Debian 12 installs its driver from backports, from the mirror that serves the release', () => {
   const debian =
     'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\nID=debian\nHOME_URL="x"\n';
   const targets = [
@@ -107,7 +107,7 @@ testUnless(
   },
 );
 
-test('says nothing and changes nothing where all is there', async () => {
+test('prints nothing and changes nothing if everything is installed', async () => {
   assert.is((await $`${process.execPath} ${setUp}`).stdout, '');
 });
 

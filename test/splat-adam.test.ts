@@ -230,7 +230,7 @@ const OF_DEGREE = SUBSETS.filter(
     (!train.includes('sh') && train.length === 4),
 );
 for (const shDegree of [0, 1, 2, 3] as const) {
-  test(`SH ${shDegree}: a choice of parameters moves as in double precision; the rest stays`, () =>
+  test(`SH ${shDegree}: the trained parameters move as in double precision; the rest stays`, () =>
     withGpu(async (gpu) => {
       for (const train of shDegree === 1 ? SUBSETS : OF_DEGREE) {
         const what = train.join(', ');
@@ -245,7 +245,7 @@ for (const shDegree of [0, 1, 2, 3] as const) {
     }));
 }
 
-test('bands that are not in use have no gradient, and their moments decay', () =>
+test('unused bands have no gradient, and their moments decay', () =>
   withGpu(async (gpu) => {
     const given = { shDegree: 3, active: 1, moments: 'ones' } as const;
     const { rows, result } = decided(given);

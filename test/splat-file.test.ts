@@ -35,7 +35,7 @@ function randomSplat(count: number, shDegree: HostGaussians['shDegree']): HostGa
   return host;
 }
 
-test('a .ply comes back as it went, SH 0 to 3, and its bytes repeat', () =>
+test('a .ply is unchanged by a round trip, SH 0 to 3, and its bytes repeat', () =>
   withGpu(async (gpu) => {
     for (const shDegree of [0, 1, 2, 3] as const) {
       const host = randomSplat(50, shDegree);
@@ -68,7 +68,7 @@ test('the .ply has the layout of 3DGS: f_rest by channel', async () => {
   assert.is(value('nx'), 0);
 });
 
-test('values that are not finite, huge ones and quaternions without length are left out and counted', () =>
+test('Gaussians with values that are not finite or huge, or with zero quaternions, are skipped and counted', () =>
   withGpu(async (gpu) => {
     const host = randomSplat(20, 1);
     host.means[3 * 2 + 1] = Number.NaN;
@@ -110,14 +110,14 @@ test('values that are not finite, huge ones and quaternions without length are l
     releaseGaussians(gaussians!);
   }));
 
-test('a splat of nothing but broken Gaussians is refused', async () => {
+test('a splat with only broken Gaussians is refused', async () => {
   const host = randomSplat(3, 0);
   host.means.fill(Number.NaN);
   const path = put(folder, 'nothing.ply', await encodePly(host));
   await throwsInput(() => importGaussians(path), path, 'no Gaussian with finite values', '3 not finite in x');
 });
 
-test('hostile headers: the line, what was found, what is expected', async () => {
+test('hostile headers: the error has the line, the value found, the value expected', async () => {
   const good = new TextDecoder('latin1').decode(await encodePly(randomSplat(2, 1)));
   const check = (head: string, size = head.length) => checkPlyHeader('a.ply', head, size);
   assert.is(check(good).shDegree, 1);
@@ -190,7 +190,7 @@ test('a SOG that declares too many Gaussians is refused before it is read', asyn
   await throwsInput(() => checkSplatFile(put(folder, 'sog/meta.json', '{')), 'is not JSON');
 });
 
-test('a splat is saved exactly, in the same bytes each time, and found again', () =>
+test('a splat is saved exactly, in the same bytes each time, and loaded again', () =>
   withGpu(async (gpu) => {
     for (const shDegree of [0, 3] as const) {
       const host = randomSplat(33, shDegree);
@@ -224,7 +224,7 @@ test('buffers longer than the splat are saved to its count', () =>
     releaseGaussians(loaded);
   }));
 
-test('a saved splat that is cut short, longer, or something else is noticed', async () => {
+test('a saved splat that is truncated, longer, or of another format is detected', async () => {
   const gpu = await testGpu();
   const splat = uploadGaussians(gpu, 'test', randomSplat(9, 1), 'test');
   const path = `${folder}/cut.safetensors`;

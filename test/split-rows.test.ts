@@ -68,7 +68,7 @@ for (const revisedOpacity of [false, true]) {
   });
 }
 
-test('the two halves differ, and another seed gives others; the same seed the same bytes', async () => {
+test('the two halves differ and depend on the seed; the same seed gives the same bytes', async () => {
   const [a, again, b] = [await split(1, false), await split(1, false), await split(2, false)];
   assert.equal(a, again);
   const half = (means: Float32Array, n: number) => means.slice(3 * COUNT * n, 3 * COUNT * (n + 1));

@@ -110,7 +110,7 @@ test('a later commit replaces the entry', async () => {
   assert.equal(damaged, []);
 });
 
-test('of concurrent commits of one key, one complete entry stays', async () => {
+test('concurrent commits of one key leave one complete entry', async () => {
   const { store, root, damaged } = newStore();
   await Promise.all(Array.from({ length: 8 }, (_, i) => commit(store, KEY, { a: `${i}`, b: `${i}` })));
   const entry = await store.find(KEY);

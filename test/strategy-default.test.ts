@@ -101,7 +101,7 @@ for (const [name, last, pruneScale] of [
     }));
 }
 
-test('buffers grow when the splat outgrows them, and stay when it does not', () =>
+test('buffers grow when the splat outgrows them, and otherwise stay', () =>
   withGpu(async (_gpu, arena) => {
     const small = stateOf(arena, hostRows(COUNT, 0), 0);
     await trainOn(small, { pruneOpacity: 1e-6 }, [599, 600, 601, 700]);
@@ -169,7 +169,7 @@ async function step(
   arena.gpu.run('test', (recorder) => record(recorder, 600, rates));
 }
 
-test('a splat of which nothing would be left is an error that names the option', () =>
+test('pruning every Gaussian is an error that names the option', () =>
   withGpu(async (_gpu, arena) => {
     const rows = hostRows(COUNT, 0);
     rows.opacityLogits.fill(-9);

@@ -56,7 +56,7 @@ function checkShares(after: HostRows, before: HostRows, sources: number[]): void
   }
 }
 
-test('the dead move onto the living, who share with them', () =>
+test('dead Gaussians relocate onto live ones, which share opacity and scale with them', () =>
   withGpu(async (gpu, arena) => {
     const before = hostRows(COUNT, SH_DEGREE);
     const state = stateOf(arena, before, SH_DEGREE);
@@ -88,7 +88,7 @@ test('the dead move onto the living, who share with them', () =>
     }
   }));
 
-test('new ones are copies; their sources keep their moments', () =>
+test('new Gaussians are copies; their sources keep their moments', () =>
   withGpu(async (gpu, arena) => {
     const before = hostRows(COUNT, SH_DEGREE);
     const state = stateOf(arena, before, SH_DEGREE);
@@ -128,7 +128,7 @@ test('sources are drawn in proportion to their opacity', () =>
     assert.ok(chiSquared < 37.7, `χ² ${chiSquared}`);
   }));
 
-test('with nobody alive nobody moves', () =>
+test('if all Gaussians are dead, none is relocated', () =>
   withGpu(async (_gpu, arena) => {
     const rows = hostRows(COUNT, 0);
     rows.opacityLogits.fill(-9);
@@ -149,7 +149,7 @@ async function refineOnce(state: TrainingState, options: object, seed = 42): Pro
   return readRows(state);
 }
 
-test('a refinement relocates, adds a twentieth up to the cap, then makes noise', () =>
+test('a refinement relocates, adds 5 % up to the cap, then adds noise', () =>
   withGpu(async (_gpu, arena) => {
     const state = stateOf(arena, hostRows(COUNT, 0), 0);
     const after = await refineOnce(state, {});
@@ -165,7 +165,7 @@ test('a refinement relocates, adds a twentieth up to the cap, then makes noise',
     assert.is(capped.count, 410);
   }));
 
-test('noise comes every step, and not without a rate', () =>
+test('every step adds noise, but not at a rate of 0', () =>
   withGpu(async (_gpu, arena) => {
     const rows = hostRows(COUNT, 0);
     const means = async (options: object, step: number) => {

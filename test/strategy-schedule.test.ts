@@ -19,7 +19,7 @@ test('30,000 steps give the published schedule', () => {
   assert.is(refineSchedule(STRATEGIES.mcmc.options.parse({}), 30_000).stop, 25_000);
 });
 
-test('shorter runs refine for the same part of their steps', () => {
+test('shorter runs refine for the same fraction of their steps', () => {
   assert.equal(refineSchedule(defaults, 7000), { start: 500, stop: 3500, every: 100 });
   assert.equal(refineSchedule(defaults, 1000), { start: 100, stop: 500, every: 100 });
   assert.equal([7000, 1000, 60_000].map(resetInterval), [700, 300, 3000]);
@@ -27,7 +27,7 @@ test('shorter runs refine for the same part of their steps', () => {
   assert.is(refinements(refineSchedule({ ...defaults, refineUntil: 0 }, 7000)), 0);
 });
 
-test('mcmc grows by a twentieth up to its cap, and knows where it ends', () => {
+test('mcmc grows by 5 % up to its cap, and predicts its final count', () => {
   const { growth } = STRATEGIES.mcmc.options.parse({});
   assert.is(grownCount(1000, { cap: 2000, growth }), 1050);
   assert.is(grownCount(1999, { cap: 2000, growth }), 2000);
@@ -56,7 +56,7 @@ function grow(count: number, times: number): number {
   return times ? grow(Math.floor(1.05 * count), times - 1) : count;
 }
 
-test('budget grows at its pace to the cap, whenever it goes on', () => {
+test('budget grows at its pace to the cap, from any number of Gaussians', () => {
   const all = Array.from({ length: 10 }, (_, i) => 9 - i);
   const course = (pace: number) => {
     const counts = [1000];

@@ -21,7 +21,7 @@ const baseOf = (path: string) =>
 /** A kernel's name, without the suffix of its target. */
 const kernelOf = (path: string) => baseOf(path).replace(/-(subgroup|cpu)$/, '');
 
-test('every kernel is loaded by a host that lies beside it', async () => {
+test('every kernel is loaded by a host beside it', async () => {
   const orphans: string[] = [];
   for (const path of kernels) {
     const folder = path.slice(0, path.lastIndexOf('/'));

@@ -40,7 +40,7 @@ test('on a GPU it runs sixteen steps ahead and waits for the oldest mark then', 
   assert.ok(await isOver(next));
 });
 
-test('on a GPU nothing is waited for once all is known to be done', async () => {
+test('on a GPU it does not wait once all work is known to be done', async () => {
   const { gpu } = fakeGpu('subgroup', () => new Promise(() => {}));
   const throttle = createThrottle(gpu);
   for (let step = 0; step < 16; step++) await throttle.submitted();

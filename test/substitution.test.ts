@@ -28,7 +28,7 @@ function mistake(value: string, values?: Record<string, Scalar>): string {
   return mistakes[0];
 }
 
-test('a value that is one reference keeps the type of the axis', () => {
+test('a value that is a single reference keeps the type of the axis', () => {
   assert.is(fill('${matrix.seed}').result, 2);
   assert.is(fill('${matrix.fast}').result, true);
   assert.is(fill('${matrix.prompt}').result, 'day of the dead');
@@ -42,7 +42,7 @@ test('inside a longer text a reference becomes text, any number of times', () =>
   assert.equal(used, ['prompt', 'seed']);
 });
 
-test('a variable alone is a number or a boolean where it reads as one and no text is wanted', () => {
+test('a variable alone becomes a number or a boolean if it parses as one and the schema accepts no text', () => {
   assert.is(fill('${env.STEPS}').result, 500);
   assert.is(fill('${env.RATE}').result, -0.0015);
   assert.is(fill('${env.YES}').result, true);
@@ -53,7 +53,7 @@ test('a variable alone is a number or a boolean where it reads as one and no tex
   assert.is(fill('${env.EMPTY}').result, '');
 });
 
-test('only values are replaced, no keys, and no replacement again', () => {
+test('only values are replaced, not keys, and replacements are not expanded again', () => {
   const { result } = fill({
     '${matrix.seed}': ['${matrix.seed}', { deep: '${matrix.fast}' }, 3, null, true],
   });
@@ -64,14 +64,14 @@ test('only values are replaced, no keys, and no replacement again', () => {
   assert.equal(used, ['x']);
 });
 
-test('two dollars are a plain one', () => {
+test('two dollar signs are a literal one', () => {
   assert.is(fill('$${matrix.seed}').result, '${matrix.seed}');
   assert.is(fill('costs $5, $${x} and $$').result, 'costs $5, ${x} and $$');
   assert.is(fill('$${${matrix.seed}}').result, '${2}');
   assert.equal(fill('$${matrix.seed}').used, []);
 });
 
-test('a mistake names what exists', () => {
+test('an error names the known axes', () => {
   assert.is(
     mistake('${matrix.promt}'),
     'the matrix has no axis promt: expected prompt, seed or fast; the nearest is `prompt`',

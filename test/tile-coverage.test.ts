@@ -186,7 +186,7 @@ for (const shape of shapesOf(await testGpu())) {
   }
 }
 
-test('whatever the rounding of each operation, the test of emit accepts no tile that the test of project rejects', () => {
+test('for any rounding of each operation, the test of emit accepts no tile that the test of project rejects', () => {
   const tile = { x: 50, y: 37, size: 16 };
   let accepted = 0;
   let decided = 0;

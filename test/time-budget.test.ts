@@ -6,7 +6,7 @@ const STEPS = 7000;
 const REFINES = { start: 500, stop: 4200, every: 100 };
 const due = (step: number) => step > REFINES.start && step < REFINES.stop && step % REFINES.every === 0;
 
-/** A course by a clock of its own: what a step costs is a function of its number. */
+/** A loop by a clock of its own: what a step costs is a function of its number. */
 function take(cost: (step: number) => number, { seconds = 5, spent = 0, from = 0 } = {}) {
   let clock = 100;
   const budget = new TimeBudget({ seconds, steps: STEPS, spent, now: () => clock });
@@ -21,7 +21,7 @@ function take(cost: (step: number) => number, { seconds = 5, spent = 0, from = 0
   return { taken, seconds: clock - 100, budget };
 }
 
-test('a course that fits is taken whole', () => {
+test('a loop that fits takes all steps', () => {
   const { taken, budget } = take(() => 0.0005);
   assert.equal(
     taken,
@@ -31,7 +31,7 @@ test('a course that fits is taken whole', () => {
 });
 
 for (const cost of [0.001, 0.004, 0.02]) {
-  test(`steps of ${1000 * cost} ms: the schedule ends in time, and nothing that is due is skipped`, () => {
+  test(`steps of ${1000 * cost} ms: the schedule ends in time, and no due step is skipped`, () => {
     const { taken, seconds, budget } = take(() => cost);
     assert.ok(seconds <= 5, `${seconds} s`);
     assert.ok(seconds > 4.7, `${seconds} s: the time is used`);
@@ -42,24 +42,24 @@ for (const cost of [0.001, 0.004, 0.02]) {
   });
 }
 
-test('steps that grow dearer: still in time', () => {
+test('steps that become slower: still in time', () => {
   const { seconds, taken } = take((step) => 0.0005 + (0.003 * Math.min(step, 4200)) / 4200);
   assert.ok(seconds <= 5 && seconds > 4.7, `${seconds} s`);
   assert.ok(taken.at(-1)! > 0.97 * STEPS);
 });
 
-test('no time for more than a few steps: it ends before the step that would be too much', () => {
+test('time for a few steps only: it ends before the step that would exceed it', () => {
   const { seconds, taken } = take(() => 0.5);
   assert.ok(seconds <= 5, `${seconds} s`);
   assert.is(taken.length, 9);
 });
 
-test('what an earlier process spent counts', () => {
+test('the time of an earlier process counts', () => {
   const { seconds } = take(() => 0.002, { spent: 3, from: 2000 });
   assert.ok(seconds <= 2 && seconds > 1.8, `${seconds} s`);
 });
 
-test('steps that are done again after an overflow count once, also at the end of the time', () => {
+test('steps that are redone after an overflow count once, also at the end of the time', () => {
   let clock = 0;
   const budget = new TimeBudget({ seconds: 1, steps: 100, taken: 10, now: () => clock });
   for (let step = 10; step < 20; step++) budget.next(step, () => false);

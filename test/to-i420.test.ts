@@ -22,7 +22,7 @@ for (const [width, height] of [
   [202, 58],
   [30, 6],
 ]) {
-  test(`${width}×${height}: every byte is the rounded value, alpha aside`, () =>
+  test(`${width}×${height}: every byte is the rounded value, without alpha`, () =>
     withGpu(async (gpu, arena) => {
       const rgba = new Uint8Array(mixed(width * height, 21).buffer);
       const got = await convert(gpu, arena, rgba, width, height);

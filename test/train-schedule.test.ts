@@ -63,13 +63,13 @@ test('annealed rates fall by one factor a step from their step on', () => {
   same(annealed(7000, 7000, anneal), 0.1);
 });
 
-test('the last steps leave nothing out', () => {
+test('the last steps drop no Gaussians', () => {
   assert.is(dropoutAt(0, 1000, 0.1), 0.1);
   assert.is(dropoutAt(979, 1000, 0.1), 0.1);
   assert.is(dropoutAt(980, 1000, 0.1), 0);
 });
 
-test('what the options do not say is the strategy’s', () => {
+test('options that are not set have the strategy’s defaults', () => {
   const published = { rates: RATES, anneal: undefined, dropout: 0, shInterval: undefined };
   assert.equal(recipeOf(trainOptions.parse({ strategy: 'default' })), published);
   const own = recipeOf(trainOptions.parse({ strategy: 'budget', rates: { sh: 1 }, dropout: 0 }));

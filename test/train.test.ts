@@ -37,7 +37,7 @@ test('a start above the cap keeps every Gaussian, with a note in the report', ()
     );
   }));
 
-test('views and splats that the adapter cannot hold are refused before anything is made', () =>
+test('views and splats that exceed the adapter’s limits are refused before any allocation', () =>
   withGpu(async (gpu, arena) => {
     const dataset = ringDataset();
     for (const view of dataset.views) view.image = arena.buffer(view.name, 4 * 1600);
@@ -64,7 +64,7 @@ test('views and splats that the adapter cannot hold are refused before anything 
     );
   }));
 
-test('a budget of seconds ends the training with a note; a sufficient one changes no byte', () =>
+test('a time limit ends training with a note; a sufficient one changes no byte', () =>
   withGpu(async (gpu, arena) => {
     const dataset = ringDataset();
     for (const view of dataset.views) view.image = arena.buffer(view.name, 4 * 1600);

@@ -57,7 +57,7 @@ test('new rows are zero', () =>
     assert.throws(() => setCount(state, 7), /7 Gaussians do not fit in 6 rows/);
   }));
 
-test('refuses what the adapter cannot hold, before it makes anything', () =>
+test('refuses states that exceed the adapter’s limits, before it allocates', () =>
   withGpu(async (gpu, arena) => {
     const state = stateOf(arena, hostRows(4, 3), 3);
     const limit = rowLimit(gpu, 3);

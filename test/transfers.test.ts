@@ -31,7 +31,7 @@ function book(
   ledger.add(direction, purpose, bytes);
 }
 
-test('an ordinary run crosses nothing unexpected', () => {
+test('an ordinary run transfers nothing unexpected', () => {
   const rows = unexpected((ledger) => {
     book(ledger, 'load', 'up', 'images', 1e8);
     book(ledger, 'init', 'up', 'points', 1e7);
@@ -46,7 +46,7 @@ test('an ordinary run crosses nothing unexpected', () => {
   assert.equal(rows, []);
 });
 
-test('scene data that crosses between the stages is found', () => {
+test('scene data that is transferred between the stages is detected', () => {
   const rows = unexpected((ledger) => {
     book(ledger, 'train', 'up', 'images', 4);
     book(ledger, 'train', 'up', 'points', 4);
@@ -58,7 +58,7 @@ test('scene data that crosses between the stages is found', () => {
   assert.is(rows.length, 6);
 });
 
-test('scene data under the name of metrics is found by its size', () => {
+test('scene data under the purpose of metrics is detected by its size', () => {
   assert.equal(
     unexpected((ledger) => book(ledger, 'train', 'down', 'metrics', 1e7)),
     ['train down metrics'],

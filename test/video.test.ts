@@ -136,7 +136,7 @@ test('equal pictures give equal files, however the threads run and whenever they
   assert.equal(second, first);
 });
 
-test('times of both versions are taken out of an MP4, and a broken one is refused', () => {
+test('times of both versions are removed from an MP4, and a broken one is refused', () => {
   const box = (kind: string, ...parts: number[][]) => {
     const body = parts.flat();
     return [0, 0, (body.length + 8) >> 8, (body.length + 8) & 255, ...Buffer.from(kind), ...body];
@@ -174,7 +174,7 @@ test('odd sizes are refused with the size to use', async () => {
   assert.match(error.message, /found 95×54; use \[96, 54\]/);
 });
 
-test('a picture of another size is refused, and the encoder is given back', async () => {
+test('a picture of another size is refused, and the encoder is released', async () => {
   const error = await encodeVideo([planes[0], new Uint8Array(8)], VIDEO).then(
     () => new Error('it encoded'),
     (error: Error) => error,
@@ -193,7 +193,7 @@ test('an abandoned video refuses further pictures', async () => {
   assert.match(error.message, /the video encoder's thread ended early/);
 });
 
-test('PNG bytes repeat, and hold the pixels without alpha', async () => {
+test('PNG bytes repeat, and contain the pixels without alpha', async () => {
   const rgba = Uint8Array.from({ length: 4 * 7 * 5 }, (_, i) => (i * 73) & 255);
   const [a, b] = await Promise.all([encodePng(rgba, 7, 5), encodePng(rgba, 7, 5)]);
   assert.equal(a, b);
@@ -205,7 +205,7 @@ test('PNG bytes repeat, and hold the pixels without alpha', async () => {
   );
 });
 
-test('many PNGs at once are those of one at a time, whatever becomes of the pixels meanwhile', async () => {
+test('PNGs encoded concurrently equal those encoded one at a time, even if the pixels change meanwhile', async () => {
   const count = 3 * PNG_THREADS + 2;
   const sizes = Array.from({ length: count }, (_, i) => [20 + (i % 3), 10]);
   const drawn = sizes.map(([w, h], i) => new Uint8Array(mixed(w * h, 50 + i).buffer));

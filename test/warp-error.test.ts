@@ -101,7 +101,7 @@ test('two runs give the same bits', () =>
     warp.destroy();
   }));
 
-test('the relative pose carries B space to A space', () => {
+test('the relative pose maps B space to A space', () => {
   const eye = (i: number) => random4(5, 'noise', 1, i).slice(0, 3) as unknown as Vec3;
   const a = lookAt(eye(0), [0, 0, 4], [0, -1, 0]);
   const b = lookAt(eye(1), [1, 0, 4], [0.1, -1, 0]);

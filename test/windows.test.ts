@@ -39,7 +39,7 @@ const wordsThatDiffer = (a: Float32Array, b: Float32Array) => a.filter((value, i
 
 const gpuWith = (windowBytes: number) => ({ windowBytes }) as Gpu;
 
-test('windows hold all rows once, begin on whole blocks, and are no larger than they may be', () => {
+test('windows cover all rows once, begin on whole blocks, and respect the maximum size', () => {
   for (const [rows, rowBytes, windowBytes] of [
     [20_000_000, 192, 2 ** 31],
     [1_000_000, 192, 2 ** 27],
@@ -59,7 +59,7 @@ test('windows hold all rows once, begin on whole blocks, and are no larger than 
   }
 });
 
-test('what fits has one window, and so has nothing', () => {
+test('rows that fit have one window, and so do no rows', () => {
   const gpu = gpuWith(2 ** 27);
   assert.equal(
     rowWindows(gpu, 698_880, 192).map(({ first, rows }) => [first, rows]),
@@ -76,7 +76,7 @@ test('what fits has one window, and so has nothing', () => {
   );
 });
 
-test('a window as a binding ends on a whole vec4f, but not behind the buffer', () => {
+test('a window as a binding ends on a whole vec4f, but not beyond the buffer', () => {
   const buffer = { size: 108 * 601 } as GPUBuffer;
   const at = (first: number, rows: number) => bindRows(buffer, { first, rows }, 108);
   assert.equal(at(0, 256), { buffer, offset: 0, size: 108 * 256 });
@@ -90,7 +90,7 @@ test('windows larger than the device binds are refused', async () => {
   assert.match(String(error), /windows of 1099511627776 bytes; this device binds \d+ at most/);
 });
 
-test('a kernel says which buffer is larger than a binding, and what helps', () =>
+test('the error of a kernel names the buffer that is larger than a binding, and the options that help', () =>
   withGpu(async (gpu, arena) => {
     const kernel = await gpu.kernel(START_VALUES);
     const small = arena.buffer('small', 16, GPUBufferUsage.UNIFORM);
@@ -107,7 +107,7 @@ test('a kernel says which buffer is larger than a binding, and what helps', () =
     );
   }));
 
-test('what is larger than a piece goes up and comes back whole', () =>
+test('data larger than a piece is uploaded and read back intact', () =>
   withGpu(async (gpu, arena) => {
     const words = Uint32Array.from({ length: 2 ** 24 + 2 ** 23 + 5 }, (_, i) => Math.imul(i, 2654435761));
     const buffer = arena.upload('words', words, 'test');
@@ -119,7 +119,7 @@ test('what is larger than a piece goes up and comes back whole', () =>
 /** Gaussians to both sides of where the adapter's own binding ends. */
 const BESIDE = 300;
 
-test('where the adapter has two windows, a step moves Gaussians at their edge as it does in a small scene', () =>
+test('with two windows, a step moves Gaussians at their edge as it does in a small scene', () =>
   withGpu(async (gpu, arena) => {
     const { camera } = ringDataset().views[1];
     const image = arena.upload('photo', mixed(camera.width * camera.height, 1), 'test');
