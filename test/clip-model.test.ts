@@ -142,7 +142,7 @@ const damages: Damage[] = [
     'width',
     'config.json',
     vision({ intermediate_size: 65 }),
-    /fc1\.weight" is \[64,32\]; config\.json says \[65,32\]/,
+    /fc1\.weight" is \[64,32\]; config\.json requires \[65,32\]/,
   ],
   ['layers', 'config.json', vision({ num_hidden_layers: 3 }), /layers\.2\.\S+" is missing/],
   ['huge', 'config.json', vision({ hidden_size: 1e9 }), /vision_config\.hidden_size/],
