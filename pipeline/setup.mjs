@@ -81,7 +81,7 @@ async function faultOfPackages() {
   if (!lock) return undefined;
   const installed = read(join(ROOT, 'node_modules', '.package-lock.json'));
   const current = packagesAreCurrent(JSON.parse(lock), installed && JSON.parse(installed));
-  if (!current && !installPackages()) return 'npm ci failed; its own output is above';
+  if (!current && !installPackages()) return 'npm ci failed; see its output above';
   const { buildIfStale } = await import(new URL('./build.mjs', import.meta.url).href);
   await buildIfStale();
 }
@@ -101,7 +101,7 @@ function installPackages() {
 function faultOfAdapter() {
   const status = probe();
   if (status === 0) return undefined;
-  if (status !== NO_ADAPTER) return 'Dawn (npm `webgpu`) does not start here; its own output is above';
+  if (status !== NO_ADAPTER) return 'Dawn (npm `webgpu`) does not start here; see its output above';
   const none = 'there is no WebGPU adapter here';
   if (process.platform !== 'linux') {
     return `${none}: install a driver of the GPU with Metal (macOS) or D3D12 (Windows)`;
@@ -116,11 +116,11 @@ function faultOfAdapter() {
   const isRoot = process.getuid() === 0;
   if (!isRoot && !succeeds('sudo', '-n', 'true')) {
     const line = `sudo ${process.execPath} ${join(ROOT, 'pipeline', 'splatline.mjs')} setup`;
-    return `${none}. This line installs a software one (Mesa): ${line}`;
+    return `${none}. This command installs a software one (Mesa): ${line}`;
   }
   say('no WebGPU adapter here: installing Mesa’s software Vulkan driver');
   if (!installDriver(isRoot ? [] : ['sudo', '-n']) || probe() !== 0) {
-    return 'the driver could not be installed, or offers no adapter. `npx splatline doctor` lists what is there';
+    return 'the driver could not be installed, or offers no adapter. `npx splatline doctor` lists the details';
   }
   say('a software adapter is ready');
 }

@@ -141,7 +141,10 @@ test('a forced stage whose bytes differ is reported', async () => {
     await run({ registry, from: 'train', onEvent });
     const warnings = events.filter((event) => event.event === 'warn');
     assert.is(warnings.length, 1);
-    assert.match(JSON.stringify(warnings[0]), /artefacts\/gaussians\/splat\.txt came out with other bytes/);
+    assert.match(
+      JSON.stringify(warnings[0]),
+      /other bytes than before in .*artefacts\/gaussians\/splat\.txt/,
+    );
   });
 });
 
@@ -233,14 +236,14 @@ test('a frozen run repeats all stages and compares; it names a difference and ke
     assert.is(error.name, 'Regression');
     assert.match(
       error.message,
-      /^train: artefacts\/gaussians\/splat\.txt differs .*and \d more.*does not repeat its results/,
+      /^train: artefacts\/gaussians\/splat\.txt differs .*and \d more.*does not reproduce its results/,
     );
     assert.is(await text(join(folder, '.frozen-out', 'splat.ply')), 'two rococo');
     const manifest = await manifestOf(out);
     await writeFile(join(out, 'run.json'), JSON.stringify({ ...manifest, status: 'failed' }));
     assert.match(
       (await rejection(again())).message,
-      /this run is failed; only one that is done can be repeated/,
+      /this run is failed; only a finished run can be repeated/,
     );
   });
 });
@@ -334,7 +337,7 @@ test('two runs on one store at once: one computes, the other reports that it wai
     await Promise.all([one('a'), one('b')]);
     assert.is(trail.filter((name) => name === 'train').length, 1);
     assert.ok(
-      waits.some((words) => /process \d+ is doing it; waiting for that/.test(words)),
+      waits.some((words) => /process \d+ is running it; waiting for the result/.test(words)),
       waits.join(),
     );
     assert.is(await text(join(folder, 'a', 'splat.ply')), await text(join(folder, 'b', 'splat.ply')));

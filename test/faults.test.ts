@@ -140,7 +140,7 @@ test('SIGINT and SIGTERM save first and exit 130 and 143; a second signal exits 
     job.signal(signal);
     const ending = await job.ended;
     assert.is(ending.code, code, ending.stderr);
-    assert.match(ending.stderr, `${word}: saving what is done`);
+    assert.match(ending.stderr, `${word}: saving unfinished work`);
     assert.is((await manifestOf(places.out)).status, 'stopped');
     if (saved) assert.equal(resumesIn(job.events), [{ stage: 'train', step: saved }]);
     saved = lastStep(job.events); // every reported step is kept, although no checkpoint was due
@@ -153,7 +153,7 @@ test('SIGINT and SIGTERM save first and exit 130 and 143; a second signal exits 
   twice.signal('SIGTERM');
   const { code, stderr } = await twice.ended;
   // Which of the two a busy process hears first is the system's to say; the second one ends it.
-  const words = /(\w+): saving what is done; a second signal ends at once\n\n(\w+)\n/.exec(stderr);
+  const words = /(\w+): saving unfinished work; a second signal exits at once\n\n(\w+)\n/.exec(stderr);
   assert.equal(words?.slice(1).sort(), ['interrupted', 'terminated'], stderr);
   assert.is(code, words?.[2] === 'terminated' ? 143 : 130, stderr);
   assert.is((await manifestOf(places.out)).status, 'running', 'it did not stop to say so');
@@ -293,7 +293,7 @@ test('two runs at once in one folder: one computes, the other reports that it wa
   );
   const waits = jobs.map(({ events }) => waitsIn(events));
   assert.is(waits.filter((texts) => texts.length > 0).length, 1);
-  assert.match(waits.flat()[0], /^process \d+ is writing to .*; waiting for that$/);
+  assert.match(waits.flat()[0], /^process \d+ is writing to .*; waiting until it ends$/);
   await isAsUndisturbed(places);
   assert.equal(await leftovers(places), []);
 });
@@ -306,7 +306,7 @@ test('two runs at once on one store: one computes, the other reports that it wai
   const second = start(two);
   const wait = await second.reached(({ event }) => event === 'wait');
   assert.is('stage' in wait && wait.stage, 'train');
-  assert.match('text' in wait ? wait.text : '', /^process \d+ is doing it; waiting for that$/);
+  assert.match('text' in wait ? wait.text : '', /^process \d+ is running it; waiting for the result$/);
   first.signal('SIGCONT');
   await Promise.all([first, second].map(endsWell));
   assert.equal([ranIn(first.events), ranIn(second.events)], [SHORT_STAGES, []]);

@@ -68,7 +68,7 @@ test('an edited pipeline file is the only verdict, and nothing runs', async () =
     const text = summary(checked.report);
     assert.ok(text.startsWith(`${file}: the file changed: `), text);
     assert.match(text, expected);
-    assert.match(text, /; record again if that is meant$/);
+    assert.match(text, /; record again if this is intended$/);
     assert.ok(reportText(checked.report).includes(expected));
     assert.match(junitXml(checked.report), /tests="1" failures="1"/);
     assert.match(reportPage(checked), 'the file changed');

@@ -114,7 +114,7 @@ test('an edited pipeline file fails with one sentence', async () => {
   const { exitCode, stdout, stderr } = await golden(ROOT, ['check', 'tiny.yaml'], folder);
   await writeFile(join(folder, 'tiny.yaml'), TINY);
   assert.is(exitCode, 1);
-  const expected = 'tiny.yaml: the file changed: train.steps 20 → 22; record again if that is meant\n';
+  const expected = 'tiny.yaml: the file changed: train.steps 20 → 22; record again if this is intended\n';
   assert.ok(stderr.endsWith(expected), stderr);
   assert.not.match(stdout, 'required');
 });

@@ -75,11 +75,11 @@ test('each kind of difference has its sentence', () => {
     ],
     [
       { inputs: { dataset: { stage: 'load', key: '2' } } },
-      'it had an input gaussians (from init), and has none now',
+      'it no longer has the input gaussians (from init)',
     ],
     [
       { inputs: { ...identity.inputs, base: { stage: 'stylize', key: '3' } } },
-      'it has an input base (from stylize), and had none',
+      'it has a new input base (from stylize)',
     ],
     [{ format: 2 }, 'another version of splatline saved its results'],
   ];

@@ -104,7 +104,7 @@ test('one cell is read by its name or its values', async () => {
       'promt=rococo,seed=1',
       /the matrix has no axis promt: expected prompt or seed; the nearest is `prompt`$/,
     ],
-    ['prompt=baroque,seed=1', /baroque is no value of prompt: expected rococo or day of the dead/],
+    ['prompt=baroque,seed=1', /baroque is not a value of prompt: expected rococo or day of the dead/],
     ['seed=1,seed=2', /the axis seed is given twice$/],
     ['seed=1,', /expected the name of a cell, or AXIS=VALUE/],
   ];
@@ -206,7 +206,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'other reference',
     chain('name: a\nseed: ${seed}\n'),
-    /^p\.yaml:2:1: `\$\{seed\}` is no substitution: there is \$\{env\.NAME\};/,
+    /^p\.yaml:2:1: `\$\{seed\}` is not a substitution: expected \$\{env\.NAME\};/,
   ],
   ['axis of no matrix', chain('seed: ${matrix.s}\n'), 'p.yaml:1:1: `${matrix.s}`: the file has no `matrix`'],
   [
@@ -217,7 +217,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'empty axis',
     chain(`matrix:\n  s: []\n${used}`),
-    'p.yaml:2:3: `s` of the matrix is [] (a list): expected a list of at least 1: a text, a number or true or false',
+    'p.yaml:2:3: `s` of the matrix is [] (a list): expected a list of at least 1: a string, a number or true or false',
   ],
   ['no axis', chain('matrix: {}\n'), /^p\.yaml:1:1: the matrix: expected at least one axis/],
   ['no matrix after the key', chain('matrix:\n'), /^p\.yaml:1:1: the matrix is empty: expected a map/],
@@ -229,12 +229,12 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'list in an axis',
     chain(`matrix:\n  s: [1, [2]]\n${used}`),
-    /^p\.yaml:2:10: `s\.1` of the matrix is \[2\] \(a list\): expected a text, a number or true or false/,
+    /^p\.yaml:2:10: `s\.1` of the matrix is \[2\] \(a list\): expected a string, a number or true or false/,
   ],
   [
     'map in an axis',
     chain(`matrix:\n  s: [{ a: 1 }]\n${used}`),
-    /^p\.yaml:2:7: `s\.0` of the matrix is .* \(a map\): expected a text/,
+    /^p\.yaml:2:7: `s\.0` of the matrix is .* \(a map\): expected a string/,
   ],
   [
     'nothing in an axis',
@@ -247,7 +247,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
     'p.yaml:2:13: `s.2` of the matrix: 1 appears twice: remove one',
   ],
   [
-    'value twice as a text',
+    'value twice as a string',
     chain(`matrix:\n  s: [1, "1"]\n${used}`),
     /^p\.yaml:2:10: `s\.1` of the matrix: 1 appears twice/,
   ],
@@ -272,7 +272,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'one cell',
     chain('matrix: { s: [1, many, 3] }\nseed: ${matrix.s}\n'),
-    'p.yaml:2:1: `seed` of the file is many (a text): expected a whole number, at least 0, at most 4294967295 (cell many)',
+    'p.yaml:2:1: `seed` of the file is many (a string): expected a whole number, at least 0, at most 4294967295 (cell many)',
   ],
   [
     'some cells',
@@ -287,12 +287,12 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'many cells',
     'matrix: { s: [a, b, c, d, e, 1] }\nseed: ${matrix.s}\nstages:\n  - load: { colmap: capture }\n',
-    /is a \(a text\).*\(cell a\)\n.*is b/,
+    /is a \(a string\).*\(cell a\)\n.*is b/,
   ],
   [
     'no quotes in a flow map',
     chain('matrix: { s: [1] }\nseed: 1\n') + '  - stylize: { prompt: ${matrix.s} }\n',
-    /^p\.yaml:8:\d+: this is not valid YAML: .*; quote a text with \$\{…\} inside \{ \} and \[ \]/,
+    /^p\.yaml:8:\d+: this is not valid YAML: .*; quote a string with \$\{…\} inside \{ \} and \[ \]/,
   ],
   [
     'unfilled id',
@@ -315,7 +315,7 @@ test('mistakes in overrides of a matrix name the override', async () => {
     ['matrix.other=[a]', /^--set matrix\.other=\[a\]: the axis other of the matrix is used nowhere/],
     ['stylize.prompt=${matrix.x}', /^--set stylize\.prompt=\$\{matrix\.x\}: the matrix has no axis x/],
     ['stylize.prompt=${env.X', /^--set stylize\.prompt=\$\{env\.X: `"\$\{env\.X"` has no closing brace/],
-    ['train.train=[${matrix.x}]', /not valid YAML: .*quote a text/],
+    ['train.train=[${matrix.x}]', /not valid YAML: .*quote a string/],
     ['stylize.prompt=plain', /^p\.yaml:4:3: the axis prompt of the matrix is used nowhere/],
     ['env.X=1', /^--set env\.X=1: unknown key env/],
   ];

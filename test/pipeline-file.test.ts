@@ -129,7 +129,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'wrong type',
     chain('train: { steps: many }'),
-    'p.yaml:4:14: `steps` of train is many (a text): expected a whole number, at least 1, at most 100000',
+    'p.yaml:4:14: `steps` of train is many (a string): expected a whole number, at least 1, at most 100000',
   ],
   ['not whole', chain('train: { steps: 1.5 }'), /is 1\.5 \(a number\): expected a whole number/],
   ['out of range', chain('train: { steps: 0 }'), /p\.yaml:4:14: `steps` of train is 0 .*at least 1/],
@@ -137,7 +137,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'unknown choice',
     chain('train: { strategy: mmcc }'),
-    /`strategy` of train is mmcc \(a text\): expected default or mcmc/,
+    /`strategy` of train is mmcc \(a string\): expected default or mcmc/,
   ],
   [
     'wrong list entry',
@@ -157,12 +157,12 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'missing option',
     chain('train: { clip: { weight: 2 } }'),
-    'p.yaml:4:14: `clip` of train lacks `prompt`: expected a text',
+    'p.yaml:4:14: `clip` of train lacks `prompt`: expected a string',
   ],
   [
     'missing option of a stage',
     chain('stylize:'),
-    'p.yaml:4:5: stylize lacks `prompt`: expected a text that is not empty',
+    'p.yaml:4:5: stylize lacks `prompt`: expected a non-empty string',
   ],
   ['empty value', chain('train: { steps: }'), /`steps` of train is empty: expected a whole number/],
   [
@@ -194,28 +194,28 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'entry that is no map',
     'stages:\n  - load\n',
-    /p\.yaml:2:5: stage 1 is load \(a text\): expected a map of one stage/,
+    /p\.yaml:2:5: stage 1 is load \(a string\): expected a map of one stage/,
   ],
   [
     'duplicate id',
     chain('init:'),
-    'p.yaml:4:5: a second stage called init (the first is on line 3): give this one an `id` of its own',
+    'p.yaml:4:5: a second stage called init (the first is on line 3): give this one an `id`',
   ],
   ['bad id', chain('train: { id: ../x }'), /^p\.yaml:4:14: `id` of train is \.\.\/x: expected letters/],
   [
     'order',
     'stages:\n  - init:\n  - load: { colmap: capture }\n',
-    'p.yaml:2:5: impossible order: `init` needs dataset, which no stage before it gives; move `load` before it',
+    'p.yaml:2:5: impossible order: `init` needs dataset, which no earlier stage produces; move `load` before it',
   ],
   [
     'order, for two reasons',
     'stages:\n  - train:\n  - load: { colmap: capture }\n',
-    'p.yaml:2:5: impossible order: `train` needs dataset and gaussians, which no stage before it gives; move `load` before it, and add `init` before it',
+    'p.yaml:2:5: impossible order: `train` needs dataset and gaussians, which no earlier stage produces; move `load` before it, and add `init` before it',
   ],
   [
     'nothing gives it',
     'stages:\n  - load: { colmap: capture }\n  - train:\n',
-    /`train` needs gaussians, which no stage before it gives; add `init` before it$/,
+    /`train` needs gaussians, which no earlier stage produces; add `init` before it$/,
   ],
   ['no stages', 'name: x\n', 'p.yaml:1:1: the file lacks `stages`: expected a list of at least 1'],
   [
@@ -241,7 +241,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'reserved id',
     chain('train: { id: matrix }'),
-    'p.yaml:4:14: `id` of train: matrix has another meaning at the top of the file: choose another one',
+    'p.yaml:4:14: `id` of train: matrix is reserved: choose another one',
   ],
   [
     'checkpoints of both kinds',
@@ -325,7 +325,10 @@ test('mistakes in overrides name the override', async () => {
     ['seed=x', /^--set seed=x: `seed` of the file is x/],
     ['load.colmap=nowhere', /^--set load\.colmap=nowhere: `colmap` of load: no such folder/],
     ['train.steps.x=1', /^--set train\.steps\.x=1: `steps` of train has no parts/],
-    ['again.clip.weight=3', /^--set again\.clip\.weight=3: `clip` of again lacks `prompt`: expected a text$/],
+    [
+      'again.clip.weight=3',
+      /^--set again\.clip\.weight=3: `clip` of again lacks `prompt`: expected a string$/,
+    ],
     ['train.id=x', /^--set train\.id=x: an `id` is set in the file/],
     ['train.__proto__.x=1', /^--set train\.__proto__\.x=1: unknown key __proto__/],
     ['train.train=[', /^--set train\.train=\[:1:\d+: this is not valid YAML/],
@@ -365,7 +368,7 @@ const HOSTILE: [string, string | Uint8Array, RegExp][] = [
   ['duplicate key', 'name: a\nname: b\n', /^p\.yaml:2:1: this is not valid YAML: Map keys must be unique/],
   ['tag', 'name: !!js/function x\n', /^p\.yaml:1:7: this is not valid YAML: Unresolved tag/],
   ['two documents', 'name: a\n---\nname: b\n', /multiple documents/],
-  ['key that is a list', '? [a]\n: b\n', /^p\.yaml:1:3: this key is not a text/],
+  ['key that is a list', '? [a]\n: b\n', /^p\.yaml:1:3: this key is not a string/],
   ['unclosed', 'stages: [', /^p\.yaml:1:\d+: this is not valid YAML/],
 ];
 for (const [name, text, expected] of HOSTILE) {

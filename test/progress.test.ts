@@ -149,7 +149,7 @@ test('the end of a run lists results, results of earlier runs, and remarks', () 
       '',
       'Finished in 2.0 s. Results in /o:',
       '  /o/splat.ply',
-      'Left from earlier runs, with other settings or of stages that this file does not have:',
+      'From earlier runs, with other settings or stages that are not in this file:',
       '  /o/turntable.mp4',
       '  /o/stages/orbit',
       'Restyling changes the colours.',

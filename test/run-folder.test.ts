@@ -70,7 +70,7 @@ test('a folder with other files in it is not written to', async () => {
   await bench(async ({ folder, out, run }) => {
     await mkdir(join(out, 'stages', 'train'), { recursive: true });
     await writeFile(join(out, 'stages', 'train', 'source.ts'), 'mine');
-    assert.match((await rejection(run())).message, /this folder holds other files \(stages\)/);
+    assert.match((await rejection(run())).message, /this folder contains other files \(stages\)/);
     assert.is(await text(join(out, 'stages', 'train', 'source.ts')), 'mine');
     assert.match((await rejection(run({ out: join(folder, 'p.yaml') }))).message, /this is a file/);
   });
@@ -114,7 +114,7 @@ test('mistakes that a stage finds leave an earlier run unchanged and are reporte
 test('a folder with hidden files is refused; half-written files of a killed run are removed', async () => {
   await bench(async ({ out, run }) => {
     await mkdir(join(out, '.git'), { recursive: true });
-    assert.match((await rejection(run())).message, /this folder holds other files \(\.git\)/);
+    assert.match((await rejection(run())).message, /this folder contains other files \(\.git\)/);
     await rm(out, { recursive: true });
     await mkdir(join(out, '.partial', '7'), { recursive: true }); // of a run that was killed
     await run();

@@ -180,7 +180,7 @@ test('no option, failure or interruption removes or replaces a result that is st
       assert.equal(result.stale, []);
     }
     const { remarks } = await run({ registry, until: 'train' });
-    assert.match(remarks.join(), /^splat\.ply is that of stylize, which this run did not reach/);
+    assert.match(remarks.join(), /^splat\.ply is the result of stylize, which this run did not reach/);
 
     before = () => {
       throw new Error('as asked');
@@ -322,7 +322,7 @@ test('a stage that does not return its artefacts is an error', async () => {
   await bench(async ({ run }) => {
     const lazy: Stage = { ...fakeStages[0], run: async () => ({}) };
     const error = await rejection(run({ registry: [lazy, ...fakeStages.slice(1)] }));
-    assert.is(error.message, 'stage load did not give dataset');
+    assert.is(error.message, 'stage load did not return dataset');
   });
 });
 

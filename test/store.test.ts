@@ -93,7 +93,7 @@ test('an entry whose stage fails, or that cannot be committed, leaves nothing', 
     return { identity: 1 };
   };
   assert.match((await rejection(() => store.commit(KEY, linked))).message, /neither a file nor a folder/);
-  assert.match((await rejection(() => commit(store, '../x', FILES))).message, /no key/);
+  assert.match((await rejection(() => commit(store, '../x', FILES))).message, /not a key/);
   assert.equal(await readdir(join(root, 'tmp')), []);
   assert.equal(await readdir(join(root, 'entries')), []);
   assert.is(await store.find(KEY), undefined);
@@ -213,7 +213,7 @@ test('a root that is a file, holds other files, or has a newer format is refused
   put(folder, 'newer/store.json', '{"format":2}');
   const cases: [string, RegExp][] = [
     [file, /file: this is a file; a store is a folder/],
-    [join(folder, 'photos'), /photos: this folder holds other files \(1\.jpg\) and no store\.json/],
+    [join(folder, 'photos'), /photos: this folder contains other files \(1\.jpg\) and no store\.json/],
     [join(folder, 'newer'), /newer\/store\.json: this store has format 2/],
   ];
   for (const [root, message] of cases) {

@@ -79,10 +79,10 @@ test('an error names the known axes', () => {
   assert.is(mistake('x ${env.NONE} y'), 'the environment has no NONE: set it before the run');
   assert.match(
     mistake('${seed}'),
-    /^`\$\{seed\}` is no substitution: there is \$\{matrix\.prompt\}, \$\{matrix\.seed\}, \$\{matrix\.fast\}, \$\{env\.NAME\}; a plain/,
+    /^`\$\{seed\}` is not a substitution: expected \$\{matrix\.prompt\}, \$\{matrix\.seed\}, \$\{matrix\.fast\}, \$\{env\.NAME\}; a literal/,
   );
   for (const text of ['${}', '${matrix}', '${env.}', '${ matrix.seed }', '${Matrix.seed}'])
-    assert.match(mistake(text), /no substitution/);
+    assert.match(mistake(text), /not a substitution/);
   assert.match(mistake('a ${matrix.seed'), /has no closing brace/);
   assert.match(mistake('${matrix.toString}'), /has no axis toString/);
   assert.match(mistake('${env.toString}'), /the environment has no toString/);

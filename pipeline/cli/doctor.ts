@@ -13,9 +13,9 @@ import { byteSize } from './format.ts';
 
 interface Check {
   name: string;
-  /** Facts, one a line. An error says what is missing. */
+  /** Facts, one a line. An error states what is missing. */
   facts(): string[] | Promise<string[]>;
-  /** The command that fixes it, or what to do. */
+  /** The command that fixes it, or other advice. */
   fix: string;
   /** Needed by some work only. */
   optional?: boolean;
@@ -37,7 +37,7 @@ export async function doctor(models: readonly string[], json = false): Promise<v
   if (failed.length) process.exitCode = failed.some(({ name }) => name === 'adapter') ? EXIT.gpu : EXIT.fault;
 }
 
-/** What `--json` prints of a check. */
+/** A check as `--json` prints it. */
 interface Result extends Omit<Check, 'facts' | 'fix'> {
   ok: boolean;
   found: string[];
@@ -87,11 +87,11 @@ const CHECKS: readonly Check[] = [
   {
     ...packageCheck('onnxruntime-node', 'text encoders in ONNX format', () => import('onnxruntime-node')),
     optional: true,
-    fix: 'npm install --ignore-scripts onnxruntime-node   (its script wants CUDA from the network; it works without)',
+    fix: 'npm install --ignore-scripts onnxruntime-node   (its install script downloads CUDA, which is not needed)',
   },
   {
     name: 'video encoder',
-    fix: `${REINSTALL}, or set \`video: false\` in the orbit stage: frames/*.png are written all the same`,
+    fix: `${REINSTALL}, or set \`video: false\` in the orbit stage; frames/*.png are still written`,
     facts: videoFacts,
   },
 ];
@@ -126,7 +126,7 @@ async function vulkanDrivers(): Promise<string[]> {
   return [files.join(', ')];
 }
 
-/** A package with native parts, which an install may have left out. */
+/** A package with native parts, which an install may omit. */
 function packageCheck(name: string, use: string, load: () => Promise<unknown>): Check {
   const facts = async () => {
     await load();
@@ -135,7 +135,7 @@ function packageCheck(name: string, use: string, load: () => Promise<unknown>): 
   return { name, fix: REINSTALL, facts };
 }
 
-/** Asks for H.264 at a common size: the encoder is native code under a licence of its own and may lack it. */
+/** Asks for H.264 at a common size: the encoder is native code under its own licence and may lack it. */
 async function videoFacts(): Promise<string[]> {
   const { VideoEncoder } = await import('@napi-rs/webcodecs');
   const config = { codec: 'avc1.640028', width: 960, height: 540, framerate: 30, bitrate: 2e6 };

@@ -17,14 +17,14 @@ export interface PlanFlags {
 export function withPlanOptions(command: Command): Command {
   return command
     .option('--set <stage.option=value>', 'override a value of the file; may be repeated', collect)
-    .option('--from <stage>', 'run this stage and those after it again, though their results are saved')
+    .option('--from <stage>', 'run this stage and later ones again, even if their results are saved')
     .option('--until <stage>', 'stop after this stage; results of later ones stay')
-    .option('--out <folder>', 'write everything here instead of out/<name>, the store included')
+    .option('--out <folder>', 'write everything here instead of to out/<name>, the store included')
     .option('--store <folder>', 'keep saved work here; one store may serve many runs')
     .option('--cell <values>', 'only this cell of the matrix: its name, or prompt=rococo,seed=1')
     .option(
       '--adapter <name>',
-      'run on the adapter with this in its name; repeated, one for each job of the matrix',
+      'run on the adapter whose name contains this; may be repeated, once for each job of a matrix',
       collect,
     )
     .option('--json', 'print JSON, one object a line');

@@ -17,12 +17,12 @@ interface GcFlags {
 /** `splatline gc`. */
 export function gcCommand(): Command {
   return new Command('gc')
-    .description('Free saved work, the longest unused first. Results in the folders of runs stay.')
+    .description('Free saved work, the least recently used first. Results in run folders stay.')
     .option('--store <folder>', 'the store', 'out/.store')
-    .option('--older-than <time>', 'free what was not used for this long: 12h, 30d, 8w', parseSpan)
+    .option('--older-than <time>', 'free entries that were not used for this long: 12h, 30d, 8w', parseSpan)
     .option('--keep <size>', 'free the least recently used until this much is left: 500MB, 20GiB', parseSize)
     .option('--all', 'free all saved work')
-    .option('--dry-run', 'only list what would be freed')
+    .option('--dry-run', 'list the entries without freeing them')
     .action(async ({ store, olderThan, keep, all, dryRun }: GcFlags) => {
       const { collect } = await import('../store/gc.ts');
       const limits = { olderThanMs: all ? 0 : olderThan, maxBytes: keep, dryRun };

@@ -36,7 +36,7 @@ function recordCommand(): Command {
     .option('--margin-runs <count>', 'runs with other seeds, for the bounds of scores', whole(0, 20), 2)
     .option('--max <levels>', 'on another adapter: largest difference of a pixel', number(0), max)
     .option('--mean <levels>', 'on another adapter: largest mean difference of a frame', number(0), mean)
-    .option('--ssim <value>', 'on another adapter: least SSIM of a frame', number(-1), ssim)
+    .option('--ssim <value>', 'on another adapter: minimum SSIM of a frame', number(-1), ssim)
     .action(async (file: string, flags: RecordOptions & typeof DEFAULT_TOLERANCE) => {
       const { max, mean, ssim, ...options } = flags;
       const { recordGolden } = await import('../golden/record.ts');

@@ -17,7 +17,7 @@ export function watchSignals(): void {
         process.stderr.write(`\n${word}\n`);
         process.exit(code); // handlers of 'exit' remove half-written files
       }
-      process.stderr.write(`\n${word}: saving what is done; a second signal ends at once\n`);
+      process.stderr.write(`\n${word}: saving unfinished work; a second signal exits at once\n`);
       running.abort(new Stopped(word));
     });
   }
@@ -29,7 +29,7 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   try {
     return await work(running.signal);
   } catch (error) {
-    // The stage's error says where it stopped; the signal's own reason gives the exit code.
+    // The stage's error has the step at which it stopped; the signal's reason gives the exit code.
     throw error instanceof Stopped && running.signal.aborted ? running.signal.reason : error;
   } finally {
     running = undefined;

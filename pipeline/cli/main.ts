@@ -9,7 +9,7 @@ import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
 import { stagesCommand } from './stages.ts';
 
-/** The command line. Sets the exit code: 2 for the user's mistakes, 3 for the adapter's failures, 1 for our own faults. */
+/** The command line. Sets the exit code: 2 for the user's mistakes, 3 for the adapter's failures, 1 for bugs. */
 export async function main(args: readonly string[]): Promise<void> {
   watchSignals();
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -57,13 +57,13 @@ function verifyCommand(): Command {
       process.stdout.write(`${lines.join('\n')}\n`);
       if (!damaged.length) return;
       const count = `${damaged.length} ${damaged.length > 1 ? 'files are' : 'file is'}`;
-      throw new Regression(`${count} not as written; run the pipeline again to restore them`);
+      throw new Regression(`${count} damaged; run the pipeline again to restore them`);
     });
 }
 
 function doctorCommand(): Command {
   return new Command('doctor')
-    .description('Say what this machine offers, what is missing and how to fix it.')
+    .description('Show what this machine offers, what is missing and how to fix it.')
     .argument('[model...]', 'folders of CLIP models to check')
     .option('--json', 'print JSON')
     .action(async (models: string[], { json }: { json?: boolean }) => {
@@ -82,7 +82,7 @@ function setupCommand(): Command {
     });
 }
 
-/** Prints an error, with its stack if the fault is our own. Commander has printed its own errors already. */
+/** Prints an error, with its stack if it is a bug. Commander has printed its own errors already. */
 function report(error: unknown): number {
   const code = exitCodeOf(error);
   if (error instanceof CommanderError) return code;
@@ -92,7 +92,7 @@ function report(error: unknown): number {
   const stack = error instanceof Error ? error.stack : undefined;
   process.stderr.write(`${ours ? (stack ?? text) : text}\n`);
   if (ours) {
-    process.stderr.write('This is a fault of splatline itself: please report it with the lines above.\n');
+    process.stderr.write('This is a bug in splatline: please report it with the lines above.\n');
   }
   return code;
 }

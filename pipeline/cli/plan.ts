@@ -8,7 +8,7 @@ import { duration, table } from './format.ts';
 /** `splatline plan FILE`. */
 export function planCommand(): Command {
   const command = new Command('plan')
-    .description('Say which stages of a pipeline file would run, which are saved, and why.')
+    .description('Show which stages of a pipeline file would run, which are cached, and why.')
     .argument('<file>', 'a pipeline file (YAML)');
   return withPlanOptions(command).action(async (file: string, flags: PlanFlags) => {
     const { set, cell, json, adapter, ...range } = flags;
@@ -16,7 +16,7 @@ export function planCommand(): Command {
     const cells = matrix?.cells ?? [
       { name: '', plan: await readPipeline(file, { set, cell, registry: stages }) },
     ];
-    // Cards of one name give the same keys: the first stands for those of all jobs.
+    // Cards with one name have the same keys, so the first represents those of all jobs.
     const place = { ...range, adapter: takeAdapter(matrix ? adapter?.slice(0, 1) : adapter) };
     const rows = await planCells(cells, place);
     const lines = json
@@ -26,12 +26,12 @@ export function planCommand(): Command {
   });
 }
 
-/** What would be done with one stage of some cells, which share its key. */
+/** The planned work of one stage, for the cells that share its key. */
 interface SharedStagePlan extends StagePlan {
   cells: string[];
 }
 
-/** Says what a run of these cells would do, and does nothing: a stage that several cells share is listed once. */
+/** Lists the work of a run of these cells without running it; a stage that several cells share is listed once. */
 async function planCells(
   cells: readonly Pick<MatrixPlan['cells'][number], 'name' | 'plan'>[],
   { adapter, ...range }: Range & { adapter?: string },

@@ -158,7 +158,7 @@ function metricTexts(metrics: Record<string, number>): string[] {
 function resultLines({ ran, seconds, out, files, stale, remarks }: RunResult): string[] {
   const status = ran.length ? 'Finished' : 'All cached: finished';
   const leftover = stale.length
-    ? ['Left from earlier runs, with other settings or of stages that this file does not have:']
+    ? ['From earlier runs, with other settings or stages that are not in this file:']
     : [];
   return [
     `\n${status} in ${duration(seconds)}. Results in ${out}:`,

@@ -23,10 +23,15 @@ export function runCommand(): Command {
     .argument('[file]', 'a pipeline file (YAML)');
   return withPlanOptions(command)
     .addOption(
-      new Option(
-        '--frozen <run.json>',
-        'run all of an earlier run again, and fail where a byte differs',
-      ).conflicts(['set', 'from', 'until', 'store', 'cell', 'jobs', 'failFast']),
+      new Option('--frozen <run.json>', 'repeat an earlier run, and fail if a byte differs').conflicts([
+        'set',
+        'from',
+        'until',
+        'store',
+        'cell',
+        'jobs',
+        'failFast',
+      ]),
     )
     .option('--jobs <n>', 'how many cells of the matrix run at a time', whole(1))
     .option('--fail-fast', 'stop the other cells of the matrix when one fails')
@@ -46,7 +51,7 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   const onEvent = json ? printJson : progressPrinter(process.stdout);
   if (frozen !== undefined) {
     if (file !== undefined)
-      throw new InputError('repeats a run as it was; leave the file out', `--frozen ${frozen}`);
+      throw new InputError('repeats a recorded run; remove the pipeline file', `--frozen ${frozen}`);
     const { repeatRun } = await import('../run/repeat.ts');
     const { compared } = await repeatRun(frozen, stages, {
       out,
@@ -55,7 +60,7 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
       adapter: takeAdapter(adapter),
     });
     if (json) printJson({ event: 'frozen', compared });
-    else process.stdout.write(`${compared} tensors, pictures and files are the same, to the byte\n`);
+    else process.stdout.write(`${compared} tensors, pictures and files are identical\n`);
     return;
   }
   if (file === undefined)
@@ -86,7 +91,7 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   await runPlan(plan, { from, until, out, store, adapter: takeAdapter(adapter), signal, onEvent, command });
 }
 
-/** What a shell takes to repeat this command. */
+/** The shell command that repeats this one. */
 function commandLine(args: readonly string[]): string {
   const quoted = args.map((arg) =>
     /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`,

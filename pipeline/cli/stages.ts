@@ -29,9 +29,9 @@ function asData(stage: Stage) {
 
 function stageText(stage: Stage): string {
   const flow = [
-    ...(stage.needs.length ? [`needs ${stage.needs.join(', ')}`] : []),
-    ...(stage.uses?.length ? [`uses ${stage.uses.join(', ')} when there`] : []),
-    `gives ${stage.gives.join(', ')}`,
+    ...(stage.needs.length ? [`inputs: ${stage.needs.join(', ')}`] : []),
+    ...(stage.uses?.length ? [`optional inputs: ${stage.uses.join(', ')}`] : []),
+    `outputs: ${stage.gives.join(', ')}`,
   ];
   const rows = optionRows(stage);
   const wide = Math.max(...rows.map(({ name }) => name.length), 0);

@@ -85,7 +85,7 @@ export function findCell(
       fail(`the matrix has no axis ${axis}: ${nearest(axis, Object.keys(axes))}`);
     const texts = axes[axis].map(String);
     if (!texts.includes(String(value)))
-      fail(`${literal(value)} is no value of ${axis}: ${nearest(String(value), texts)}`);
+      fail(`${literal(value)} is not a value of ${axis}: ${nearest(String(value), texts)}`);
   }
   const lacking = Object.keys(axes).filter((axis) => !Object.hasOwn(values, axis));
   if (lacking.length)

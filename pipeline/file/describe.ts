@@ -3,7 +3,7 @@ import { distance } from 'fastest-levenshtein';
 /** Keys and list indices from the top of a file, or of a part of it. */
 export type Path = readonly (string | number)[];
 
-/** The part of JSON Schema (draft 7) that zod writes for our options. */
+/** The subset of JSON Schema (draft 7) that zod generates for the options. */
 export interface JsonSchema {
   type?: string | string[];
   description?: string;
@@ -19,9 +19,9 @@ export interface JsonSchema {
   minItems?: number;
   minLength?: number;
   pattern?: string;
-  /** An extension, by `.meta({ path })`: the text is the path of something that must exist. */
+  /** An extension, by `.meta({ path })`: the string is the path of a file or folder that must exist. */
   path?: 'file' | 'folder';
-  /** An extension, by `.meta({ path, advice })`: what to do when the path is wrong. */
+  /** An extension, by `.meta({ path, advice })`: the fix for a wrong path. */
   advice?: string;
   [key: string]: unknown;
 }
@@ -76,7 +76,7 @@ function alternatives(schema: JsonSchema): string[] {
     case 'boolean':
       return ['true or false'];
     case 'string':
-      return [schema.minLength ? 'a text that is not empty' : 'a text'];
+      return [schema.minLength ? 'a non-empty string' : 'a string'];
     case 'array':
       return [list(schema)];
     case 'object':
@@ -110,13 +110,13 @@ const BOUNDS: [string, string][] = [
 function bounds(schema: JsonSchema): string[] {
   return BOUNDS.flatMap(([key, words]) => {
     const bound = schema[key];
-    // zod bounds every integer by the safe ones; readers need no mention of it.
+    // zod limits every integer to the safe range, which a description can omit.
     const says = typeof bound === 'number' && Math.abs(bound) < Number.MAX_SAFE_INTEGER;
     return says ? [`${words} ${bound}`] : [];
   });
 }
 
-/** A copy of a value in which `replace` replaces every text, at any depth, but no key. */
+/** A copy of a value in which `replace` replaces every string, at any depth, but no key. */
 export function mapTexts(
   value: unknown,
   replace: (text: string, path: Path) => unknown,
@@ -129,12 +129,12 @@ export function mapTexts(
   return Object.fromEntries(entries);
 }
 
-/** An option that names something on disk: one whose schema carries `path`. */
+/** An option that is a path: its schema has `path`. */
 export interface PathOption {
   path: Path;
   kind: 'file' | 'folder';
   value: string;
-  /** What to do when the path is wrong. */
+  /** The fix for a wrong path. */
   advice?: string;
 }
 
@@ -148,7 +148,7 @@ export function mapPaths(
     const own = schemaAt(schema, path) ?? {};
     const variants = [own, ...branches(own)];
     const { path: kind, advice } = variants.find((variant) => variant.path) ?? {};
-    // An alternative that lists this very text (a name such as `demo`) is not a path.
+    // An alternative that lists this string (a name such as `demo`) is not a path.
     const isName = variants.some((variant) => variant.const === text || variant.enum?.includes(text));
     return kind && !isName ? replace({ path, kind, value: text, advice }) : text;
   });
@@ -159,18 +159,18 @@ export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A value as a sentence shows it, cut to a readable length. */
+/** A value for a message, truncated to a readable length. */
 export function literal(value: unknown): string {
   const text = typeof value === 'string' && /^[\w./-]+$/.test(value) ? value : JSON.stringify(value);
   if (text === undefined) return String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
-/** A value with its kind: `"many" (a text)`. */
+/** A value with its kind: `"many" (a string)`. */
 export function found(value: unknown): string {
   if (value === null) return 'empty';
   if (Array.isArray(value)) return `${literal(value)} (a list)`;
-  const kinds: Record<string, string> = { string: 'a text', number: 'a number', boolean: 'true or false' };
+  const kinds: Record<string, string> = { string: 'a string', number: 'a number', boolean: 'true or false' };
   return `${literal(value)} (${kinds[typeof value] ?? 'a map'})`;
 }
 
@@ -179,10 +179,10 @@ export function choices(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
-/** How many of the letters of a name may differ from those of the name that was meant. */
+/** Maximum fraction of the letters in which a name may differ from the intended one. */
 const NEAR = 0.5;
 
-/** `expected a, b or c`, and the nearest of them where it is likely to be what was meant. */
+/** `expected a, b or c`, and the nearest of them if it is likely to be the intended one. */
 export function nearest(name: string, names: readonly string[]): string {
   if (!names.length) return 'expected none';
   const given = name.slice(0, 100).toLowerCase();

@@ -40,7 +40,7 @@ export function orderMistakes(stages: readonly PlannedStage[], registry: readonl
     const gives = stageGives(stage, options);
     const mistakes = missing.length ? [{ text: needSentence(id, missing, stages, registry), place }] : [];
     if (stage.needsPhotographs && pictureless) {
-      const text = `\`${id}\` needs photographs, and the dataset of \`${pictureless.id}\` has none; load a COLMAP capture, or leave \`${id}\` out`;
+      const text = `\`${id}\` needs photographs, and the dataset of \`${pictureless.id}\` has none; load a COLMAP capture, or remove \`${id}\``;
       mistakes.push({ text, place });
     }
     for (const name of gives) given.add(name);
@@ -65,9 +65,9 @@ function needSentence(
     const able = registry.filter(({ needs, gives }) => gives.includes(name) && !needs.includes(name));
     const unused = able.filter((stage) => !stages.some((planned) => planned.stage === stage));
     const names = (unused.length ? unused : able).map((stage) => `\`${stage.name}\``);
-    return names.length ? `add ${choices(names)} before it` : `no stage gives ${name}`;
+    return names.length ? `add ${choices(names)} before it` : `no stage produces ${name}`;
   });
-  const needs = `\`${id}\` needs ${missing.join(' and ')}, which no stage before it gives`;
+  const needs = `\`${id}\` needs ${missing.join(' and ')}, which no earlier stage produces`;
   return `impossible order: ${needs}; ${[...new Set(fixes)].join(', and ')}`;
 }
 

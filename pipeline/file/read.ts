@@ -75,10 +75,7 @@ export async function readMatrix(file: string, options: ReadOptions): Promise<Ma
   const [{ name, file: absolute }] = plans;
   if (plans.some((plan) => plan.name !== name)) {
     const text = '`name` of the file differs between the cells: leave the axis out of it';
-    throw new InputError(
-      `${text}; each cell has a folder of its own below out/<name>`,
-      head.placeOf(['name']),
-    );
+    throw new InputError(`${text}; each cell has its own folder below out/<name>`, head.placeOf(['name']));
   }
   return { name, file: absolute, axes, cells: cells.map((cell, i) => ({ ...cell, plan: plans[i] })) };
 }
@@ -237,7 +234,7 @@ async function readEntries(
       const id = head.id!;
       const first = entries.find((entry) => entry.id === id);
       const again = `a second stage called ${id} (the first is on line ${first?.place.line})`;
-      if (first) fail(`${again}: give this one an \`id\` of its own`, name, 'id');
+      if (first) fail(`${again}: give this one an \`id\``, name, 'id');
       else entries.push({ id, stage, at, place: source.placeOf(at) });
     }
   }

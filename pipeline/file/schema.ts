@@ -8,10 +8,10 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 /** Without dots or braces, so that `${matrix.AXIS}` and `--set matrix.AXIS=…` are unambiguous. */
 const AXIS = /^[A-Za-z][A-Za-z0-9_-]*$/;
 
-/** Keys with a meaning in `--set KEY.…` and `${KEY.…}`, which no stage may have as its id. */
+/** Keys reserved in `--set KEY.…` and `${KEY.…}`, which no stage may use as its id. */
 export const RESERVED_IDS: readonly string[] = ['matrix', 'env', 'checkpoints'];
 
-/** A cell is a process and a folder: more cells than this are a mistake. */
+/** Limit on the cells of a matrix: each is a process and a folder. */
 const MAX_CELLS = 1000;
 
 /** The values of one axis. */
@@ -19,7 +19,7 @@ const axis = z
   .array(z.union([z.string(), z.number(), z.boolean()]))
   .min(1)
   .superRefine((values, context) => {
-    // As texts: `1` and `"1"` would give two cells of one name.
+    // Compared as strings: `1` and `"1"` would give two cells the same name.
     const texts = values.map(String);
     for (const [index, text] of texts.entries()) {
       const message = `${text} appears twice: remove one`;
@@ -73,39 +73,39 @@ export const pipelineHead = z.strictObject({
     .min(0)
     .max(2 ** 32 - 1)
     .default(42)
-    .describe('All random numbers follow from it: the same seed gives the same bytes.'),
+    .describe('Seed of all random numbers; the same seed gives the same bytes.'),
   checkpoints: checkpoints.describe(
-    'How often a stage that takes long saves its unfinished work, so that a run that was stopped or killed goes on from there: { seconds } or { steps }, one of them, or off. It changes no result.',
+    'Interval at which a long stage saves unfinished work, from which a stopped or killed run resumes: { seconds }, { steps } or off. It changes no result.',
   ),
   matrix: matrixAxes
     .optional()
     .describe(
-      `Runs every combination of these values: each axis is a list, and \${matrix.AXIS} stands for its value wherever a text, a number or true or false may stand.`,
+      `Runs every combination of these values: each axis is a list, and \${matrix.AXIS} is replaced with its value wherever a string, a number, true or false is allowed.`,
     ),
   stages: z
     .array(z.unknown())
     .min(1)
-    .describe('What runs, in order: each entry is one stage with its options.'),
+    .describe('The stages to run, in order; each entry is one stage with its options.'),
 });
 
-/** The keys of every stage beside its own options. */
+/** The keys of every stage besides its own options. */
 export const stageHead = z.strictObject({
   id: z
     .string()
     .max(100)
     .regex(NAME, 'expected letters, digits, dots, dashes and underscores, a letter or digit first')
     .refine((id) => !RESERVED_IDS.includes(id), {
-      error: ({ input }) => `${input} has another meaning at the top of the file: choose another one`,
+      error: ({ input }) => `${input} is reserved: choose another one`,
     })
     .optional()
     .describe(
-      'The name of this stage on the command line and in the results. Default: the stage. A stage that appears twice needs one.',
+      'The name of this stage on the command line and in the results. Default: the name of the stage. Required if a stage appears twice.',
     ),
 });
 
 const schemas = new WeakMap<z.ZodType, JsonSchema>();
 
-/** The JSON Schema of what a parser takes. A check that JSON Schema cannot express is left to zod. */
+/** The JSON Schema of a parser's input. Only zod makes checks that JSON Schema cannot express. */
 export function jsonSchema(parser: z.ZodType): JsonSchema {
   const known = schemas.get(parser);
   if (known) return known;
@@ -116,7 +116,7 @@ export function jsonSchema(parser: z.ZodType): JsonSchema {
   return schema;
 }
 
-/** The JSON Schema of one stage's options as a file gives them (defaults may be left out), `id` included. */
+/** The JSON Schema of one stage's options as in a file (defaults may be omitted), `id` included. */
 export function stageSchema({ options, summary }: Stage): JsonSchema {
   const own = jsonSchema(options);
   const properties = { ...jsonSchema(stageHead).properties, ...own.properties };

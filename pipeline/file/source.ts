@@ -4,7 +4,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument 
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import { found, isMap as isRecord, type Path } from './describe.ts';
 
-/** Bounds of what a hostile file may cost, far above any pipeline file. */
+/** Limits on the cost of a hostile file, far above any pipeline file. */
 const MAX_BYTES = 128 * 1024;
 const MAX_VALUES = 20_000;
 const MAX_DEPTH = 24;
@@ -74,7 +74,7 @@ export function parseYaml(text: string, file: string): Yaml {
   if (fault) {
     const place = placeAt(fault.pos[0]);
     const unquoted = text.split('\n')[place.line! - 1]?.includes('${');
-    const hint = unquoted ? `; quote a text with \${…} inside { } and [ ]: "\${matrix.seed}"` : '';
+    const hint = unquoted ? `; quote a string with \${…} inside { } and [ ]: "\${matrix.seed}"` : '';
     const [message] = fault.message.split('\n');
     throw new InputError(`this is not valid YAML: ${message.replace(/\s*[.:]$/, '')}${hint}`, place);
   }
@@ -100,7 +100,7 @@ export function parseYaml(text: string, file: string): Yaml {
     const entries = node.items.map(({ key, value }) => {
       const at = placeOfNode(key) ?? place;
       if (!isScalar(key) || typeof key.value !== 'string')
-        throw new InputError('this key is not a text; expected a name such as `steps:`', at);
+        throw new InputError('this key is not a string; expected a name such as `steps:`', at);
       checkKey(key.value, at);
       return [key.value, plain(value, [...path, key.value], at)];
     });

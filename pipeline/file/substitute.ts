@@ -37,7 +37,7 @@ export function substitute(
   return text.replace(REFERENCE, (whole, name: string | undefined, brace: string | undefined) => {
     if (whole === '$${') return '${';
     if (brace) return String(resolveReference(name!, scope, report) ?? whole);
-    report(`\`${literal(whole)}\` has no closing brace; a plain \`\${\` is written \`$\${\``);
+    report(`\`${literal(whole)}\` has no closing brace; a literal \`\${\` is written \`$\${\``);
     return whole;
   });
 }
@@ -62,7 +62,9 @@ function resolveReference(
     else report(`the matrix has no axis ${literal(name)}: ${nearest(name, axes)}`);
   } else {
     const known = [...axes.map((axis) => `\${matrix.${axis}}`), `\${env.NAME}`].join(', ');
-    report(`\`\${${reference}}\` is no substitution: there is ${known}; a plain \`\${\` is written \`$\${\``);
+    report(
+      `\`\${${reference}}\` is not a substitution: expected ${known}; a literal \`\${\` is written \`$\${\``,
+    );
   }
   return undefined;
 }

@@ -83,14 +83,14 @@ export async function inFolder<T>(
   }
 }
 
-/** The stage that makes the final splat. @throws InputError for a pipeline that makes none. */
+/** The stage that produces the final splat. @throws InputError for a pipeline without one. */
 export function splatStage(plan: Plan): PlannedStage {
   // A source stage reads the user's splat, which no run stores.
   const stage = plan.stages.filter(({ stage }) => stage.gives.includes('gaussians') && !stage.source).at(-1);
   if (stage) return stage;
   const ids = plan.stages.map(({ id }) => id).join(', ');
   throw new InputError(
-    `golden renders need a pipeline that makes a splat, and none of ${ids} does; add init and train, or stylize`,
+    `golden renders need a pipeline that produces a splat, and none of ${ids} does; add init and train, or stylize`,
     plan.stages[0]?.place,
   );
 }

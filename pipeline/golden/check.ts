@@ -30,11 +30,11 @@ export async function checkGolden(file: string, options: CheckOptions = {}): Pro
   const folder = goldenFolder(file);
   const recorded = await readPictures(golden, folder);
   if (out !== undefined && (await readdir(out).catch(() => [])).length)
-    throw new InputError('is not empty; a check runs afresh: name a new or empty folder', out);
+    throw new InputError('is not empty; give a new or empty folder', out);
   const { plan, edits, notes } = await comparePlans(file, golden);
   const report = { file, notes, adapter: { recorded: adapterName(golden.adapter) } };
   if (edits.length) {
-    const found = `the file changed: ${edits.join(', ')}; record again if that is meant`;
+    const found = `the file changed: ${edits.join(', ')}; record again if this is intended`;
     const rows: Row[] = [{ kind: 'file', name: 'options', exact: false, within: false, found }];
     return { report: { ...report, mode: 'bytes', because: [], rows, seconds: 0 }, frames: [], chain: [] };
   }

@@ -125,7 +125,7 @@ function checkSize(splat: string, bytes: number, most: number): void {
   const megabytes = bytes / 1e6;
   if (megabytes <= most) return;
   throw new InputError(
-    `the splat is ${megabytes.toFixed(1)} MB, and golden renders are committed with at most ${most} MB of it; record a smaller ` +
+    `the splat is ${megabytes.toFixed(1)} MB, and at most ${most} MB may be committed; record a smaller ` +
       `one of the same pipeline (\`--set train.cap=…\`, \`--set init.shDegree=…\`; every check repeats them) or allow it with \`--max-splat ${Math.ceil(megabytes)}\``,
     splat,
   );

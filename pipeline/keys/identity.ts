@@ -89,7 +89,7 @@ export function canonical(value: unknown, place = 'the value'): Json {
     entries.sort(([a], [b]) => (a < b ? -1 : 1));
     return Object.fromEntries(entries.map(([key, item]) => [key, canonical(item, `${place}.${key}`)]));
   }
-  throw new Error(`${place} is ${String(value)}, which has no place in a key`);
+  throw new Error(`${place} is ${String(value)}, which a key cannot contain`);
 }
 
 function sha256(text: string): string {

@@ -116,8 +116,8 @@ function inputDifferences(before: Inputs, now: Inputs): string[] {
   const again = new Map<string, string[]>();
   for (const { key } of changes(before, now)) {
     const [was, is] = [before, now].map((inputs) => inputs[key as keyof Inputs]?.stage);
-    if (is === undefined) texts.push(`it had an input ${key} (from ${was}), and has none now`);
-    else if (was === undefined) texts.push(`it has an input ${key} (from ${is}), and had none`);
+    if (is === undefined) texts.push(`it no longer has the input ${key} (from ${was})`);
+    else if (was === undefined) texts.push(`it has a new input ${key} (from ${is})`);
     else if (is !== was) texts.push(`its input ${key} was from ${was}, is now from ${is}`);
     else again.set(is, [...(again.get(is) ?? []), key]);
   }

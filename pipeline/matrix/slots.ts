@@ -28,7 +28,7 @@ export function parseSlot(argument: string): Slot {
   const { adapter = Object.keys(slot.env)[0] ?? '' } = slot;
   if (adapter && !adapter.startsWith('env:')) return slot;
   throw new InputError(
-    'expected a NAME, env:KEY=VALUE, or both with a comma between',
+    'expected a NAME, env:KEY=VALUE, or both, separated by a comma',
     `--adapter ${argument}`,
   );
 }

@@ -63,7 +63,7 @@ export async function saveArtefact<Name extends ArtefactName>(
   value: Artefacts[Name],
 ): Promise<PartHashes> {
   const format: ArtefactFormat<Artefacts[Name]> = formats[name];
-  if (!format.save) throw new Error(`${name} cannot be saved: only a source stage can give it`);
+  if (!format.save) throw new Error(`${name} cannot be saved: only a source stage can produce it`);
   const folder = join(draft, ARTEFACTS, name);
   await mkdir(folder, { recursive: true });
   await format.save(gpu, value, folder);
@@ -81,7 +81,7 @@ export async function loadArtefact<Name extends ArtefactName>(
   name: Name,
 ): Promise<Artefacts[Name] | undefined> {
   const format: ArtefactFormat<Artefacts[Name]> = formats[name];
-  if (!format.load) throw new Error(`${name} cannot be loaded: only a source stage can give it`);
+  if (!format.load) throw new Error(`${name} cannot be loaded: only a source stage can produce it`);
   const folder = `${ARTEFACTS}/${name}`;
   const paths = filesBelow(entry, folder).map(({ inEntry }) => inEntry);
   if (!paths.length || (await store.check(entry, paths)).length) return undefined;

@@ -42,7 +42,7 @@ export async function repeatRun(
 /** The plan of a finished run. */
 function planOf({ status, name, seed, ...run }: Manifest, file: string, registry: readonly Stage[]): Plan {
   if (status !== 'done') {
-    throw new InputError(`this run is ${status}; only one that is done can be repeated`, file);
+    throw new InputError(`this run is ${status}; only a finished run can be repeated`, file);
   }
   const stages = run.stages.map(({ id, stage: stageName, options }) => {
     const stage = registry.find((one) => one.name === stageName);
@@ -61,9 +61,9 @@ function sentence(different: readonly string[], before: Manifest, now: Manifest,
   const changed = before.stages.find((row, at) => row.key !== now.stages[at].key);
   const cause =
     JSON.stringify(before.adapter) !== JSON.stringify(now.adapter)
-      ? `The run was made on another adapter: ${before.adapter.description}; this is ${now.adapter.description}`
+      ? `The run used another adapter: ${before.adapter.description}; this one is ${now.adapter.description}`
       : changed
-        ? `What ${changed.id} depends on has changed since: compare its identity in both run.json`
-        : 'Nothing that it depends on has changed, so this adapter does not repeat its results: please report it';
+        ? `The identity of ${changed.id} has changed since: compare it in both run.json files`
+        : 'Nothing that it depends on has changed, so this adapter does not reproduce its results: please report it';
   return `${first} differs from the run in bytes${rest}. ${cause}. The repeated run is in ${aside}`;
 }

@@ -24,13 +24,13 @@ export async function checkFolder(root: string, markers: readonly string[] = [MA
   const names = await readdir(root).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return [];
     if (codeOf(error) !== 'ENOTDIR') throw explainDiskError(error, root);
-    throw new InputError('this is a file, or lies below one; expected a folder for the results', root);
+    throw new InputError('this is a file, or is below one; expected a folder for the results', root);
   });
   const others = names.filter((name) => !isRunnersOwn(name));
   if (!others.length || others.some((name) => markers.includes(name))) return;
   const some = others.slice(0, 3).join(', ');
   throw new InputError(
-    `this folder holds other files (${some}); expected a new or empty one, or an earlier run's`,
+    `this folder contains other files (${some}); expected a new or empty one, or an earlier run's`,
     root,
   );
 }

@@ -119,7 +119,11 @@ class Run {
     await this.#folder.open({
       signal: this.#options.signal,
       onWait: (holder) =>
-        this.#report({ event: 'wait', stage: '', text: `${holder} is writing to ${out}; waiting for that` }),
+        this.#report({
+          event: 'wait',
+          stage: '',
+          text: `${holder} is writing to ${out}; waiting until it ends`,
+        }),
     });
     await this.#results.readEarlier();
     return stale;
@@ -154,7 +158,7 @@ class Run {
   #remarks(): string[] {
     const remarks = [...this.#results.held].map(
       ([name, stage]) =>
-        `${name} is that of ${stage}, which this run did not reach and which is still current`,
+        `${name} is the result of ${stage}, which this run did not reach and which is still current`,
     );
     const psnr = (name: string) => this.#recorder.scores?.find((score) => score.name === name)?.value;
     const [before, after] = [psnr('psnr.before'), psnr('psnr')];

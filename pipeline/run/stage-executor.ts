@@ -90,7 +90,7 @@ export class StageExecutor {
       return live()!;
     }
     const entry = (await this.#find(maker)) ?? (await this.#run(maker));
-    if (!aboutOf(entry).artefacts[ref.name]) throw new Error(`${maker.id} did not give ${ref.name}`);
+    if (!aboutOf(entry).artefacts[ref.name]) throw new Error(`${maker.id} did not return ${ref.name}`);
     if (live()) return live()!;
     const loaded = await bookedOn(gpu, RESUME, () => loadArtefact({ gpu, formats, store }, entry, ref.name));
     if (loaded) {
@@ -145,7 +145,7 @@ export class StageExecutor {
     const { id, key } = stage;
     const done = this.#start(stage);
     const onWait = (holder: string) =>
-      report({ event: 'wait', stage: id, text: `${holder} is doing it; waiting for that` });
+      report({ event: 'wait', stage: id, text: `${holder} is running it; waiting for the result` });
     return this.#locked(
       key,
       async () => {
@@ -240,7 +240,7 @@ export class StageExecutor {
     const given = await orStopped(signal, checkpoints, orDeviceLost(gpu, running));
     await gpu.settle();
     const missing = stageGives(stage, options).filter((name) => !given[name]);
-    if (missing.length) throw new Error(`stage ${id} did not give ${missing.join(', ')}`);
+    if (missing.length) throw new Error(`stage ${id} did not return ${missing.join(', ')}`);
     return given;
   }
 
@@ -267,7 +267,7 @@ export class StageExecutor {
     if (first === undefined || this.#differed) return;
     this.#differed = true; // later stages differ because of this one
     const rest = more.length ? ` and ${more.length} more` : '';
-    const text = `ran again, and ${first}${rest} came out with other bytes than before: this adapter does not repeat its results`;
+    const text = `ran again, with other bytes than before in ${first}${rest}: this adapter does not reproduce its results`;
     this.#options.report({ event: 'warn', stage: id, text });
   }
 

@@ -150,7 +150,7 @@ export async function planRun(plan: Plan, options: PrepareOptions = {}): Promise
         if (stage.stage.source) return { id, key, ...sourcePlan(stage, stale) };
         const entry = await store.find(key);
         const seconds = entry && aboutOf(entry).seconds;
-        if (forced.has(id)) return { id, key, does: 'run', why: '--from asks for it', seconds };
+        if (forced.has(id)) return { id, key, does: 'run', why: '--from requires it', seconds };
         if (entry) {
           return { id, key, does: 'cached', why: 'nothing that it depends on has changed', seconds };
         }

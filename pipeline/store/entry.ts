@@ -145,9 +145,9 @@ export function describeDamage({ path, found, expected }: Damage): string {
   return `${path}: ${found}; ${expected} expected`;
 }
 
-/** @throws Error if it is no sha256 in hex: a key becomes part of paths. */
+/** @throws Error if it is not a sha256 in hex: a key becomes part of paths. */
 export function checkKey(key: string): void {
-  if (!isKey(key)) throw new Error(`"${key}" is no key; 64 hex digits are expected`);
+  if (!isKey(key)) throw new Error(`"${key}" is not a key; expected 64 hex digits`);
 }
 
 export function isKey(name: string): boolean {

@@ -38,7 +38,7 @@ const CACHE_TAG = 'CACHEDIR.TAG';
 /** https://bford.info/cachedir/: backups skip a directory whose tag begins with this line. */
 const CACHE_TAG_TEXT =
   'Signature: 8a477f597d28d172789f06886806bc55\n' +
-  '# This folder is a store of splatline: everything in it can be computed again.\n';
+  '# This folder is a store of splatline: everything in it can be recomputed.\n';
 const PARTS = ['entries', 'checkpoints', 'locks', 'damaged', 'tmp'] as const;
 export type StorePart = (typeof PARTS)[number];
 
@@ -117,7 +117,7 @@ export class Store {
     const others = names.filter((name) => name !== CACHE_TAG && !name.includes(MARKER));
     if (!others.length) return false;
     throw new InputError(
-      `this folder holds other files (${others.slice(0, 3).join(', ')}) and no ${MARKER}, so it is no store; ` +
+      `this folder contains other files (${others.slice(0, 3).join(', ')}) and no ${MARKER}, so it is not a store; ` +
         'choose a new or empty folder with --store',
       this.root,
     );
