@@ -2,8 +2,8 @@
  * Builds `dist/`: the library and the command line as ES modules with source maps, and (`npm run build`) their declarations.
  * In a checkout the command `splatline` calls `buildIfStale` first.
  *
- * esbuild joins the modules into a few files, because Node takes longer to link hundreds of modules than a cached run
- * takes in all. `import.meta.url` still names each source file's place in the package, so that kernels, prompts and
+ * esbuild joins the modules into a few files, because linking hundreds of modules in Node takes longer than a whole cached
+ * run. `import.meta.url` still names each source file's place in the package, so that kernels, prompts and
  * worker scripts are read from where they are: sources and package read the same file, and no copy can be stale.
  */
 import { spawnSync } from 'node:child_process';
@@ -36,22 +36,22 @@ const ENTRIES = {
 };
 /**
  * Small npm packages of plain JavaScript that are part of the build: every start needs them, or (wgsl_reflect) a browser, which
- * finds no package by name.
+ * cannot resolve package names.
  */
 const INLINED = ['commander', 'es-module-lexer', 'fastest-levenshtein', 'wgsl_reflect', 'yaml', 'zod', 'zx'];
-/** Carried as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
+/** Included as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
 const VENDORED = '@playcanvas/splat-transform';
 const VENDORED_FILES =
   /^(LICENSE|dist[\\/](index\.mjs|worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
 
 /**
- * CommonJS packages that are inlined ask for Node's modules by `require`. The import is dynamic, because browsers load the
- * chunk that has esbuild's helpers too.
+ * Inlined CommonJS packages load Node's modules with `require`. The import is dynamic, because browsers also load the
+ * chunk with esbuild's helpers.
  */
 const REQUIRE =
   "const require=globalThis.process?.versions?.node?(await import('node:module')).createRequire(import.meta.url):undefined;";
 
-/** Builds unless `dist/` is of the sources as they are. A change of a file's time or size counts. */
+/** Builds unless `dist/` matches the sources. Compares times and sizes of files. */
 export async function buildIfStale() {
   const stamp = stampOf(sources());
   if (read(STAMP) === stamp) return;
@@ -78,8 +78,8 @@ function stampOf(paths) {
 }
 
 /**
- * A file that a process loads later has its hash in its name and stays for the processes that still run; each file appears
- * whole. So builds need no lock. Returns the paths of all modules.
+ * A file that a process loads later has its hash in its name and stays for running processes; each file appears
+ * complete. So builds need no lock. Returns the paths of all modules.
  */
 async function buildModules() {
   const { build } = await import('esbuild');
@@ -89,7 +89,7 @@ async function buildModules() {
     ...bundled(ENTRIES),
     define: {
       BUILT_CODE: JSON.stringify(await codeOfStages(build)),
-      // zx loads its other modules by name in Deno: in a build there are none.
+      // zx loads its other modules by name in Deno; a build has none.
       'globalThis.Deno': 'undefined',
     },
     entryNames: '[name]',
@@ -119,7 +119,7 @@ function removeStale(modules) {
   }
 }
 
-/** The code of our own stages, which is part of their keys; found by the module that finds that of other stages. */
+/** The code of the built-in stages, which is part of their keys; uses the same module as for other stages. */
 async function codeOfStages(build) {
   const reader = join(DIST, `.code-reader.${pid}.mjs`);
   const { outputFiles } = await build(bundled({ reader: 'pipeline/keys/code.ts' }));
@@ -137,7 +137,7 @@ async function codeOfStages(build) {
   }
 }
 
-/** Options of esbuild for modules of ours: to files that lie in `dist/` itself. */
+/** Options of esbuild for the package's modules; the outputs are directly in `dist/`. */
 function bundled(entryPoints) {
   return {
     entryPoints,
@@ -202,7 +202,7 @@ function vendor() {
   replaceFile(join(DIST, 'LICENSES.txt'), licences.join('\n\n'));
 }
 
-/** Where Node would find a package. */
+/** The folder in which Node finds a package. */
 function packageFolder(name) {
   const folders = createRequire(import.meta.url).resolve.paths(name);
   return folders.map((folder) => join(folder, name)).find((folder) => read(join(folder, 'package.json')));

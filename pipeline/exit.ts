@@ -5,7 +5,7 @@ import { GpuError, InputError } from '../wgsl/core/index.ts';
 /** Exit codes of the commands. */
 export const EXIT = {
   ok: 0,
-  /** A fault of the program, or a result that is not as recorded (`Regression`). */
+  /** A bug, or a result that differs from the recorded one (`Regression`). */
   fault: 1,
   input: 2,
   gpu: 3,
@@ -26,7 +26,7 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /**
- * A picture, a tensor or a score is not what was recorded. The command line prints the message without a stack and exits
+ * A picture, a tensor or a score differs from the recorded one. The command line prints the message without a stack and exits
  * with 1.
  */
 export class Regression extends Error {

@@ -1,6 +1,6 @@
 /**
- * The GPU library: the exports of `splatline/gpu`, described with examples in docs/gpu-library.md. Its import needs no
- * Node: browsers and Deno pass a `GPUDevice` of their own to `openGpu({ device })`. Only `openClip` reads files; it
+ * The GPU library: the exports of `splatline/gpu`, described with examples in docs/gpu-library.md. Its import does not need
+ * Node: browsers and Deno pass their own `GPUDevice` to `openGpu({ device })`. Only `openClip` reads files; it
  * loads its modules at the first call.
  */
 import type { ClipModel } from '../stages/clip/model.ts';

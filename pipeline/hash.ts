@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 
-/** What is hashed between two turns of the event loop, which submits GPU work meanwhile: some milliseconds. */
+/** Bytes hashed between two turns of the event loop, which submits GPU work meanwhile: a few milliseconds. */
 export const HASH_BYTES = 4 * 2 ** 20;
 
 export interface FileContents {
@@ -12,7 +12,7 @@ export interface FileContents {
 }
 
 /**
- * Size and sha256 of a file as it is read, or of its bytes from `start` up to `end`. Rejects with the system's error where
+ * Size and sha256 of a file, or of its bytes from `start` up to `end`. Rejects with the system's error if
  * it cannot be read.
  */
 export async function hashFile(path: string, start?: number, end?: number): Promise<FileContents> {

@@ -1,6 +1,6 @@
 /**
  * The public API: a device, the stages as plain functions from GPU buffers to GPU buffers, and the runner of pipeline
- * files. `scenes/script.ts` shows the functions at work.
+ * files. `scenes/script.ts` is an example.
  */
 export { type Camera, lookAt } from '../stages/artefacts/camera.ts';
 export type { Dataset, View } from '../stages/artefacts/dataset.ts';

@@ -166,7 +166,7 @@ test('a damaged entry is set aside when it is read, recomputed, and never used',
       /"stage":"train","text":"saved work is damaged.*moved to .*damaged/,
     );
 
-    // A file for people, before it is shown.
+    // A result file, before it is published.
     const log = await savedFile(given, 'train', 'files/log/train.txt');
     await spoil(log, (await text(log)).replace('10', '99'));
     await run({ set: ['stylize.prompt=neon'] });

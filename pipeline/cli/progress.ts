@@ -2,7 +2,7 @@ import { MATRIX_FILE, type MatrixEvent, type MatrixRecord } from '../matrix/reco
 import type { ProgressEvent, RunEvent, RunResult } from '../run/events.ts';
 import { count, duration, grouped, shortPath, table } from './format.ts';
 
-/** Where progress goes. A terminal has columns, and its last lines can be rewritten. */
+/** The output of progress. A terminal has columns, and its last lines can be rewritten. */
 export interface Screen {
   isTTY?: boolean;
   columns?: number;
@@ -28,7 +28,7 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
   return (event: RunEvent | MatrixEvent) => {
     const cell = 'cell' in event ? event.cell : '';
     const stageRow = (stage: string, text: string) => row(cell || stage, cell ? `${stage}  ${text}` : text);
-    /** Shows what a stage came to. It stays on the screen in a run; in a matrix it is the state of its cell. */
+    /** Shows the result of a stage. It stays on the screen in a run; in a matrix it is the state of its cell. */
     const settle = (stage: string, text: string) => {
       if (cell) return lines.show(cell, stageRow(stage, text));
       lines.remove('');
@@ -79,11 +79,11 @@ function longest(names: readonly string[]): number {
   return Math.max(...names.map((name) => name.length), 8);
 }
 
-/** Permanent lines, and on a terminal below them one line for each thing that is at work. */
+/** Permanent lines and, on a terminal, below them one line for each running stage or cell. */
 function liveLines(screen: Screen, now: () => number) {
   const live = new Map<string, string>();
   const shownAt = new Map<string, number>();
-  /** How many lines at the bottom of the terminal are to be rewritten. */
+  /** The number of lines at the bottom of the terminal to rewrite. */
   let drawn = 0;
 
   const print = (...lines: string[]) => {
@@ -100,18 +100,18 @@ function liveLines(screen: Screen, now: () => number) {
     if (screen.isTTY) print();
     else print(line);
   };
-  /** Sets the line of `name`, and shows it unless it was shown a moment ago. */
+  /** Sets the line of `name`, and shows it unless it was shown very recently. */
   const update = (name: string, line: string) => {
     live.set(name, line);
     const seconds = screen.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS;
     if (now() - (shownAt.get(name) ?? Number.NEGATIVE_INFINITY) >= seconds) show(name, line);
   };
-  /** Sets a line that says nothing yet: only a terminal shows it. */
+  /** Sets a line without progress, which only a terminal shows. */
   const start = (name: string, line: string) => {
     if (screen.isTTY) show(name, line);
     else shownAt.set(name, now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS);
   };
-  /** Takes a line away, from the next print on. */
+  /** Removes a line, from the next print on. */
   const remove = (name: string) => void live.delete(name);
   return { print, show, update, start, remove };
 }

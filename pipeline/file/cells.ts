@@ -31,10 +31,10 @@ export function cellsOf(axes: Axes): Cell[] {
   });
 }
 
-/** Names with another meaning in the folder of a matrix, or on Windows. */
+/** Names that are reserved in the folder of a matrix, or on Windows. */
 const RESERVED = /^(matrix\.json|con|prn|aux|nul|(com|lpt)\d)$/i;
 
-/** Letters that a value may take of the name, and the name of the 255 bytes of a file's name. */
+/** Maximum letters of a value in the name, and of the name, within the 255 bytes of a file name. */
 const VALUE_LETTERS = 40;
 const NAME_LETTERS = 100;
 
@@ -52,7 +52,7 @@ function slugOf(values: readonly Scalar[]): string {
   return trimmed(parts.join('-'), NAME_LETTERS);
 }
 
-/** Of the values alone, so that a cell keeps its name when other cells are added or removed. */
+/** Depends on the values alone, so that a cell keeps its name when other cells are added or removed. */
 function digest(values: Record<string, Scalar>): string {
   return createHash('sha256').update(JSON.stringify(values)).digest('hex').slice(0, 6);
 }
@@ -60,7 +60,7 @@ function digest(values: Record<string, Scalar>): string {
 const NAMES_SHOWN = 12;
 
 /**
- * The cell with this name or these values; a text has both forms of `--cell`, `rococo-1` and `prompt=rococo,seed=1`.
+ * The cell with this name or these values; a string has either form of `--cell`, `rococo-1` or `prompt=rococo,seed=1`.
  * Throws InputError.
  */
 export function findCell(
@@ -119,7 +119,7 @@ function parseValues(text: string, place: string): Record<string, Scalar> {
 
 const CELLS_SHOWN = 3;
 
-/** The mistakes of all cells, each once; one that only some cells make names them. */
+/** The mistakes of all cells, each once; a mistake of only some cells names them. */
 export function mergeCells(
   cells: readonly (Cell | undefined)[],
   mistakes: readonly (readonly Mistake[])[],

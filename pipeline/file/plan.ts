@@ -8,7 +8,7 @@ import type { Mistake } from './section.ts';
 export interface PlannedStage {
   id: string;
   stage: Stage;
-  /** Parsed by the stage's schema: defaults are filled in, paths are absolute. */
+  /** Parsed by the stage's schema, with defaults and absolute paths. */
   options: unknown;
   place: Place;
 }
@@ -20,19 +20,19 @@ export interface Plan {
   stages: PlannedStage[];
   /** The pipeline file, absolute. */
   file: string;
-  /** How often a long stage saves its unfinished work. Part of no key: it changes no byte. */
+  /** The interval at which a long stage saves unfinished work. Not part of a key: it changes no byte. */
   checkpoints: CheckpointInterval;
-  /** The cell that this plan is of, where the file has a matrix. */
+  /** The cell of this plan, if the file has a matrix. */
   cell?: Cell;
 }
 
 /** Seconds or finished steps between two checkpoints. */
 export type CheckpointInterval = { seconds: number } | { steps: number } | 'off';
 
-/** Stages that lack something at their place in the order, each with what gives it. */
+/** Stages with missing inputs at their position, each with the stages that produce them. */
 export function orderMistakes(stages: readonly PlannedStage[], registry: readonly Stage[]): Mistake[] {
   const given = new Set<ArtefactName>();
-  /** The stage that gave the dataset, where the dataset has no photographs. */
+  /** The stage that produced the dataset, if the dataset has no photographs. */
   let pictureless: PlannedStage | undefined;
   return stages.flatMap((planned) => {
     const { id, stage, options, place } = planned;
@@ -50,7 +50,7 @@ export function orderMistakes(stages: readonly PlannedStage[], registry: readonl
   });
 }
 
-/** One sentence for everything that a stage lacks: stages of the file to move, or stages to add. */
+/** One sentence for all missing inputs of a stage: stages of the file to move, or stages to add. */
 function needSentence(
   id: string,
   missing: readonly ArtefactName[],
@@ -71,7 +71,7 @@ function needSentence(
   return `impossible order: ${needs}; ${[...new Set(fixes)].join(', and ')}`;
 }
 
-/** The index of the stage called `id`; `flag` (`--from`) is what the error names. */
+/** The index of the stage called `id`; the error names `flag` (`--from`). */
 export function stageIndex(plan: Plan, id: string, flag: string): number {
   const ids = plan.stages.map((stage) => stage.id);
   if (!ids.includes(id))

@@ -19,7 +19,7 @@ import type { Scalar, Scope } from './substitute.ts';
 export interface ReadOptions {
   /** Replaces the file's contents. */
   text?: string;
-  /** `STAGE.OPTION=VALUE`, as `--set` takes them; they win over the file. */
+  /** `STAGE.OPTION=VALUE`, as for `--set`; they take precedence over the file. */
   set?: readonly string[];
   /** Relative paths in `set` start here. Default: the working directory. */
   cwd?: string;
@@ -42,9 +42,9 @@ export interface MatrixPlan {
 
 /**
  * Reads, overrides and checks a pipeline file: keys, types, ranges, paths, ids and the order of the stages. Throws one
- * InputError with all mistakes that can be found at once, each a sentence with its place.
+ * InputError with all mistakes that can be found at once, each a sentence with its position.
  *
- * Of a file with a matrix it reads one cell, given by its values, by its name, or as `--cell` writes it.
+ * Of a file with a matrix it reads one cell, given by its values, by its name, or in the form of `--cell`.
  */
 export async function readPipeline(
   file: string,
@@ -63,8 +63,8 @@ export async function readPipeline(
 }
 
 /**
- * Reads a file with a matrix and checks every cell; undefined where it has none. A mistake that not all cells make names
- * those that do.
+ * Reads a file with a matrix and checks every cell; undefined without a matrix. A mistake of only some cells names
+ * them.
  */
 export async function readMatrix(file: string, options: ReadOptions): Promise<MatrixPlan | undefined> {
   const opened = await openFile(file, options);
@@ -148,7 +148,7 @@ async function readPlans(opened: OpenedFile, cells: readonly (Cell | undefined)[
   return plans;
 }
 
-/** Undefined where there are mistakes. Adds the axes that the values name to `used`. */
+/** Undefined if there are mistakes. Adds the axes that the values refer to to `used`. */
 async function readPlan(
   { source, head, stageOverrides, registry, env }: OpenedFile,
   cell: Cell | undefined,
@@ -193,7 +193,7 @@ interface Entry {
   place: Place;
 }
 
-/** The entries of `stages`: each a map of one known stage, with an id of its own in which `${…}` is filled in. */
+/** The entries of `stages`: each a map of one known stage, with a unique id in which `${…}` is substituted. */
 async function readEntries(
   source: Source,
   list: readonly unknown[],

@@ -19,7 +19,7 @@ import {
 import { checkKey, parseYaml, type Source } from './source.ts';
 import { type Scope, substitute } from './substitute.ts';
 
-/** One thing wrong with a pipeline file, in one sentence. */
+/** One mistake in a pipeline file, in one sentence. */
 export interface Mistake {
   text: string;
   place: Place;
@@ -30,7 +30,7 @@ export interface Override {
   path: readonly string[];
   text: string;
   place: { file: string };
-  /** Where a relative path in the value starts. */
+  /** The base folder of relative paths in the value. */
   base: string;
 }
 
@@ -67,7 +67,7 @@ interface Part {
 export class Section {
   readonly value: unknown;
   readonly #part: Part;
-  /** In order, each with the path of what it gives: a map, where it is the first of the map's options. */
+  /** In order, each with the path that it sets: a map, if it is the first of the map's options. */
   readonly #overrides: Override[] = [];
 
   constructor(part: Part, overrides: readonly Override[] = []) {
@@ -77,14 +77,14 @@ export class Section {
     this.value = overrides.reduce((value, override) => this.#withOverride(value, override), written);
   }
 
-  /** The place of the value at `path`: in the file, or the override that gives it. */
+  /** The position of the value at `path`: in the file, or the override that sets it. */
   placeOf(path: Path): Place {
     return this.#overrideOf(path)?.place ?? this.#part.source.placeOf([...this.#part.at, ...path]);
   }
 
   /**
-   * Fills in `${…}`, makes paths absolute and parses the result. Adds everything that is wrong with the value to
-   * `mistakes`; the result is then undefined or not to be used.
+   * Substitutes `${…}`, makes paths absolute and parses the result. Adds all mistakes in the value to
+   * `mistakes`; the result is then undefined or invalid.
    */
   async parse<T>(
     parser: z.ZodType<T>,
@@ -97,7 +97,7 @@ export class Section {
       const wantsText = schemaAt(this.#part.schema, path)?.type === 'string';
       return substitute(text, scope, wantsText, (mistake) => mistakes.push(this.#mistake(mistake, path)));
     });
-    // A reference that stays where a number belongs needs no second complaint.
+    // An unresolved reference in place of a number is reported once only.
     if (mistakes.length > before) return undefined;
     const paths: PathOption[] = [];
     const resolved = mapPaths(filled, this.#part.schema, (option) => {
@@ -120,8 +120,8 @@ export class Section {
   }
 
   /**
-   * Takes the override as it is where the schema wants a text; elsewhere reads it as YAML (`[sh, opacity]`, `500`, `true`).
-   * An empty one removes the option, and a map without its last option.
+   * Uses the override as it is if the schema expects a string; otherwise parses it as YAML (`[sh, opacity]`, `500`, `true`).
+   * An empty override removes the option, and a map that has no options left.
    */
   #withOverride(value: unknown, override: Override): unknown {
     const { path, text, place } = override;
@@ -143,7 +143,7 @@ export class Section {
     return changed;
   }
 
-  /** `clip.prompt` of train, in the words of a message. */
+  /** `clip.prompt` of train, as in a message. */
   #nameOf(path: Path): string {
     return path.length ? `\`${path.join('.')}\` of ${this.#part.subject}` : this.#part.subject;
   }
@@ -166,7 +166,7 @@ export class Section {
       );
     }
     const say = (text: string) => [this.#mistake(text, path)];
-    // The message of a stage's own refinement, or of a pattern, is better than any text made from a schema.
+    // The message of a stage's own refinement, or of a pattern, is better than one generated from the schema.
     if (issue.code === 'custom') return say(`${owner}: ${issue.message}`);
     if (issue.code === 'invalid_key') return say(`${owner}: ${issue.issues[0].message}`);
     if (issue.code === 'invalid_format') return say(`${owner} is ${literal(issue.input)}: ${issue.message}`);
@@ -177,7 +177,7 @@ export class Section {
   }
 }
 
-/** The branch of a union that the value was meant for: the only one that accepts the type of the whole value. */
+/** The intended branch of a union: the only one that accepts the type of the whole value. */
 function closestBranch(issue: z.core.$ZodIssueInvalidUnion): Issue[] | undefined {
   const deeper = issue.errors.filter((branch) =>
     branch.every((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'),
@@ -185,7 +185,7 @@ function closestBranch(issue: z.core.$ZodIssueInvalidUnion): Issue[] | undefined
   return deeper.length === 1 ? deeper[0] : undefined;
 }
 
-/** What is wrong with an absolute path, in words; undefined where it leads to what it should. */
+/** The fault of an absolute path, in words; undefined if the path is valid. */
 async function pathMistake({ kind, value, advice }: PathOption): Promise<string | undefined> {
   const info = await stat(value).catch(() => undefined);
   const hint = advice ? `. ${advice}` : '';

@@ -14,7 +14,7 @@ const MAX_OPEN = 64;
 /** YAML as plain values. */
 export interface Yaml<Value = unknown> {
   value: Value;
-  /** The place of the key of the value at `path`, or of the nearest parent in the text. */
+  /** The position of the key of the value at `path`, or of the nearest parent in the text. */
   placeOf(path: Path): Place;
 }
 
@@ -25,7 +25,7 @@ export interface Source extends Yaml<Record<string, unknown>> {
 }
 
 /**
- * Reads a pipeline file; `cwd` is where a relative path starts, and messages name the file as given. `text` replaces its
+ * Reads a pipeline file; relative paths start at `cwd`, and messages name the file as given. `text` replaces its
  * contents. Throws InputError.
  */
 export async function readSource(name: string, cwd: string, text?: string): Promise<Source> {

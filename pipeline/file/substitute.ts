@@ -4,22 +4,22 @@ export type Scalar = string | number | boolean;
 
 /** The values of `${…}`. */
 export interface Scope {
-  /** The cell's value on each axis; empty where the file has no matrix, undefined while the axes themselves are read. */
+  /** The cell's value on each axis; empty without a matrix, undefined while the axes themselves are read. */
   values?: Readonly<Record<string, Scalar>>;
   env: Readonly<Record<string, string | undefined>>;
-  /** Collects the axes that values name. */
+  /** Collects the axes that values refer to. */
   used: Set<string>;
 }
 
-/** `$${`, or `${` with what follows up to the brace, where there is one. */
+/** `$${`, or `${` with the text up to the closing brace, if there is one. */
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\})?/g;
 
 /**
- * A text with `${matrix.AXIS}` and `${env.NAME}` replaced; `$${` becomes a plain `${`. Replacements are not read again. A
+ * A string with `${matrix.AXIS}` and `${env.NAME}` replaced; `$${` becomes a literal `${`. Replacements are not expanded again. A
  * reference that cannot be resolved stays, and is reported.
  *
- * A text that is one `${matrix.AXIS}` and nothing else takes the type of the axis value; one `${env.NAME}` alone becomes a
- * number or true or false where it reads as one and `wantsText` is false.
+ * A string that is a single `${matrix.AXIS}` takes the type of the axis value; a single `${env.NAME}` becomes a
+ * number or a boolean if it parses as one and `wantsText` is false.
  */
 export function substitute(
   text: string,
@@ -69,7 +69,7 @@ function resolveReference(
   return undefined;
 }
 
-/** A text as YAML's core schema reads it, where it is a number, true or false. */
+/** A string as YAML's core schema parses it, if it is a number, true or false. */
 function scalarOf(text: string): Scalar {
   if (/^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/.test(text)) return Number(text);
   return text === 'true' ? true : text === 'false' ? false : text;

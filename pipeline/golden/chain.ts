@@ -21,7 +21,7 @@ export interface ChainResult {
   tensors: Golden['chain']['tensors'];
   /** sha256 of the pixels of the published turntable, by file stem. */
   frames: Golden['chain']['frames'];
-  /** The turntable's cameras: those of the last stage that gives frames. */
+  /** The turntable's cameras: those of the last stage that produces frames. */
   cameras: NamedCamera[];
   scores: readonly Score[];
 }

@@ -19,8 +19,8 @@ export interface CheckOptions extends GoldenOptions {
 }
 
 /**
- * Renders the committed splat, runs the chain afresh (without a store) and compares both with the recording. Runs nothing where
- * the pipeline file changed: that is the one row of the report.
+ * Renders the committed splat, runs the chain without a store, and compares both with the recording. If the pipeline file changed,
+ * nothing runs, and that is the only row of the report.
  * @throws InputError when there is no recording, or it is damaged.
  */
 export async function checkGolden(file: string, options: CheckOptions = {}): Promise<Checked> {

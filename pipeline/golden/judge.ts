@@ -39,7 +39,7 @@ export function planChanges(before: Plan, now: Plan): string[] {
 /** An adapter's report, perhaps of a version that lacks some properties. */
 type KnownAdapter = Partial<AdapterReport>;
 
-/** `device llvmpipe → H200` for each property that differs; bytes are promised only where all are equal. */
+/** `device llvmpipe → H200` for each property that differs; bytes are guaranteed only if all are equal. */
 export function adapterDifferences(recorded: KnownAdapter, now: KnownAdapter): string[] {
   const sorted = (adapter: KnownAdapter) => ({ ...adapter, features: adapter.features?.toSorted() });
   return changes(sorted(recorded), sorted(now));

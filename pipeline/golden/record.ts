@@ -53,7 +53,7 @@ export interface RecordOptions extends GoldenOptions {
 
 /**
  * Runs the pipeline and stores golden renders beside its file. After a failure an older recording is unchanged.
- * @throws InputError when the pipeline makes no splat, the splat is too large to commit, or the tolerance is too narrow.
+ * @throws InputError when the pipeline produces no splat, the splat is too large to commit, or the tolerance is too narrow.
  */
 export async function recordGolden(file: string, options: RecordOptions) {
   const { set, cell, adapter, marginRuns, tolerance, out, store, signal, onEvent } = options;
@@ -120,7 +120,7 @@ export async function recordGolden(file: string, options: RecordOptions) {
   }
 }
 
-/** Refuses a splat that is too large to commit, before anything more is computed. */
+/** Refuses a splat that is too large to commit, before further work. */
 function checkSize(splat: string, bytes: number, most: number): void {
   const megabytes = bytes / 1e6;
   if (megabytes <= most) return;
@@ -222,7 +222,7 @@ export function requireMargin(file: string, tolerance: Difference, margin: Diffe
 
 /** Seeds differ more than adapters do, but a few runs show only part of the spread. */
 const SPREAD_FACTOR = 3;
-/** Least bound of a score: in decibels, or as a part of the golden value for every other unit. */
+/** Minimum bound of a score: in decibels, or as a fraction of the golden value for every other unit. */
 const LEAST_DECIBELS = 0.5;
 const LEAST_PART = 0.05;
 

@@ -16,7 +16,7 @@ export const GOLDEN = {
   frames: 'frames',
 } as const;
 
-/** Default tolerance. Rounding moves a channel by one level here and there, and by a few where splats swap in depth. */
+/** Default tolerance. Rounding changes some channels by one level, and by a few levels where splats swap in depth. */
 export const DEFAULT_TOLERANCE = { max: 8, mean: 0.02, ssim: 0.999 };
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -87,7 +87,7 @@ export function goldenFolder(file: string): string {
   return join(dirname(path), `${basename(path, extname(path))}.golden`);
 }
 
-/** @throws InputError when there is no recording (with the command that makes one), or golden.json is damaged. */
+/** @throws InputError when there is no recording (with the command that records one), or golden.json is damaged. */
 export async function readGolden(file: string): Promise<Golden> {
   const path = join(goldenFolder(file), GOLDEN.json);
   const info = await stat(path).catch(() => undefined);

@@ -10,7 +10,7 @@ import { renderFrames } from '../../stages/orbit/render-frames.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { type Picture, withoutAlpha } from './picture.ts';
 
-/** How golden frames show a splat. */
+/** The options of golden frames. */
 export interface View {
   cameras: readonly Camera[];
   background: Vec3;
@@ -37,7 +37,7 @@ export async function renderView(
 /** How `renderMoved` renders, for golden.json. */
 export const MOVED = 'with the world’s origin in the first camera and longer quaternions';
 
-/** The same pictures in other, equally valid arithmetic: every rounding in the kernels differs. */
+/** The same pictures with different, equally valid arithmetic: every rounding in the kernels differs. */
 export async function renderMoved(
   gpu: Gpu,
   gaussians: Gaussians,

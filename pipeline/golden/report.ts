@@ -33,11 +33,11 @@ const KINDS = {
 export interface Report {
   file: string;
   mode: Mode;
-  /** Why not by bytes: differences of the adapters, or the user's request. */
+  /** The reasons for judging by tolerance: differences of the adapters, or the user's request. */
   because: string[];
   /** Other differences from the recording: versions and the environment. */
   notes: string[];
-  /** `now` is absent where the pipeline file changed, so that nothing ran. */
+  /** `now` is absent if the pipeline file changed, because nothing ran. */
   adapter: { recorded: string; now?: string };
   rows: Row[];
   seconds: number;
@@ -227,12 +227,12 @@ ${figure('after (now)', after)}
 ${figure(`difference: max ${max} levels, mean ${mean}, SSIM ${ssim}; white is ${heat.top} levels`, heat)}`;
 }
 
-/** Least difference, in 8-bit levels, that the heat map shows as white: rounding stays dark. */
+/** Minimum difference, in 8-bit levels, that the heat map shows as white: rounding stays dark. */
 const LEAST_TOP = 8;
 
 /**
  * The largest difference of each pixel's channels, from black through red and yellow to white. `top` is the number of 8-bit
- * levels that white stands for.
+ * levels that white represents.
  */
 export function heatMap(a: Picture, b: Picture): Picture & { top: number } {
   const levels = levelDifferences(a, b);

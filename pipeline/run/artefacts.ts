@@ -11,7 +11,7 @@ import { ARTEFACTS, type ArtefactRef, filesBelow, type PartHashes } from './entr
 type Value = Artefacts[ArtefactName];
 type Live = ReadonlyMap<string, { ref: ArtefactRef; value: Value }>;
 
-/** The artefacts whose GPU buffers are alive. A buffer is freed when no artefact that is kept has it. */
+/** The artefacts whose GPU buffers are alive. A buffer is freed when no live artefact uses it. */
 export class LiveArtefacts {
   readonly #formats: ArtefactFormats;
   #live: Live = new Map();
@@ -24,7 +24,7 @@ export class LiveArtefacts {
     return this.#live.get(refId(ref))?.value;
   }
 
-  /** The artefact that this value is; undefined for a new value. */
+  /** The live artefact with this value; undefined for a new value. */
   refOf(value: Value): ArtefactRef | undefined {
     return [...this.#live.values()].find((live) => live.value === value)?.ref;
   }
@@ -74,7 +74,7 @@ export async function saveArtefact<Name extends ArtefactName>(
   return hashes;
 }
 
-/** Loads one artefact; undefined where the files are not as they were saved. */
+/** Loads one artefact; undefined if the files are damaged. */
 export async function loadArtefact<Name extends ArtefactName>(
   { gpu, formats, store }: { gpu: Gpu; formats: ArtefactFormats; store: Store },
   entry: Entry,

@@ -1,7 +1,7 @@
 import type { CheckpointStore, SavedCheckpoint } from '../../stages/checkpoints.ts';
 import type { Checkpoints } from '../store/checkpoints.ts';
 
-/** How often unfinished work is saved. */
+/** The interval of checkpoints. */
 export type CheckpointRule = { seconds: number } | { steps: number } | 'off';
 
 interface PolicyOptions {
@@ -12,7 +12,7 @@ interface PolicyOptions {
   now?: () => number;
 }
 
-/** The checkpoints of a stage as the stage sees them: the store keeps them, the rule decides when one is due. */
+/** The checkpoints of a stage as the stage sees them: the store saves them, the policy decides when one is due. */
 export class CheckpointPolicy implements CheckpointStore {
   readonly #files: Checkpoints;
   readonly #options: PolicyOptions;
@@ -48,7 +48,7 @@ export class CheckpointPolicy implements CheckpointStore {
   }
 
   async save(checkpoint: SavedCheckpoint): Promise<void> {
-    this.#mark(checkpoint.step); // also if it fails: a full disk is not tried again at once
+    this.#mark(checkpoint.step); // also after a failure: a full disk is not retried at once
     await this.#files.save(checkpoint);
   }
 

@@ -4,15 +4,14 @@ import type { KeyedStage } from '../keys/identity.ts';
 import type { Entry } from '../store/entry.ts';
 
 /*
- * What the runner keeps in a store entry: `artefacts/<name>/` for later stages, `published/<name>/` and `files/` for people,
- * and the fields of `OutputAbout`. An artefact that a stage passes on unchanged is kept only in the entry of the stage that
- * made it.
+ * The contents of a store entry: `artefacts/<name>/` for later stages, the result files in `published/<name>/` and `files/`,
+ * and the fields of `OutputAbout`. Only the entry of the producing stage contains a pass-through artefact.
  */
 export const ARTEFACTS = 'artefacts';
 export const PUBLISHED = 'published';
 export const FILES = 'files';
 
-/** An artefact by the key of the stage that made it. */
+/** An artefact by the key of the stage that produced it. */
 export interface ArtefactRef {
   key: string;
   name: ArtefactName;
@@ -25,13 +24,13 @@ export type PartHashes = Record<string, string>;
 export interface OutputAbout {
   /** The stage's name. */
   stage: string;
-  /** The name of the run that made the entry; entries of older versions lack it. */
+  /** The name of the run that wrote the entry; entries of older versions lack it. */
   run?: string;
   seconds: number;
-  /** Most bytes that were alive on the GPU, from the start of the run that made it to the end of the stage. */
+  /** Peak bytes on the GPU, from the start of the run that wrote it to the end of the stage. */
   peakBytes: number;
   artefacts: Partial<Record<ArtefactName, ArtefactRef>>;
-  /** Of the artefacts that this entry holds. */
+  /** Of the artefacts in this entry. */
   parts: Partial<Record<ArtefactName, PartHashes>>;
 }
 
@@ -47,14 +46,14 @@ export function filesBelow(entry: Entry, folder: string): PlacedFile[] {
   return files.map((file) => ({ ...file, path: file.path.slice(folder.length + 1), inEntry: file.path }));
 }
 
-/** A stage's files for people: those that it wrote, and those of these artefacts. */
+/** A stage's result files: those that it wrote, and those of these artefacts. */
 export function filesForPeople(entry: Entry, published: readonly ArtefactName[]): PlacedFile[] {
   return [FILES, ...published.map((name) => `${PUBLISHED}/${name}`)].flatMap((one) => filesBelow(entry, one));
 }
 
 /**
- * The artefacts of a stage that are published: those with a file for people. The first splat of a scene is not published if
- * a later stage of the run gives another one.
+ * The artefacts of a stage that are published: those with a result file. The first splat of a scene is not published if
+ * a later stage of the run produces another one.
  */
 export function publishedNames(
   { stage, options }: KeyedStage,
@@ -77,7 +76,7 @@ export interface StageOutput {
 const VIDEO = /\.mp4$/;
 
 /**
- * What two results of one stage are compared by: tensors and pictures of artefacts that have parts, and other files.
+ * The hashes by which two results of one stage are compared: tensors and pictures of artefacts that have parts, and other files.
  * Published files follow from the artefacts.
  */
 export function comparedParts({ parts, outputs }: StageOutput): PartHashes {

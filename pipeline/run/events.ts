@@ -1,12 +1,12 @@
 import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
 
-/** What a run reports; `--json` prints each event as one line. */
+/** The events of a run; `--json` prints each as one line. */
 export type RunEvent =
   | { event: 'run'; name: string; out: string; seed: number; stages: string[]; adapter: AdapterReport }
   | { event: 'stage'; stage: string; index: number; count: number }
-  /** The store has the stage's results; `seconds` is the time that they took. */
+  /** The store has the stage's results; `seconds` is the time of the original computation. */
   | { event: 'cached'; stage: string; key: string; seconds: number }
-  /** Another process is doing the stage's work. */
+  /** Another process is running the stage. */
   | { event: 'wait'; stage: string; text: string }
   | ProgressEvent
   | { event: 'note'; stage: string; text: string }
@@ -20,7 +20,7 @@ export interface ProgressEvent {
   step: number;
   steps: number;
   metrics: Record<string, number>;
-  /** Of a stage that resumed: the steps that an earlier run had finished. */
+  /** After a resume: the steps that an earlier run finished. */
   from?: number;
   /** Steps per second over the last seconds; 0 until a step of this run is done. */
   perSecond: number;
@@ -31,16 +31,16 @@ export interface ProgressEvent {
 export interface RunResult {
   /** The run's folder, absolute. */
   out: string;
-  /** Absolute paths of the files for people that the plan gives, those of later stages that are still current included. */
+  /** Absolute paths of all current result files, including those of later stages. */
   files: string[];
-  /** Absolute paths that the plan does not give: left by a run with other settings. */
+  /** Absolute paths of stale results, of a run with other settings. */
   stale: string[];
-  /** What a reader of the results should know. */
+  /** Remarks on the results. */
   remarks: string[];
   seconds: number;
   /** Ids of the stages that ran; the others were cached, read or not needed. */
   ran: string[];
-  /** Every byte between CPU and GPU, by stage and purpose. */
+  /** Bytes transferred between CPU and GPU, by stage and purpose. */
   ledger: LedgerRow[];
 }
 

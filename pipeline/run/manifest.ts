@@ -11,7 +11,7 @@ import { aboutOf, type OutputAbout } from './entries.ts';
 import { isResultPath, MANIFEST, type RunFolder } from './run-folder.ts';
 import type { PreparedPlan } from './stage-plan.ts';
 
-/** JSON whose members this program only passes on or compares. */
+/** JSON whose members are only copied or compared. */
 const object = <T extends object>() => z.custom<T>((value) => typeof value === 'object' && value !== null);
 
 const fileContents = { path: z.string(), bytes: z.number(), sha256: z.string() };
@@ -25,7 +25,7 @@ const stageSchema = z.object({
   /** In this run; `madeIn` is the time of the run that made the entry. */
   seconds: z.number(),
   madeIn: z.number().optional(),
-  /** Most bytes that were alive on the GPU at once, from the start of the run that made it to the end of the stage. */
+  /** Peak bytes on the GPU, from the start of the run that wrote the entry to the end of the stage. */
   peakBytes: z.number(),
   options: z.unknown(),
   seed: z.number(),
@@ -36,7 +36,7 @@ const stageSchema = z.object({
   places: z.unknown(),
 });
 
-/** A file for people in a run's folder. */
+/** A result file in a run's folder. */
 const fileSchema = z.object({
   ...fileContents,
   /** Below the run's folder. */
@@ -48,7 +48,7 @@ const fileSchema = z.object({
   earlier: z.literal(true).optional(),
 });
 
-/** `run.json`: what ran, on what, how long, what crossed to and from the GPU, what it left, and how to repeat it. */
+/** `run.json`: the stages, adapter, versions, timings, GPU transfers and results of a run, and the command that repeats it. */
 const manifestSchema = z.object({
   format: z.literal(1),
   status: z.enum(['running', 'done', 'failed', 'stopped']),
@@ -90,7 +90,7 @@ export type StageRow = Manifest['stages'][number];
 export type RunFile = Manifest['files'][number];
 export type ResolvedBy = StageRow['resolvedBy'];
 
-/** What happened to a stage in a run. */
+/** The outcome of a stage in a run. */
 export interface Outcome extends Pick<StageRow, 'resolvedBy' | 'seconds' | 'peakBytes'> {
   /** None of a source stage. */
   entry?: Entry;
@@ -134,7 +134,7 @@ export class ManifestRecorder {
     return (performance.now() - this.#start) / 1000;
   }
 
-  /** Before the first result appears, the folder is marked as this run's. */
+  /** Marks the folder as this run's before the first result appears. */
   async begin(): Promise<void> {
     if (this.#begun) return;
     this.#begun = true;

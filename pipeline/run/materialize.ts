@@ -9,10 +9,10 @@ import { type RunFile, readManifest } from './manifest.ts';
 import { type RunFolder, STAGES } from './run-folder.ts';
 
 /**
- * Shows store entries in a run's folder: links where the file system can, else copies.
+ * Links store entries into a run's folder; copies if the file system has no links.
  *
- * A run removes only what its own stages replace. Results of later stages stay: with the plan's key they are still what the
- * plan gives, and no earlier stage's file replaces them; with another key they are stale and are reported.
+ * A run removes only files that its own stages replace. Results of later stages stay: with the plan's key they are current, and
+ * no earlier stage's file replaces them; with another key they are stale and are reported.
  */
 export class MaterializedResults {
   /** Names that this run did not replace, each with the later stage whose current result stays under it. */
@@ -27,17 +27,17 @@ export class MaterializedResults {
     this.#keys = new Map(planned.map(({ id, key }) => [id, key]));
   }
 
-  /** All files for people in the folder. */
+  /** All result files in the folder. */
   get files(): RunFile[] {
     return [...this.#files.values()];
   }
 
-  /** Whether this is what the plan gives, whichever run wrote it. */
+  /** Whether it is current, independent of the run that wrote it. */
   isCurrent({ stage, key }: RunFile): boolean {
     return this.#keys.get(stage) === key;
   }
 
-  /** Lists the files that earlier runs left, if they are there. A run.json that cannot be read lists none. */
+  /** Lists the existing files of earlier runs. An unreadable run.json lists none. */
   async readEarlier(): Promise<void> {
     const { root } = this.#folder;
     const earlier = await readManifest(root).catch(() => undefined);
@@ -52,8 +52,8 @@ export class MaterializedResults {
   }
 
   /**
-   * Shows a stage's files for people, those of `published` artefacts included, and in `stages/<id>/` its artefacts and
-   * `stage.json`. A folder replaces the one before it whole.
+   * Links a stage's result files, those of `published` artefacts included, and in `stages/<id>/` its artefacts and
+   * `stage.json`. A folder replaces the previous one as a whole.
    */
   async show(keyed: KeyedStage, entry: Entry, published: readonly ArtefactName[]): Promise<void> {
     await this.#showFiles(keyed, entry, filesForPeople(entry, published));
@@ -82,7 +82,7 @@ export class MaterializedResults {
     }
   }
 
-  /** Once all is done: removes the files that these stages left in earlier runs and do not give now. */
+  /** At the end: removes files of these stages from earlier runs that the stages no longer produce. */
   async removeReplaced(stages: readonly KeyedStage[]): Promise<void> {
     for (const { path, stage, earlier } of this.files) {
       if (!earlier || !stages.some(({ id }) => id === stage)) continue;
@@ -91,7 +91,7 @@ export class MaterializedResults {
     }
   }
 
-  /** Files and stage folders that the plan does not give: of other settings, or of stages that it does not have. */
+  /** Stale files and stage folders: of other settings, or of stages that are not in the plan. */
   async stale(): Promise<string[]> {
     const paths = this.files.filter((file) => !this.isCurrent(file)).map(({ path }) => path);
     const { root } = this.#folder;

@@ -11,9 +11,9 @@ import { type RunOptions, runPlan } from './runner.ts';
 
 /**
  * Runs all stages of a run again, from its inputs, in a folder beside it, and compares every tensor, picture and file with
- * those that run.json lists.
+ * the hashes in run.json.
  * @throws InputError if the run is not done, or if another version wrote it that had other stages or options.
- * @throws Regression that names the first difference; the new folder then stays.
+ * @throws Regression with the first difference; the new folder then stays.
  */
 export async function repeatRun(
   path: string,
@@ -27,7 +27,7 @@ export async function repeatRun(
   const result = await runPlan(plan, {
     ...options,
     out: aside,
-    // The new folder is removed again: its files are no results.
+    // The new folder is removed: its files are not results.
     onEvent: (event) => void (event.event !== 'result' && options.onEvent?.(event)),
   });
   const { manifest: now } = await readManifest(aside);

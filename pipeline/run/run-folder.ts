@@ -10,7 +10,7 @@ import { type Lock, type LockOptions, lock } from '../store/lock.ts';
 export const MANIFEST = 'run.json';
 /** One folder per stage, below a run's folder. */
 export const STAGES = 'stages';
-/** The store of a run with a folder of its own (`--out`). */
+/** The store of a run with its own folder (`--out`). */
 export const STORE = '.store';
 
 const STAGING = '.partial';
@@ -42,15 +42,15 @@ function isRunnersOwn(name: string): boolean {
 
 /**
  * The folder of one run. Files and folders are completed in a staging folder and renamed into place; the staging folder is
- * removed when the process ends. One run at a time: a second one waits in `open`. Nothing is made before that, and `close`
- * removes the folders that `open` made if they are still empty.
+ * removed when the process ends. One run at a time: a second one waits in `open`. Nothing is created before that, and `close`
+ * removes the folders that `open` created if they are still empty.
  */
 export class RunFolder {
   readonly root: string;
   readonly #staging: string;
   #serial = 0;
   #lock?: Lock;
-  /** The outermost folder that `open` made. */
+  /** The outermost folder that `open` created. */
   #made?: string;
   readonly #atExit = () => this.#clear();
 
@@ -64,7 +64,7 @@ export class RunFolder {
   }
 
   /**
-   * Makes the folder, waits for a run that has it open, and removes the staging folder of a run that was killed.
+   * Creates the folder, waits for a run that has it open, and removes the staging folder of a killed run.
    * @throws InputError where the folder cannot be written.
    */
   async open(waiting: LockOptions = {}): Promise<void> {
@@ -140,14 +140,14 @@ export class RunFolder {
   }
 }
 
-/** Whether a path is one of a file for people: below the folder, and not one that the runner keeps for itself. */
+/** Whether a path may be a result file: below the folder, and not reserved by the runner. */
 export function isResultPath(path: string): boolean {
   const clean = normalize(path);
   const [top] = clean.split(sep);
   return !clean.startsWith(sep) && !['..', '.', '', STAGES, MANIFEST].includes(top) && !isRunnersOwn(top);
 }
 
-/** A stage's files for people, in the folder of an entry that is not finished yet. */
+/** A stage's result files, in the folder of an entry that is not finished yet. */
 export function stagedOutput(root: string): OutputFolder {
   return {
     async write(path, bytes) {

@@ -26,8 +26,8 @@ export interface RunOptions extends PrepareOptions {
 }
 
 /**
- * Runs a plan: takes the stages that the store has and runs the others. Source stages that are needed read first; only
- * then is anything made on disk. A stage's results appear in the store, and then in the run's folder, when they are
+ * Runs a plan: uses the cached stages of the store and runs the others. Required source stages read their inputs before anything
+ * is created on disk. A stage's results appear in the store, and then in the run's folder, when they are
  * complete.
  * @throws InputError for the user's mistakes, GpuError when the device fails, Stopped when `signal` is aborted.
  */
@@ -106,7 +106,7 @@ class Run {
     return result;
   }
 
-  /** Reads what is needed of the user's files, then opens the folder. Returns the stages that have to run. */
+  /** Reads the required files of the user, then opens the folder. Returns the stages that have to run. */
   async #open(): Promise<readonly KeyedStage[]> {
     const { store, out } = this.#prepared;
     const stale = await staleStages(this.#prepared);

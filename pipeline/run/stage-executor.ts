@@ -37,8 +37,8 @@ interface ExecutorOptions extends PreparedPlan {
 }
 
 /**
- * Resolves the stages of a plan: from the store, or by running them. Loads an input only when a stage that runs takes it.
- * Owns the buffers of all artefacts; stages own everything else that they make.
+ * Resolves the stages of a plan: from the store, or by running them. Loads an input only when a running stage needs it.
+ * Owns the buffers of all artefacts; stages own all other buffers that they create.
  */
 export class StageExecutor {
   /** By id, of the stages so far. */
@@ -46,7 +46,7 @@ export class StageExecutor {
   readonly #options: ExecutorOptions;
   readonly #byKey: ReadonlyMap<string, KeyedStage>;
   readonly #live: LiveArtefacts;
-  /** Whether a forced stage gave other bytes than before. */
+  /** Whether a forced stage produced other bytes than before. */
   #differed = false;
 
   constructor(options: ExecutorOptions) {
@@ -56,7 +56,7 @@ export class StageExecutor {
     options.store.onDamaged = ({ key, reason, movedTo }) => this.#warnOfDamage(key, reason, movedTo);
   }
 
-  /** Runs a stage, unless the store has its results. A source stage runs only if something takes what it gives. */
+  /** Runs a stage, unless the store has its results. A source stage runs only if its outputs are needed. */
   async resolve(stage: KeyedStage): Promise<void> {
     if (stage.stage.source) return this.#publishSource(stage);
     const isForced = this.#options.forced.has(stage.id);
@@ -77,7 +77,7 @@ export class StageExecutor {
     await done('read');
   }
 
-  /** An artefact on the GPU: live, loaded from the store, or made again where the saved one is damaged. */
+  /** An artefact on the GPU: live, loaded from the store, or recomputed if the saved one is damaged. */
   async value<Name extends ArtefactName>(given: { key: string; name: Name }): Promise<Artefacts[Name]> {
     const { store, gpu, formats } = this.#options;
     const ref = this.#origin(given);
@@ -107,7 +107,7 @@ export class StageExecutor {
     this.#live.keepOnly(wanted.map((ref) => this.#origin(ref)));
   }
 
-  /** An artefact under the key of the stage that made it: the one that gave it may have passed it on. */
+  /** An artefact under the key of the stage that produced it, through stages that passed it on. */
   #origin<Name extends ArtefactName>(ref: { key: string; name: Name }): ArtefactRef {
     const giver = this.#byKey.get(ref.key);
     const entry = giver && this.outcomes.get(giver.id)?.entry;
@@ -120,7 +120,7 @@ export class StageExecutor {
     return publishedNames(stage, stages.slice(stages.indexOf(stage) + 1), formats);
   }
 
-  /** A stage's entry if its files for people are as they were saved; a damaged entry is set aside. */
+  /** A stage's entry if its result files are intact; a damaged entry is set aside. */
   async #find(stage: KeyedStage): Promise<Entry | undefined> {
     const { store } = this.#options;
     const { key } = stage;
@@ -139,7 +139,7 @@ export class StageExecutor {
     return entry;
   }
 
-  /** Runs a stage. If another process is running it, waits and takes the results of that one. */
+  /** Runs a stage. If another process is running it, waits and uses its results. */
   async #run(stage: KeyedStage, isForced = false): Promise<Entry> {
     const { store, gpu, report } = this.#options;
     const { id, key } = stage;
@@ -160,7 +160,7 @@ export class StageExecutor {
     );
   }
 
-  /** The files for people of what a source stage gives have an entry; it reads the user's files only if there is none. */
+  /** The result files of a source stage have an entry; the stage reads the user's files only if there is none. */
   async #publishSource(source: KeyedStage): Promise<void> {
     const { key, identity, stage } = source;
     const names = this.#published(source);
@@ -186,7 +186,7 @@ export class StageExecutor {
     }
   }
 
-  /** Writes the file for people of an artefact, if it has one, below `draft`. */
+  /** Writes the result file of an artefact, if it has one, below `draft`. */
   async #publish(draft: string, name: ArtefactName, value: Artefacts[ArtefactName]): Promise<void> {
     const { gpu, formats } = this.#options;
     const output = stagedOutput(join(draft, PUBLISHED, name));
@@ -227,7 +227,7 @@ export class StageExecutor {
     return entry;
   }
 
-  /** Runs the stage's function and checks that it gave all artefacts and that the device is alive. */
+  /** Runs the stage's function and checks that it returned all artefacts and that the device is alive. */
   async #perform(
     { id, stage, seed, options }: KeyedStage,
     inputs: Partial<Artefacts>,
@@ -260,7 +260,7 @@ export class StageExecutor {
     });
   }
 
-  /** A forced stage has the key of the saved one, so it must give the same bytes. */
+  /** A forced stage has the key of the saved one, so it must produce the same bytes. */
   #compare({ id }: KeyedStage, before: Entry, now: Entry): void {
     const outputOf = (entry: Entry) => ({ parts: aboutOf(entry).parts, outputs: entry.record.files });
     const [first, ...more] = differences(outputOf(before), outputOf(now));

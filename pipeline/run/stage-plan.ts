@@ -16,7 +16,7 @@ export interface Range {
   out?: string;
   /** The store. Default: `.store` in `out`. Many runs may share one. */
   store?: string;
-  /** Run this stage and those after it though their results are saved. */
+  /** Run this stage and later ones even if their results are saved. */
   from?: string;
   /** Stop after this stage. */
   until?: string;
@@ -75,7 +75,7 @@ export interface PreparedPlan {
   stages: readonly KeyedStage[];
   /** The same and, if their inputs can be read, those after `until`. */
   planned: readonly KeyedStage[];
-  /** Ids of stages that run though their results are saved. */
+  /** Ids of stages that run even if their results are saved. */
   forced: ReadonlySet<string>;
 }
 
@@ -125,7 +125,7 @@ export async function staleStages({ stages, forced, store, formats }: PreparedPl
   return stages.filter((stage) => stale.has(stage));
 }
 
-/** What a run would do with one stage. */
+/** The planned work of one stage. */
 export interface StagePlan {
   id: string;
   key: string;
@@ -137,7 +137,7 @@ export interface StagePlan {
   resumes?: number;
 }
 
-/** Says what `runPlan` would do and changes nothing. @throws what `runPlan` would before its first stage. */
+/** Lists the work of `runPlan` and changes nothing. @throws the errors of `runPlan` before its first stage. */
 export async function planRun(plan: Plan, options: PrepareOptions = {}): Promise<StagePlan[]> {
   return withPrepared(plan, options, async (prepared) => {
     const { stages, forced, store } = prepared;
@@ -188,7 +188,7 @@ async function savedIdentities(store: Store): Promise<SavedIdentity[]> {
   return saved.sort((a, b) => (a.made < b.made ? 1 : -1));
 }
 
-/** So many differences from another run's stage still explain a key; more do not. */
+/** Maximum number of differences from another run's stage that still explain a key. */
 const NEAR = 3;
 
 /** Why a stage has to run: its differences from the run's own last results, else from those of the nearest other run. */

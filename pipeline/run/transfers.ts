@@ -1,11 +1,11 @@
 import type { Gpu, LedgerRow, Purpose } from '../../wgsl/core/index.ts';
 import type { PlannedStage } from '../file/plan.ts';
 
-/** The ledger's names for work between stages: loading saved artefacts, and writing the files for people. */
+/** The ledger's names for work between stages: loading saved artefacts, and writing the result files. */
 export const RESUME = '(resume)';
 export const RESULTS = '(results)';
 
-/** Books the transfers of `work` on `stage` in the ledger. */
+/** Counts the transfers of `work` under `stage` in the ledger. */
 export async function bookedOn<T>({ ledger }: Gpu, stage: string, work: () => Promise<T>): Promise<T> {
   const before = ledger.stage;
   ledger.stage = stage;
@@ -18,7 +18,7 @@ export async function bookedOn<T>({ ledger }: Gpu, stage: string, work: () => Pr
 
 type Flow = `${LedgerRow['direction']} ${Purpose}`;
 
-/** Numbers, not scene data: every stage may send and read a little. */
+/** Numbers, not scene data: every stage may transfer a few. */
 const SMALL: readonly Flow[] = ['up parameters', 'down metrics'];
 /** What a stage after load may transfer. */
 const WORK: readonly Flow[] = [...SMALL, 'up weights', 'down frames', 'down checkpoints', 'up checkpoints'];
@@ -37,7 +37,7 @@ function allowed(stage: string, stages: readonly PlannedStage[]): readonly Flow[
   return makesSplat ? [...WORK, 'up points'] : WORK;
 }
 
-/** Rows of the ledger that break the promise that scene data stays on the GPU from load to the end. */
+/** Rows of the ledger that violate the guarantee that scene data stays on the GPU from load to the end. */
 export function unexpectedTransfers(
   rows: readonly LedgerRow[],
   stages: readonly PlannedStage[],

@@ -3,11 +3,11 @@ import { type Damage, damagesOf } from '../store/entry.ts';
 import { Store } from '../store/store.ts';
 import { readManifest } from './manifest.ts';
 
-/** A file that is not as it was written. */
+/** A damaged file. */
 export interface DamagedFile extends Damage {
   /** Absolute. */
   path: string;
-  /** Where a damaged entry was moved to; the next run makes the entry again. */
+  /** Where a damaged entry was moved to; the next run recomputes the entry. */
   movedTo?: string;
 }
 

@@ -35,7 +35,7 @@ export async function orStopped<T>(
   }
 }
 
-/** The error of a run that was asked to stop; the signal's reason says by whom. */
+/** The error of a run that was asked to stop; the signal's reason is its cause. */
 export function stoppedBy({ reason }: AbortSignal): Stopped {
   return reason instanceof Stopped ? reason : new Stopped();
 }
