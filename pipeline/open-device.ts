@@ -1,11 +1,11 @@
-/** Opens the device of a command, and keeps two notices of Dawn's out of what the user reads. */
+/** Opens the device of a command, and filters two notices of Dawn from the output. */
 import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { type Gpu, type OpenOptions, openGpu } from '../wgsl/core/index.ts';
 
-/** Dawn prints these on every start where a driver offers more than its own maximum. It has no option against them. */
+/** Dawn prints these at every start if a driver's limit exceeds Dawn's maximum. No option disables them. */
 const NOTICES =
   /^Warning: maxDynamic(Uniform|Storage)BuffersPerPipelineLayout artificially reduced from \d+ to \d+ .*\n/gm;
 
@@ -18,8 +18,8 @@ export async function openDevice(options: OpenOptions = {}): Promise<Gpu> {
 type Filter = <T>(work: () => T) => T;
 
 /**
- * A function that calls `work` and then prints what the process wrote to stderr meanwhile, without the notices. Dawn writes
- * from native code, so the file descriptor itself points to a file for the time of the call. Without the optional package
+ * A function that calls `work` and then prints the process's output on stderr during the call, without the notices. Dawn writes
+ * from native code, so the file descriptor itself points to a file during the call. Without the optional package
  * `koffi`, and on Windows, nothing is filtered.
  */
 export async function stderrFilter(): Promise<Filter> {

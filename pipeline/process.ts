@@ -9,8 +9,8 @@ import { type Shell, $ as zx } from 'zx/core'; // without the helpers for script
 export const $: Shell = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] });
 
 /**
- * What a program prints; undefined where it is missing or fails. For what every run asks on its way: without a shell, and
- * without the stack trace that zx takes of each caller, which has the source map read.
+ * The output of a program; undefined if it is missing or fails. For programs of every run: without a shell, and
+ * without zx's stack trace of each caller, which would load the source map.
  */
 export function printed(program: string, args: readonly string[], cwd: string): Promise<string | undefined> {
   return new Promise((resolve) => {
@@ -24,7 +24,7 @@ export function printed(program: string, args: readonly string[], cwd: string): 
 export type Started = ChildProcess & { stdout: Readable; stderr: Readable };
 
 /**
- * Starts a program without a shell. It leads a session of its own, so that Ctrl-C on the terminal does not reach it.
+ * Starts a program without a shell. It leads its own session, so that Ctrl-C on the terminal does not reach it.
  */
 export function startDetached(
   [program, ...args]: readonly string[],

@@ -1,5 +1,5 @@
 /**
- * Makes a checkout ready to run: the packages of the lock file, the build, and a WebGPU adapter. `npm start` and
+ * Prepares a checkout: the packages of the lock file, the build, and a WebGPU adapter. `npm start` and
  * `npm test` run it first. It needs nothing but Node. Where Debian or Ubuntu offers no adapter, it installs Mesa's
  * software Vulkan driver, as root or through `sudo -n`; elsewhere it prints what to install.
  */
@@ -19,7 +19,7 @@ const PROBE = `
 `;
 const PROBE_TIMEOUT_MS = 120_000;
 
-/** The Node that package.json asks for (`engines.node`, of the form `>=20.9`): its number. */
+/** The Node version that package.json requires (`engines.node`, of the form `>=20.9`). */
 export function neededNode() {
   const { engines } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   return engines.node.replace('>=', '');
@@ -33,8 +33,8 @@ export function isNodeEnough(version, needed = neededNode()) {
 /** @typedef {Record<string, {version?: string, integrity?: string, optional?: boolean}>} Packages by their paths */
 
 /**
- * Whether what is installed (npm's own record in node_modules) is what the lock file asks for. Optional packages may be
- * missing, because those of other platforms are. Compares contents: a copy changes times.
+ * Whether the installed packages (npm's record in node_modules) match the lock file. Optional packages may be
+ * missing, as those of other platforms are. Compares contents, because copying changes times.
  *
  * @param {{packages?: Packages}} lock
  * @param {{packages?: Packages} | undefined} installed
@@ -49,8 +49,8 @@ export function packagesAreCurrent(lock, installed) {
 }
 
 /**
- * Mesa of Debian 12 is too old for Dawn, which then offers no adapter; its backports have a newer one. Gives the line of
- * apt's sources that adds them, from the mirror that serves the release; undefined where none is needed or known.
+ * Mesa of Debian 12 is too old for Dawn, which then offers no adapter; its backports have a newer one. Returns the line of
+ * apt's sources that adds them, from the mirror that serves the release; undefined if none is needed or known.
  *
  * @param {string} osRelease the text of /etc/os-release
  * @param {() => string} targets what `apt-get indextargets` prints: a line `URI RELEASE COMPONENT` for each part
@@ -61,7 +61,7 @@ export function backportsLine(osRelease, targets) {
   return mirror ? `deb ${mirror} bookworm-backports main` : undefined;
 }
 
-/** Installs what is missing. Where it cannot, sets the exit code and prints what is missing and what to do. */
+/** Installs missing parts. If it cannot, sets the exit code and prints the missing part and the fix. */
 export async function setUp() {
   const fault = faultOfNode() ?? (await faultOfPackages()) ?? faultOfAdapter();
   if (fault === undefined) return;
@@ -125,7 +125,7 @@ function faultOfAdapter() {
   say('a software adapter is ready');
 }
 
-/** @param {string[]} sudo what stands before the command that needs root */
+/** @param {string[]} sudo the prefix of commands that need root */
 function installDriver(sudo) {
   const apt = (...args) => run([...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args]);
   const options = ['-o', 'APT::Install-Recommends=false', '-o', 'DPkg::Lock::Timeout=120'];
@@ -136,7 +136,7 @@ function installDriver(sudo) {
   const folder = mkdtempSync(join(tmpdir(), 'splatline-apt-'));
   try {
     if (line) {
-      // The machine's own list, and one line more: the machine's files stay as they are.
+      // A copy of the machine's list with one more line: the machine's files stay unchanged.
       const list = join(folder, 'sources.list');
       writeFileSync(list, `${read('/etc/apt/sources.list') ?? ''}\n${line}\n`);
       options.push('-o', `Dir::Etc::SourceList=${list}`);

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command `splatline`. A checkout has the build script beside this file, and builds what is stale first.
+// The command `splatline`. A checkout has the build script beside this file, and builds stale files first.
 import { existsSync, readFileSync } from 'node:fs';
 import process, { argv, stdout } from 'node:process';
 

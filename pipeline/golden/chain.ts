@@ -29,7 +29,7 @@ export interface ChainResult {
 /** Options of `recordGolden` and `checkGolden`, as `runPlan` takes them. */
 export type GoldenOptions = Pick<RunOptions, 'out' | 'adapter' | 'signal' | 'onEvent'>;
 
-/** Reports what the run's own events do not say. */
+/** Reports notes that are not events of the run. */
 export function note(text: string, { onEvent }: GoldenOptions): void {
   onEvent?.({ event: 'note', stage: 'golden', text });
 }

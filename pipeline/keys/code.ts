@@ -28,7 +28,7 @@ interface Module {
 declare const BUILT_CODE: BuiltCode | undefined;
 const BUILT = typeof BUILT_CODE === 'undefined' ? undefined : BUILT_CODE;
 
-/** Our own code as the build found it, so that a process reads and parses none of it. */
+/** The package's code as recorded by the build, so that a process does not read and parse it. */
 interface BuiltCode {
   /** By path; all paths are relative to this package. */
   modules: Record<string, Module>;
@@ -41,14 +41,14 @@ export const COMMON_CODE = ['stages/artefacts/formats.ts', 'wgsl/core/index.ts']
   join(PACKAGE, path),
 );
 
-/** Finds the code behind modules. Reads each file once, because the code that a process runs does not change. */
+/** Finds the code of modules. Reads each file once, because the code of a running process does not change. */
 export class CodeReader {
   readonly packages = new Packages();
   readonly #modules = new Map<string, Module>();
 
   /**
    * The modules, all that they import, and the kernels and scripts that they name (`new URL('./x.wgsl', import.meta.url)`)
-   * with their includes. Our own code is known from the build.
+   * with their includes. The build records the package's own code.
    *
    * @param paths absolute paths.
    * @throws Error naming the importer, when a file is missing or an import cannot be followed.
@@ -101,7 +101,7 @@ function builtModule(path: string): Module | undefined {
   return module && { ...module, files: module.files.map((file) => join(PACKAGE, file)) };
 }
 
-/** What the build records of these modules, whose paths are relative to the package. */
+/** The build's record of these modules; paths are relative to the package. */
 export function modulesForBuild(paths: readonly string[]): BuiltCode['modules'] {
   const found = new CodeReader().reach([...paths.map((path) => join(PACKAGE, path)), ...COMMON_CODE]);
   const rows = [...found].map(([path, module]) => {
@@ -145,7 +145,7 @@ function readModule(path: string, importer: string): Module {
   };
 }
 
-/** The file that an import leads to, also where it leaves the ending out or has that of the compiled file. */
+/** The file of an import, also if the extension is omitted or is that of the compiled file. */
 function findModule(specifier: string, importer: string): string {
   const plain = specifier.replace(/[?#].*$/, '');
   const path = plain.startsWith('file:') ? fileURLToPath(plain) : resolve(dirname(importer), plain);
@@ -160,7 +160,7 @@ function findModule(specifier: string, importer: string): string {
 }
 
 /**
- * What a JavaScript or TypeScript module refers to, in the order of its text: specifiers of imports that remain when
+ * The references of a JavaScript or TypeScript module, in the order of its text: specifiers of imports that remain when
  * types are stripped, and the kernels and scripts in `new URL(…, import.meta.url)`. Other URLs are data: a stage names
  * those in its `reads`.
  *

@@ -11,7 +11,7 @@ import { eachOf, hashFile } from '../hash.ts';
 import { COMMON_CODE, type Code, CodeReader } from './code.ts';
 import { PACKAGE, pathBelow, posix } from './packages.ts';
 
-/** Changes whenever the meaning of the fields below, or what the entry of a stage contains, does. */
+/** Changes whenever the meaning of the fields below, or the contents of an entry, changes. */
 const FORMAT = 3;
 
 /** Everything that a stage's result depends on, as plain JSON: its hash is the stage's key. */
@@ -23,9 +23,9 @@ export interface StageIdentity {
   options: Json;
   /** sha256 of every file that it reads, by a name that is independent of the folder. */
   files: Record<string, string>;
-  /** What it reads elsewhere, such as the text that a prompt's name stands for. */
+  /** Other inputs, such as the text of a prompt's name. */
   texts: Record<string, string>;
-  /** For each artefact that it takes: the stage that gave it, and that stage's key. */
+  /** For each input artefact: the stage that produced it, and that stage's key. */
   inputs: Partial<Record<ArtefactName, { stage: string; key: string }>>;
   /** u32; see `stageSeeds`. */
   seed: number;
@@ -38,8 +38,8 @@ export interface StageIdentity {
 }
 
 /**
- * What evaluates the TypeScript. Cameras, first Gaussians and rates come from Math.sin, exp and pow. ECMAScript leaves their
- * last bit to the engine: it may differ between major versions of Node and between instruction sets.
+ * The JavaScript engine. Cameras, initial Gaussians and rates depend on Math.sin, exp and pow. ECMAScript does not specify their
+ * last bit: it may differ between major versions of Node and between instruction sets.
  */
 export interface Runtime {
   /** Major version. */
@@ -57,11 +57,11 @@ export interface KeyedStage extends PlannedStage {
   places: Record<string, string>;
   /** sha256 (hex) of the identity. */
   key: string;
-  /** The artefacts that the stage takes and an earlier one gave. */
+  /** The input artefacts of the stage that an earlier one produced. */
   inputs: Map<ArtefactName, { key: string; id: string }>;
 }
 
-/** A value that JSON holds. */
+/** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 const reader = new CodeReader();
@@ -72,10 +72,10 @@ export function keyOf(identity: StageIdentity): string {
 }
 
 /**
- * A value as plain JSON with sorted keys: undefined members are left out, typed arrays are lists. Equal values have equal
- * texts (`JSON.stringify`), in whatever order they were put together.
+ * A value as plain JSON with sorted keys: undefined members are omitted, typed arrays are lists. Equal values have equal
+ * texts (`JSON.stringify`), in any order of members.
  *
- * @throws Error, naming the place, for what JSON would lose: functions, maps, NaN, infinity.
+ * @throws Error with the position of a value that JSON would lose: functions, maps, NaN, infinity.
  */
 export function canonical(value: unknown, place = 'the value'): Json {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
@@ -99,7 +99,7 @@ function sha256(text: string): string {
 /**
  * The stages of a plan with their identities and keys, on this adapter. Reads every file that they name.
  *
- * @throws InputError when a file cannot be read, or what `reads` of a stage finds wrong with its inputs.
+ * @throws InputError when a file cannot be read, or when `reads` of a stage finds invalid inputs.
  */
 export async function identities(
   plan: Pick<Plan, 'seed' | 'stages'>,
@@ -198,7 +198,7 @@ function codeOf(stage: Stage): Code {
 }
 
 /**
- * sha256 (hex) of each file, by path. Reads all of them: times and sizes on the disk prove nothing.
+ * sha256 (hex) of each file, by path. Reads all of them: times and sizes on the disk are not reliable.
  * @throws InputError naming the first that cannot be read.
  */
 export async function hashFiles(files: Iterable<string>): Promise<Map<string, string>> {
@@ -212,12 +212,12 @@ export async function hashFiles(files: Iterable<string>): Promise<Map<string, st
   return new Map(rows);
 }
 
-/** Separates derived seeds from the random numbers that stages draw by the same hash: no purpose has this number. */
+/** Separates derived seeds from the random numbers that stages draw with the same hash: no purpose has this number. */
 const STAGE_SEED = 0x73746167;
 
 /**
- * The seed of each stage, in order. The first of a name has the run's own; each further one has a seed of its own, so that
- * two restylings use different views and crops. Stages of other names do not count: adding one changes no seed.
+ * The seed of each stage, in order. The first of a name has the run's seed; each further one has its own, so that
+ * two restylings use different views and crops. Adding a stage of another name changes no seed.
  *
  * @param seed u32.
  */

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** The folder of this package. */
 export const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Stands for the version of a package that is not installed. */
+/** The version of a package that is not installed. */
 export const ABSENT = 'absent';
 
 /** The fields of a package.json that are read here. */
@@ -77,7 +77,7 @@ export class Packages {
   }
 }
 
-/** The package that a bare specifier is of: `@scope/name/part` → `@scope/name`. */
+/** The package of a bare specifier: `@scope/name/part` → `@scope/name`. */
 export function packageOf(specifier: string): string {
   const parts = specifier.startsWith('@') ? 2 : 1;
   return specifier.split('/').slice(0, parts).join('/');

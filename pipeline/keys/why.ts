@@ -31,12 +31,12 @@ export interface Naming {
   cwd?: string;
 }
 
-/** How many differences a sentence names. */
+/** Maximum number of differences in a sentence. */
 const SHOWN = 2;
 
 /**
  * Why a stage has to run: the differences from the nearest of the `earlier` identities of the same stage, the one with the
- * fewest differences (the first of several; give the newest first). Inputs come last. Empty where nothing differs.
+ * fewest differences (the first of several; give the newest first). Inputs come last. Empty if nothing differs.
  */
 export function why(now: StageIdentity, earlier: readonly StageIdentity[], naming: Naming = {}): Reason[] {
   const [nearest] = earlier
@@ -64,7 +64,7 @@ function differences(before: StageIdentity, now: StageIdentity, naming: Naming):
   for (const { key, a, b } of options)
     add('option', becomes([id, key].filter(Boolean).join('.'), a, b, 'set'));
   for (const { key, a, b } of changes(before.texts, now.texts)) {
-    // A changed option explains the text that it stands for.
+    // A changed option explains the change of its text.
     const isExplained = options.some((option) => option.key === key || option.key.endsWith(`.${key}`));
     if (!isExplained) add('text', becomes(`the ${key}`, a, b, 'read'));
   }
@@ -98,7 +98,7 @@ function eventOf(before: unknown, now: unknown, added: string, gone: string): st
   return before === undefined ? added : now === undefined ? gone : 'has changed';
 }
 
-/** Another adapter by its name; where the name is the same, the first trait that differs. */
+/** Another adapter by its name; if the name is the same, the first trait that differs. */
 function adapterDifference(before: AdapterReport, now: AdapterReport): string | undefined {
   const [a, b] = [before, now].map(({ vendor, architecture, device, description, cpu }) =>
     [vendor, architecture, device, description, cpu].filter(Boolean).join(' '),
@@ -130,7 +130,7 @@ function inputDifferences(before: Inputs, now: Inputs): string[] {
   return texts;
 }
 
-/** The members that differ, in the order of `now`, then those that are gone. */
+/** The members that differ, in the order of `now`, then the removed ones. */
 function changes(before: object, now: object): { key: string; a: unknown; b: unknown }[] {
   const [from, to] = [before, now].map((value) => new Map<string, unknown>(Object.entries(value)));
   return [...new Set([...to.keys(), ...from.keys()])]
@@ -145,7 +145,7 @@ function flat(options: unknown, prefix = ''): Record<string, unknown> {
   return Object.assign({}, ...rows);
 }
 
-/** `scenes/playbot/images/0001.png`; where the file is gone, its name in the key. */
+/** `scenes/playbot/images/0001.png`; if the file no longer exists, its name in the key. */
 function shownFile(name: string, places: Readonly<Record<string, string>>, cwd: string): string {
   const path = places[name];
   if (path === undefined) return name.replace(/^package:/, '');

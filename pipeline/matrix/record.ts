@@ -14,7 +14,7 @@ export interface CellRecord {
   status: CellStatus;
   /** Exit code of its process; undefined before the end, and if a signal ended it. */
   exitCode?: number;
-  /** The error message of its process, or the last lines that it printed. */
+  /** The error message of its process, or its last lines of output. */
   error?: string;
   seconds?: number;
   /** The driver's name of the adapter that it ran on. */
@@ -24,7 +24,7 @@ export interface CellRecord {
   scores: readonly Score[];
 }
 
-/** `matrix.json`: what ran, how it ended, and all scores. */
+/** `matrix.json`: the cells, their outcomes, and all scores. */
 export interface MatrixRecord {
   format: 1;
   status: 'running' | 'done' | 'failed' | 'stopped';
@@ -59,7 +59,7 @@ export type MatrixEvent =
       exitCode?: number;
       error?: string;
     }
-  /** Something may be wrong with the matrix as a whole. */
+  /** A warning about the matrix as a whole. */
   | { event: 'matrix-warn'; text: string }
   /** The running cells save and end; no other cell starts. */
   | { event: 'stopping'; why: string }

@@ -43,15 +43,15 @@ export interface MatrixOptions extends Range {
 
 /** This package's command line, started by the Node that runs this process. */
 const SPLATLINE = [process.execPath, fileURLToPath(new URL('../splatline.mjs', import.meta.url))];
-/** How much is kept of what a process prints beside its events. */
+/** Limit on the kept output of a process besides its events. */
 const LAST_LETTERS = 4000;
 
 /**
- * Runs the cells of a matrix, each in a process of its own, and writes `matrix.json`. Cells share what they have in common
- * through the store: one computes it, the others wait. A failed cell does not stop the others.
+ * Runs the cells of a matrix, each in its own process, and writes `matrix.json`. Cells share results
+ * through the store: one computes a shared stage, the others wait. A failed cell does not stop the others.
  *
- * If this process exits first, it kills the running cells. `exitCode` of the record: 0 when all cells are done; 2 or 3 where
- * every failed cell ended with that (a mistake in the input, the adapter); 1 for other failures; 130 or 143 when stopped.
+ * If this process exits first, it kills the running cells. `exitCode` of the record: 0 when all cells are done; 2 or 3 if
+ * every failed cell ended with that code (invalid input, the adapter); 1 for other failures; 130 or 143 when stopped.
  *
  * @throws InputError where `out` cannot take results, or where slots are meant for different cards and run on one.
  */
@@ -71,9 +71,9 @@ class MatrixRun {
   /** The adapter that each slot's first cell reported. */
   readonly #reports = new Map<Slot, AdapterReport>();
   #next = 0;
-  /** Why no other cell starts. */
+  /** The reason for starting no more cells. */
   #stopped?: 'failed' | NodeJS.Signals;
-  /** An error of the matrix itself, rather than of a cell. */
+  /** An error of the matrix itself, not of a cell. */
   #error?: unknown;
   #saving: Promise<void> = Promise.resolve();
 
@@ -283,7 +283,7 @@ async function manifestIn(folder: string): Promise<Manifest | undefined> {
   );
 }
 
-/** Whether a command that was asked to stop ends with this code. */
+/** Whether this is the exit code of a command that was asked to stop. */
 function isStop(exitCode: number): boolean {
   return exitCode === EXIT.interrupted || exitCode === EXIT.terminated;
 }

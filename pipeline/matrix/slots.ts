@@ -12,7 +12,7 @@ export interface Slot {
 
 /**
  * Parses a value of `--adapter`: `NAME`, `env:KEY=VALUE`, or a name and variables such as `NVIDIA,env:KEY=VALUE`. A name may
- * have commas (`llvmpipe (LLVM 15.0.6, 256 bits)`). Variables select among equal adapters, which have the same name: on Linux
+ * contain commas (`llvmpipe (LLVM 15.0.6, 256 bits)`). Variables select among equal adapters, which have the same name: on Linux
  * the device-select layer of Mesa's Vulkan drivers reads a bus address, `DRI_PRIME=pci-0000_00_07_0`, and lists that GPU
  * first, also one of NVIDIA. CUDA_VISIBLE_DEVICES has no effect on Vulkan.
  *

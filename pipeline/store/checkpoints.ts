@@ -15,7 +15,7 @@ import {
 } from './entry.ts';
 import type { Store } from './store.ts';
 
-/** The newest, and the one before in case the newest is damaged. */
+/** The newest, and the previous one in case the newest is damaged. */
 const KEPT = 2;
 const DIGITS = 12;
 
@@ -114,7 +114,7 @@ export class Checkpoints {
   }
 }
 
-/** @throws DamagedError if it is not as it was written. */
+/** @throws DamagedError if it is damaged. */
 async function load(entry: Entry, step: number): Promise<SavedCheckpoint> {
   await refuseDamage(entry, true);
   const state = parseOrDamaged(stateSchema, await readFile(join(entry.folder, STATE), 'utf8'), STATE);

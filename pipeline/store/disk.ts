@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
 import { type FileContents, HASH_BYTES } from '../hash.ts';
 
-/** What the store needs of the file system: errors in the user's terms, durable writes, links instead of copies. */
+/** File system functions of the store: user-facing errors, durable writes, links instead of copies. */
 
 const WINDOWS = process.platform === 'win32';
 
@@ -127,7 +127,7 @@ async function throughPartial<T>(path: string, write: (partial: string) => Promi
   }
 }
 
-/** How a file of the store gets into a run's folder, the cheapest way first. */
+/** Ways to place a file of the store in a run's folder, the cheapest first. */
 export const WAYS = ['reflink', 'hard link', 'copy'] as const;
 export type Way = (typeof WAYS)[number];
 
@@ -149,9 +149,9 @@ const MAKE: Record<Way, (from: string, to: string) => Promise<void>> = {
 };
 
 /**
- * Makes `to` a reflink of `from`, else a hard link, else a copy; `ways` restricts the choice. Replaces what was at `to`
- * by a rename and never writes to it: other hard links and a symbolic link's target keep their contents. Creates the
- * directories above `to`. Returns the way that was taken.
+ * Makes `to` a reflink of `from`, else a hard link, else a copy; `ways` restricts the choice. Replaces an existing `to`
+ * with a rename and never writes to it: other hard links and a symbolic link's target keep their contents. Creates the
+ * directories above `to`. Returns the way used.
  * @throws the system's error of the last way; nothing is left beside `to` then.
  */
 export async function placeFile(from: string, to: string, ways: readonly Way[] = WAYS): Promise<Way> {

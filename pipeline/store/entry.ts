@@ -13,7 +13,7 @@ const recordSchema = z.object({
   format: z.literal(FORMAT),
   /** sha256 (hex) of the identity. */
   key: z.string(),
-  /** What the result depends on. */
+  /** Everything that the result depends on. */
   identity: z.unknown(),
   /** The caller's data, plain JSON. */
   about: z.unknown(),
@@ -47,7 +47,7 @@ export interface Damage {
   expected: string;
 }
 
-/** An entry or checkpoint is not as it was written; the message says what was found. */
+/** An entry or checkpoint is damaged; the message states the fault. */
 export class DamagedError extends Error {}
 
 /**

@@ -6,9 +6,9 @@ import { holderOf, isDead } from './lock.ts';
 import type { Store, StorePart } from './store.ts';
 
 export interface CollectOptions {
-  /** Frees what was last used longer ago, milliseconds. */
+  /** Frees entries last used longer ago, milliseconds. */
   olderThanMs?: number;
-  /** Frees the least recently used until entries and checkpoints together have at most so many bytes. */
+  /** Frees the least recently used until entries and checkpoints together have at most this many bytes. */
   maxBytes?: number;
   /** Only reports what would be freed. */
   dryRun?: boolean;
@@ -35,8 +35,8 @@ export interface Collected {
 const FOREIGN_DRAFT_MS = 7 * 24 * 3600 * 1000;
 
 /**
- * Frees saved work; a run that needs it makes it again. Always: drafts and leases of processes that are gone, damaged
- * entries, checkpoints of finished stages. If `olderThanMs` or `maxBytes` asks for it: entries and checkpoints, the least
+ * Frees saved work; a run recomputes it when needed. Always: drafts and leases of dead processes, damaged
+ * entries, checkpoints of finished stages. With `olderThanMs` or `maxBytes`: entries and checkpoints, the least
  * recently used first, except those whose key a process holds. Ages are differences of the wall clock; a clock that was
  * set back frees less, not more.
  * @throws InputError if the disk cannot be written.
@@ -109,7 +109,7 @@ async function lastUse(what: StoreItem['what'], path: string): Promise<number> {
   return info?.mtimeMs ?? Date.now();
 }
 
-/** The size of all files; those that vanish meanwhile count as nothing. */
+/** The size of all files; files that disappear meanwhile count as 0. */
 async function bytesBelow(path: string): Promise<number> {
   const info = await stat(path).catch(ignore('ENOENT'));
   if (!info?.isDirectory()) return info?.size ?? 0;

@@ -9,7 +9,7 @@ import { codeOf, ignore, quiet } from './disk.ts';
  * modification time. A lease ends when its owner is a dead process of this host, or when another process has waited a
  * minute without seeing a refresh. The waiting process counts its attempts and reads no clock, so clocks that jump and a
  * suspended machine change nothing. The worst outcome of a race, or of a suspended owner, is work done twice. File calls
- * are synchronous, so nothing runs between a check and what follows.
+ * are synchronous, so nothing runs between a check and its action.
  */
 
 export interface LockOptions {

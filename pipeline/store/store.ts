@@ -42,25 +42,25 @@ const CACHE_TAG_TEXT =
 const PARTS = ['entries', 'checkpoints', 'locks', 'damaged', 'tmp'] as const;
 export type StorePart = (typeof PARTS)[number];
 
-/** An entry or a checkpoint is not as it was written. */
+/** A damaged entry or checkpoint. */
 export interface DamagedEvent {
   key: string;
-  /** Where it was found. */
+  /** Its original path. */
   path: string;
-  /** What was found and what was expected. */
+  /** The fault: found and expected. */
   reason: string;
-  /** Where it is now; undefined if it could not be moved, as on a read-only disk. */
+  /** Its new path; undefined if it could not be moved, as on a read-only disk. */
   movedTo?: string;
 }
 
-/** What the record of a new entry says of it. */
+/** The fields of a new entry's record. */
 interface NewEntry {
   identity: unknown;
   about?: unknown;
   files?: EntryFile[];
 }
 
-/** What this process has in `tmp`. It goes when it ends, unless it is killed. */
+/** Paths of this process in `tmp`. They are deleted when it ends, unless it is killed. */
 const drafts = new Set<string>();
 process.on('exit', () => {
   for (const path of drafts) quiet(() => rmSync(path, { recursive: true, force: true }));
@@ -75,13 +75,13 @@ process.on('exit', () => {
  *     <root>/store.json, CACHEDIR.TAG
  *     <root>/entries/<key[0..2]>/<key>/       entry.json and the entry's files, read-only
  *     <root>/checkpoints/<key>/<step>/        the same format, of unfinished stages
- *     <root>/locks/<key>.lock                 leases of processes that make an entry
+ *     <root>/locks/<key>.lock                 leases of processes that write an entry
  *     <root>/damaged/<key>-<n>/               damaged entries and checkpoints, with why.txt
  *     <root>/tmp/<owner>/                     drafts
  */
 export class Store {
   readonly root: string;
-  /** Called when an entry or checkpoint is not as it was written; it is set aside and never used. */
+  /** Called for a damaged entry or checkpoint; it is set aside and never used. */
   onDamaged: (event: DamagedEvent) => void = () => undefined;
   #isPrepared = false;
 
@@ -180,7 +180,7 @@ export class Store {
   }
 
   /**
-   * Makes the entry of `key`, or a checkpoint of the key at `target`, and replaces an earlier one. `fill` writes the files
+   * Writes the entry of `key`, or a checkpoint of the key at `target`, and replaces an earlier one. `fill` writes the files
    * into a draft folder. They are hashed, synced and made read-only, unless `fill` returns a list of files that are durable
    * already. If anything fails, nothing is left. The caller holds the key's lock.
    * @throws InputError if the disk cannot be written.
@@ -204,7 +204,7 @@ export class Store {
     });
   }
 
-  /** Runs `work`, which writes to a new path in `tmp`, and deletes what it leaves there. */
+  /** Runs `work`, which writes to a new path in `tmp`, and deletes any remainder there. */
   async #aside<T>(work: (path: string) => Promise<T>): Promise<T> {
     const path = this.path('tmp', ownerName());
     drafts.add(path);
@@ -307,7 +307,7 @@ export class Store {
     return this.path('locks', `${key}.lock`);
   }
 
-  /** Where the entry of a key is. Two letters of the key keep directories small. */
+  /** The path of a key's entry. Two letters of the key keep directories small. */
   #folderOf(key: string): string {
     checkKey(key);
     return this.path('entries', key.slice(0, 2), key);
