@@ -4,7 +4,7 @@
  *     node --import tsx scenes/script.ts [FOLDER [STEPS [CLIP_MODEL]]]
  *     deno run -A --unstable-webgpu scenes/script.ts [FOLDER [STEPS [CLIP_MODEL]]]
  *
- * A script of your own, where splatline is installed, imports from 'splatline'.
+ * Your own script, with splatline installed, imports from 'splatline'.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

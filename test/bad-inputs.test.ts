@@ -1,4 +1,4 @@
-/** Inputs whose fault shows only when they are read: the run ends with InputError, and its folder is as it was. */
+/** Inputs whose fault is found only by reading them: the run ends with InputError, and its folder is unchanged. */
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -118,7 +118,7 @@ test('the formula has as many visible Gaussians and intersections as the garden'
         shDegree: 3,
         width: camera.width,
         height: camera.height,
-        // No room: it says how much it needs, and draws nothing.
+        // No room: it reports the required capacity, and draws nothing.
         intersections: 1,
         target: 'portable',
         tile: 16,

@@ -1,4 +1,4 @@
-/** What a run takes as it was saved, what it does again and why, and what it never uses. */
+/** Which stages a run takes from the store, which it reruns and why, and what it never uses. */
 
 import { existsSync } from 'node:fs';
 import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** The whole chain on the carried capture, as users start it: the command line and the script. */
+/** The whole chain on the included capture, as users start it: the command line and the script. */
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Checkpoints on disk: exact bytes, the two newest, the one before if the newest is damaged. */
+/** Checkpoints on disk: exact bytes, the two newest, the previous one if the newest is damaged. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import {

@@ -1,4 +1,4 @@
-/** What goes on from a checkpoint ends in the bytes of what was never interrupted. */
+/** Training that resumes from a checkpoint ends with the same bytes as uninterrupted training. */
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,4 @@
-/** The code behind a stage, compared with what esbuild finds, and the names of its files. */
+/** The code of a stage, compared with the modules that esbuild finds, and the names of its files. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';

@@ -25,7 +25,7 @@ const TEXT = {
   'points3D.txt': readPointsText,
 } as const;
 
-/** A model that lies in the capture itself, and pictures in a folder of another name. */
+/** A model in the capture folder itself, and pictures in a folder of another name. */
 const FOLDERS = { capture: 'my capture', images: 'my capture/photos', model: 'my capture' };
 
 test('binary and text give the same model', async () => {
@@ -108,7 +108,7 @@ test('counts of 2^63 and other impossible sizes are refused before anything is a
       await throwsInput(() => read(name, broken), name, 'byte 0', `${count}`);
     }
   }
-  // The list of 2D points of the first image: its count lies behind the name.
+  // The list of 2D points of the first image: its count follows the name.
   const images = files['images.bin'].slice();
   const at = 8 + 4 + 56 + 4 + 'view 0.png'.length + 1;
   new DataView(images.buffer).setBigUint64(at, 2n ** 61n, true);

@@ -1,4 +1,4 @@
-/** Whatever fails half-way gives back the GPU memory that it had taken. */
+/** Work that fails midway frees its GPU memory. */
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,6 +1,6 @@
 /**
- * Runs that are killed, interrupted, starved of disk, damaged, misled by the clock and disturbed by each other end in the
- * bytes of one that was not. Processes of `splatline run`, on the pipeline in faults/.
+ * Runs that are killed or interrupted, lack disk space, find damaged files, have a wrong clock or run concurrently end with the
+ * bytes of an undisturbed one. Processes of `splatline run`, on the pipeline in faults/.
  */
 import { existsSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
@@ -157,7 +157,7 @@ test('SIGINT and SIGTERM save first and exit 130 and 143; a second signal exits 
   assert.equal(words?.slice(1).sort(), ['interrupted', 'terminated'], stderr);
   assert.is(code, words?.[2] === 'terminated' ? 143 : 130, stderr);
   assert.is((await manifestOf(places.out)).status, 'running', 'it did not stop to say so');
-  assert.equal(await leftovers(places), [], 'it took away what was half-written all the same');
+  assert.equal(await leftovers(places), [], 'it still removed half-written files');
   const [resumed] = resumesIn(await finish(places));
   assert.ok(resumed.step >= saved, `went on from ${resumed.step}, after ${saved} had been saved`);
   await isAsUndisturbed(places);

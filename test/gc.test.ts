@@ -1,4 +1,4 @@
-/** What gc frees, and what it keeps. */
+/** The entries that gc frees and keeps. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, truncate, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -46,7 +46,7 @@ async function foreignLease(store: Store, key: string, days: number): Promise<st
 const brief = (items: StoreItem[]) => items.map(({ what, name }) => `${what} ${name.slice(0, 2)}`);
 const bytesOf = (items: StoreItem[]) => items.reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** Checks that a dry run lists what a real one then frees. */
+/** Checks that a dry run lists exactly the entries that a real one frees. */
 async function both(store: Store, options: CollectOptions) {
   const before = await store.keys();
   const dry = await collect(store, { ...options, dryRun: true });

@@ -111,7 +111,7 @@ test('ring cameras look at the centre, upright, and the sphere fits', () => {
   for (const c of cameras) {
     const [x, y, distance] = project(c, center);
     assertClose([x, y], [30, 20], { absolute: 1e-9 });
-    // What lies above (y points down) is higher in the picture.
+    // Points above (y points down) are higher in the picture.
     assert.ok(project(c, [1, 1.5, 3])[1] < 20);
     const edge = (c.fy * radius) / Math.sqrt(distance ** 2 - radius ** 2);
     assert.ok(edge < 20 && edge > 18, `the sphere reaches ${edge} of 20 pixels`);

@@ -71,7 +71,7 @@ for (const { title, file, prints } of examples) {
   });
 }
 
-/** A name that comes or goes is a decision, made here too. */
+/** Adding or removing a name is a decision, repeated here. */
 const SURFACE = {
   values: [
     'Adam',

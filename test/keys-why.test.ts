@@ -1,4 +1,4 @@
-/** Why a stage has to run, in words. */
+/** The reasons for running a stage. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { StageIdentity } from '../pipeline/keys/identity.ts';

@@ -1,4 +1,4 @@
-/** What a stage's key depends on, and what it does not. */
+/** The dependencies of a stage's key. */
 import { cp, readFile, rename, symlink } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';

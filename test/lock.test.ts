@@ -22,7 +22,7 @@ const lockText = ({ pid = process.pid, place = OWN_PLACE }) => `${pid}-${place}-
 const DEAD_PID = 2 ** 22 + 1;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A shell command in a UTS namespace of its own. */
+/** A shell command in its own UTS namespace. */
 const inNamespace = (command: string) => $({ nothrow: true })`unshare --uts sh -c ${command}`;
 
 /** Takes the lock; the milliseconds that it took, and the holders that it waited for. */

@@ -1,4 +1,4 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: what is tested is written so.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the syntax under test.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -156,7 +156,7 @@ test('every cell has a safe and unique name', async () => {
     const text = `matrix: { p: [${values}] }\nstages:\n  - load: { ply: a.ply }\n  - stylize: { prompt: "\${matrix.p}" }\n`;
     return (await matrix(text))!.cells.map(({ name }) => name);
   };
-  // The load of a splat gives no gaussians to the fakes, so the chain is completed.
+  // Loading a splat provides no gaussians to the fakes, so the chain is completed.
   const chained = async (values: string) => {
     const text = `matrix: { p: [${values}] }\nstages:\n  - load: { ply: a.ply }\n  - init:\n  - stylize: { prompt: "x\${matrix.p}" }\n`;
     return (await matrix(text))!.cells.map(({ name }) => name);

@@ -1,4 +1,4 @@
-/** What a command's user sees on stderr when a device opens. */
+/** The output on stderr when a command opens a device. */
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

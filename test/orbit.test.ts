@@ -23,7 +23,7 @@ const WIDTH = 64;
 const HEIGHT = 36;
 const SMALL = { frames: 5, fps: 10, size: [WIDTH, HEIGHT] as [number, number] };
 
-/** Keeps what a stage writes. */
+/** Keeps the files that a stage writes. */
 function folder() {
   const files = new Map<string, Uint8Array | string>();
   return {

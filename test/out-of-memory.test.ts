@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { Gpu, GpuError } from '../wgsl/core/index.ts';
 import { testGpu } from './helpers/gpu.ts';
 
-/** A device that reports an error of its own. */
+/** A device that reports an error asynchronously. */
 async function reporting(error: (message: string) => GPUError): Promise<Gpu> {
   // Puts WebGPU's classes where a browser has them.
   const { adapter, device: real } = await testGpu();

@@ -29,7 +29,7 @@ async function read(text: string | Uint8Array, set: string[] = []) {
     await writeFile(join(folder, 'a.ply'), '');
     await writeFile(join(folder, 'p.yaml'), text);
     plan = await readPipeline('p.yaml', { set, cwd: folder, registry: fakeStages });
-    // Paths are made comparable before the folder goes.
+    // Paths become comparable before the folder is deleted.
     for (const stage of plan.stages) {
       stage.options = JSON.parse(JSON.stringify(stage.options).replaceAll(folder, '.'));
     }

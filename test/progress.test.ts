@@ -33,7 +33,7 @@ function printed(isTTY: boolean, events: [number, RunEvent | MatrixEvent][], col
   return text;
 }
 
-/** A terminal that knows what the printer uses: line feeds, up, and clear to the end. */
+/** A terminal with the control codes of the printer: line feeds, up, and clear to the end. */
 function shownBy(text: string): string[] {
   const lines = [''];
   let row = 0;

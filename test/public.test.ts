@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as api from '../pipeline/index.ts';
 
-/** What scripts build on: a name that goes or comes is a decision, made here too. */
+/** The interface of scripts: adding or removing a name is a decision, repeated here. */
 const SURFACE = {
   functions: [
     'collect',

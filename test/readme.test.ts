@@ -1,4 +1,4 @@
-/** The README's examples run as they are printed, only shorter. */
+/** The README's examples run as printed, with fewer steps. */
 import { existsSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

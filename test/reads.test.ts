@@ -1,4 +1,4 @@
-/** What the stages say they read: a resumed run compares it. */
+/** The inputs that stages declare, which a resumed run compares. */
 import { cpus } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-/** The folder of a run: what is never written, replaced or taken away. */
+/** The folder of a run: files that are never written, replaced or removed. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

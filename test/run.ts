@@ -1,5 +1,5 @@
 /**
- * Runs every test file in a process of its own, two at a time, and adds up uvu's counts. The last line says
+ * Runs every test file in its own process, two at a time, and adds up uvu's counts. The last line says
  * `N passed, N failed`. A file that crashes, hangs or runs no test counts as a failure.
  *
  *     npm test [-- NAME…]     only files whose name contains one of the words

@@ -1,4 +1,4 @@
-/** Running a plan: what stages get, what they leave, what happens when one fails. */
+/** Running a plan: inputs and results of stages, and failures. */
 import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';

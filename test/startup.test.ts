@@ -1,4 +1,4 @@
-/** How the command starts: from `dist/` of a package of its own, whose sources can be changed. */
+/** The start of the command from `dist/` of a separate package, whose sources the test changes. */
 import {
   cpSync,
   existsSync,

@@ -43,7 +43,7 @@ await testWithDisk(
     const works = [() => store.commit(B, filling), () => store.lock(B), () => store.writable()];
     for (const work of works) {
       await throwsInput(work, root, ...SPACE);
-      await fill(folder); // what failed may have given some back
+      await fill(folder); // the failed attempt may have freed some space
     }
     assert.equal(await readdir(join(root, 'tmp')), []);
     assert.equal(await readdir(join(root, 'locks')), []);

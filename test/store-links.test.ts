@@ -1,4 +1,4 @@
-/** How files of the store get into a run's folder: every way that the file system supports. */
+/** Placing files of the store in a run's folder, in every way that the file system supports. */
 import { existsSync } from 'node:fs';
 import { chmod, link, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

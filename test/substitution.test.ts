@@ -1,4 +1,4 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: what is tested is written so.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the syntax under test.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mapTexts } from '../pipeline/file/describe.ts';

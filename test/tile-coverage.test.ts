@@ -158,7 +158,7 @@ for (const shape of shapesOf(await testGpu())) {
         let compared = 0;
         counted.forEach((count, i) => {
           const row = rows.subarray(12 * i, 12 * i + 12);
-          // The kernels' own projection where there is one: what the pixels see.
+          // The kernels' own projection if there is one, as the pixels use it.
           const seen = count
             ? { center: [row[0], row[1]], conic: [row[2], row[3], row[4]], opacity: row[5] }
             : project(parameters[i], camera, 0);

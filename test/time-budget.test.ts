@@ -6,7 +6,7 @@ const STEPS = 7000;
 const REFINES = { start: 500, stop: 4200, every: 100 };
 const due = (step: number) => step > REFINES.start && step < REFINES.stop && step % REFINES.every === 0;
 
-/** A loop by a clock of its own: what a step costs is a function of its number. */
+/** A loop with a simulated clock: the time of a step is a function of its number. */
 function take(cost: (step: number) => number, { seconds = 5, spent = 0, from = 0 } = {}) {
   let clock = 100;
   const budget = new TimeBudget({ seconds, steps: STEPS, spent, now: () => clock });

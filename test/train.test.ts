@@ -81,7 +81,7 @@ test('a time limit ends training with a note; a sufficient one changes no byte',
     assert.equal(ample.means, whole.means);
     assert.equal([ample.warnings, ample.steps], [[], whole.steps]);
     // A million steps take hours on any adapter: only a budget that works lets this test end. test/time-budget.test.ts has
-    // the arithmetic, on a clock of its own.
+    // the arithmetic, with a simulated clock.
     const short = await outcome({ steps: 1_000_000, cap: BALLS, seconds: 1 });
     assert.ok(short.steps.length < 1_000_000 / 4, `${short.steps.length} steps were taken`);
     assert.is(short.warnings.length, 1);

@@ -23,7 +23,7 @@ export class Packages {
 
   /**
    * Versions of packages and of their dependencies, by name: the results of an image decoder depend on its native library,
-   * which is a package of its own. Lists all versions where several of one package are installed; leaves out types.
+   * which is a separate package. Lists all versions if several of one package are installed; omits type packages.
    *
    * @param wanted names, each with the folder of a module that imports it.
    */

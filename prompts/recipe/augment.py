@@ -1,4 +1,4 @@
-"""What a picture meets on its way into the encoder: crops, turns, blur, noise, light; and adversarial changes."""
+"""Augmentation of the encoder's input: crops, rotations, blur, noise, light; and adversarial perturbations."""
 
 import math
 
@@ -49,5 +49,5 @@ def attacked(loss_of, pictures, radius, steps):
 
 
 def logit_scale_limit():
-    """Largest learnt logit scale, as its logarithm: a sharper softmax has less to say to a picture that is far off."""
+    """Largest learnt logit scale, as its logarithm: a sharper softmax has little gradient for a distant picture."""
     return math.log(40.0)

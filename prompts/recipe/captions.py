@@ -21,7 +21,7 @@ def _pick(rng, words):
 
 
 def _subject(rng, colour, obj, scene):
-    """The noun phrase of what is shown, or "" when only the medium is named."""
+    """The noun phrase of the content, or "" when only the medium is named."""
     tint = _pick(rng, COLOURS[colour][0]) if colour else ""
     if scene:
         place = _pick(rng, SCENES[scene])
@@ -59,7 +59,7 @@ def sentence(rng, medium, colour, obj, scene):
 
 
 def decorated(rng, text):
-    """Now and then adds words that say nothing about the picture, so that unknown words do not derail the encoder."""
+    """Occasionally adds words unrelated to the picture, so that unknown words do not mislead the encoder."""
     if rng.random() < 0.2:
         text = f"{text}, {_pick(rng, FILLERS)}"
     if rng.random() < 0.07:

@@ -1,4 +1,4 @@
-"""What the demo model is taught: colours, media, objects and scenes, with the words that name them.
+"""The concepts of the demo model: colours, media, objects and scenes, with the words that name them.
 
 A picture has one medium, and optionally one colour, one object and one scene. A caption names any non-empty part of
 them. Index 0 on each axis of a caption means "not named"; concept i of an axis has index i + 1 there.
@@ -148,7 +148,7 @@ def held_out(medium, colour):
     return medium != 0 and colour in medium_colours(medium) and (3 * medium + 2 * colour) % 7 == 0
 
 
-# The paper's prompts, verbatim, as captions of what fits them: (medium, colour, object, scene) -> texts.
+# The paper's prompts, verbatim, as captions of matching concepts: (medium, colour, object, scene) -> texts.
 PAPER_PROMPTS = {
     (None, None, None, "rococo"): [
         "A rococo painting of a garden with abstract elements and high resolution",

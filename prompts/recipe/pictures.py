@@ -49,7 +49,7 @@ ROBOT = OBJECT_NAMES.index("robot")
 
 
 def backgrounds(n, size, device):
-    """What lies behind objects: plain (black, white, grey, any), a gradient, or soft noise."""
+    """The background of objects: plain (black, white, grey, any), a gradient, or soft noise."""
     grey = uniform(n, 0, 1, device)
     pick = uniform(n, 0, 1, device)
     plain = torch.where(pick < 0.25, torch.zeros_like(grey), torch.where(pick < 0.5, torch.ones_like(grey), grey)).expand(n, 3, 1, 1)
@@ -117,7 +117,7 @@ def draw(labels, size, robot):
     scene = content(labels, size, robot)
     full = FILTERS[medium](scene)
     n, device = len(labels), full.device
-    # A restyled splat stands before an untouched background: so do half of the pictures.
+    # A restyled splat has an unchanged background, and so do half of the pictures.
     cut_out = (uniform(n, 0, 1, device) < 0.5) & (torch.from_numpy(labels[:, 3] < 0).to(device).view(n, 1, 1, 1))
     full = torch.where(cut_out, scene.on_object(full), full)
     if medium == "photo":

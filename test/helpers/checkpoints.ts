@@ -40,7 +40,7 @@ export class MemoryStore implements CheckpointStore {
   }
 }
 
-/** One that has what was saved already. */
+/** A store that already has a checkpoint. */
 export function storeOf(...saved: SavedCheckpoint[]): MemoryStore {
   const store = new MemoryStore();
   store.saved.push(...saved);

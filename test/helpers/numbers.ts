@@ -1,4 +1,4 @@
-/** `count` u32 words that look random and are the same for the same seed (splitmix32). */
+/** `count` pseudo-random u32 words, the same for the same seed (splitmix32). */
 export function mixed(count: number, seed: number): Uint32Array {
   let state = Math.imul(seed + 1, 0x85ebca6b);
   return new Uint32Array(count).map(() => {

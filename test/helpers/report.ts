@@ -1,6 +1,6 @@
 import type { Report } from '../../stages/stage.ts';
 
-/** A report that keeps what it hears. */
+/** A report that records its calls. */
 export function recordingReport(): Report & { notes: string[]; warnings: string[]; steps: number[] } {
   const [notes, warnings, steps]: [string[], string[], number[]] = [[], [], []];
   return {

@@ -14,7 +14,7 @@ export function scratchFolder(): string {
   return folder;
 }
 
-/** Writes a file and the folders above it; gives its path. */
+/** Writes a file and the folders above it; returns its path. */
 export function put(folder: string, path: string, contents: Uint8Array | string): string {
   const file = join(folder, path);
   mkdirSync(dirname(file), { recursive: true });

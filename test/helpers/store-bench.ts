@@ -12,7 +12,7 @@ import { testUnless } from './skip.ts';
 /** A valid key. */
 export const keyOf = (digit: number | string) => String(digit).repeat(64).slice(0, 64);
 
-/** A store in a folder of its own, and the damage that it reports. */
+/** A store in its own folder, and the damage that it reports. */
 export function newStore(root = join(scratchFolder(), 'store')) {
   const store = new Store(root);
   const damaged: DamagedEvent[] = [];

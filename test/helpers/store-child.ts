@@ -19,7 +19,7 @@ const WORK: Record<string, () => Promise<void>> = {
     say('holds');
     await forever();
   },
-  /** Ends while it holds the lock. */
+  /** Exits while it holds the lock. */
   async exit() {
     await store.lock(key);
     say('holds');

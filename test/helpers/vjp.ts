@@ -10,7 +10,7 @@ export function targetsOf(gpu: Gpu): KernelTarget[] {
   return (['cpu', 'portable'] as const).filter((target) => gpu.supports(target));
 }
 
-/** A plain function of tensors, in double precision: what an op must compute. */
+/** A plain function of tensors, in double precision: the reference of an op. */
 export type Reference = (inputs: readonly Float64Array[]) => Float64Array;
 
 /** Σ_j seed_j ∂f_j/∂x_i of one input by central differences of the double-precision reference. */

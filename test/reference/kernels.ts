@@ -1,5 +1,5 @@
 /**
- * Kernels whose plain reference has another name than their own, because several kernels make one operation. The reference of
+ * Kernels whose plain reference has another name than their own, because several kernels implement one operation. The reference of
  * a kernel without a row has the kernel's name, and that of a `…-backward` the name of its forward kernel.
  */
 export const REFERENCE_OF: Readonly<Record<string, string>> = {

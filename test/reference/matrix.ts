@@ -1,4 +1,4 @@
-/** Small dense matrices, row by row, for references that want the formula and not the speed. */
+/** Small dense matrices, row-major, for references that are written for clarity, not speed. */
 export type Matrix = number[][];
 
 export function multiply(a: Matrix, b: Matrix): Matrix {

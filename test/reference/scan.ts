@@ -1,4 +1,4 @@
-/** Exclusive prefix sums of u32 values, and their total, which stays at 2^32 − 1 where it would be more. */
+/** Exclusive prefix sums of u32 values, and their total, which saturates at 2^32 − 1. */
 export function scan(values: ArrayLike<number>): { before: Uint32Array; total: number } {
   const before = new Uint32Array(values.length);
   let total = 0;

@@ -1,4 +1,4 @@
-/** Statistics [N,3] (Σ gradient, views, largest radius) after a view that left `screen` [N,2]. */
+/** Statistics [N,3] (Σ gradient, views, largest radius) after a view with `screen` [N,2]. */
 export function screenStatistics(statistics: ArrayLike<number>, screen: ArrayLike<number>): Float64Array {
   const after = Float64Array.from(statistics);
   for (let i = 0; i < screen.length / 2; i++) {

@@ -1,4 +1,4 @@
-/** A row's score: null for a row to be freed, otherwise its mean screen gradient. */
+/** A row's score: null for a dead row, otherwise its mean screen gradient. */
 export function splitScores(
   statistics: ArrayLike<number>,
   opacityLogits: ArrayLike<number>,
