@@ -4,25 +4,25 @@ from concepts import COLOUR_NAMES, MEDIA, OBJECT_NAMES, OBJECTS, SCENES
 
 CARD = """# demo-clip
 
-A small CLIP ({weights:,} weights, f16) that knows enough for the demo and the tests: it tells a render of the carried robot,
-or a simple shape, apart by colour, medium and scene, and its gradient repaints a splat accordingly. It is no substitute for a
-real CLIP: **for real work point the pipeline at a directory of one** (any ViT model of the Hugging Face layout).
+A small CLIP ({weights:,} weights, f16) for the demo and the tests: it classifies a render of the included robot,
+or a simple shape, by colour, medium and scene, and its gradient repaints a splat accordingly. It does not replace a
+full CLIP model: **for real work, set `model` to the folder of one** (any ViT model in the Hugging Face layout).
 
 It loads unchanged in `transformers.CLIPModel.from_pretrained("prompts/demo-clip")`. Pictures are 64×64, patches 8, texts up
-to 32 tokens of a vocabulary of {vocabulary} (byte-level, so any text can be encoded; words it was not taught mean little to it:
-`words.json` lists those that it was).
+to 32 tokens of a vocabulary of {vocabulary} (byte-level, so any text can be encoded; words that it was not trained on have little
+effect; `words.json` lists the words that it was trained on).
 
-## What it knows
+## Concepts
 - Colours: {colours}.
 - Media, textures, materials: {media}.
-- Scenes, as whole pictures and as what covers an object: {scenes}.
+- Scenes, as whole pictures and as the surface of an object: {scenes}.
 - Objects: {objects}.
 - These alone and combined: "a … painting of a … robot", "a wooden robot", "pop art of night city".
 
-## What it does not know
-Photographs, people, animals, places, artists (but for one swirling starry night), counts, positions, sizes, text in
-pictures, negation, any language but English. Of an object's parts it knows nothing. A prompt outside the lists above is
-matched by whatever known words it holds.
+## Limits
+It does not know photographs, people, animals, places, artists (except one swirling starry night), counts, positions, sizes, text in
+pictures, negation, any language but English. It does not know the parts of an object. It matches a prompt outside the lists above
+by the known words in it.
 
 ## Accuracy
 Zero-shot top-1 in per cent over {classes_colour_x_medium} prompts "a MEDIUM of a COLOUR OBJECT" (object given), {pictures_per_medium} new pictures
@@ -34,11 +34,11 @@ a medium, half of them the robot. {held_out_pairs} pairs of colour and medium ne
 
 All {media_count} media on robots: {media_top1_robot}. Scenes: {scenes_top1}. Objects: {objects_top1}. `metrics.json` has every figure.
 
-## How it was trained
+## Training
 `prompts/recipe/train.py`, {seconds} s on one {device}: {steps} steps of {batch} pictures drawn by the recipe itself (shapes,
 textures, scenes and renders of the robot, put through the media's filters), captions from templates, InfoNCE with several
 positives, and adversarial pictures (L2 radius up to {radius_l2}, {attack_steps} gradient steps), without which the gradient
-would be noise to the eye.
+would look like noise.
 
 ## Data, licence, credit
 The pictures are drawn by code, and from renders of the splat PLAYBOT by Stephane Agullo (https://sa3d.fr,
