@@ -41,8 +41,7 @@ const ENTRIES = {
 const INLINED = ['commander', 'es-module-lexer', 'fastest-levenshtein', 'wgsl_reflect', 'yaml', 'zod', 'zx'];
 /** Included as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
 const VENDORED = '@playcanvas/splat-transform';
-const VENDORED_FILES =
-  /^(LICENSE|dist[\\/](index\.mjs|worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
+const VENDORED_FILES = /^(LICENSE|dist[\\/](worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
 
 /**
  * Inlined CommonJS packages load Node's modules with `require`. The import is dynamic, because browsers also load the
@@ -84,7 +83,7 @@ function stampOf(paths) {
 async function buildModules() {
   const { build } = await import('esbuild');
   mkdirSync(DIST, { recursive: true });
-  vendor();
+  await vendor(build);
   const result = await build({
     ...bundled(ENTRIES),
     define: {
@@ -188,13 +187,24 @@ function withOwnUrl(text, path) {
     .replaceAll(', MODULE)', ', import.meta.url)');
 }
 
-function vendor() {
+async function vendor(build) {
   const from = packageFolder(VENDORED);
   const to = join(DIST, 'vendor', basename(VENDORED));
   for (const name of readdirSync(from, { recursive: true }).filter((path) => VENDORED_FILES.test(path))) {
     mkdirSync(dirname(join(to, name)), { recursive: true });
     replaceFile(join(to, name), readFileSync(join(from, name)));
   }
+  const { outputFiles } = await build({
+    entryPoints: [join(from, 'dist', 'index.mjs')],
+    external: ['webgpu', './worker.mjs', './spz-*'],
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    minify: true,
+    write: false,
+    logLevel: 'error',
+  });
+  replaceFile(join(to, 'dist', 'index.mjs'), outputFiles[0].contents);
   const licences = INLINED.map((name) => {
     const file = readdirSync(packageFolder(name)).find((entry) => /^licen[cs]e/i.test(entry));
     return `${name}\n\n${file ? readFileSync(join(packageFolder(name), file), 'utf8') : ''}`;

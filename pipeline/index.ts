@@ -37,12 +37,12 @@ export {
   InputError,
   type LedgerRow,
   type OpenOptions,
-  openGpu,
 } from '../wgsl/core/index.ts';
 export type { Plan, PlannedStage } from './file/plan.ts';
 export { type MatrixPlan, type ReadOptions, readMatrix, readPipeline } from './file/read.ts';
 export type { MatrixEvent } from './matrix/record.ts';
 export { type MatrixOptions, runMatrix } from './matrix/run.ts';
+export { openDevice as openGpu } from './open-device.ts';
 export type { RunEvent, RunResult } from './run/events.ts';
 export type { Manifest } from './run/manifest.ts';
 export { repeatRun } from './run/repeat.ts';

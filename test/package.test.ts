@@ -54,6 +54,26 @@ test('both modules import in plain Node', async () => {
   assert.match(stdout, /^function \d+\n$/);
 });
 
+test('the installed package writes and reads a splat', async () => {
+  const script = join(folder, 'splat.js');
+  writeFileSync(
+    script,
+    `import { writeFileSync } from 'node:fs';
+     import { exportPly, init, load, openGpu } from 'splatline';
+     const gpu = await openGpu();
+     const dataset = { views: [], points: { positions: new Float32Array([0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]),
+       colors: new Uint8Array(12).fill(200) }, up: [0, -1, 0], center: [0, 0, 0], extent: 1 };
+     const gaussians = await init(gpu, { dataset });
+     writeFileSync('out.ply', await exportPly(gpu, gaussians));
+     const loaded = await load(gpu, {}, { ply: 'out.ply' });
+     console.log(loaded.gaussians.count);
+     gpu.close();`,
+  );
+  const { stdout, stderr } = await $({ cwd: folder })`${process.execPath} ${script}`;
+  assert.is(stdout, '4\n');
+  assert.is(stderr, '');
+});
+
 test('the import of splatline/gpu reaches no module outside the package', () => {
   const seen = new Set<string>();
   const outside = new Set<string>();

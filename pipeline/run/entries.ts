@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ArtefactFormats } from '../../stages/artefacts/formats.ts';
 import { type ArtefactName, stageGives } from '../../stages/stage.ts';
 import type { KeyedStage } from '../keys/identity.ts';
@@ -51,19 +52,30 @@ export function filesForPeople(entry: Entry, published: readonly ArtefactName[])
   return [FILES, ...published.map((name) => `${PUBLISHED}/${name}`)].flatMap((one) => filesBelow(entry, one));
 }
 
+/** Whether an artefact is the first splat of a scene. Its published file has its own entry, because most runs replace it. */
+export function isFirstSplat({ stage }: KeyedStage, name: ArtefactName): boolean {
+  return name === 'gaussians' && !stage.needs.includes('gaussians');
+}
+
+/** The key of that entry. A source stage has no other entry. */
+export function publicationKey({ stage, key }: KeyedStage): string {
+  return stage.source ? key : createHash('sha256').update(`${key} published`).digest('hex');
+}
+
 /**
  * The artefacts of a stage that are published: those with a result file. The first splat of a scene is not published if
  * a later stage of the run produces another one.
  */
 export function publishedNames(
-  { stage, options }: KeyedStage,
+  keyed: KeyedStage,
   later: readonly KeyedStage[],
   formats: ArtefactFormats,
 ): ArtefactName[] {
   const isReplaced = later.some((one) => stageGives(one.stage, one.options).includes('gaussians'));
-  const isUnpublished = (name: ArtefactName) =>
-    name === 'gaussians' && isReplaced && !stage.needs.includes('gaussians');
-  return stageGives(stage, options).filter((name) => formats[name].publish && !isUnpublished(name));
+  const isUnpublished = (name: ArtefactName) => isReplaced && isFirstSplat(keyed, name);
+  return stageGives(keyed.stage, keyed.options).filter(
+    (name) => formats[name].publish && !isUnpublished(name),
+  );
 }
 
 /** One stage's results, as a store entry or a run.json lists them. */

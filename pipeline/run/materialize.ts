@@ -58,7 +58,7 @@ export class MaterializedResults {
   async show(keyed: KeyedStage, entry: Entry, published: readonly ArtefactName[]): Promise<void> {
     await this.#showFiles(keyed, entry, filesForPeople(entry, published));
     const { id, key, stage, seed, options, identity, places } = keyed;
-    if (stage.source) return;
+    if (stage.source || entry.key !== key) return;
     const { seconds, artefacts } = aboutOf(entry);
     const { made } = entry.record;
     const about = { id, stage: stage.name, key, seed, options, artefacts, made, seconds, identity, places };

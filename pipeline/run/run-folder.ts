@@ -103,7 +103,7 @@ export class RunFolder {
   async write(path: string, bytes: Uint8Array | string): Promise<void> {
     const file = join(await this.temporary(), 'file');
     await writeFile(file, bytes);
-    await this.place(file, path);
+    await rename(file, join(this.root, path)); // atomic: `run.json` marks the folder
   }
 
   /** Removes one file, and the folders above it that are empty then. */

@@ -84,6 +84,7 @@ class Run {
       stages: ids,
       adapter: gpu.adapter,
     });
+    let result: RunResult;
     try {
       const stale = await this.#open();
       for (const [index, stage] of stages.entries()) {
@@ -94,6 +95,7 @@ class Run {
         this.#executor.keepOnly(wanted.map(([name, { key }]) => ({ key, name })));
       }
       await this.#finish();
+      result = await this.#result();
     } catch (error) {
       await this.#recorder.fail(error);
       throw error;
@@ -101,7 +103,6 @@ class Run {
       this.#executor.keepOnly([]);
       await this.#folder.close();
     }
-    const result = await this.#result();
     this.#report({ event: 'result', ...result });
     return result;
   }

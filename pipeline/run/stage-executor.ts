@@ -7,6 +7,7 @@ import {
   type Report,
   stageGives,
 } from '../../stages/stage.ts';
+import { InputError } from '../../wgsl/core/index.ts';
 import type { KeyedStage } from '../keys/identity.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
 import { describeDamage, type Entry } from '../store/entry.ts';
@@ -18,8 +19,10 @@ import {
   differences,
   FILES,
   filesForPeople,
+  isFirstSplat,
   type OutputAbout,
   PUBLISHED,
+  publicationKey,
   publishedNames,
 } from './entries.ts';
 import { RateMeter, type RunEvent } from './events.ts';
@@ -58,11 +61,12 @@ export class StageExecutor {
 
   /** Runs a stage, unless the store has its results. A source stage runs only if its outputs are needed. */
   async resolve(stage: KeyedStage): Promise<void> {
-    if (stage.stage.source) return this.#publishSource(stage);
+    if (stage.stage.source) return this.#publishFirst(stage);
     const isForced = this.#options.forced.has(stage.id);
     const saved = isForced ? undefined : await this.#find(stage);
     if (saved) await this.#taken(stage, saved);
     else await this.#run(stage, isForced);
+    await this.#publishFirst(stage);
   }
 
   /** Runs a source stage. It only reads the user's files, and the store keeps no copy of them. */
@@ -97,7 +101,11 @@ export class StageExecutor {
       this.#live.add(ref, loaded);
       return loaded as Artefacts[Name];
     }
-    await store.setAside(ref.key, `${ref.name} is not as it was saved`);
+    const movedTo = await store.setAside(ref.key, `${ref.name} is not as it was saved`);
+    if (!movedTo && (await store.find(ref.key))?.record.made === entry.record.made) {
+      const fix = 'make its folder writable, or delete it';
+      throw new InputError(`this entry is damaged and cannot be moved: ${fix}`, entry.folder);
+    }
     await this.#run(maker);
     return this.value(given);
   }
@@ -117,7 +125,8 @@ export class StageExecutor {
   /** The artefacts of a stage that are published in this run. */
   #published(stage: KeyedStage): ArtefactName[] {
     const { stages, formats } = this.#options;
-    return publishedNames(stage, stages.slice(stages.indexOf(stage) + 1), formats);
+    const index = stages.findIndex(({ id }) => id === stage.id); // `stage` may be a copy
+    return publishedNames(stage, stages.slice(index + 1), formats);
   }
 
   /** A stage's entry if its result files are intact; a damaged entry is set aside. */
@@ -160,19 +169,20 @@ export class StageExecutor {
     );
   }
 
-  /** The result files of a source stage have an entry; the stage reads the user's files only if there is none. */
-  async #publishSource(source: KeyedStage): Promise<void> {
-    const { key, identity, stage } = source;
-    const names = this.#published(source);
+  /** Publishes the first splat of a scene in its own entry, if no later stage produces another one. */
+  async #publishFirst(stage: KeyedStage): Promise<void> {
+    const names = this.#published(stage).filter((name) => isFirstSplat(stage, name));
     if (!names.length) return;
+    const key = publicationKey(stage);
     const commit = () =>
-      this.#commit(key, identity, async (folder) => {
-        for (const name of names) await this.#publish(folder, name, await this.value({ key, name }));
-        return { stage: stage.name, artefacts: {}, parts: {} };
+      this.#commit(key, stage.identity, async (folder) => {
+        for (const name of names)
+          await this.#publish(folder, name, await this.value({ key: stage.key, name }));
+        return { stage: stage.stage.name, artefacts: {}, parts: {} };
       });
-    const find = () => this.#find(source);
+    const find = () => this.#find({ ...stage, key });
     const entry = (await find()) ?? (await this.#locked(key, async () => (await find()) ?? commit()));
-    await this.#options.onEntry(source, entry, names);
+    await this.#options.onEntry(stage, entry, names);
   }
 
   /** Does `work` while this process holds the lock of a key. */
@@ -219,7 +229,7 @@ export class StageExecutor {
           this.#live.add({ key, name }, value);
           parts[name] = await saveArtefact({ gpu, formats }, folder, name, value);
         }
-        await this.#publish(folder, name, value);
+        if (!isFirstSplat(stage, name)) await this.#publish(folder, name, value);
       }
       return { stage: stage.stage.name, artefacts, parts };
     });

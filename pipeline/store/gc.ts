@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explainDiskError, ignore, namesIn } from './disk.ts';
 import { isKey, RECORD } from './entry.ts';
-import { holderOf, isDead } from './lock.ts';
+import { holderOf, isDead, removeUnheld } from './lock.ts';
 import type { Store, StorePart } from './store.ts';
 
 export interface CollectOptions {
@@ -58,7 +58,11 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
     for (const draft of drafts) {
       if (isDead(draft.name) || now - draft.usedAt > FOREIGN_DRAFT_MS) await free(draft);
     }
-    for (const lock of locks) if (!holderOf(lock.path)) await free(lock);
+    for (const lock of locks) {
+      if (holderOf(lock.path)) continue;
+      if (!dryRun) removeUnheld(lock.path);
+      freed.push(lock);
+    }
     // `find` sets damaged entries aside.
     if (!dryRun) for (const key of await store.keys()) await store.find(key);
     for (const damaged of await itemsIn(store, 'damaged', 'damaged')) await free(damaged);

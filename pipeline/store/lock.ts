@@ -78,15 +78,17 @@ export async function lock(path: string, options: LockOptions = {}): Promise<Loc
     signal?.throwIfAborted();
     if (createLease(path, owner)) return new Lock(path, owner, refresh);
     const lease = readLease(path);
-    if (!lease) continue; // released since
-    if (lease.version !== version) waited = 0;
-    version = lease.version;
-    if (isDead(lease.owner) || waited > expiry) {
-      removeLease(path, lease);
-      continue;
+    // A released lease leaves no file; a file that cannot be read is retried like a held lock.
+    if (lease) {
+      if (lease.version !== version) waited = 0;
+      version = lease.version;
+      if (isDead(lease.owner) || waited > expiry) {
+        removeLease(path, lease);
+        continue;
+      }
+      if (!isAnnounced) onWait?.(describe(lease));
+      isAnnounced = true;
     }
-    if (!isAnnounced) onWait?.(describe(lease));
-    isAnnounced = true;
     await sleep(poll, undefined, { signal }).catch((error: unknown) => {
       signal?.throwIfAborted(); // with its own reason, not the timer's
       throw error;
@@ -98,8 +100,17 @@ export async function lock(path: string, options: LockOptions = {}): Promise<Loc
 /** Describes the holder of a lock; undefined if there is none or it is gone. Changes nothing. */
 export function holderOf(path: string): string | undefined {
   const lease = readLease(path);
-  if (!lease || isDead(lease.owner) || Date.now() - lease.refreshedAt > ABANDONED_MS) return undefined;
-  return describe(lease);
+  return lease && isInUse(lease) ? describe(lease) : undefined;
+}
+
+/** Removes a lease that `holderOf` does not count. If another process takes the lock over, that process keeps it. */
+export function removeUnheld(path: string): void {
+  const lease = readLease(path);
+  if (lease && !isInUse(lease)) removeLease(path, lease);
+}
+
+function isInUse({ owner, refreshedAt }: Lease): boolean {
+  return !isDead(owner) && Date.now() - refreshedAt <= ABANDONED_MS;
 }
 
 /** Creates the lease file; false if there is one. */
