@@ -6,10 +6,7 @@
 import type { ClipModel } from '../stages/clip/model.ts';
 import type { Gpu } from '../wgsl/core/index.ts';
 
-// Losses, scores and optimizers.
 export { ClipObjective, type ClipObjectiveOptions } from '../stages/clip/objective.ts';
-// The device, and errors.
-// Kernels, and what a loop of your own needs.
 export {
   type AdapterReport,
   type Arena,
@@ -39,6 +36,7 @@ export {
   Profiler,
   type Purpose,
   permutation,
+  RANDOM,
   type RandomPurpose,
   Readback,
   type ReadbackOptions,

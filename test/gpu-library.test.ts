@@ -84,6 +84,7 @@ const SURFACE = {
     'PhotometricLoss',
     'PhotometricMetrics',
     'Profiler',
+    'RANDOM',
     'RASTER_COUNTERS',
     'RadixSort',
     'Rasterizer',

@@ -266,6 +266,29 @@ test('the kernels of every target move as in double precision', () =>
     }
   }));
 
+test('buffers that hold no whole number of vec4f are refused', () =>
+  withGpu(async (_, arena) => {
+    const state = stateOf(arena, rowsOf(1), 1);
+    const means = arena.buffer('short', 12 * COUNT);
+    const image = arena.upload('photo', new Uint32Array(PIXELS), 'test');
+    const view = { name: 'view', split: 'train' as const, camera: CAMERA, image };
+    const error = await SplatOptimizer.create(
+      { ...state, parameters: { ...state.parameters, means } },
+      {
+        label: 'test',
+        width: WIDTH,
+        height: HEIGHT,
+        objectives: [linearObjective],
+        train: GAUSSIAN_PARAMETERS,
+      },
+    )
+      .then((optimizer) =>
+        optimizer.step({ step: 0, view, background: [0, 0, 0], shDegree: 1, rates: RATES }),
+      )
+      .catch((reason: unknown) => reason);
+    assert.match(String(error), /of means has 3588 bytes; round the size up to a multiple of 16 bytes/);
+  }));
+
 test('the same bytes on every run', () =>
   withGpu(async (gpu) => {
     assert.equal(await optimize(gpu, { shDegree: 2 }), await optimize(gpu, { shDegree: 2 }));

@@ -34,8 +34,8 @@ test('every kernel is loaded by a host beside it', async () => {
 
 /** The TypeScript modules that a module imports. */
 const importsOf = async (path: string) =>
-  [...(await text(path)).matchAll(/from '(\.[^']*\.ts)'/g)].map(([, name]) =>
-    posix.join(dirname(path), name),
+  [...(await text(path)).replace(/^(im|ex)port type [^;]*;/gm, '').matchAll(/from '(\.[^']*\.ts)'/g)].map(
+    ([, name]) => posix.join(dirname(path), name),
   );
 
 test('every kernel has a plain reference, and a test of its host that compares with it', async () => {
@@ -54,7 +54,10 @@ test('every kernel has a plain reference, and a test of its host that compares w
     const forward = name.replace(/-backward$/, '');
     const reference = `test/reference/${REFERENCE_OF[name] ?? REFERENCE_OF[forward] ?? forward}.ts`;
     if (isMissing(reference)) return [`${path}: no ${reference}`];
-    const loaders = hosts.filter((_, i) => hostTexts[i].includes(`/${baseOf(path)}.wgsl'`));
+    const loaders = hosts.filter(
+      (host, i) =>
+        dirname(host) === dirname(`wgsl/${path}`) && hostTexts[i].includes(`/${baseOf(path)}.wgsl'`),
+    );
     const compares = tests.some(
       ({ own, reached }) => own.includes(reference) && loaders.some((host) => reached.has(host)),
     );

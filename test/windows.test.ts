@@ -72,7 +72,7 @@ test('rows that fit have one window, and so do no rows', () => {
   assert.throws(
     () => rowWindows(gpuWith(191 * 256), 1, 192),
     (error: Error) =>
-      error instanceof GpuError && /less than 256 rows of 192 bytes.*at least 49152/.test(error.message),
+      error instanceof GpuError && /fewer than 256 rows of 192 bytes.*at least 49152/.test(error.message),
   );
 });
 

@@ -85,6 +85,8 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
     process.exitCode = record.exitCode; // the table has each cell's error
     return;
   }
+  if (jobs !== undefined || failFast)
+    throw new InputError('this run has a single cell: remove --jobs and --fail-fast', file);
   const plan = await readPipeline(file, { set, cell, registry: stages });
   const command = commandLine(process.argv.slice(2));
   const { runPlan } = await import('../run/runner.ts');

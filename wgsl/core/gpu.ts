@@ -304,6 +304,11 @@ export class Gpu {
     this.device.queue.submit([recorder.finish()]);
   }
 
+  /** Drops a recorder without running its commands: `write` no longer refuses their buffers. */
+  discard(recorder: Recorder): void {
+    this.#open.delete(recorder);
+  }
+
   /** Records and submits in one go. Returns what `record` returns; if it throws, nothing is submitted. */
   run<T>(label: string, record: (recorder: Recorder) => T): T {
     const recorder = this.recorder(label);
@@ -312,7 +317,7 @@ export class Gpu {
       this.submit(recorder);
       return result;
     } finally {
-      this.#open.delete(recorder);
+      this.discard(recorder);
     }
   }
 

@@ -5,7 +5,7 @@
 export const NEEDED_LIMITS = {
   /** project-backward binds 15; adapters offer 8, 10 or 16. */
   maxStorageBuffersPerShaderStage: 16,
-  /** Bytes: the tables of rasterize-backward and product-tiled. */
+  /** Bytes: the tables of rasterize-backward and product. */
   maxComputeWorkgroupStorageSize: 16384,
   maxComputeInvocationsPerWorkgroup: 256,
 } as const;

@@ -169,7 +169,9 @@ async function numberingOf(
   entry: GPU | undefined,
 ): Promise<SubgroupNumbering | undefined> {
   if (entry?.wgslLanguageFeatures?.has('subgroup_id')) return 'builtin';
-  return (await probeLinearSubgroups(device, subgroup)) ? 'linear' : undefined;
+  // A device that cannot run the probe runs the portable kernels.
+  const isLinear = await probeLinearSubgroups(device, subgroup).catch(() => false);
+  return isLinear ? 'linear' : undefined;
 }
 
 /**

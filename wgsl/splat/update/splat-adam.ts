@@ -113,6 +113,7 @@ export class SplatAdam {
   ): Promise<SplatAdam> {
     const { gaussians, gaussianCount, rows, shDegree, target } = forward.options;
     const { view, windows, projected, tileCounts, intersectionFromGaussian } = forward.internals;
+    requireWholeVectors(label, gaussians, moments);
     const { means, logScales, quats, opacityLogits, sh } = gaussians;
     const moves = (name: Parameter) => train.includes(name);
     const geometry = train.some((name) => name !== 'sh');
@@ -219,5 +220,20 @@ export class SplatAdam {
   /** Record it after the backward pass of the same view. Updates parameters and moments in place. */
   record(recorder: Recorder): void {
     for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
+  }
+}
+
+/** The kernels bind parameters and moments as vec4f. @throws Error if a buffer is not a multiple of 16 bytes. */
+function requireWholeVectors(
+  label: string,
+  gaussians: Record<Parameter, GPUBuffer>,
+  moments: SplatAdamOptions['moments'],
+): void {
+  for (const name of Object.keys(moments) as Parameter[]) {
+    for (const buffer of [gaussians[name], moments[name].m, moments[name].v]) {
+      if (buffer.size % 16 === 0) continue;
+      const fix = 'round the size up to a multiple of 16 bytes';
+      throw new Error(`${label}: the buffer ${buffer.label} of ${name} has ${buffer.size} bytes; ${fix}`);
+    }
   }
 }
