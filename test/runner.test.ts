@@ -173,11 +173,15 @@ test('no option, failure or interruption removes or replaces a result that is st
     });
     const { files } = await run({ registry });
     const whole = await snapshot(out);
+    const scores = async () => JSON.parse(await text(join(out, 'run.json'))).scores;
+    const given = await scores();
+    assert.is(given.length, 1);
     for (const until of ['init', 'train', 'stylize']) {
       const result = await run({ registry, until });
       assert.equal(await snapshot(out), whole, `--until ${until}`);
       assert.equal([...result.files].sort(), [...files].sort());
       assert.equal(result.stale, []);
+      assert.equal(await scores(), given);
     }
     const { remarks } = await run({ registry, until: 'train' });
     assert.match(remarks.join(), /^splat\.ply is the result of stylize, which this run did not reach/);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { loadScores } from '../../stages/artefacts/scores.ts';
 import { stageGives } from '../../stages/stage.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
@@ -131,11 +132,14 @@ class Run {
   }
 
   async #finish(): Promise<void> {
-    const { stages } = this.#prepared;
+    const { stages, gpu, out } = this.#prepared;
     await this.#recorder.begin();
     const scorer = stages.findLast(({ stage, options }) => stageGives(stage, options).includes('scores'));
+    const kept = this.#results.files.find((file) => file.path === 'scores.json');
     if (scorer) {
       this.#recorder.scores = (await this.#executor.value({ key: scorer.key, name: 'scores' })).scores;
+    } else if (kept && this.#results.isCurrent(kept)) {
+      this.#recorder.scores = (await loadScores(gpu, out).catch(() => undefined))?.scores; // of an earlier run
     }
     await this.#results.removeReplaced(stages);
     await this.#recorder.write('done');
