@@ -293,7 +293,7 @@ test('a folder that is not of a run is refused, and nothing is started', async (
     await mkdir(join(folder, 'docs'));
     await writeFile(join(folder, 'docs/notes.txt'), '');
     for (const [out, expected] of [
-      ['docs', /holds other files \(notes\.txt\)/],
+      ['docs', /contains other files \(notes\.txt\)/],
       ['a.ply', /this is a file/],
       ['a.ply/x', /this is a file/],
     ] as const) {
