@@ -3,12 +3,12 @@ import { ACTIVATIONS, activation } from '../wgsl/nn/elementwise.ts';
 import { Graph } from '../wgsl/nn/graph.ts';
 import { Program } from '../wgsl/nn/program.ts';
 import { withGpu } from './helpers/gpu.ts';
-import { checkOp, near } from './helpers/vjp.ts';
-import { erf, gelu, quickGelu } from './reference/activation.ts';
+import { checkOp, near, targetsOf } from './helpers/vjp.ts';
+import { erf, gelu, geluTanh, quickGelu } from './reference/activation.ts';
 
-const REFERENCE = { gelu, quick_gelu: quickGelu };
+const REFERENCE = { gelu, quick_gelu: quickGelu, gelu_tanh: geluTanh };
 
-test('both activations, forward and backward', () =>
+test('all activations, forward and backward', () =>
   withGpu(async (_, arena) => {
     for (const kind of ACTIVATIONS) {
       await checkOp(arena, {
@@ -41,6 +41,27 @@ test('gelu keeps erf to 2e-7 everywhere, and saturates', () =>
       2e-7,
       'erf',
     );
+  }));
+
+test('the tanh form saturates without overflow, forward and backward', () =>
+  withGpu(async (gpu, arena) => {
+    const x = Float32Array.of(-1e4, -40, -12, -10, -9, 9, 10, 12, 40, 1e4);
+    const graph = new Graph();
+    const input = graph.input('x', [x.length], true);
+    const output = activation(graph, 'activation', input, 'gelu_tanh');
+    for (const target of targetsOf(gpu)) {
+      const options = { outputs: [output], gradOutputs: [output], target };
+      const program = await Program.compile(arena, graph, options);
+      gpu.write(program.buffer(input), x, 'test');
+      gpu.write(program.gradient(output), new Float32Array(x.length).fill(1), 'test');
+      gpu.run('test', (recorder) => {
+        program.recordForward(recorder);
+        program.recordBackward(recorder);
+      });
+      near(await gpu.readFloats(program.buffer(output), 'test', x.length), x.map(geluTanh), 1e-6, 'y');
+      const derivative = x.map((value) => Number(value > 0));
+      near(await gpu.readFloats(program.gradient(input), 'test', x.length), derivative, 1e-6, 'dy/dx');
+    }
   }));
 
 test.run();

@@ -8,6 +8,7 @@ import { openClip } from '../stages/clip/model.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { withGpu } from './helpers/gpu.ts';
+import { throwsInput } from './helpers/throws.ts';
 import { near } from './helpers/vjp.ts';
 
 const data = fileURLToPath(new URL('./data/', import.meta.url));
@@ -124,25 +125,30 @@ const vision = (changes: object) => (text: string) => {
 const damages: Damage[] = [
   ['no config', 'config.json', () => undefined, /lacks config\.json .*hf download/],
   ['config cut short', 'config.json', (text) => text.slice(0, 99), /config\.json: is not JSON/],
-  ['not CLIP', 'config.json', set({ model_type: 'siglip' }), /config\.json: model_type: a CLIP model/],
+  [
+    'not CLIP',
+    'config.json',
+    set({ model_type: 'bert' }),
+    /config\.json: model_type: "bert" is not a supported/,
+  ],
   [
     'activation',
     'config.json',
     vision({ hidden_act: 'relu' }),
-    /vision_config\.hidden_act: .*gelu and quick_gelu/,
+    /vision_config\.hidden_act: .*gelu, quick_gelu, gelu_pytorch_tanh/,
   ],
   [
     'heads',
     'config.json',
     vision({ num_attention_heads: 5 }),
-    /num_attention_heads: 5 heads do not divide hidden_size 32/,
+    /num_attention_heads: 5 heads do not divide a width of 32/,
   ],
   ['patches', 'config.json', vision({ patch_size: 25 }), /patch_size: patches of 25 pixels are larger/],
   [
     'width',
     'config.json',
     vision({ intermediate_size: 65 }),
-    /fc1\.weight" is \[64,32\]; config\.json requires \[65,32\]/,
+    /fc1\.weight" is \[64,32\]; the configuration requires \[65,32\]/,
   ],
   ['layers', 'config.json', vision({ num_hidden_layers: 3 }), /layers\.2\.\S+" is missing/],
   ['huge', 'config.json', vision({ hidden_size: 1e9 }), /vision_config\.hidden_size/],
@@ -169,7 +175,7 @@ for (const [name, file, change, pattern] of damages) {
       const error = await openClip(gpu, join(copies, name))
         .then(async (model) => {
           try {
-            model.vision();
+            await model.vision();
             await model.embedTexts(['a robot']);
           } finally {
             model.destroy();
@@ -190,7 +196,7 @@ test('refuses weights that are not finite, and a missing folder', () =>
     bytes.writeUInt16LE(0x7e00, bytes.length - 2); // the last tensor's last f16
     await writeFile(path, bytes);
     const model = await openClip(gpu, folder);
-    assert.throws(
+    await throwsInput(
       () => model.vision(),
       /model\.safetensors: tensor ".+" has 1 values that are not finite, the first at \d+/,
     );

@@ -2,8 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { poolIndex } from '../stages/clip/config.ts';
 import { readSafetensors } from '../stages/clip/safetensors.ts';
+import { poolIndex } from '../stages/clip/towers.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { checkClip, clipLayout } from './reference/layouts/clip.ts';
 
@@ -59,10 +59,11 @@ test('a wrong embedding and a wrong gradient are detected', () =>
   }));
 
 test('the index of the token that the text encoder returns', () => {
-  assert.is(poolIndex([0, 5, 9, 9, 9], 2), 2, 'first of the largest');
-  assert.is(poolIndex([0, 5, 2, 9, 1], 2), 3, 'not where id 2 is');
-  assert.is(poolIndex([7, 5, 3, 9, 3], 3), 2, 'first end mark');
-  assert.is(poolIndex([7, 5, 4, 9, 4], 3), 0, 'none: as transformers');
+  assert.is(poolIndex([0, 5, 9, 9, 9], { kind: 'largest-id' }), 2, 'first of the largest');
+  assert.is(poolIndex([0, 5, 2, 9, 1], { kind: 'largest-id' }), 3, 'not where id 2 is');
+  assert.is(poolIndex([7, 5, 3, 9, 3], { kind: 'id', id: 3 }), 2, 'first end mark');
+  assert.is(poolIndex([7, 5, 4, 9, 4], { kind: 'id', id: 3 }), 0, 'none: as transformers');
+  assert.is(poolIndex([7, 1, 1, 1], { kind: 'last' }), 3, 'the last');
 });
 
 test.run();

@@ -147,7 +147,8 @@ async function videoFacts(): Promise<string[]> {
 function clipCheck(folder: string): Check {
   const facts = async () => {
     const { files } = await checkClip(folder);
-    const { size } = await stat(files.weights);
+    const parts = await Promise.all(files.weights.parts.map((part) => stat(part)));
+    const size = parts.reduce((bytes, part) => bytes + part.size, 0);
     const text = files.onnxText ? 'text encoder in ONNX format' : 'text encoder on the GPU';
     return [`${folder}, ${byteSize(size)}, ${text}`];
   };

@@ -1,11 +1,18 @@
 import { cpus } from 'node:os';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Reading } from '../stage.ts';
-import { type ClipDescription, DEMO_CLIP, describeClip, modelFiles, tokenIds } from './directory.ts';
+import {
+  allFiles,
+  type ClipDescription,
+  DEMO_CLIP,
+  describeClip,
+  modelFiles,
+  tokenIds,
+} from './directory.ts';
 import type { CropOptions } from './options.ts';
 import { resolvePrompt } from './prompts.ts';
-import { checkSafetensorsFinite, readSafetensorsHeader } from './safetensors.ts';
-import { checkTensor, textTensors, visionTensors } from './tensors.ts';
+import { textTensors, visionTensors } from './tensors.ts';
+import { ModelWeights } from './weights.ts';
 
 /**
  * Checks a model folder without a GPU: all files exist, configurations and tokenizer are supported, the weights have every
@@ -15,12 +22,9 @@ import { checkTensor, textTensors, visionTensors } from './tensors.ts';
  */
 export async function checkClip(directory = DEMO_CLIP): Promise<ClipDescription> {
   const description = await describeClip(directory);
-  const { files, config } = description;
-  const { entries } = await readSafetensorsHeader(files.weights);
-  const found = new Map(entries.map((entry) => [entry.name, entry]));
-  const expected = [...visionTensors(config), ...(files.onnxText ? [] : textTensors(config))];
-  for (const [name, shape] of expected) checkTensor(files.weights, name, shape, found.get(name));
-  await checkSafetensorsFinite(files.weights, new Set(expected.map(([name]) => name)));
+  const { files, towers, family } = description;
+  const weights = await ModelWeights.open(files.weights, family.place);
+  await weights.check(new Map([...visionTensors(towers), ...(files.onnxText ? [] : textTensors(towers))]));
   return description;
 }
 
@@ -55,7 +59,7 @@ export async function clipTargetReads({
 export async function clipReads(model = DEMO_CLIP): Promise<Reading> {
   const files = await modelFiles(model);
   const cpu = files.onnxText ? cpus()[0]?.model : undefined;
-  return { files: Object.values(files), texts: cpu ? { 'CPU of the text encoder': cpu } : {} };
+  return { files: allFiles(files), texts: cpu ? { 'CPU of the text encoder': cpu } : {} };
 }
 
 /** @throws InputError when the smallest crop is larger than the largest. */

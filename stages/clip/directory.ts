@@ -2,9 +2,11 @@ import { access, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../../wgsl/core/index.ts';
-import { type ClipConfig, readClipConfig } from './config.ts';
+import { type Family, readConfig } from './families/index.ts';
 import { type Preprocessor, readPreprocessor } from './preprocessor.ts';
 import { ClipTokenizer } from './tokenizer.ts';
+import type { Towers } from './towers.ts';
+import type { WeightFiles } from './weights.ts';
 
 /** The small model of the package. */
 export const DEMO_CLIP = fileURLToPath(new URL('../../prompts/demo-clip/', import.meta.url));
@@ -26,7 +28,20 @@ const OPTIONAL = {
 /** The names of the required files. */
 export const MODEL_FILES: readonly string[] = Object.values(FILES);
 
-export type ModelFiles = Record<keyof typeof FILES, string> & Partial<Record<keyof typeof OPTIONAL, string>>;
+export interface ModelFiles {
+  config: string;
+  tokenizer: string;
+  preprocessor: string;
+  weights: WeightFiles;
+  tokenizerConfig?: string;
+  /** The text encoder as an ONNX graph. */
+  onnxText?: string;
+}
+
+/** All files of a model. */
+export function allFiles({ weights, ...files }: ModelFiles): string[] {
+  return [...new Set([...Object.values(files), weights.path, ...weights.parts])];
+}
 
 /** `owner/name`, as the Hugging Face Hub names models. */
 const HUB_NAME = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
@@ -61,7 +76,7 @@ export async function modelFiles(directory: string): Promise<ModelFiles> {
     config: path(FILES.config),
     tokenizer: path(FILES.tokenizer),
     preprocessor: path(FILES.preprocessor),
-    weights: path(FILES.weights),
+    weights: { path: path(FILES.weights), parts: [path(FILES.weights)] },
   };
   for (const [role, file] of Object.entries(OPTIONAL) as [keyof typeof OPTIONAL, string][]) {
     if (await exists(path(file))) files[role] = path(file);
@@ -83,7 +98,8 @@ function exists(path: string): Promise<boolean> {
 /** A CLIP model without its weights. */
 export interface ClipDescription {
   files: ModelFiles;
-  config: ClipConfig;
+  family: Family;
+  towers: Towers;
   preprocessor: Preprocessor;
   tokenizer: ClipTokenizer;
 }
@@ -91,16 +107,17 @@ export interface ClipDescription {
 /** @throws InputError with the file and its fault. */
 export async function describeClip(directory: string): Promise<ClipDescription> {
   const files = await modelFiles(directory);
-  const config = await readClipConfig(files.config);
+  const { family, towers } = await readConfig(files.config);
   return {
     files,
-    config,
-    preprocessor: await readPreprocessor(files.preprocessor, config.vision_config.image_size),
-    tokenizer: await ClipTokenizer.read(files.tokenizer, files.tokenizerConfig, config.text_config),
+    family,
+    towers,
+    preprocessor: await readPreprocessor(files.preprocessor, towers.vision.imageSize),
+    tokenizer: await ClipTokenizer.read(files.tokenizer, files.tokenizerConfig, towers.text.vocabulary),
   };
 }
 
 /** Ids of a text, padded to the context length. @throws InputError when the tokenizer does not match the model. */
-export function tokenIds({ tokenizer, config }: ClipDescription, text: string): number[] {
-  return tokenizer.encode(text, config.text_config.max_position_embeddings);
+export function tokenIds({ tokenizer, towers }: ClipDescription, text: string): number[] {
+  return tokenizer.encode(text, towers.text.length);
 }

@@ -27,12 +27,11 @@ export async function buildEncoder(
   batch: number,
   backward: boolean,
 ): Promise<EncoderProgram> {
-  const { imageSize: size, dimensions, preprocessor, config } = model;
+  const { imageSize: size, dimensions, preprocessor } = model;
   const graph = new Graph();
   const pixels = graph.input('pixels', [batch, 3, size, size], backward);
   const tokenIndices = arena.buffer('class', 4 * batch);
-  const { patch_size: patch } = config.vision_config;
-  const embeds = imageEncoder(graph, pixels, model.vision(), patch, tokenIndices);
+  const embeds = imageEncoder(graph, pixels, model.towers, await model.vision(), tokenIndices);
   const target = arena.buffer('target', 4 * dimensions);
   const cosines = cosineSimilarity(graph, 'cosine', embeds, target, true);
   const gradOutputs = backward ? [cosines] : [];

@@ -1,11 +1,11 @@
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
-import type { ClipConfig } from './config.ts';
 import { type ClipDescription, DEMO_CLIP, describeClip, tokenIds } from './directory.ts';
 import { encodeTextsOnnx } from './onnx-text.ts';
 import type { Preprocessor } from './preprocessor.ts';
-import { readSafetensors, type SafetensorsFile } from './safetensors.ts';
 import { encodeTexts } from './text.ts';
+import type { Towers } from './towers.ts';
 import { loadVision, type VisionWeights } from './vision.ts';
+import { ModelWeights } from './weights.ts';
 
 /**
  * A CLIP model: embeds texts, and owns the weights of the image encoder on the GPU for the programs of objectives and
@@ -14,36 +14,36 @@ import { loadVision, type VisionWeights } from './vision.ts';
 export class ClipModel {
   readonly gpu: Gpu;
   readonly directory: string;
-  readonly config: ClipConfig;
+  readonly towers: Towers;
   readonly preprocessor: Preprocessor;
+  readonly weights: ModelWeights;
   readonly #description: ClipDescription;
-  readonly #file: SafetensorsFile;
   readonly #arena: Arena;
-  #vision?: VisionWeights;
+  #vision?: Promise<VisionWeights>;
 
-  constructor(gpu: Gpu, directory: string, description: ClipDescription, file: SafetensorsFile) {
+  constructor(gpu: Gpu, directory: string, description: ClipDescription, weights: ModelWeights) {
     this.gpu = gpu;
     this.directory = directory;
-    this.config = description.config;
+    this.towers = description.towers;
     this.preprocessor = description.preprocessor;
+    this.weights = weights;
     this.#description = description;
-    this.#file = file;
     this.#arena = gpu.arena('clip');
   }
 
   /** Width D of embeddings. */
   get dimensions(): number {
-    return this.config.projection_dim;
+    return this.towers.dimensions;
   }
 
   /** Side of the image encoder's input, pixels. */
   get imageSize(): number {
-    return this.config.vision_config.image_size;
+    return this.towers.vision.imageSize;
   }
 
   /** The weights of the image encoder, uploaded at the first call. @throws InputError when one is missing or invalid. */
-  vision(): VisionWeights {
-    this.#vision ??= loadVision(this.#arena, this.config, this.#file);
+  vision(): Promise<VisionWeights> {
+    this.#vision ??= loadVision(this.#arena, this.towers, this.weights);
     return this.#vision;
   }
 
@@ -62,7 +62,7 @@ export class ClipModel {
     const { onnxText } = this.#description.files;
     const raw = onnxText
       ? await encodeTextsOnnx(onnxText, ids, this.dimensions)
-      : await encodeTexts(this.gpu, this.config, this.#file, ids);
+      : await encodeTexts(this.gpu, this.towers, this.weights, ids);
     for (let i = 0; i < texts.length; i++)
       normalise(raw.subarray(i * this.dimensions, (i + 1) * this.dimensions), texts[i]);
     return raw;
@@ -83,7 +83,8 @@ export class ClipModel {
  */
 export async function openClip(gpu: Gpu, directory = DEMO_CLIP): Promise<ClipModel> {
   const description = await describeClip(directory);
-  return new ClipModel(gpu, directory, description, await readSafetensors(description.files.weights));
+  const weights = await ModelWeights.open(description.files.weights, description.family.place);
+  return new ClipModel(gpu, directory, description, weights);
 }
 
 function normalise(row: Float32Array, text: string): void {

@@ -45,23 +45,17 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
   });
 }
 
+/** One tensor of a file whose header was read before. @throws InputError as `readSafetensors` does. */
+export async function readTensor(path: string, entry: Entry): Promise<SafeTensor> {
+  return withFile(path, async (file) => {
+    const bytes = await readBytes(file, path, entry.start, entry.end - entry.start);
+    return { dtype: entry.dtype, shape: entry.shape, data: widen(bytes, entry, path) };
+  });
+}
+
 /** The header alone, checked as `readSafetensors` does. */
 export async function readSafetensorsHeader(path: string): Promise<Header> {
   return withFile(path, (file, size) => readHeader(file, path, size));
-}
-
-/**
- * Checks that all numbers of the named tensors are finite, reading one tensor at a time. @throws InputError with the first
- * that are not.
- */
-export async function checkSafetensorsFinite(path: string, names: ReadonlySet<string>): Promise<void> {
-  await withFile(path, async (file, size) => {
-    const { entries } = await readHeader(file, path, size);
-    for (const entry of entries.filter(({ name }) => names.has(name))) {
-      const bytes = await readBytes(file, path, entry.start, entry.end - entry.start);
-      checkFinite(widen(bytes, entry, path), entry.name, path);
-    }
-  });
 }
 
 /** @throws InputError when a tensor contains NaN or infinity. */

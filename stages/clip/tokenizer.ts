@@ -1,7 +1,6 @@
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../wgsl/core/index.ts';
 import { readJson } from '../artefacts/json.ts';
-import type { TextConfig } from './config.ts';
 
 /** Converts texts to CLIP's ids: start, words, end, then padding, of a fixed length. */
 export class ClipTokenizer {
@@ -16,11 +15,15 @@ export class ClipTokenizer {
   }
 
   /** @throws InputError with the file, when the library does not support its tokenizer. */
-  static async read(path: string, configPath: string | undefined, text: TextConfig): Promise<ClipTokenizer> {
+  static async read(
+    path: string,
+    configPath: string | undefined,
+    vocabulary: number,
+  ): Promise<ClipTokenizer> {
     const { Tokenizer } = await import('@huggingface/tokenizers');
     const [model, config] = [await readJson(path), configPath ? await readJson(configPath) : {}];
     try {
-      return new ClipTokenizer(new Tokenizer(Object(model), Object(config)), path, text.vocab_size);
+      return new ClipTokenizer(new Tokenizer(Object(model), Object(config)), path, vocabulary);
     } catch (error) {
       throw new InputError(
         `is not a tokenizer that @huggingface/tokenizers reads: ${(error as Error).message}`,

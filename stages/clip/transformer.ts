@@ -1,27 +1,11 @@
 import { attention } from '../../wgsl/nn/attention.ts';
-import { type Activation, activation } from '../../wgsl/nn/elementwise.ts';
+import { activation } from '../../wgsl/nn/elementwise.ts';
 import type { Graph, Tensor } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { pool } from '../../wgsl/nn/tokens.ts';
-import type { TextConfig, VisionConfig } from './config.ts';
+import type { Tower } from './towers.ts';
 import type { WeightLoader } from './weights.ts';
-
-export interface LayerShape {
-  width: number;
-  heads: number;
-  activation: Activation;
-  epsilon: number;
-}
-
-export function layerShape(tower: TextConfig | VisionConfig): LayerShape {
-  return {
-    width: tower.hidden_size,
-    heads: tower.num_attention_heads,
-    activation: tower.hidden_act,
-    epsilon: tower.layer_norm_eps,
-  };
-}
 
 /** One pre-norm layer: x += out(attention(norm1(x))); x += fc2(act(fc1(norm2(x)))). */
 export interface LayerWeights {
@@ -37,22 +21,24 @@ export interface LayerWeights {
   fc2: LinearWeights;
 }
 
-export function loadLayer(
+/** `pooled`: for a layer that outputs one token per sequence. */
+export async function loadLayer(
   load: WeightLoader,
   name: string,
-  shape: LayerShape,
+  { epsilon }: Tower,
   pooled: boolean,
-): LayerWeights {
-  const { epsilon } = shape;
+): Promise<LayerWeights> {
   const [q, k, v] = ['q', 'k', 'v'].map((role) => `${name}.self_attn.${role}_proj`);
-  const projections = pooled ? { q: load.linear(q), kv: load.linear(k, v) } : { qkv: load.linear(q, k, v) };
+  const projections = pooled
+    ? { q: await load.linear(q), kv: await load.linear(k, v) }
+    : { qkv: await load.linear(q, k, v) };
   return {
-    norm1: load.layerNorm(`${name}.layer_norm1`, epsilon),
+    norm1: await load.layerNorm(`${name}.layer_norm1`, epsilon),
     ...projections,
-    out: load.linear(`${name}.self_attn.out_proj`),
-    norm2: load.layerNorm(`${name}.layer_norm2`, epsilon),
-    fc1: load.linear(`${name}.mlp.fc1`),
-    fc2: load.linear(`${name}.mlp.fc2`),
+    out: await load.linear(`${name}.self_attn.out_proj`),
+    norm2: await load.layerNorm(`${name}.layer_norm2`, epsilon),
+    fc1: await load.linear(`${name}.mlp.fc1`),
+    fc2: await load.linear(`${name}.mlp.fc2`),
   };
 }
 
@@ -65,10 +51,10 @@ export function transformerLayer(
   label: string,
   x: Tensor,
   weights: LayerWeights,
-  shape: LayerShape,
+  tower: Tower,
   { causal = false, tokenIndices }: { causal?: boolean; tokenIndices?: GPUBuffer },
 ): Tensor {
-  const { width, heads } = shape;
+  const { width, heads } = tower;
   const [batch, tokens] = x.shape;
   const normal = layerNorm(graph, `${label}/norm1`, x, weights.norm1);
   const common = { batch, heads, width, keys: tokens };
@@ -97,6 +83,6 @@ export function transformerLayer(
     layerNorm(graph, `${label}/norm2`, stream, weights.norm2),
     weights.fc1,
   );
-  const activated = activation(graph, `${label}/activation`, hidden, shape.activation);
+  const activated = activation(graph, `${label}/activation`, hidden, tower.activation);
   return linear(graph, `${label}/fc2`, activated, weights.fc2, stream);
 }

@@ -3,21 +3,13 @@ import type { Graph, Tensor } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { type ImageTokenWeights, imageTokens, patchify } from '../../wgsl/nn/tokens.ts';
-import type { ClipConfig } from './config.ts';
-import type { SafetensorsFile } from './safetensors.ts';
 import { visionTensors } from './tensors.ts';
-import {
-  type LayerShape,
-  type LayerWeights,
-  layerShape,
-  loadLayer,
-  transformerLayer,
-} from './transformer.ts';
-import { WeightLoader } from './weights.ts';
+import type { Towers } from './towers.ts';
+import { type LayerWeights, loadLayer, transformerLayer } from './transformer.ts';
+import { type ModelWeights, WeightLoader } from './weights.ts';
 
 /** The image encoder on the GPU; programs of any batch size share it. */
 export interface VisionWeights {
-  shape: LayerShape;
   patch: LinearWeights;
   tokens: ImageTokenWeights;
   before: LayerNormWeights;
@@ -27,28 +19,29 @@ export interface VisionWeights {
 }
 
 /** @throws InputError with the file and the tensor that is missing or invalid. */
-export function loadVision(arena: Arena, config: ClipConfig, file: SafetensorsFile): VisionWeights {
-  const load = new WeightLoader(arena, file, visionTensors(config));
-  const { vision_config: vision } = config;
-  const shape = layerShape(vision);
-  const { epsilon } = shape;
+export async function loadVision(
+  arena: Arena,
+  towers: Towers,
+  weights: ModelWeights,
+): Promise<VisionWeights> {
+  const load = new WeightLoader(arena, weights, visionTensors(towers));
+  const { vision } = towers;
+  const { epsilon } = vision;
   const embeddings = 'vision_model.embeddings';
-  const last = vision.num_hidden_layers - 1;
-  return {
-    shape,
-    patch: load.linear(`${embeddings}.patch_embedding`),
-    tokens: {
-      classEmbedding: load.buffer(`${embeddings}.class_embedding`),
-      positionEmbedding: load.buffer(`${embeddings}.position_embedding.weight`),
-    },
-    // transformers spells it like this.
-    before: load.layerNorm('vision_model.pre_layrnorm', epsilon),
-    layers: Array.from({ length: last + 1 }, (_, i) =>
-      loadLayer(load, `vision_model.encoder.layers.${i}`, shape, i === last),
-    ),
-    after: load.layerNorm('vision_model.post_layernorm', epsilon),
-    projection: load.linear('visual_projection'),
+  const patch = await load.linear(`${embeddings}.patch_embedding`);
+  const tokens = {
+    classEmbedding: await load.buffer(`${embeddings}.class_embedding`),
+    positionEmbedding: await load.buffer(`${embeddings}.position_embedding.weight`),
   };
+  // transformers spells it like this.
+  const before = await load.layerNorm('vision_model.pre_layrnorm', epsilon);
+  const layers: LayerWeights[] = [];
+  for (let i = 0; i < vision.layers; i++) {
+    const isLast = i === vision.layers - 1;
+    layers.push(await loadLayer(load, `vision_model.encoder.layers.${i}`, vision, isLast));
+  }
+  const after = await load.layerNorm('vision_model.post_layernorm', epsilon);
+  return { patch, tokens, before, layers, after, projection: await load.linear('visual_projection') };
 }
 
 /**
@@ -58,12 +51,12 @@ export function loadVision(arena: Arena, config: ClipConfig, file: SafetensorsFi
 export function imageEncoder(
   graph: Graph,
   pixels: Tensor,
+  { vision }: Towers,
   weights: VisionWeights,
-  patch: number,
   tokenIndices: GPUBuffer,
 ): Tensor {
   const batch = pixels.shape[0];
-  const patches = linear(graph, 'patch', patchify(graph, 'patchify', pixels, patch), weights.patch);
+  const patches = linear(graph, 'patch', patchify(graph, 'patchify', pixels, vision.patch), weights.patch);
   let x = layerNorm(
     graph,
     'before',
@@ -73,7 +66,7 @@ export function imageEncoder(
   weights.layers.forEach((layer, i) => {
     const last = i === weights.layers.length - 1;
     const options = { tokenIndices: last ? tokenIndices : undefined };
-    x = transformerLayer(graph, `layer${i}`, x, layer, weights.shape, options);
+    x = transformerLayer(graph, `layer${i}`, x, layer, vision, options);
   });
   return linear(graph, 'projection', layerNorm(graph, 'after', x, weights.after), weights.projection);
 }

@@ -19,6 +19,11 @@ export function gelu(x: number): number {
   return 0.5 * x * (1 + erf(x / Math.SQRT2));
 }
 
+/** torch's gelu with approximate='tanh'. */
+export function geluTanh(x: number): number {
+  return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+}
+
 export function quickGelu(x: number): number {
   return x / (1 + Math.exp(-1.702 * x));
 }

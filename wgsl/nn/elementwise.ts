@@ -2,12 +2,12 @@ import { type Dispatch, defineElementwise, dispatchElements } from './dispatch.t
 import { type BackwardContext, type Graph, size, type Tensor, tensor } from './graph.ts';
 
 export const ACTIVATION = defineElementwise('nn/activation', new URL('./activation.wgsl', import.meta.url), {
-  GELU_IS_EXACT: true,
+  GELU_KIND: 0,
 });
 export const ACTIVATION_BACKWARD = defineElementwise(
   'nn/activation-backward',
   new URL('./activation-backward.wgsl', import.meta.url),
-  { GELU_IS_EXACT: true },
+  { GELU_KIND: 0 },
 );
 export const ADD = defineElementwise('nn/add', new URL('./add.wgsl', import.meta.url));
 export const ADD_BACKWARD = defineElementwise(
@@ -15,15 +15,15 @@ export const ADD_BACKWARD = defineElementwise(
   new URL('./add-backward.wgsl', import.meta.url),
 );
 
-/** `gelu` is exact, with erf; `quick_gelu` is OpenAI's x·σ(1.702x). The names are those of Hugging Face configurations. */
-export const ACTIVATIONS = ['gelu', 'quick_gelu'] as const;
+/** `gelu` is exact, with erf; `quick_gelu` is OpenAI's x·σ(1.702x); `gelu_tanh` is torch's approximation with tanh. */
+export const ACTIVATIONS = ['gelu', 'quick_gelu', 'gelu_tanh'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
 /** gelu(x), elementwise, of any shape. */
 export function activation(graph: Graph, label: string, x: Tensor, kind: Activation): Tensor {
   const output = tensor(label, x.shape, [x]);
   const count = size(x);
-  const constants = { GELU_IS_EXACT: kind === 'gelu' };
+  const constants = { GELU_KIND: ACTIVATIONS.indexOf(kind) };
   return graph.add({
     label,
     inputs: [x],

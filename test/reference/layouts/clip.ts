@@ -1,9 +1,11 @@
 import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type ClipConfig, readClipConfig } from '../../../stages/clip/config.ts';
-import { readSafetensors, type SafeTensor } from '../../../stages/clip/safetensors.ts';
+import { readConfig } from '../../../stages/clip/families/index.ts';
+import type { SafeTensor } from '../../../stages/clip/safetensors.ts';
 import { encodeTexts } from '../../../stages/clip/text.ts';
+import type { TextTower } from '../../../stages/clip/towers.ts';
 import { imageEncoder, loadVision } from '../../../stages/clip/vision.ts';
+import { ModelWeights } from '../../../stages/clip/weights.ts';
 import { type Gpu, InputError, type KernelTarget } from '../../../wgsl/core/index.ts';
 import { cosineSimilarity } from '../../../wgsl/nn/cosine-similarity.ts';
 import { Graph } from '../../../wgsl/nn/graph.ts';
@@ -36,26 +38,29 @@ export async function checkClip(
   tensors: ReadonlyMap<string, SafeTensor>,
   target?: KernelTarget,
 ): Promise<Row[]> {
-  const config = await readClipConfig(sibling(path, 'config.json'));
-  const model = await readSafetensors(sibling(path, 'model.safetensors'));
+  const { family, towers } = await readConfig(sibling(path, 'config.json'));
+  const file = sibling(path, 'model.safetensors');
+  const weights = await ModelWeights.open({ path: file, parts: [file] }, family.place);
   const shapes = new Shapes(path, tensors);
-  const { image_size: side, patch_size: patch } = config.vision_config;
+  const side = towers.vision.imageSize;
   const pixels = shapes.floats('pixel_values', ['B', 3, side, side]);
   const gradient = shapes.floats('grad_pixel_values', ['B', 3, side, side]);
-  const embeds = ['B', config.projection_dim] as const;
+  const embeds = ['B', towers.dimensions] as const;
   const textEmbeds = shapes.floats('text_embeds', embeds);
   const imageEmbeds = shapes.floats('image_embeds', embeds);
   const cosines = shapes.floats('cosine', ['B']);
   const batch = shapes.size('B');
-  const texts = await encodeTexts(gpu, config, model, readIds(path, tensors.get('input_ids'), config, batch));
+  const ids = readIds(path, tensors.get('input_ids'), towers.text, batch);
+  const texts = await encodeTexts(gpu, towers, weights, ids);
 
   const arena = gpu.arena('reference/clip');
   try {
     const graph = new Graph();
     const input = graph.input('pixels', [batch, 3, side, side], true);
     const tokenIndices = arena.buffer('indices', 4 * batch);
-    const image = imageEncoder(graph, input, loadVision(arena, config, model), patch, tokenIndices);
-    const targets = arena.upload('targets', normalised(textEmbeds, config.projection_dim), 'test');
+    const vision = await loadVision(arena, towers, weights);
+    const image = imageEncoder(graph, input, towers, vision, tokenIndices);
+    const targets = arena.upload('targets', normalised(textEmbeds, towers.dimensions), 'test');
     const cos = cosineSimilarity(graph, 'cosine', image, targets, false);
     const program = await Program.compile(arena, graph, {
       outputs: [image, cos],
@@ -116,10 +121,9 @@ function sibling(path: string, name: string): string {
 function readIds(
   path: string,
   ids: SafeTensor | undefined,
-  { text_config: text }: ClipConfig,
+  { length: longest, vocabulary }: TextTower,
   batch: number,
 ) {
-  const { max_position_embeddings: longest, vocab_size: vocabulary } = text;
   const expected = `[${batch}, 1 to ${longest}]`;
   if (!ids) throw new InputError(`tensor "input_ids" is missing; ${expected} is expected`, path);
   const [rows, length] = ids.shape;

@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import type { Activation } from '../../../wgsl/nn/elementwise.ts';
+import type { Towers } from '../towers.ts';
+import type { Placement } from '../weights.ts';
+
+/** A family of models: how its configuration describes the towers, and where its files keep their weights. */
+export interface Family {
+  name: string;
+  /** @throws InputError with the configuration file and the invalid key. */
+  towers(path: string, config: unknown): Towers;
+  place: Placement;
+}
+
+/** A size in a configuration. The largest public CLIP (ViT-bigG/14) is 1664 wide and 48 deep. */
+export const count = (limit: number) => z.number().int().min(1).max(limit);
+
+/** The sizes that all families have, within their bounds. */
+export const SIZES = {
+  width: count(2 ** 14),
+  inner: count(2 ** 16),
+  heads: count(256),
+  layers: count(256),
+  dimensions: count(2 ** 14),
+  vocabulary: count(2 ** 22),
+  length: count(4096),
+  imageSize: count(4096),
+  patch: count(512),
+  epsilon: z.number().positive().max(1),
+};
+
+/** Activations by their names in Hugging Face's configurations. */
+const ACTIVATIONS: Record<string, Activation> = {
+  gelu: 'gelu',
+  quick_gelu: 'quick_gelu',
+  gelu_pytorch_tanh: 'gelu_tanh',
+};
+
+export const activation = z
+  .enum(Object.keys(ACTIVATIONS), {
+    error: `supported activations are ${Object.keys(ACTIVATIONS).join(', ')}`,
+  })
+  .transform((name) => ACTIVATIONS[name]);
+
+/** Reports heads that do not divide the width. */
+export function checkHeads(context: z.RefinementCtx, path: string[], width: number, heads: number): void {
+  if (width % heads === 0) return;
+  const message = `${heads} heads do not divide a width of ${width}`;
+  context.addIssue({ code: 'custom', path, message });
+}
+
+/** Reports patches larger than the image. */
+export function checkPatches(context: z.RefinementCtx, path: string[], side: number, patch: number): void {
+  if (patch <= side) return;
+  const message = `patches of ${patch} pixels are larger than the image's ${side}`;
+  context.addIssue({ code: 'custom', path, message });
+}
