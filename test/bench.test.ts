@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { $ } from '../pipeline/process.ts';
+import { clipFlop, countWaits } from './bench/clip-rows.ts';
 import { compareRows, formatComparison } from './bench/compare.ts';
 import { benchFrames } from './bench/frames.ts';
 import { copyBandwidth, median } from './bench/measure.ts';
@@ -15,6 +16,7 @@ import { benchScaling } from './bench/scaling.ts';
 import { formulaPoints } from './bench/scene.ts';
 import { formatRows } from './bench/table.ts';
 import { renderTraffic, share, stepTraffic, total } from './bench/traffic.ts';
+import { Warmer } from './bench/warm.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { scratchFolder } from './helpers/scratch.ts';
 
@@ -111,13 +113,20 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
       ],
       kinds: KINDS,
       effort,
+      clip: {
+        models: ['tiny', 'demo'],
+        batches: [1, 2],
+        precision: 'f32',
+        restyle: { model: 'tiny', batch: 2 },
+      },
     });
     assert.is(gpu.liveBytes, live, 'all buffers are gone');
     assert.equal(
       rows.map(({ id }) => id),
       [
-        ...['step 1', 'render 1', 'sort depths 1', 'sort tiles 1', 'ssim 65×42', 'clip 65×42'],
+        ...['step 1', 'render 1', 'sort depths 1', 'sort tiles 1', 'ssim 65×42'],
         ...['step 2', 'render 2', 'sort depths 2', 'sort tiles 2'],
+        ...['clip tiny ×1', 'clip tiny ×2', 'restyle tiny ×2', 'clip demo ×1', 'clip demo ×2'],
       ],
     );
     for (const row of rows) {
@@ -131,6 +140,9 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
     assert.ok(step.visible! > 100 && step.visible! < 300, `${step.visible} visible`);
     assert.ok(step.intersections! >= step.visible!);
     assert.ok(step.memoryBytes! > 3 * 59 * 4 * 400);
+    const clips = rows.filter(({ clip }) => clip);
+    assert.ok(clips.every(({ clip, memoryBytes }) => clip!.productsFlop > 0 && memoryBytes! > 0));
+    assert.is(clips[1].clip!.productsFlop, 2 * clips[0].clip!.productsFlop);
     const copied = await copyBandwidth(gpu);
     assert.ok(copied > 0);
     const result: Result = {
@@ -146,9 +158,60 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
     const text = formatRows(rows, copied);
     assert.match(text, /^row +scene +Gaussians/);
     assert.match(text, /^step 1 +formula +400 /m);
+    assert.match(text, /^restyle tiny ×2 +f32 /m);
     const same = formatComparison(result, JSON.parse(JSON.stringify(result)));
     assert.match(same, /wall ms .* 0\.0000 +0\.0 %/);
     assert.not.match(same, /warning/);
+  }));
+
+test('the work of an image encoder, against the figures of the literature', () => {
+  const flop = (side: number, patch: number, width: number, layers: number, dimensions: number) => {
+    const vision = { hidden_size: width, intermediate_size: 4 * width, num_hidden_layers: layers };
+    const shape = { ...vision, image_size: side, patch_size: patch, num_channels: 3 };
+    const { productsFlop, attentionFlop } = clipFlop(
+      { vision_config: shape, projection_dim: dimensions } as Parameters<typeof clipFlop>[0],
+      64,
+    );
+    return (productsFlop + attentionFlop) / 1e12;
+  };
+  // 1.1, 4.5 and 21 TFLOP with every token in the last layer.
+  for (const [found, whole] of [
+    [flop(224, 32, 768, 12, 512), 1.13],
+    [flop(224, 16, 768, 12, 512), 4.5],
+    [flop(224, 14, 1024, 24, 768), 21],
+  ]) {
+    assert.ok(found < whole && found > 0.9 * whole, `${found} of ${whole}`);
+  }
+  // One layer of width 1 with one patch of a pixel: 3 for the patch, 2·2 for k and v, 2 + 8 behind them, 1 for the projection.
+  const one = { hidden_size: 1, intermediate_size: 4, num_hidden_layers: 1 };
+  const shape = { ...one, image_size: 1, patch_size: 1, num_channels: 3 };
+  assert.equal(clipFlop({ vision_config: shape, projection_dim: 1 } as Parameters<typeof clipFlop>[0], 1), {
+    productsFlop: 4 * (3 + 4 + 10 + 1),
+    attentionFlop: 6 * 4,
+  });
+});
+
+test('frames that wait for the GPU are counted, others are not', () =>
+  withGpu(async (gpu) => {
+    assert.is(await countWaits(() => {}, 5), 0);
+    assert.is(await countWaits(async () => {}, 5), 0);
+    let at = 0;
+    assert.is(
+      await countWaits(async () => {
+        if (at++ % 2) await gpu.settle();
+      }, 5),
+      2,
+    );
+  }));
+
+test('work that raises the clock takes as long as it should', () =>
+  withGpu(async (gpu) => {
+    const warmer = await Warmer.create(gpu, 5);
+    const start = performance.now();
+    warmer.run();
+    await gpu.settle();
+    assert.ok(performance.now() - start > 1);
+    warmer.destroy();
   }));
 
 test('frames to files: every way gives a row, and all parts are timed', () =>
@@ -239,6 +302,9 @@ test('the command compares two files, and refuses invalid options', async () => 
     ['--only', 'nothing'],
     ['--rows', '6'],
     ['--steps', '0'],
+    ['--models', 'b33'],
+    ['--batches', '1,x'],
+    ['--precision', 'f8'],
     ['x'],
   ]) {
     assert.is((await command(...args)).exitCode, 2, args.join(' '));

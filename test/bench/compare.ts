@@ -1,6 +1,6 @@
 import type { Result } from './result.ts';
 import type { Row } from './row.ts';
-import { alignColumns } from './table.ts';
+import { alignColumns, clipRate } from './table.ts';
 
 /** A figure before and after; null where it is absent. */
 export interface Change {
@@ -65,6 +65,8 @@ function compareRow(before: Row, after: Row): RowChange {
       change('GPU ms', before.gpuMs, after.gpuMs),
       change('wall ms', before.wallMs, after.wallMs),
       change('kernels ms', before.kernelsMs, after.kernelsMs),
+      change('TFLOP/s', clipRate(before)?.perSecond, clipRate(after)?.perSecond),
+      change('waits', before.clip?.waits, after.clip?.waits),
       change('GiB', gib(before.memoryBytes), gib(after.memoryBytes)),
       change('visible', before.visible, after.visible),
       change('intersections', before.intersections, after.intersections),

@@ -40,26 +40,30 @@ export function median(values: readonly number[]): number {
 
 /**
  * Times a frame: by the wall clock in rounds without waits between frames, on the GPU in one such round with a timestamp before
- * and behind each frame, and by kernel under the profiler, where every kernel has a pass of its own.
+ * and behind each frame, and by kernel under the profiler, where every kernel has a pass of its own. `warm` submits work that raises
+ * the GPU's clock, right before every round and every frame under the profiler.
  */
 export async function measure(
   gpu: Gpu,
   frame: () => Promise<void> | void,
   { warmup, profiled, steps, rounds }: Effort,
+  warm: () => void = () => {},
 ): Promise<Measured> {
   for (let i = 0; i < warmup; i++) await frame();
   await gpu.settle();
   const walls: number[] = [];
   for (let round = 0; round < rounds; round++) {
+    warm();
+    await gpu.settle();
     const start = performance.now();
     for (let i = 0; i < steps; i++) await frame();
     await gpu.settle();
     walls.push((performance.now() - start) / steps);
   }
   return {
-    ...(await timeWhole(gpu, frame, steps)),
+    ...(await timeWhole(gpu, frame, steps, warm)),
     wallMs: median(walls),
-    ...(await profile(gpu, frame, profiled)),
+    ...(await profile(gpu, frame, profiled, warm)),
   };
 }
 
@@ -68,11 +72,13 @@ export async function timeWhole(
   gpu: Gpu,
   frame: () => Promise<void> | void,
   steps: number,
+  warm: () => void = () => {},
 ): Promise<Pick<Measured, 'gpuMs' | 'intervalMs'>> {
   if (!gpu.has('timestamp-query')) return { gpuMs: null, intervalMs: null };
   const clock = new SubmissionClock(gpu.device);
   const frames = Math.min(steps, SubmissionClock.CAPACITY);
   try {
+    warm();
     gpu.clock = clock;
     for (let i = 0; i < frames; i++) await frame();
     const times = await clock.collect();
@@ -95,16 +101,19 @@ async function profile(
   gpu: Gpu,
   frame: () => Promise<void> | void,
   frames: number,
+  warm: () => void,
 ): Promise<Pick<Measured, 'kernelsMs' | 'kernels'>> {
   if (!gpu.has('timestamp-query')) return { kernelsMs: null, kernels: {} };
   const profiler = new Profiler(gpu.device);
   const times = new Map<string, number[]>();
   const sums: number[] = [];
   try {
-    gpu.profiler = profiler;
     let before = new Map<string, number>();
     // The first frame is not counted: it is recorded in another way than those before.
     for (let i = 0; i <= frames; i++) {
+      gpu.profiler = undefined;
+      warm();
+      gpu.profiler = profiler;
       await frame();
       await profiler.collect();
       const now = new Map(profiler.totals().map(({ label, totalMs }) => [label, totalMs]));

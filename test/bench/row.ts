@@ -10,6 +10,16 @@ export type Kind = (typeof KINDS)[number];
 /** Degree of every scene's SH. */
 export const SH_DEGREE = 3;
 
+/** The work of an image encoder in a row. */
+export interface ClipWork {
+  precision: string;
+  /** FLOP of its products and of its attention: see `clipFlop`. */
+  productsFlop: number;
+  attentionFlop: number;
+  /** Of a dozen steps, those in which the host waited for the GPU; null where the row is no step. */
+  waits: number | null;
+}
+
 /** One line of the result. What does not apply is null. */
 export interface Row extends Measured {
   /** Names the row when two results are compared. */
@@ -25,6 +35,8 @@ export interface Row extends Measured {
   memoryBytes: number | null;
   /** What a frame must move at least, by traffic.ts. */
   mustMoveBytes: number | null;
+  /** Of CLIP. */
+  clip?: ClipWork;
   /** Of frames to files: what the parts take when nothing else runs, ms a frame. */
   parts?: Record<string, number>;
 }

@@ -1,8 +1,8 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { rowLimit } from '../../wgsl/splat/row-capacity.ts';
+import { type ClipSelection, clipRows } from './clip-rows.ts';
 import type { Effort } from './measure.ts';
-import { pictureRow } from './picture-rows.ts';
-
+import { ssimRow } from './picture-rows.ts';
 import { type Kind, type Row, rowOf, SH_DEGREE } from './row.ts';
 import { cameraAt, makeScene, type Points } from './scene.ts';
 import { renderRow, stepRow } from './scene-rows.ts';
@@ -27,8 +27,7 @@ export interface BenchOptions {
   sizes: readonly Size[];
   kinds: readonly Kind[];
   effort: Effort;
-  /** Folder of a CLIP model; the demo's unless given. */
-  clip?: string;
+  clip: ClipSelection;
   /** Told each row when it is there. */
   onRow?(row: Row): void;
   /** Called with what is skipped, and why. */
@@ -58,14 +57,14 @@ export async function bench(
     } else if (ofScene) {
       add(await sceneRows(gpu, points, size, kinds, effort));
     }
-    const camera = cameraAt(points, size.width);
-    for (const kind of ['ssim', 'clip'] as const) {
-      const id = `${kind} ${camera.width}×${camera.height}`;
-      if (!kinds.includes(kind) || seen.has(id)) continue;
+    const { width, height } = cameraAt(points, size.width);
+    const id = `ssim ${width}×${height}`;
+    if (kinds.includes('ssim') && !seen.has(id)) {
       seen.add(id);
-      add([await pictureRow(gpu, points, size, kind, id, effort, clip)]);
+      add([await ssimRow(gpu, points, { id, width }, effort)]);
     }
   }
+  if (kinds.includes('clip')) await clipRows(gpu, points, sizes[0].width, clip, effort, (row) => add([row]));
   return rows;
 }
 

@@ -3,6 +3,7 @@
  * and the picture (docs/performance.md).
  *
  *     npm run bench [-- --garden FILE.npz] [--only step,render,sort,ssim,clip,frames] [--rows 1,2,…] [--steps N] [--json FILE]
+ *     npm run bench -- --only clip [--models b32,b16,l14,demo] [--batches 1,8,64] [--precision auto|f16|f32]
  *     npm run bench -- --scaling [--json FILE]
  *     npm run bench -- --compare A.json B.json
  *     npm run bench -- --plot RESULT.json FOLDER
@@ -13,6 +14,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { GpuError, openGpu } from '../../wgsl/core/index.ts';
+import { CLIP_MODELS, DEFAULT_CLIP_MODELS, PRECISIONS, type Precision } from './clip-models.ts';
+import type { ClipSelection } from './clip-rows.ts';
 import { formatComparison, heading, nameOf } from './compare.ts';
 import { benchFrames, FRAMES, type FramesSize } from './frames.ts';
 import { copyBandwidth, type Effort } from './measure.ts';
@@ -33,7 +36,10 @@ const USAGE = `npm run bench [-- OPTIONS]
   --only LIST     of ${ALL.join(', ')}
   --rows LIST     of ${SIZES.map(({ row }) => row).join(', ')}; on a software adapter 1 unless given
   --steps N       frames of a round on the wall clock: 200, on a software adapter 5
-  --clip FOLDER   a CLIP model in the Hugging Face layout; the small one of the package unless given
+  --models LIST   of ${CLIP_MODELS.join(', ')}, or folders of CLIP models (with a /);
+                  ${DEFAULT_CLIP_MODELS.join(',')} unless given, on a software adapter demo
+  --batches LIST  crops; 1,8,64 unless given, on a software adapter 8
+  --precision P   of CLIP: ${PRECISIONS.join(', ')}; auto unless given
   --tiny          a hundredth of the points, pictures an eighth as wide: to see that it runs
   --json FILE     write the result
   --commit NAME   the commit, where these sources are a copy without git
@@ -105,7 +111,8 @@ async function main(args: readonly string[]): Promise<number> {
       const kinds: readonly (typeof ALL)[number][] = values.only ?? (software ? KINDS : ALL);
       const tables = KINDS.filter((kind) => kinds.includes(kind));
       if (tables.length) {
-        result.rows = await bench(gpu, points, { sizes, kinds: tables, effort, clip: values.clip, ...tell });
+        const clip = clipSelection(software, values);
+        result.rows = await bench(gpu, points, { sizes, kinds: tables, effort, clip, ...tell });
       }
       if (kinds.includes('frames')) {
         const frames = values.tiny ? tinyFrames(FRAMES) : FRAMES;
@@ -118,6 +125,20 @@ async function main(args: readonly string[]): Promise<number> {
   } finally {
     gpu.close();
   }
+}
+
+/** A software adapter takes minutes for a large model: it measures one only where it is named. */
+function clipSelection(
+  software: boolean,
+  { models, batches, precision, tiny }: NonNullable<ReturnType<typeof parse>>['values'],
+): ClipSelection {
+  if (tiny) return { models: ['tiny'], batches: [1, 2], precision, restyle: { model: 'tiny', batch: 2 } };
+  return {
+    models: models ?? (software ? ['demo'] : DEFAULT_CLIP_MODELS),
+    batches: batches ?? (software ? [8] : [1, 8, 64]),
+    precision,
+    restyle: { model: 'b32', batch: 64 },
+  };
 }
 
 function tinyScaling({ gaussians, width, pixels, factor }: Scaling): Scaling {
@@ -163,7 +184,9 @@ function parse(args: readonly string[]) {
         only: { type: 'string' },
         rows: { type: 'string' },
         steps: { type: 'string' },
-        clip: { type: 'string' },
+        models: { type: 'string' },
+        batches: { type: 'string' },
+        precision: { type: 'string', default: 'auto' },
         tiny: { type: 'boolean' },
         json: { type: 'string' },
         commit: { type: 'string' },
@@ -192,7 +215,18 @@ function parse(args: readonly string[]) {
       SIZES.map(({ row }) => String(row)),
       'rows',
     );
-    return { values: { ...values, steps, only, rows }, positionals };
+    const models = values.models?.split(',');
+    const odd = models?.find(
+      (name) => !(CLIP_MODELS as readonly string[]).includes(name) && !name.includes('/'),
+    );
+    if (odd !== undefined)
+      throw new Error(`--models: ${odd} is no folder and none of ${CLIP_MODELS.join(', ')}`);
+    const batches = values.batches?.split(',').map(Number);
+    if (batches?.some((count) => !(Number.isInteger(count) && count > 0))) {
+      throw new Error(`--batches are whole numbers from 1, got ${values.batches}`);
+    }
+    const [precision] = list(values.precision, PRECISIONS, 'precision') as Precision[];
+    return { values: { ...values, steps, only, rows, models, batches, precision }, positionals };
   } catch (error) {
     console.error((error as Error).message);
     return undefined;

@@ -8,7 +8,7 @@ import { tileFor } from '../../wgsl/splat/raster-shape.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
 import { RASTER_COUNTER_WORDS, RASTER_COUNTERS } from '../../wgsl/splat/types.ts';
 import { mixed } from '../helpers/numbers.ts';
-import { type Effort, type Measured, measure } from './measure.ts';
+import { type Effort, measure } from './measure.ts';
 import { DSSIM } from './picture-rows.ts';
 import { type Counted, type Row, rowOf, SH_DEGREE, uploadScene, withArena } from './row.ts';
 import type { HostScene, Points } from './scene.ts';
@@ -100,6 +100,26 @@ export function renderRow(
 /** Rounds that a step may take until its buffers are large enough. */
 const MAX_GROWTHS = 8;
 
+/** Measures steps of an optimisation once its buffers hold the view's intersections. `take` submits one step. */
+export async function measureSteps<T>(
+  optimizer: SplatOptimizer,
+  take: (step: number) => Promise<void>,
+  run: (frame: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  let at = 0;
+  const frame = () => take(at++);
+  for (let growths = 0; growths <= MAX_GROWTHS; growths++) {
+    // Buffers grow before anything is measured; where that happens later, the steps behind were void: again.
+    await frame();
+    const early = await optimizer.settle();
+    const measured = early ? undefined : await run(frame);
+    const failed = early ?? (await optimizer.settle());
+    if (!failed) return measured!;
+    at = failed.step;
+  }
+  throw new Error(`${optimizer.label}: the buffers do not stop growing`);
+}
+
 /** A step as the stage train takes it, on one view. */
 export function stepRow(
   gpu: Gpu,
@@ -125,23 +145,9 @@ export function stepRow(
       train: GAUSSIAN_PARAMETERS,
     });
     try {
-      let at = 0;
-      const frame = () =>
-        optimizer.step({ step: at++, view, background: [0, 0, 0], shDegree: SH_DEGREE, rates: RATES });
-      let measured: Measured | undefined;
-      for (let growths = 0; !measured; growths++) {
-        // Buffers grow before anything is measured; where that happens later, the steps behind were void: again.
-        await frame();
-        let failed = (await optimizer.settle())?.step;
-        if (failed === undefined) {
-          measured = await measure(gpu, frame, effort);
-          failed = (await optimizer.settle())?.step;
-        }
-        if (failed === undefined) continue;
-        if (growths === MAX_GROWTHS) throw new Error(`${id}: the buffers do not stop growing`);
-        measured = undefined;
-        at = failed;
-      }
+      const take = (step: number) =>
+        optimizer.step({ step, view, background: [0, 0, 0], shDegree: SH_DEGREE, rates: RATES });
+      const measured = await measureSteps(optimizer, take, (frame) => measure(gpu, frame, effort));
       return {
         ...rowOf(points, counted),
         ...measured,

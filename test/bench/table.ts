@@ -51,9 +51,54 @@ export function tableCells(row: Row, bandwidth: number): string[] {
   ];
 }
 
-/** All rows as a table, then each row's kernels and parts. */
+export const CLIP_HEADINGS = [
+  'row',
+  'precision',
+  'GPU ms',
+  'wall ms',
+  'wall/GPU',
+  'interval ms',
+  'MiB',
+  'TFLOP',
+  'TFLOP/s',
+  'waits',
+] as const;
+
+/** The work of a CLIP row in TFLOP, and TFLOP a second. */
+export function clipRate({ clip, gpuMs, wallMs }: Row): { tflop: number; perSecond: number } | null {
+  if (!clip) return null;
+  const tflop = (clip.productsFlop + clip.attentionFlop) / 1e12;
+  return { tflop, perSecond: (1000 * tflop) / (gpuMs ?? wallMs) };
+}
+
+/** The cells of a CLIP row, under `CLIP_HEADINGS`. */
+function clipCells(row: Row): string[] {
+  const { clip, gpuMs, intervalMs, wallMs, memoryBytes } = row;
+  const rate = clipRate(row);
+  const dash = (value: number | null | undefined, digits: number) => value?.toFixed(digits) ?? '—';
+  return [
+    row.id,
+    clip?.precision ?? '—',
+    dash(gpuMs, 3),
+    dash(wallMs, 3),
+    dash(gpuMs && wallMs / gpuMs, 3),
+    dash(intervalMs, 3),
+    dash(memoryBytes && memoryBytes / 2 ** 20, 1),
+    dash(rate?.tflop, 3),
+    dash(rate?.perSecond, 2),
+    dash(clip?.waits, 0),
+  ];
+}
+
+/** All rows as a table, those of CLIP as another, then each row's kernels and parts. */
 export function formatRows(rows: readonly Row[], bandwidth: number): string {
-  const lines = alignColumns([HEADINGS, ...rows.map((row) => tableCells(row, bandwidth))]);
+  const [others, clips] = [rows.filter(({ clip }) => !clip), rows.filter(({ clip }) => clip)];
+  const lines = others.length
+    ? alignColumns([HEADINGS, ...others.map((row) => tableCells(row, bandwidth))])
+    : [];
+  if (clips.length) {
+    lines.push(...(others.length ? [''] : []), ...alignColumns([CLIP_HEADINGS, ...clips.map(clipCells)]));
+  }
   for (const { id, kernelsMs, kernels } of rows) {
     if (!kernelsMs) continue;
     const cells = Object.entries(kernels).map(([label, ms]) => [
