@@ -164,28 +164,32 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
     assert.not.match(same, /warning/);
   }));
 
-test('the work of an image encoder, against the figures of the literature', () => {
-  const flop = (side: number, patch: number, width: number, layers: number, dimensions: number) => {
-    const vision = { hidden_size: width, intermediate_size: 4 * width, num_hidden_layers: layers };
-    const shape = { ...vision, image_size: side, patch_size: patch, num_channels: 3 };
-    const { productsFlop, attentionFlop } = clipFlop(
-      { vision_config: shape, projection_dim: dimensions } as Parameters<typeof clipFlop>[0],
-      64,
-    );
+test('the work of an image encoder, against the figures of the literature and one counted by hand', () => {
+  const shape = {
+    activation: 'gelu' as const,
+    epsilon: 1e-5,
+    hasPatchBias: false,
+    hasClassToken: true,
+    hasPreNorm: true,
+    pooling: 'class' as const,
+    hasProjection: true,
+  };
+  const tflop = (patch: number, width: number, layers: number, dimensions: number) => {
+    const vision = { ...shape, imageSize: 224, patch, width, inner: 4 * width, heads: 16, layers };
+    const { productsFlop, attentionFlop } = clipFlop({ vision, dimensions }, 64);
     return (productsFlop + attentionFlop) / 1e12;
   };
-  // 1.1, 4.5 and 21 TFLOP with every token in the last layer.
+  // With every token in the last layer.
   for (const [found, whole] of [
-    [flop(224, 32, 768, 12, 512), 1.13],
-    [flop(224, 16, 768, 12, 512), 4.5],
-    [flop(224, 14, 1024, 24, 768), 21],
+    [tflop(32, 768, 12, 512), 1.13],
+    [tflop(16, 768, 12, 512), 4.5],
+    [tflop(14, 1024, 24, 768), 21],
   ]) {
     assert.ok(found < whole && found > 0.9 * whole, `${found} of ${whole}`);
   }
-  // One layer of width 1 with one patch of a pixel: 3 for the patch, 2·2 for k and v, 2 + 8 behind them, 1 for the projection.
-  const one = { hidden_size: 1, intermediate_size: 4, num_hidden_layers: 1 };
-  const shape = { ...one, image_size: 1, patch_size: 1, num_channels: 3 };
-  assert.equal(clipFlop({ vision_config: shape, projection_dim: 1 } as Parameters<typeof clipFlop>[0], 1), {
+  // One layer of width 1 and one patch of a pixel: 3 for the patch, 2·2 for k and v, 2 + 8 behind them, 1 for the projection.
+  const vision = { ...shape, imageSize: 1, patch: 1, width: 1, inner: 4, heads: 1, layers: 1 };
+  assert.equal(clipFlop({ vision, dimensions: 1 }, 1), {
     productsFlop: 4 * (3 + 4 + 10 + 1),
     attentionFlop: 6 * 4,
   });

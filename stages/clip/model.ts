@@ -5,7 +5,7 @@ import type { Preprocessor } from './preprocessor.ts';
 import { encodeTexts } from './text.ts';
 import type { Towers } from './towers.ts';
 import { loadVision, type VisionWeights } from './vision.ts';
-import { ModelWeights } from './weights.ts';
+import { ModelWeights, type TensorSource } from './weights.ts';
 
 /**
  * A CLIP model: embeds texts, and owns the weights of the image encoder on the GPU for the programs of objectives and
@@ -16,12 +16,12 @@ export class ClipModel {
   readonly directory: string;
   readonly towers: Towers;
   readonly preprocessor: Preprocessor;
-  readonly weights: ModelWeights;
+  readonly weights: TensorSource;
   readonly #description: ClipDescription;
   readonly #arena: Arena;
   #vision?: Promise<VisionWeights>;
 
-  constructor(gpu: Gpu, directory: string, description: ClipDescription, weights: ModelWeights) {
+  constructor(gpu: Gpu, directory: string, description: ClipDescription, weights: TensorSource) {
     this.gpu = gpu;
     this.directory = directory;
     this.towers = description.towers;

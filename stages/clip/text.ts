@@ -7,7 +7,7 @@ import { pool, textTokens } from '../../wgsl/nn/tokens.ts';
 import { textTensors } from './tensors.ts';
 import { poolIndex, type Towers } from './towers.ts';
 import { loadLayer, transformerLayer } from './transformer.ts';
-import { type ModelWeights, WeightLoader } from './weights.ts';
+import { type TensorSource, WeightLoader } from './weights.ts';
 
 /**
  * Runs the text encoder on the GPU: ids [T, length], padded and below the vocabulary size → raw embeddings [T, D]. It runs
@@ -18,7 +18,7 @@ import { type ModelWeights, WeightLoader } from './weights.ts';
 export async function encodeTexts(
   gpu: Gpu,
   towers: Towers,
-  weights: ModelWeights,
+  weights: TensorSource,
   ids: readonly ArrayLike<number>[],
 ): Promise<Float32Array> {
   const { text, dimensions } = towers;

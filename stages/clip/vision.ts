@@ -6,7 +6,7 @@ import { type ImageTokenWeights, imageTokens, patchify } from '../../wgsl/nn/tok
 import { visionTensors } from './tensors.ts';
 import type { Towers } from './towers.ts';
 import { type LayerWeights, loadLayer, transformerLayer } from './transformer.ts';
-import { type ModelWeights, WeightLoader } from './weights.ts';
+import { type TensorSource, WeightLoader } from './weights.ts';
 
 /** The image encoder on the GPU; programs of any batch size share it. */
 export interface VisionWeights {
@@ -22,7 +22,7 @@ export interface VisionWeights {
 export async function loadVision(
   arena: Arena,
   towers: Towers,
-  weights: ModelWeights,
+  weights: TensorSource,
 ): Promise<VisionWeights> {
   const load = new WeightLoader(arena, weights, visionTensors(towers));
   const { vision } = towers;

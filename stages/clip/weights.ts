@@ -31,8 +31,14 @@ interface Found {
   entry: Entry;
 }
 
-/** The weights of a model under canonical names (`visionTensors`, `textTensors`), whatever the layout of its files. */
-export class ModelWeights {
+/** The weights of a model under canonical names (`visionTensors`, `textTensors`). */
+export interface TensorSource {
+  /** A tensor in its canonical shape. @throws InputError when it is missing or invalid. */
+  floats(name: string, shape: readonly number[]): Promise<Float32Array>;
+}
+
+/** The weights of a model's files, whatever their layout. */
+export class ModelWeights implements TensorSource {
   readonly #path: string;
   readonly #entries: ReadonlyMap<string, Found>;
   readonly #placement: Placement;
@@ -108,10 +114,10 @@ export class ModelWeights {
 /** Uploads the weights of a model. `shapes` lists the available tensors. */
 export class WeightLoader {
   readonly #arena: Arena;
-  readonly #weights: ModelWeights;
+  readonly #weights: TensorSource;
   readonly #shapes: Shapes;
 
-  constructor(arena: Arena, weights: ModelWeights, shapes: Shapes) {
+  constructor(arena: Arena, weights: TensorSource, shapes: Shapes) {
     this.#arena = arena;
     this.#weights = weights;
     this.#shapes = shapes;

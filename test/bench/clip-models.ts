@@ -1,8 +1,8 @@
-import type { ClipConfig } from '../../stages/clip/config.ts';
 import { DEMO_CLIP, describeClip } from '../../stages/clip/directory.ts';
 import { ClipModel, openClip } from '../../stages/clip/model.ts';
-import type { SafeTensor, SafetensorsFile } from '../../stages/clip/safetensors.ts';
 import { visionTensors } from '../../stages/clip/tensors.ts';
+import type { Towers, VisionTower } from '../../stages/clip/towers.ts';
+import type { TensorSource } from '../../stages/clip/weights.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { uniform } from '../helpers/numbers.ts';
 
@@ -40,41 +40,42 @@ export async function openBenchClip(gpu: Gpu, name: string, precision: Precision
   const shape = SHAPES[name];
   if (!shape) return openClip(gpu, name === 'demo' ? undefined : name);
   const demo = await describeClip(DEMO_CLIP);
-  const config: ClipConfig = {
-    model_type: 'clip',
-    projection_dim: shape.dimensions,
-    text_config: demo.config.text_config,
-    vision_config: {
-      hidden_size: shape.width,
-      intermediate_size: 4 * shape.width,
-      num_attention_heads: shape.heads,
-      num_hidden_layers: shape.layers,
-      num_channels: 3,
-      image_size: shape.side,
-      patch_size: shape.patch,
-      hidden_act: 'quick_gelu',
-      layer_norm_eps: 1e-5,
-    },
+  const vision: VisionTower = {
+    imageSize: shape.side,
+    patch: shape.patch,
+    width: shape.width,
+    inner: 4 * shape.width,
+    heads: shape.heads,
+    layers: shape.layers,
+    activation: 'quick_gelu',
+    epsilon: 1e-5,
+    hasPatchBias: false,
+    hasClassToken: true,
+    hasPreNorm: true,
+    pooling: 'class',
+    hasProjection: true,
   };
-  return new ClipModel(gpu, name, { ...demo, config }, randomWeights(name, config));
+  const towers = { vision, text: demo.towers.text, dimensions: shape.dimensions };
+  return new ClipModel(gpu, name, { ...demo, towers }, randomWeights(towers));
 }
 
 /**
  * Seeded weights as a trained model's are distributed, so that no activation overflows: layer norms near 1, biases near 0, and products
  * with a variance of 1/inputs.
  */
-function randomWeights(name: string, config: ClipConfig): SafetensorsFile {
-  const tensors = new Map<string, SafeTensor>();
-  for (const [tensor, shape] of visionTensors(config)) {
-    const count = shape.reduce((product, length) => product * length, 1);
-    const inputs = count / shape[0];
-    const isNorm = /norm[12]?\.weight$/.test(tensor);
-    const [center, half] = isNorm ? [1, 0.1] : shape.length > 1 ? [0, Math.sqrt(3 / inputs)] : [0, 0.02];
-    const numbers = repeated(count, tensors.size);
-    for (let i = 0; i < count; i++) numbers[i] = center + half * numbers[i];
-    tensors.set(tensor, { dtype: 'F32', shape: [...shape], data: numbers });
-  }
-  return { path: name, tensors, metadata: {} };
+function randomWeights(towers: Towers): TensorSource {
+  const names = [...visionTensors(towers).keys()];
+  return {
+    async floats(name, shape) {
+      const count = shape.reduce((product, length) => product * length, 1);
+      const inputs = count / shape[0];
+      const isNorm = /norm[12]?\.weight$/.test(name);
+      const [center, half] = isNorm ? [1, 0.1] : shape.length > 1 ? [0, Math.sqrt(3 / inputs)] : [0, 0.02];
+      const numbers = repeated(count, names.indexOf(name));
+      for (let i = 0; i < count; i++) numbers[i] = center + half * numbers[i];
+      return numbers;
+    },
+  };
 }
 
 const BLOCK = 1 << 20;

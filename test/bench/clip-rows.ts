@@ -1,6 +1,6 @@
-import type { ClipConfig } from '../../stages/clip/config.ts';
 import type { ClipModel } from '../../stages/clip/model.ts';
 import { ClipObjective } from '../../stages/clip/objective.ts';
+import { patchCount, type Towers, tokenCount } from '../../stages/clip/towers.ts';
 import { clipObjective } from '../../stages/optimizer/objectives.ts';
 import { SplatOptimizer } from '../../stages/optimizer/optimizer.ts';
 import { createState } from '../../stages/optimizer/state.ts';
@@ -104,7 +104,7 @@ function gradientRow(gpu: Gpu, given: Given): Promise<Row> {
         width,
         height,
         memoryBytes: gpu.liveBytes - before - color.size - gradient.size,
-        clip: { ...clipFlop(model.config, batch), precision: 'f32', waits: null },
+        clip: { ...clipFlop(model.towers, batch), precision: 'f32', waits: null },
       };
     } finally {
       objective.destroy();
@@ -158,7 +158,7 @@ function restyleRow(gpu: Gpu, given: Given): Promise<Row> {
         memoryBytes: gpu.liveBytes - before,
         // A software adapter's host waits after each step, so that it does not take a core from the driver.
         clip: {
-          ...clipFlop(model.config, batch),
+          ...clipFlop(model.towers, batch),
           precision: 'f32',
           waits: gpu.target === 'cpu' ? null : waits,
         },
@@ -217,24 +217,23 @@ export async function countWaits(frame: () => Promise<void> | void, frames: numb
 /**
  * FLOP of the image encoder and its gradient to the pixels for `batch` crops, two per multiply-add. A linear layer of [M, K] by [K, N]
  * takes 2MKN forward and as many for the gradient of its input; attention over T tokens of width W takes 4T²W forward and 8T²W
- * backward, without what is computed again. The last layer has queries, output and MLP of the class token alone. Norms, activations,
+ * backward, without what is computed again. One token is pooled: in the last layer, or in the head that
+ * pools by attention, queries, output and MLP are those of one token. Norms, activations,
  * softmax and crops do not count.
  */
 export function clipFlop(
-  { vision_config: vision, projection_dim: dimensions }: ClipConfig,
+  { vision, dimensions }: Pick<Towers, 'vision' | 'dimensions'>,
   batch: number,
 ): { productsFlop: number; attentionFlop: number } {
-  const { hidden_size: width, intermediate_size: inner, num_hidden_layers: layers } = vision;
-  const { image_size: side, patch_size: patch, num_channels: channels } = vision;
-  const patches = Math.floor(side / patch) ** 2;
-  const tokens = patches + 1;
+  const { width, inner, layers, patch } = vision;
+  const [patches, tokens] = [patchCount(vision), tokenCount(vision)];
   const mlp = 2 * width * inner;
+  const whole = vision.pooling === 'class' ? layers - 1 : layers;
   const products =
-    patches * channels * patch ** 2 * width +
-    (layers - 1) * tokens * (4 * width ** 2 + mlp) +
-    tokens * 2 * width ** 2 +
-    (2 * width ** 2 + mlp) +
-    width * dimensions;
-  const attention = (layers - 1) * 2 * tokens ** 2 * width + 2 * tokens * width;
+    patches * 3 * patch ** 2 * width +
+    whole * tokens * (4 * width ** 2 + mlp) +
+    (tokens * 2 * width ** 2 + 2 * width ** 2 + mlp) +
+    (vision.hasProjection ? width * dimensions : 0);
+  const attention = whole * 2 * tokens ** 2 * width + 2 * tokens * width;
   return { productsFlop: 2 * 2 * products * batch, attentionFlop: 2 * 3 * attention * batch };
 }
