@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type JsonSchema, schemaAt } from '../pipeline/file/describe.ts';
-import { pipelineSchema, stageSchema } from '../pipeline/file/schema.ts';
+import { jsonSchema, pipelineSchema } from '../pipeline/file/schema.ts';
 import { stages } from '../stages/index.ts';
 
 const schema = pipelineSchema(stages);
@@ -17,7 +17,7 @@ test('a substitution may replace a number; the check of other values is unchange
   const steps = optionOf('train', 'steps');
   assert.equal(steps.if, { $ref: '#/definitions/substitution' });
   assert.is(steps.then, true);
-  const { description, default: fallback, ...bare } = schemaAt(stageSchema(train), ['steps'])!;
+  const { description, default: fallback, ...bare } = schemaAt(jsonSchema(train.options), ['steps'])!;
   assert.equal(steps.else, bare);
   assert.is(steps.description, description);
   assert.is(steps.default, fallback);

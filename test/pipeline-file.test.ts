@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nearest } from '../pipeline/file/describe.ts';
 import { readPipeline } from '../pipeline/file/read.ts';
-import { stageSchema } from '../pipeline/file/schema.ts';
+import { jsonSchema } from '../pipeline/file/schema.ts';
 import { stages } from '../stages/index.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { fakeStages, inScratch } from './helpers/fake-stages.ts';
@@ -86,8 +86,9 @@ test('overrides take precedence over the file, and remove values', async () => {
   assert.equal(options.train, ['sh', 'opacity']);
   assert.equal(options.clip, { prompt: 'a: b', weight: 1 });
   assert.equal(plan.stages[0].options, { ply: './a.ply', downscale: 1 });
-  const plain = await read(GOOD, ['train.clip.prompt=']);
-  assert.is((plain.stages[2].options as { clip?: unknown }).clip, undefined, 'no map without options');
+  assert.equal((plan.stages[3].options as { clip?: unknown }).clip, { prompt: 'x', weight: 1 }, 'a new map');
+  const plain = await read(GOOD, ['train.clip=']);
+  assert.is((plain.stages[2].options as { clip?: unknown }).clip, undefined);
 });
 
 test('checkpoints are by seconds, by steps or off; the last override applies', async () => {
@@ -96,8 +97,8 @@ test('checkpoints are by seconds, by steps or off; the last override applies', a
   assert.equal(await of('checkpoints: { steps: 500 }\n'), { steps: 500 });
   assert.equal(await of('checkpoints: { seconds: 0.5 }\n'), { seconds: 0.5 });
   assert.is(await of('checkpoints: off\n'), 'off');
-  assert.equal(await of('checkpoints: { seconds: 5 }\n', ['checkpoints.steps=50']), { steps: 50 });
-  assert.equal(await of('checkpoints: off\n', ['checkpoints.seconds=2']), { seconds: 2 });
+  assert.equal(await of('checkpoints: { seconds: 5 }\n', ['checkpoints={ steps: 50 }']), { steps: 50 });
+  assert.equal(await of('', ['checkpoints.seconds=2']), { seconds: 2 });
   assert.is(await of('', ['checkpoints=off']), 'off');
   assert.equal(await of('checkpoints: off\n', ['checkpoints=']), { seconds: 30 });
   assert.match(
@@ -119,7 +120,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'unknown option',
     chain('train: { stepps: 3 }'),
-    'p.yaml:4:14: unknown key stepps in train: expected id, steps, strategy, train, size, background, clip or fail; the nearest is `steps`',
+    'p.yaml:4:14: unknown key stepps in train: expected steps, strategy, train, size, background, clip, fail or id; the nearest is `steps`',
   ],
   [
     'unknown nested option',
@@ -168,7 +169,7 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'options that are no map',
     chain('train: [1]'),
-    /the options of train are \[1\] \(a list\): expected a map/,
+    /^p\.yaml:4:5: train is \[1\] \(a list\): expected a map of steps, /,
   ],
   ['refinement', 'stages:\n  - load: { }\n', 'p.yaml:2:5: load: give exactly one of colmap and ply'],
   [
@@ -184,23 +185,19 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'unknown stage',
     'stages:\n  - laod: {}\n',
-    'p.yaml:2:5: unknown stage laod: expected load, init, train, stylize or score; the nearest is `load`',
+    'p.yaml:2:5: unknown key laod in stage 1: expected load, init, train, stylize or score; the nearest is `load`',
   ],
   [
     'two stages in one entry',
     'stages:\n  - load: { colmap: capture }\n    init:\n',
-    /^p\.yaml:3:5: stage 1 has 2 keys \(load, init\): expected one/,
+    'p.yaml:2:5: stage 1: expected one stage, found load, init; the next stage starts with `- `',
   ],
   [
     'entry that is no map',
     'stages:\n  - load\n',
-    /p\.yaml:2:5: stage 1 is load \(a string\): expected a map of one stage/,
+    /^p\.yaml:2:5: stage 1 is load \(a string\): expected a map of load, init, /,
   ],
-  [
-    'duplicate id',
-    chain('init:'),
-    'p.yaml:4:5: a second stage called init (the first is on line 3): give this one an `id`',
-  ],
+  ['duplicate id', chain('init:'), 'p.yaml:4:5: a second stage called init: give this one an `id`'],
   ['bad id', chain('train: { id: ../x }'), /^p\.yaml:4:14: `id` of train is \.\.\/x: expected letters/],
   [
     'order',
@@ -217,7 +214,11 @@ const MISTAKES: [string, string, string | RegExp][] = [
     'stages:\n  - load: { colmap: capture }\n  - train:\n',
     /`train` needs gaussians, which no earlier stage produces; add `init` before it$/,
   ],
-  ['no stages', 'name: x\n', 'p.yaml:1:1: the file lacks `stages`: expected a list of at least 1'],
+  [
+    'no stages',
+    'name: x\n',
+    'p.yaml:1:1: the file lacks `stages`: expected a list of at least 1: a map of load, init, train, stylize, score',
+  ],
   [
     'empty list',
     'stages: []\n',
@@ -268,8 +269,8 @@ const MISTAKES: [string, string, string | RegExp][] = [
     `checkpoints: 30\n${chain('train:')}`,
     /is 30 \(a number\): expected off or a map/,
   ],
-  ['empty file', '', /^p\.yaml:1:1: expected a map with `stages`, found empty/],
-  ['list', '- a\n', /p\.yaml:1:1: expected a map with `stages`/],
+  ['empty file', '', /^p\.yaml:1:1: the file is empty: expected a map of name, .*, stages$/],
+  ['list', '- a\n', /^p\.yaml:1:1: the file is \["a"\] \(a list\): expected a map of name, .*, stages$/],
   ['prototype', `__proto__: {}\n${chain('train:')}`, /^p\.yaml:1:1: unknown key __proto__/],
   ['prototype option', chain('train: { __proto__: {} }'), /^p\.yaml:4:14: unknown key __proto__/],
 ];
@@ -291,7 +292,7 @@ test('reports several errors at once, each with its position', async () => {
 
 test('the nearest name is suggested only where it is near', () => {
   const namesOf = (name: string) =>
-    Object.keys(stageSchema(stages.find((stage) => stage.name === name)!).properties ?? {});
+    Object.keys(jsonSchema(stages.find((stage) => stage.name === name)!.options).properties ?? {});
   const stageNames = stages.map(({ name }) => name);
   for (const [name, known] of [
     ['region', namesOf('stylize')],
@@ -320,16 +321,16 @@ test('mistakes in overrides name the override', async () => {
     ['train.steps', /^--set train\.steps: expected STAGE\.OPTION=VALUE/],
     [
       'sed=3',
-      /^--set sed=3: unknown key sed: expected name, seed, checkpoints or matrix; the nearest is `seed`/,
+      /^--set sed=3: unknown key sed in the file: expected name, seed, checkpoints, matrix or stages; the nearest is `seed`/,
     ],
     ['seed=x', /^--set seed=x: `seed` of the file is x/],
     ['load.colmap=nowhere', /^--set load\.colmap=nowhere: `colmap` of load: no such folder/],
-    ['train.steps.x=1', /^--set train\.steps\.x=1: `steps` of train has no parts/],
+    ['train.steps.x=1', /^--set train\.steps\.x=1: 20 has no part `x`/],
     [
       'again.clip.weight=3',
-      /^--set again\.clip\.weight=3: `clip` of again lacks `prompt`: expected a string$/,
+      /^--set again\.clip\.weight=3: `clip` of train lacks `prompt`: expected a string$/,
     ],
-    ['train.id=x', /^--set train\.id=x: an `id` is set in the file/],
+    ['train.id=again', /^p\.yaml:9:5: a second stage called again: give this one an `id`/],
     ['train.__proto__.x=1', /^--set train\.__proto__\.x=1: unknown key __proto__/],
     ['train.train=[', /^--set train\.train=\[:1:\d+: this is not valid YAML/],
   ];
@@ -368,7 +369,8 @@ const HOSTILE: [string, string | Uint8Array, RegExp][] = [
   ['duplicate key', 'name: a\nname: b\n', /^p\.yaml:2:1: this is not valid YAML: Map keys must be unique/],
   ['tag', 'name: !!js/function x\n', /^p\.yaml:1:7: this is not valid YAML: Unresolved tag/],
   ['two documents', 'name: a\n---\nname: b\n', /multiple documents/],
-  ['key that is a list', '? [a]\n: b\n', /^p\.yaml:1:3: this key is not a string/],
+  ['key that is a list', '? [a]\n: b\n', /^p\.yaml:1:3: unknown key "\[.*a.*\]" in the file: expected name/m],
+  ['key that is empty', '~: b\n', /^p\.yaml:1:1: unknown key null in the file: expected name/m],
   ['unclosed', 'stages: [', /^p\.yaml:1:\d+: this is not valid YAML/],
 ];
 for (const [name, text, expected] of HOSTILE) {

@@ -28,8 +28,9 @@ function mistake(value: string, values?: Record<string, Scalar>): string {
   return mistakes[0];
 }
 
-test('a value that is a single reference keeps the type of the axis', () => {
+test('a value that is a single reference has the type of the axis', () => {
   assert.is(fill('${matrix.seed}').result, 2);
+  assert.is(fill('${matrix.seed}', { text: true }).result, '2');
   assert.is(fill('${matrix.fast}').result, true);
   assert.is(fill('${matrix.prompt}').result, 'day of the dead');
   assert.equal(fill('${matrix.seed}').used, ['seed']);
@@ -42,13 +43,15 @@ test('inside a longer text a reference becomes text, any number of times', () =>
   assert.equal(used, ['prompt', 'seed']);
 });
 
-test('a variable alone becomes a number or a boolean if it parses as one and the schema accepts no text', () => {
+test('a value with a variable becomes a number or a boolean if it reads as one, unless the schema wants a text', () => {
   assert.is(fill('${env.STEPS}').result, 500);
   assert.is(fill('${env.RATE}').result, -0.0015);
   assert.is(fill('${env.YES}').result, true);
   assert.is(fill('${env.DATA}').result, '/data');
   assert.is(fill('${env.STEPS}', { text: true }).result, '500');
-  assert.is(fill('${env.STEPS}0').result, '5000');
+  assert.is(fill('${env.STEPS}0').result, 5000);
+  assert.is(fill('${env.STEPS}0', { text: true }).result, '5000');
+  assert.is(fill('500').result, '500', 'a text without a reference');
   assert.is(fill('[${env.EMPTY}]').result, '[]');
   assert.is(fill('${env.EMPTY}').result, '');
 });

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { InputError } from '../../wgsl/core/index.ts';
-import { literal, nearest } from './describe.ts';
-import type { Mistake } from './section.ts';
-import { parseYaml } from './source.ts';
+import type { Mistake } from './check.ts';
+import { nearest } from './describe.ts';
 import type { Scalar } from './substitute.ts';
 
 export type { Scalar };
@@ -59,65 +58,27 @@ function digest(values: Record<string, Scalar>): string {
 
 const NAMES_SHOWN = 12;
 
-/**
- * The cell with this name or these values; a string has either form of `--cell`, `rococo-1` or `prompt=rococo,seed=1`.
- * Throws InputError.
- */
-export function findCell(
-  cells: readonly Cell[],
-  axes: Axes,
-  wanted: string | Readonly<Record<string, Scalar>>,
-): Cell {
-  const named = cells.find(({ name }) => name === wanted);
-  if (named) return named;
-  const place = `--cell ${typeof wanted === 'string' ? wanted : JSON.stringify(wanted)}`;
-  const fail = (text: string): never => {
-    throw new InputError(text, place);
-  };
-  if (typeof wanted === 'string' && !wanted.includes('=')) {
-    const names = cells.map(({ name }) => name);
-    const shown = names.length <= NAMES_SHOWN ? names : [...names.slice(0, NAMES_SHOWN), '…'];
-    return fail(`no cell has this name: ${nearest(wanted, shown)}`);
-  }
-  const values = typeof wanted === 'string' ? parseValues(wanted, place) : wanted;
-  for (const [axis, value] of Object.entries(values)) {
-    if (!Object.hasOwn(axes, axis))
-      fail(`the matrix has no axis ${axis}: ${nearest(axis, Object.keys(axes))}`);
-    const texts = axes[axis].map(String);
-    if (!texts.includes(String(value)))
-      fail(`${literal(value)} is not a value of ${axis}: ${nearest(String(value), texts)}`);
-  }
-  const lacking = Object.keys(axes).filter((axis) => !Object.hasOwn(values, axis));
-  if (lacking.length)
-    fail(
-      `a cell needs a value for every axis; ${lacking.join(', ')} ${lacking.length > 1 ? 'have' : 'has'} none`,
-    );
-  return cells.find((cell) =>
-    Object.keys(axes).every((axis) => String(cell.values[axis]) === String(values[axis])),
-  )!;
+/** The cell with this name or these values; a string is a name, or `prompt=rococo,seed=1`. Throws InputError. */
+export function findCell(cells: readonly Cell[], wanted: string | Readonly<Record<string, Scalar>>): Cell {
+  const assignments = (values: Readonly<Record<string, Scalar>>) =>
+    Object.entries(values)
+      .map(([axis, value]) => `${axis}=${value}`)
+      .join(',');
+  const inAnyOrder = (text: string) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .sort()
+      .join(',');
+  const given = typeof wanted === 'string' ? wanted : assignments(wanted);
+  const found = cells.find(
+    ({ name, values }) => name === given || inAnyOrder(assignments(values)) === inAnyOrder(given),
+  );
+  if (found) return found;
+  const names = cells.map(({ name }) => name);
+  const shown = names.length <= NAMES_SHOWN ? names : [...names.slice(0, NAMES_SHOWN), '…'];
+  throw new InputError(`no cell has this name or these values: ${nearest(given, shown)}`, `--cell ${given}`);
 }
-
-/** `prompt=rococo,seed=1`; a value with a comma is in double quotes. */
-function parseValues(text: string, place: string): Record<string, Scalar> {
-  const fail = (mistake: string): never => {
-    throw new InputError(mistake, place);
-  };
-  const values: Record<string, Scalar> = {};
-  const pair = /\s*([^=,]+)=("(?:[^"\\]|\\.)*"|[^",]*)(?:,(?=.)|$)/y;
-  while (pair.lastIndex < text.length) {
-    const [, name = '', value] = pair.exec(text) ?? [];
-    const axis = name.trim();
-    if (!axis)
-      fail(
-        'expected the name of a cell, or AXIS=VALUE,… such as prompt=rococo,seed=1 (quote a value with a comma)',
-      );
-    if (Object.hasOwn(values, axis)) fail(`the axis ${axis} is given twice`);
-    values[axis] = value.startsWith('"') ? (parseYaml(value, place).value as string) : value.trim();
-  }
-  return values;
-}
-
-const CELLS_SHOWN = 3;
 
 /** The mistakes of all cells, each once; a mistake of only some cells names them. */
 export function mergeCells(
@@ -132,8 +93,8 @@ export function mergeCells(
   return [...cellNames].map(([key, names]) => {
     const mistake = JSON.parse(key) as Mistake;
     if (names.size === cells.length) return mistake;
-    const shown = [...names].slice(0, CELLS_SHOWN).join(', ');
-    const more = names.size > CELLS_SHOWN ? ` and ${names.size - CELLS_SHOWN} more` : '';
-    return { ...mistake, text: `${mistake.text} (cell${names.size > 1 ? 's' : ''} ${shown}${more})` };
+    const [first, ...more] = names;
+    const others = more.length ? ` and ${more.length} more` : '';
+    return { ...mistake, text: `${mistake.text} (cell ${first}${others})` };
   });
 }

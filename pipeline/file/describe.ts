@@ -11,7 +11,6 @@ export interface JsonSchema {
   enum?: unknown[];
   const?: unknown;
   anyOf?: JsonSchema[];
-  oneOf?: JsonSchema[];
   properties?: Record<string, JsonSchema>;
   required?: string[];
   additionalProperties?: boolean | JsonSchema;
@@ -26,77 +25,61 @@ export interface JsonSchema {
   [key: string]: unknown;
 }
 
+/** A schema and the alternatives of a union. */
+const variants = (schema: JsonSchema): JsonSchema[] => [schema, ...(schema.anyOf ?? [])];
+
 /** The schema of the value at `path`, or undefined where the schema names none. */
-export function schemaAt(schema: JsonSchema, path: Path): JsonSchema | undefined {
-  if (!path.length) return schema;
-  const [head, ...rest] = path;
-  for (const branch of [schema, ...branches(schema)]) {
-    const next = child(branch, head);
-    const found = next && schemaAt(next, rest);
+export function schemaAt(schema: JsonSchema, [key, ...rest]: Path): JsonSchema | undefined {
+  if (key === undefined) return schema;
+  for (const { items, properties = {}, additionalProperties: others } of variants(schema)) {
+    const item = Array.isArray(items) ? items[Number(key)] : items;
+    const member = Object.hasOwn(properties, key) ? properties[key] : others;
+    const next = typeof key === 'number' ? item : member;
+    const found = typeof next === 'object' ? schemaAt(next, rest) : undefined;
     if (found) return found;
   }
   return undefined;
 }
 
-/** The alternatives of a union; none for any other schema. */
-export function branches(schema: JsonSchema): JsonSchema[] {
-  return schema.anyOf ?? schema.oneOf ?? [];
-}
-
-function child(schema: JsonSchema, key: string | number): JsonSchema | undefined {
-  if (typeof key === 'number') return Array.isArray(schema.items) ? schema.items[key] : schema.items;
-  if (schema.properties && Object.hasOwn(schema.properties, key)) return schema.properties[key];
-  return typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined;
-}
-
 /** The keys that a map may have by its schema, or by any branch of it. */
 export function knownKeys(schema: JsonSchema): string[] {
-  return [
-    ...new Set([schema, ...branches(schema)].flatMap(({ properties = {} }) => Object.keys(properties))),
-  ];
+  return variants(schema).flatMap(({ properties = {} }) => Object.keys(properties));
 }
 
 /** The values that a schema accepts, in words: `a whole number, at least 1`; `default or mcmc`; `a list of 2 whole numbers`. */
 export function describe(schema: JsonSchema): string {
-  return choices([...new Set(alternatives(schema))]);
-}
-
-function alternatives(schema: JsonSchema): string[] {
-  if (schema.enum) return schema.enum.map(literal);
-  if (schema.const !== undefined) return [literal(schema.const)];
-  const parts = branches(schema);
-  if (parts.length) return parts.flatMap(alternatives);
-  if (schema.path) return [`the path of a ${schema.path}`];
-  if (Array.isArray(schema.type)) return schema.type.map((type) => describe({ ...schema, type }));
-  switch (schema.type) {
+  const { anyOf, enum: values, const: value, path, type } = schema;
+  if (anyOf) return choices([...new Set(anyOf.flatMap((part) => part.enum?.map(literal) ?? describe(part)))]);
+  if (values) return choices(values.map(literal));
+  if (value !== undefined) return literal(value);
+  if (path) return `the path of a ${path}`;
+  if (Array.isArray(type)) return choices(type.map((one) => describe({ ...schema, type: one })));
+  switch (type) {
     case 'integer':
-      return [['a whole number', ...bounds(schema)].join(', ')];
+      return ['a whole number', ...bounds(schema)].join(', ');
     case 'number':
-      return [['a number', ...bounds(schema)].join(', ')];
+      return ['a number', ...bounds(schema)].join(', ');
     case 'boolean':
-      return ['true or false'];
+      return 'true or false';
     case 'string':
-      return [schema.minLength ? 'a non-empty string' : 'a string'];
+      return schema.minLength ? 'a non-empty string' : 'a string';
     case 'array':
-      return [list(schema)];
+      return list(schema);
     case 'object':
-      return [schema.properties ? `a map of ${Object.keys(schema.properties).join(', ')}` : 'a map'];
+      return schema.properties ? `a map of ${knownKeys(schema).join(', ')}` : 'a map';
     default:
-      return ['another value'];
+      return 'another value';
   }
 }
 
 function list({ items, minItems }: JsonSchema): string {
   if (Array.isArray(items)) {
     const words = items.map(describe);
-    const alike = new Set(words).size === 1;
-    return `a list of ${items.length}: ${alike ? `each ${words[0]}` : words.join('; ')}`;
+    const isUniform = new Set(words).size === 1;
+    return `a list of ${items.length}: ${isUniform ? `each ${words[0]}` : words.join('; ')}`;
   }
-  const words = [
-    minItems ? `at least ${minItems}` : '',
-    items && Object.keys(items).length ? describe(items) : '',
-  ].filter(Boolean);
-  return words.length ? `a list of ${words.join(': ')}` : 'a list';
+  const size = minItems ? `a list of at least ${minItems}` : 'a list';
+  return items?.type || items?.anyOf ? `${size}: ${describe(items)}` : size;
 }
 
 const BOUNDS: [string, string][] = [
@@ -138,20 +121,27 @@ export interface PathOption {
   advice?: string;
 }
 
-/** A copy of a section's value in which `replace` replaces each path option, at any depth. */
+/** A copy of a value in which `replace` replaces each path option, at any depth. */
 export function mapPaths(
   value: unknown,
   schema: JsonSchema,
   replace: (option: PathOption) => string,
 ): unknown {
   return mapTexts(value, (text, path) => {
-    const own = schemaAt(schema, path) ?? {};
-    const variants = [own, ...branches(own)];
-    const { path: kind, advice } = variants.find((variant) => variant.path) ?? {};
+    const own = variants(schemaAt(schema, path) ?? {});
+    const { path: kind, advice } = own.find((variant) => variant.path) ?? {};
     // An alternative that lists this string (a name such as `demo`) is not a path.
-    const isName = variants.some((variant) => variant.const === text || variant.enum?.includes(text));
+    const isName = own.some((variant) => variant.const === text || variant.enum?.includes(text));
     return kind && !isName ? replace({ path, kind, value: text, advice }) : text;
   });
+}
+
+/** The value at `path`, or undefined. */
+export function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((node, key) => {
+    const isInside = typeof node === 'object' && node !== null && Object.hasOwn(node, key);
+    return isInside ? (node as Record<string | number, unknown>)[key] : undefined;
+  }, value);
 }
 
 /** Whether a value is a map of keys, rather than a list, a scalar or nothing. */
@@ -167,7 +157,7 @@ export function literal(value: unknown): string {
 }
 
 /** A value with its kind: `"many" (a string)`. */
-export function found(value: unknown): string {
+export function withKind(value: unknown): string {
   if (value === null) return 'empty';
   if (Array.isArray(value)) return `${literal(value)} (a list)`;
   const kinds: Record<string, string> = { string: 'a string', number: 'a number', boolean: 'true or false' };

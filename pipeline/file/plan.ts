@@ -1,8 +1,8 @@
 import { type ArtefactName, type Stage, stageGives } from '../../stages/stage.ts';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import type { Cell } from './cells.ts';
+import type { Mistake } from './check.ts';
 import { choices, nearest } from './describe.ts';
-import type { Mistake } from './section.ts';
 
 /** One stage with its checked options, ready to run. */
 export interface PlannedStage {

@@ -2,18 +2,11 @@ import { basename, extname } from 'node:path';
 import type { Stage } from '../../stages/stage.ts';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import { type Axes, type Cell, cellsOf, findCell, mergeCells } from './cells.ts';
-import { found, isMap, knownKeys, nearest, type Path } from './describe.ts';
+import { type Mistake, parseValue, throwMistakes } from './check.ts';
+import { isMap, type JsonSchema, nearest, type Path, schemaAt, valueAt } from './describe.ts';
 import { type CheckpointInterval, orderMistakes, type Plan, type PlannedStage } from './plan.ts';
-import { jsonSchema, matrixAxes, pipelineHead, RESERVED_IDS, stageHead, stageSchema } from './schema.ts';
-import {
-  type Mistake,
-  type Override,
-  overridesBelow,
-  parseOverride,
-  Section,
-  throwMistakes,
-} from './section.ts';
-import { readSource, type Source } from './source.ts';
+import { jsonSchema, matrixParser, pipelineParser, RESERVED_IDS } from './schema.ts';
+import { checkKey, parseYaml, readSource, type Source } from './source.ts';
 import type { Scalar, Scope } from './substitute.ts';
 
 export interface ReadOptions {
@@ -58,7 +51,7 @@ export async function readPipeline(
   }
   if (!cells && wanted !== undefined)
     throw new InputError('the file has no `matrix`, so it has no cells: leave --cell out', file);
-  const [plan] = await readPlans(opened, [cells && findCell(cells, opened.axes!, wanted!)]);
+  const [plan] = await readPlans(opened, [cells && findCell(cells, wanted!)]);
   return plan;
 }
 
@@ -68,25 +61,24 @@ export async function readPipeline(
  */
 export async function readMatrix(file: string, options: ReadOptions): Promise<MatrixPlan | undefined> {
   const opened = await openFile(file, options);
-  const { axes, head } = opened;
+  const { axes, source } = opened;
   if (!axes) return undefined;
   const cells = cellsOf(axes);
   const plans = await readPlans(opened, cells);
   const [{ name, file: absolute }] = plans;
   if (plans.some((plan) => plan.name !== name)) {
     const text = '`name` of the file differs between the cells: leave the axis out of it';
-    throw new InputError(`${text}; each cell has its own folder below out/<name>`, head.placeOf(['name']));
+    throw new InputError(`${text}; each cell has its own folder below out/<name>`, source.placeOf(['name']));
   }
   return { name, file: absolute, axes, cells: cells.map((cell, i) => ({ ...cell, plan: plans[i] })) };
 }
 
 /** A file with its overrides and the axes of its matrix. */
 interface OpenedFile {
+  /** Without the matrix. */
   source: Source;
-  head: Section;
-  matrix: Section;
   axes?: Axes;
-  stageOverrides: readonly Override[];
+  parser: ReturnType<typeof pipelineParser>;
   registry: readonly Stage[];
   env: Scope['env'];
 }
@@ -96,35 +88,44 @@ async function openFile(
   { text, set = [], cwd = process.cwd(), registry, env = process.env }: ReadOptions,
 ): Promise<OpenedFile> {
   const source = await readSource(file, cwd, text);
-  const overrides = set.map((argument) => parseOverride(argument, cwd));
-  const isOfHead = ({ path }: Override) => path.length === 1 || RESERVED_IDS.includes(path[0]);
-  const headOverrides = overrides.filter(isOfHead).map(withWholeCheckpoints);
-  const known = knownKeys(jsonSchema(pipelineHead)).filter((key) => key !== 'stages');
-  for (const { path, place } of headOverrides) {
-    if (known.includes(path[0])) continue;
-    const hint = 'an option of a stage is STAGE.OPTION=VALUE';
-    throw new InputError(`unknown key ${path[0]}: ${nearest(path[0], known)} (${hint})`, place);
-  }
-  const schema = jsonSchema(pipelineHead);
-  const head = new Section({ source, at: [], subject: 'the file', schema }, headOverrides);
-  const matrix = new Section(
-    { source, at: ['matrix'], subject: 'the matrix', schema: jsonSchema(matrixAxes) },
-    overridesBelow(headOverrides, 'matrix'),
-  );
+  const parser = pipelineParser(registry);
+  for (const argument of set) override(source, jsonSchema(parser), argument, cwd);
+  const opened = { source, parser, registry, env };
+  const { matrix, ...others } = isMap(source.value) ? source.value : {};
+  if (matrix === undefined) return opened;
   const mistakes: Mistake[] = [];
-  const scope = { env, used: new Set<string>() };
-  const axes = matrix.value === undefined ? undefined : await matrix.parse(matrixAxes, scope, mistakes);
+  const parsed = await parseValue(source, { matrix }, matrixParser, { env, used: new Set() }, mistakes);
   throwMistakes(mistakes);
-  const stageOverrides = overrides.filter((override) => !isOfHead(override));
-  return { source, head, matrix, axes, stageOverrides, registry, env };
+  source.value = others;
+  return { ...opened, axes: parsed!.matrix };
 }
 
-/** `checkpoints` is a word or has one of two keys, so that an override of a key replaces the whole. */
-function withWholeCheckpoints(override: Override): Override {
-  const { path, text } = override;
-  const [key, part] = path;
-  if (key !== 'checkpoints' || part === undefined) return override;
-  return { ...override, path: [key], text: text && `{ ${part}: ${text} }` };
+/**
+ * Sets a value of the file: `train.steps=500`. A text option takes the value as it is; any other one parses it as YAML
+ * (`[sh, opacity]`, `500`, `true`). An empty value removes the option. A relative path in it starts at `cwd`.
+ */
+function override(source: Source, schema: JsonSchema, argument: string, cwd: string): void {
+  const place = { file: `--set ${argument}` };
+  const [, keys, text] = /^([^=]+)=(.*)$/s.exec(argument) ?? [];
+  const given = keys?.split('.') ?? [''];
+  if (given.includes(''))
+    throw new InputError('expected STAGE.OPTION=VALUE, for example --set train.steps=500', place);
+  for (const key of given) checkKey(key, place);
+  const isOfHead = given.length === 1 || RESERVED_IDS.includes(given[0]);
+  const path = isOfHead ? given : [...stagePath(source, given[0], place), ...given.slice(1)];
+  const wantsText = schemaAt(schema, path)?.type === 'string';
+  const value = wantsText ? text || undefined : (parseYaml(text, place.file).value ?? undefined);
+  source.override(value, { path, place, base: cwd });
+}
+
+/** The path of the options of the stage called `id`. */
+function stagePath({ value }: Source, id: string, place: Place): Path {
+  const list = valueAt(value, ['stages']);
+  const names = Array.isArray(list) ? list.map((entry) => Object.keys(entry ?? {})[0]) : [];
+  const ids = names.map((name, index) => String(valueAt(list, [index, name, 'id']) ?? name));
+  if (!ids.includes(id)) throw new InputError(`no stage is called ${id}: ${nearest(id, ids)}`, place);
+  const index = ids.indexOf(id);
+  return ['stages', index, names[index]];
 }
 
 /** The plan of each cell; of a file without a matrix, the only one. */
@@ -142,7 +143,7 @@ async function readPlans(opened: OpenedFile, cells: readonly (Cell | undefined)[
   throwMistakes(
     unused.map((axis) => ({
       text: `the axis ${axis} of the matrix is used nowhere: write \`\${matrix.${axis}}\` where its value belongs, or remove the axis`,
-      place: opened.matrix.placeOf([axis]),
+      place: opened.source.placeOf(['matrix', axis]),
     })),
   );
   return plans;
@@ -150,93 +151,33 @@ async function readPlans(opened: OpenedFile, cells: readonly (Cell | undefined)[
 
 /** Undefined if there are mistakes. Adds the axes that the values refer to to `used`. */
 async function readPlan(
-  { source, head, stageOverrides, registry, env }: OpenedFile,
+  { source, parser, registry, env }: OpenedFile,
   cell: Cell | undefined,
   used: Set<string>,
   mistakes: Mistake[],
 ): Promise<Plan | undefined> {
   const scope: Scope = { values: cell?.values ?? {}, env, used };
-  const { matrix: _, stages: list, ...top } = head.value as Record<string, unknown>;
-  // The entries are checked one by one: here only that there are some.
-  const entries = Array.isArray(list) ? list.map(() => null) : list;
-  const checked = await head.parse(pipelineHead, scope, mistakes, { ...top, stages: entries });
-  const named = Array.isArray(list) ? await readEntries(source, list, registry, scope, mistakes) : [];
-  if (!checked || mistakes.length) return undefined;
-  const ids = named.map(({ id }) => id);
-  for (const { path, place } of stageOverrides) {
-    const [id, option] = path;
-    if (!ids.includes(id)) throw new InputError(`no stage is called ${id}: ${nearest(id, ids)}`, place);
-    if (option === 'id') throw new InputError('an `id` is set in the file, not by --set', place);
-  }
-  const stages: PlannedStage[] = [];
-  for (const { id, stage, at, place } of named) {
-    const part = { source, at, subject: id, schema: stageSchema(stage) };
-    const section = new Section(part, overridesBelow(stageOverrides, id));
-    const { id: _, ...given } = (section.value ?? {}) as Record<string, unknown>;
-    const options = await section.parse(stage.options, scope, mistakes, given);
-    stages.push({ id, stage, options, place });
+  const parsed = await parseValue(source, source.value, parser, scope, mistakes);
+  if (!parsed || mistakes.length) return undefined;
+  const { name = basename(source.file, extname(source.file)), seed, checkpoints } = parsed;
+  const stages = parsed.stages.map((entry, index): PlannedStage => {
+    const [[name, given]] = Object.entries(entry);
+    const { id = name, ...options } = given as { id?: string };
+    const stage = registry.find((candidate) => candidate.name === name)!;
+    return { id, stage, options, place: source.placeOf(['stages', index, name]) };
+  });
+  for (const [index, { id, place }] of stages.entries()) {
+    const isSecond = stages.slice(0, index).some((stage) => stage.id === id);
+    if (isSecond) mistakes.push({ text: `a second stage called ${id}: give this one an \`id\``, place });
   }
   if (!mistakes.length) mistakes.push(...orderMistakes(stages, registry));
   if (mistakes.length) return undefined;
-  const { file } = source;
-  const checkpoints = checked.checkpoints as CheckpointInterval; // its schema lets one key pass
-  const { name = basename(file, extname(file)).replace(/[^A-Za-z0-9._-]/g, '-'), seed } = checked;
-  return { name, seed, stages, file, checkpoints, ...(cell && { cell }) };
-}
-
-/** One entry of `stages`, its options not yet checked. */
-interface Entry {
-  id: string;
-  stage: Stage;
-  /** The path of its options. */
-  at: Path;
-  place: Place;
-}
-
-/** The entries of `stages`: each a map of one known stage, with a unique id in which `${…}` is substituted. */
-async function readEntries(
-  source: Source,
-  list: readonly unknown[],
-  registry: readonly Stage[],
-  scope: Scope,
-  mistakes: Mistake[],
-): Promise<Entry[]> {
-  const entries: Entry[] = [];
-  for (const [index, item] of list.entries()) {
-    const fail = (text: string, ...path: string[]) =>
-      void mistakes.push({ text, place: source.placeOf(['stages', index, ...path]) });
-    const names = isMap(item) ? Object.keys(item) : [];
-    const [name, second] = names;
-    if (!isMap(item) || name === undefined) {
-      fail(
-        `stage ${index + 1} is ${found(item)}: expected a map of one stage, such as \`- train: { steps: 500 }\``,
-      );
-      continue;
-    }
-    if (second !== undefined) {
-      const text = `stage ${index + 1} has ${names.length} keys (${names.join(', ')}): expected one`;
-      fail(`${text}; the next stage starts with \`- \``, second);
-      continue;
-    }
-    const stage = registry.find((candidate) => candidate.name === name);
-    const given = item[name] ?? {};
-    if (!stage) {
-      const known = registry.map((candidate) => candidate.name);
-      fail(`unknown stage ${name}: ${nearest(name, known)}`, name);
-    } else if (!isMap(given)) {
-      fail(`the options of ${name} are ${found(given)}: expected a map of options`, name);
-    } else {
-      const at = ['stages', index, name];
-      const section = new Section({ source, at, subject: name, schema: jsonSchema(stageHead) });
-      const before = mistakes.length;
-      const head = await section.parse(stageHead, scope, mistakes, { id: given.id ?? name });
-      if (!head || mistakes.length > before) continue;
-      const id = head.id!;
-      const first = entries.find((entry) => entry.id === id);
-      const again = `a second stage called ${id} (the first is on line ${first?.place.line})`;
-      if (first) fail(`${again}: give this one an \`id\``, name, 'id');
-      else entries.push({ id, stage, at, place: source.placeOf(at) });
-    }
-  }
-  return entries;
+  return {
+    name: name.replace(/[^A-Za-z0-9._-]/g, '-'),
+    seed,
+    stages,
+    file: source.file,
+    checkpoints: checkpoints as CheckpointInterval, // its schema lets one key pass
+    ...(cell && { cell }),
+  };
 }

@@ -1,27 +1,75 @@
 import { readFile, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
-import { found, isMap as isRecord, type Path } from './describe.ts';
+import { isMap as isRecord, literal, type Path, valueAt } from './describe.ts';
 
 /** Limits on the cost of a hostile file, far above any pipeline file. */
 const MAX_BYTES = 128 * 1024;
 const MAX_VALUES = 20_000;
 const MAX_DEPTH = 24;
-/** Brackets open at one point, or dashes on one line: the YAML parser recurses for each, and its stack is finite. */
-const MAX_OPEN = 64;
 
 /** YAML as plain values. */
-export interface Yaml<Value = unknown> {
-  value: Value;
+interface Yaml {
+  value: unknown;
   /** The position of the key of the value at `path`, or of the nearest parent in the text. */
   placeOf(path: Path): Place;
 }
 
-/** A pipeline file. */
-export interface Source extends Yaml<Record<string, unknown>> {
+/** A value that the command line sets. */
+interface Override {
+  path: Path;
+  place: Place;
+  /** The base folder of relative paths in the value. */
+  base: string;
+}
+
+/** A pipeline file as plain values with their positions, and the values that the command line sets in it. */
+export class Source {
   /** The file, absolute. */
-  file: string;
+  readonly file: string;
+  value: unknown;
+  readonly #written: Yaml;
+  readonly #overrides: Override[] = [];
+
+  constructor(file: string, written: Yaml) {
+    this.file = file;
+    this.#written = written;
+    this.value = written.value;
+  }
+
+  /** Sets the value at a path; undefined removes it. */
+  override(value: unknown, { path, place, base }: Override): void {
+    const depth = path.findIndex((_, i) => valueAt(this.value, path.slice(0, i + 1)) === undefined);
+    // The maps that this creates have its position, too.
+    this.#overrides.push({ path: depth < 0 ? path : path.slice(0, depth + 1), place, base });
+    this.value = withValue(this.value, path, value, place);
+  }
+
+  placeOf(path: Path): Place {
+    return this.#overrideOf(path)?.place ?? this.#written.placeOf(path);
+  }
+
+  /** The absolute path for a relative one in the value at `path`. */
+  resolve(path: Path, relative: string): string {
+    return resolve(this.#overrideOf(path)?.base ?? dirname(this.file), relative);
+  }
+
+  #overrideOf(path: Path): Override | undefined {
+    return this.#overrides.findLast((override) => override.path.every((key, depth) => path[depth] === key));
+  }
+}
+
+/** A copy of `node` with another value at a path. */
+function withValue(node: unknown, [key, ...rest]: Path, value: unknown, place: Place): unknown {
+  if (key === undefined) return value;
+  if (Array.isArray(node)) return node.with(Number(key), withValue(node[Number(key)], rest, value, place));
+  if (!isRecord(node ?? {})) throw new InputError(`${literal(node)} has no part \`${key}\``, place);
+  const map: Record<string, unknown> = { ...(node as object) };
+  const changed = withValue(valueAt(map, [key]), rest, value, place);
+  if (changed !== undefined) return { ...map, [key]: changed };
+  delete map[key];
+  return map;
 }
 
 /**
@@ -30,19 +78,13 @@ export interface Source extends Yaml<Record<string, unknown>> {
  */
 export async function readSource(name: string, cwd: string, text?: string): Promise<Source> {
   const file = resolve(cwd, name);
-  const { value, placeOf } = parseYaml(text ?? (await readText(file, name)), name);
-  if (!isRecord(value))
-    throw new InputError(`expected a map with \`stages\`, found ${found(value)}`, placeOf([]));
-  return { file, value, placeOf };
+  return new Source(file, parseYaml(text ?? (await readText(file, name)), name));
 }
 
 async function readText(file: string, name: string): Promise<string> {
   const unreadable = ({ code, message }: NodeJS.ErrnoException): never => {
-    const reason =
-      code === 'ENOENT'
-        ? 'no such file; expected a pipeline file (YAML)'
-        : `cannot be read (${code ?? message})`;
-    throw new InputError(reason, name);
+    const reason = code === 'ENOENT' ? 'no such file; expected a pipeline file (YAML)' : undefined;
+    throw new InputError(reason ?? `cannot be read (${code ?? message})`, name);
   };
   const info = await stat(file).catch(unreadable);
   if (!info.isFile()) throw new InputError('this is not a file; expected a pipeline file (YAML)', name);
@@ -60,7 +102,7 @@ async function readText(file: string, name: string): Promise<string> {
 
 /**
  * Reads YAML 1.2 (core schema). Throws InputError with `file:line:column` for duplicate keys, unknown tags, several
- * documents, keys that are not text, and aliases or nesting beyond the bounds.
+ * documents, and aliases or nesting beyond the bounds.
  */
 export function parseYaml(text: string, file: string): Yaml {
   checkNesting(text, file);
@@ -98,11 +140,9 @@ export function parseYaml(text: string, file: string): Yaml {
       return node.items.map((item, index) => plain(item, [...path, index], placeOfNode(item) ?? place));
     if (!isMap(node)) return isScalar(node) ? node.value : null;
     const entries = node.items.map(({ key, value }) => {
-      const at = placeOfNode(key) ?? place;
-      if (!isScalar(key) || typeof key.value !== 'string')
-        throw new InputError('this key is not a string; expected a name such as `steps:`', at);
-      checkKey(key.value, at);
-      return [key.value, plain(value, [...path, key.value], at)];
+      const [name, at] = [String(key), placeOfNode(key) ?? place];
+      checkKey(name, at);
+      return [name, plain(value, [...path, name], at)];
     });
     return Object.fromEntries(entries);
   };
@@ -116,16 +156,16 @@ export function checkKey(key: string, place: Place): void {
   if (key === '__proto__') throw new InputError('unknown key __proto__: remove it', place);
 }
 
+/** Brackets open at one point, or dashes in a row: the YAML parser recurses for each, and its stack is finite. */
+const MAX_OPEN = 64;
+const MARKS = new RegExp(`[[{]|[\\]}]|(?:[-?][ \\t]+){${MAX_OPEN}}`, 'g');
+
 function checkNesting(text: string, file: string): void {
   let open = 0;
-  for (const [index, line] of text.split('\n').entries()) {
-    let dashes = 0;
-    for (const [mark] of line.matchAll(/[[{\]}]|[-?](?=\s|$)/g)) {
-      if ('[{'.includes(mark)) open++;
-      else if (']}'.includes(mark)) open = Math.max(0, open - 1);
-      else dashes++;
-      if (open > MAX_OPEN || dashes > MAX_OPEN)
-        throw new InputError(`nested deeper than ${MAX_DEPTH} levels`, { file, line: index + 1, column: 1 });
-    }
+  for (const { 0: mark, index } of text.matchAll(MARKS)) {
+    open = Math.max(0, open + (']}'.includes(mark) ? -1 : mark.length));
+    if (open <= MAX_OPEN) continue;
+    const line = text.slice(0, index).split('\n').length;
+    throw new InputError(`nested deeper than ${MAX_DEPTH} levels`, { file, line, column: 1 });
   }
 }

@@ -18,8 +18,7 @@ const REFERENCE = /\$\$\{|\$\{([^}]*)(\})?/g;
  * A string with `${matrix.AXIS}` and `${env.NAME}` replaced; `$${` becomes a literal `${`. Replacements are not expanded again. A
  * reference that cannot be resolved stays, and is reported.
  *
- * A string that is a single `${matrix.AXIS}` takes the type of the axis value; a single `${env.NAME}` becomes a
- * number or a boolean if it parses as one and `wantsText` is false.
+ * Unless `wantsText`, a string with replacements that reads as a number, true or false becomes one.
  */
 export function substitute(
   text: string,
@@ -27,19 +26,13 @@ export function substitute(
   wantsText: boolean,
   report: (mistake: string) => void,
 ): Scalar {
-  const [, alone] = /^\$\{([^}]*)\}$/.exec(text) ?? [];
-  if (alone !== undefined) {
-    const resolved = resolveReference(alone, scope, report) ?? text;
-    return typeof resolved === 'string' && alone.startsWith('env.') && !wantsText
-      ? scalarOf(resolved)
-      : resolved;
-  }
-  return text.replace(REFERENCE, (whole, name: string | undefined, brace: string | undefined) => {
+  const filled = text.replace(REFERENCE, (whole, name: string | undefined, brace: string | undefined) => {
     if (whole === '$${') return '${';
     if (brace) return String(resolveReference(name!, scope, report) ?? whole);
     report(`\`${literal(whole)}\` has no closing brace; a literal \`\${\` is written \`$\${\``);
     return whole;
   });
+  return filled === text || wantsText ? filled : scalarOf(filled);
 }
 
 /** Undefined where the reference cannot be resolved, after a report of the reason. */

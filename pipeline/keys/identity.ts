@@ -6,7 +6,7 @@ import { type ArtefactName, type Stage, stageGives, stageReads } from '../../sta
 import { type AdapterReport, InputError, pcg4d } from '../../wgsl/core/index.ts';
 import { isMap, mapPaths, type PathOption } from '../file/describe.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
-import { stageSchema } from '../file/schema.ts';
+import { jsonSchema } from '../file/schema.ts';
 import { eachOf, hashFile } from '../hash.ts';
 import { COMMON_CODE, type Code, CodeReader } from './code.ts';
 import { PACKAGE, pathBelow, posix } from './packages.ts';
@@ -115,7 +115,7 @@ export async function identities(
     const { id, stage, options } = planned;
     const paths: PathOption[] = [];
     // Where a capture is stored changes no result; its contents do.
-    const marked = mapPaths(canonical(options, id), stageSchema(stage), (option) => {
+    const marked = mapPaths(canonical(options, id), jsonSchema(stage.options), (option) => {
       paths.push(option);
       return `<${option.kind}>`;
     });
@@ -190,7 +190,7 @@ function codeOf(stage: Stage): Code {
     ...(stage.module ? [fileURLToPath(stage.module)] : []),
     ...COMMON_CODE,
   ]);
-  const own = sha256(JSON.stringify(stageSchema(stage)) + String(stage.run));
+  const own = sha256(JSON.stringify(jsonSchema(stage.options)) + String(stage.run));
   return {
     files: stage.module ? files : { ...files, [`the stage ${stage.name}`]: own },
     packages: { ...packages, splatline: reader.packages.manifest(PACKAGE)?.version ?? 'unknown' },
