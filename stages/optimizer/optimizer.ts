@@ -9,7 +9,7 @@ import type { View } from '../artefacts/dataset.ts';
 import type { GaussianParameter } from '../artefacts/gaussians.ts';
 import type { Objective, ObjectiveFactory, Picture } from './objectives.ts';
 import { setCount, type TrainingState } from './state.ts';
-import { createThrottle, type SubmissionThrottle } from './submission-throttle.ts';
+import { SubmissionThrottle } from './submission-throttle.ts';
 
 /** Adam's learning rate of each parameter; for sh of band 0 and of the higher bands. */
 export type Rates = Partial<Record<Exclude<GaussianParameter, 'sh'>, number>> & {
@@ -80,7 +80,7 @@ export class SplatOptimizer {
     this.#state = state;
     this.#options = options;
     this.#arena = state.gpu.arena(`${options.label}/optimizer`);
-    this.#throttle = createThrottle(state.gpu);
+    this.#throttle = new SubmissionThrottle(state.gpu);
     this.#capacity =
       options.intersections ??
       guessedIntersections(

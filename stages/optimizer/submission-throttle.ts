@@ -1,68 +1,38 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 
 /** Steps between two markers on the queue, and the number of markers that may be pending. */
-const MARK_EVERY = 4;
-const PENDING_MARKERS = 4;
-/** Share of a step's duration that is slept before the queue is polled. */
-const SLEEP_SHARE = 0.8;
-
-/** Keeps the host a bounded number of steps ahead of the GPU. */
-export interface SubmissionThrottle {
-  /** Call after each submitted step. */
-  submitted(): Promise<void>;
-  /** Call when all submitted work is known to be done. */
-  settled(): void;
+interface Marks {
+  every: number;
+  pending: number;
 }
 
-export function createThrottle(gpu: Gpu): SubmissionThrottle {
-  return gpu.target === 'cpu' ? new SleepThrottle(gpu) : new MarkerThrottle(gpu);
-}
+const GPU_MARKS: Marks = { every: 4, pending: 4 };
+/** A software adapter needs one step in reserve: it runs while the host records the next one. */
+const CPU_MARKS: Marks = { every: 1, pending: 1 };
 
-/** Waits only to stay less than MARK_EVERY × PENDING_MARKERS steps ahead. */
-class MarkerThrottle implements SubmissionThrottle {
+/** Keeps the host a bounded number of steps ahead of the GPU: less than `every` × (`pending` + 1). */
+export class SubmissionThrottle {
   readonly #gpu: Gpu;
+  readonly #marks: Marks;
   #steps = 0;
   #markers: Promise<unknown>[] = [];
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
+    this.#marks = gpu.target === 'cpu' ? CPU_MARKS : GPU_MARKS;
   }
 
+  /** Call after each submitted step. */
   async submitted(): Promise<void> {
-    if (this.#steps++ % MARK_EVERY) return;
+    const { every, pending } = this.#marks;
+    if (this.#steps++ % every) return;
     this.#markers.push(this.#gpu.device.queue.onSubmittedWorkDone());
-    if (this.#markers.length > PENDING_MARKERS) await this.#markers.shift();
+    if (this.#markers.length > pending) await this.#markers.shift();
     this.#gpu.check();
   }
 
+  /** Call when all submitted work is known to be done. */
   settled(): void {
     this.#markers = [];
   }
-}
-
-/**
- * For software adapters: while a promise of the queue is pending, Dawn's binding polls for it in every turn of Node's event
- * loop, which occupies a core that the driver could use. So the host sleeps through most of a step before it waits.
- */
-class SleepThrottle implements SubmissionThrottle {
-  readonly #gpu: Gpu;
-  /** Durations of the last two steps, ms. */
-  #previous = 0;
-  #last = 0;
-
-  constructor(gpu: Gpu) {
-    this.#gpu = gpu;
-  }
-
-  async submitted(): Promise<void> {
-    const began = performance.now();
-    const pause = SLEEP_SHARE * Math.min(this.#previous, this.#last);
-    if (pause >= 1) await new Promise((resolve) => setTimeout(resolve, pause));
-    await this.#gpu.device.queue.onSubmittedWorkDone();
-    this.#previous = this.#last;
-    this.#last = performance.now() - began;
-    this.#gpu.check();
-  }
-
-  settled(): void {}
 }

@@ -1,6 +1,7 @@
 import { GpuError } from './errors.ts';
 import { Gpu } from './gpu.ts';
 import { describeMissing, missingLimits } from './limits.ts';
+import { pacePolls } from './polls.ts';
 import {
   type KernelTarget,
   probeLinearSubgroups,
@@ -143,6 +144,7 @@ async function wrap(
   }
   const software = info.isFallbackAdapter ?? false;
   const cpu = software ? await cpuModel() : undefined;
+  if (software) pacePolls();
   const report = {
     vendor: info.vendor,
     architecture: info.architecture,
