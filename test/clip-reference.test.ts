@@ -8,11 +8,11 @@ import { withGpu } from './helpers/gpu.ts';
 import { checkClip, clipLayout } from './reference/layouts/clip.ts';
 
 const folder = fileURLToPath(new URL('./data/reference/', import.meta.url));
-const names = (await readdir(folder)).filter((name) => /^clip_.*_io\.safetensors$/.test(name));
+const names = (await readdir(folder)).filter((name) => /^(clip|siglip)_.*_io\.safetensors$/.test(name));
 const EXPECTED = ['text_embeds', 'image_embeds', 'cosine', 'grad_pixel_values'];
 
-test('the models cover both activations, both end rules and all float types', () => {
-  for (const name of ['clip_bfloat', 'clip_gelu', 'clip_tiny_random']) {
+test('the models cover both families, all activations, all pooling rules and all float types', () => {
+  for (const name of ['clip_bfloat', 'clip_gelu', 'clip_tiny_random', 'siglip_tiny']) {
     assert.ok(names.includes(`${name}_io.safetensors`), `${name} is there`);
   }
 });
@@ -34,17 +34,19 @@ for (const name of names) {
     }));
 }
 
-test('the portable kernels compute the same', () =>
-  withGpu(async (gpu) => {
-    const path = `${folder}clip_gelu_io.safetensors`;
-    const { tensors } = await readSafetensors(path);
-    const rows = await checkClip(gpu, path, tensors, 'portable');
-    assert.is(rows.length, EXPECTED.length);
-    assert.equal(
-      rows.filter(({ pass }) => !pass),
-      [],
-    );
-  }));
+for (const name of ['clip_gelu', 'siglip_tiny']) {
+  test(`${name}: the portable kernels compute the same`, () =>
+    withGpu(async (gpu) => {
+      const path = `${folder}${name}_io.safetensors`;
+      const { tensors } = await readSafetensors(path);
+      const rows = await checkClip(gpu, path, tensors, 'portable');
+      assert.is(rows.length, EXPECTED.length);
+      assert.equal(
+        rows.filter(({ pass }) => !pass),
+        [],
+      );
+    }));
+}
 
 test('a wrong embedding and a wrong gradient are detected', () =>
   withGpu(async (gpu) => {

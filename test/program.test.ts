@@ -57,6 +57,18 @@ test('a residual stream: gradients are shared and accumulated, and buffers do no
     });
   }));
 
+test('a constant keeps its buffer and has no gradient', () =>
+  withGpu(async (_, arena) => {
+    const values = uniform(10, 4);
+    const buffer = arena.upload('constant', values, 'test');
+    await checkOp(arena, {
+      shapes: [[2, 5]],
+      build: (graph, [x]) => addOp(graph, 'add', graph.constant('constant', [2, 5], buffer), x),
+      reference: ([x]) => add(x, Float64Array.from(values)),
+      tolerance: 1e-6,
+    });
+  }));
+
 /** Ops that compute nothing, for plans. */
 function chain(graph: Graph, count: number): Op[] {
   let last = graph.input('x', [8], true);

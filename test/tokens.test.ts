@@ -30,7 +30,7 @@ test('patchify, with pixels beyond the last whole patch', () =>
     }
   }));
 
-test('image tokens: class embedding first, positions added', () =>
+test('image tokens: class embedding first if there is one, positions added', () =>
   withGpu(async (_, arena) => {
     const [batch, count, width] = [3, 4, 5];
     const [classEmbedding, positions] = [uniform(width, 5), uniform((count + 1) * width, 6)];
@@ -42,6 +42,13 @@ test('image tokens: class embedding first, positions added', () =>
       shapes: [[batch * count, width]],
       build: (graph, [patches]) => imageTokensOp(graph, 'tokens', patches, batch, weights),
       reference: ([patches]) => imageTokens(patches, batch, width, classEmbedding, positions),
+      tolerance: TOLERANCE,
+    });
+    const { positionEmbedding } = weights;
+    await checkOp(arena, {
+      shapes: [[batch * count, width]],
+      build: (graph, [patches]) => imageTokensOp(graph, 'bare', patches, batch, { positionEmbedding }),
+      reference: ([patches]) => imageTokens(patches, batch, width, undefined, positions),
       tolerance: TOLERANCE,
     });
   }));

@@ -30,8 +30,7 @@ export async function buildEncoder(
   const { imageSize: size, dimensions, preprocessor } = model;
   const graph = new Graph();
   const pixels = graph.input('pixels', [batch, 3, size, size], backward);
-  const tokenIndices = arena.buffer('class', 4 * batch);
-  const embeds = imageEncoder(graph, pixels, model.towers, await model.vision(), tokenIndices);
+  const embeds = imageEncoder(graph, arena, pixels, model.towers, await model.vision());
   const target = arena.buffer('target', 4 * dimensions);
   const cosines = cosineSimilarity(graph, 'cosine', embeds, target, true);
   const gradOutputs = backward ? [cosines] : [];

@@ -3,19 +3,21 @@ import type { Graph, Tensor } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { type ImageTokenWeights, imageTokens, patchify } from '../../wgsl/nn/tokens.ts';
+import { type AttentionHeadWeights, attentionHead, loadAttentionHead } from './attention-head.ts';
 import { visionTensors } from './tensors.ts';
-import type { Towers } from './towers.ts';
+import type { Towers, VisionTower } from './towers.ts';
 import { type LayerWeights, loadLayer, transformerLayer } from './transformer.ts';
 import { type TensorSource, WeightLoader } from './weights.ts';
 
-/** The image encoder on the GPU; programs of any batch size share it. */
+/** The image encoder on the GPU; programs of any batch size share it. Optional parts are those that the tower has. */
 export interface VisionWeights {
   patch: LinearWeights;
   tokens: ImageTokenWeights;
-  before: LayerNormWeights;
+  before?: LayerNormWeights;
   layers: LayerWeights[];
   after: LayerNormWeights;
-  projection: LinearWeights;
+  head?: AttentionHeadWeights;
+  projection?: LinearWeights;
 }
 
 /** @throws InputError with the file and the tensor that is missing or invalid. */
@@ -30,43 +32,46 @@ export async function loadVision(
   const embeddings = 'vision_model.embeddings';
   const patch = await load.linear(`${embeddings}.patch_embedding`);
   const tokens = {
-    classEmbedding: await load.buffer(`${embeddings}.class_embedding`),
+    classEmbedding: vision.hasClassToken ? await load.buffer(`${embeddings}.class_embedding`) : undefined,
     positionEmbedding: await load.buffer(`${embeddings}.position_embedding.weight`),
   };
   // transformers spells it like this.
-  const before = await load.layerNorm('vision_model.pre_layrnorm', epsilon);
+  const before = vision.hasPreNorm ? await load.layerNorm('vision_model.pre_layrnorm', epsilon) : undefined;
   const layers: LayerWeights[] = [];
   for (let i = 0; i < vision.layers; i++) {
-    const isLast = i === vision.layers - 1;
-    layers.push(await loadLayer(load, `vision_model.encoder.layers.${i}`, vision, isLast));
+    const name = `vision_model.encoder.layers.${i}`;
+    layers.push(await loadLayer(load, name, vision, endsInClassToken(vision, i)));
   }
   const after = await load.layerNorm('vision_model.post_layernorm', epsilon);
-  return { patch, tokens, before, layers, after, projection: await load.linear('visual_projection') };
+  const head =
+    vision.pooling === 'attention' ? await loadAttentionHead(load, 'vision_model.head', vision) : undefined;
+  const projection = vision.hasProjection ? await load.linear('visual_projection') : undefined;
+  return { patch, tokens, before, layers, after, head, projection };
 }
 
-/**
- * pixels [B, 3, S, S], normalised as the model's preprocessor does → raw embeddings [B, D] (Radford et al. 2021, ViT).
- * `tokenIndices` is u32 [B] of zeros: the class token is the first.
- */
+/** Pixels [B, 3, S, S], normalised as the model's preprocessor does → raw embeddings [B, D]. `arena` owns constants. */
 export function imageEncoder(
   graph: Graph,
+  arena: Arena,
   pixels: Tensor,
   { vision }: Towers,
   weights: VisionWeights,
-  tokenIndices: GPUBuffer,
 ): Tensor {
   const batch = pixels.shape[0];
   const patches = linear(graph, 'patch', patchify(graph, 'patchify', pixels, vision.patch), weights.patch);
-  let x = layerNorm(
-    graph,
-    'before',
-    imageTokens(graph, 'tokens', patches, batch, weights.tokens),
-    weights.before,
-  );
+  let x = imageTokens(graph, 'tokens', patches, batch, weights.tokens);
+  if (weights.before) x = layerNorm(graph, 'before', x, weights.before);
   weights.layers.forEach((layer, i) => {
-    const last = i === weights.layers.length - 1;
-    const options = { tokenIndices: last ? tokenIndices : undefined };
-    x = transformerLayer(graph, `layer${i}`, x, layer, vision, options);
+    // Zeros: the class token is the first.
+    const tokenIndices = endsInClassToken(vision, i) ? arena.buffer('class', 4 * batch) : undefined;
+    x = transformerLayer(graph, `layer${i}`, x, layer, vision, { tokenIndices });
   });
-  return linear(graph, 'projection', layerNorm(graph, 'after', x, weights.after), weights.projection);
+  x = layerNorm(graph, 'after', x, weights.after);
+  if (weights.head) x = attentionHead(graph, arena, 'head', x, weights.head, vision);
+  return weights.projection ? linear(graph, 'projection', x, weights.projection) : x;
+}
+
+/** Whether layer i outputs the class token alone. */
+function endsInClassToken({ pooling, layers }: VisionTower, i: number): boolean {
+  return pooling === 'class' && i === layers - 1;
 }

@@ -22,23 +22,24 @@ export function patchify(
   return Float64Array.from(patches);
 }
 
-/** Class embedding, then patches, each plus its position's embedding. */
+/** Class embedding if there is one, then patches, each plus its position's embedding. */
 export function imageTokens(
   patches: Float64Array,
   batch: number,
   width: number,
-  classEmbedding: ArrayLike<number>,
+  classEmbedding: ArrayLike<number> | undefined,
   positions: ArrayLike<number>,
 ): Float64Array {
   const count = patches.length / batch / width;
   const tokens: number[] = [];
   for (let b = 0; b < batch; b++) {
-    for (let t = 0; t <= count; t++) {
-      for (let c = 0; c < width; c++) {
-        const value = t ? patches[(b * count + t - 1) * width + c] : classEmbedding[c];
-        tokens.push(value + positions[t * width + c]);
-      }
-    }
+    const rows = Array.from({ length: count }, (_, i) =>
+      patches.subarray((b * count + i) * width, (b * count + i + 1) * width),
+    );
+    const embedded: ArrayLike<number>[] = classEmbedding ? [classEmbedding, ...rows] : rows;
+    embedded.forEach((row, t) => {
+      for (let c = 0; c < width; c++) tokens.push(row[c] + positions[t * width + c]);
+    });
   }
   return Float64Array.from(tokens);
 }

@@ -60,12 +60,21 @@ export interface Op {
 export class Graph {
   readonly ops: Op[] = [];
   readonly inputs: Tensor[] = [];
+  /** Tensors with buffers of their own. */
+  readonly constants = new Map<Tensor, GPUBuffer>();
 
   /** A tensor that the caller fills. */
   input(label: string, shape: readonly number[], requiresGrad: boolean): Tensor {
     const input = { label, shape, requiresGrad };
     this.inputs.push(input);
     return input;
+  }
+
+  /** A tensor that exists already: it has no gradient, and `Program.compile` assigns no buffer to it. */
+  constant(label: string, shape: readonly number[], buffer: GPUBuffer): Tensor {
+    const constant = { label, shape, requiresGrad: false };
+    this.constants.set(constant, buffer);
+    return constant;
   }
 
   /** Appends an op and returns its output. */

@@ -1,4 +1,4 @@
-// gradX = dL/dpatches [B·patches, width] (+)= dL/dtokens [B, 1 + patches, width] without the class tokens.
+// gradX = dL/dpatches [B·patches, width] (+)= dL/dtokens [B, classTokens + patches, width] without the class tokens.
 
 #include <grid>
 #include <elementwise>
@@ -10,6 +10,8 @@ struct Sizes {
   width: u32,
   // Per image.
   patches: u32,
+  // 0 or 1.
+  classTokens: u32,
 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
@@ -18,5 +20,5 @@ struct Sizes {
 
 fn computeElement(i: u32) {
   let batch = i / (sizes.width * sizes.patches);
-  writeGradX(i, gradTokens[i + (batch + 1u) * sizes.width]);
+  writeGradX(i, gradTokens[i + (batch + 1u) * sizes.classTokens * sizes.width]);
 }

@@ -1,5 +1,5 @@
-// Tokens of a vision transformer, [B, 1 + patches, width]: the class embedding, then the embedded patches [B·patches, width], each
-// plus the embedding of its position.
+// Tokens of a vision transformer, [B, classTokens + patches, width]: the class embedding if there is one, then the embedded patches
+// [B·patches, width], each plus the embedding of its position.
 
 #include <grid>
 #include <elementwise>
@@ -9,6 +9,8 @@ struct Sizes {
   width: u32,
   // Per image.
   patches: u32,
+  // 0 or 1.
+  classTokens: u32,
 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
@@ -19,13 +21,14 @@ struct Sizes {
 
 fn computeElement(i: u32) {
   let channel = i % sizes.width;
-  let token = i / sizes.width % (sizes.patches + 1u);
-  let batch = i / (sizes.width * (sizes.patches + 1u));
+  let length = sizes.patches + sizes.classTokens;
+  let token = i / sizes.width % length;
+  let batch = i / (sizes.width * length);
   var value = positionEmbedding[token * sizes.width + channel];
-  if (token == 0u) {
+  if (token < sizes.classTokens) {
     value += classEmbedding[channel];
   } else {
-    value += patches[(batch * sizes.patches + token - 1u) * sizes.width + channel];
+    value += patches[(batch * sizes.patches + token - sizes.classTokens) * sizes.width + channel];
   }
   tokens[i] = value;
 }

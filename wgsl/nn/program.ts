@@ -48,7 +48,7 @@ export class Program {
     });
     const allocate = (lifetimes: typeof storage.tensors) =>
       new Map([...lifetimes].map(([tensor, lifetime]) => [tensor, slotBuffers[slots.get(lifetime)!]]));
-    const buffers = allocate(storage.tensors);
+    const buffers = new Map([...graph.constants, ...allocate(storage.tensors)]);
     const gradients = allocate(storage.gradients);
 
     const context = { arena, target, buffer: (tensor: Tensor) => need(buffers, tensor) };

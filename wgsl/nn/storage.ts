@@ -41,6 +41,7 @@ export function planStorage(
   graph.ops.forEach((op, i) => {
     const backwardTime = 2 * n - 1 - i;
     for (const input of op.inputs) {
+      if (graph.constants.has(input)) continue;
       const lifetime = tensors.get(input);
       if (!lifetime) throw new Error(`${op.label} reads ${input.label} before an op writes it`);
       extend(lifetime, i);
@@ -49,7 +50,9 @@ export function planStorage(
       create(tensor, i, outputs.includes(tensor) ? FOREVER : i);
     }
     if (!differentiated.has(op)) return;
-    for (const tensor of op.saved ?? []) extend(tensors.get(tensor)!, backwardTime);
+    for (const tensor of op.saved ?? []) {
+      if (!graph.constants.has(tensor)) extend(tensors.get(tensor)!, backwardTime);
+    }
     for (const tensor of op.scratch ?? []) create(tensor, backwardTime, backwardTime);
   });
   return { tensors, ...planGradients(graph, gradOutputs, differentiated) };

@@ -54,13 +54,13 @@ export function patchify(graph: Graph, label: string, pixels: Tensor, patch: num
 
 /** Weights of `imageTokens` on the GPU. */
 export interface ImageTokenWeights {
-  /** [width] */
-  classEmbedding: GPUBuffer;
-  /** [1 + patches, width] */
+  /** [width]; without it the patches are all tokens. */
+  classEmbedding?: GPUBuffer;
+  /** [tokens, width] */
   positionEmbedding: GPUBuffer;
 }
 
-/** Embedded patches [B·patches, width] → tokens [B, 1 + patches, width] (Dosovitskiy et al. 2021, eq. 1). */
+/** Embedded patches [B·patches, width] → tokens [B, (1 +) patches, width] (Dosovitskiy et al. 2021, eq. 1). */
 export function imageTokens(
   graph: Graph,
   label: string,
@@ -69,17 +69,22 @@ export function imageTokens(
   weights: ImageTokenWeights,
 ): Tensor {
   const [rows, width] = patches.shape;
-  const shape = { width, patches: rows / batch };
-  const output = tensor(label, [batch, 1 + shape.patches, width], [patches]);
+  const { classEmbedding, positionEmbedding } = weights;
+  const shape = { width, patches: rows / batch, classTokens: Number(Boolean(classEmbedding)) };
+  const output = tensor(label, [batch, shape.classTokens + shape.patches, width], [patches]);
   return graph.add({
     label,
     inputs: [patches],
     output,
     async forward(context) {
       const sizes = { count: size(output), ...shape };
-      const { classEmbedding, positionEmbedding } = weights;
-      const [read, tokens] = [context.buffer(patches), context.buffer(output)];
-      const bindings = { patches: read, classEmbedding, positionEmbedding, tokens };
+      const bindings = {
+        patches: context.buffer(patches),
+        // Without a class embedding the kernel does not read this binding.
+        classEmbedding: classEmbedding ?? positionEmbedding,
+        positionEmbedding,
+        tokens: context.buffer(output),
+      };
       return [await dispatchElements(context, IMAGE_TOKENS, { sizes, bindings })];
     },
     async backward(context) {

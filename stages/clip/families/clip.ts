@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { checkJson } from '../../artefacts/json.ts';
 import type { Towers } from '../towers.ts';
-import { activation, checkHeads, checkPatches, type Family, SIZES } from './family.ts';
+import { activation, checkHeads, checkPatches, commonShape, type Family, SIZES } from './family.ts';
 
 const tower = {
   num_hidden_layers: SIZES.layers.default(12),
@@ -54,12 +54,7 @@ export const clip: Family = {
     return {
       dimensions: projection_dim,
       vision: {
-        width: vision.hidden_size,
-        heads: vision.num_attention_heads,
-        layers: vision.num_hidden_layers,
-        inner: vision.intermediate_size,
-        activation: vision.hidden_act,
-        epsilon: vision.layer_norm_eps,
+        ...commonShape(vision),
         imageSize: vision.image_size,
         patch: vision.patch_size,
         hasPatchBias: false,
@@ -69,12 +64,7 @@ export const clip: Family = {
         hasProjection: true,
       },
       text: {
-        width: text.hidden_size,
-        heads: text.num_attention_heads,
-        layers: text.num_hidden_layers,
-        inner: text.intermediate_size,
-        activation: text.hidden_act,
-        epsilon: text.layer_norm_eps,
+        ...commonShape(text),
         vocabulary: text.vocab_size,
         length: text.max_position_embeddings,
         isCausal: true,

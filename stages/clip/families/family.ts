@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Activation } from '../../../wgsl/nn/elementwise.ts';
-import type { Towers } from '../towers.ts';
+import type { Tower, Towers } from '../towers.ts';
 import type { Placement } from '../weights.ts';
 
 /** A family of models: how its configuration describes the towers, and where its files keep their weights. */
@@ -40,6 +40,25 @@ export const activation = z
     error: `supported activations are ${Object.keys(ACTIVATIONS).join(', ')}`,
   })
   .transform((name) => ACTIVATIONS[name]);
+
+/** What towers of all families have, from a configuration in transformers' names. */
+export function commonShape(config: {
+  hidden_size: number;
+  num_attention_heads: number;
+  num_hidden_layers: number;
+  intermediate_size: number;
+  hidden_act: Activation;
+  layer_norm_eps: number;
+}): Tower {
+  return {
+    width: config.hidden_size,
+    heads: config.num_attention_heads,
+    layers: config.num_hidden_layers,
+    inner: config.intermediate_size,
+    activation: config.hidden_act,
+    epsilon: config.layer_norm_eps,
+  };
+}
 
 /** Reports heads that do not divide the width. */
 export function checkHeads(context: z.RefinementCtx, path: string[], width: number, heads: number): void {

@@ -3,11 +3,12 @@ import { readJson } from '../../artefacts/json.ts';
 import type { Towers } from '../towers.ts';
 import { clip } from './clip.ts';
 import type { Family } from './family.ts';
+import { siglip } from './siglip.ts';
 
 export type { Family } from './family.ts';
 
 /** The families by `model_type` of their `config.json`. */
-const FAMILIES: Record<string, Family> = { clip };
+const FAMILIES: Record<string, Family> = { clip, siglip };
 
 /** The family and the shape of a model. @throws InputError with the file and the invalid key. */
 export async function readConfig(path: string): Promise<{ family: Family; towers: Towers }> {

@@ -18,7 +18,7 @@ const EMBEDDING_LIMIT = 1e-4;
 const GRADIENT_LIMIT = 1e-3;
 
 /**
- * Inputs and outputs of transformers' CLIPModel: `X_io.safetensors`, with the model in `X_model.safetensors` and
+ * Inputs and outputs of transformers' CLIPModel or SiglipModel: `X_io.safetensors`, with the model in `X_model.safetensors` and
  * `X_config.json` beside it. `pixel_values` [B,3,S,S], `input_ids` [B,L], raw `image_embeds` and `text_embeds` [B,D],
  * `cosine` [B] of image b with text b, `grad_pixel_values` = d Σ cosine / d pixel_values.
  */
@@ -57,9 +57,8 @@ export async function checkClip(
   try {
     const graph = new Graph();
     const input = graph.input('pixels', [batch, 3, side, side], true);
-    const tokenIndices = arena.buffer('indices', 4 * batch);
     const vision = await loadVision(arena, towers, weights);
-    const image = imageEncoder(graph, input, towers, vision, tokenIndices);
+    const image = imageEncoder(graph, arena, input, towers, vision);
     const targets = arena.upload('targets', normalised(textEmbeds, towers.dimensions), 'test');
     const cos = cosineSimilarity(graph, 'cosine', image, targets, false);
     const program = await Program.compile(arena, graph, {
@@ -93,7 +92,9 @@ function isInputOutput(names: readonly string[]): boolean {
 }
 
 function isModel(names: readonly string[]): boolean {
-  return names.includes('visual_projection.weight') && names.includes('text_projection.weight');
+  const images = ['visual_projection.weight', 'vision_model.head.probe'];
+  const texts = ['text_projection.weight', 'text_model.head.weight'];
+  return [images, texts].every((candidates) => candidates.some((name) => names.includes(name)));
 }
 
 /** A model has no numbers of its own to compare: it is checked with its `_io` file. */
