@@ -96,9 +96,9 @@ test('the two newest are kept, by step and not by time', async () => {
   assert.is((await files.latest())?.tensors.x[0], 100);
   await save(store, 50);
   assert.equal(await files.steps(), [50, 100]);
-  assert.ok(await files.remove());
-  assert.not(await files.remove());
-  assert.not(existsSync(files.folder));
+  await files.remove();
+  await files.remove();
+  assert.not(existsSync(store.path('checkpoints', KEY)));
   assert.is(await files.latest(), undefined);
   assert.equal(await readdir(join(root, 'tmp')), []);
 });
@@ -148,7 +148,7 @@ const DAMAGES: [string, (root: string) => Promise<void>, RegExp][] = [
 ];
 
 for (const [name, spoil, reason] of DAMAGES) {
-  test(`if the newest is ${name}, it is set aside and reported, and the previous one is used`, async () => {
+  test(`if the newest is ${name}, it is reported and deleted, and the previous one is used`, async () => {
     const { store, root, damaged } = newStore();
     await save(store, 10);
     await save(store, 20);
@@ -159,7 +159,6 @@ for (const [name, spoil, reason] of DAMAGES) {
     assert.is(damaged.length, 1);
     assert.is(damaged[0].path, folderOf(root, 20));
     assert.match(damaged[0].reason, reason);
-    assert.ok(existsSync(damaged[0].movedTo!));
     assert.equal(await checkpointsIn(store).steps(), [10]);
     await save(store, 20);
     assert.is((await checkpointsIn(store).latest())?.step, 20);
@@ -180,10 +179,10 @@ test('values that JSON cannot store exactly are refused, and leave nothing', asy
   const files = checkpointsIn(store);
   const none = { step: 1, numbers: {}, tensors: {} };
   for (const [wrong, message] of [
-    [{ ...none, numbers: { loss: Number.NaN } }, /cannot store loss = NaN/],
-    [{ ...none, numbers: { loss: -0 } }, /cannot store loss/],
-    [{ ...none, step: 1.5 }, /step 1\.5/],
-    [{ ...none, step: -1 }, /step -1/],
+    [{ ...none, numbers: { loss: Number.NaN } }, /"loss"[\s\S]*received NaN/],
+    [{ ...none, numbers: { loss: -0 } }, /"loss"[\s\S]*minus zero/],
+    [{ ...none, step: 1.5 }, /"step"[\s\S]*expected int/],
+    [{ ...none, step: -1 }, /"step"/],
   ] as const) {
     const error = await files.save(wrong).then(
       () => undefined,
@@ -195,30 +194,25 @@ test('values that JSON cannot store exactly are refused, and leave nothing', asy
   if (existsSync(root)) assert.equal(await readdir(join(root, 'tmp')), []);
 });
 
-test('a save syncs each file once and reads nothing back', async () => {
+test('a save syncs each file and folder once', async () => {
   const { store } = newStore();
   await save(store, 1); // creates the folders of the store
   const handle = await open('/dev/null');
   const prototype = Object.getPrototypeOf(handle) as FileHandle;
   await handle.close();
-  const { sync, read } = prototype;
+  const { sync } = prototype;
   let syncs = 0;
-  let reads = 0;
   prototype.sync = function (this: FileHandle) {
     syncs++;
     return sync.call(this);
   };
-  prototype.read = function (this: FileHandle, ...args: []) {
-    reads++;
-    return read.apply(this, args);
-  } as FileHandle['read'];
   try {
     await save(store, 2);
   } finally {
-    Object.assign(prototype, { sync, read });
+    Object.assign(prototype, { sync });
   }
   // state.json, tensors.bin, entry.json, their folder, and the folder above.
-  assert.equal({ syncs, reads }, { syncs: 5, reads: 0 });
+  assert.is(syncs, 5);
 });
 
 test('the event loop runs between the pieces of a large save', async () => {

@@ -183,8 +183,7 @@ async function onSmallDisk(disk: SmallDisk): Promise<void> {
     const store = new Store(places.store);
     const [init, train] = await shortKeys();
     assert.equal(await store.keys(), [init], 'init is kept, and nothing of train');
-    const entry = await store.find(init);
-    assert.equal(await store.check(entry!), []);
+    assert.ok(await store.find(init, ['artefacts', 'files']));
 
     await disk.resize(8 * SMALL_KIB);
     const events = await finish(places);
@@ -220,7 +219,7 @@ async function shortKeys(): Promise<string[]> {
   return SHORT_STAGES.map((id) => stages.find((stage) => stage.id === id)!.key);
 }
 
-test('a truncated checkpoint is set aside and the previous one is used; without any, the stage restarts', async () => {
+test('a truncated checkpoint is reported and the previous one is used; without any, the stage restarts', async () => {
   const places = await freshPlaces();
   await killedAtStep(places, 24);
   const [older, newer] = await checkpointsOf(places);
@@ -237,7 +236,6 @@ test('a truncated checkpoint is set aside and the previous one is used; without 
   const events = await finish(places);
   assert.equal(resumesIn(events), []);
   assert.is(warningsIn(events).length, left.length);
-  assert.is((await readdir(join(places.store, 'damaged'))).length, 1 + left.length);
   await isAsUndisturbed(places);
 });
 
@@ -245,7 +243,7 @@ async function cut(checkpoint: string): Promise<void> {
   await truncate(join(checkpoint, 'tensors.bin'), 1000);
 }
 
-test('a damaged entry of the store is set aside and recomputed', async () => {
+test('a damaged entry of the store is reported and recomputed', async () => {
   const places = await freshPlaces();
   await cp(referencePlaces.store, places.store, { recursive: true });
   const { stages } = await manifestOf(referencePlaces.out);
@@ -259,7 +257,6 @@ test('a damaged entry of the store is set aside and recomputed', async () => {
   await endsWell(job);
   assert.equal(ranIn(job.events), ['train', 'orbit']);
   assert.is(warningsIn(job.events).filter((text) => text.includes('damaged')).length, 2);
-  assert.is((await readdir(join(places.store, 'damaged'))).length, 2);
   assert.is(await faultIn(places, reference.contents), undefined);
 });
 

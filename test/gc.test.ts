@@ -1,6 +1,6 @@
 /** The entries that gc frees and keeps. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, truncate, utimes, writeFile } from 'node:fs/promises';
+import { readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
@@ -8,17 +8,20 @@ import * as assert from 'uvu/assert';
 import { parseSize, parseSpan } from '../pipeline/cli/gc.ts';
 import { Checkpoints } from '../pipeline/store/checkpoints.ts';
 import { type CollectOptions, collect, type StoreItem } from '../pipeline/store/gc.ts';
-import { ownerName } from '../pipeline/store/lock.ts';
 import type { Store } from '../pipeline/store/store.ts';
 import { commit, keyOf, newStore, openDraft, startChild } from './helpers/store-bench.ts';
 
 const [A, B, C, D] = [1, 2, 3, 4].map(keyOf);
 const DAY = 24 * 3600 * 1000;
 
-/** An entry of 100 bytes, last used so many days ago. */
+/** The bytes of each: 100 and the record. */
+const SIZE = 476;
+
+/** An entry that was last used so many days ago. All have the same size. */
 async function entry(store: Store, key: string, days: number) {
   const { folder } = await commit(store, key, { x: 'x'.repeat(100) });
-  await setAge(join(folder, 'entry.json'), days);
+  assert.is((await stat(join(folder, 'entry.json'))).size + 100, SIZE);
+  await setAge(folder, days);
 }
 
 async function setAge(path: string, days: number): Promise<void> {
@@ -29,21 +32,21 @@ async function setAge(path: string, days: number): Promise<void> {
 async function checkpoint(store: Store, key: string, days: number) {
   const checkpoints = new Checkpoints(store, key);
   await checkpoints.save({ step: 1, numbers: {}, tensors: { x: new Uint8Array(1000) } });
-  await setAge(checkpoints.folder, days);
+  await setAge(store.path('checkpoints', key), days);
 }
 
 /** The name of an owner on another host. */
-const foreignOwner = () => ownerName().replace(/-[0-9a-f]+-/, '-0123456789ab-');
+const foreignOwner = `${process.pid}@not-${hostname()}`;
 
 /** The lease of a process on another host, refreshed so many days ago. */
 async function foreignLease(store: Store, key: string, days: number): Promise<string> {
   const file = store.path('locks', `${key}.lock`);
-  await writeFile(file, `${foreignOwner()} not-${hostname()}\n`);
+  await writeFile(file, foreignOwner);
   await setAge(file, days);
   return file;
 }
 
-const brief = (items: StoreItem[]) => items.map(({ what, name }) => `${what} ${name.slice(0, 2)}`);
+const brief = (items: StoreItem[]) => items.map(({ what, key }) => `${what} ${key.slice(0, 2)}`);
 const bytesOf = (items: StoreItem[]) => items.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** Checks that a dry run lists exactly the entries that a real one frees. */
@@ -79,7 +82,7 @@ test('by age: entries that no run has used for that time', async () => {
   const { freed, kept, bytes } = await both(store, { olderThanMs: 7 * DAY });
   assert.equal(brief(freed), ['entry 11', 'entry 22']);
   assert.ok(Math.abs(Date.now() - freed[0].usedAt - 30 * DAY) < 60_000);
-  assert.is(bytes, 200);
+  assert.is(bytes, 2 * SIZE);
   assert.equal(brief(kept), ['entry 33', 'entry 44']);
   assert.equal(await store.keys(), [C, D]);
   await store.used(C);
@@ -95,10 +98,10 @@ test('by size: the least recently used first, until the rest fits', async () => 
     [D, 7],
   ] as const)
     await entry(store, key, days);
-  const { freed, bytes } = await both(store, { maxBytes: 250 });
+  const { freed, bytes } = await both(store, { maxBytes: 2.5 * SIZE });
   assert.equal(brief(freed), ['entry 22', 'entry 44']);
-  assert.is(bytes, 200);
-  assert.equal(brief((await both(store, { maxBytes: 100 })).freed), ['entry 33']);
+  assert.is(bytes, 2 * SIZE);
+  assert.equal(brief((await both(store, { maxBytes: SIZE })).freed), ['entry 33']);
   assert.equal(brief((await both(store, { maxBytes: 0 })).freed), ['entry 11']);
   assert.equal(await store.keys(), []);
 });
@@ -123,93 +126,58 @@ test('an entry whose lock a process holds stays', async () => {
   assert.equal(await readdir(join(root, 'locks')), []);
 });
 
-test('a lease of another host protects its key until it was not refreshed for an hour', async () => {
+test('a lease of another host protects its key until it was not refreshed for a minute', async () => {
   const { store, root } = newStore();
   for (const key of [A, B]) await entry(store, key, 30);
   await checkpoint(store, C, 30);
-  const fresh = await foreignLease(store, A, 50 / 60 / 24);
-  const stale = [await foreignLease(store, B, 70 / 60 / 24), await foreignLease(store, C, 3)];
-  const unlimited = await collect(store, { dryRun: true });
-  assert.equal(brief(unlimited.freed), ['lock 22', 'lock 33']);
+  await foreignLease(store, A, 50 / 3600 / 24);
+  await foreignLease(store, B, 70 / 3600 / 24);
+  await foreignLease(store, C, 3);
   const { freed, kept } = await both(store, { olderThanMs: DAY });
-  assert.equal(brief(freed).sort(), ['checkpoints 33', 'entry 22', 'lock 22', 'lock 33']);
+  assert.equal(brief(freed).sort(), ['checkpoints 33', 'entry 22']);
   assert.equal(brief(kept), ['entry 11']);
-  for (const file of stale) assert.not(existsSync(file));
-  assert.equal(await readdir(join(root, 'locks')), [basename(fresh)]);
   assert.match(String(store.holder(A)), new RegExp(`^process ${process.pid} on not-`));
+  assert.is((await readdir(join(root, 'locks'))).length, 3, 'the next owner replaces those that have ended');
 });
 
-test('checkpoints are freed when their stage is finished, or by age', async () => {
+test('checkpoints are freed by age and size, as entries are', async () => {
   const { store } = newStore();
   await entry(store, A, 0);
-  for (const [key, days] of [
-    [A, 0],
-    [B, 30],
-    [C, 0],
-  ] as const)
-    await checkpoint(store, key, days);
-  const finished = await both(store, {});
-  assert.equal(brief(finished.freed), ['checkpoints 11']);
-  assert.ok(finished.bytes > 1000);
-  assert.equal(brief((await both(store, { olderThanMs: 7 * DAY })).freed), ['checkpoints 22']);
+  await checkpoint(store, B, 30);
+  await checkpoint(store, C, 1);
+  const old = await both(store, { olderThanMs: 7 * DAY });
+  assert.equal(brief(old.freed), ['checkpoints 22']);
+  assert.ok(old.bytes > 1000);
   assert.equal(await new Checkpoints(store, C).steps(), [1]);
+  assert.equal(brief((await both(store, { maxBytes: SIZE })).freed), ['checkpoints 33']);
   assert.is((await store.find(A))?.key, A);
 });
 
-test('without a limit, only garbage is freed: damaged entries, leftovers and locks of dead processes', async () => {
-  const { store, root, damaged } = newStore();
+test('without a limit, only leftovers of dead processes are removed: their drafts and leases', async () => {
+  const { store, root } = newStore();
   await entry(store, A, 1000);
-  await entry(store, B, 0);
-  await store.setAside(B, 'a test');
   const living = await openDraft(store);
   const [holder, writer] = await Promise.all([startChild(root, C, 'hold'), startChild(root, C, 'write')]);
   await holder.line();
   const left = await writer.line();
   await Promise.all([holder.kill(), writer.kill()]);
-  const tmp = join(root, 'tmp');
-  const newStranger = foreignOwner();
-  for (const [name, days] of [
-    [newStranger, 6],
-    [foreignOwner(), 8],
-  ] as const) {
-    await mkdir(join(tmp, name));
-    await writeFile(join(tmp, name, 'x'), 'xyz');
-    await setAge(join(tmp, name), days);
-  }
-  const dry = await collect(store, { dryRun: true });
+  await collect(store, { dryRun: true });
   assert.ok(existsSync(left));
-  const { freed } = await collect(store);
-  for (const items of [dry.freed, freed]) {
-    assert.equal(
-      items.map(({ what }) => what),
-      ['leftover', 'leftover', 'lock', 'damaged'],
-    );
-    assert.is(items.find(({ path }) => path === left)?.bytes, 4);
-  }
-  assert.not(existsSync(left));
-  assert.equal((await readdir(tmp)).sort(), [basename(living.folder), newStranger].sort());
+  assert.is((await readdir(join(root, 'locks'))).length, 1);
+  const { freed, kept } = await collect(store);
+  assert.equal([freed, brief(kept)], [[], ['entry 11']]);
+  assert.equal(await readdir(join(root, 'tmp')), [basename(living.folder)]);
   assert.equal(await readdir(join(root, 'locks')), []);
-  assert.equal(await readdir(join(root, 'damaged')), []);
-  assert.ok(await store.find(A));
-  assert.equal(
-    damaged.map(({ key }) => key),
-    [B],
-    'that of setAside',
-  );
   await living.end();
 });
 
-test('damage that no run has detected is detected and freed', async () => {
+test('a damaged entry is freed as any other', async () => {
   const { store, damaged } = newStore();
-  const { folder } = await commit(store, A, { x: 'abc' });
-  await truncate(join(folder, 'x'), 1);
-  const { freed } = await collect(store);
-  assert.equal(
-    freed.map(({ what }) => what),
-    ['damaged'],
-  );
-  assert.is(damaged.length, 1);
-  assert.equal(await store.keys(), []);
+  await entry(store, A, 30);
+  await rm(join(store.folderOf(A), 'entry.json'));
+  await setAge(store.folderOf(A), 30);
+  assert.equal(brief((await both(store, { olderThanMs: DAY })).freed), ['entry 11']);
+  assert.equal(damaged, []);
 });
 
 test('ages and sizes on the command line', () => {

@@ -1,4 +1,4 @@
-/** The store's entries: complete or absent, checked, set aside. Full and read-only disks are in store-disk.test.ts. */
+/** The store's entries: complete or absent, checked, never used when damaged. Full and read-only disks are in store-disk.test.ts. */
 import { existsSync } from 'node:fs';
 import {
   chmod,
@@ -12,11 +12,14 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Checkpoints } from '../pipeline/store/checkpoints.ts';
-import { isDead, ownerName } from '../pipeline/store/lock.ts';
+import { damagesOf, type Entry } from '../pipeline/store/entry.ts';
+import { collect } from '../pipeline/store/gc.ts';
+import { isDead } from '../pipeline/store/lock.ts';
 import { Store } from '../pipeline/store/store.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { commit, keyOf, newStore, openDraft, startChild } from './helpers/store-bench.ts';
@@ -34,6 +37,8 @@ async function rejection(work: () => Promise<unknown>): Promise<Error> {
   }
   throw new Error('nothing was thrown');
 }
+
+const checked = ({ folder, record }: Entry) => damagesOf(folder, record.files, true);
 
 /** Overwrites part of a read-only file. */
 async function damage(path: string, contents: string): Promise<void> {
@@ -72,7 +77,7 @@ test('another store object finds an entry as it was committed; no temporary file
     assert.is((await stat(join(entry.folder, path))).mode & 0o777, 0o444);
   }
   assert.equal(await readdir(join(root, 'tmp')), []);
-  assert.equal(await store.check(entry), []);
+  assert.equal(await checked(entry), []);
   assert.equal(await store.keys(), [KEY]);
   assert.equal(other.damaged, []);
 });
@@ -115,7 +120,7 @@ test('concurrent commits of one key leave one complete entry', async () => {
   await Promise.all(Array.from({ length: 8 }, (_, i) => commit(store, KEY, { a: `${i}`, b: `${i}` })));
   const entry = await store.find(KEY);
   assert.ok(entry);
-  assert.equal(await store.check(entry), []);
+  assert.equal(await checked(entry), []);
   assert.is(await readFile(join(entry.folder, 'a'), 'utf8'), await readFile(join(entry.folder, 'b'), 'utf8'));
   assert.equal(await readdir(join(root, 'tmp')), []);
   assert.equal(damaged, []);
@@ -151,28 +156,21 @@ const DAMAGES: [string, (folder: string) => Promise<void>, RegExp][] = [
 ];
 
 for (const [name, spoil, reason] of DAMAGES) {
-  test(`${name}: the entry is set aside, reported, never used again, and can be committed again`, async () => {
+  test(`${name}: the entry is reported, deleted, never used again, and can be committed again`, async () => {
     const { store, root, damaged } = newStore();
     const { folder } = await commit(store, KEY, { 'x.bin': 'splat' });
     await spoil(folder);
     assert.is(await store.find(KEY), undefined);
     assert.is(damaged.length, 1);
-    const [{ movedTo, ...event }] = damaged;
+    const [event] = damaged;
     assert.equal(event, { key: KEY, path: folder, reason: event.reason });
     assert.match(event.reason, reason);
-    assert.equal(
-      [movedTo],
-      (await readdir(join(root, 'damaged'))).map((name) => join(root, 'damaged', name)),
-    );
-    assert.is(await readFile(join(movedTo!, 'why.txt'), 'utf8'), `${event.reason}\n`);
     assert.not(existsSync(folder));
+    assert.equal(await readdir(join(root, 'tmp')), []);
     assert.is(await store.find(KEY), undefined);
     assert.is(damaged.length, 1);
     const again = await commit(store, KEY, { 'x.bin': 'splat' });
     assert.equal(await store.find(KEY), again);
-    const second = await store.setAside(KEY, 'a test');
-    assert.ok(second?.startsWith(join(root, 'damaged', KEY)) && second !== movedTo);
-    assert.is(await store.setAside(KEY, 'a test'), undefined);
   });
 }
 
@@ -182,23 +180,52 @@ test('hashing finds damage that keeps the size', async () => {
   await damage(join(entry.folder, 'b'), 'bbBb');
   await damage(join(entry.folder, 'c'), 'cc');
   await rm(join(entry.folder, 'd'));
-  const [b, c, d] = await store.check(entry);
+  const [b, c, d] = await checked(entry);
   const [, wholeB] = entry.record.files;
   assert.equal([b.path, b.expected], ['b', wholeB.sha256]);
   assert.match(b.found, /^[0-9a-f]{64}$/);
   assert.not.equal(b.found, b.expected);
   assert.equal(c, { path: 'c', found: '2 bytes', expected: '4 bytes' });
   assert.equal(d, { path: 'd', found: 'missing', expected: '4 bytes' });
-  assert.equal(await store.check(entry, ['a']), []);
-  assert.is((await store.check(entry, ['a', 'b'])).length, 1);
-  assert.match((await rejection(() => store.check(entry, ['e']))).message, /has no file e/);
+});
+
+test('the folders of an entry that a reader needs are hashed, the others are not', async () => {
+  const { store, damaged } = newStore();
+  const { folder } = await commit(store, KEY, { 'files/a': 'aaaa', 'artefacts/b': 'bbbb' });
+  await damage(join(folder, 'artefacts/b'), 'bbBb');
+  assert.ok(await store.find(KEY));
+  assert.ok(await store.find(KEY, ['files']));
+  assert.equal(damaged, []);
+  assert.is(await store.find(KEY, ['files', 'artefacts']), undefined);
+  assert.match(damaged[0].reason, /^artefacts\/b: [0-9a-f]{64}; [0-9a-f]{64} expected$/);
+  assert.not(existsSync(folder));
+});
+
+test('an entry of a newer version is refused in a sentence, not deleted, and hides no other', async () => {
+  const { store, damaged } = newStore();
+  const { folder } = await commit(store, KEY, { x: 'x' });
+  const text = (await readFile(join(folder, 'entry.json'), 'utf8')).replace('"format": 1', '"format": 2');
+  await damage(join(folder, 'entry.json'), text);
+  const other = await commit(store, keyOf(2), { x: 'x' });
+  await throwsInput(
+    () => store.find(KEY),
+    /entry\.json: this entry has format 2, written by a newer/,
+    '--store',
+  );
+  const all = [];
+  for await (const entry of store.entries()) all.push(entry);
+  assert.equal(all, [other]);
+  const { freed, kept } = await collect(store, { maxBytes: 0, olderThanMs: -1 });
+  assert.equal([freed.map(({ key }) => key), kept], [[keyOf(2)], []]);
+  assert.ok(existsSync(folder));
+  assert.equal(damaged, []);
 });
 
 test('all entries are listed, without those whose records are damaged, which listing leaves in place', async () => {
   const { store, damaged } = newStore();
   const broken = await commit(store, KEY, FILES);
   const whole = await commit(store, keyOf(2), FILES);
-  await damage(join(broken.folder, 'entry.json'), JSON.stringify({ format: 2, key: KEY }));
+  await damage(join(broken.folder, 'entry.json'), JSON.stringify({ format: 1, key: KEY }));
   const all = [];
   for await (const each of store.entries()) all.push(each);
   assert.equal(all, [whole]);
@@ -238,7 +265,6 @@ test('an empty folder becomes a store, with a marker and a tag for backups; ten 
   assert.equal((await readdir(root)).sort(), [
     'CACHEDIR.TAG',
     'checkpoints',
-    'damaged',
     'entries',
     'locks',
     'store.json',
@@ -264,9 +290,9 @@ test('a store that is deleted while it is in use is created again', async () => 
 test('the time of the last use is recorded', async () => {
   const { store } = newStore();
   const { folder } = await commit(store, KEY, FILES);
-  await utimes(join(folder, 'entry.json'), 1000, 1000);
+  await utimes(folder, 1000, 1000);
   await store.used(KEY);
-  const { mtimeMs } = await stat(join(folder, 'entry.json'));
+  const { mtimeMs } = await stat(folder);
   assert.ok(Math.abs(mtimeMs - Date.now()) < 60_000);
 });
 
@@ -275,14 +301,19 @@ test('the next writer deletes temporary files of a killed process; those of a ru
   const living = await openDraft(store);
   const child = await startChild(root, KEY, 'write');
   const left = await child.line();
-  assert.not(isDead(left.split('/').at(-1)!));
+  const owner = `${child.pid}@${hostname()}`;
+  assert.ok(left.endsWith(`.${owner}`), left);
+  assert.not(isDead(owner));
   await commit(new Store(root), keyOf(2), FILES);
   assert.ok(existsSync(left));
   await child.kill();
-  assert.ok(isDead(left.split('/').at(-1)!));
+  assert.ok(isDead(owner));
   // Of another host, and of an older version.
-  const strangers = [ownerName().replace(/-[0-9a-f]+-/, '-0123456789ab-'), '0-7-0123456789ab-0123456789ab'];
-  for (const name of strangers) await mkdir(join(root, 'tmp', name));
+  const strangers = [`0123456789ab.${child.pid}@not-${hostname()}`, '0-7-0123456789ab-0123456789ab'];
+  const oldStranger = join(root, 'tmp', `ba9876543210.${child.pid}@not-${hostname()}`);
+  for (const path of [...strangers.map((name) => join(root, 'tmp', name)), oldStranger]) await mkdir(path);
+  const eightDaysAgo = Date.now() / 1000 - 8 * 24 * 3600;
+  await utimes(oldStranger, eightDaysAgo, eightDaysAgo);
   await new Store(root).find(keyOf(2));
   assert.ok(existsSync(left), 'reading changes nothing');
   await commit(new Store(root), keyOf(3), FILES);
@@ -303,7 +334,7 @@ test('SIGKILL at a random instant leaves entries and checkpoints complete', asyn
     for (let look = 0; look < 20; look++) await store.find(KEY);
     await child.kill();
     const entry = await store.find(KEY);
-    if (entry) assert.equal(await store.check(entry), []);
+    if (entry) assert.equal(await checked(entry), []);
     const checkpoints = new Checkpoints(store, KEY);
     const latest = await checkpoints.latest();
     assert.ok(latest, 'two are kept while a third is written');

@@ -47,10 +47,7 @@ function verifyCommand(): Command {
       const { verifyRun } = await import('../run/verify.ts');
       const { files, entries, damaged, missing } = await verifyRun(run, { store });
       const lines = [
-        ...damaged.map(
-          ({ path, found, expected, movedTo }) =>
-            `${path}: ${found}, expected ${expected}${movedTo ? `; set aside in ${movedTo}` : ''}`,
-        ),
+        ...damaged.map(({ path, found, expected }) => `${path}: ${found}, expected ${expected}`),
         ...missing.map((id) => `${id}: its saved work is not in the store`),
         `${files} files in the folder and ${entries} entries of the store checked`,
       ];

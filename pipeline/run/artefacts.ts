@@ -5,8 +5,7 @@ import type { ArtefactName, Artefacts } from '../../stages/stage.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { hashFile } from '../hash.ts';
 import type { Entry } from '../store/entry.ts';
-import type { Store } from '../store/store.ts';
-import { ARTEFACTS, type ArtefactRef, filesBelow, type PartHashes } from './entries.ts';
+import { ARTEFACTS, type ArtefactRef, type PartHashes } from './entries.ts';
 
 type Value = Artefacts[ArtefactName];
 type Live = ReadonlyMap<string, { ref: ArtefactRef; value: Value }>;
@@ -74,16 +73,13 @@ export async function saveArtefact<Name extends ArtefactName>(
   return hashes;
 }
 
-/** Loads one artefact; undefined if the files are damaged. */
+/** Loads one artefact of an entry. */
 export async function loadArtefact<Name extends ArtefactName>(
-  { gpu, formats, store }: { gpu: Gpu; formats: ArtefactFormats; store: Store },
-  entry: Entry,
+  { gpu, formats }: { gpu: Gpu; formats: ArtefactFormats },
+  { folder }: Entry,
   name: Name,
-): Promise<Artefacts[Name] | undefined> {
+): Promise<Artefacts[Name]> {
   const format: ArtefactFormat<Artefacts[Name]> = formats[name];
   if (!format.load) throw new Error(`${name} cannot be loaded: only a source stage can produce it`);
-  const folder = `${ARTEFACTS}/${name}`;
-  const paths = filesBelow(entry, folder).map(({ inEntry }) => inEntry);
-  if (!paths.length || (await store.check(entry, paths)).length) return undefined;
-  return format.load(gpu, join(entry.folder, folder));
+  return format.load(gpu, join(folder, ARTEFACTS, name));
 }

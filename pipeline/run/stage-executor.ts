@@ -7,18 +7,16 @@ import {
   type Report,
   stageGives,
 } from '../../stages/stage.ts';
-import { InputError } from '../../wgsl/core/index.ts';
 import type { KeyedStage } from '../keys/identity.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
-import { describeDamage, type Entry } from '../store/entry.ts';
+import type { Entry } from '../store/entry.ts';
 import { LiveArtefacts, loadArtefact, saveArtefact } from './artefacts.ts';
-import { CheckpointPolicy } from './checkpoint-policy.ts';
 import {
+  ARTEFACTS,
   type ArtefactRef,
   aboutOf,
   differences,
   FILES,
-  filesForPeople,
   isFirstSplat,
   type OutputAbout,
   PUBLISHED,
@@ -56,7 +54,7 @@ export class StageExecutor {
     this.#options = options;
     this.#byKey = new Map(options.stages.map((stage) => [stage.key, stage]));
     this.#live = new LiveArtefacts(options.formats);
-    options.store.onDamaged = ({ key, reason, movedTo }) => this.#warnOfDamage(key, reason, movedTo);
+    options.store.onDamaged = ({ key, reason }) => this.#warnOfDamage(key, reason);
   }
 
   /** Runs a stage, unless the store has its results. A source stage runs only if its outputs are needed. */
@@ -65,7 +63,7 @@ export class StageExecutor {
     const isForced = this.#options.forced.has(stage.id);
     const saved = isForced ? undefined : await this.#find(stage);
     if (saved) await this.#taken(stage, saved);
-    else await this.#run(stage, isForced);
+    else await this.#run(stage, { isForced });
     await this.#publishFirst(stage);
   }
 
@@ -83,7 +81,7 @@ export class StageExecutor {
 
   /** An artefact on the GPU: live, loaded from the store, or recomputed if the saved one is damaged. */
   async value<Name extends ArtefactName>(given: { key: string; name: Name }): Promise<Artefacts[Name]> {
-    const { store, gpu, formats } = this.#options;
+    const { gpu, formats } = this.#options;
     const ref = this.#origin(given);
     const live = () => this.#live.get(ref) as Artefacts[Name] | undefined;
     const maker = this.#byKey.get(ref.key);
@@ -93,21 +91,13 @@ export class StageExecutor {
       await this.read(maker);
       return live()!;
     }
-    const entry = (await this.#find(maker)) ?? (await this.#run(maker));
+    const folder = `${ARTEFACTS}/${ref.name}`;
+    const entry = (await this.#find(maker, folder)) ?? (await this.#run(maker, { folder }));
     if (!aboutOf(entry).artefacts[ref.name]) throw new Error(`${maker.id} did not return ${ref.name}`);
     if (live()) return live()!;
-    const loaded = await bookedOn(gpu, RESUME, () => loadArtefact({ gpu, formats, store }, entry, ref.name));
-    if (loaded) {
-      this.#live.add(ref, loaded);
-      return loaded as Artefacts[Name];
-    }
-    const movedTo = await store.setAside(ref.key, `${ref.name} is not as it was saved`);
-    if (!movedTo && (await store.find(ref.key))?.record.made === entry.record.made) {
-      const fix = 'make its folder writable, or delete it';
-      throw new InputError(`this entry is damaged and cannot be moved: ${fix}`, entry.folder);
-    }
-    await this.#run(maker);
-    return this.value(given);
+    const loaded = await bookedOn(gpu, RESUME, () => loadArtefact({ gpu, formats }, entry, ref.name));
+    this.#live.add(ref, loaded);
+    return loaded as Artefacts[Name];
   }
 
   /** Frees all artefacts but these. */
@@ -129,27 +119,17 @@ export class StageExecutor {
     return publishedNames(stage, stages.slice(index + 1), formats);
   }
 
-  /** A stage's entry if its result files are intact; a damaged entry is set aside. */
-  async #find(stage: KeyedStage): Promise<Entry | undefined> {
+  /** A stage's entry if its result files, and those below `folder`, are intact. */
+  async #find(stage: KeyedStage, ...folder: string[]): Promise<Entry | undefined> {
     const { store } = this.#options;
-    const { key } = stage;
-    const entry = await store.find(key);
-    if (!entry) return undefined;
-    const files = filesForPeople(entry, this.#published(stage));
-    const [damage] = await store.check(
-      entry,
-      files.map(({ inEntry }) => inEntry),
-    );
-    if (damage) {
-      await store.setAside(key, describeDamage(damage));
-      return undefined;
-    }
-    await store.used(key);
+    const published = this.#published(stage).map((name) => `${PUBLISHED}/${name}`);
+    const entry = await store.find(stage.key, [FILES, ...published, ...folder]);
+    if (entry) await store.used(stage.key);
     return entry;
   }
 
   /** Runs a stage. If another process is running it, waits and uses its results. */
-  async #run(stage: KeyedStage, isForced = false): Promise<Entry> {
+  async #run(stage: KeyedStage, { isForced = false, folder = FILES } = {}): Promise<Entry> {
     const { store, gpu, report } = this.#options;
     const { id, key } = stage;
     const done = this.#start(stage);
@@ -158,7 +138,7 @@ export class StageExecutor {
     return this.#locked(
       key,
       async () => {
-        const saved = isForced ? await store.find(key) : await this.#find(stage);
+        const saved = isForced ? await store.find(key) : await this.#find(stage, folder);
         if (saved && !isForced) return this.#taken(stage, saved);
         const entry = await bookedOn(gpu, id, () => this.#execute(stage, isForced));
         if (saved) this.#compare(stage, saved, entry);
@@ -216,8 +196,8 @@ export class StageExecutor {
     }
     // A forced stage starts over: it resumes only from checkpoints of a forced run.
     const forcedKey = createHash('sha256').update(`${key} forced`).digest('hex');
-    const files = new Checkpoints(store, isForced ? forcedKey : key);
-    const checkpoints = new CheckpointPolicy(files, { rule: plan.checkpoints, signal });
+    const options = { interval: plan.checkpoints, signal };
+    const checkpoints = new Checkpoints(store, isForced ? forcedKey : key, options);
     const entry = await this.#commit(key, stage.identity, async (folder) => {
       const given = await this.#perform(stage, inputs, stagedOutput(join(folder, FILES)), checkpoints);
       const artefacts: OutputAbout['artefacts'] = {};
@@ -233,7 +213,7 @@ export class StageExecutor {
       }
       return { stage: stage.stage.name, artefacts, parts };
     });
-    await files.remove();
+    await checkpoints.remove();
     return entry;
   }
 
@@ -242,7 +222,7 @@ export class StageExecutor {
     { id, stage, seed, options }: KeyedStage,
     inputs: Partial<Artefacts>,
     output: OutputFolder,
-    checkpoints?: CheckpointPolicy,
+    checkpoints?: Checkpoints,
   ): Promise<Partial<Artefacts>> {
     const { gpu, signal } = this.#options;
     const settings = { seed, report: this.#stageReport(id), output, checkpoints };
@@ -281,10 +261,9 @@ export class StageExecutor {
     this.#options.report({ event: 'warn', stage: id, text });
   }
 
-  #warnOfDamage(key: string, reason: string, movedTo?: string): void {
+  #warnOfDamage(key: string, reason: string): void {
     const stage = this.#byKey.get(key)?.id ?? this.#options.gpu.ledger.stage;
-    const where = movedTo === undefined ? '' : `; it was moved to ${movedTo}`;
-    const text = `saved work is damaged and not used (${reason})${where}`;
+    const text = `saved work is damaged and not used (${reason})`;
     this.#options.report({ event: 'warn', stage, text });
   }
 

@@ -7,8 +7,6 @@ import { readManifest } from './manifest.ts';
 export interface DamagedFile extends Damage {
   /** Absolute. */
   path: string;
-  /** Where a damaged entry was moved to; the next run recomputes the entry. */
-  movedTo?: string;
 }
 
 export interface Verification {
@@ -20,8 +18,8 @@ export interface Verification {
 }
 
 /**
- * Hashes a run's results again: the files in its folder and its stages' entries in the store. Damaged entries are set
- * aside. @throws InputError without a run.json.
+ * Hashes a run's results again: the files in its folder and its stages' entries in the store. Damaged entries are
+ * deleted, and the next run recomputes them. @throws InputError without a run.json.
  */
 export async function verifyRun(
   run: string,
@@ -39,10 +37,10 @@ export async function verifyRun(
     if (!entry) missing.push(id);
     if (!entry) continue;
     entries++;
-    const wrong = await store.check(entry);
-    if (!wrong.length) continue;
-    const movedTo = await store.setAside(key, wrong.map(({ path, found }) => `${path}: ${found}`).join('\n'));
-    damaged.push(...wrong.map((one) => ({ ...one, path: join(entry.folder, one.path), movedTo })));
+    const wrong = await damagesOf(entry.folder, entry.record.files, true);
+    if (wrong.length)
+      await store.discard(key, wrong.map(({ path, found }) => `${path}: ${found}`).join('; '));
+    damaged.push(...wrong.map((one) => ({ ...one, path: join(entry.folder, one.path) })));
   }
   return { files: manifest.files.length, entries, damaged, missing };
 }

@@ -1,6 +1,6 @@
 import { Stopped } from '../../stages/checkpoints.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
-import type { CheckpointPolicy } from './checkpoint-policy.ts';
+import type { Checkpoints } from '../store/checkpoints.ts';
 
 /** The result of `work`, or a GpuError as soon as the device is lost: work on a lost device may never end. */
 export async function orDeviceLost<T>(gpu: Gpu, work: Promise<T>): Promise<T> {
@@ -15,14 +15,14 @@ export async function orDeviceLost<T>(gpu: Gpu, work: Promise<T>): Promise<T> {
 /** The result of `work`, or Stopped at once when `signal` aborts, unless the stage stops by itself and saves first. */
 export async function orStopped<T>(
   signal: AbortSignal | undefined,
-  checkpoints: CheckpointPolicy | undefined,
+  checkpoints: Checkpoints | undefined,
   work: Promise<T>,
 ): Promise<T> {
   if (!signal) return work;
   let onAbort = () => {};
   const stopped = new Promise<never>((_, reject) => {
     onAbort = () => {
-      if (!checkpoints?.listening) reject(stoppedBy(signal));
+      if (!checkpoints?.isListening) reject(stoppedBy(signal));
     };
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();

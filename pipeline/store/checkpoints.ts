@@ -1,18 +1,10 @@
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { SavedCheckpoint } from '../../stages/checkpoints.ts';
+import type { CheckpointStore, SavedCheckpoint } from '../../stages/checkpoints.ts';
 import { HASH_BYTES } from '../hash.ts';
-import { namesIn, writeSynced } from './disk.ts';
-import {
-  checkKey,
-  DamagedError,
-  type Entry,
-  type EntryFile,
-  parseOrDamaged,
-  readEntry,
-  refuseDamage,
-} from './entry.ts';
+import { namesIn } from './disk.ts';
+import { checkKey, DamagedError, type Entry, parseOrDamaged, refuseDamage } from './entry.ts';
 import type { Store } from './store.ts';
 
 /** The newest, and the previous one in case the newest is damaged. */
@@ -25,27 +17,50 @@ const TENSORS = 'tensors.bin';
 
 const stateSchema = z.object({
   step: z.int().nonnegative(),
-  numbers: z.record(z.string(), z.number()),
+  // JSON has no NaN, infinity or minus zero and would silently store another value.
+  numbers: z.record(
+    z.string(),
+    z.number().refine((value) => !Object.is(value, -0), 'minus zero'),
+  ),
   /** In their order in the file. */
   tensors: z.array(z.object({ name: z.string(), bytes: z.int().nonnegative() })),
 });
-type State = z.infer<typeof stateSchema>;
+
+interface Options {
+  /** The interval at which a checkpoint is due. */
+  interval?: { seconds: number } | { steps: number } | 'off';
+  /** Aborted when the run is asked to stop. */
+  signal?: AbortSignal;
+}
 
 /**
- * The checkpoints of one unfinished stage: one folder per step, written and checked as an entry is. The two highest steps
- * are kept. The caller holds the key's lock.
+ * The checkpoints of one unfinished stage: one entry per step, the two highest steps are kept. The caller holds the key's
+ * lock.
  */
-export class Checkpoints {
+export class Checkpoints implements CheckpointStore {
+  /** Whether the stage has asked for saved work. From then on it stops by itself when `stopping` is set. */
+  isListening = false;
   readonly #store: Store;
   readonly #key: string;
-  /** The folder of all of them. */
-  readonly folder: string;
+  readonly #options: Options;
+  #last = { step: 0, at: performance.now() };
 
-  constructor(store: Store, key: string) {
+  constructor(store: Store, key: string, options: Options = {}) {
     checkKey(key);
     this.#store = store;
     this.#key = key;
-    this.folder = store.path('checkpoints', key);
+    this.#options = options;
+  }
+
+  get stopping(): boolean {
+    return this.#options.signal?.aborted ?? false;
+  }
+
+  due(step: number): boolean {
+    const { interval = 'off' } = this.#options;
+    if (interval === 'off') return false;
+    if ('steps' in interval) return step - this.#last.step >= interval.steps;
+    return performance.now() - this.#last.at >= 1000 * interval.seconds;
   }
 
   /**
@@ -54,73 +69,58 @@ export class Checkpoints {
    * @throws InputError if the disk cannot be written; nothing is left then.
    */
   async save({ step, numbers, tensors }: SavedCheckpoint): Promise<void> {
-    if (!Number.isSafeInteger(step) || step < 0 || String(step).length > DIGITS) {
-      throw new Error(`a checkpoint cannot have step ${step}`);
-    }
-    for (const [name, value] of Object.entries(numbers)) {
-      // JSON has no NaN, infinity or minus zero and would silently store another value.
-      if (!Number.isFinite(value) || Object.is(value, -0)) {
-        throw new Error(`a checkpoint cannot store ${name} = ${value}`);
-      }
-    }
+    this.#last = { step, at: performance.now() }; // also after a failure: a full disk is not retried at once
     const sizes = Object.entries(tensors).map(([name, { byteLength: bytes }]) => ({ name, bytes }));
-    const state: State = { step, numbers, tensors: sizes };
-    const contents: [string, Uint8Array[]][] = [
-      [STATE, [Buffer.from(`${JSON.stringify(state, null, 1)}\n`)]],
-      [TENSORS, Object.values(tensors)],
-    ];
+    const state = stateSchema.parse({ step, numbers, tensors: sizes });
     const fill = async (draft: string) => {
-      const files: EntryFile[] = [];
-      for (const [path, parts] of contents) {
-        files.push({ path, ...(await writeSynced(join(draft, path), parts)) });
-      }
-      return { identity: {}, files };
+      await writeFile(join(draft, STATE), `${JSON.stringify(state, null, 1)}\n`);
+      await writeFile(join(draft, TENSORS), Object.values(tensors));
+      return { identity: {} };
     };
     await this.#store.commit(this.#key, fill, this.#folderOf(step));
     for (const old of (await this.steps()).slice(0, -KEPT)) await this.#store.remove(this.#folderOf(old));
   }
 
-  /** The newest undamaged checkpoint. Damaged ones are set aside and reported. */
+  /** The newest undamaged checkpoint. Damaged ones are reported and deleted. */
   async latest(): Promise<SavedCheckpoint | undefined> {
+    this.isListening = true;
     for (const step of (await this.steps()).reverse()) {
-      const path = this.#folderOf(step);
-      try {
-        const entry = await readEntry(path, this.#key);
-        if (entry) return await load(entry, step);
-      } catch (error) {
-        if (!(error instanceof DamagedError)) throw error;
-        await this.#store.setAside(this.#key, error.message, path);
-      }
+      const found = await this.#store.examine(this.#key, this.#folderOf(step), async (entry) => {
+        await refuseDamage(entry, true);
+        return load(entry, step);
+      });
+      if (!found) continue;
+      this.#last = { step, at: performance.now() };
+      return found;
     }
     return undefined;
   }
 
   /** The steps of all checkpoints, ascending. */
   async steps(): Promise<number[]> {
-    const names = await namesIn(this.folder);
+    const names = await namesIn(this.#store.path('checkpoints', this.#key));
     return names
-      .filter((name) => name.length === DIGITS && /^\d+$/.test(name))
+      .filter((name) => /^\d+$/.test(name))
       .map(Number)
       .sort((a, b) => a - b);
   }
 
-  /** Deletes all of them. False if there were none. */
-  async remove(): Promise<boolean> {
-    return (await namesIn(this.folder)).length > 0 && this.#store.remove(this.folder);
+  /** Deletes all of them. */
+  async remove(): Promise<void> {
+    if ((await this.steps()).length) await this.#store.remove(this.#store.path('checkpoints', this.#key));
   }
 
   #folderOf(step: number): string {
-    return join(this.folder, String(step).padStart(DIGITS, '0'));
+    return this.#store.path('checkpoints', this.#key, String(step).padStart(DIGITS, '0'));
   }
 }
 
-/** @throws DamagedError if it is damaged. */
-async function load(entry: Entry, step: number): Promise<SavedCheckpoint> {
-  await refuseDamage(entry, true);
-  const state = parseOrDamaged(stateSchema, await readFile(join(entry.folder, STATE), 'utf8'), STATE);
+/** @throws DamagedError if it is not the checkpoint of this step. */
+async function load({ folder }: Entry, step: number): Promise<SavedCheckpoint> {
+  const state = parseOrDamaged(stateSchema, await readFile(join(folder, STATE), 'utf8'), STATE);
   if (state.step !== step) throw new DamagedError(`this is the checkpoint of step ${state.step}`);
   const tensors: SavedCheckpoint['tensors'] = {};
-  const handle = await open(join(entry.folder, TENSORS), 'r');
+  const handle = await open(join(folder, TENSORS), 'r');
   try {
     for (const { name, bytes } of state.tensors) {
       tensors[name] = new Uint8Array(bytes);

@@ -1,9 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, type FileHandle, link, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, link, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
-import { type FileContents, HASH_BYTES } from '../hash.ts';
 
 /** File system functions of the store: user-facing errors, durable writes, links instead of copies. */
 
@@ -47,14 +46,22 @@ export function ignore(...codes: readonly string[]): (error: unknown) => undefin
   };
 }
 
+/** The result of `work`, or undefined if it throws. */
+export function quiet<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
 /** The names in a directory, sorted; none if there is no such directory. */
 export async function namesIn(directory: string): Promise<string[]> {
   return ((await readdir(directory).catch(ignore('ENOENT', 'ENOTDIR'))) ?? []).sort();
 }
 
-/** Creates a directory and its missing parents durably. Does nothing if it exists. */
+/** Creates a directory and its missing parents. Node's recursive mkdir reports ENOENT on a read-only disk. */
 export async function makeDirectory(path: string): Promise<void> {
-  // Node's recursive mkdir reports ENOENT on a read-only disk, which hides the cause.
   try {
     await mkdir(path);
   } catch (error) {
@@ -63,45 +70,17 @@ export async function makeDirectory(path: string): Promise<void> {
     await makeDirectory(dirname(path));
     await mkdir(path).catch(ignore('EEXIST'));
   }
-  await syncDirectory(dirname(path));
-}
-
-/** Opens a finished file so that it can be synced: Windows syncs only files that are open for writing. */
-export function openToSync(path: string): Promise<FileHandle> {
-  return open(path, WINDOWS ? 'r+' : 'r');
-}
-
-/** Makes the names in a directory durable. Windows has no such call and orders them itself. */
-export async function syncDirectory(directory: string): Promise<void> {
-  if (WINDOWS) return;
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /**
- * Writes a new file of these parts, syncs it, and hashes the bytes while they are written. The event loop runs between
- * pieces of 4 MiB. The name becomes durable with `syncDirectory`.
+ * Makes the contents of a finished file durable, or the names in a directory. Windows syncs only files that are open for
+ * writing, and no directories: it orders names itself.
  */
-export async function writeSynced(path: string, parts: readonly Uint8Array[]): Promise<FileContents> {
-  const hash = createHash('sha256');
-  const handle = await open(path, 'wx');
+export async function sync(path: string, what: 'file' | 'directory'): Promise<void> {
+  if (WINDOWS && what === 'directory') return;
+  const handle = await open(path, WINDOWS ? 'r+' : 'r');
   try {
-    let bytes = 0;
-    for (const part of parts) {
-      for (let at = 0; at < part.length; at += HASH_BYTES) {
-        const piece = part.subarray(at, at + HASH_BYTES);
-        const written = handle.writeFile(piece);
-        hash.update(piece);
-        await written;
-      }
-      bytes += part.length;
-    }
     await handle.sync();
-    return { bytes, sha256: hash.digest('hex') };
   } finally {
     await handle.close();
   }
@@ -109,71 +88,24 @@ export async function writeSynced(path: string, parts: readonly Uint8Array[]): P
 
 /** Writes or replaces a file durably, completely or not at all. */
 export async function replaceDurably(path: string, text: string): Promise<void> {
-  await throughPartial(path, (partial) => writeSynced(partial, [Buffer.from(text)]));
-  await syncDirectory(dirname(path));
-}
-
-/** Lets `write` create a file beside `path` and renames it to `path`. Leaves nothing beside it. */
-async function throughPartial<T>(path: string, write: (partial: string) => Promise<T>): Promise<T> {
   // Random: processes in different containers may have the same pid, and a killed one leaves its file.
   const partial = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.partial`);
   try {
-    const result = await write(partial);
+    await writeFile(partial, text);
+    await sync(partial, 'file');
     await rename(partial, path);
-    return result;
   } finally {
-    // Also after success: rename does nothing if both names are links to one file.
     await rm(partial, { force: true });
   }
+  await sync(dirname(path), 'directory');
 }
-
-/** Ways to place a file of the store in a run's folder, the cheapest first. */
-export const WAYS = ['reflink', 'hard link', 'copy'] as const;
-export type Way = (typeof WAYS)[number];
-
-/** Codes that mean that a file system, or a pair of them, does not support a way. */
-const UNSUPPORTED = 'ENOTSUP EOPNOTSUPP ENOSYS ENOTTY EINVAL EXDEV EPERM EMLINK EACCES'.split(' ');
-
-const MAKE: Record<Way, (from: string, to: string) => Promise<void>> = {
-  reflink: (from, to) => copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL),
-  'hard link': link,
-  async copy(from, to) {
-    await copyFile(from, to, constants.COPYFILE_EXCL);
-    const handle = await openToSync(to);
-    try {
-      await handle.sync(); // otherwise a power cut may leave an empty file under the name
-    } finally {
-      await handle.close();
-    }
-  },
-};
 
 /**
- * Makes `to` a reflink of `from`, else a hard link, else a copy; `ways` restricts the choice. Replaces an existing `to`
- * with a rename and never writes to it: other hard links and a symbolic link's target keep their contents. Creates the
- * directories above `to`. Returns the way used.
- * @throws the system's error of the last way; nothing is left beside `to` then.
+ * Makes the new file `to` a hard link of `from`, else a copy, which shares its blocks where the file system can. Creates
+ * the directories above it.
+ * @throws the system's error; nothing is left then.
  */
-export async function placeFile(from: string, to: string, ways: readonly Way[] = WAYS): Promise<Way> {
+export async function placeFile(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true });
-  return throughPartial(to, async (partial) => {
-    for (const way of ways) {
-      try {
-        await MAKE[way](from, partial);
-        return way;
-      } catch (error) {
-        if (way === ways.at(-1) || !UNSUPPORTED.includes(codeOf(error) ?? '')) throw error;
-      }
-    }
-    throw new Error('no way to place a file');
-  });
-}
-
-/** The result of `work`, or undefined if it throws. */
-export function quiet<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch {
-    return undefined;
-  }
+  await link(from, to).catch(() => copyFile(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL));
 }

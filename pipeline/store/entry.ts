@@ -1,8 +1,9 @@
 import { chmod, readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { z } from 'zod';
-import { eachOf, hashFile, hashHandle } from '../hash.ts';
-import { codeOf, ignore, openToSync, quiet, syncDirectory } from './disk.ts';
+import { InputError } from '../../wgsl/core/index.ts';
+import { eachOf, hashFile } from '../hash.ts';
+import { codeOf, ignore, quiet, sync } from './disk.ts';
 
 /** The file that completes an entry. It is written last. */
 export const RECORD = 'entry.json';
@@ -53,18 +54,32 @@ export class DamagedError extends Error {}
 /**
  * The entry in a folder; undefined if there is no such folder. Its files are not examined.
  * @throws DamagedError if its record is not as it was written.
+ * @throws InputError if a newer version wrote it.
  */
 export async function readEntry(folder: string, key: string): Promise<Entry | undefined> {
-  const text = await readFile(join(folder, RECORD), 'utf8').catch(async (error: unknown) => {
+  const path = join(folder, RECORD);
+  const text = await readFile(path, 'utf8').catch(async (error: unknown) => {
     if (codeOf(error) === 'EIO') throw new DamagedError(String(error));
     ignore('ENOENT', 'ENOTDIR')(error);
     if (await stat(folder).catch(() => undefined)) throw new DamagedError(`${RECORD} is missing`);
     return undefined;
   });
   if (text === undefined) return undefined;
+  refuseNewer('entry', path, text);
   const record = parseOrDamaged(recordSchema, text, RECORD);
   if (record.key !== key) throw new DamagedError(`${RECORD} is that of ${record.key}`);
   return { key, folder, record };
+}
+
+/** @throws InputError if `text`, the contents of a file of the store, names a newer format. */
+export function refuseNewer(what: 'store' | 'entry', path: string, text: string): void {
+  const format = quiet(() => Number((JSON.parse(text) as { format: number }).format)) ?? FORMAT;
+  if (!(format > FORMAT)) return;
+  throw new InputError(
+    `this ${what} has format ${format}, written by a newer splatline; this version reads formats up to ${FORMAT}; ` +
+      'use that version or choose another store with --store',
+    path,
+  );
 }
 
 /** @throws DamagedError with the first place that does not match. */
@@ -93,17 +108,13 @@ export async function sealFiles(root: string): Promise<EntryFile[]> {
     return [path.split(sep).join('/')];
   });
   const files = await eachOf(paths.sort(), async (path) => {
-    const handle = await openToSync(join(root, path));
-    try {
-      const contents = await hashHandle(handle);
-      await handle.sync();
-      await makeReadOnly(join(root, path));
-      return { path, ...contents };
-    } finally {
-      await handle.close();
-    }
+    const file = join(root, path);
+    const contents = await hashFile(file);
+    await sync(file, 'file');
+    await makeReadOnly(file);
+    return { path, ...contents };
   });
-  for (const item of items) if (item.isDirectory()) await syncDirectory(join(root, pathOf(item)));
+  for (const item of items) if (item.isDirectory()) await sync(join(root, pathOf(item)), 'directory');
   return files;
 }
 
@@ -112,10 +123,10 @@ export async function makeReadOnly(path: string): Promise<void> {
   await chmod(path, 0o444).catch(ignore('EPERM', 'ENOTSUP', 'ENOSYS'));
 }
 
-/** @throws DamagedError if a file of the entry is missing or not as recorded; see `damagesOf`. */
-export async function refuseDamage({ folder, record }: Entry, hashed: boolean): Promise<void> {
-  const [damage] = await damagesOf(folder, record.files, hashed);
-  if (damage) throw new DamagedError(describeDamage(damage));
+/** @throws DamagedError if one of the files, by default all, is missing or not as recorded; see `damagesOf`. */
+export async function refuseDamage(entry: Entry, hashed: boolean, files = entry.record.files): Promise<void> {
+  const [damage] = await damagesOf(entry.folder, files, hashed);
+  if (damage) throw new DamagedError(`${damage.path}: ${damage.found}; ${damage.expected} expected`);
 }
 
 /** The files that are missing or not as recorded: by size, and by contents if `hashed`. */
@@ -138,11 +149,6 @@ export async function damagesOf(
   };
   const damages = await eachOf(files, check, hashed ? 4 : 32);
   return damages.filter((damage) => damage !== undefined);
-}
-
-/** For a sentence: `x.bin: missing; 12 bytes expected`. */
-export function describeDamage({ path, found, expected }: Damage): string {
-  return `${path}: ${found}; ${expected} expected`;
 }
 
 /** @throws Error if it is not a sha256 in hex: a key becomes part of paths. */

@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,10 +5,8 @@ import { codeOf, ignore, quiet } from './disk.ts';
 
 /**
  * Locks between processes. A lock is a lease file, created exclusively, that names its owner; the owner refreshes its
- * modification time. A lease ends when its owner is a dead process of this host, or when another process has waited a
- * minute without seeing a refresh. The waiting process counts its attempts and reads no clock, so clocks that jump and a
- * suspended machine change nothing. The worst outcome of a race, or of a suspended owner, is work done twice. File calls
- * are synchronous, so nothing runs between a check and its action.
+ * modification time. A lease ends when its owner is a dead process of this host, or was not refreshed for a minute. The
+ * worst outcome of a race, a suspended owner or a wrong clock is work done twice.
  */
 
 export interface LockOptions {
@@ -17,178 +14,99 @@ export interface LockOptions {
   onWait?: (holder: string) => void;
   /** Ends the waiting; `lock` rejects with its reason. */
   signal?: AbortSignal;
-  /** Milliseconds between two attempts, between two refreshes, and until a lease without refreshes ends; for tests. */
-  poll?: number;
-  refresh?: number;
+  /** Milliseconds without a refresh until a lease ends; for tests. */
   expiry?: number;
 }
 
-/** A lease file as read. */
-interface Lease {
-  owner: string;
-  host: string;
-  /** Its last refresh by the wall clock, milliseconds. */
-  refreshedAt: number;
-  /** Changes with every owner and every refresh. */
-  version: string;
-}
-
-/** `holderOf` cannot watch a lease for a minute. It ignores a lease without refreshes for an hour of the wall clock. */
-const ABANDONED_MS = 3600_000;
-
-const held = new Set<Lock>();
-process.on('exit', () => held.forEach((lock) => void lock.release()));
-
 /** A lock that this process holds. It is released when the process ends, unless the process is killed. */
-export class Lock {
-  readonly #path: string;
-  readonly #owner: string;
-  readonly #timer: NodeJS.Timeout;
-
-  /** `path` is a lease file that names `owner`. */
-  constructor(path: string, owner: string, refresh: number) {
-    this.#path = path;
-    this.#owner = owner;
-    this.#timer = setInterval(() => {
-      quiet(() => this.#isHeld() && fs.utimesSync(path, new Date(), new Date()));
-    }, refresh).unref();
-    held.add(this);
-  }
-
+export interface Lock {
   /** Does nothing if the lock is released already or another process has taken it over. */
-  release(): void {
-    clearInterval(this.#timer);
-    held.delete(this);
-    quiet(() => this.#isHeld() && fs.unlinkSync(this.#path));
-  }
-
-  #isHeld(): boolean {
-    return readLease(this.#path)?.owner === this.#owner;
-  }
+  release(): void;
 }
 
-/** Waits until this process holds the lock. Rejects if the signal aborts or the file cannot be written. */
-export async function lock(path: string, options: LockOptions = {}): Promise<Lock> {
-  const { onWait, signal, poll = 150, refresh = 4000, expiry = 60_000 } = options;
-  const owner = ownerName();
-  let version = '';
-  let waited = 0;
-  let isAnnounced = false;
-  while (true) {
-    signal?.throwIfAborted();
-    if (createLease(path, owner)) return new Lock(path, owner, refresh);
-    const lease = readLease(path);
-    // A released lease leaves no file; a file that cannot be read is retried like a held lock.
-    if (lease) {
-      if (lease.version !== version) waited = 0;
-      version = lease.version;
-      if (isDead(lease.owner) || waited > expiry) {
-        removeLease(path, lease);
-        continue;
-      }
-      if (!isAnnounced) onWait?.(describe(lease));
-      isAnnounced = true;
-    }
-    await sleep(poll, undefined, { signal }).catch((error: unknown) => {
-      signal?.throwIfAborted(); // with its own reason, not the timer's
-      throw error;
-    });
-    waited += poll;
-  }
-}
+const EXPIRY_MS = 60_000;
 
-/** Describes the holder of a lock; undefined if there is none or it is gone. Changes nothing. */
-export function holderOf(path: string): string | undefined {
-  const lease = readLease(path);
-  return lease && isInUse(lease) ? describe(lease) : undefined;
-}
-
-/** Removes a lease that `holderOf` does not count. If another process takes the lock over, that process keeps it. */
-export function removeUnheld(path: string): void {
-  const lease = readLease(path);
-  if (lease && !isInUse(lease)) removeLease(path, lease);
-}
-
-function isInUse({ owner, refreshedAt }: Lease): boolean {
-  return !isDead(owner) && Date.now() - refreshedAt <= ABANDONED_MS;
-}
-
-/** Creates the lease file; false if there is one. */
-function createLease(path: string, owner: string): boolean {
-  let file: number;
-  try {
-    file = fs.openSync(path, 'wx');
-  } catch (error) {
-    return ignore('EEXIST')(error) ?? false;
-  }
-  try {
-    fs.writeFileSync(file, `${owner} ${hostname()}\n`);
-    return true;
-  } catch (error) {
-    fs.unlinkSync(path);
-    throw error;
-  } finally {
-    fs.closeSync(file);
-  }
-}
-
-/** Removes an expired lease. If another process has taken the lock over since, that process keeps it. */
-function removeLease(path: string, expired: Lease): void {
-  const moved = `${path}.${ownerName()}`;
-  try {
-    fs.renameSync(path, moved); // only one process succeeds
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
-  }
-  if (readLease(moved)?.version !== expired.version) quiet(() => fs.linkSync(moved, path));
-  fs.unlinkSync(moved);
-}
-
-function readLease(path: string): Lease | undefined {
-  let file: number;
-  try {
-    file = fs.openSync(path, 'r'); // a network file system shows fresh times only of a file that was just opened
-  } catch (error) {
-    return ignore('ENOENT')(error);
-  }
-  try {
-    const text = fs.readFileSync(file, 'utf8');
-    const [owner, host = ''] = text.trimEnd().split(' ');
-    const { mtimeMs, mtimeNs } = fs.fstatSync(file, { bigint: true });
-    return { owner, host, refreshedAt: Number(mtimeMs), version: `${text}${mtimeNs}` };
-  } finally {
-    fs.closeSync(file);
-  }
-}
-
-function describe({ owner, host }: Lease): string {
-  const [, pid, where] = OWNER.exec(owner) ?? [];
-  if (pid === undefined) return 'another process';
-  return where === PLACE ? `process ${pid}` : `process ${pid} on ${host}`;
-}
-
-/** The content of leases and the name of drafts: a pid, a digest of where it means a process, random digits. */
-const OWNER = /^(\d+)-([0-9a-f]{12})-[0-9a-f]{12}$/;
-/** Of the host and, on Linux, the pid namespace: containers may share a host's name. */
-const PLACE = createHash('sha256')
-  .update(`${hostname()} ${quiet(() => fs.readlinkSync('/proc/self/ns/pid')) ?? ''}`)
-  .digest('hex')
-  .slice(0, 12);
-
-/** A new name for something that this process owns. */
-export function ownerName(): string {
-  return `${process.pid}-${PLACE}-${randomBytes(6).toString('hex')}`;
-}
+/** This process, in its leases and in the names of its drafts. */
+export const OWNER = `${process.pid}@${hostname()}`;
 
 /** Whether an owner is a process of this host that has ended. False if its pid is in use again. */
 export function isDead(owner: string): boolean {
-  const [, pid, where] = OWNER.exec(owner) ?? [];
-  if (where !== PLACE) return false;
+  const [pid, host] = owner.split('@');
+  if (host !== hostname()) return false;
   try {
     process.kill(Number(pid), 0); // signal 0 only tests
     return false;
   } catch (error) {
     return codeOf(error) !== 'EPERM'; // EPERM: another user's process
+  }
+}
+
+const held = new Set<Lock>();
+process.on('exit', () => held.forEach((lock) => void lock.release()));
+
+/** Waits until this process holds the lock. Rejects if the signal aborts or the file cannot be written. */
+export async function lock(path: string, options: LockOptions = {}): Promise<Lock> {
+  const { onWait, signal, expiry = EXPIRY_MS } = options;
+  for (let isFirst = true; ; ) {
+    signal?.throwIfAborted();
+    removeEnded(path, expiry);
+    if (createLease(path)) return hold(path, expiry / 15);
+    const holder = holderOf(path, expiry);
+    if (holder === undefined) continue;
+    if (isFirst) onWait?.(holder);
+    isFirst = false;
+    await sleep(expiry / 400, undefined, { signal }).catch(() => signal?.throwIfAborted()); // with its own reason
+  }
+}
+
+/** Creates the lease file; false if there is one. */
+function createLease(path: string): boolean {
+  try {
+    fs.writeFileSync(path, OWNER, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    quiet(() => fs.readFileSync(path, 'utf8') === '' && fs.unlinkSync(path)); // a full disk takes names, no contents
+    throw error;
+  }
+}
+
+/** Refreshes a lease of this process until it is released. */
+function hold(path: string, refresh: number): Lock {
+  const ifOurs = (work: () => void) => quiet(() => fs.readFileSync(path, 'utf8') === OWNER && work());
+  const timer = setInterval(() => ifOurs(() => fs.utimesSync(path, new Date(), new Date())), refresh);
+  const lock = {
+    release() {
+      clearInterval(timer);
+      if (held.delete(lock)) ifOurs(() => fs.unlinkSync(path));
+    },
+  };
+  timer.unref();
+  held.add(lock);
+  return lock;
+}
+
+/** Describes the holder of a lock; undefined if there is none or its lease has ended. Changes nothing. */
+export function holderOf(path: string, expiry = EXPIRY_MS): string | undefined {
+  const lease = readLease(path, expiry);
+  if (!lease || lease.hasEnded) return undefined;
+  const [pid, host] = lease.owner.split('@');
+  if (host === undefined) return 'another process';
+  return host === hostname() ? `process ${pid}` : `process ${pid} on ${host}`;
+}
+
+/** Removes a lease that has ended; with an infinite `expiry`, that of a dead process. */
+export function removeEnded(path: string, expiry: number): void {
+  if (readLease(path, expiry)?.hasEnded) fs.rmSync(path, { force: true });
+}
+
+function readLease(path: string, expiry: number): { owner: string; hasEnded: boolean } | undefined {
+  try {
+    const owner = fs.readFileSync(path, 'utf8');
+    // A time in the future, of a clock that was set back since, does not count as a refresh.
+    const age = Math.abs(Date.now() - fs.statSync(path).mtimeMs);
+    return { owner, hasEnded: isDead(owner) || age > expiry };
+  } catch (error) {
+    return ignore('ENOENT')(error);
   }
 }

@@ -11,16 +11,12 @@ import {
   namesIn,
   quiet,
   replaceDurably,
-  syncDirectory,
-  writeSynced,
+  sync,
 } from './disk.ts';
 import {
   checkKey,
-  type Damage,
   DamagedError,
-  damagesOf,
   type Entry,
-  type EntryFile,
   type EntryRecord,
   FORMAT,
   isKey,
@@ -28,9 +24,10 @@ import {
   RECORD,
   readEntry,
   refuseDamage,
+  refuseNewer,
   sealFiles,
 } from './entry.ts';
-import { holderOf, isDead, type Lock, type LockOptions, lock, ownerName } from './lock.ts';
+import { holderOf, isDead, type Lock, type LockOptions, lock, OWNER, removeEnded } from './lock.ts';
 
 /** The file that marks a directory as a store. */
 const MARKER = 'store.json';
@@ -39,25 +36,24 @@ const CACHE_TAG = 'CACHEDIR.TAG';
 const CACHE_TAG_TEXT =
   'Signature: 8a477f597d28d172789f06886806bc55\n' +
   '# This folder is a store of splatline: everything in it can be recomputed.\n';
-const PARTS = ['entries', 'checkpoints', 'locks', 'damaged', 'tmp'] as const;
+const PARTS = ['entries', 'checkpoints', 'locks', 'tmp'] as const;
 export type StorePart = (typeof PARTS)[number];
+
+/** The owner of a draft that another host wrote cannot be looked up. An unfinished stage may leave its draft unchanged. */
+const FOREIGN_DRAFT_MS = 7 * 24 * 3600 * 1000;
 
 /** A damaged entry or checkpoint. */
 export interface DamagedEvent {
   key: string;
-  /** Its original path. */
   path: string;
   /** The fault: found and expected. */
   reason: string;
-  /** Its new path; undefined if it could not be moved, as on a read-only disk. */
-  movedTo?: string;
 }
 
 /** The fields of a new entry's record. */
 interface NewEntry {
   identity: unknown;
   about?: unknown;
-  files?: EntryFile[];
 }
 
 /** Paths of this process in `tmp`. They are deleted when it ends, unless it is killed. */
@@ -76,14 +72,12 @@ process.on('exit', () => {
  *     <root>/entries/<key[0..2]>/<key>/       entry.json and the entry's files, read-only
  *     <root>/checkpoints/<key>/<step>/        the same format, of unfinished stages
  *     <root>/locks/<key>.lock                 leases of processes that write an entry
- *     <root>/damaged/<key>-<n>/               damaged entries and checkpoints, with why.txt
- *     <root>/tmp/<owner>/                     drafts
+ *     <root>/tmp/<random>.<owner>/            drafts
  */
 export class Store {
   readonly root: string;
-  /** Called for a damaged entry or checkpoint; it is set aside and never used. */
+  /** Called for a damaged entry or checkpoint, which is deleted and never used. */
   onDamaged: (event: DamagedEvent) => void = () => undefined;
-  #isPrepared = false;
 
   /** Creates nothing on disk. */
   constructor(root: string) {
@@ -94,19 +88,19 @@ export class Store {
     return join(this.root, part, ...names);
   }
 
+  /** The path of a key's entry. Two letters of the key keep directories small. */
+  folderOf(key: string): string {
+    checkKey(key);
+    return this.path('entries', key.slice(0, 2), key);
+  }
+
   /** @throws InputError if the root is a file, holds other files, or was written by a newer version. */
   async exists(): Promise<boolean> {
     const marker = join(this.root, MARKER);
     const text = await readFile(marker, 'utf8').catch(ignore('ENOENT', 'ENOTDIR'));
     if (text !== undefined) {
-      // A power cut may have emptied the marker of a new store.
-      const format = quiet(() => Number((JSON.parse(text) as { format: number }).format)) ?? FORMAT;
-      if (!(format > FORMAT)) return true;
-      throw new InputError(
-        `this store has format ${format}, written by a newer splatline; this version reads formats up to ${FORMAT}; ` +
-          'use that version or choose another store with --store',
-        marker,
-      );
+      refuseNewer('store', marker, text);
+      return true;
     }
     const names = await readdir(this.root).catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return [];
@@ -126,87 +120,89 @@ export class Store {
   /** @throws InputError if nothing can be written, with the folder, the cause and the remedy. */
   async writable(): Promise<void> {
     // A full disk may still take names, but not contents.
-    await this.#aside((path) => writeSynced(path, [new Uint8Array(2 ** 16)]));
+    await this.#aside((path) => writeFile(path, new Uint8Array(2 ** 16)));
   }
 
   /**
-   * The entry of a key, if all files have their recorded sizes; `check` reads contents. A damaged entry is set aside,
-   * reported through `onDamaged`, and counts as absent.
-   * @throws InputError as `exists` does.
+   * The entry of a key. All files have their recorded sizes, and those below the folders `hashed` of the entry their
+   * recorded contents. A damaged entry counts as absent; it is reported through `onDamaged` and deleted.
+   * @throws InputError as `exists` does, and if a newer version wrote the entry.
    */
-  async find(key: string): Promise<Entry | undefined> {
-    const path = this.#folderOf(key);
+  async find(key: string, hashed: readonly string[] = []): Promise<Entry | undefined> {
+    return this.examine(key, this.folderOf(key), async (entry) => {
+      await refuseDamage(entry, false);
+      const isHashed = (path: string) => hashed.some((folder) => path.startsWith(`${folder}/`));
+      const files = entry.record.files.filter(({ path }) => isHashed(path));
+      await refuseDamage(entry, true, files);
+      return entry;
+    });
+  }
+
+  /**
+   * What `examine` returns for the entry, or the checkpoint, of a key at `path`; undefined if there is none or it is
+   * damaged. A damaged one is reported and deleted.
+   */
+  async examine<T>(key: string, path: string, examine: (entry: Entry) => Promise<T>): Promise<T | undefined> {
     if (!(await this.exists())) return undefined;
     const before = await identityOf(path);
     try {
       const entry = await readEntry(path, key);
-      if (entry) await refuseDamage(entry, false);
-      return entry;
+      return entry && (await examine(entry));
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;
       // An entry that another process replaces or deletes meanwhile seems damaged.
-      if ((await identityOf(path)) !== before) return this.find(key);
-      await this.setAside(key, error.message);
+      if ((await identityOf(path)) !== before) return this.examine(key, path, examine);
+      await this.discard(key, error.message, path);
       return undefined;
     }
   }
 
-  /** Hashes the files of an entry, all or those at `paths`, and returns those that are not as recorded. */
-  async check({ key, folder, record }: Entry, paths?: readonly string[]): Promise<Damage[]> {
-    const files = record.files.filter(({ path }) => paths?.includes(path) ?? true);
-    const unknown = paths?.find((path) => !files.some((file) => file.path === path));
-    if (unknown !== undefined) throw new Error(`${key} has no file ${unknown}`);
-    return damagesOf(folder, files, true);
-  }
-
-  /**
-   * Moves a damaged entry, or the checkpoint of the key at `path`, to `damaged/` with the reason in `why.txt`, and
-   * reports it through `onDamaged`. On a disk that cannot be written it stays in place. Returns its new path.
-   */
-  async setAside(key: string, reason: string, path = this.#folderOf(key)): Promise<string | undefined> {
-    const target = this.path('damaged', `${key}-${randomBytes(4).toString('hex')}`);
-    const move = async (): Promise<string> => {
-      await rename(path, target);
-      await writeFile(join(target, 'why.txt'), `${reason}\n`).catch(ignore('ENOSPC', 'EDQUOT'));
-      return target;
-    };
-    const movedTo = await this.#write(move).catch((error: unknown) => {
-      // Another process was faster, or the disk cannot be written.
-      if (codeOf(error) === 'ENOENT' || error instanceof InputError) return undefined;
-      throw error;
+  /** Reports a damaged entry, or checkpoint at `path`, and deletes it. On a disk that cannot be written it stays. */
+  async discard(key: string, reason: string, path = this.folderOf(key)): Promise<void> {
+    this.onDamaged({ key, path, reason });
+    await this.remove(path).catch((error: unknown) => {
+      if (!(error instanceof InputError)) throw error;
     });
-    this.onDamaged({ key, path, reason, ...(movedTo === undefined ? {} : { movedTo }) });
-    return movedTo;
   }
 
   /**
    * Writes the entry of `key`, or a checkpoint of the key at `target`, and replaces an earlier one. `fill` writes the files
-   * into a draft folder. They are hashed, synced and made read-only, unless `fill` returns a list of files that are durable
-   * already. If anything fails, nothing is left. The caller holds the key's lock.
+   * into a draft folder; they are hashed, synced and made read-only. If anything fails, nothing is left. The caller holds
+   * the key's lock.
    * @throws InputError if the disk cannot be written.
    */
   async commit(
     key: string,
     fill: (draft: string) => Promise<NewEntry>,
-    target = this.#folderOf(key),
+    target = this.folderOf(key),
   ): Promise<Entry> {
     return this.#aside(async (draft) => {
       await mkdir(draft);
-      const { identity, about = {}, files = await sealFiles(draft) } = await fill(draft);
+      const { identity, about = {} } = await fill(draft);
+      const files = await sealFiles(draft);
       const made = new Date().toISOString();
       const record: EntryRecord = { format: FORMAT, key, identity, about, files, made };
       const file = join(draft, RECORD);
-      await writeSynced(file, [Buffer.from(`${JSON.stringify(record, null, 1)}\n`)]);
+      await writeFile(file, `${JSON.stringify(record, null, 1)}\n`);
+      await sync(file, 'file');
       await makeReadOnly(file);
-      await syncDirectory(draft);
-      await this.#place(draft, target);
+      await sync(draft, 'directory');
+      await makeDirectory(dirname(target));
+      while (!(await isRenamed(draft, target))) await this.remove(target);
+      await sync(dirname(target), 'directory');
       return { key, folder: target, record };
     });
   }
 
+  /** Deletes `path`, which disappears in one rename, also on a full disk. False if there was nothing. */
+  async remove(path: string): Promise<boolean> {
+    const move = (moved: string) => rename(path, moved).then(() => true);
+    return this.#aside(move).catch((error: unknown) => ignore('ENOENT')(error) ?? false);
+  }
+
   /** Runs `work`, which writes to a new path in `tmp`, and deletes any remainder there. */
   async #aside<T>(work: (path: string) => Promise<T>): Promise<T> {
-    const path = this.path('tmp', ownerName());
+    const path = this.path('tmp', `${randomBytes(6).toString('hex')}.${OWNER}`);
     drafts.add(path);
     try {
       return await this.#write(() => work(path));
@@ -216,76 +212,59 @@ export class Store {
     }
   }
 
-  async #place(draft: string, target: string): Promise<void> {
-    await makeDirectory(dirname(target));
-    for (let tries = 0; ; tries++) {
-      try {
-        await rename(draft, target);
-        break;
-      } catch (error) {
-        if (!isTaken(error) || tries === 10) throw error; // ten other processes were faster
-        await this.remove(target);
-      }
-    }
-    await syncDirectory(dirname(target));
-  }
-
-  /** Deletes `path`, which disappears in one rename, also on a full disk. False if there was nothing. */
-  async remove(path: string): Promise<boolean> {
-    const move = (moved: string) => rename(path, moved).then(() => true);
-    return this.#aside(move).catch((error: unknown) => ignore('ENOENT')(error) ?? false);
-  }
-
   /**
    * Runs `work`, which writes to the store. Creates the store if there is none.
    * @throws InputError if the disk cannot be written.
    */
   async #write<T>(work: () => Promise<T>): Promise<T> {
     try {
-      await this.#prepare();
+      if (!(await this.exists())) {
+        await makeDirectory(this.root);
+        await writeFile(join(this.root, CACHE_TAG), CACHE_TAG_TEXT);
+        await replaceDurably(join(this.root, MARKER), `${JSON.stringify({ format: FORMAT })}\n`);
+      }
+      for (const part of PARTS) await makeDirectory(this.path(part));
+      await this.tidy();
       return await work();
     } catch (error) {
       throw explainDiskError(error, this.root);
     }
   }
 
-  async #prepare(): Promise<void> {
-    if (!(await this.exists())) {
-      await makeDirectory(this.root);
-      await writeFile(join(this.root, CACHE_TAG), CACHE_TAG_TEXT);
-      await replaceDurably(join(this.root, MARKER), `${JSON.stringify({ format: FORMAT })}\n`);
-      this.#isPrepared = false;
+  /** Removes drafts and leases of killed processes. */
+  async tidy(): Promise<void> {
+    for (const name of await namesIn(this.path('tmp'))) {
+      const path = this.path('tmp', name);
+      const { mtimeMs } = (await stat(path).catch(ignore('ENOENT'))) ?? { mtimeMs: Date.now() };
+      const isOld = Date.now() - mtimeMs > FOREIGN_DRAFT_MS;
+      if (isOld || isDead(name.slice(name.indexOf('.') + 1))) await removeTree(path);
     }
-    if (this.#isPrepared) return;
-    for (const part of PARTS) await mkdir(this.path(part), { recursive: true });
-    await syncDirectory(this.root);
-    this.#isPrepared = true;
-    for (const name of await readdir(this.path('tmp'))) {
-      if (isDead(name)) await removeTree(this.path('tmp', name)); // its process was killed
+    for (const name of await namesIn(this.path('locks'))) {
+      quiet(() => removeEnded(this.path('locks', name), Number.POSITIVE_INFINITY));
     }
   }
 
   /** Records that an entry is in use now, for gc. Does nothing on a disk that cannot be written. */
   async used(key: string): Promise<void> {
     const now = new Date();
-    await utimes(join(this.#folderOf(key), RECORD), now, now).catch(
-      ignore('EROFS', 'EACCES', 'EPERM', 'ENOENT'),
-    );
+    await utimes(this.folderOf(key), now, now).catch(ignore('EROFS', 'EACCES', 'EPERM', 'ENOENT'));
   }
 
-  /** The keys of all entries, complete or not, sorted. */
-  async keys(): Promise<string[]> {
+  /** The keys of all entries, complete or not, or of all checkpoints, sorted. */
+  async keys(part: 'entries' | 'checkpoints' = 'entries'): Promise<string[]> {
     if (!(await this.exists())) return [];
-    const shards = await namesIn(this.path('entries'));
-    const names = await Promise.all(shards.map((shard) => namesIn(this.path('entries', shard))));
-    return names.flat().filter(isKey).sort();
+    let names = await namesIn(this.path(part));
+    if (part === 'entries') {
+      names = (await Promise.all(names.map((shard) => namesIn(this.path(part, shard))))).flat();
+    }
+    return names.filter(isKey).sort();
   }
 
-  /** All entries whose records can be read. Files are not examined, and nothing is set aside. */
+  /** All entries whose records can be read. Files are not examined, and nothing is deleted. */
   async *entries(): AsyncIterable<Entry> {
     for (const key of await this.keys()) {
-      const entry = await readEntry(this.#folderOf(key), key).catch((error: unknown) => {
-        if (error instanceof DamagedError) return undefined;
+      const entry = await readEntry(this.folderOf(key), key).catch((error: unknown) => {
+        if (error instanceof DamagedError || error instanceof InputError) return undefined;
         throw error;
       });
       if (entry) yield entry;
@@ -306,12 +285,6 @@ export class Store {
     checkKey(key);
     return this.path('locks', `${key}.lock`);
   }
-
-  /** The path of a key's entry. Two letters of the key keep directories small. */
-  #folderOf(key: string): string {
-    checkKey(key);
-    return this.path('entries', key.slice(0, 2), key);
-  }
 }
 
 /** Distinguishes an entry from a later one of the same key. */
@@ -320,10 +293,15 @@ async function identityOf(path: string): Promise<string | undefined> {
   return info && `${info.ino} ${info.ctimeNs}`;
 }
 
-/** Whether a rename failed because the target is a directory that is not empty. */
-function isTaken(error: unknown): boolean {
-  const windows = process.platform === 'win32' ? ['EPERM', 'EACCES'] : [];
-  return ['ENOTEMPTY', 'EEXIST', ...windows].includes(codeOf(error) ?? '');
+/** Renames a directory; false if the target is a directory that is not empty. */
+async function isRenamed(from: string, to: string): Promise<boolean> {
+  const taken = ['ENOTEMPTY', 'EEXIST', ...(process.platform === 'win32' ? ['EPERM', 'EACCES'] : [])];
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    return ignore(...taken)(error) ?? false;
+  }
 }
 
 /** Deletes a directory that another process may be deleting, too. */
