@@ -1,17 +1,19 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parse } from 'es-module-lexer/js';
 import { INCLUDE } from '../../wgsl/core/source.ts';
-import { PACKAGE, Packages, packageOf, pathBelow, posix, sorted } from './packages.ts';
+
+/** The folder of this package. */
+export const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
 
 /** The code behind a result. */
 export interface Code {
-  /** sha256 by path, sorted: relative to this package, or, for a file of another package, to that (`other:src/x.ts`). */
+  /** sha256 by path: relative to this package, or, for a file elsewhere, to the first module (`./part.ts`). */
   files: Record<string, string>;
-  /** Versions of the npm packages that the files import, and of their dependencies. */
+  /** Versions of this package, and of the npm packages that the files import with their dependencies. */
   packages: Record<string, string>;
 }
 
@@ -22,6 +24,14 @@ interface Module {
   files: string[];
   /** npm packages that it imports. */
   packages: string[];
+}
+
+/** The fields of a package.json that are read here. */
+interface Manifest {
+  version?: string;
+  dependencies?: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
+  peerDependencies?: Record<string, string>;
 }
 
 /** Defined by `pipeline/build.mjs`; missing where the sources run. */
@@ -43,51 +53,86 @@ export const COMMON_CODE = ['stages/artefacts/formats.ts', 'wgsl/core/index.ts']
 
 /** Finds the code of modules. Reads each file once, because the code of a running process does not change. */
 export class CodeReader {
-  readonly packages = new Packages();
   readonly #modules = new Map<string, Module>();
+  readonly #manifests = new Map<string, Manifest | undefined>();
 
   /**
    * The modules, all that they import, and the kernels and scripts that they name (`new URL('./x.wgsl', import.meta.url)`)
    * with their includes. The build records the package's own code.
    *
    * @param paths absolute paths.
-   * @throws Error naming the importer, when a file is missing or an import cannot be followed.
+   * @throws Error naming the importer, when an imported file is missing or an import cannot be followed.
    */
   codeOf(paths: readonly string[]): Code {
-    const files: [string, string][] = [];
-    const wanted: { name: string; folder: string }[] = [];
-    const inlined: [string, string][] = [];
-    for (const [path, { sha256, packages }] of this.reach(paths)) {
+    const files: Record<string, string> = {};
+    const packages: Record<string, string> = {};
+    const seen = new Set<string>();
+    for (const [path, module] of this.reach(paths)) {
       const own = ownPath(path);
-      files.push([own ?? this.#foreignName(path), sha256]);
-      for (const name of packages) {
-        const version = own && BUILT?.packages[name];
-        if (version) inlined.push([name, version]);
-        else wanted.push({ name, folder: own ? PACKAGE : dirname(path) });
+      files[own ?? `./${posix(relative(dirname(paths[0]), path))}`] = module.sha256;
+      for (const name of module.packages) {
+        const inlined = own && BUILT?.packages[name];
+        if (inlined) packages[name] = inlined;
+        else this.#addPackage(name, dirname(path), packages, seen);
       }
     }
-    const packages = { ...Object.fromEntries(inlined), ...this.packages.versions(wanted) };
-    return { files: sorted(files), packages: sorted(Object.entries(packages)) };
+    return { files, packages: { ...packages, splatline: this.#manifest(PACKAGE)?.version ?? 'unknown' } };
   }
 
   /** The modules and all files that they refer to, by path. */
   reach(paths: readonly string[]): Map<string, Module> {
     const found = new Map<string, Module>();
-    const visit = (path: string, importer: string): void => {
+    const visit = (path: string): void => {
       if (found.has(path)) return;
-      const module = this.#modules.get(path) ?? builtModule(path) ?? readModule(path, importer);
+      const module = this.#modules.get(path) ?? builtModule(path) ?? readModule(path);
       this.#modules.set(path, module);
       found.set(path, module);
-      for (const file of module.files) visit(file, path);
+      module.files.forEach(visit);
     };
-    for (const path of paths) visit(path, 'a stage');
+    paths.forEach(visit);
     return found;
   }
 
-  #foreignName(path: string): string {
-    const owner = this.packages.owner(dirname(path));
-    return owner ? `${owner.name}:${pathBelow(owner.folder, path)}` : posix(path);
+  /**
+   * Adds the version of a package, where Node finds it from a folder, and those of its dependencies: the results of an
+   * image decoder depend on its native library, which is a separate package. Omits what is not installed.
+   */
+  #addPackage(name: string, from: string, versions: Record<string, string>, seen: Set<string>): void {
+    const path = join(from, 'node_modules', name);
+    const above = dirname(from);
+    if (!this.#manifest(path)) {
+      if (above !== from) this.#addPackage(name, above, versions, seen);
+      return;
+    }
+    const folder = realpathSync(path);
+    if (seen.has(folder) || name.startsWith('@types/')) return;
+    seen.add(folder);
+    const { version = 'unknown', ...needs } = this.#manifest(folder)!;
+    versions[name] = name in versions ? `${versions[name]}, ${version}` : version;
+    const { dependencies, optionalDependencies, peerDependencies } = needs;
+    for (const need of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }))
+      this.#addPackage(need, folder, versions, seen);
   }
+
+  /** The package.json in a folder. */
+  #manifest(folder: string): Manifest | undefined {
+    if (!this.#manifests.has(folder)) {
+      const path = join(folder, 'package.json');
+      this.#manifests.set(folder, existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined);
+    }
+    return this.#manifests.get(folder);
+  }
+}
+
+/** `path` relative to `folder`, with slashes on every system; undefined where it is not below. */
+export function pathBelow(folder: string, path: string): string | undefined {
+  const inside = posix(relative(folder, path));
+  return inside === '' || /^\.\.(\/|$)/.test(inside) || isAbsolute(inside) ? undefined : inside;
+}
+
+/** A path as keys have it, the same on every system. */
+export function posix(path: string): string {
+  return path.split(sep).join('/');
 }
 
 /** The path of a file of this package, relative to it; undefined for all others. */
@@ -115,31 +160,24 @@ const KERNEL_OR_SCRIPT = /\.(wgsl|[cm]?[jt]s)$/;
 /** A specifier of a file rather than a package. */
 const NEAR = /^(\.{0,2}\/|file:)/;
 
-function readModule(path: string, importer: string): Module {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`${importer} needs ${path}, which cannot be read (${code})`);
-  }
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const text = bytes.toString('utf8');
+/** The package of a bare specifier: `@scope/name/part` → `@scope/name`. */
+export function packageOf(specifier: string): string {
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
+}
+
+function readModule(path: string): Module {
+  const bytes = readFileSync(path);
+  const references = SCRIPT.test(path) ? referencesOf(bytes.toString(), path) : [];
   if (path.endsWith('.wgsl')) {
-    const included = [...text.matchAll(INCLUDE)].map(([, name]) => name);
-    return {
-      sha256,
-      files: included.map((name) => join(PACKAGE, 'wgsl/shared', `${name}.wgsl`)),
-      packages: [],
-    };
+    for (const [, name] of bytes.toString().matchAll(INCLUDE))
+      references.push(pathToFileURL(join(PACKAGE, `wgsl/shared/${name}.wgsl`)).href);
   }
-  const references = SCRIPT.test(path) ? referencesOf(text, path) : [];
   const near = references.filter((name) => NEAR.test(name));
   const bare = references.filter((name) => !near.includes(name) && !isBuiltin(name));
   const unknown = bare.find((name) => /^(#|[a-z]+:)/.test(name));
   if (unknown) throw new Error(`${path} imports ${unknown}, which cannot be followed`);
   return {
-    sha256,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
     files: near.map((name) => findModule(name, path)),
     packages: [...new Set(bare.map(packageOf))],
   };
@@ -171,15 +209,8 @@ export function referencesOf(text: string, path = 'the module'): string[] {
     const line = text.slice(0, start).split('\n').length;
     return new Error(`${path}, line ${line}: cannot be followed: ${text.split('\n')[line - 1].trim()}`);
   };
-  let imports: ReturnType<typeof parse>[0];
-  try {
-    [imports] = parse(text, path);
-  } catch (error) {
-    const { idx } = error as { idx?: number };
-    throw idx === undefined ? error : unclear(idx);
-  }
   const references: string[] = [];
-  for (const found of imports) {
+  for (const found of parse(text, path)[0]) {
     if (found.type === 'import-meta') {
       if (!text.startsWith('.url', found.end)) continue;
       const call = /new\s+URL\(\s*([^()]*?)\s*,\s*$/.exec(text.slice(0, found.start));

@@ -8,8 +8,7 @@ import { isMap, mapPaths, type PathOption } from '../file/describe.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { jsonSchema } from '../file/schema.ts';
 import { eachOf, hashFile } from '../hash.ts';
-import { COMMON_CODE, type Code, CodeReader } from './code.ts';
-import { PACKAGE, pathBelow, posix } from './packages.ts';
+import { COMMON_CODE, type Code, CodeReader, PACKAGE, pathBelow, posix } from './code.ts';
 
 /** Changes whenever the meaning of the fields below, or the contents of an entry, changes. */
 const FORMAT = 3;
@@ -72,8 +71,8 @@ export function keyOf(identity: StageIdentity): string {
 }
 
 /**
- * A value as plain JSON with sorted keys: undefined members are omitted, typed arrays are lists. Equal values have equal
- * texts (`JSON.stringify`), in any order of members.
+ * A value as plain JSON with sorted keys; undefined members are omitted. Equal values have equal texts (`JSON.stringify`), in
+ * any order of members.
  *
  * @throws Error with the position of a value that JSON would lose: functions, maps, NaN, infinity.
  */
@@ -81,9 +80,6 @@ export function canonical(value: unknown, place = 'the value'): Json {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (Array.isArray(value)) return value.map((item, i) => canonical(item, `${place}[${i}]`));
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
-    return canonical(Array.from(value as unknown as ArrayLike<unknown>), place);
-  }
   if (isMap(value) && [null, Object.prototype].includes(Object.getPrototypeOf(value))) {
     const entries = Object.entries(value).filter(([, item]) => item !== undefined);
     entries.sort(([a], [b]) => (a < b ? -1 : 1));
@@ -185,16 +181,10 @@ function fileName(file: string, paths: readonly PathOption[]): string {
 }
 
 /** The code behind the module that defines the stage; without a module, the texts of its function and its options. */
-function codeOf(stage: Stage): Code {
-  const { files, packages } = reader.codeOf([
-    ...(stage.module ? [fileURLToPath(stage.module)] : []),
-    ...COMMON_CODE,
-  ]);
-  const own = sha256(JSON.stringify(jsonSchema(stage.options)) + String(stage.run));
-  return {
-    files: stage.module ? files : { ...files, [`the stage ${stage.name}`]: own },
-    packages: { ...packages, splatline: reader.packages.manifest(PACKAGE)?.version ?? 'unknown' },
-  };
+function codeOf({ name, module, options, run }: Stage): Code {
+  const { files, packages } = reader.codeOf([...(module ? [fileURLToPath(module)] : []), ...COMMON_CODE]);
+  if (!module) files[`the stage ${name}`] = sha256(JSON.stringify(jsonSchema(options)) + String(run));
+  return { files, packages };
 }
 
 /**

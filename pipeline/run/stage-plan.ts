@@ -195,7 +195,7 @@ const NEAR = 3;
 function explain({ id, identity, places }: KeyedStage, saved: readonly SavedIdentity[], run: string): string {
   const [nearest] = saved
     .filter((row) => row.identity.stage === identity.stage)
-    .map((row) => ({ run: row.run, reasons: why(identity, [row.identity], { id, places }) }))
+    .map((row) => ({ run: row.run, reasons: why(row.identity, identity, { id, places }) }))
     .sort((a, b) => Number(b.run === run) - Number(a.run === run) || a.reasons.length - b.reasons.length);
   if (nearest?.run === run) return sentence(nearest.reasons);
   if (!nearest || nearest.reasons.length > NEAR) return 'never run before';
