@@ -4,7 +4,7 @@ import { CropSampler } from '../wgsl/image/crop.ts';
 import { type CropTransform, centerTransform, cropTransforms } from '../wgsl/image/crop-transforms.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
-import { differences, near } from './helpers/vjp.ts';
+import { differences, near, targetsOf } from './helpers/vjp.ts';
 import { type CropCase, crop } from './reference/crop.ts';
 
 const mean = [0.48, 0.45, 0.4] as const;
@@ -30,29 +30,63 @@ test('crops and their gradient agree with a plain reference and finite differenc
     const expected = crop(doubles, given);
     const cotangent = uniform(expected.length, 2, -1, 1);
 
-    const pixels = arena.buffer('pixels', 4 * expected.length);
-    const sampler = await CropSampler.create(arena, { batch, size, mean, deviation }, pixels);
+    const change = differences((inputs) => crop(inputs[0], given), [doubles], 0, cotangent);
     const color = arena.upload('image', image, 'test');
     const gradPixels = arena.upload('gradPixels', cotangent, 'test');
     const before = uniform(image.length, 3);
-    const gradImage = arena.upload('gradImage', before, 'test');
-    sampler.set(width, height, transforms);
-    gpu.run('test', (recorder) => {
-      sampler.record(recorder, color);
-      sampler.recordBackward(recorder, color, gradPixels, gradImage);
-    });
-    near(await gpu.readFloats(pixels, 'test', expected.length), expected, 2e-5, 'crops');
-    const change = differences((inputs) => crop(inputs[0], given), [doubles], 0, cotangent);
     const added = change.map((value, i) => value + before[i]);
-    near(
-      await gpu.readFloats(gradImage, 'test', image.length),
-      added,
-      2e-5,
-      'gradient, added to what was there',
-    );
+    for (const target of targetsOf(gpu)) {
+      const pixels = arena.buffer('pixels', 4 * expected.length);
+      const sampler = await CropSampler.create(arena, { batch, size, mean, deviation }, pixels, target);
+      const gradImage = arena.upload('gradImage', before, 'test');
+      sampler.set(width, height, transforms);
+      gpu.run('test', (recorder) => {
+        sampler.record(recorder, color);
+        sampler.recordBackward(recorder, color, gradPixels, gradImage);
+      });
+      near(await gpu.readFloats(pixels, 'test', expected.length), expected, 2e-5, `${target} crops`);
+      const found = await gpu.readFloats(gradImage, 'test', image.length);
+      near(found, added, 2e-5, `${target} gradient, added to what was there`);
+    }
     const stopped = image.findIndex((value, i) => i % 4 < 3 && value > 1);
     assert.is(change[stopped], 0, 'the clamp stops gradients');
     assert.ok(change.filter((value, i) => i % 4 < 3 && value !== 0).length > 200, 'most pixels are seen');
+  }));
+
+test('targets agree over several tiles and more crops than bits of a word', () =>
+  withGpu(async (gpu, arena) => {
+    const [width, height, size, batch] = [45, 37, 21, 40];
+    // Magnified and reduced, all turned and inside the picture, where 1/Σ weights is well-conditioned.
+    const crops = Array.from({ length: batch }, (_, i): CropTransform => {
+      const [angle, scale] = [0.3 * i, 0.3 + 0.02 * i];
+      const [c, s] = [scale * Math.cos(angle), scale * Math.sin(angle)];
+      const half = size / 2;
+      const origin = [width / 2 + 4 * s - half * (c - s), height / 2 + 4 * c - half * (c + s)] as const;
+      return { axisX: [c, s], axisY: [-s, c], origin };
+    });
+    const count = batch * 3 * size ** 2;
+    const color = arena.upload('image', uniform(4 * width * height, 1, -0.3, 1.3), 'test');
+    const gradPixels = arena.upload('gradPixels', uniform(count, 2, -1, 1), 'test');
+    const found: Float32Array[][] = [];
+    for (const target of targetsOf(gpu)) {
+      const pixels = arena.buffer('pixels', 4 * count);
+      const sampler = await CropSampler.create(arena, { batch, size, mean, deviation }, pixels, target);
+      const gradImage = arena.buffer('gradImage', 16 * width * height);
+      sampler.set(width, height, crops);
+      gpu.run('test', (recorder) => {
+        sampler.record(recorder, color);
+        sampler.recordBackward(recorder, color, gradPixels, gradImage);
+      });
+      found.push([
+        await gpu.readFloats(pixels, 'test', count),
+        await gpu.readFloats(gradImage, 'test', 4 * width * height),
+      ]);
+    }
+    for (const [crops, gradients] of found.slice(1)) {
+      near(crops, Float64Array.from(found[0][0]), 2e-5, 'crops');
+      near(gradients, Float64Array.from(found[0][1]), 2e-5, 'gradients');
+      assert.ok(gradients.filter((value) => value !== 0).length > 1000);
+    }
   }));
 
 test('random crops stay inside, repeat by step, and use their ranges', () => {

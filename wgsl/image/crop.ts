@@ -4,6 +4,7 @@ import {
   defineKernel,
   gridFor,
   type Kernel,
+  type KernelTarget,
   type Recorder,
 } from '../core/index.ts';
 import type { CropTransform } from './crop-transforms.ts';
@@ -18,21 +19,28 @@ export interface CropShape {
   deviation: readonly [number, number, number];
 }
 
+/** Output pixels of a workgroup; on a CPU it computes as many of all crops in line. */
+const TILE = { TILE_WIDTH: 16, TILE_HEIGHT: 8 };
 const THREADS = 64;
 /** A filter with less weight than this inside the picture counts as outside, so that 1/sum stays finite. */
 const SMALLEST_SUM = 1e-6;
 
 export const CROP = defineKernel({
   label: 'image/crop',
-  constants: { THREADS, SMALLEST_SUM },
+  constants: { SMALLEST_SUM },
   example: { BATCH: 8, SIDE: 224 },
-  variants: { portable: { source: new URL('./crop.wgsl', import.meta.url) } },
+  variants: {
+    portable: { source: new URL('./crop.wgsl', import.meta.url), constants: { ...TILE, UNROLL: 2 } },
+    cpu: { source: new URL('./crop-cpu.wgsl', import.meta.url), constants: { THREADS } },
+  },
 });
 export const CROP_BACKWARD = defineKernel({
   label: 'image/crop-backward',
-  constants: { THREADS },
   example: { BATCH: 8, SIDE: 224 },
-  variants: { portable: { source: new URL('./crop-backward.wgsl', import.meta.url) } },
+  variants: {
+    portable: { source: new URL('./crop-backward.wgsl', import.meta.url), constants: { ...TILE, SPLIT: 2 } },
+    cpu: { source: new URL('./crop-backward-cpu.wgsl', import.meta.url), constants: { THREADS } },
+  },
 });
 
 /**
@@ -41,6 +49,7 @@ export const CROP_BACKWARD = defineKernel({
  */
 export class CropSampler {
   readonly shape: CropShape;
+  readonly #target: KernelTarget;
   readonly #forward: Kernel;
   readonly #backward: Kernel;
   readonly #picture: GPUBuffer;
@@ -54,8 +63,14 @@ export class CropSampler {
   #width = 0;
   #height = 0;
 
-  private constructor(arena: Arena, shape: CropShape, pixels: GPUBuffer, forward: Kernel, backward: Kernel) {
+  private constructor(
+    arena: Arena,
+    shape: CropShape,
+    pixels: GPUBuffer,
+    { target, forward, backward }: { target: KernelTarget; forward: Kernel; backward: Kernel },
+  ) {
     this.#arena = arena;
+    this.#target = target;
     this.shape = shape;
     this.#pixels = pixels;
     this.#forward = forward;
@@ -65,14 +80,19 @@ export class CropSampler {
     this.#inverseSums = arena.buffer('crop/inverseSums', 4 * shape.batch * shape.size ** 2);
   }
 
-  /** `pixels`, f32 [B, 3, S, S], receives the crops; `arena` owns the other buffers. */
-  static async create(arena: Arena, shape: CropShape, pixels: GPUBuffer): Promise<CropSampler> {
+  /** `pixels`, f32 [B, 3, S, S], receives the crops; `arena` owns the other buffers. `target`: the variants of kernels. */
+  static async create(
+    arena: Arena,
+    shape: CropShape,
+    pixels: GPUBuffer,
+    target = arena.gpu.target,
+  ): Promise<CropSampler> {
     const constants = { BATCH: shape.batch, SIDE: shape.size };
     const [forward, backward] = await Promise.all([
-      arena.gpu.kernel(CROP, { constants }),
-      arena.gpu.kernel(CROP_BACKWARD, { constants }),
+      arena.gpu.kernel(CROP, { constants, target }),
+      arena.gpu.kernel(CROP_BACKWARD, { constants, target }),
     ]);
-    return new CropSampler(arena, shape, pixels, forward, backward);
+    return new CropSampler(arena, shape, pixels, { target, forward, backward });
   }
 
   /** Sets the crops of the next submitted step, `shape.batch` of them, of a picture of this size. */
@@ -108,7 +128,9 @@ export class CropSampler {
         inverseSums: this.#inverseSums,
       }),
     );
-    recorder.run(bound, gridFor(batch * size * size, THREADS));
+    const cpuGrid = gridFor(batch * size ** 2, THREADS);
+    const [columns, rows] = tiles(size, size);
+    recorder.run(bound, this.#target === 'cpu' ? cpuGrid : [columns * rows, batch]);
   }
 
   /** After `record`: adds the gradient of `gradPixels` [B, 3, S, S] to `gradImage` f32 [H, W, 4]. */
@@ -123,7 +145,8 @@ export class CropSampler {
         gradImage,
       }),
     );
-    recorder.run(bound, gridFor(this.#width * this.#height, THREADS));
+    const cpuGrid = gridFor(this.#width * this.#height, THREADS);
+    recorder.run(bound, this.#target === 'cpu' ? cpuGrid : tiles(this.#width, this.#height));
   }
 
   /** Creates a bind group at the first use of a set of buffers. */
@@ -139,4 +162,9 @@ export class CropSampler {
     if (!bound) this.#bound.set(key, (bound = make()));
     return bound;
   }
+}
+
+/** Workgroups that cover a picture by tiles. */
+function tiles(width: number, height: number): [number, number] {
+  return [Math.ceil(width / TILE.TILE_WIDTH), Math.ceil(height / TILE.TILE_HEIGHT)];
 }
