@@ -2,13 +2,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   compare,
-  decodePicture,
+  differencePicture,
   encodePicture,
   type Picture,
   pictureHash,
-  worst,
+  readPicture,
 } from '../pipeline/golden/picture.ts';
 import { changed, HEIGHT, noise, WIDTH } from './golden/example.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
 import { ssim } from './reference/ssim.ts';
 
 const asReference = ({ width, height, rgb }: Picture) => ({
@@ -30,17 +31,17 @@ test('compare gives maximum, mean, and the SSIM of the plain reference', () => {
   assert.throws(() => compare(a, { ...b, width: HEIGHT, height: WIDTH }), /24×17 and 17×24/);
 });
 
-test('worst takes the worst value of each number', () => {
-  const both = worst([
-    { max: 3, mean: 0.1, ssim: 0.999 },
-    { max: 1, mean: 0.4, ssim: 0.998 },
-  ]);
-  assert.equal(both, { max: 3, mean: 0.4, ssim: 0.998 });
+test('the difference is dark where pictures agree, bright where they differ most, and dark for rounding', () => {
+  const picture = { width: 4, height: 4, rgb: new Uint8Array(48).fill(100) };
+  const difference = differencePicture(picture, changed(picture, 7, 50));
+  assert.is(difference.gain, 5);
+  assert.equal([...difference.rgb.slice(0, 9)], [0, 0, 0, 0, 0, 0, 0, 250, 0]);
+  assert.is(differencePicture(picture, changed(picture, 7, 1)).rgb[7], 31);
 });
 
-test('a picture is unchanged by PNG, and its hash covers pixels and size', () => {
+test('a picture is unchanged by PNG, and its hash covers pixels and size', async () => {
   const picture = noise(3);
-  const again = decodePicture(encodePicture(picture));
+  const again = await readPicture(put(scratchFolder(), 'a.png', encodePicture(picture)));
   assert.equal(again, picture);
   assert.is(pictureHash(again), pictureHash(picture));
   assert.is.not(pictureHash(changed(picture, 5, 1)), pictureHash(picture));

@@ -87,7 +87,7 @@ function most(calls: readonly Call[]): number {
   );
 }
 
-test('runs every cell, one after the other, and collects scores and keys', async () => {
+test('runs every cell, one after the other, and collects scores', async () => {
   await bench(async ({ folder, events, run, calls, saved }) => {
     const record = await run('ok, ok-2', { until: 'stylize' });
     assert.equal(statuses(record), ['ok-1 done', 'ok-2-1 done']);
@@ -112,7 +112,6 @@ test('runs every cell, one after the other, and collects scores and keys', async
       status: 'done',
       exitCode: 0,
       adapter: 'fake driver',
-      stages: [{ id: 'train', key: 'key-1', resolvedBy: 'ran' }],
       scores: [
         { name: 'psnr', value: 21, unit: 'dB', over: '7 views' },
         { name: 'psnr.before', value: 1, unit: 'dB', over: '7 views' },
@@ -156,14 +155,13 @@ test('several at a time, each slot with its adapter', async () => {
 });
 
 test('jobs that are meant for different cards and report equal ones are refused, unless Mesa’s layer can choose', async () => {
-  const { XDG_DATA_DIRS, XDG_DATA_HOME } = process.env;
+  const { XDG_DATA_DIRS } = process.env;
   const slots = ['env:DRI_PRIME=pci-1', 'env:DRI_PRIME=pci-2'].map(parseSlot);
   const warnings = (events: MatrixEvent[]) =>
     events.flatMap((event) => (event.event === 'matrix-warn' ? [event.text] : []));
   try {
     await bench(async ({ folder, events, run, saved }) => {
       process.env.XDG_DATA_DIRS = join(folder, 'share');
-      process.env.XDG_DATA_HOME = join(folder, 'none');
       try {
         await run('hang, hang-2, ok', { slots });
         throw new Error('it was accepted');
@@ -199,10 +197,8 @@ test('jobs that are meant for different cards and report equal ones are refused,
       assert.equal(warnings(events), []);
     });
   } finally {
-    for (const [name, value] of Object.entries({ XDG_DATA_DIRS, XDG_DATA_HOME })) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
+    if (XDG_DATA_DIRS === undefined) delete process.env.XDG_DATA_DIRS;
+    else process.env.XDG_DATA_DIRS = XDG_DATA_DIRS;
   }
 });
 
@@ -232,7 +228,6 @@ test('fail-fast stops the running cells and starts no others', async () => {
     assert.is(record.exitCode, 2);
     assert.is(record.status, 'failed');
     assert.is(record.cells[1].exitCode, 143);
-    assert.equal(record.cells[1].stages.length, 1, 'what a stopped cell says of itself is kept');
     const signals = (await calls()).filter(({ at }) => at === 'signal');
     assert.equal(
       signals.map(({ signal }) => signal),

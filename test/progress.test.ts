@@ -192,7 +192,6 @@ const cellRecord = (name: string, more: Partial<CellRecord>): CellRecord => ({
   values: {},
   folder: name,
   status: 'done',
-  stages: [],
   scores: [],
   ...more,
 });

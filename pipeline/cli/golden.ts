@@ -5,8 +5,8 @@ import { InputError } from '../../wgsl/core/index.ts';
 import { Regression } from '../exit.ts';
 import type { CheckOptions } from '../golden/check.ts';
 import type { RecordOptions } from '../golden/record.ts';
-import { DEFAULT_TOLERANCE } from '../golden/recording.ts';
-import { collect, number, takeAdapter, whole } from './flags.ts';
+import { collect, takeAdapter, whole } from './flags.ts';
+import { byteSize } from './format.ts';
 import { interruptible } from './interruption.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -21,7 +21,6 @@ export function goldenCommand(): Command {
 }
 
 function recordCommand(): Command {
-  const { max, mean, ssim } = DEFAULT_TOLERANCE;
   return new Command('record')
     .description('Run a pipeline file and store small golden renders beside it, to be committed.')
     .argument('<file>', 'a pipeline file (YAML)')
@@ -32,23 +31,15 @@ function recordCommand(): Command {
     .option('--adapter <name>', 'use the adapter whose name contains this', (name) => takeAdapter([name]))
     .option('--frames <count>', 'number of golden frames', whole(1, 100), 6)
     .option('--size <pixels>', 'longer side of a golden frame', whole(16, 1024), 192)
-    .option('--max-splat <MB>', 'largest splat that may be committed', number(0), 8)
-    .option('--margin-runs <count>', 'runs with other seeds, for the bounds of scores', whole(0, 20), 2)
-    .option('--max <levels>', 'on another adapter: largest difference of a pixel', number(0), max)
-    .option('--mean <levels>', 'on another adapter: largest mean difference of a frame', number(0), mean)
-    .option('--ssim <value>', 'on another adapter: minimum SSIM of a frame', number(-1), ssim)
-    .action(async (file: string, flags: RecordOptions & typeof DEFAULT_TOLERANCE) => {
-      const { max, mean, ssim, ...options } = flags;
+    .action(async (file: string, flags: RecordOptions) => {
       const { recordGolden } = await import('../golden/record.ts');
       const onEvent = progressPrinter(process.stdout);
       const { folder, golden } = await interruptible((signal) =>
-        recordGolden(file, { ...options, tolerance: { max, mean, ssim }, signal, onEvent }),
+        recordGolden(file, { ...flags, signal, onEvent }),
       );
-      const { margin, splat, chain, frames } = golden;
+      const { splat, chain, frames } = golden;
       process.stdout.write(`
-Recorded ${frames.length} golden frames, ${splat.count} Gaussians, ${chain.frames.length} turntable pictures and ${chain.scores.length} scores.
-Measured margin: up to ${margin.worst.max} levels, ${margin.worst.mean} in the mean, SSIM ${margin.worst.ssim}; tolerance on another
-adapter: up to ${max} levels, ${mean} in the mean, SSIM ${ssim}.
+Recorded ${frames.length} golden frames, ${splat.count} Gaussians (${byteSize(splat.bytes)}), ${chain.frames.length} turntable pictures and ${chain.scores.length} scores.
 Commit ${folder}.
 `);
     });
@@ -59,9 +50,8 @@ function checkCommand(): Command {
     .description('Render the committed splat and run the pipeline afresh; exit code 1 for a difference.')
     .argument('<file>', 'a pipeline file (YAML) with golden renders beside it')
     .option('--junit <file>', 'write JUnit XML')
-    .option('--html <file>', 'write a page with before, after and difference of every frame')
+    .option('--html <file>', 'write a page with every frame as recorded, now, and their difference')
     .option('--json', 'print the report as JSON')
-    .option('--out <folder>', 'keep the run here (a new or empty folder)')
     .option('--adapter <name>', 'use the adapter whose name contains this', (name) => takeAdapter([name]))
     .option('--as-foreign', 'judge as on another adapter: by tolerance and bounds')
     .action(async (file: string, flags: CheckOptions & { junit?: string; html?: string; json?: boolean }) => {
@@ -70,7 +60,7 @@ function checkCommand(): Command {
       const { failures, junitXml, reportPage, reportText, summary } = await import('../golden/report.ts');
       const onEvent = json ? undefined : progressPrinter(process.stdout);
       const checked = await interruptible((signal) => checkGolden(file, { ...options, signal, onEvent }));
-      const { report } = checked;
+      const { frames: _, ...report } = checked;
       const passed = failures(report).length === 0;
       if (junit !== undefined) await writeReport(junit, junitXml(report));
       if (html !== undefined) await writeReport(html, reportPage(checked));

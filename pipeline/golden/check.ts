@@ -1,19 +1,19 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
-import { releaseGaussians } from '../../stages/artefacts/gaussians.ts';
-import { loadGaussians } from '../../stages/artefacts/gaussians-file.ts';
+import { stages } from '../../stages/index.ts';
 import { InputError } from '../../wgsl/core/index.ts';
+import { readPipeline } from '../file/read.ts';
 import { hashFile } from '../hash.ts';
 import { openDevice } from '../open-device.ts';
-import { type GoldenOptions, inFolder, note, readPlan, runChain } from './chain.ts';
-import { adapterDifferences, adapterName, chainRows, changes, frameRow, planChanges } from './judge.ts';
+import type { RunOptions } from '../run/runner.ts';
+import { renderView, runChain } from './chain.ts';
+import { chainRows, changes, frameRow, planChanges } from './judge.ts';
 import { type Picture, pictureHash, readPicture } from './picture.ts';
 import { GOLDEN, type Golden, goldenFolder, readGolden, versions } from './recording.ts';
-import { renderView } from './render.ts';
 import type { Checked, FramePair, Row } from './report.ts';
 
-/** `out` keeps the run and must be new or empty; default: a temporary folder. */
-export interface CheckOptions extends GoldenOptions {
+export interface CheckOptions extends Pick<RunOptions, 'adapter' | 'signal' | 'onEvent'> {
   /** Judges as on another adapter. */
   asForeign?: boolean;
 }
@@ -24,57 +24,43 @@ export interface CheckOptions extends GoldenOptions {
  * @throws InputError when there is no recording, or it is damaged.
  */
 export async function checkGolden(file: string, options: CheckOptions = {}): Promise<Checked> {
-  const start = performance.now();
-  const { out, signal, onEvent } = options;
+  const { adapter, signal, onEvent, asForeign } = options;
   const golden = await readGolden(file);
   const folder = goldenFolder(file);
   const recorded = await readPictures(golden, folder);
-  if (out !== undefined && (await readdir(out).catch(() => [])).length)
-    throw new InputError('is not empty; give a new or empty folder', out);
   const { plan, edits, notes } = await comparePlans(file, golden);
-  const report = { file, notes, adapter: { recorded: adapterName(golden.adapter) } };
   if (edits.length) {
     const found = `the file changed: ${edits.join(', ')}; record again if this is intended`;
     const rows: Row[] = [{ kind: 'file', name: 'options', exact: false, within: false, found }];
-    return { report: { ...report, mode: 'bytes', because: [], rows, seconds: 0 }, frames: [], chain: [] };
+    return { file, mode: 'file', because: [], notes, rows, frames: [] };
   }
-  const gpu = await openDevice({ adapter: options.adapter });
+  const gpu = await openDevice({ adapter });
+  const out = await mkdtemp(join(tmpdir(), 'splatline-golden-'));
   try {
     const view = { cameras: golden.frames.map(({ camera }) => camera), background: golden.background };
-    const render = async (splat: string): Promise<FramePair[]> => {
-      const gaussians = await loadGaussians(gpu, splat);
-      const now = await renderView(gpu, gaussians, view);
-      releaseGaussians(gaussians);
-      return golden.frames.map(({ name }, i) => ({ name, before: recorded[i], after: now[i] }));
-    };
-    note('the committed splat through the golden cameras', options);
-    const frames = await render(join(folder, GOLDEN.splat));
-    note('the chain', options);
-    const [now, chain] = await inFolder(out, async (folder) => {
-      const result = await runChain(gpu, plan, {
-        out: folder,
-        signal,
-        // A temporary folder is not announced as results.
-        onEvent: (event) => (out !== undefined || event.event !== 'result') && onEvent?.(event),
-      });
-      return [result, await render(result.splat.file)];
+    const committed = await renderView(gpu, join(folder, GOLDEN.splat), view);
+    const now = await runChain(gpu, plan, {
+      out,
+      signal,
+      onEvent: (event) => event.event !== 'result' && onEvent?.(event),
     });
-    const because = adapterDifferences(golden.adapter, gpu.adapter);
-    if (options.asForeign) because.unshift('--as-foreign');
+    const own = await renderView(gpu, now.splat.file, view);
+    const frames: FramePair[] = golden.frames.map(({ name }, i) => {
+      return { name, before: recorded[i], after: committed.pictures[i], ofThisRun: own.pictures[i] };
+    });
+    const because = changes(golden.adapter, gpu.adapter);
+    if (asForeign) because.unshift('--as-foreign');
     return {
-      report: {
-        ...report,
-        mode: because.length ? 'tolerance' : 'bytes',
-        because,
-        adapter: { ...report.adapter, now: adapterName(gpu.adapter) },
-        rows: [...frames.map((pair) => frameRow(pair, golden.tolerance)), ...chainRows(golden.chain, now)],
-        seconds: (performance.now() - start) / 1000,
-      },
+      file,
+      mode: because.length ? 'tolerance' : 'bytes',
+      because,
+      notes,
+      rows: [...frames.map((pair) => frameRow(pair, golden.tolerance)), ...chainRows(golden.chain, now)],
       frames,
-      chain,
     };
   } finally {
     gpu.close();
+    await rm(out, { recursive: true, force: true });
   }
 }
 
@@ -83,38 +69,32 @@ export async function comparePlans(file: string, golden: Golden) {
   const { set, cell, cwd: below } = golden;
   const cwd = resolve(dirname(file), below);
   const path = relative(cwd, resolve(file));
-  const { plan, env } = await readPlan(path, { set, cell, cwd });
-  const before = { versions: golden.versions, env: golden.env ?? env };
-  const notes = changes(before, { versions: await versions(), env });
-  const text = await readFile(join(goldenFolder(file), GOLDEN.pipeline), 'utf8').catch(() => undefined);
-  if (text === undefined) return { plan, edits: [], notes };
-  try {
-    const recorded = await readPlan(path, { set, cell, cwd, text });
-    return { plan, edits: planChanges(recorded.plan, plan), notes };
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    const note = `changes of the file are unknown, as the recorded ${GOLDEN.pipeline} is no longer valid: ${error.message}`;
-    return { plan, edits: [], notes: [note, ...notes] };
-  }
+  const options = { set, cell, cwd, registry: stages };
+  const plan = await readPipeline(path, options);
+  const notes = changes(golden.versions, await versions());
+  const recorded = await readFile(join(goldenFolder(file), GOLDEN.pipeline), 'utf8')
+    .then((text) => readPipeline(path, { ...options, text }))
+    .catch(() => undefined);
+  if (!recorded)
+    notes.push(
+      `the recorded ${GOLDEN.pipeline} is missing, or not valid in this version: results alone decide`,
+    );
+  return { plan, edits: recorded ? planChanges(recorded, plan) : [], notes };
 }
 
 /** Reads the committed pictures. @throws InputError where one of them, or the splat, is not the recorded one. */
-async function readPictures(golden: Golden, folder: string): Promise<Picture[]> {
-  const fix = 'restore it from git, or record again';
-  const require = (path: string, found: string, expected: string) => {
-    if (found !== expected) throw new InputError(`differs from the recording: ${fix}`, path);
-  };
-  const splat = join(folder, GOLDEN.splat);
-  const { sha256 } = await hashFile(splat).catch((error: NodeJS.ErrnoException) => {
-    throw new InputError(`cannot be read (${error.code}): ${fix}`, splat);
-  });
-  require(splat, sha256, golden.splat.sha256);
-  const pictures: Picture[] = [];
-  for (const { name, sha256 } of golden.frames) {
-    const path = join(folder, GOLDEN.frames, `${name}.png`);
-    const picture = await readPicture(path);
-    require(path, pictureHash(picture), sha256);
-    pictures.push(picture);
-  }
-  return pictures;
+async function readPictures({ splat, frames }: Golden, folder: string): Promise<Picture[]> {
+  const differs = (path: string) =>
+    new InputError('differs from the recording: restore it from git, or record again', path);
+  const path = join(folder, GOLDEN.splat);
+  const found = await hashFile(path).catch(() => undefined); // perhaps it is missing
+  if (found?.sha256 !== splat.sha256) throw differs(path);
+  return Promise.all(
+    frames.map(async ({ name, sha256 }) => {
+      const path = join(folder, GOLDEN.frames, `${name}.png`);
+      const picture = await readPicture(path);
+      if (pictureHash(picture) !== sha256) throw differs(path);
+      return picture;
+    }),
+  );
 }

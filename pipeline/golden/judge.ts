@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Score } from '../../stages/artefacts/scores.ts';
-import type { AdapterReport } from '../../wgsl/core/index.ts';
 import { isMap, literal } from '../file/describe.ts';
 import type { Plan } from '../file/plan.ts';
 import type { ChainResult } from './chain.ts';
@@ -11,7 +10,7 @@ import type { FramePair, Row } from './report.ts';
 /** Relative. Cameras are sums of a few cosines in double precision; builds of V8 differ in the last bits. */
 const CAMERA_TOLERANCE = 1e-6;
 
-/** `key.key a → b` for each difference of two values. */
+/** `key.key a → b` for each difference of two values, such as the reports of two adapters. */
 export function changes(was: unknown, is: unknown, path: readonly string[] = []): string[] {
   if (isDeepStrictEqual(was, is)) return [];
   if (isMap(was) && isMap(is)) {
@@ -36,63 +35,44 @@ export function planChanges(before: Plan, now: Plan): string[] {
   return [...changes(order(before), order(now)), ...options];
 }
 
-/** An adapter's report, perhaps of a version that lacks some properties. */
-type KnownAdapter = Partial<AdapterReport>;
-
-/** `device llvmpipe → H200` for each property that differs; bytes are guaranteed only if all are equal. */
-export function adapterDifferences(recorded: KnownAdapter, now: KnownAdapter): string[] {
-  const sorted = (adapter: KnownAdapter) => ({ ...adapter, features: adapter.features?.toSorted() });
-  return changes(sorted(recorded), sorted(now));
-}
-
-/** `llvmpipe (LLVM 15.0.6, 256 bits), Mesa 25.0.7`. */
-export function adapterName({ vendor, device, description, cpu }: KnownAdapter): string {
-  return [device || vendor || 'unnamed adapter', description, cpu].filter(Boolean).join(', ');
-}
-
-export function frameRow({ name, before, after }: FramePair, tolerance: Difference): Row {
-  const values = compare(before, after);
+export function frameRow({ name, before, after }: Omit<FramePair, 'ofThisRun'>, tolerance: Difference): Row {
+  const found = compare(before, after);
   const words = ({ max, mean, ssim }: Difference) => `max ${max}, mean ${mean}, SSIM ${ssim}`;
   return {
     kind: 'frame',
     name,
     exact: pictureHash(before) === pictureHash(after),
-    within: values.max <= tolerance.max && values.mean <= tolerance.mean && values.ssim >= tolerance.ssim,
-    values: { ...values },
-    found: words(values),
+    within: found.max <= tolerance.max && found.mean <= tolerance.mean && found.ssim >= tolerance.ssim,
+    found: words(found),
     allowed: words(tolerance),
   };
 }
 
-/** Compares the chain with its recording: cameras, tensors, turntable pictures and scores, in the order of the run. */
+/** Compares the chain with its recording: cameras, scores, tensors and turntable pictures. */
 export function chainRows(golden: Golden['chain'], now: ChainResult): Row[] {
   const tensors = (list: Golden['chain']['tensors']) =>
     list.map(({ stage, tensor, sha256 }) => ({ name: `${stage}/${tensor}`, sha256 }));
   return [
     ...(golden.cameras ? [camerasRow(golden.cameras, now.cameras)] : []),
+    ...byName(golden.scores, now.scores, scoreRow),
     ...byName(tensors(golden.tensors), tensors(now.tensors), hashRow('tensor')),
     ...byName(golden.frames, now.frames, hashRow('turntable')),
-    ...byName(golden.scores, now.scores, scoreRow),
   ];
 }
 
 /** Their distance is the largest difference of two numbers, relative to the size of the number (at least 1). */
 function camerasRow(golden: readonly NamedCamera[], now: readonly NamedCamera[]): Row {
-  const [was, is] = [golden, now].map((cameras) =>
-    cameras.flatMap(({ camera: { viewmat, ...numbers } }) => [...Object.values(numbers), ...viewmat]),
-  );
-  const sameCount = golden.length === now.length;
-  const distances = was.map((value, i) => Math.abs(value - is[i]) / Math.max(1, Math.abs(value)));
-  const distance = sameCount ? Math.max(...distances) : 1;
+  const numbers = (cameras: readonly NamedCamera[]) =>
+    cameras.flatMap(({ camera: { viewmat, ...others } }) => [...Object.values(others), ...viewmat]);
+  const is = numbers(now);
+  const distances = numbers(golden).map((was, i) => Math.abs(was - is[i]) / Math.max(1, Math.abs(was)));
+  const distance = golden.length === now.length ? Math.max(...distances) : 1;
   return {
     kind: 'cameras',
     name: 'of the turntable',
     exact: distance === 0,
     within: distance <= CAMERA_TOLERANCE,
-    values: { distance },
-    found: sameCount
-      ? `relative distance ${Number(distance.toPrecision(3))}`
-      : `${golden.length} recorded, ${now.length} now`,
+    found: `relative distance ${Number(distance.toPrecision(3))}`,
     allowed: `at most ${CAMERA_TOLERANCE}`,
   };
 }
@@ -118,17 +98,16 @@ function hashRow(kind: Row['kind']) {
 }
 
 function scoreRow(name: string, was?: GoldenScore, is?: Score): Row {
-  const sameUnit = was?.unit === is?.unit;
-  const sameOver = was?.over === is?.over;
-  const words = (score?: Score) => (score ? `${Number(score.value.toFixed(6))} ${score.unit}` : 'none');
-  const over = was && is && !sameOver ? ` (over ${was.over} → ${is.over})` : '';
+  const words = (score?: Score) =>
+    score ? `${Number(score.value.toFixed(6))} ${score.unit} over ${score.over}` : 'none';
+  const distance =
+    was && is && was.unit === is.unit ? Math.abs(is.value - was.value) : Number.POSITIVE_INFINITY;
   return {
     kind: 'score',
     name,
-    exact: sameUnit && sameOver && was?.value === is?.value,
-    within: was && is && sameUnit ? Math.abs(is.value - was.value) <= was.bound : false,
-    values: { golden: was?.value, now: is?.value, bound: was?.bound },
-    found: `${words(was)} → ${words(is)}${over}`,
+    exact: distance === 0 && words(was) === words(is),
+    within: distance <= (was?.bound ?? 0),
+    found: `${words(was)} → ${words(is)}`,
     allowed: was ? `±${was.bound}` : 'none',
   };
 }

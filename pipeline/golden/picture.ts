@@ -12,28 +12,21 @@ export interface Picture {
 
 /** Reads a PNG and drops its alpha. @throws InputError naming the file when it is missing or not a PNG. */
 export async function readPicture(path: string): Promise<Picture> {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw new InputError(`cannot be read (${error.code})`, path);
-  });
   try {
-    return decodePicture(bytes);
+    const { width, height, data } = PNG.sync.read(await readFile(path));
+    return { width, height, rgb: withoutAlpha(data) };
   } catch (error) {
-    throw new InputError(`is not a PNG: ${error instanceof Error ? error.message : error}`, path);
+    throw new InputError(`cannot be read as a PNG: ${(error as Error).message}`, path);
   }
-}
-
-export function decodePicture(png: Uint8Array): Picture {
-  const { width, height, data } = PNG.sync.read(Buffer.from(png));
-  return { width, height, rgb: withoutAlpha(data) };
 }
 
 /** rgb of rgba pixels. */
 export function withoutAlpha(rgba: Uint8Array): Uint8Array {
-  return Uint8Array.from({ length: (3 * rgba.length) / 4 }, (_, i) => rgba[i + Math.floor(i / 3)]);
+  return Uint8Array.from(rgba.filter((_, i) => i % 4 < 3));
 }
 
-export function encodePicture({ width, height, rgb }: Picture): Uint8Array {
-  const png = new PNG({ width, height, colorType: 2, inputColorType: 2, inputHasAlpha: false });
+export function encodePicture({ width, height, rgb }: Picture): Buffer {
+  const png = new PNG({ width, height });
   png.data = Buffer.from(rgb);
   return PNG.sync.write(png, { colorType: 2, inputColorType: 2, inputHasAlpha: false });
 }
@@ -62,25 +55,23 @@ export function compare(a: Picture, b: Picture): Difference {
   }
   const levels = levelDifferences(a, b);
   const round = (value: number) => Number(value.toFixed(6));
-  return {
-    max: levels.reduce((most, level) => Math.max(most, level), 0),
-    mean: round(average(levels)),
-    ssim: round(ssim(a, b)),
-  };
+  return { max: largest(levels), mean: round(average(levels)), ssim: round(ssim(a, b)) };
+}
+
+/** The absolute difference of two pictures, times `gain` so that the largest is bright; rounding stays dark. */
+export function differencePicture(a: Picture, b: Picture): Picture & { gain: number } {
+  const levels = levelDifferences(a, b);
+  const gain = Math.floor(255 / Math.max(8, largest(levels)));
+  return { ...a, rgb: levels.map((level) => gain * level), gain };
 }
 
 /** The absolute difference of each channel of each pixel, [H, W, 3]. */
-export function levelDifferences(a: Picture, b: Picture): Uint8Array {
+function levelDifferences(a: Picture, b: Picture): Uint8Array {
   return a.rgb.map((level, i) => Math.abs(level - b.rgb[i]));
 }
 
-/** The worst of several differences, number by number. */
-export function worst(differences: readonly Difference[]): Difference {
-  return {
-    max: Math.max(0, ...differences.map(({ max }) => max)),
-    mean: Math.max(0, ...differences.map(({ mean }) => mean)),
-    ssim: Math.min(1, ...differences.map(({ ssim }) => ssim)),
-  };
+function largest(levels: Uint8Array): number {
+  return levels.reduce((most, level) => Math.max(most, level), 0);
 }
 
 function average(values: Uint8Array | Float64Array): number {
@@ -100,14 +91,10 @@ const WINDOW = GAUSSIAN.map((tap) => tap / GAUSSIAN.reduce((sum, one) => sum + o
 
 function ssim({ width, height, rgb: x }: Picture, { rgb: y }: Picture): number {
   if (Math.min(width, height) <= 2 * RADIUS) throw new Error(`${width}×${height} is too small for SSIM`);
-  const local = (value: (i: number) => number) =>
-    blurAndTranspose(
-      blurAndTranspose(
-        Float64Array.from(x, (_, i) => value(i)),
-        width,
-      ),
-      height,
-    );
+  const local = (value: (i: number) => number) => {
+    const values = Float64Array.from(x, (_, i) => value(i));
+    return blurAndTranspose(blurAndTranspose(values, width), height);
+  };
   const [mx, my] = [local((i) => x[i]), local((i) => y[i])];
   const [mxx, myy, mxy] = [local((i) => x[i] ** 2), local((i) => y[i] ** 2), local((i) => x[i] * y[i])];
   const similarity = mx.map((_, i) => {

@@ -1,7 +1,6 @@
 import type { Score } from '../../stages/artefacts/scores.ts';
 import type { Axes, Scalar } from '../file/cells.ts';
 import type { RunEvent } from '../run/events.ts';
-import type { ResolvedBy } from '../run/manifest.ts';
 
 export type CellStatus = 'not started' | 'running' | 'done' | 'failed' | 'stopped';
 
@@ -19,8 +18,6 @@ export interface CellRecord {
   seconds?: number;
   /** The driver's name of the adapter that it ran on. */
   adapter?: string;
-  /** Its stages and their keys. Cells with the same key share the work. */
-  stages: { id: string; key: string; resolvedBy: ResolvedBy }[];
   scores: readonly Score[];
 }
 

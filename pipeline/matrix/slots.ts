@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
@@ -33,49 +32,36 @@ export function parseSlot(argument: string): Slot {
   );
 }
 
-/** Variables of Mesa's device-select layer, and the file that installs it for the Vulkan loader. */
-const LAYER_VARIABLES = ['DRI_PRIME', 'MESA_VK_DEVICE_SELECT'];
-const LAYER_FILE = 'vulkan/implicit_layer.d/VkLayer_MESA_device_select.json';
-
 /**
  * Explains that a slot and an earlier one with other variables report the same adapter in every field; undefined if none
- * does. `selectable`: Mesa's layer is installed and reads the variables of both, so the adapters may be two equal cards.
+ * does. `selectable`: Mesa's device-select layer is installed and reads the variables of both, so the adapters may be two equal cards.
  */
 export function equalCards(
   slot: Slot,
   reports: ReadonlyMap<Slot, AdapterReport>,
 ): { text: string; selectable: boolean } | undefined {
   const report = reports.get(slot)!;
-  const hasVariables = ({ env }: Slot) => Object.keys(env).length > 0;
-  const earlier = [...reports.keys()].find(
-    (other) =>
-      hasVariables(other) &&
-      !isDeepStrictEqual(other.env, slot.env) &&
-      isDeepStrictEqual(reports.get(other), report),
+  const own = variables(slot);
+  const [other] = [...reports.keys()].filter(
+    (one) => own && ![own, ''].includes(variables(one)) && isDeepStrictEqual(reports.get(one), report),
   );
-  if (!earlier || !hasVariables(slot)) return undefined;
-  const pair = [earlier, slot];
-  const selectable = pair.every(canSelect);
-  const variables = pair.flatMap(({ env }) =>
-    Object.entries(env).map(([key, value]) => `env:${key}=${value}`),
-  );
-  const names = variables.sort().join(' and ');
+  if (!other) return undefined;
+  const selectable =
+    [other, slot].every(({ env }) => 'DRI_PRIME' in env || 'MESA_VK_DEVICE_SELECT' in env) &&
+    (process.env.XDG_DATA_DIRS || '/usr/local/share:/usr/share')
+      .split(':')
+      .some((folder) => existsSync(join(folder, 'vulkan/implicit_layer.d/VkLayer_MESA_device_select.json')));
+  const names = [own, variables(other)].sort().join(' and ');
   const text = `the jobs with ${names} report the same adapter, ${report.description || report.device}`;
   return { selectable, text: `${text}: ${selectable ? DOUBT : FIX}` };
+}
+
+/** `env:DRI_PRIME=pci-…`, as `--adapter` takes it. */
+function variables({ env }: Slot): string {
+  const list = Object.entries(env).map(([key, value]) => `env:${key}=${value}`);
+  return list.sort().join(',');
 }
 
 const DOUBT = 'two equal cards look like this, and one card used twice: check with nvidia-smi';
 const FIX =
   "the variables select no card, so both run on one; install Mesa's device-select layer (Debian, Ubuntu: mesa-vulkan-drivers) and give each job env:DRI_PRIME=pci-… with the bus address of its card, or leave --adapter out";
-
-function canSelect({ env }: Slot): boolean {
-  const { XDG_DATA_HOME, XDG_DATA_DIRS } = process.env;
-  const folders = [
-    XDG_DATA_HOME || join(homedir(), '.local/share'),
-    ...(XDG_DATA_DIRS || '/usr/local/share:/usr/share').split(':'),
-  ];
-  return (
-    LAYER_VARIABLES.some((name) => name in env) &&
-    folders.some((folder) => existsSync(join(folder, LAYER_FILE)))
-  );
-}

@@ -1,8 +1,8 @@
 import type { ChainResult } from '../../pipeline/golden/chain.ts';
 import { chainRows, frameRow } from '../../pipeline/golden/judge.ts';
 import type { Picture } from '../../pipeline/golden/picture.ts';
-import { scoreBounds } from '../../pipeline/golden/record.ts';
-import { DEFAULT_TOLERANCE, type Golden } from '../../pipeline/golden/recording.ts';
+import { boundOf, TOLERANCE } from '../../pipeline/golden/record.ts';
+import type { Golden } from '../../pipeline/golden/recording.ts';
 import type { FramePair, Report } from '../../pipeline/golden/report.ts';
 import { random4 } from '../../wgsl/core/index.ts';
 
@@ -24,13 +24,14 @@ export function changed(of: Picture, at: number, by: number): Picture {
 }
 
 export const golden = noise(1);
-export const equalPair = { name: 'turntable-0000', before: golden, after: golden };
+export const equalPair = { name: 'turntable-0000', before: golden, after: golden, ofThisRun: golden };
 export const almostPair = {
   name: 'turntable-0001',
   before: golden,
   after: changed(golden, 100, golden.rgb[100] > 9 ? -1 : 1),
+  ofThisRun: golden,
 };
-export const farPair = { name: 'view-a', before: golden, after: noise(2) };
+export const farPair = { name: 'view-a', before: golden, after: noise(2), ofThisRun: golden };
 
 export const adapter = {
   vendor: 'mesa',
@@ -67,8 +68,7 @@ export const chain: Golden['chain'] = {
   ],
   frames: [{ name: '0000', sha256: hash('4') }],
   cameras: [{ name: '0000', camera }],
-  scores: scoreBounds([psnr, likeness], []),
-  seeds: [],
+  scores: [psnr, likeness].map((score) => ({ ...score, bound: boundOf(score) })),
 };
 export const same: ChainResult = {
   splat: { stage: 'train', file: '' },
@@ -90,8 +90,6 @@ export function report(now: ChainResult, pairs: FramePair[], mode: Report['mode'
     mode,
     because: mode === 'bytes' ? [] : ['device was a, is b'],
     notes: [],
-    adapter: { recorded: 'a', now: 'a' },
-    rows: [...pairs.map((pair) => frameRow(pair, DEFAULT_TOLERANCE)), ...chainRows(chain, now)],
-    seconds: 1.5,
+    rows: [...pairs.map((pair) => frameRow(pair, TOLERANCE)), ...chainRows(chain, now)],
   };
 }
