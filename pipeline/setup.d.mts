@@ -6,4 +6,4 @@ export function setUp(): Promise<void>;
 export function neededNode(): string;
 export function isNodeEnough(version: string, needed?: string): boolean;
 export function packagesAreCurrent(lock: Packages, installed: Packages | undefined): boolean;
-export function backportsLine(osRelease: string, targets: () => string): string | undefined;
+export function backportsLine(osRelease: string, targets: string): string | undefined;

@@ -1,10 +1,10 @@
 /**
  * Prepares a checkout: the packages of the lock file, the build, and a WebGPU adapter. `npm start` and
- * `npm test` run it first. It needs nothing but Node. Where Debian or Ubuntu offers no adapter, it installs Mesa's
- * software Vulkan driver, as root or through `sudo -n`; elsewhere it prints what to install.
+ * `npm test` run it first. It needs nothing but Node. Where apt-get runs as root or through `sudo -n` (Debian, Ubuntu), it
+ * installs Mesa's software Vulkan driver if there is no adapter; elsewhere it prints what to install.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -53,11 +53,11 @@ export function packagesAreCurrent(lock, installed) {
  * apt's sources that adds them, from the mirror that serves the release; undefined if none is needed or known.
  *
  * @param {string} osRelease the text of /etc/os-release
- * @param {() => string} targets what `apt-get indextargets` prints: a line `URI RELEASE COMPONENT` for each part
+ * @param {string} targets what `apt-get indextargets` prints: a line `URI RELEASE COMPONENT` for each part
  */
 export function backportsLine(osRelease, targets) {
   const isBookworm = /^ID="?debian"?$/m.test(osRelease) && /^VERSION_CODENAME="?bookworm"?$/m.test(osRelease);
-  const mirror = isBookworm && /^(\S+) bookworm main$/m.exec(targets())?.[1];
+  const mirror = isBookworm && /^(\S+) bookworm main$/m.exec(targets)?.[1];
   return mirror ? `deb ${mirror} bookworm-backports main` : undefined;
 }
 
@@ -88,9 +88,7 @@ async function faultOfPackages() {
 
 function installPackages() {
   say('installing packages (npm ci)');
-  const cli = process.env.npm_execpath;
-  const npm = cli && /npm-cli\.c?js$/.test(cli) ? [process.execPath, cli] : ['npm'];
-  return run([...npm, 'ci', '--no-audit', '--no-fund'], {
+  return run(['npm', 'ci', '--no-audit', '--no-fund'], {
     cwd: ROOT,
     shell: process.platform === 'win32',
     // npm 10 runs onnxruntime-node's install script, which would download CUDA.
@@ -102,49 +100,38 @@ function faultOfAdapter() {
   const status = probe();
   if (status === 0) return undefined;
   if (status !== NO_ADAPTER) return 'Dawn (npm `webgpu`) does not start here; see its output above';
-  const none = 'there is no WebGPU adapter here';
-  if (process.platform !== 'linux') {
-    return `${none}: install a driver of the GPU with Metal (macOS) or D3D12 (Windows)`;
-  }
-  if (!succeeds('apt-get', '--version')) {
-    return (
-      `${none}. Install a Vulkan driver and the Vulkan loader: ` +
-      '`dnf install mesa-vulkan-drivers vulkan-loader` on Fedora, ' +
-      '`pacman -S vulkan-swrast vulkan-icd-loader` on Arch, or your GPU vendor’s driver'
-    );
-  }
-  const isRoot = process.getuid() === 0;
-  if (!isRoot && !succeeds('sudo', '-n', 'true')) {
-    const line = `sudo ${process.execPath} ${join(ROOT, 'pipeline', 'splatline.mjs')} setup`;
-    return `${none}. This command installs a software one (Mesa): ${line}`;
-  }
+  const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
+  if (!run([...sudo, 'apt-get', '--version'], { stdio: 'ignore' })) return NONE;
   say('no WebGPU adapter here: installing Mesa’s software Vulkan driver');
-  if (!installDriver(isRoot ? [] : ['sudo', '-n']) || probe() !== 0) {
-    return 'the driver could not be installed, or offers no adapter. `npx splatline doctor` lists the details';
-  }
+  if (!installDriver(sudo) || probe() !== 0) return 'the driver could not be installed, or offers no adapter';
   say('a software adapter is ready');
 }
 
+const NONE =
+  'there is no WebGPU adapter here. Install your GPU vendor’s driver, or a Vulkan driver and the Vulkan loader: on Debian ' +
+  `and Ubuntu with \`sudo ${process.execPath} ${join(ROOT, 'pipeline', 'splatline.mjs')} setup\``;
+
 /** @param {string[]} sudo the prefix of commands that need root */
 function installDriver(sudo) {
-  const apt = (...args) => run([...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args]);
-  const options = ['-o', 'APT::Install-Recommends=false', '-o', 'DPkg::Lock::Timeout=120'];
-  const install = ['install', '-y', 'mesa-vulkan-drivers', 'libvulkan1'];
   const columns = ['--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)', 'Created-By: Packages'];
-  const targets = () => spawnSync('apt-get', ['indextargets', ...columns], { encoding: 'utf8' }).stdout ?? '';
+  const { stdout: targets } = spawnSync('apt-get', ['indextargets', ...columns], { encoding: 'utf8' });
   const line = backportsLine(read('/etc/os-release') ?? '', targets);
-  const folder = mkdtempSync(join(tmpdir(), 'splatline-apt-'));
+  // A copy of the machine's list, with one more line if needed: the machine's files stay unchanged.
+  const list = join(tmpdir(), `splatline-${process.pid}.list`);
+  const options = [
+    'APT::Install-Recommends=false',
+    'DPkg::Lock::Timeout=120',
+    `Dir::Etc::SourceList=${list}`,
+  ];
+  const command = [...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q'];
+  command.push(...options.flatMap((option) => ['-o', option]));
+  const release = line ? ['-t', 'bookworm-backports'] : [];
+  writeFileSync(list, `${read('/etc/apt/sources.list') ?? ''}\n${line ?? ''}\n`, { flag: 'wx' });
   try {
-    if (line) {
-      // A copy of the machine's list with one more line: the machine's files stay unchanged.
-      const list = join(folder, 'sources.list');
-      writeFileSync(list, `${read('/etc/apt/sources.list') ?? ''}\n${line}\n`);
-      options.push('-o', `Dir::Etc::SourceList=${list}`);
-      install.push('-t', 'bookworm-backports');
-    }
-    return apt(...options, 'update') && apt(...options, ...install);
+    const install = ['install', '-y', 'mesa-vulkan-drivers', 'libvulkan1', ...release];
+    return run([...command, 'update']) && run([...command, ...install]);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(list);
   }
 }
 
@@ -160,13 +147,7 @@ function probe() {
 }
 
 function run([program, ...args], options = {}) {
-  const { status, error } = spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options });
-  if (error) say(`${program}: ${error.message}`);
-  return status === 0;
-}
-
-function succeeds(program, ...args) {
-  return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
+  return spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options }).status === 0;
 }
 
 function read(file) {

@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
+import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { checkClip } from '../../stages/clip/check.ts';
 import { DEMO_CLIP, GET_CLIP } from '../../stages/clip/directory.ts';
 import { EXIT } from '../exit.ts';
+import { PACKAGE, Packages } from '../keys/packages.ts';
 import { openDevice } from '../open-device.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { isNodeEnough, neededNode } from '../setup.mjs';
@@ -77,9 +76,6 @@ const CHECKS: readonly Check[] = [
     fix: 'npx splatline setup   (or install your GPU vendor’s driver with Vulkan)',
     facts: adapterFacts,
   },
-  ...(process.platform === 'linux'
-    ? [{ name: 'Vulkan drivers', optional: true, fix: 'npx splatline setup', facts: vulkanDrivers }]
-    : []),
   packageCheck('webgpu', 'the GPU', () => import('webgpu')),
   packageCheck('sharp', 'photographs', () => import('sharp')),
   packageCheck('@huggingface/tokenizers', 'prompts', () => import('@huggingface/tokenizers')),
@@ -116,21 +112,11 @@ async function adapterFacts(): Promise<string[]> {
   return facts;
 }
 
-/** The Vulkan drivers that the loader would find on Linux. */
-async function vulkanDrivers(): Promise<string[]> {
-  const named = process.env.VK_DRIVER_FILES ?? process.env.VK_ICD_FILENAMES;
-  if (named) return [`by environment: ${named.split(delimiter).join(', ')}`];
-  const folders = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
-  const files = (await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])))).flat();
-  if (!files.length) throw new Error(`none in ${folders.join(', ')}`);
-  return [files.join(', ')];
-}
-
 /** A package with native parts, which an install may omit. */
 function packageCheck(name: string, use: string, load: () => Promise<unknown>): Check {
   const facts = async () => {
     await load();
-    return [`${await versionOf(name)}, for ${use}`];
+    return [`${versionOf(name)}, for ${use}`];
   };
   return { name, fix: REINSTALL, facts };
 }
@@ -141,7 +127,7 @@ async function videoFacts(): Promise<string[]> {
   const config = { codec: 'avc1.640028', width: 960, height: 540, framerate: 30, bitrate: 2e6 };
   const { supported } = await VideoEncoder.isConfigSupported(config);
   if (!supported) throw new Error('no H.264');
-  return [`H.264 by @napi-rs/webcodecs ${await versionOf('@napi-rs/webcodecs')}`];
+  return [`H.264 by @napi-rs/webcodecs ${versionOf('@napi-rs/webcodecs')}`];
 }
 
 function clipCheck(folder: string): Check {
@@ -155,11 +141,6 @@ function clipCheck(folder: string): Check {
   return { name: 'CLIP model', fix: `fetch a model: ${GET_CLIP}`, facts };
 }
 
-/** The version in a package's own package.json, which its `exports` may hide from `import`. */
-async function versionOf(name: string): Promise<string> {
-  for (const folder of createRequire(import.meta.url).resolve.paths(name) ?? []) {
-    const text = await readFile(join(folder, name, 'package.json'), 'utf8').catch(() => undefined);
-    if (text) return (JSON.parse(text) as { version: string }).version;
-  }
-  return 'of unknown version';
+function versionOf(name: string): string {
+  return new Packages().versions([{ name, folder: PACKAGE }])[name];
 }
