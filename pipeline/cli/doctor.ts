@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 import { checkClip } from '../../stages/clip/check.ts';
 import { DEMO_CLIP, GET_CLIP } from '../../stages/clip/directory.ts';
 import { EXIT } from '../exit.ts';
-import { PACKAGE, Packages } from '../keys/packages.ts';
 import { openDevice } from '../open-device.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { isNodeEnough, neededNode } from '../setup.mjs';
@@ -116,7 +115,7 @@ async function adapterFacts(): Promise<string[]> {
 function packageCheck(name: string, use: string, load: () => Promise<unknown>): Check {
   const facts = async () => {
     await load();
-    return [`${versionOf(name)}, for ${use}`];
+    return [`for ${use}`];
   };
   return { name, fix: REINSTALL, facts };
 }
@@ -127,7 +126,7 @@ async function videoFacts(): Promise<string[]> {
   const config = { codec: 'avc1.640028', width: 960, height: 540, framerate: 30, bitrate: 2e6 };
   const { supported } = await VideoEncoder.isConfigSupported(config);
   if (!supported) throw new Error('no H.264');
-  return [`H.264 by @napi-rs/webcodecs ${versionOf('@napi-rs/webcodecs')}`];
+  return ['H.264 by @napi-rs/webcodecs'];
 }
 
 function clipCheck(folder: string): Check {
@@ -139,8 +138,4 @@ function clipCheck(folder: string): Check {
     return [`${folder}, ${byteSize(size)}, ${text}`];
   };
   return { name: 'CLIP model', fix: `fetch a model: ${GET_CLIP}`, facts };
-}
-
-function versionOf(name: string): string {
-  return new Packages().versions([{ name, folder: PACKAGE }])[name];
 }
