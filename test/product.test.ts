@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { linear as linearOp } from '../wgsl/nn/linear.ts';
 import { dispatchProduct, matrix, transposed } from '../wgsl/nn/product.ts';
+import { transposedCopy } from '../wgsl/nn/transpose.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { checkOp, near, targetsOf } from './helpers/vjp.ts';
@@ -18,6 +19,11 @@ test('products of all sizes around the tiles, all targets, any strides', () =>
       [9, 33, 16],
       [65, 66, 17],
       [130, 129, 200],
+      // Whole vec4s, which the CPU variant loads as such.
+      [3, 4, 4],
+      [8, 36, 8],
+      [17, 68, 20],
+      [65, 96, 132],
     ]) {
       const [a, b] = [uniform(rows * depth, 1, -1, 1), uniform(depth * columns, 2, -1, 1)];
       const expected = product(a, b, rows, columns, depth);
@@ -149,23 +155,39 @@ test('a product that exceeds the limit on workgroups is refused', () =>
 
 test('linear: x·Wᵀ + b + residual, and the gradients of x and residual', () =>
   withGpu(async (_, arena) => {
-    const [rows, inputs, outputs] = [5, 7, 6];
-    const [weight, bias] = [uniform(inputs * outputs, 11, -1, 1), uniform(outputs, 12)];
-    const weights = {
-      weight: arena.upload('weight', weight, 'test'),
-      bias: arena.upload('bias', bias, 'test'),
-      inputs,
-      outputs,
-    };
-    await checkOp(arena, {
-      shapes: [
-        [rows, inputs],
-        [rows, outputs],
-      ],
-      build: (graph, [x, residual]) => linearOp(graph, 'linear', x, weights, residual),
-      reference: ([x, residual]) => linear(x, weight, rows, inputs, outputs, bias, residual),
-      tolerance: TOLERANCE,
-    });
+    for (const [rows, inputs, outputs] of [
+      [5, 7, 6],
+      [9, 8, 36],
+    ]) {
+      const [weight, bias] = [uniform(inputs * outputs, 11, -1, 1), uniform(outputs, 12)];
+      const weights = {
+        weight: arena.upload('weight', weight, 'test'),
+        bias: arena.upload('bias', bias, 'test'),
+        inputs,
+        outputs,
+      };
+      await checkOp(arena, {
+        shapes: [
+          [rows, inputs],
+          [rows, outputs],
+        ],
+        build: (graph, [x, residual]) => linearOp(graph, 'linear', x, weights, residual),
+        reference: ([x, residual]) => linear(x, weight, rows, inputs, outputs, bias, residual),
+        tolerance: TOLERANCE,
+      });
+    }
+  }));
+
+test('the transposed copy of a matrix', () =>
+  withGpu(async (gpu, arena) => {
+    const [rows, columns] = [37, 70];
+    const values = uniform(rows * columns, 13);
+    const expected = Float32Array.from(values, (_, i) => values[(i % rows) * columns + Math.floor(i / rows)]);
+    for (const target of targetsOf(gpu)) {
+      const source = arena.upload('matrix', values, 'test');
+      const copy = await transposedCopy({ arena, target }, 'test', source, rows, columns);
+      assert.equal(await gpu.readFloats(copy, 'test', values.length), expected, target);
+    }
   }));
 
 test('linear refuses rows of another width', () =>

@@ -21,6 +21,7 @@ import {
   POOL_BACKWARD,
   TEXT_TOKENS,
 } from './nn/tokens.ts';
+import { TRANSPOSE } from './nn/transpose.ts';
 import { ADAM } from './optim/adam.ts';
 import { RADIX_HISTOGRAM, RADIX_SCAN, RADIX_SCATTER } from './sort/radix-pass.ts';
 import { SCAN, SCAN_REDUCE } from './sort/scan.ts';
@@ -103,6 +104,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   LAYER_NORM,
   LAYER_NORM_BACKWARD,
   PRODUCT,
+  TRANSPOSE,
   PATCHIFY,
   PATCHIFY_BACKWARD,
   IMAGE_TOKENS,

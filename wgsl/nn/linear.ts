@@ -1,6 +1,8 @@
+import type { DispatchContext } from './dispatch.ts';
 import { passGradient } from './elementwise.ts';
 import { type Graph, size, type Tensor, tensor } from './graph.ts';
-import { dispatchProduct, matrix, transposed } from './product.ts';
+import { dispatchProduct, type Matrix, matrix, prefersRows, transposed } from './product.ts';
+import { transposedCopy } from './transpose.ts';
 
 /** Weights of a linear layer on the GPU. */
 export interface LinearWeights {
@@ -43,7 +45,7 @@ export function linear(
         columns: outputs,
         depth: inputs,
         a: matrix(buffer(x), inputs),
-        b: transposed(matrix(weight, inputs)),
+        b: await transposedWeight(context, label, weights),
         c: matrix(buffer(output), outputs),
         bias,
         residual: residual && buffer(residual),
@@ -74,4 +76,14 @@ export function linear(
       return dispatches;
     },
   });
+}
+
+/** Wᵀ: a view of the weight, or a copy where the product is faster with one. */
+async function transposedWeight(
+  context: DispatchContext,
+  label: string,
+  { weight, inputs, outputs }: LinearWeights,
+): Promise<Matrix> {
+  if (!prefersRows(context, inputs, outputs)) return transposed(matrix(weight, inputs));
+  return matrix(await transposedCopy(context, label, weight, outputs, inputs), outputs);
 }
