@@ -1,14 +1,8 @@
 import { cpus } from 'node:os';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Reading } from '../stage.ts';
-import {
-  allFiles,
-  type ClipDescription,
-  DEMO_CLIP,
-  describeClip,
-  modelFiles,
-  tokenIds,
-} from './directory.ts';
+import { type ClipDescription, DEMO_CLIP, describeClip, modelFiles, tokenIds } from './directory.ts';
+import { allFiles } from './model-files.ts';
 import type { CropOptions } from './options.ts';
 import { resolvePrompt } from './prompts.ts';
 import { textTensors, visionTensors } from './tensors.ts';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { checkJson } from '../../artefacts/json.ts';
+import { CLIP_PROCESSOR, parseProcessor } from '../preprocessor.ts';
 import type { Towers } from '../towers.ts';
 import { activation, checkHeads, checkPatches, commonShape, type Family, SIZES } from './family.ts';
 
@@ -74,5 +75,7 @@ export const clip: Family = {
       },
     };
   },
+  preprocessor: (path, config, side) => parseProcessor(path, config, side, CLIP_PROCESSOR),
+  tokens: 'clip',
   place: (name, shape) => ({ name, shape }),
 };

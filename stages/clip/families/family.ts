@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { Activation } from '../../../wgsl/nn/elementwise.ts';
+import type { Preprocessor } from '../preprocessor.ts';
+import type { TokenRule } from '../tokenizer.ts';
 import type { Tower, Towers } from '../towers.ts';
 import type { Placement } from '../weights.ts';
 
@@ -8,6 +10,13 @@ export interface Family {
   name: string;
   /** @throws InputError with the configuration file and the invalid key. */
   towers(path: string, config: unknown): Towers;
+  /**
+   * The preprocessing of pictures, from the file that describes it (`ModelFiles.preprocessor`, or the configuration itself).
+   * `side`: input size of the encoder. @throws InputError with the file and the key.
+   */
+  preprocessor(path: string, config: unknown, side: number): Preprocessor;
+  /** How texts become token ids. */
+  tokens: TokenRule;
   place: Placement;
 }
 

@@ -1,25 +1,56 @@
+import { basename } from 'node:path';
 import { InputError } from '../../../wgsl/core/index.ts';
 import { readJson } from '../../artefacts/json.ts';
 import type { Towers } from '../towers.ts';
 import { clip } from './clip.ts';
 import type { Family } from './family.ts';
+import { openClip } from './open-clip.ts';
 import { siglip } from './siglip.ts';
 
 export type { Family } from './family.ts';
 
-/** The families by `model_type` of their `config.json`. */
+/** The families by `model_type` of their `config.json`. OpenCLIP's own layout has another configuration file. */
 const FAMILIES: Record<string, Family> = { clip, siglip };
 
-/** The family and the shape of a model. @throws InputError with the file and the invalid key. */
+const USE_CLIP = 'openai/clip-vit-base-patch32';
+const USE_SIGLIP_2 = 'google/siglip2-base-patch16-224';
+
+/** Models by `model_type` that are asked for and not supported: what they are, and what to use instead. */
+const OTHERS: Record<string, { name: string; instead: string }> = {
+  siglip2: { name: 'NaFlex SigLIP 2 (pictures of any shape)', instead: `${USE_SIGLIP_2}, of one resolution` },
+  metaclip_2: { name: 'MetaCLIP 2 (texts of many languages)', instead: 'facebook/metaclip-b32-400m' },
+  mobileclip: { name: 'MobileCLIP (convolutions)', instead: 'wkcn/TinyCLIP-ViT-39M-16-Text-19M-YFCC15M' },
+  eva_clip: { name: 'EVA-CLIP (rotary embeddings)', instead: 'laion/CLIP-ViT-L-14-laion2B-s32B-b82K' },
+  jina_clip: { name: 'Jina CLIP (rotary embeddings)', instead: USE_CLIP },
+  chinese_clip: { name: 'Chinese CLIP (a BERT for texts)', instead: `${USE_SIGLIP_2}, of many languages` },
+  altclip: { name: 'AltCLIP (an XLM-R for texts)', instead: `${USE_SIGLIP_2}, of many languages` },
+  align: { name: 'ALIGN (convolutions)', instead: USE_CLIP },
+  clip_vision_model: { name: 'the image half of a CLIP alone', instead: USE_CLIP },
+  clip_text_model: { name: 'the text half of a CLIP alone', instead: USE_CLIP },
+  siglip_vision_model: { name: 'the image half of a SigLIP alone', instead: USE_SIGLIP_2 },
+  siglip_text_model: { name: 'the text half of a SigLIP alone', instead: USE_SIGLIP_2 },
+};
+
+/** The family and the shape of a model. @throws InputError with the file and the invalid key, or what to use instead. */
 export async function readConfig(path: string): Promise<{ family: Family; towers: Towers }> {
   const config = await readJson(path);
-  const type: unknown = Object(config).model_type;
-  const family = typeof type === 'string' && Object.hasOwn(FAMILIES, type) ? FAMILIES[type] : undefined;
-  if (!family) {
-    throw new InputError(
-      `model_type: ${JSON.stringify(type)} is not a supported family; supported: ${Object.keys(FAMILIES).join(', ')}`,
-      path,
-    );
-  }
+  const family = basename(path) === 'open_clip_config.json' ? openClip : familyOf(path, config);
   return { family, towers: family.towers(path, config) };
+}
+
+function familyOf(path: string, config: unknown): Family {
+  const { model_type, vision_config } = Object(config);
+  const type = String(model_type);
+  // Some SigLIP 2 of one resolution say so, though they are SigLIP in every other respect.
+  const { image_size, num_patches } = Object(vision_config);
+  if (type === 'siglip2' && image_size !== undefined && num_patches === undefined) return siglip;
+  if (Object.hasOwn(FAMILIES, type)) return FAMILIES[type];
+  const other = Object.hasOwn(OTHERS, type) ? OTHERS[type] : undefined;
+  throw new InputError(
+    other
+      ? `model_type ${JSON.stringify(type)}: ${other.name} is not supported. Use ${other.instead}`
+      : `model_type: ${JSON.stringify(model_type)} is not a supported family; ` +
+          `supported are ${Object.keys(FAMILIES).join(', ')}, and OpenCLIP's own layout. Use ${USE_CLIP}`,
+    path,
+  );
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { checkJson } from '../../artefacts/json.ts';
+import { parseProcessor, SIGLIP_PROCESSOR } from '../preprocessor.ts';
 import type { Place } from '../weights.ts';
 import { activation, checkHeads, checkPatches, commonShape, type Family, SIZES } from './family.ts';
 
@@ -80,6 +81,8 @@ export const siglip: Family = {
       },
     };
   },
+  preprocessor: (path, config, side) => parseProcessor(path, config, side, SIGLIP_PROCESSOR),
+  tokens: 'siglip',
   /** q, k and v of the head are packed; the projection of texts is called their head. */
   place(name, shape): Place {
     const packed = ATTENTION.exec(name);
