@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
-import { open } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 
 /** Bytes hashed between two turns of the event loop, which submits GPU work meanwhile: a few milliseconds. */
 export const HASH_BYTES = 4 * 2 ** 20;
@@ -15,31 +14,20 @@ export interface FileContents {
  * Size and sha256 of a file, or of its bytes from `start` up to `end`. Rejects with the system's error if
  * it cannot be read.
  */
-export async function hashFile(path: string, start?: number, end?: number): Promise<FileContents> {
-  const handle = await open(path, 'r');
-  try {
-    return await hashHandle(handle, start, end);
-  } finally {
-    await handle.close();
-  }
-}
-
-/** The same for an open file. */
-export async function hashHandle(
-  handle: FileHandle,
+export async function hashFile(
+  path: string,
   start = 0,
   end = Number.POSITIVE_INFINITY,
 ): Promise<FileContents> {
-  const { size } = await handle.stat();
   const hash = createHash('sha256');
-  const chunk = new Uint8Array(Math.max(1, Math.min(size, end - start, HASH_BYTES)));
-  for (let at = start; ; ) {
-    const length = Math.min(chunk.length, end - at);
-    const { bytesRead } = length ? await handle.read(chunk, 0, length, at) : { bytesRead: 0 };
-    if (!bytesRead) return { bytes: at - start, sha256: hash.digest('hex') };
-    hash.update(chunk.subarray(0, bytesRead));
-    at += bytesRead;
+  let bytes = 0;
+  const range = { start, end: end - 1, highWaterMark: HASH_BYTES };
+  const chunks = end > start ? createReadStream(path, range) : []; // a stream cannot read an empty range
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    bytes += chunk.length;
   }
+  return { bytes, sha256: hash.digest('hex') };
 }
 
 /** Runs `work` over all items, a few at a time, results in order. After a failure nothing more is started. */
@@ -48,22 +36,8 @@ export async function eachOf<Item, Result>(
   work: (item: Item) => Promise<Result>,
   atOnce = 8,
 ): Promise<Result[]> {
-  const results = new Array<Result>(items.length);
-  let next = 0;
-  let failed = false;
-  const workers = Array.from({ length: Math.min(atOnce, items.length) }, async () => {
-    while (next < items.length && !failed) {
-      const at = next++;
-      try {
-        results[at] = await work(items[at]);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  });
-  const outcomes = await Promise.allSettled(workers); // all files are closed before the first failure is thrown
-  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failure) throw failure.reason;
+  const results: Result[] = [];
+  for (let at = 0; at < items.length; at += atOnce)
+    results.push(...(await Promise.all(items.slice(at, at + atOnce).map(work))));
   return results;
 }

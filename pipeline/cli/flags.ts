@@ -48,15 +48,15 @@ export function takeAdapter([first, ...others]: readonly string[] = []): string 
 }
 
 /** Parses a number from `least` to `most`. */
-export function number(least: number, most = Number.POSITIVE_INFINITY, isValid = Number.isFinite) {
+export function number(least: number, most = Number.POSITIVE_INFINITY, kind = 'number') {
   return (value: string): number => {
     const parsed = Number(value.trim() || Number.NaN);
-    if (isValid(parsed) && parsed >= least && parsed <= most) return parsed;
-    const kind = isValid === Number.isInteger ? 'a whole number' : 'a number';
+    const isValid = kind === 'number' ? Number.isFinite(parsed) : Number.isInteger(parsed);
+    if (isValid && parsed >= least && parsed <= most) return parsed;
     const range = Number.isFinite(most) ? `from ${least} to ${most}` : `of at least ${least}`;
-    throw new InvalidArgumentError(`Expected ${kind} ${range}.`);
+    throw new InvalidArgumentError(`Expected a ${kind} ${range}.`);
   };
 }
 
 /** Parses a whole number from `least` to `most`. */
-export const whole = (least: number, most?: number) => number(least, most, Number.isInteger);
+export const whole = (least: number, most?: number) => number(least, most, 'whole number');

@@ -1,5 +1,5 @@
 /** Numbers, paths and tables as the command line prints them. */
-import { relative } from 'node:path';
+import { dirname, relative } from 'node:path';
 
 /** `0.8 s`, `42 s`, `3:05`, `1:02:03`. */
 export function duration(seconds: number): string {
@@ -29,34 +29,23 @@ export function shortPath(path: string, cwd = process.cwd()): string {
   return below.startsWith('..') ? path : below || '.';
 }
 
-/** Short paths; for a folder with many files, the first and last and their number. */
+/** Maximum number of files of a folder that are listed. */
+const LISTED = 8;
+
+/** Short paths; a folder with many files is one line. */
 export function grouped(files: readonly string[], cwd?: string): string[] {
   const folders = new Map<string, string[]>();
-  for (const file of files) {
-    const folder = file.slice(0, file.lastIndexOf('/') + 1);
-    folders.set(folder, [...(folders.get(folder) ?? []), file]);
-  }
-  return [...folders.values()].flatMap((inside) =>
-    inside.length <= 8
+  for (const file of files) folders.set(dirname(file), [...(folders.get(dirname(file)) ?? []), file]);
+  return [...folders].flatMap(([folder, inside]) =>
+    inside.length <= LISTED
       ? inside.map((file) => shortPath(file, cwd))
-      : [
-          `${shortPath(inside[0], cwd)} … ${inside.at(-1)!.split('/').at(-1)} (${count(inside.length, 'file')})`,
-        ],
+      : [`${shortPath(folder, cwd)} (${count(inside.length, 'file')})`],
   );
 }
 
-/** Rows of equally many cells as lines of columns; the columns from `firstNumber` on are aligned to the right. */
-export function table(
-  rows: readonly (readonly string[])[],
-  firstNumber = Number.POSITIVE_INFINITY,
-): string[] {
+/** Rows of equally many cells as lines of columns. */
+export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows.map((row) =>
-    row
-      .map((text, column) =>
-        column < firstNumber ? text.padEnd(widths[column]) : text.padStart(widths[column]),
-      )
-      .join('  ')
-      .trimEnd(),
-  );
+  const line = (row: readonly string[]) => row.map((text, column) => text.padEnd(widths[column])).join('  ');
+  return rows.map((row) => line(row).trimEnd());
 }

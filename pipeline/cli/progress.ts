@@ -9,10 +9,9 @@ export interface Screen {
   write(text: string): unknown;
 }
 
-/** Where lines cannot be rewritten: seconds from a stage's start to its first line, and between two lines. */
-const FIRST_LINE_SECONDS = 1;
-const PLAIN_LINE_SECONDS = 5;
+/** Seconds between two lines of progress: where the line is rewritten, and where each is printed. */
 const REDRAW_SECONDS = 0.1;
+const PLAIN_LINE_SECONDS = 5;
 
 /**
  * Prints the events of a run or of a matrix. A stage, or a running cell of a matrix, has one line. A terminal shows these
@@ -23,6 +22,9 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
   /** The latest progress of each cell's current stage; a run without a matrix is the cell ''. */
   const progress = new Map<string, ProgressEvent>();
   let width = 8;
+  const widen = (names: readonly string[]) => {
+    width = Math.max(width, ...names.map((name) => name.length));
+  };
   const row = (name: string, text: string) => `${name.padEnd(width)}  ${text}`;
 
   return (event: RunEvent | MatrixEvent) => {
@@ -35,13 +37,20 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
       lines.print(stageRow(stage, text));
     };
     switch (event.event) {
-      case 'run':
+      case 'run': {
         if (cell) return;
-        width = longest(event.stages);
-        return lines.print(runText(event));
-      case 'matrix':
-        width = longest(event.cells);
-        return lines.print(matrixText(event));
+        const { name, stages, seed, adapter } = event;
+        widen(stages);
+        const device = adapter.description || adapter.device;
+        return lines.print(`${name}: ${stages.join(' → ')}, seed ${seed}, on ${device}`);
+      }
+      case 'matrix': {
+        const { name, cells, axes, jobs } = event;
+        widen(cells);
+        const factors = Object.entries(axes).map(([axis, values]) => `${axis} (${values.length})`);
+        const atATime = jobs > 1 ? `, ${jobs} at a time` : '';
+        return lines.print(`${name}: ${count(cells.length, 'cell')} of ${factors.join(' × ')}${atATime}`);
+      }
       case 'cell':
         return lines.show(cell, row(cell, `starts (${event.index + 1} of ${event.count})`));
       case 'stage':
@@ -62,9 +71,11 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
         return lines.print(stageRow(event.stage, `warning: ${event.text}`));
       case 'result':
         return cell ? undefined : lines.print(...resultLines(event));
-      case 'cell-end':
+      case 'cell-end': {
+        const { status, seconds, error } = event;
         lines.remove(cell);
-        return lines.print(row(cell, cellEndText(event)));
+        return lines.print(row(cell, `${status} after ${duration(seconds)}${error ? `: ${error}` : ''}`));
+      }
       case 'matrix-warn':
         return lines.print(`warning: ${event.text}`);
       case 'stopping':
@@ -73,10 +84,6 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
         return lines.print(...matrixResultLines(event.record, event.out));
     }
   };
-}
-
-function longest(names: readonly string[]): number {
-  return Math.max(...names.map((name) => name.length), 8);
 }
 
 /** Permanent lines and, on a terminal, below them one line for each running stage or cell. */
@@ -97,8 +104,7 @@ function liveLines(screen: Screen, now: () => number) {
   const show = (name: string, line: string) => {
     live.set(name, line);
     shownAt.set(name, now());
-    if (screen.isTTY) print();
-    else print(line);
+    print(...(screen.isTTY ? [] : [line]));
   };
   /** Sets the line of `name`, and shows it unless it was shown very recently. */
   const update = (name: string, line: string) => {
@@ -106,30 +112,14 @@ function liveLines(screen: Screen, now: () => number) {
     const seconds = screen.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS;
     if (now() - (shownAt.get(name) ?? Number.NEGATIVE_INFINITY) >= seconds) show(name, line);
   };
-  /** Sets a line without progress, which only a terminal shows. */
+  /** Sets the line of something that starts, which only a terminal shows. */
   const start = (name: string, line: string) => {
     if (screen.isTTY) show(name, line);
-    else shownAt.set(name, now() - PLAIN_LINE_SECONDS + FIRST_LINE_SECONDS);
+    else shownAt.set(name, now());
   };
   /** Removes a line, from the next print on. */
   const remove = (name: string) => void live.delete(name);
   return { print, show, update, start, remove };
-}
-
-type EventOf<Name extends MatrixEvent['event']> = Extract<MatrixEvent, { event: Name }>;
-
-function runText({ name, stages, seed, adapter }: Omit<EventOf<'run'>, 'cell'>): string {
-  return `${name}: ${stages.join(' → ')}, seed ${seed}, on ${adapter.description || adapter.device}`;
-}
-
-function matrixText({ name, cells, axes, jobs }: EventOf<'matrix'>): string {
-  const factors = Object.entries(axes).map(([axis, values]) => `${axis} (${values.length})`);
-  const atATime = jobs > 1 ? `, ${jobs} at a time` : '';
-  return `${name}: ${count(cells.length, 'cell')} of ${factors.join(' × ')}${atATime}`;
-}
-
-function cellEndText({ status, seconds, error }: EventOf<'cell-end'>): string {
-  return `${status} after ${duration(seconds)}${error ? `: ${error}` : ''}`;
 }
 
 /** `120/500  24.1 it/s  loss 0.081  1:16 left`. */
@@ -157,31 +147,18 @@ function metricTexts(metrics: Record<string, number>): string[] {
 
 function resultLines({ ran, seconds, out, files, stale, remarks }: RunResult): string[] {
   const status = ran.length ? 'Finished' : 'All cached: finished';
-  const leftover = stale.length
-    ? ['From earlier runs, with other settings or stages that are not in this file:']
-    : [];
+  const leftover = 'From earlier runs, with other settings or stages that are not in this file:';
   return [
     `\n${status} in ${duration(seconds)}. Results in ${out}:`,
     ...grouped(files).map((group) => `  ${group}`),
-    ...leftover,
+    ...(stale.length ? [leftover] : []),
     ...grouped(stale).map((group) => `  ${group}`),
     ...remarks,
   ];
 }
 
-function matrixResultLines(record: MatrixRecord, out: string): string[] {
-  const { cells, seconds } = record;
-  const done = cells.filter(({ status }) => status === 'done').length;
-  const sum = `${done} of ${count(cells.length, 'cell')} done in ${duration(seconds)}`;
-  return [
-    '',
-    ...matrixTable(record),
-    `\n${sum}. Results in ${shortPath(out)}, all scores in ${MATRIX_FILE} there.`,
-  ];
-}
-
 /** The cells and their scores as a table. The parts of a score (`clip.before`) are in `matrix.json` alone. */
-export function matrixTable({ cells }: Pick<MatrixRecord, 'cells'>): string[] {
+function matrixResultLines({ cells, seconds }: MatrixRecord, out: string): string[] {
   const all = cells.flatMap(({ scores }) => scores.map(({ name }) => name));
   const names = [...new Set(all)].filter((name) => !name.includes('.'));
   const rows = cells.map(({ name, status, seconds, scores }) => [
@@ -193,5 +170,11 @@ export function matrixTable({ cells }: Pick<MatrixRecord, 'cells'>): string[] {
       return value === undefined ? '' : String(Number(value.toPrecision(5)));
     }),
   ]);
-  return table([['cell', 'status', 'time', ...names], ...rows], 2);
+  const done = cells.filter(({ status }) => status === 'done').length;
+  const sum = `${done} of ${count(cells.length, 'cell')} done in ${duration(seconds)}`;
+  return [
+    '',
+    ...table([['cell', 'status', 'time', ...names], ...rows]),
+    `\n${sum}. Results in ${shortPath(out)}, all scores in ${MATRIX_FILE} there.`,
+  ];
 }

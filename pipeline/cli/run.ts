@@ -16,23 +16,17 @@ interface RunFlags extends PlanFlags {
 
 const printJson = (event: unknown) => void process.stdout.write(`${JSON.stringify(event)}\n`);
 
+/** The options that would change a repeated run. */
+const NOT_FROZEN = ['set', 'from', 'until', 'store', 'cell', 'jobs', 'failFast'];
+
 /** `splatline run FILE`. */
 export function runCommand(): Command {
   const command = new Command('run')
     .description('Run a pipeline file and print where the results are.')
     .argument('[file]', 'a pipeline file (YAML)');
+  const frozen = new Option('--frozen <run.json>', 'repeat an earlier run, and fail if a byte differs');
   return withPlanOptions(command)
-    .addOption(
-      new Option('--frozen <run.json>', 'repeat an earlier run, and fail if a byte differs').conflicts([
-        'set',
-        'from',
-        'until',
-        'store',
-        'cell',
-        'jobs',
-        'failFast',
-      ]),
-    )
+    .addOption(frozen.conflicts(NOT_FROZEN))
     .option('--jobs <n>', 'how many cells of the matrix run at a time', whole(1))
     .option('--fail-fast', 'stop the other cells of the matrix when one fails')
     .action(async (file: string | undefined, flags: RunFlags) => {
@@ -47,18 +41,14 @@ export function runCommand(): Command {
 }
 
 async function run(file: string | undefined, flags: RunFlags, signal: AbortSignal): Promise<void> {
-  const { set, cell, adapter, from, until, out, store, jobs, failFast, frozen, json } = flags;
+  const { set, cell, adapter, jobs, failFast, frozen, json, ...folders } = flags;
   const onEvent = json ? printJson : progressPrinter(process.stdout);
+  const settings = { ...folders, signal, onEvent };
   if (frozen !== undefined) {
     if (file !== undefined)
       throw new InputError('repeats a recorded run; remove the pipeline file', `--frozen ${frozen}`);
     const { repeatRun } = await import('../run/repeat.ts');
-    const { compared } = await repeatRun(frozen, stages, {
-      out,
-      signal,
-      onEvent,
-      adapter: takeAdapter(adapter),
-    });
+    const { compared } = await repeatRun(frozen, stages, { ...settings, adapter: takeAdapter(adapter) });
     if (json) printJson({ event: 'frozen', compared });
     else process.stdout.write(`${compared} tensors, pictures and files are identical\n`);
     return;
@@ -69,28 +59,16 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   if (matrix) {
     const { runMatrix } = await import('../matrix/run.ts');
     const slots = adapter?.map(parseSlot);
-    const record = await runMatrix({
-      matrix,
-      set,
-      from,
-      until,
-      out,
-      store,
-      jobs,
-      failFast,
-      slots,
-      signal,
-      onEvent,
-    });
-    process.exitCode = record.exitCode; // the table has each cell's error
+    const { exitCode } = await runMatrix({ ...settings, matrix, set, jobs, failFast, slots });
+    process.exitCode = exitCode; // the table has each cell's error
     return;
   }
   if (jobs !== undefined || failFast)
     throw new InputError('this run has a single cell: remove --jobs and --fail-fast', file);
   const plan = await readPipeline(file, { set, cell, registry: stages });
-  const command = commandLine(process.argv.slice(2));
   const { runPlan } = await import('../run/runner.ts');
-  await runPlan(plan, { from, until, out, store, adapter: takeAdapter(adapter), signal, onEvent, command });
+  const command = commandLine(process.argv.slice(2));
+  await runPlan(plan, { ...settings, adapter: takeAdapter(adapter), command });
 }
 
 /** The shell command that repeats this one. */
