@@ -27,6 +27,8 @@ export interface Progress {
   metrics?: Record<string, number>;
   /** Steps that were finished before this process resumed the stage; rates count from here. */
   from?: number;
+  /** The adapter compiles kernels until the next report. Rates count from there. */
+  compiling?: boolean;
 }
 
 /** Receives what a stage reports while it works. The runner prints it as progress lines or as JSON events. */

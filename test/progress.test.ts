@@ -17,7 +17,7 @@ const adapter = {
 };
 const RUN: RunEvent = { event: 'run', name: 'fox', out: '/o', seed: 1, stages: ['load', 'train'], adapter };
 
-function progress(step: number, metrics: Record<string, number> = { loss: 0.123456 }): RunEvent {
+function progress(step: number, metrics: Record<string, number> = { loss: 0.123456 }): ProgressEvent {
   return { event: 'progress', stage: 'train', step, steps: 100, metrics, perSecond: 4.256, secondsLeft: 75 };
 }
 
@@ -108,6 +108,33 @@ test('the rate is that of the last seconds', () => {
   const { perSecond, secondsLeft } = meter.mark(70, 100);
   assert.ok(Math.abs(perSecond - 2) < 0.2, `${perSecond}`);
   assert.ok(Math.abs(secondsLeft - 15) < 2, `${secondsLeft}`);
+});
+
+test('compiling kernels is told as such, and does not count in the rates', () => {
+  let now = 0;
+  const meter = new RateMeter(() => now, 10);
+  const compiling = { ...progress(0, {}), ...meter.compiling() };
+  now = 30;
+  const first = { ...progress(1), ...meter.mark(1, 100) };
+  now = 32;
+  const last = { ...progress(11), ...meter.mark(11, 100) };
+  assert.equal([compiling.perSecond, compiling.compiling], [0, true]);
+  assert.equal([first.perSecond, first.compiling, first.compileSeconds], [0, undefined, 30]);
+  assert.equal([last.perSecond, last.secondsLeft, last.compileSeconds], [5, 17.8, 30]);
+  const text = printed(false, [
+    [0, RUN],
+    [0, { event: 'stage', stage: 'train', index: 1, count: 2 }],
+    [2, compiling],
+    [32, first],
+    [34, { ...last, step: 100 }],
+    [52, { event: 'done', stage: 'train', seconds: 52 }],
+  ]);
+  assert.equal(text.split('\n').slice(1), [
+    'train     0/100  compiling kernels',
+    'train     1/100  loss 0.1235',
+    'train     done in 52 s, 30 s of it compiling kernels, 100 steps, 4.55 it/s, loss 0.1235',
+    '',
+  ]);
 });
 
 test('there is no rate before a step is done; set-up, a resume and redone steps do not count', () => {

@@ -122,21 +122,28 @@ function liveLines(screen: Screen, now: () => number) {
   return { print, show, update, start, remove };
 }
 
-/** `120/500  24.1 it/s  loss 0.081  1:16 left`. */
-export function progressText({ step, steps, metrics, perSecond, secondsLeft }: ProgressEvent): string {
+/** `120/500  24.1 it/s  loss 0.081  1:16 left`, or `0/500  compiling kernels`. */
+export function progressText(event: ProgressEvent): string {
+  const { step, steps, metrics, perSecond, secondsLeft, compiling } = event;
+  if (compiling) return `${step}/${steps}  compiling kernels`;
   const rate = perSecond > 0 ? [`${perSecond.toPrecision(3)} it/s`] : [];
   const left = perSecond > 0 && step < steps ? [`${duration(secondsLeft)} left`] : [];
   return [`${step}/${steps}`, ...rate, ...metricTexts(metrics), ...left].join('  ');
 }
 
-/** `done in 1:12, 300 steps, 4.2 it/s, loss 0.05`. After a resume the rate is that of this run's steps. */
+/**
+ * `done in 1:12, 300 steps, 4.2 it/s, loss 0.05`. After a resume the rate is that of this run's steps. The time of compiling
+ * kernels does not count, and is told if it was a second or more.
+ */
 function doneText(seconds: number, last?: ProgressEvent): string {
   const done = `done in ${duration(seconds)}`;
   if (!last) return done;
-  const { step, from = 0, metrics } = last;
+  const { step, from = 0, metrics, compileSeconds = 0 } = last;
+  const working = seconds - compileSeconds;
+  const compiled = compileSeconds >= 1 ? [`${duration(compileSeconds)} of it compiling kernels`] : [];
   const steps = from ? `${step} steps, ${step - from} of them in this run` : `${step} steps`;
-  const rate = seconds > 0 ? [`${((step - from) / seconds).toPrecision(3)} it/s`] : [];
-  return [done, steps, ...rate, ...metricTexts(metrics)].join(', ');
+  const rate = working > 0 ? [`${((step - from) / working).toPrecision(3)} it/s`] : [];
+  return [done, ...compiled, steps, ...rate, ...metricTexts(metrics)].join(', ');
 }
 
 function metricTexts(metrics: Record<string, number>): string[] {

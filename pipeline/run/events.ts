@@ -26,6 +26,10 @@ export interface ProgressEvent {
   perSecond: number;
   /** 0 while `perSecond` is. */
   secondsLeft: number;
+  /** The adapter compiles kernels for the next step. */
+  compiling?: boolean;
+  /** How long it did. */
+  compileSeconds?: number;
 }
 
 export interface RunResult {
@@ -44,23 +48,35 @@ export interface RunResult {
   ledger: LedgerRow[];
 }
 
+type Rate = Pick<ProgressEvent, 'perSecond' | 'secondsLeft' | 'compiling' | 'compileSeconds'>;
+
 /**
- * Steps per second over a sliding window. Time counts from the first report of this run, so that neither set-up nor the
- * steps of an earlier run distort the rate. The window is long because steps are reported when they are recorded, and the
+ * Steps per second over a sliding window. Time counts from the first mark of this run, so that neither set-up and compilation nor
+ * the steps of an earlier run distort the rate. The window is long because steps are reported when they are recorded, and the
  * GPU executes many of them between two readbacks.
  */
 export class RateMeter {
   readonly #now: () => number;
   readonly #windowSeconds: number;
   #marks: { step: number; at: number }[] = [];
+  #compilingSince?: number;
+  #compileSeconds = 0;
 
   constructor(now: () => number = () => performance.now() / 1000, windowSeconds = 30) {
     this.#now = now;
     this.#windowSeconds = windowSeconds;
   }
 
-  mark(step: number, steps: number): { perSecond: number; secondsLeft: number } {
+  /** The time from now to the next mark is that of compiling kernels. */
+  compiling(): Rate {
+    this.#compilingSince = this.#now();
+    return { perSecond: 0, secondsLeft: 0, compiling: true };
+  }
+
+  mark(step: number, steps: number): Rate {
     const at = this.#now();
+    if (this.#compilingSince !== undefined) this.#compileSeconds += at - this.#compilingSince;
+    this.#compilingSince = undefined;
     const isRedone = step < (this.#marks.at(-1)?.step ?? 0);
     if (isRedone) this.#marks = [];
     this.#marks.push({ step, at });
@@ -68,6 +84,8 @@ export class RateMeter {
     const [first] = this.#marks;
     const seconds = at - first.at;
     const perSecond = seconds > 0 ? (step - first.step) / seconds : 0;
-    return { perSecond, secondsLeft: perSecond > 0 ? Math.max(0, steps - step) / perSecond : 0 };
+    const secondsLeft = perSecond > 0 ? Math.max(0, steps - step) / perSecond : 0;
+    const compileSeconds = this.#compileSeconds;
+    return { perSecond, secondsLeft, ...(compileSeconds > 0 && { compileSeconds }) };
   }
 }

@@ -293,8 +293,10 @@ export class StageExecutor {
     const { report } = this.#options;
     const meter = new RateMeter();
     return {
-      progress: ({ step, steps, metrics = {}, from }) =>
-        report({ event: 'progress', stage, step, steps, metrics, from, ...meter.mark(step, steps) }),
+      progress: ({ step, steps, metrics = {}, from, compiling }) => {
+        const rate = compiling ? meter.compiling() : meter.mark(step, steps);
+        report({ event: 'progress', stage, step, steps, metrics, from, ...rate });
+      },
       note: (text) => report({ event: 'note', stage, text }),
       warn: (text) => report({ event: 'warn', stage, text }),
     };

@@ -42,10 +42,7 @@ const CHECK_EVERY = 50;
  */
 export async function runLoop(optimizer: SplatOptimizer, loop: TrainingLoop): Promise<void> {
   const { checkpoints, report, steps, from = 0 } = loop;
-  if (from) {
-    report.note(`resumed at step ${from} of ${steps}`);
-    report.progress({ step: from, steps, from });
-  }
+  if (from) report.note(`resumed at step ${from} of ${steps}`);
   const { gpu, label } = optimizer;
   const recorder = checkpoints && new CheckpointRecorder(gpu, { label, report, ...checkpoints });
   try {
@@ -63,8 +60,12 @@ async function runSteps(
   const { steps, from = 0, refine, report, budget } = loop;
   const refineDue = (step: number) => refine?.due(step) ?? false;
   if (checkpoints?.stopping && from < steps) throw new Stopped(`stopped at step ${from} of ${steps}`);
+  const resumed = from ? { from } : {};
+  report.progress({ step: from, steps, ...resumed, compiling: from < steps });
   for (let step = from, taken = 1; step < steps; taken++) {
     await optimizer.step({ step, ...loop.at(step) }, (recorder) => loop.afterStep?.(recorder, step));
+    // Drivers compile kernels when they first run: it counts as neither the first step nor the second one.
+    if (taken === 1) await optimizer.gpu.settle();
     const finished = budget?.next(step, refineDue) ?? step + 1;
     const last = finished >= steps;
     const stop = !last && Boolean(checkpoints?.stopping);
@@ -87,7 +88,7 @@ async function runSteps(
       step: Math.min(finished, steps),
       steps,
       metrics: loop.metrics(),
-      ...(from ? { from } : {}),
+      ...resumed,
     });
     if (stop) {
       await checkpoints?.takeLast(finished);
