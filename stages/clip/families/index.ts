@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import { InputError } from '../../../wgsl/core/index.ts';
 import { readJson } from '../../artefacts/json.ts';
 import type { Towers } from '../towers.ts';
@@ -9,7 +8,7 @@ import { siglip } from './siglip.ts';
 
 export type { Family } from './family.ts';
 
-/** The families by `model_type` of their `config.json`. OpenCLIP's own layout has another configuration file. */
+/** The families by `model_type` of their configuration; OpenCLIP's has a `model_cfg` instead. */
 const FAMILIES: Record<string, Family> = { clip, siglip };
 
 const USE_CLIP = 'openai/clip-vit-base-patch32';
@@ -34,7 +33,7 @@ const OTHERS: Record<string, { name: string; instead: string }> = {
 /** The family and the shape of a model. @throws InputError with the file and the invalid key, or what to use instead. */
 export async function readConfig(path: string): Promise<{ family: Family; towers: Towers }> {
   const config = await readJson(path);
-  const family = basename(path) === 'open_clip_config.json' ? openClip : familyOf(path, config);
+  const family = Object(config).model_cfg !== undefined ? openClip : familyOf(path, config);
   return { family, towers: family.towers(path, config) };
 }
 

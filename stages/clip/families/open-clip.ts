@@ -8,7 +8,7 @@ import { checkHeads, checkPatches, type Family, SIZES } from './family.ts';
 // Keys with one supported value, and keys that only training or another value of such a key reads.
 const off = z.literal(false, { error: 'is not supported: only false is' }).nullish();
 const none = z.null({ error: 'is not supported: only null is' }).optional();
-const unread = z.unknown();
+const unread = z.unknown().optional();
 
 const tower = {
   layers: SIZES.layers.default(12),

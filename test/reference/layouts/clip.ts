@@ -18,7 +18,7 @@ const EMBEDDING_LIMIT = 1e-4;
 const GRADIENT_LIMIT = 1e-3;
 
 /**
- * Inputs and outputs of transformers' CLIPModel or SiglipModel: `X_io.safetensors`, with the model in `X_model.safetensors` and
+ * Inputs and outputs of transformers' CLIPModel or SiglipModel, or of OpenCLIP's CLIP: `X_io.safetensors`, with the model in `X_model.safetensors` and
  * `X_config.json` beside it. `pixel_values` [B,3,S,S], `input_ids` [B,L], raw `image_embeds` and `text_embeds` [B,D],
  * `cosine` [B] of image b with text b, `grad_pixel_values` = d Σ cosine / d pixel_values.
  */
@@ -92,8 +92,8 @@ function isInputOutput(names: readonly string[]): boolean {
 }
 
 function isModel(names: readonly string[]): boolean {
-  const images = ['visual_projection.weight', 'vision_model.head.probe'];
-  const texts = ['text_projection.weight', 'text_model.head.weight'];
+  const images = ['visual_projection.weight', 'vision_model.head.probe', 'visual.proj'];
+  const texts = ['text_projection.weight', 'text_model.head.weight', 'text_projection'];
   return [images, texts].every((candidates) => candidates.some((name) => names.includes(name)));
 }
 

@@ -1,0 +1,411 @@
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkClip } from '../stages/clip/check.ts';
+import { openClip } from '../stages/clip/model.ts';
+import { readSafetensors } from '../stages/clip/safetensors.ts';
+import { ClipScorer } from '../stages/clip/scorer.ts';
+import type { Gpu } from '../wgsl/core/index.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { type FloatTensor, packTensors } from './helpers/safetensors.ts';
+import { scratchFolder } from './helpers/scratch.ts';
+import { throwsInput } from './helpers/throws.ts';
+
+const tiny = fileURLToPath(new URL('./data/clip-tiny/', import.meta.url));
+const reference = fileURLToPath(new URL('./data/reference/', import.meta.url));
+const scratch = scratchFolder();
+
+const readJson = async (path: string) => JSON.parse(await readFile(path, 'utf8'));
+const writeJson = (path: string, value: unknown) => writeFile(path, JSON.stringify(value));
+
+async function tinyTensors(): Promise<Map<string, FloatTensor>> {
+  const { tensors } = await readSafetensors(join(tiny, 'model.safetensors'));
+  const floats = [...tensors].filter(([, { data }]) => data instanceof Float32Array);
+  return new Map(floats as [string, FloatTensor][]);
+}
+
+/** A copy of the tiny CLIP without its weights. */
+async function bareCopy(name: string): Promise<string> {
+  const folder = join(scratch, name);
+  await cp(tiny, folder, { recursive: true });
+  await rm(join(folder, 'model.safetensors'));
+  return folder;
+}
+
+/** The bits of a text's and a picture's embedding. */
+async function embeddings(gpu: Gpu, folder: string): Promise<Uint32Array[]> {
+  const arena = gpu.arena('test');
+  const [width, height] = [40, 30];
+  const color = Float32Array.from({ length: width * height * 4 }, (_, i) => ((i * 7919) % 251) / 250);
+  const picture = { color: arena.upload('picture', color, 'test'), width, height };
+  const model = await openClip(gpu, folder);
+  const scorer = await ClipScorer.create(gpu, model);
+  const found = [await model.embedTexts(['a red chair', 'robot']), await scorer.embedImages([picture])];
+  scorer.destroy();
+  model.destroy();
+  arena.destroy();
+  return found.map((values) => new Uint32Array(Float32Array.from(values).buffer));
+}
+
+/** CLIP's tensors under OpenCLIP's names. */
+function toOpenClip(tensors: ReadonlyMap<string, FloatTensor>): Map<string, FloatTensor> {
+  const get = (name: string) => tensors.get(name)!;
+  const turned = (name: string): FloatTensor => {
+    const { shape, data } = get(name);
+    const [rows, columns] = shape;
+    const values = Float32Array.from(data, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)]);
+    return { shape: [columns, rows], data: values };
+  };
+  const packed = (prefix: string, kind: string): FloatTensor => {
+    const parts = ['q', 'k', 'v'].map((role) => get(`${prefix}.self_attn.${role}_proj.${kind}`));
+    const [rows, ...rest] = parts[0].shape;
+    return {
+      shape: [3 * rows, ...rest],
+      data: Float32Array.from(parts.flatMap(({ data }) => [...data])),
+    };
+  };
+  const found = new Map<string, FloatTensor>([
+    ['logit_scale', get('logit_scale')],
+    ['visual.class_embedding', get('vision_model.embeddings.class_embedding')],
+    ['visual.conv1.weight', get('vision_model.embeddings.patch_embedding.weight')],
+    ['visual.positional_embedding', get('vision_model.embeddings.position_embedding.weight')],
+    ['visual.proj', turned('visual_projection.weight')],
+    ['text_projection', turned('text_projection.weight')],
+    ['token_embedding.weight', get('text_model.embeddings.token_embedding.weight')],
+    ['positional_embedding', get('text_model.embeddings.position_embedding.weight')],
+  ]);
+  const move = (to: string, from: string) => {
+    for (const kind of ['weight', 'bias']) found.set(`${to}.${kind}`, get(`${from}.${kind}`));
+  };
+  move('visual.ln_pre', 'vision_model.pre_layrnorm');
+  move('visual.ln_post', 'vision_model.post_layernorm');
+  move('ln_final', 'text_model.final_layer_norm');
+  for (const [to, from] of [
+    ['visual.transformer', 'vision_model'],
+    ['transformer', 'text_model'],
+  ]) {
+    for (const layer of [0, 1]) {
+      const [block, old] = [`${to}.resblocks.${layer}`, `${from}.encoder.layers.${layer}`];
+      move(`${block}.ln_1`, `${old}.layer_norm1`);
+      move(`${block}.ln_2`, `${old}.layer_norm2`);
+      move(`${block}.attn.out_proj`, `${old}.self_attn.out_proj`);
+      move(`${block}.mlp.c_fc`, `${old}.mlp.fc1`);
+      move(`${block}.mlp.c_proj`, `${old}.mlp.fc2`);
+      for (const kind of ['weight', 'bias']) {
+        found.set(`${block}.attn.in_proj_${kind}`, packed(old, kind));
+      }
+    }
+  }
+  return found;
+}
+
+/** The tiny CLIP in OpenCLIP's configuration. */
+const openClipConfig = (more: object = {}) => ({
+  model_cfg: {
+    embed_dim: 16,
+    vision_cfg: { image_size: 24, layers: 2, width: 32, head_width: 8, patch_size: 8, mlp_ratio: 2 },
+    text_cfg: { context_length: 12, vocab_size: 522, width: 24, heads: 3, layers: 2, mlp_ratio: 1.67 },
+    ...more,
+  },
+  preprocess_cfg: { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.25], interpolation: 'bicubic' },
+});
+
+async function openClipFolder(name: string, config: unknown = openClipConfig()): Promise<string> {
+  const folder = await bareCopy(name);
+  await rm(join(folder, 'config.json'));
+  await writeJson(join(folder, 'open_clip_config.json'), config);
+  const tensors = toOpenClip(await tinyTensors());
+  await writeFile(join(folder, 'open_clip_model.safetensors'), packTensors(tensors));
+  return folder;
+}
+
+test('OpenCLIP’s own layout gives the bytes of the same model in transformers’ layout', () =>
+  withGpu(async (gpu) => {
+    const { image_mean, image_std } = await readJson(join(tiny, 'preprocessor_config.json'));
+    const config = openClipConfig();
+    config.preprocess_cfg = { ...config.preprocess_cfg, mean: image_mean, std: image_std };
+    const folder = await openClipFolder('open-clip', config);
+    const { family, towers } = await checkClip(folder);
+    assert.is(family.name, 'OpenCLIP');
+    assert.equal(towers.text.pooling, { kind: 'largest-id' });
+    assert.equal(await embeddings(gpu, folder), await embeddings(gpu, tiny));
+    assert.not.equal(
+      await embeddings(
+        gpu,
+        await openClipFolder('quick', { ...config, ...openClipConfig({ quick_gelu: true }) }),
+      ),
+      await embeddings(gpu, tiny),
+      'quick_gelu counts',
+    );
+  }));
+
+test('OpenCLIP’s configuration holds the preprocessing', async () => {
+  const { preprocessor } = await checkClip(await openClipFolder('open-clip-mean'));
+  assert.equal(preprocessor, {
+    mean: [0.5, 0.4, 0.3],
+    deviation: [0.2, 0.3, 0.25],
+    fit: { kind: 'shortest-edge', pixels: 24 },
+  });
+  const squashed = { ...openClipConfig(), preprocess_cfg: { resize_mode: 'squash' } };
+  const { fit, mean } = (await checkClip(await openClipFolder('squash', squashed))).preprocessor;
+  assert.equal(fit, { kind: 'exact', width: 24, height: 24 });
+  assert.equal(mean, [0.48145466, 0.4578275, 0.40821073]);
+});
+
+/** The tiny CLIP in two shards. */
+async function shardedFolder(name: string): Promise<string> {
+  const folder = await bareCopy(name);
+  const tensors = [...(await tinyTensors())];
+  const halves = [tensors.slice(0, 20), tensors.slice(20)];
+  const files = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+  const map: Record<string, string> = {};
+  for (const [i, half] of halves.entries()) {
+    await writeFile(join(folder, files[i]), packTensors(new Map(half)));
+    for (const [tensor] of half) map[tensor] = files[i];
+  }
+  await writeJson(join(folder, 'model.safetensors.index.json'), { metadata: {}, weight_map: map });
+  return folder;
+}
+
+test('shards give the bytes of the same model in one file', () =>
+  withGpu(async (gpu) => {
+    const folder = await shardedFolder('sharded');
+    const { files } = await checkClip(folder);
+    assert.is(files.weights.parts.length, 2);
+    assert.equal(await embeddings(gpu, folder), await embeddings(gpu, tiny));
+  }));
+
+test('incomplete shards and an index of other files are refused', async () => {
+  const folder = await shardedFolder('shards');
+  const index = join(folder, 'model.safetensors.index.json');
+  const { weight_map } = await readJson(index);
+  const moved = { ...weight_map, logit_scale: '../elsewhere.safetensors' };
+  await writeJson(index, { weight_map: moved });
+  await throwsInput(() => checkClip(folder), index, 'tensor "logit_scale" in ../elsewhere.safetensors');
+  await writeJson(index, { weight_map });
+  await rm(join(folder, 'model-00002-of-00002.safetensors'));
+  await throwsInput(() => checkClip(folder), `${folder}: lacks model.safetensors`);
+});
+
+test('weights in .bin files only are refused, with the line that converts them', async () => {
+  const folder = await bareCopy('bin');
+  await writeFile(join(folder, 'pytorch_model.bin'), '');
+  await throwsInput(
+    () => checkClip(folder),
+    /pytorch_model\.bin only.+python3 -c "from transformers import AutoModel;/,
+  );
+  await rm(join(folder, 'pytorch_model.bin'));
+  await rm(join(folder, 'config.json'));
+  await writeFile(join(folder, 'open_clip_pytorch_model.bin'), '');
+  await writeJson(join(folder, 'open_clip_config.json'), openClipConfig());
+  await throwsInput(
+    () => checkClip(folder),
+    /torch\.load\('open_clip_pytorch_model\.bin', weights_only=True\).+'open_clip_model\.safetensors'/,
+  );
+});
+
+test('a folder in OpenCLIP’s layout without a tokenizer says which one to add', async () => {
+  const folder = await openClipFolder('no-tokenizer');
+  await rm(join(folder, 'tokenizer.json'));
+  await throwsInput(
+    () => checkClip(folder),
+    /lacks tokenizer\.json.+tokenizer\.json of openai\/clip-vit-base-patch32/,
+  );
+});
+
+const vision = (more: object) => ({ vision_cfg: { ...openClipConfig().model_cfg.vision_cfg, ...more } });
+const text = (more: object) => ({ text_cfg: { ...openClipConfig().model_cfg.text_cfg, ...more } });
+const otherOpenClips: [string, object, RegExp][] = [
+  ['timm', vision({ timm_model_name: 'eva02_base' }), /image tower of timm \(eva02_base\).+Use laion/],
+  ['timm SigLIP', vision({ timm_model_name: 'vit_base_patch16_siglip_224' }), /Use google\/siglip-base/],
+  ['text tower', text({ hf_model_name: 'roberta-base' }), /text tower of transformers \(roberta-base\)/],
+  ['custom text', { custom_text: true }, /a text tower of its own \(custom_text\)/],
+  ['CoCa', { multimodal_cfg: { width: 8 } }, /a text decoder \(CoCa\)/],
+  ['ResNet', vision({ layers: [3, 4, 6, 3] }), /a ResNet as its image tower/],
+  ['pooling', vision({ pool_type: 'avg' }), /model_cfg\.vision_cfg\.pool_type: .+only "tok" is/],
+  ['scale', vision({ ls_init_value: 1e-4 }), /ls_init_value: is not supported: only null is/],
+  ['mask', text({ no_causal_mask: true }), /text_cfg\.no_causal_mask: is not supported/],
+  ['tokenizer', text({ hf_tokenizer_name: 'bert-base' }), /only the tokenizer of CLIP is/],
+  ['other key', vision({ qk_norm: true }), /qk_norm/],
+  ['heads', vision({ head_width: 5 }), /heads of 5 do not divide a width of 32/],
+];
+for (const [name, change, pattern] of otherOpenClips) {
+  test(`refuses an OpenCLIP with: ${name}`, async () => {
+    const folder = await openClipFolder(`open-${name}`, openClipConfig(change));
+    await throwsInput(() => checkClip(folder), join(folder, 'open_clip_config.json'), pattern);
+  });
+}
+
+const otherFamilies: [string, object, RegExp][] = [
+  [
+    'NaFlex',
+    { model_type: 'siglip2', vision_config: { num_patches: 256 } },
+    /NaFlex SigLIP 2 .+Use google\/siglip2-base-patch16-224/,
+  ],
+  ['MobileCLIP', { model_type: 'mobileclip' }, /MobileCLIP \(convolutions\) is not supported\. Use /],
+  ['EVA', { model_type: 'eva_clip' }, /EVA-CLIP \(rotary embeddings\) is not supported\. Use laion/],
+  ['half', { model_type: 'siglip_vision_model' }, /the image half of a SigLIP alone .+ Use google/],
+  ['prototype', { model_type: 'toString' }, /model_type: "toString" is not a supported family/],
+  ['none', {}, /model_type: undefined is not a supported family/],
+];
+for (const [name, config, pattern] of otherFamilies) {
+  test(`refuses another family: ${name}`, async () => {
+    const folder = join(scratch, `family-${name}`);
+    await cp(tiny, folder, { recursive: true });
+    await writeJson(join(folder, 'config.json'), config);
+    await throwsInput(() => checkClip(folder), join(folder, 'config.json'), pattern);
+  });
+}
+
+/** A SigLIP's folder: the reference model with a small tokenizer. */
+async function siglipFolder(name: string, tokenizer: object, tokenizerConfig: object): Promise<string> {
+  const folder = join(scratch, name);
+  await mkdir(folder);
+  for (const file of ['config.json', 'model.safetensors']) {
+    await cp(`${reference}siglip_tiny_${file}`, join(folder, file));
+  }
+  await writeJson(join(folder, 'tokenizer.json'), tokenizer);
+  await writeJson(join(folder, 'tokenizer_config.json'), tokenizerConfig);
+  // As transformers saves it: null is the default.
+  const size = { height: 48, width: 48 };
+  await writeJson(join(folder, 'preprocessor_config.json'), { size, do_center_crop: null, crop_size: null });
+  return folder;
+}
+
+const added = (id: number, content: string) => ({
+  id,
+  content,
+  single_word: false,
+  lstrip: true,
+  rstrip: true,
+  normalized: false,
+  special: true,
+});
+
+/** Pieces with their log probabilities; the id of a piece is its place. */
+const UNIGRAM = {
+  version: '1.0',
+  added_tokens: [added(1, '</s>'), added(2, '<unk>')],
+  normalizer: null,
+  pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true },
+  post_processor: null,
+  decoder: null,
+  model: {
+    type: 'Unigram',
+    unk_id: 2,
+    byte_fallback: false,
+    vocab: [
+      ['<extra>', 0],
+      ['</s>', 0],
+      ['<unk>', 0],
+      ['▁', -4],
+      ['▁a', -2],
+      ['▁red', -3],
+      ['▁re', -1],
+      ['d', -1.5],
+      ['▁chair', -2],
+      ['s', -2],
+      ['▁chairs', -5],
+    ],
+  },
+};
+const UNIGRAM_CONFIG = { tokenizer_class: 'SiglipTokenizer', eos_token: '</s>', pad_token: '</s>' };
+
+test('SigLIP: lower case, no punctuation, most likely pieces, the end mark, padding to the full length', async () => {
+  const folder = await siglipFolder('siglip', UNIGRAM, UNIGRAM_CONFIG);
+  const { tokenizer, preprocessor } = await checkClip(folder);
+  // ▁re d at −2.5 is likelier than ▁red at −3, and ▁chair s at −4 than ▁chairs at −5.
+  assert.equal(tokenizer.encode('A red, "CHAIRS"!', 10), [4, 6, 7, 8, 9, 1, 1, 1, 1, 1]);
+  assert.equal(tokenizer.encode('  a\n\tred ', 6), [4, 6, 7, 1, 1, 1], 'white space is joined');
+  assert.equal(tokenizer.encode('a zebra', 6), [4, 3, 2, 1, 1, 1], 'unknown letters are one unknown piece');
+  assert.equal(tokenizer.encode('a a a a a', 4), [4, 4, 4, 1], 'the end mark stays');
+  assert.equal(preprocessor, {
+    mean: [0.5, 0.5, 0.5],
+    deviation: [0.5, 0.5, 0.5],
+    fit: { kind: 'exact', width: 48, height: 48 },
+  });
+});
+
+/** Ids: 4 marks, 256 bytes, then letters and merged pieces. */
+const BYTES = Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`);
+const PIECES = ['<pad>', '<eos>', '<bos>', '<unk>', ...BYTES, '▁', 'a', 'd', 'e', 'r', 're', 'red', '▁red'];
+const id = (piece: string) => PIECES.indexOf(piece);
+const BPE = {
+  version: '1.0',
+  added_tokens: ['<pad>', '<eos>', '<bos>', '<unk>'].map((mark, i) => added(i, mark)),
+  normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
+  pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false },
+  post_processor: null,
+  decoder: null,
+  model: {
+    type: 'BPE',
+    dropout: null,
+    unk_token: '<unk>',
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: true,
+    byte_fallback: true,
+    vocab: Object.fromEntries(PIECES.map((piece, i) => [piece, i])),
+    merges: ['r e', 're d', '▁ red'],
+  },
+};
+const BPE_CONFIG = {
+  tokenizer_class: 'GemmaTokenizer',
+  bos_token: '<bos>',
+  eos_token: { content: '<eos>' },
+  pad_token: '<pad>',
+  add_bos_token: false,
+  add_eos_token: true,
+};
+
+test('SigLIP 2: lower case, merged pieces, bytes of unknown letters, the end mark, padding', async () => {
+  const read = async (name: string, more: object = {}) =>
+    (await checkClip(await siglipFolder(name, BPE, { ...BPE_CONFIG, ...more }))).tokenizer;
+  const tokenizer = await read('gemma');
+  const [a, red, space] = [id('a'), id('▁red'), id('▁')];
+  const accent = [id('<0xC3>'), id('<0xA9>')];
+  assert.equal(tokenizer.encode('A RED é', 8), [a, red, space, ...accent, 1, 0, 0]);
+  assert.equal(tokenizer.encode('a red red red red', 4), [a, red, red, 1], 'the end mark stays');
+  const left = await read('gemma-left', { padding_side: 'left' });
+  assert.equal(left.encode('a red', 5), [0, 0, a, red, 1]);
+  const begun = await read('gemma-begin', { add_bos_token: true, add_eos_token: false });
+  assert.equal(begun.encode('a red', 5), [2, a, red, 0, 0]);
+  const cased = await read('gemma-case', { do_lower_case: false });
+  assert.equal(cased.encode('A', 3), [id('<0x41>'), 1, 0]);
+});
+
+test('a SigLIP tokenizer without a padding mark is refused', async () => {
+  const folder = await siglipFolder('no-pad', UNIGRAM, { eos_token: '</s>' });
+  await throwsInput(
+    () => checkClip(folder),
+    'tokenizer.json: has no padding mark; add tokenizer_config.json',
+  );
+});
+
+test('a SigLIP opens: texts and pictures have embeddings of one width', () =>
+  withGpu(async (gpu) => {
+    const folder = await siglipFolder('siglip-run', UNIGRAM, UNIGRAM_CONFIG);
+    const [texts, images] = await embeddings(gpu, folder);
+    assert.is(texts.length, 2 * 48);
+    assert.is(images.length, 48);
+  }));
+
+test('a SigLIP’s configuration must give texts and images one width, and a pooling head', async () => {
+  const folder = await siglipFolder('siglip-config', UNIGRAM, UNIGRAM_CONFIG);
+  const path = join(folder, 'config.json');
+  const config = await readJson(path);
+  const { text_config, vision_config } = config;
+  await writeJson(path, { ...config, text_config: { ...text_config, projection_size: 40 } });
+  await throwsInput(() => checkClip(folder), 'text_config.projection_size: texts have 40 numbers, images 48');
+  await writeJson(path, { ...config, vision_config: { ...vision_config, vision_use_head: false } });
+  await throwsInput(
+    () => checkClip(folder),
+    'vision_config.vision_use_head: a SigLIP without its pooling head',
+  );
+  await writeJson(path, { ...config, model_type: 'siglip2' });
+  assert.is((await checkClip(folder)).family.name, 'SigLIP', 'of one resolution, whatever it calls itself');
+});
+
+test.run();
