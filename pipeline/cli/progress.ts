@@ -58,7 +58,8 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
         return lines.start(cell, stageRow(event.stage, '…'));
       case 'progress':
         progress.set(cell, event);
-        return lines.update(cell, stageRow(event.stage, progressText(event)));
+        // The next report may be a minute away.
+        return lines[event.compiling ? 'show' : 'update'](cell, stageRow(event.stage, progressText(event)));
       case 'cached':
         return settle(event.stage, `cached (took ${duration(event.seconds)})`);
       case 'wait':
