@@ -36,9 +36,18 @@ const ENTRIES = {
 };
 /**
  * Small npm packages of plain JavaScript that are part of the build: every start needs them, or (wgsl_reflect) a browser, which
- * cannot resolve package names.
+ * cannot resolve package names, or a small part of them is used (the hub).
  */
-const INLINED = ['commander', 'es-module-lexer', 'fastest-levenshtein', 'wgsl_reflect', 'yaml', 'zod', 'zx'];
+const INLINED = [
+  '@huggingface/hub',
+  'commander',
+  'es-module-lexer',
+  'fastest-levenshtein',
+  'wgsl_reflect',
+  'yaml',
+  'zod',
+  'zx',
+];
 /** Included as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
 const VENDORED = '@playcanvas/splat-transform';
 const VENDORED_FILES = /^(LICENSE|dist[\\/](worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
@@ -161,7 +170,7 @@ function usePackage(build) {
   build.onResolve({ filter: /^[^./]/ }, ({ path, importer, kind }) => {
     if (kind === 'entry-point' || importer.includes('node_modules')) return undefined;
     if (path === VENDORED) return { path: `./vendor/${basename(VENDORED)}/dist/index.mjs`, external: true };
-    return INLINED.includes(path.split('/')[0]) ? undefined : { path, external: true };
+    return INLINED.includes(packageOf(path)) ? undefined : { path, external: true };
   });
   // Zod carries its messages in 50 languages, which is half of its code.
   build.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
@@ -210,6 +219,11 @@ async function vendor(build) {
     return `${name}\n\n${file ? readFileSync(join(packageFolder(name), file), 'utf8') : ''}`;
   });
   replaceFile(join(DIST, 'LICENSES.txt'), licences.join('\n\n'));
+}
+
+/** The package of an import: `zx` of `zx/core`, `@scope/name`. */
+function packageOf(path) {
+  return path.split('/', path.startsWith('@') ? 2 : 1).join('/');
 }
 
 /** The folder in which Node finds a package. */

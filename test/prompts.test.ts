@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DEMO_CLIP } from '../stages/clip/directory.ts';
 import { readPrompts, resolvePrompt, warnOfPrompt } from '../stages/clip/prompts.ts';
+import { DEMO_CLIP } from '../stages/clip/resolve.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { recordingReport } from './helpers/report.ts';
 

@@ -60,7 +60,7 @@ test('score reads the model, by its name too, and the text of a prompt of its ow
   const read = (options: object) => stageReads(scoreStage, scoreOptions.parse(options));
   const own = await read({ prompt: 'made of moss', model: MODEL });
   assert.equal(names(own.files), MODEL_PARTS);
-  assert.equal(own.texts, { prompt: 'made of moss', 'model folder': 'clip-tiny' });
+  assert.equal(own.texts, { prompt: 'made of moss', 'model name': 'clip-tiny' });
   const styled = await read({});
   assert.ok(styled.files?.length && styled.files.every((file) => dirname(file).endsWith('demo-clip')));
   assert.equal(styled.texts, {}, 'the prompt comes with the style');

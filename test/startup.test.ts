@@ -21,6 +21,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 /** What the build needs. The other packages are absent: the start of a command may not import them. */
 const PACKAGES = [
   '@esbuild',
+  '@huggingface',
   '@playcanvas',
   'commander',
   'es-module-lexer',

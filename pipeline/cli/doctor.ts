@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { checkClip } from '../../stages/clip/check.ts';
-import { DEMO_CLIP, GET_CLIP } from '../../stages/clip/directory.ts';
+import { FULL_CLIP } from '../../stages/clip/resolve.ts';
 import { EXIT } from '../exit.ts';
 import { openDevice } from '../open-device.ts';
 import { packageVersion } from '../run/manifest.ts';
@@ -25,7 +25,7 @@ const REINSTALL = existsSync(LOCK) ? 'npm ci' : 'npm install splatline';
 
 /** `splatline doctor [MODEL…]`. Exit code: 3 without an adapter, 1 if anything else is missing. */
 export async function doctor(models: readonly string[], json = false): Promise<void> {
-  const checks = await Promise.all([...CHECKS, ...[DEMO_CLIP, ...models].map(clipCheck)].map(runCheck));
+  const checks = await Promise.all([...CHECKS, ...['demo', ...models].map(clipCheck)].map(runCheck));
   const splatline = await packageVersion();
   const text = json
     ? JSON.stringify({ splatline, checks }, null, 2)
@@ -129,13 +129,13 @@ async function videoFacts(): Promise<string[]> {
   return ['H.264 by @napi-rs/webcodecs'];
 }
 
-function clipCheck(folder: string): Check {
+function clipCheck(model: string): Check {
   const facts = async () => {
-    const { files } = await checkClip(folder);
+    const { files, folder } = await checkClip(model);
     const parts = await Promise.all(files.weights.parts.map((part) => stat(part)));
     const size = parts.reduce((bytes, part) => bytes + part.size, 0);
     const text = files.onnxText ? 'text encoder in ONNX format' : 'text encoder on the GPU';
     return [`${folder}, ${byteSize(size)}, ${text}`];
   };
-  return { name: 'CLIP model', fix: `fetch a model: ${GET_CLIP}`, facts };
+  return { name: 'CLIP model', fix: `npx splatline models add ${FULL_CLIP}`, facts };
 }

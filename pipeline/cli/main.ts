@@ -5,6 +5,7 @@ import { packageVersion } from '../run/manifest.ts';
 import { gcCommand } from './gc.ts';
 import { goldenCommand } from './golden.ts';
 import { watchSignals } from './interruption.ts';
+import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
 import { stagesCommand } from './stages.ts';
@@ -26,6 +27,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .addCommand(gcCommand())
     .addCommand(goldenCommand())
     .addCommand(stagesCommand())
+    .addCommand(modelsCommand())
     .addCommand(doctorCommand())
     .addCommand(setupCommand());
   for (const command of program.commands) command.exitOverride();
@@ -61,7 +63,7 @@ function verifyCommand(): Command {
 function doctorCommand(): Command {
   return new Command('doctor')
     .description('Show what this machine offers, what is missing and how to fix it.')
-    .argument('[model...]', 'folders of CLIP models to check')
+    .argument('[model...]', 'CLIP models to check: folders or names')
     .option('--json', 'print JSON')
     .action(async (models: string[], { json }: { json?: boolean }) => {
       const { doctor } = await import('./doctor.ts');

@@ -1,6 +1,6 @@
 import { MATRIX_FILE, type MatrixEvent, type MatrixRecord } from '../matrix/record.ts';
-import type { ProgressEvent, RunEvent, RunResult } from '../run/events.ts';
-import { count, duration, grouped, shortPath, table } from './format.ts';
+import type { FetchEvent, ProgressEvent, RunEvent, RunResult } from '../run/events.ts';
+import { byteSize, count, duration, grouped, shortPath, table } from './format.ts';
 
 /** The output of progress. A terminal has columns, and its last lines can be rewritten. */
 export interface Screen {
@@ -60,6 +60,8 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
         progress.set(cell, event);
         // The next report may be a minute away.
         return lines[event.compiling ? 'show' : 'update'](cell, stageRow(event.stage, progressText(event)));
+      case 'fetch':
+        return lines.update(cell, row(cell || 'fetch', fetchText(event)));
       case 'cached':
         return settle(event.stage, `cached (took ${duration(event.seconds)})`);
       case 'wait':
@@ -130,6 +132,16 @@ export function progressText(event: ProgressEvent): string {
   const rate = perSecond > 0 ? [`${perSecond.toPrecision(3)} it/s`] : [];
   const left = perSecond > 0 && step < steps ? [`${duration(secondsLeft)} left`] : [];
   return [`${step}/${steps}`, ...rate, ...metricTexts(metrics), ...left].join('  ');
+}
+
+const BAR = 20;
+
+/** `openai/clip-vit-base-patch32  ████████░░░░░░░░░░░░  242 MiB of 577 MiB  34 MiB/s  10 s left`. */
+function fetchText({ model, bytes, total, perSecond, secondsLeft }: FetchEvent): string {
+  const full = Math.floor((BAR * bytes) / total);
+  const bar = '█'.repeat(full) + '░'.repeat(BAR - full);
+  const rate = perSecond > 0 ? [`${byteSize(perSecond)}/s`, `${duration(secondsLeft)} left`] : [];
+  return [model, bar, `${byteSize(bytes)} of ${byteSize(total)}`, ...rate].join('  ');
 }
 
 /**

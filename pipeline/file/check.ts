@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { z } from 'zod';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
@@ -56,8 +57,10 @@ export async function parseValue<T>(
   if (mistakes.length > before) return undefined;
   const paths: PathOption[] = [];
   const resolved = mapPaths(filled, schema, (option) => {
-    paths.push({ ...option, value: source.resolve(option.path, option.value) });
-    return paths.at(-1)!.value;
+    const path = source.resolve(option.path, option.value);
+    if (option.mayBeName && !existsSync(path)) return option.value;
+    paths.push({ ...option, value: path });
+    return path;
   });
   const { data, error } = parser.safeParse(resolved, { reportInput: true });
   for (const issue of error?.issues ?? []) addIssue(issue, schema, add);

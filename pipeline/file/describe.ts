@@ -20,6 +20,8 @@ export interface JsonSchema {
   pattern?: string;
   /** An extension, by `.meta({ path })`: the string is the path of a file or folder that must exist. */
   path?: 'file' | 'folder';
+  /** An extension, by `.meta({ path, names })`: a pattern of texts that are names unless such a path exists. */
+  names?: string;
   /** An extension, by `.meta({ path, advice })`: the fix for a wrong path. */
   advice?: string;
   [key: string]: unknown;
@@ -117,6 +119,8 @@ export interface PathOption {
   path: Path;
   kind: 'file' | 'folder';
   value: string;
+  /** Whether the value is a name unless such a path exists. */
+  mayBeName: boolean;
   /** The fix for a wrong path. */
   advice?: string;
 }
@@ -129,10 +133,11 @@ export function mapPaths(
 ): unknown {
   return mapTexts(value, (text, path) => {
     const own = variants(schemaAt(schema, path) ?? {});
-    const { path: kind, advice } = own.find((variant) => variant.path) ?? {};
+    const { path: kind, names, advice } = own.find((variant) => variant.path) ?? {};
+    const mayBeName = names !== undefined && new RegExp(names).test(text);
     // An alternative that lists this string (a name such as `demo`) is not a path.
     const isName = own.some((variant) => variant.const === text || variant.enum?.includes(text));
-    return kind && !isName ? replace({ path, kind, value: text, advice }) : text;
+    return kind && !isName ? replace({ path, kind, value: text, mayBeName, advice }) : text;
   });
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hubCache } from '../../stages/clip/hub-cache.ts';
 import { type ArtefactName, type Stage, stageGives, stageReads } from '../../stages/stage.ts';
 import { type AdapterReport, InputError, pcg4d } from '../../wgsl/core/index.ts';
 import { isMap, mapPaths, type PathOption } from '../file/describe.ts';
@@ -112,6 +113,7 @@ export async function identities(
     const paths: PathOption[] = [];
     // Where a capture is stored changes no result; its contents do.
     const marked = mapPaths(canonical(options, id), jsonSchema(stage.options), (option) => {
+      if (option.mayBeName) return option.value; // a path is absolute by now
       paths.push(option);
       return `<${option.kind}>`;
     });
@@ -166,14 +168,18 @@ async function filesBelow(folder: string): Promise<string[]> {
 
 /**
  * A file's name in a key: relative to the path option that it is below (`colmap:images/0001.png`), or to this package
- * (`package:prompts/demo-clip/config.json`); elsewhere its absolute path.
+ * (`package:prompts/demo-clip/config.json`) or the cache of the Hugging Face Hub; elsewhere its absolute path.
  */
 function fileName(file: string, paths: readonly PathOption[]): string {
   const folders = paths.map(({ path, kind, value }) => ({
     name: path.join('.'),
     folder: kind === 'folder' ? value : dirname(value),
   }));
-  for (const { name, folder } of [...folders, { name: 'package', folder: PACKAGE }]) {
+  const known = [
+    { name: 'package', folder: PACKAGE },
+    { name: 'hub', folder: hubCache() },
+  ];
+  for (const { name, folder } of [...folders, ...known]) {
     const inside = pathBelow(folder, file);
     if (inside !== undefined) return `${name}:${inside}`;
   }

@@ -8,11 +8,23 @@ export type RunEvent =
   | { event: 'cached'; stage: string; key: string; seconds: number }
   /** Another process is running the stage. */
   | { event: 'wait'; stage: string; text: string }
+  | FetchEvent
   | ProgressEvent
   | { event: 'note'; stage: string; text: string }
   | { event: 'warn'; stage: string; text: string }
   | { event: 'done'; stage: string; seconds: number }
   | ({ event: 'result' } & RunResult);
+
+/** A model is fetched from the Hugging Face Hub; `bytes` of `total` are on this machine. */
+export interface FetchEvent {
+  event: 'fetch';
+  model: string;
+  bytes: number;
+  total: number;
+  /** Bytes per second over the last seconds. */
+  perSecond: number;
+  secondsLeft: number;
+}
 
 export interface ProgressEvent {
   event: 'progress';

@@ -34,7 +34,7 @@ export interface RunOptions extends PrepareOptions {
  */
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
   await checkFolder(foldersOf(plan, options).out);
-  return withPrepared(plan, options, (prepared) => new Run(prepared, options).run());
+  return withPrepared(plan, { ...options, fetch: options }, (prepared) => new Run(prepared, options).run());
 }
 
 class Run {

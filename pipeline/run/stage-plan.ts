@@ -8,6 +8,7 @@ import { openDevice } from '../open-device.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
 import { Store } from '../store/store.ts';
 import { aboutOf, publishedNames } from './entries.ts';
+import { type FetchOptions, withPinnedModels } from './models.ts';
 import { STORE } from './run-folder.ts';
 
 /** Which stages of a plan run, and in which folders. */
@@ -84,24 +85,28 @@ export interface PrepareOptions extends Range {
   adapter?: string;
   /** A device to run on, which stays open. Default: a new one. */
   gpu?: Gpu;
+  /** Fetches missing models of the Hugging Face Hub. Default: a missing model is an error. */
+  fetch?: FetchOptions;
   /** How artefacts are saved; for tests. */
   formats?: ArtefactFormats;
 }
 
 /** Calls `body` with a plan whose stages have keys. Closes the device if it was opened for that. */
 export async function withPrepared<T>(
-  plan: Plan,
-  { gpu: given, adapter, formats = artefactFormats, ...range }: PrepareOptions,
+  read: Plan,
+  { gpu: given, adapter, fetch, formats = artefactFormats, ...range }: PrepareOptions,
   body: (prepared: PreparedPlan) => Promise<T>,
 ): Promise<T> {
-  const { upTo, forced } = rangeOf(plan, range);
-  const gpu = given ?? (await deviceFor(upTo, adapter));
+  const { upTo: stages } = rangeOf(read, range);
+  const gpu = given ?? (await deviceFor(stages, adapter));
   try {
+    const plan = await withPinnedModels(read, { stages, fetch });
+    const { upTo, forced } = rangeOf(plan, range);
     const planned = await identities(plan, gpu.adapter).catch(() =>
       orPreflightError(upTo, identities({ ...plan, stages: upTo }, gpu.adapter)),
     );
-    const stages = planned.slice(0, upTo.length);
-    return await body({ plan, ...foldersOf(plan, range), gpu, formats, stages, planned, forced });
+    const keyed = planned.slice(0, upTo.length);
+    return await body({ plan, ...foldersOf(plan, range), gpu, formats, stages: keyed, planned, forced });
   } finally {
     if (!given) gpu.close();
   }

@@ -1,21 +1,22 @@
 import { cpus } from 'node:os';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Reading } from '../stage.ts';
-import { type ClipDescription, DEMO_CLIP, describeClip, modelFiles, tokenIds } from './directory.ts';
+import { type ClipDescription, describeClip, modelFiles, tokenIds } from './directory.ts';
 import { allFiles } from './model-files.ts';
 import type { CropOptions } from './options.ts';
 import { resolvePrompt } from './prompts.ts';
+import { resolveModel } from './resolve.ts';
 import { textTensors, visionTensors } from './tensors.ts';
 import { ModelWeights } from './weights.ts';
 
 /**
- * Checks a model folder without a GPU: all files exist, configurations and tokenizer are supported, the weights have every
+ * Checks a model (see `resolveModel`) without a GPU: all files exist, configurations and tokenizer are supported, the weights have every
  * tensor in the shape of config.json, and all numbers are finite.
  *
  * @throws InputError as `openClip` does.
  */
-export async function checkClip(directory = DEMO_CLIP): Promise<ClipDescription> {
-  const description = await describeClip(directory);
+export async function checkClip(model?: string): Promise<ClipDescription> {
+  const description = await describeClip(model);
   const { files, towers, family } = description;
   const weights = await ModelWeights.open(files.weights, family.place);
   await weights.check(new Map([...visionTensors(towers), ...(files.onnxText ? [] : textTensors(towers))]));
@@ -50,8 +51,8 @@ export async function clipTargetReads({
 }
 
 /** What a model depends on: its files and, with an ONNX text encoder, the CPU, for which onnxruntime selects its code. */
-export async function clipReads(model = DEMO_CLIP): Promise<Reading> {
-  const files = await modelFiles(model);
+export async function clipReads(model?: string): Promise<Reading> {
+  const files = await modelFiles((await resolveModel(model)).folder);
   const cpu = files.onnxText ? cpus()[0]?.model : undefined;
   return { files: allFiles(files), texts: cpu ? { 'CPU of the text encoder': cpu } : {} };
 }

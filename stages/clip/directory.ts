@@ -1,45 +1,20 @@
-import { existsSync } from 'node:fs';
-import { relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { InputError } from '../../wgsl/core/index.ts';
 import { readJson } from '../artefacts/json.ts';
 import { type Family, readConfig } from './families/index.ts';
 import { type ModelFiles, readModelFolder } from './model-files.ts';
 import type { Preprocessor } from './preprocessor.ts';
+import { DEMO_ADVICE, FULL_CLIP, type ModelFolder, resolveModel } from './resolve.ts';
 import { type ClipTokenizer, readTokenizer } from './tokenizer.ts';
 import type { Towers } from './towers.ts';
 
-/** The small model of the package. */
-export const DEMO_CLIP = fileURLToPath(new URL('../../prompts/demo-clip/', import.meta.url));
+const ADVICE = `\`model: ${FULL_CLIP}\` is a full one; ${DEMO_ADVICE}`;
 
-/** `owner/name`, as the Hugging Face Hub names models. */
-const HUB_NAME = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
-
-/** The command that downloads a model of the Hugging Face Hub. */
-function fetchLine(name: string, folder = `models/${name.split('/')[1]}`): string {
-  return `hf download ${name} config.json tokenizer.json tokenizer_config.json preprocessor_config.json model.safetensors --local-dir ${folder}`;
-}
-
-/** The command that fetches a full CLIP model. */
-export const GET_CLIP = fetchLine('laion/CLIP-ViT-B-32-laion2B-s34B-b79K', 'models/clip-vit-b-32');
-
-/** @throws InputError with the folder, all missing files, and the command that fetches a model. */
-export async function modelFiles(directory: string): Promise<ModelFiles> {
-  if (!existsSync(directory) && HUB_NAME.test(directory)) {
-    throw new InputError(
-      `looks like a name on the Hugging Face Hub; models are not downloaded here. Fetch it with \`${fetchLine(directory)}\` and set \`model\` to that folder`,
-      directory,
-    );
-  }
-  return readModelFolder(directory, advice());
-}
-
-function advice(): string {
-  return `To download a full one: ${GET_CLIP}; the small one of the package is ${relative('.', DEMO_CLIP) || DEMO_CLIP}`;
+/** @throws InputError with the folder, and all missing files or what to convert. */
+export function modelFiles(directory: string): Promise<ModelFiles> {
+  return readModelFolder(directory, ADVICE);
 }
 
 /** A CLIP model without its weights. */
-export interface ClipDescription {
+export interface ClipDescription extends ModelFolder {
   files: ModelFiles;
   family: Family;
   towers: Towers;
@@ -48,12 +23,14 @@ export interface ClipDescription {
 }
 
 /** @throws InputError with the file and its fault. */
-export async function describeClip(directory: string): Promise<ClipDescription> {
-  const files = await modelFiles(directory);
+export async function describeClip(model?: string): Promise<ClipDescription> {
+  const source = await resolveModel(model);
+  const files = await modelFiles(source.folder);
   const { family, towers } = await readConfig(files.config);
   const processor = files.preprocessor ?? files.config;
   const { imageSize } = towers.vision;
   return {
+    ...source,
     files,
     family,
     towers,

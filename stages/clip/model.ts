@@ -1,5 +1,5 @@
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { type ClipDescription, DEMO_CLIP, describeClip, tokenIds } from './directory.ts';
+import { type ClipDescription, describeClip, tokenIds } from './directory.ts';
 import { encodeTextsOnnx } from './onnx-text.ts';
 import type { Preprocessor } from './preprocessor.ts';
 import { encodeTexts } from './text.ts';
@@ -14,6 +14,8 @@ import { ModelWeights, type TensorSource } from './weights.ts';
 export class ClipModel {
   readonly gpu: Gpu;
   readonly directory: string;
+  /** `owner/name` on the Hugging Face Hub, or the name of the folder. */
+  readonly name: string;
   readonly towers: Towers;
   readonly preprocessor: Preprocessor;
   readonly weights: TensorSource;
@@ -21,9 +23,10 @@ export class ClipModel {
   readonly #arena: Arena;
   #vision?: Promise<VisionWeights>;
 
-  constructor(gpu: Gpu, directory: string, description: ClipDescription, weights: TensorSource) {
+  constructor(gpu: Gpu, description: ClipDescription, weights: TensorSource) {
     this.gpu = gpu;
-    this.directory = directory;
+    this.directory = description.folder;
+    this.name = description.name;
     this.towers = description.towers;
     this.preprocessor = description.preprocessor;
     this.weights = weights;
@@ -76,15 +79,16 @@ export class ClipModel {
 }
 
 /**
- * Opens a model folder of the Hugging Face layout (`config.json`, `tokenizer.json`, `preprocessor_config.json`,
- * `model.safetensors` in f32, f16 or bf16); by default the small model of the package.
+ * Opens a model: a folder of the Hugging Face layout (`config.json`, `tokenizer.json`, `preprocessor_config.json`,
+ * `model.safetensors` in f32, f16 or bf16), `owner/name[@revision]` in the cache of the Hugging Face Hub on this machine, or
+ * `demo`, the small model of the package, which is the default.
  *
  * @throws InputError with the file and its fault.
  */
-export async function openClip(gpu: Gpu, directory = DEMO_CLIP): Promise<ClipModel> {
-  const description = await describeClip(directory);
+export async function openClip(gpu: Gpu, model?: string): Promise<ClipModel> {
+  const description = await describeClip(model);
   const weights = await ModelWeights.open(description.files.weights, description.family.place);
-  return new ClipModel(gpu, directory, description, weights);
+  return new ClipModel(gpu, description, weights);
 }
 
 function normalise(row: Float32Array, text: string): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { GET_CLIP } from './directory.ts';
+import { HUB_NAME } from './hub-cache.ts';
+import { FULL_CLIP } from './resolve.ts';
 
 /** The batch of random crops that CLIP sees in each step. Shared by stylize and joint training. */
 export const cropOptions = z.strictObject({
@@ -14,14 +15,16 @@ export const cropOptions = z.strictObject({
 export type CropOptions = z.output<typeof cropOptions>;
 
 const prompt = z.string().min(1).describe('Text prompt, or the name of a prompt in the library');
+export const MODEL = 'owner/name[@revision] on the Hugging Face Hub, a folder in its layout, or demo';
 const model = z
   .string()
   .optional()
   .meta({
     path: 'folder',
-    advice: `Models of the Hugging Face Hub are not downloaded here: fetch one, for example with ${GET_CLIP}`,
+    names: `^demo$|${HUB_NAME.source}`,
+    advice: `A CLIP model is ${MODEL}; for example ${FULL_CLIP}`,
   })
-  .describe('Folder of a CLIP model in the Hugging Face layout. Default: the small model of the package');
+  .describe(`CLIP model: ${MODEL}, the small model of the package and the default`);
 
 /** The options that define a CLIP target. */
 export const clipTarget = { prompt, model };

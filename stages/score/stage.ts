@@ -1,12 +1,11 @@
-import { basename, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor, backgroundOption } from '../artefacts/background.ts';
 import { formatScores, type Score, type Scores } from '../artefacts/scores.ts';
 import { checkClip, checkClipTarget, clipReads, clipTargetReads } from '../clip/check.ts';
-import { DEMO_CLIP } from '../clip/directory.ts';
-import { clipTarget } from '../clip/options.ts';
+import { clipTarget, MODEL } from '../clip/options.ts';
 import { resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
+import { resolveModel } from '../clip/resolve.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
 import { METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
@@ -29,7 +28,7 @@ export const scoreOptions = z.strictObject({
       "Prompt of the clip metric: text, or the name of a prompt in the library. Default: stylize's prompt",
     ),
   model: clipTarget.model.describe(
-    "Model of the clip metric: folder of a CLIP model in the Hugging Face layout. Default: stylize's model, or the small model of the package",
+    `Model of the clip metric: ${MODEL}, the small model of the package. Default: stylize's model, or demo`,
   ),
   background: backgroundOption('Background colour on held-out views'),
 });
@@ -51,8 +50,8 @@ export const scoreStage = defineStage({
     const { files, texts } = await (prompt === undefined
       ? clipReads(model)
       : clipTargetReads({ prompt, model }));
-    // The scores contain the name of the model's folder.
-    return { files, texts: { ...texts, ...(model ? { 'model folder': basename(resolve(model)) } : {}) } };
+    // The scores contain the name of the model.
+    return { files, texts: { ...texts, ...(model && { 'model name': (await resolveModel(model)).name }) } };
   },
   async preflight({ metrics, prompt, model }) {
     if (!metrics.includes('clip')) return;
@@ -89,7 +88,8 @@ export async function score(
   };
   // The stage that produced the style has already warned about its prompt.
   if (prompt !== undefined && options.metrics.includes('clip')) {
-    await warnOfPrompt(await resolvePrompt(prompt), input.settings.model ?? DEMO_CLIP, report);
+    const { folder } = await resolveModel(input.settings.model);
+    await warnOfPrompt(await resolvePrompt(prompt), folder, report);
   }
   const names = METRIC_NAMES.filter((name) => options.metrics.includes(name));
   const scores: Score[] = [];

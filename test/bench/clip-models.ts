@@ -1,4 +1,4 @@
-import { DEMO_CLIP, describeClip } from '../../stages/clip/directory.ts';
+import { describeClip } from '../../stages/clip/directory.ts';
 import { ClipModel, openClip } from '../../stages/clip/model.ts';
 import { visionTensors } from '../../stages/clip/tensors.ts';
 import type { Towers, VisionTower } from '../../stages/clip/towers.ts';
@@ -39,7 +39,7 @@ export async function openBenchClip(gpu: Gpu, name: string, precision: Precision
   if (precision === 'f16') throw new Error('--precision f16: the image encoder computes in f32 only');
   const shape = SHAPES[name];
   if (!shape) return openClip(gpu, name === 'demo' ? undefined : name);
-  const demo = await describeClip(DEMO_CLIP);
+  const demo = await describeClip();
   const vision: VisionTower = {
     imageSize: shape.side,
     patch: shape.patch,
@@ -56,7 +56,7 @@ export async function openBenchClip(gpu: Gpu, name: string, precision: Precision
     hasProjection: true,
   };
   const towers = { vision, text: demo.towers.text, dimensions: shape.dimensions };
-  return new ClipModel(gpu, name, { ...demo, towers }, randomWeights(towers));
+  return new ClipModel(gpu, { ...demo, name, towers }, randomWeights(towers));
 }
 
 /**

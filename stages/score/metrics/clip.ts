@@ -1,4 +1,3 @@
-import { basename, resolve } from 'node:path';
 import { FromRgba8 } from '../../../wgsl/image/from-rgba8.ts';
 import type { Frame } from '../../artefacts/frames.ts';
 import { type ClipModel, openClip } from '../../clip/model.ts';
@@ -22,8 +21,7 @@ export const clipMetric: Metric = {
     const model = await openClip(gpu, settings.model);
     try {
       const embedding = await model.embedTexts([text]);
-      const over = (count: number) =>
-        `${countOf(count, 'frame')}, ${JSON.stringify(name)}, ${basename(resolve(model.directory))}`;
+      const over = (count: number) => `${countOf(count, 'frame')}, ${JSON.stringify(name)}, ${model.name}`;
       const now = mean(await cosines(input, model, frames, embedding));
       const scores = [score('clip', 100 * now, '100·cosine', over(frames.length))];
       if (before.length) {

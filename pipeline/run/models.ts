@@ -1,0 +1,84 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hubCache, parseHubName, repositoryFolder } from '../../stages/clip/hub-cache.ts';
+import { pinnedName } from '../../stages/clip/resolve.ts';
+import { InputError } from '../../wgsl/core/index.ts';
+import { mapPaths } from '../file/describe.ts';
+import type { Plan, PlannedStage } from '../file/plan.ts';
+import { jsonSchema } from '../file/schema.ts';
+import { lock } from '../store/lock.ts';
+import { RateMeter, type RunEvent } from './events.ts';
+
+export interface FetchOptions {
+  signal?: AbortSignal;
+  onEvent?(event: RunEvent): void;
+}
+
+/**
+ * A plan whose models of the Hugging Face Hub are named with their commits, which are then part of the keys and of run.json.
+ * With `fetch`, fetches the missing models of these stages; other missing ones keep their names.
+ * @throws InputError when a model cannot be fetched.
+ */
+export async function withPinnedModels(
+  plan: Plan,
+  { stages, fetch }: { stages: readonly PlannedStage[]; fetch?: FetchOptions },
+): Promise<Plan> {
+  const pin = async (planned: PlannedStage): Promise<PlannedStage> => {
+    const pinned = new Map<string, string>();
+    mapNames(planned, (name) => {
+      pinned.set(name, name);
+      return name;
+    });
+    for (const name of pinned.keys()) {
+      const isWanted = fetch && stages.includes(planned);
+      pinned.set(name, isWanted ? await fetchModel(name, fetch) : ((await pinnedName(name)) ?? name));
+    }
+    return pinned.size ? { ...planned, options: mapNames(planned, (name) => pinned.get(name)!) } : planned;
+  };
+  const pinned: PlannedStage[] = [];
+  for (const planned of plan.stages) pinned.push(await pin(planned));
+  return { ...plan, stages: pinned };
+}
+
+/** The options with `replace` for each name of a model of the Hub. */
+function mapNames({ stage, options }: PlannedStage, replace: (name: string) => string): unknown {
+  return mapPaths(options, jsonSchema(stage.options), ({ mayBeName, value }) =>
+    mayBeName && parseHubName(value) ? replace(value) : value,
+  );
+}
+
+/**
+ * `owner/name@commit` of a model that the cache holds afterwards. Asks the Hub only if the cache lacks the model, or to
+ * `update` a revision. Several processes fetch one after the other.
+ * @throws InputError
+ */
+export async function fetchModel(
+  model: string,
+  { signal, onEvent, update }: FetchOptions & { update?: boolean } = {},
+): Promise<string> {
+  const hub = parseHubName(model);
+  if (!hub) throw new InputError('expected owner/name or owner/name@revision of the Hugging Face Hub', model);
+  const known = async () => (update ? undefined : await pinnedName(model));
+  const found = await known();
+  if (found) return found;
+  const lease = join(
+    hubCache(),
+    '.locks',
+    `${repositoryFolder(hub.name).slice(hubCache().length + 1)}.splatline`,
+  );
+  await mkdir(dirname(lease), { recursive: true });
+  const held = await lock(lease, {
+    signal,
+    onWait: (holder) =>
+      onEvent?.({ event: 'wait', stage: '', text: `${holder} is fetching ${model}; waiting until it ends` }),
+  });
+  try {
+    const { downloadModel } = await import('../../stages/clip/hub-download.ts');
+    const meter = new RateMeter();
+    const onProgress = (bytes: number, total: number) =>
+      onEvent?.({ event: 'fetch', model, bytes, total, ...meter.mark(bytes, total) });
+    return (await known()) ?? `${hub.name}@${await downloadModel(hub, { signal, onProgress })}`;
+  } finally {
+    held.release();
+  }
+}
