@@ -157,7 +157,9 @@ test('doctor prints the command that installs what is missing', async () => {
     assert.is(exitCode, 1);
     assert.match(
       stdout,
-      new RegExp(`MISSING {2}CLIP model: ${folder}: lacks config\\.json, .+\n +to fix: .+hf download .+`),
+      new RegExp(
+        `MISSING {2}CLIP model: ${folder}: lacks config\\.json, .+\n +to fix: npx splatline models add .+`,
+      ),
     );
   });
 });

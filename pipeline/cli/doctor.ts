@@ -2,12 +2,14 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { checkClip } from '../../stages/clip/check.ts';
+import { hubCache } from '../../stages/clip/hub-cache.ts';
 import { FULL_CLIP } from '../../stages/clip/resolve.ts';
 import { EXIT } from '../exit.ts';
 import { openDevice } from '../open-device.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { isNodeEnough, neededNode } from '../setup.mjs';
 import { byteSize } from './format.ts';
+import { nameOf, usableModels } from './models.ts';
 
 interface Check {
   name: string;
@@ -85,6 +87,12 @@ const CHECKS: readonly Check[] = [
     fix: 'npm install --ignore-scripts onnxruntime-node   (its install script downloads CUDA, which is not needed)',
   },
   {
+    name: 'models of the Hub',
+    optional: true,
+    fix: `npx splatline models add ${FULL_CLIP}`,
+    facts: hubModels,
+  },
+  {
     name: 'video encoder',
     fix: `${REINSTALL}, or set \`video: false\` in the orbit stage; frames/*.png are still written`,
     facts: videoFacts,
@@ -127,6 +135,13 @@ async function videoFacts(): Promise<string[]> {
   const { supported } = await VideoEncoder.isConfigSupported(config);
   if (!supported) throw new Error('no H.264');
   return ['H.264 by @napi-rs/webcodecs'];
+}
+
+/** The models that a pipeline file may name without a download. */
+async function hubModels(): Promise<string[]> {
+  const models = await usableModels();
+  if (!models.length) throw new Error(`none in ${hubCache()}`);
+  return models.map((model) => `${nameOf(model)}, ${byteSize(model.bytes)}`);
 }
 
 function clipCheck(model: string): Check {

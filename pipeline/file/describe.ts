@@ -50,11 +50,11 @@ export function knownKeys(schema: JsonSchema): string[] {
 
 /** The values that a schema accepts, in words: `a whole number, at least 1`; `default or mcmc`; `a list of 2 whole numbers`. */
 export function describe(schema: JsonSchema): string {
-  const { anyOf, enum: values, const: value, path, type } = schema;
+  const { anyOf, enum: values, const: value, path, names, type } = schema;
   if (anyOf) return choices([...new Set(anyOf.flatMap((part) => part.enum?.map(literal) ?? describe(part)))]);
   if (values) return choices(values.map(literal));
   if (value !== undefined) return literal(value);
-  if (path) return `the path of a ${path}`;
+  if (path) return `${names ? 'a name or ' : ''}the path of a ${path}`;
   if (Array.isArray(type)) return choices(type.map((one) => describe({ ...schema, type: one })));
   switch (type) {
     case 'integer':
