@@ -17,6 +17,7 @@ import {
 } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { chooseFiles } from './model-files.ts';
 
 /** `owner/name`, or `owner/name@revision` with a branch, a tag, a `refs/pr/N` or a commit. */
 export const HUB_NAME = /^(?<name>[\w-][\w.-]*\/[\w-][\w.-]*)(@(?<revision>(?!.*\.\.)\w[\w./-]*))?$/;
@@ -59,7 +60,7 @@ export async function cachedSnapshot({ name, revision }: HubModel): Promise<Snap
   const commit = ref.trim();
   if (!COMMIT.test(commit)) return undefined;
   const folder = join(repository, 'snapshots', commit);
-  return chooseFiles(await filesOf(folder)).missing ? undefined : { folder, commit };
+  return 'fault' in chooseFiles(await filesOf(folder)) ? undefined : { folder, commit };
 }
 
 /** A model of the cache, for lists. */
@@ -79,7 +80,7 @@ export async function cachedModels(): Promise<CachedModel[]> {
     for (const commit of (await namesIn(join(root, 'snapshots'))).sort()) {
       const cached = await cachedSnapshot({ name, revision: commit });
       if (!cached) continue;
-      const { files } = chooseFiles(await filesOf(cached.folder));
+      const files = await filesOf(cached.folder);
       const sizes = await Promise.all(files.map((file) => sizeOf(join(cached.folder, file))));
       const bytes = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
       found.push({ ...cached, name, bytes, revisions: await revisionsAt(join(root, 'refs'), commit) });
@@ -103,35 +104,6 @@ async function filesOf(folder: string): Promise<string[]> {
   const names = await namesIn(folder);
   const found = await Promise.all(names.map((name) => sizeOf(join(folder, name))));
   return names.filter((_, i) => found[i] !== undefined);
-}
-
-/** The files of a model, or what is missing. */
-interface Choice {
-  files: string[];
-  missing?: string;
-}
-
-const SHARD = /^model-\d+-of-(\d+)\.safetensors$/;
-const SHARD_INDEX = 'model.safetensors.index.json';
-const OPTIONAL = ['tokenizer_config.json'];
-const CONFIG = ['config.json', 'preprocessor_config.json'];
-
-/**
- * Chooses the files of a CLIP model from those of a repository: transformers' layout (one file of weights, or shards with
- * their index), else OpenCLIP's.
- */
-export function chooseFiles(names: readonly string[]): Choice {
-  const shards = names.filter((name) => SHARD.test(name));
-  const isWhole = shards.length > 0 && shards.length === Number(SHARD.exec(shards[0])?.[1]);
-  const layouts = [
-    [...CONFIG, 'tokenizer.json', 'model.safetensors'],
-    ...(isWhole ? [[...CONFIG, 'tokenizer.json', SHARD_INDEX, ...shards]] : []),
-    ['open_clip_config.json', 'tokenizer.json', 'open_clip_model.safetensors'],
-  ];
-  const lacks = (files: readonly string[]) => files.filter((file) => !names.includes(file));
-  const layout = layouts.find((files) => !lacks(files).length);
-  if (!layout) return { files: [], missing: lacks(layouts[0]).join(', ') };
-  return { files: [...OPTIONAL.filter((name) => names.includes(name)), ...layout] };
 }
 
 /** Bytes of a file; undefined if there is none. */

@@ -6,15 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HUB_URL, modelInfo, type PathInfo, pathsInfo } from '@huggingface/hub';
 import { InputError } from '../../wgsl/core/index.ts';
-import {
-  chooseFiles,
-  type HubModel,
-  hubCache,
-  linkBlob,
-  repositoryFolder,
-  sizeOf,
-  writeRef,
-} from './hub-cache.ts';
+import { type HubModel, hubCache, linkBlob, repositoryFolder, sizeOf, writeRef } from './hub-cache.ts';
+import { allFiles, chooseFiles } from './model-files.ts';
 import { DEMO_ADVICE } from './resolve.ts';
 
 export interface DownloadOptions {
@@ -101,8 +94,9 @@ class HubClient {
     try {
       const additionalFields = ['sha', 'filePaths'] as const;
       const info = await modelInfo({ ...place, name, revision, additionalFields: [...additionalFields] });
-      const { files: paths, missing } = chooseFiles(info.filePaths);
-      if (missing) throw this.#missing(missing, info.filePaths);
+      const chosen = chooseFiles(info.filePaths.filter((path) => !path.includes('/')));
+      if ('fault' in chosen) throw this.#unusable(chosen.fault);
+      const paths = allFiles(chosen);
       const files = await pathsInfo({ ...place, repo: name, revision: info.sha, paths });
       const isExpected = /^[0-9a-f]{40}$/.test(info.sha) && files.length === paths.length;
       if (isExpected && files.every((file) => paths.includes(file.path) && HASH.test(hashOf(file)))) {
@@ -236,18 +230,12 @@ class HubClient {
     return this.#error(answer);
   }
 
-  #missing(missing: string, paths: readonly string[]): InputError {
-    if (!paths.some((path) => /^(open_clip_)?pytorch_model.*\.bin$/.test(path))) {
-      return this.#error(`the repository lacks ${missing}: it is not a CLIP model that can be read`);
-    }
+  #unusable(fault: string): InputError {
     const { name } = this.#model;
     const folder = `models/${name.split('/')[1]}`;
-    const convert = `[c.from_pretrained('${name}').save_pretrained('${folder}') for c in (M, T, I)]`;
-    return this.#error(
-      'has its weights as .bin files only, which are Python programs and are not read. ' +
-        'Convert them with `python3 -c "from transformers import AutoModel as M, AutoTokenizer as T, AutoImageProcessor as I; ' +
-        `${convert}"\` and set \`model: ${folder}\``,
-    );
+    const isConvertible = /Convert/.test(fault);
+    const next = `. \`hf download ${name} --local-dir ${folder}\` makes that folder, and \`model: ${folder}\` names it`;
+    return this.#error(`${fault}${isConvertible ? next : ''}`);
   }
 
   #error(message: string): InputError {
