@@ -73,24 +73,6 @@ test('docs/golden.md lists the verdict on each fault', async () => {
   assert.equal(missing, [], 'measured rows that docs/golden.md lacks');
 });
 
-test('--as-foreign judges by tolerance, as the report does for another adapter', async () => {
-  const two = ['seed ignored', 'colour order'].map((name) =>
-    FAULTS.findIndex((fault) => fault.name === name),
-  );
-  const outcomes = await twoAtATime(
-    two.map(
-      (i) => () =>
-        golden(join(folder, `fault-${i}`), ['check', 'tiny.yaml', '--json', '--as-foreign'], folder),
-    ),
-  );
-  const reports = outcomes.map(reportOf);
-  for (const report of reports) assert.is(report.mode, 'tolerance');
-  assert.equal(
-    outcomes.map(({ exitCode }) => exitCode),
-    two.map((i) => (foreignFailures(found.get(FAULTS[i].name)!).length ? 1 : 0)),
-  );
-});
-
 test('a refused recording names the fix and leaves the old one unchanged', async () => {
   const before = await readFile(join(folder, 'tiny.golden/golden.json'), 'utf8');
   await writeFile(join(folder, 'tiny.yaml'), TINY.replace(/ {2}- (orbit|score).*\n/g, ''));

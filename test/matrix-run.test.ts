@@ -18,7 +18,7 @@ import { fakeStages, inScratch } from './helpers/fake-stages.ts';
 const FAKE = [process.execPath, fileURLToPath(new URL('./helpers/fake-splatline.mjs', import.meta.url))];
 
 interface Call {
-  at: 'start' | 'listening' | 'end' | 'signal';
+  at: 'start' | 'end' | 'signal';
   cell: string;
   pid: number;
   args: string[];
@@ -218,22 +218,6 @@ test('a failed cell does not stop the others; the exit code gives the kind of fa
     assert.is((await run('fail-2, ok')).exitCode, 2);
     assert.is((await run('fail-3, ok')).exitCode, 3);
     assert.is((await run('fail-3, fail-2, ok')).exitCode, 1);
-  });
-});
-
-test('fail-fast stops the running cells and starts no others', async () => {
-  await bench(async ({ events, run, calls }) => {
-    const record = await run('late-2, hang, ok', { jobs: 2, failFast: true });
-    assert.equal(statuses(record), ['late-2-1 failed', 'hang-1 stopped', 'ok-1 not started']);
-    assert.is(record.exitCode, 2);
-    assert.is(record.status, 'failed');
-    assert.is(record.cells[1].exitCode, 143);
-    const signals = (await calls()).filter(({ at }) => at === 'signal');
-    assert.equal(
-      signals.map(({ signal }) => signal),
-      ['SIGTERM'],
-    );
-    assert.ok(events.some((event) => event.event === 'stopping' && event.why === 'a cell failed'));
   });
 });
 

@@ -53,7 +53,6 @@ function checkCommand(): Command {
     .option('--html <file>', 'write a page with every frame as recorded, now, and their difference')
     .option('--json', 'print the report as JSON')
     .option('--adapter <name>', 'use the adapter whose name contains this', (name) => takeAdapter([name]))
-    .option('--as-foreign', 'judge as on another adapter: by tolerance and bounds')
     .action(async (file: string, flags: CheckOptions & { junit?: string; html?: string; json?: boolean }) => {
       const { junit, html, json, ...options } = flags;
       const { checkGolden } = await import('../golden/check.ts');

@@ -11,13 +11,12 @@ import { progressPrinter } from './progress.ts';
 interface RunFlags extends PlanFlags {
   frozen?: string;
   jobs?: number;
-  failFast?: boolean;
 }
 
 const printJson = (event: unknown) => void process.stdout.write(`${JSON.stringify(event)}\n`);
 
 /** The options that would change a repeated run. */
-const NOT_FROZEN = ['set', 'from', 'until', 'store', 'cell', 'jobs', 'failFast'];
+const NOT_FROZEN = ['set', 'from', 'until', 'store', 'cell', 'jobs'];
 
 /** `splatline run FILE`. */
 export function runCommand(): Command {
@@ -28,7 +27,6 @@ export function runCommand(): Command {
   return withPlanOptions(command)
     .addOption(frozen.conflicts(NOT_FROZEN))
     .option('--jobs <n>', 'how many cells of the matrix run at a time', whole(1))
-    .option('--fail-fast', 'stop the other cells of the matrix when one fails')
     .action(async (file: string | undefined, flags: RunFlags) => {
       try {
         await interruptible((signal) => run(file, flags, signal));
@@ -41,7 +39,7 @@ export function runCommand(): Command {
 }
 
 async function run(file: string | undefined, flags: RunFlags, signal: AbortSignal): Promise<void> {
-  const { set, cell, adapter, jobs, failFast, frozen, json, ...folders } = flags;
+  const { set, cell, adapter, jobs, frozen, json, ...folders } = flags;
   const onEvent = json ? printJson : progressPrinter(process.stdout);
   const settings = { ...folders, signal, onEvent };
   if (frozen !== undefined) {
@@ -59,12 +57,11 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   if (matrix) {
     const { runMatrix } = await import('../matrix/run.ts');
     const slots = adapter?.map(parseSlot);
-    const { exitCode } = await runMatrix({ ...settings, matrix, set, jobs, failFast, slots });
+    const { exitCode } = await runMatrix({ ...settings, matrix, set, jobs, slots });
     process.exitCode = exitCode; // the table has each cell's error
     return;
   }
-  if (jobs !== undefined || failFast)
-    throw new InputError('this run has a single cell: remove --jobs and --fail-fast', file);
+  if (jobs !== undefined) throw new InputError('this run has a single cell: remove --jobs', file);
   const plan = await readPipeline(file, { set, cell, registry: stages });
   const { runPlan } = await import('../run/runner.ts');
   const command = commandLine(process.argv.slice(2));

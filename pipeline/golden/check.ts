@@ -13,10 +13,7 @@ import { type Picture, pictureHash, readPicture } from './picture.ts';
 import { GOLDEN, type Golden, goldenFolder, readGolden, versions } from './recording.ts';
 import type { Checked, FramePair, Row } from './report.ts';
 
-export interface CheckOptions extends Pick<RunOptions, 'adapter' | 'signal' | 'onEvent'> {
-  /** Judges as on another adapter. */
-  asForeign?: boolean;
-}
+export type CheckOptions = Pick<RunOptions, 'adapter' | 'signal' | 'onEvent'>;
 
 /**
  * Renders the committed splat, runs the chain without a store, and compares both with the recording. If the pipeline file changed,
@@ -24,7 +21,7 @@ export interface CheckOptions extends Pick<RunOptions, 'adapter' | 'signal' | 'o
  * @throws InputError when there is no recording, or it is damaged.
  */
 export async function checkGolden(file: string, options: CheckOptions = {}): Promise<Checked> {
-  const { adapter, signal, onEvent, asForeign } = options;
+  const { adapter, signal, onEvent } = options;
   const golden = await readGolden(file);
   const folder = goldenFolder(file);
   const recorded = await readPictures(golden, folder);
@@ -49,7 +46,6 @@ export async function checkGolden(file: string, options: CheckOptions = {}): Pro
       return { name, before: recorded[i], after: committed.pictures[i], ofThisRun: own.pictures[i] };
     });
     const because = changes(golden.adapter, gpu.adapter);
-    if (asForeign) because.unshift('--as-foreign');
     return {
       file,
       mode: because.length ? 'tolerance' : 'bytes',

@@ -24,7 +24,7 @@ export interface Row {
 export interface Report {
   file: string;
   mode: Mode;
-  /** The reasons for judging by tolerance: differences of the adapters, or the user's request. */
+  /** The reasons for judging by tolerance: differences of the adapters. */
   because: string[];
   /** Other versions than those of the recording. */
   notes: string[];

@@ -30,8 +30,6 @@ export interface MatrixOptions extends Range {
   jobs?: number;
   /** Where the cells of each job run; fewer slots than jobs are taken in turn. Default: the driver's first adapter. */
   slots?: readonly Slot[];
-  /** After a failed cell no other starts, and the running ones save and end. */
-  failFast?: boolean;
   onEvent?(event: MatrixEvent): void;
   /** Aborts the matrix: the running cells get the signal that its reason, a `Stopped`, stands for, save and end. */
   signal?: AbortSignal;
@@ -69,8 +67,8 @@ class MatrixRun {
   /** The adapter that each slot's first cell reported. */
   readonly #reports = new Map<Slot, AdapterReport>();
   #next = 0;
-  /** The reason for starting no more cells: a failed cell, a `Stopped`, or an error of the matrix itself. */
-  #stopped?: 'a cell failed' | Error;
+  /** The reason for starting no more cells: a `Stopped`, or an error of the matrix itself. */
+  #stopped?: Error;
 
   constructor(options: MatrixOptions) {
     const { matrix, set = [], slots = [], jobs = slots.length } = options;
@@ -139,7 +137,6 @@ class MatrixRun {
     if (cell.status === 'done') cell.scores = (await readManifest(out)).manifest.scores ?? [];
     const { status, seconds, error } = cell;
     this.#report({ event: 'cell-end', cell: name, status, seconds, exitCode: cell.exitCode, error });
-    if (status === 'failed' && this.#options.failFast) this.#stop('a cell failed');
   }
 
   /**
@@ -193,22 +190,22 @@ class MatrixRun {
   }
 
   /** The running cells save and end. */
-  #stop(why: 'a cell failed' | Error): void {
+  #stop(why: Error): void {
     if (this.#stopped) return;
     this.#stopped = why;
     const signal = exitCodeOf(why) === EXIT.interrupted ? 'SIGINT' : 'SIGTERM';
-    const text = why instanceof Stopped ? signal : why instanceof Error ? 'an error' : why;
+    const text = why instanceof Stopped ? signal : 'an error';
     if (this.#running.size) this.#report({ event: 'stopping', why: text });
     for (const child of this.#running) child.kill(signal);
   }
 
   async #finish(): Promise<MatrixRecord> {
     const [record, stopped] = [this.#record, this.#stopped];
-    record.exitCode = stopped instanceof Error ? exitCodeOf(stopped) : exitCodeOfCells(record.cells);
+    record.exitCode = stopped ? exitCodeOf(stopped) : exitCodeOfCells(record.cells);
     record.status = record.exitCode === EXIT.ok ? 'done' : isStop(record.exitCode) ? 'stopped' : 'failed';
     await this.#save();
     this.#report({ event: 'matrix-result', out: this.#out, record });
-    if (stopped instanceof Error && !(stopped instanceof Stopped)) throw stopped;
+    if (stopped && !(stopped instanceof Stopped)) throw stopped;
     return record;
   }
 

@@ -88,7 +88,6 @@ const manifestSchema = z.object({
 export type Manifest = z.output<typeof manifestSchema>;
 export type StageRow = Manifest['stages'][number];
 export type RunFile = Manifest['files'][number];
-export type ResolvedBy = StageRow['resolvedBy'];
 
 /** The outcome of a stage in a run. */
 export interface Outcome extends Pick<StageRow, 'resolvedBy' | 'seconds' | 'peakBytes'> {

@@ -5,7 +5,6 @@
  *     ok          prints events, writes run.json, ends with 0
  *     meet        the same, once a second cell has started
  *     fail-N      prints an error event and ends with exit code N
- *     late-N      the same, once a second cell listens to signals
  *     crash       writes to stderr and ends with 1, without an event
  *     killed      dies of SIGKILL
  *     hang        waits for a signal, then saves as a run that was stopped, and ends with 130 or 143
@@ -77,15 +76,13 @@ process.stdout.write('not an event\n');
 
 const [what, code] = cell.split('-');
 const started = () => readFileSync(process.env.FAKE_LOG, 'utf8').match(/"at":"start"/g).length;
-const listening = () => readFileSync(process.env.FAKE_LOG, 'utf8').includes('"at":"listening"');
 while (what === 'meet' && started() < 2) await wait(10);
-while (what === 'late' && !listening()) await wait(10);
 if (what === 'ok' || what === 'meet') {
   save('done');
   print({ event: 'done', stage: 'train', seconds: 0.1 });
   print({ event: 'result', out, files: [], seconds: 0.1, ran: ['train'], ledger: [] });
   end(0);
-} else if (what === 'fail' || what === 'late') {
+} else if (what === 'fail') {
   print({ event: 'error', message: `as asked, ${code}`, exitCode: Number(code) });
   end(Number(code));
 } else if (what === 'crash') {
@@ -119,5 +116,4 @@ if (what === 'ok' || what === 'meet') {
   };
   onSignal('SIGINT', 130);
   onSignal('SIGTERM', 143);
-  log('listening');
 }
