@@ -129,9 +129,9 @@ test('stages lists every stage with its options, as text and as JSON', async () 
   assert.is(text.exitCode, 0);
   const listed = JSON.parse(json.stdout) as { name: string; options: { name: string }[] }[];
   for (const { name, options } of listed) {
-    assert.match(text.stdout, new RegExp(`^${name}: `, 'm'));
+    assert.match(text.stdout, new RegExp(`^## ${name}$`, 'm'));
     for (const option of options)
-      assert.match(text.stdout, new RegExp(`^  ${option.name.replace('.', '\\.')} `, 'm'));
+      assert.match(text.stdout, new RegExp(`^- \`${option.name.replace('.', '\\.')}\`: `, 'm'));
   }
   assert.ok(listed.some(({ name }) => name === 'load'));
   assert.is(one.exitCode, 2);

@@ -77,7 +77,7 @@ test('the first start of a checkout builds, and a package without its other depe
   assert.not.ok(existsSync(dist));
   const { exitCode, stdout, stderr } = await start('stages');
   assert.is(exitCode, 0, stderr);
-  assert.match(stdout, /^load: /);
+  assert.match(stdout, /^## load$/m);
   assert.is(stderr, '');
 });
 
@@ -106,7 +106,7 @@ test('`--version` neither builds nor loads anything', async () => {
 
 test('the next start uses an edited source, and the one after that its reverted text', async () => {
   const before = await start('stages', 'load');
-  const summary = /^load: (.*)$/m.exec(before.stdout)![1];
+  const summary = /^## load\n\n(.*)\. Inputs/m.exec(before.stdout)![1];
   const after = await edited('stages/load/stage.ts', summary, 'Fetches a capture', () =>
     start('stages', 'load'),
   );
@@ -129,9 +129,9 @@ test('several first starts at once agree and leave a complete build', async () =
 test('a stack trace names the source module and its line', async () => {
   const path = 'pipeline/cli/stages.ts';
   const text = readFileSync(join(home, path), 'utf8');
-  const from = '      const chosen = name === undefined';
+  const from = '      const chosen = stages.filter';
   const line = text.slice(0, text.indexOf(from)).split('\n').length + 1;
-  const broken = `      if (name === 'broken')\n        throw new TypeError('our own fault');\n${from}`;
+  const broken = `      if (wanted === 'broken')\n        throw new TypeError('our own fault');\n${from}`;
   const { exitCode, stderr } = await edited(path, from, broken, () => start('stages', 'broken'));
   assert.is(exitCode, 1);
   assert.match(stderr, /^TypeError: our own fault$/m);

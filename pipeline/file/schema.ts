@@ -96,7 +96,7 @@ export function pipelineParser(registry: readonly Stage[]) {
   return z.strictObject({
     name: folderName
       .optional()
-      .describe('The name of the run: results go to out/<name>. Default: the name of the file.'),
+      .describe('The name of the run: results go to `out/<name>`. Default: the name of the file.'),
     seed: z
       .int()
       .min(0)

@@ -33,19 +33,12 @@ export interface StageIdentity {
   code: Record<string, string>;
   /** Versions by npm package: this one, those that the code imports (`webgpu` is Dawn), and their dependencies. */
   packages: Record<string, string>;
-  runtime: Runtime;
+  /**
+   * The JavaScript engine: major version of Node, platform, arch. Cameras, initial Gaussians and rates depend on Math.sin, exp
+   * and pow. ECMAScript does not specify their last bit.
+   */
+  runtime: { node: string; platform: string; arch: string };
   adapter: AdapterReport;
-}
-
-/**
- * The JavaScript engine. Cameras, initial Gaussians and rates depend on Math.sin, exp and pow. ECMAScript does not specify their
- * last bit: it may differ between major versions of Node and between instruction sets.
- */
-export interface Runtime {
-  /** Major version. */
-  node: string;
-  platform: string;
-  arch: string;
 }
 
 /** A stage of a plan with its key. */
@@ -104,7 +97,7 @@ export async function identities(
 ): Promise<KeyedStage[]> {
   const seeds = stageSeeds(plan.seed, plan.stages);
   const { platform, arch, versions } = process;
-  const runtime: Runtime = { node: versions.node.split('.')[0], platform, arch };
+  const runtime = { node: versions.node.split('.')[0], platform, arch };
   const hashes = new Map<string, string>();
   const givers = new Map<ArtefactName, KeyedStage>();
   const stages: KeyedStage[] = [];
