@@ -1,4 +1,4 @@
-// Entry point of elementwise kernels: one invocation per element, `sizes.count` in total. The kernel includes `grid` and defines
+// Entry point of elementwise kernels: ITEMS elements per invocation, `sizes.count` in total. The kernel includes `grid` and defines
 // `fn computeElement(i: u32)`.
 
 @compute @workgroup_size(THREADS)
@@ -7,8 +7,9 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let i = linearGroup(group, groups) * THREADS + thread;
-  if (i < sizes.count) {
+  let first = linearGroup(group, groups) * (ITEMS * THREADS) + thread;
+  let end = min(first + ITEMS * THREADS, sizes.count);
+  for (var i = first; i < end; i += THREADS) {
     computeElement(i);
   }
 }
