@@ -29,15 +29,15 @@ test('products of all sizes around the tiles, all targets, any strides', () =>
       const expected = product(a, b, rows, columns, depth);
       const turn = (x: Float32Array, m: number, n: number) =>
         x.map((_, i) => x[(i % m) * n + Math.floor(i / m)]);
+      const aRows = matrix(arena.upload('a', a, 'test'), depth);
+      const bRows = matrix(arena.upload('b', b, 'test'), columns);
+      const aColumns = transposed(matrix(arena.upload('aT', turn(a, rows, depth), 'test'), rows));
+      const bColumns = transposed(matrix(arena.upload('bT', turn(b, depth, columns), 'test'), depth));
       const layouts = [
-        {
-          a: matrix(arena.upload('a', a, 'test'), depth),
-          b: matrix(arena.upload('b', b, 'test'), columns),
-        },
-        {
-          a: transposed(matrix(arena.upload('aT', turn(a, rows, depth), 'test'), rows)),
-          b: transposed(matrix(arena.upload('bT', turn(b, depth, columns), 'test'), depth)),
-        },
+        { a: aRows, b: bRows },
+        { a: aRows, b: bColumns },
+        { a: aColumns, b: bRows },
+        { a: aColumns, b: bColumns },
       ];
       for (const target of targetsOf(gpu)) {
         for (const [i, operands] of layouts.entries()) {
@@ -113,6 +113,32 @@ test('batches and heads by strides; alpha, bias, residual and accumulation', () 
       );
       gpu.run('test', (recorder) => recorder.run(bound, groups));
       near(await gpu.readFloats(c, 'test', expected.length), expected, TOLERANCE, target);
+    }
+  }));
+
+test('a depth and columns that are no whole vec4s, in rows that are', () =>
+  withGpu(async (gpu, arena) => {
+    const [rows, columns, depth, stride] = [9, 6, 10, 12];
+    const [a, b] = [uniform(rows * depth, 14, -1, 1), uniform(depth * columns, 15, -1, 1)];
+    const expected = product(a, b, rows, columns, depth);
+    // What is behind a row must not count, whatever it is.
+    const padded = (x: ArrayLike<number>, count: number, width: number) =>
+      Float32Array.from({ length: count * stride }, (_, i) =>
+        i % stride < width ? x[Math.floor(i / stride) * width + (i % stride)] : Number.POSITIVE_INFINITY,
+      );
+    const bT = b.map((_, i) => b[(i % depth) * columns + Math.floor(i / depth)]);
+    const aRows = matrix(arena.upload('a', padded(a, rows, depth), 'test'), stride);
+    const bRows = matrix(arena.upload('b', padded(b, depth, columns), 'test'), stride);
+    const bColumns = transposed(matrix(arena.upload('bT', padded(bT, columns, depth), 'test'), stride));
+    for (const target of targetsOf(gpu)) {
+      for (const [i, operand] of [bRows, bColumns].entries()) {
+        const c = matrix(arena.buffer('c', 4 * rows * columns), columns);
+        const spec = { label: 'test', rows, columns, depth, a: aRows, b: operand, c };
+        const { bound, groups } = await dispatchProduct({ arena, target }, spec);
+        gpu.run('test', (recorder) => recorder.run(bound, groups));
+        const found = await gpu.readFloats(c.buffer, 'test', expected.length);
+        near(found, expected, TOLERANCE, `${target}, layout ${i}`);
+      }
     }
   }));
 

@@ -3,90 +3,116 @@
 // loads a row of B and nothing else. No barriers: each is a coroutine switch.
 //
 // Lavapipe loads lane by lane and checks each lane's bounds, so a load costs as much as twenty multiply-adds, and a vec4 as much as
-// two loads. With VEC4 all loads of the inner loops are vec4s: the columns of A and B are contiguous, their rows whole vec4s.
+// two loads. A_VEC4: the rows of A are whole vec4s. B_VEC4: the rows of B are (ROWS_OF_B), or its columns (COLUMNS_OF_B, with A_VEC4).
 
 #include <product>
+
+const ROWS_OF_B = 1u;
+const COLUMNS_OF_B = 2u;
 
 // The buffers of A and B again.
 @group(0) @binding(6) var<storage, read> aVec4: array<vec4f>;
 @group(0) @binding(7) var<storage, read> bVec4: array<vec4f>;
 
 // An invocation has the columns first, first + STEP, first + 2·STEP and first + 3·STEP of each half of the tile.
-const STEP = select(SUBGROUP, 1u, VEC4);
-// Rows of A that an invocation loads at once with VEC4.
-const HELD = (ROWS + SUBGROUP - 1u) / SUBGROUP;
+const STEP = select(SUBGROUP, 1u, B_VEC4 == ROWS_OF_B);
+// Columns of A that the subgroup holds at once: in a lane a vec4 of a row, or a column of all rows.
+const BLOCK = select(SUBGROUP, 4u, A_VEC4);
+const HELD_VEC4S = (ROWS + SUBGROUP - 1u) / SUBGROUP;
+
+// Where the values of 4 columns of C begin in B.
+fn columnStarts(start: u32, first: u32) -> vec4u {
+  let last = product.columns - 1u;
+  if (B_VEC4 == ROWS_OF_B) {
+    return vec4u((start + min(first, product.columns - 4u)) / 4u);
+  }
+  let columns = min(vec4u(first, first + STEP, first + 2u * STEP, first + 3u * STEP), vec4u(last));
+  return start + columns * product.bColumnStride;
+}
+
+fn readRow(starts: vec4u, row: u32) -> vec4f {
+  if (B_VEC4 == ROWS_OF_B) {
+    return bVec4[starts.x + row / 4u];
+  }
+  return vec4f(b[starts.x + row], b[starts.y + row], b[starts.z + row], b[starts.w + row]);
+}
+
+// Four rows of B from k on, transposed.
+fn readColumns(starts: vec4u, k: u32) -> mat4x4f {
+  let at = (starts + k) / 4u;
+  return mat4x4f(bVec4[at.x], bVec4[at.y], bVec4[at.z], bVec4[at.w]);
+}
+
+fn rowOf(columns: mat4x4f, i: u32) -> vec4f {
+  return vec4f(columns[0][i], columns[1][i], columns[2][i], columns[3][i]);
+}
 
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let m = group.y * ROWS;
-  let firstNear = group.x * (select(4u, 8u, WIDE) * SUBGROUP) + select(lane, 4u * lane, VEC4);
+  let firstNear = group.x * (select(4u, 8u, WIDE) * SUBGROUP) + select(lane, 4u * lane, STEP == 1u);
   let firstFar = firstNear + 4u * SUBGROUP;
   let lastRow = product.rows - 1u;
   let aBase = aStart(group.z);
   let bBase = bStart(group.z);
+  let bNear = columnStarts(bBase, firstNear);
+  let bFar = columnStarts(bBase, firstFar);
   let depth = product.depth;
-  let aRowStride = product.aRowStride;
+  let aStep = product.aColumnStride;
   let bStep = product.bRowStride;
+  let aRowStride = product.aRowStride;
   var sumsNear: array<vec4f, ROWS>;
   var sumsFar: array<vec4f, ROWS>;
-  if (VEC4) {
-    let lastVec4 = product.columns - 4u;
-    let bNear = (bBase + min(firstNear, lastVec4)) / 4u;
-    let bFar = (bBase + min(firstFar, lastVec4)) / 4u;
-    for (var k0 = 0u; k0 < depth; k0 += 4u) {
-      var held: array<vec4f, HELD>;
-      for (var h = 0u; h < HELD; h++) {
-        held[h] = aVec4[(aBase + min(m + h * SUBGROUP + lane, lastRow) * aRowStride + k0) / 4u];
+  for (var k0 = 0u; k0 < depth; k0 += BLOCK) {
+    var heldVec4s: array<vec4f, HELD_VEC4S>;
+    var held: array<f32, ROWS>;
+    if (A_VEC4) {
+      for (var h = 0u; h < HELD_VEC4S; h++) {
+        heldVec4s[h] = aVec4[(aBase + min(m + h * SUBGROUP + lane, lastRow) * aRowStride + k0) / 4u];
       }
-      // Not a constant, so compilers keep the loop: unrolled, its registers spill.
-      let steps = min(4u, depth - k0);
-      for (var step = 0u; step < steps; step++) {
-        let kb = (k0 + step) * (bStep / 4u);
-        let rowNear = bVec4[bNear + kb];
-        var rowFar = vec4f();
-        if (WIDE) {
-          rowFar = bVec4[bFar + kb];
-        }
-        var column: array<f32, HELD>;
-        for (var h = 0u; h < HELD; h++) {
-          column[h] = held[h][step];
-        }
-        for (var r = 0u; r < ROWS; r++) {
-          let value = vec4f(subgroupShuffle(column[r / SUBGROUP], r % SUBGROUP));
-          sumsNear[r] = fma(value, rowNear, sumsNear[r]);
-          if (WIDE) {
-            sumsFar[r] = fma(value, rowFar, sumsFar[r]);
-          }
-        }
-      }
-    }
-  } else {
-    let near = vec4u(firstNear, firstNear + STEP, firstNear + 2u * STEP, firstNear + 3u * STEP);
-    let lastColumn = vec4u(product.columns - 1u);
-    let bNear = bBase + min(near, lastColumn) * product.bColumnStride;
-    let bFar = bBase + min(near + 4u * STEP, lastColumn) * product.bColumnStride;
-    let aStep = product.aColumnStride;
-    for (var k0 = 0u; k0 < depth; k0 += SUBGROUP) {
+    } else {
       // Beyond the depth an invocation reads the last value again; no step uses it.
       let mine = min(k0 + lane, depth - 1u) * aStep;
-      var held: array<f32, ROWS>;
       for (var r = 0u; r < ROWS; r++) {
         held[r] = a[aBase + min(m + r, lastRow) * aRowStride + mine];
       }
-      let steps = min(SUBGROUP, depth - k0);
-      for (var step = 0u; step < steps; step++) {
-        let kb = (k0 + step) * bStep;
-        let rowNear = vec4f(b[bNear.x + kb], b[bNear.y + kb], b[bNear.z + kb], b[bNear.w + kb]);
-        var rowFar = vec4f();
+    }
+    var columnsNear = mat4x4f();
+    var columnsFar = mat4x4f();
+    if (B_VEC4 == COLUMNS_OF_B) {
+      columnsNear = readColumns(bNear, k0);
+      if (WIDE) {
+        columnsFar = readColumns(bFar, k0);
+      }
+    }
+    // Not a constant, so compilers keep the loop: unrolled, its registers spill.
+    let steps = min(BLOCK, depth - k0);
+    for (var step = 0u; step < steps; step++) {
+      var rowNear = vec4f();
+      var rowFar = vec4f();
+      if (B_VEC4 == COLUMNS_OF_B) {
+        rowNear = rowOf(columnsNear, step);
+        rowFar = rowOf(columnsFar, step);
+      } else {
+        rowNear = readRow(bNear, (k0 + step) * bStep);
         if (WIDE) {
-          rowFar = vec4f(b[bFar.x + kb], b[bFar.y + kb], b[bFar.z + kb], b[bFar.w + kb]);
+          rowFar = readRow(bFar, (k0 + step) * bStep);
         }
-        for (var r = 0u; r < ROWS; r++) {
-          let value = vec4f(subgroupShuffle(held[r], step));
-          sumsNear[r] = fma(value, rowNear, sumsNear[r]);
-          if (WIDE) {
-            sumsFar[r] = fma(value, rowFar, sumsFar[r]);
-          }
+      }
+      var column: array<f32, HELD_VEC4S>;
+      for (var h = 0u; h < HELD_VEC4S; h++) {
+        column[h] = heldVec4s[h][step];
+      }
+      for (var r = 0u; r < ROWS; r++) {
+        var value = 0.0;
+        if (A_VEC4) {
+          value = subgroupShuffle(column[r / SUBGROUP], r % SUBGROUP);
+        } else {
+          value = subgroupShuffle(held[r], step);
+        }
+        sumsNear[r] = fma(vec4f(value), rowNear, sumsNear[r]);
+        if (WIDE) {
+          sumsFar[r] = fma(vec4f(value), rowFar, sumsFar[r]);
         }
       }
     }

@@ -21,7 +21,7 @@ export const PRODUCT = defineKernel({
     },
     cpu: {
       source: new URL('./product-cpu.wgsl', import.meta.url),
-      example: { ROWS: CPU_ROWS, WIDE: true, VEC4: true },
+      example: { ROWS: CPU_ROWS, WIDE: true, A_VEC4: true, B_VEC4: 1 },
       enables: ['subgroups'],
     },
   },
@@ -152,25 +152,28 @@ function cpuTile(product: MatrixProduct, lanes: number): Tile {
   const { rows, columns } = product;
   const [narrow, wide] = [4 * lanes, 8 * lanes];
   const isWide = lanes <= 8 && Math.ceil(columns / wide) * wide <= Math.ceil(columns / narrow) * narrow;
-  const isVec4 = isOfVec4(product);
-  const tileRows = isVec4 && rows <= CPU_FEW_ROWS ? CPU_FEW_ROWS : CPU_ROWS;
+  const vec4 = vec4Constants(product);
+  const tileRows = vec4.A_VEC4 && vec4.B_VEC4 === 1 && rows <= CPU_FEW_ROWS ? CPU_FEW_ROWS : CPU_ROWS;
   return {
     rows: tileRows,
     columns: isWide ? wide : narrow,
-    constants: { ROWS: tileRows, WIDE: isWide, VEC4: isVec4 },
+    constants: { ROWS: tileRows, WIDE: isWide, ...vec4 },
   };
+}
+
+/** How the CPU variant reads A and B: see product-cpu.wgsl. */
+function vec4Constants({ columns, a, b }: MatrixProduct): { A_VEC4: boolean; B_VEC4: number } {
+  /** Whether rows are contiguous, and each begins at a whole vec4. */
+  const hasVec4s = ({ offset = 0, batchStride = 0, headStride = 0, rowStride, columnStride }: Matrix) =>
+    columnStride === 1 && [offset, batchStride, headStride, rowStride].every((floats) => floats % 4 === 0);
+  const A_VEC4 = hasVec4s(a);
+  if (hasVec4s(b) && columns % 4 === 0) return { A_VEC4, B_VEC4: 1 };
+  return { A_VEC4, B_VEC4: A_VEC4 && hasVec4s(transposed(b)) ? 2 : 0 };
 }
 
 /** Whether a product is faster if the columns of B [depth, columns] are contiguous instead of its rows. */
 export function prefersRows({ target }: DispatchContext, depth: number, columns: number): boolean {
   return target === 'cpu' && depth % 4 === 0 && columns % 4 === 0;
-}
-
-/** Whether the columns of A and of B are contiguous and all their rows are whole vec4s. */
-function isOfVec4({ columns, depth, a, b }: MatrixProduct): boolean {
-  const isWhole = ({ offset = 0, batchStride = 0, headStride = 0, rowStride, columnStride }: Matrix) =>
-    columnStride === 1 && [offset, batchStride, headStride, rowStride].every((floats) => floats % 4 === 0);
-  return columns % 4 === 0 && depth % 4 === 0 && isWhole(a) && isWhole(b);
 }
 
 function portableTile({ rows, columns, batches = 1, heads = 1 }: MatrixProduct): Tile {
