@@ -25,19 +25,13 @@ export function neededNode() {
   return engines.node.replace('>=', '');
 }
 
-/** @param {string} version such as `20.20.0` */
 export function isNodeEnough(version, needed = neededNode()) {
   return version.localeCompare(needed, 'en', { numeric: true }) >= 0;
 }
 
-/** @typedef {Record<string, {version?: string, integrity?: string, optional?: boolean}>} Packages by their paths */
-
 /**
  * Whether the installed packages (npm's record in node_modules) match the lock file. Optional packages may be
  * missing, as those of other platforms are. Compares contents, because copying changes times.
- *
- * @param {{packages?: Packages}} lock
- * @param {{packages?: Packages} | undefined} installed
  */
 export function packagesAreCurrent(lock, installed) {
   if (!installed) return false;
@@ -51,9 +45,7 @@ export function packagesAreCurrent(lock, installed) {
 /**
  * Mesa of Debian 12 is too old for Dawn, which then offers no adapter; its backports have a newer one. Returns the line of
  * apt's sources that adds them, from the mirror that serves the release; undefined if none is needed or known.
- *
- * @param {string} osRelease the text of /etc/os-release
- * @param {string} targets what `apt-get indextargets` prints: a line `URI RELEASE COMPONENT` for each part
+ * `targets` is what `apt-get indextargets` prints: a line `URI RELEASE COMPONENT` for each part.
  */
 export function backportsLine(osRelease, targets) {
   const isBookworm = /^ID="?debian"?$/m.test(osRelease) && /^VERSION_CODENAME="?bookworm"?$/m.test(osRelease);
@@ -80,20 +72,18 @@ async function faultOfPackages() {
   const lock = read(join(ROOT, 'package-lock.json'));
   if (!lock) return undefined;
   const installed = read(join(ROOT, 'node_modules', '.package-lock.json'));
-  const current = packagesAreCurrent(JSON.parse(lock), installed && JSON.parse(installed));
-  if (!current && !installPackages()) return 'npm ci failed; see its output above';
+  if (!packagesAreCurrent(JSON.parse(lock), installed && JSON.parse(installed))) {
+    say('installing packages (npm ci)');
+    const options = {
+      cwd: ROOT,
+      shell: process.platform === 'win32',
+      // npm 10 runs onnxruntime-node's install script, which would download CUDA.
+      env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
+    };
+    if (!run(['npm', 'ci', '--no-audit', '--no-fund'], options)) return 'npm ci failed; see its output above';
+  }
   const { buildIfStale } = await import(new URL('./build.mjs', import.meta.url).href);
   await buildIfStale();
-}
-
-function installPackages() {
-  say('installing packages (npm ci)');
-  return run(['npm', 'ci', '--no-audit', '--no-fund'], {
-    cwd: ROOT,
-    shell: process.platform === 'win32',
-    // npm 10 runs onnxruntime-node's install script, which would download CUDA.
-    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
-  });
 }
 
 function faultOfAdapter() {
