@@ -74,7 +74,7 @@ function doctorCommand(): Command {
 /** `npm start` does the same first in a checkout. In an installed package it installs only the adapter. */
 function setupCommand(): Command {
   return new Command('setup')
-    .description('Install a software WebGPU adapter where this machine offers none (Linux).')
+    .description('Install a software WebGPU adapter where this machine offers none (Debian, Ubuntu).')
     .action(async () => {
       const { setUp } = await import('../setup.mjs');
       await setUp();
