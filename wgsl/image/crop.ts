@@ -19,26 +19,28 @@ export interface CropShape {
   deviation: readonly [number, number, number];
 }
 
-/** Output pixels of a workgroup; on a CPU it computes as many of all crops in line. */
-const TILE = { TILE_WIDTH: 16, TILE_HEIGHT: 8 };
 const THREADS = 64;
+/** Pixels of the picture that a workgroup of the backward pass processes, and invocations per pixel. */
+const TILE_WIDTH = 16;
+const TILE_HEIGHT = 4;
+const SPLIT = 2;
 /** A filter with less weight than this inside the picture counts as outside, so that 1/sum stays finite. */
 const SMALLEST_SUM = 1e-6;
 
 export const CROP = defineKernel({
   label: 'image/crop',
-  constants: { SMALLEST_SUM },
+  constants: { THREADS, SMALLEST_SUM },
   example: { BATCH: 8, SIDE: 224 },
-  variants: {
-    portable: { source: new URL('./crop.wgsl', import.meta.url), constants: { ...TILE, UNROLL: 2 } },
-    cpu: { source: new URL('./crop-cpu.wgsl', import.meta.url), constants: { THREADS } },
-  },
+  variants: { portable: { source: new URL('./crop.wgsl', import.meta.url) } },
 });
 export const CROP_BACKWARD = defineKernel({
   label: 'image/crop-backward',
   example: { BATCH: 8, SIDE: 224 },
   variants: {
-    portable: { source: new URL('./crop-backward.wgsl', import.meta.url), constants: { ...TILE, SPLIT: 2 } },
+    portable: {
+      source: new URL('./crop-backward.wgsl', import.meta.url),
+      constants: { TILE_WIDTH, TILE_HEIGHT, SPLIT },
+    },
     cpu: { source: new URL('./crop-backward-cpu.wgsl', import.meta.url), constants: { THREADS } },
   },
 });
@@ -128,9 +130,7 @@ export class CropSampler {
         inverseSums: this.#inverseSums,
       }),
     );
-    const cpuGrid = gridFor(batch * size ** 2, THREADS);
-    const [columns, rows] = tiles(size, size);
-    recorder.run(bound, this.#target === 'cpu' ? cpuGrid : [columns * rows, batch]);
+    recorder.run(bound, gridFor(batch * size * size, THREADS));
   }
 
   /** After `record`: adds the gradient of `gradPixels` [B, 3, S, S] to `gradImage` f32 [H, W, 4]. */
@@ -145,8 +145,12 @@ export class CropSampler {
         gradImage,
       }),
     );
-    const cpuGrid = gridFor(this.#width * this.#height, THREADS);
-    recorder.run(bound, this.#target === 'cpu' ? cpuGrid : tiles(this.#width, this.#height));
+    recorder.run(
+      bound,
+      this.#target === 'cpu'
+        ? gridFor(this.#width * this.#height, THREADS)
+        : [Math.ceil(this.#width / TILE_WIDTH), Math.ceil(this.#height / TILE_HEIGHT)],
+    );
   }
 
   /** Creates a bind group at the first use of a set of buffers. */
@@ -162,9 +166,4 @@ export class CropSampler {
     if (!bound) this.#bound.set(key, (bound = make()));
     return bound;
   }
-}
-
-/** Workgroups that cover a picture by tiles. */
-function tiles(width: number, height: number): [number, number] {
-  return [Math.ceil(width / TILE.TILE_WIDTH), Math.ceil(height / TILE.TILE_HEIGHT)];
 }

@@ -1,9 +1,9 @@
 // Crops of a render, the input of a CLIP image encoder: rgb clamped to [0, 1], resampled with a triangle filter whose footprint
 // grows with the scale (antialiased bilinear, as torch's and Pillow's resize), normalised by its weights inside the picture,
 // then (rgb − mean)/deviation, planar [B, 3, SIDE, SIDE]. `inverseSums` [B, SIDE, SIDE] stores 1/Σ weights for the backward pass;
-// where a filter lies outside the picture it is 0 and the rgb is black. A workgroup computes a tile of one crop, so that its
-// invocations share cached pixels; they read UNROLL pixels at a time, because the latency of a read is longer than its work.
+// where a filter lies outside the picture it is 0 and the rgb is black. One invocation per output pixel.
 
+#include <grid>
 #include <crops>
 
 @group(0) @binding(0) var<uniform> picture: Picture;
@@ -13,19 +13,21 @@
 @group(0) @binding(4) var<storage, read_write> inverseSums: array<f32>;
 
 const AREA = SIDE * SIDE;
-const TILES = (SIDE + TILE_WIDTH - 1) / TILE_WIDTH;
 
-@compute @workgroup_size(TILE_WIDTH, TILE_HEIGHT)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
-  let b = group.y;
-  let tile = vec2u(group.x % TILES, group.x / TILES);
-  let output = tile * vec2u(TILE_WIDTH, TILE_HEIGHT) + thread.xy;
-  if (any(output >= vec2u(SIDE))) {
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = linearGroup(group, groups) * THREADS + thread;
+  if (i >= BATCH * AREA) {
     return;
   }
-  let crop = crops[b];
-  let position = vec2f(output) + 0.5;
-  let center = crop.origin + position.x * crop.axisX + position.y * crop.axisY;
+  let crop = crops[i / AREA];
+  let u = f32(i % SIDE) + 0.5;
+  let v = f32(i % AREA / SIDE) + 0.5;
+  let center = crop.origin + u * crop.axisX + v * crop.axisY;
   // Filter coordinates of a source offset d are (d·toX, d·toY): 1 at the filter's edge.
   let toX = crop.axisX / (length(crop.axisX) * crop.reach.x);
   let toY = crop.axisY / (length(crop.axisY) * crop.reach.y);
@@ -33,34 +35,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) threa
   let size = vec2i(i32(picture.width), i32(picture.height));
   let first = max(vec2i(ceil(center - span - 0.5)), vec2i(0));
   let last = min(vec2i(floor(center + span - 0.5)), size - 1);
-  // Filter coordinates change by these from column to column and from row to row.
-  let column = vec2f(toX.x, toY.x);
-  let start = vec2f(first) + 0.5 - center;
   var color = vec3f();
   var sum = 0.0;
   for (var y = first.y; y <= last.y; y++) {
-    let d = vec2f(start.x, f32(y) + 0.5 - center.y);
-    let row = vec2f(dot(d, toX), dot(d, toY));
-    for (var x = first.x; x <= last.x; x += UNROLL) {
-      var weights = array<f32, UNROLL>();
-      var colors = array<vec3f, UNROLL>();
-      for (var k = 0; k < UNROLL; k++) {
-        colors[k] = image[y * size.x + min(x + k, last.x)].rgb;
-        let filtered = max(vec2f(0.0), 1.0 - abs(row + f32(x + k - first.x) * column));
-        weights[k] = select(0.0, filtered.x * filtered.y, x + k <= last.x);
-      }
-      for (var k = 0; k < UNROLL; k++) {
-        color += weights[k] * saturate(colors[k]);
-        sum += weights[k];
-      }
+    for (var x = first.x; x <= last.x; x++) {
+      let d = vec2f(f32(x), f32(y)) + 0.5 - center;
+      let weight = max(0.0, 1.0 - abs(dot(d, toX))) * max(0.0, 1.0 - abs(dot(d, toY)));
+      color += weight * clamp(image[y * size.x + x].rgb, vec3f(0.0), vec3f(1.0));
+      sum += weight;
     }
   }
   let inverse = select(0.0, 1.0 / max(sum, SMALLEST_SUM), sum > SMALLEST_SUM);
   let normal = (color * inverse - picture.channelMean) / picture.channelDeviation;
-  let cell = output.y * SIDE + output.x;
-  let at = b * 3u * AREA + cell;
+  let at = i / AREA * 3u * AREA + i % AREA;
   pixels[at] = normal.r;
   pixels[at + AREA] = normal.g;
   pixels[at + 2u * AREA] = normal.b;
-  inverseSums[b * AREA + cell] = inverse;
+  inverseSums[i] = inverse;
 }
