@@ -48,7 +48,6 @@ export type { Manifest } from './run/manifest.ts';
 export { repeatRun } from './run/repeat.ts';
 export { type RunOptions, runPlan } from './run/runner.ts';
 export { planRun, type StagePlan } from './run/stage-plan.ts';
-export { unexpectedTransfers } from './run/transfers.ts';
 export { type Verification, verifyRun } from './run/verify.ts';
 export { type Collected, collect } from './store/gc.ts';
 export { Store } from './store/store.ts';

@@ -12,6 +12,8 @@ import type { Manifest } from '../pipeline/run/manifest.ts';
 import { repeatRun } from '../pipeline/run/repeat.ts';
 import { planRun } from '../pipeline/run/stage-plan.ts';
 import { verifyRun } from '../pipeline/run/verify.ts';
+import { collect } from '../pipeline/store/gc.ts';
+import { Store } from '../pipeline/store/store.ts';
 import { Stopped } from '../stages/checkpoints.ts';
 import { defineStage, type Stage } from '../stages/stage.ts';
 import { fakeFormats, fakeGpu, fakeSplat, fakeStages, trail, wasFreed } from './helpers/fake-stages.ts';
@@ -177,6 +179,18 @@ test('a damaged entry is reported when it is read, recomputed, and never used', 
   });
 });
 
+test('a splat that is damaged or missing in the folder is written again from its saved tensors', async () => {
+  await bench(async ({ out, run }) => {
+    const { files } = await run();
+    const whole = await Promise.all(files.map(text));
+    await writeFile(join(out, 'splat.ply'), whole[1].replace('rococo', 'ROCOCO'));
+    await rm(join(out, 'base.ply'));
+    assert.equal((await run()).files, files);
+    assert.equal(trail, []);
+    assert.equal(await Promise.all(files.map(text)), whole);
+  });
+});
+
 test('a stage that runs again for a later one replaces no result of the stages between them', async () => {
   await bench(async (given) => {
     const { out, store, run } = given;
@@ -266,6 +280,14 @@ test('plan lists the work of a run, and the reasons', async () => {
     assert.is(changed[2], 'train run: train.steps was 10, is now 12');
     assert.match(changed[3], /^stylize run: its input from train has changed/);
     assert.equal(trail, ['stylize', 'score'], 'planning runs nothing');
+    await collect(new Store(store), { maxBytes: 0 });
+    assert.equal((await outlook()).slice(1), [
+      'init run: its saved results are not in the store',
+      'train run: its saved results are not in the store',
+      'stylize run: its saved results are not in the store',
+      'score run: its saved results are not in the store',
+    ]);
+    assert.is((await outlook('train.steps=12'))[2], 'train run: train.steps was 10, is now 12');
   });
 });
 

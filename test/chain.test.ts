@@ -8,9 +8,9 @@ import * as assert from 'uvu/assert';
 import { readPipeline } from '../pipeline/file/read.ts';
 import { $ } from '../pipeline/process.ts';
 import type { RunEvent } from '../pipeline/run/events.ts';
-import { unexpectedTransfers } from '../pipeline/run/transfers.ts';
 import { stages } from '../stages/index.ts';
 import { inScratch } from './helpers/fake-stages.ts';
+import { unexpectedTransfers } from './helpers/transfers.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const SCENE = 'scenes/demo.yaml';

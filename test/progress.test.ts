@@ -169,9 +169,14 @@ test('the end of a run lists results, results of earlier runs, and remarks', () 
   const result = { seconds: 2, ran: ['train'], ledger: [], remarks: ['Restyling changes the colours.'] };
   const files = ['/o/splat.ply'];
   const stale = ['/o/turntable.mp4', '/o/stages/orbit'];
+  const end: RunEvent = { event: 'result', out: '/o', files, stale, ...result };
   assert.is(
-    printed(false, [[0, { event: 'result', out: '/o', files, stale, ...result }]]),
+    printed(false, [
+      [0, { event: 'done', stage: 'load', seconds: 1 }],
+      [0, end],
+    ]),
     [
+      'load      done in 1.0 s',
       '',
       'Finished in 2.0 s. Results in /o:',
       '  /o/splat.ply',
@@ -182,6 +187,7 @@ test('the end of a run lists results, results of earlier runs, and remarks', () 
       '',
     ].join('\n'),
   );
+  assert.match(printed(false, [[0, end]]), /All cached: finished in 2\.0 s/);
 });
 
 test('the last step has no time left', () => {

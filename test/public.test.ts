@@ -29,7 +29,6 @@ const SURFACE = {
     'score',
     'stylize',
     'train',
-    'unexpectedTransfers',
     'verifyRun',
   ],
   classes: ['GpuError', 'InputError', 'Stopped', 'Store'],

@@ -6,12 +6,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import type { RunEvent } from '../pipeline/run/events.ts';
-import { readManifest } from '../pipeline/run/manifest.ts';
-import { repeatRun } from '../pipeline/run/repeat.ts';
-import { verifyRun } from '../pipeline/run/verify.ts';
 import { defineStage } from '../stages/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
-import { fakeFormats, fakeGpu, fakeStages, trail } from './helpers/fake-stages.ts';
+import { fakeStages, trail } from './helpers/fake-stages.ts';
 
 import { bench, rejection, text } from './helpers/runner-bench.ts';
 
@@ -26,33 +23,6 @@ test('a run.json that names files elsewhere removes none of them', async () => {
     await run({ from: 'train' });
     assert.ok(existsSync(mine));
     assert.ok(existsSync(join(out, 'stages', 'init', 'stage.json')));
-  });
-});
-
-test('a run.json of version 0.1, with `how` for `resolvedBy` and files without keys, is read', async () => {
-  await bench(async ({ out, store, run }) => {
-    const { files } = await run();
-    const path = join(out, 'run.json');
-    const manifest = JSON.parse(await text(path));
-    for (const row of manifest.stages) {
-      row.how = row.resolvedBy;
-      delete row.resolvedBy;
-    }
-    for (const file of manifest.files) delete file.key;
-    await writeFile(path, JSON.stringify(manifest));
-    assert.equal(
-      (await readManifest(out)).manifest.stages.map(({ resolvedBy }) => resolvedBy),
-      ['read', 'ran', 'ran', 'ran', 'ran'],
-    );
-    assert.equal(await verifyRun(out, { store }), { files: 4, entries: 4, damaged: [], missing: [] });
-    const frozen = await repeatRun(out, fakeStages, { gpu: fakeGpu(), formats: fakeFormats });
-    assert.is(frozen.compared, 5);
-    assert.equal((await run()).files, files);
-    await writeFile(path, JSON.stringify(manifest));
-    const { stale } = await run({ until: 'train' });
-    assert.ok(stale.includes(join(out, 'base.ply')), 'without a key a file is not known to be current');
-    assert.ok(existsSync(join(out, 'base.ply')));
-    assert.match((await rejection(readManifest(join(out, 'stages')))).message, /run\.json: cannot be read/);
   });
 });
 

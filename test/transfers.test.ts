@@ -1,9 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { PlannedStage } from '../pipeline/file/plan.ts';
-import { RESULTS, RESUME, unexpectedTransfers } from '../pipeline/run/transfers.ts';
+import { RESULTS, RESUME } from '../pipeline/run/artefacts.ts';
 import { Ledger } from '../wgsl/core/index.ts';
 import { fakeStages } from './helpers/fake-stages.ts';
+import { unexpectedTransfers } from './helpers/transfers.ts';
 
 const planned: PlannedStage[] = fakeStages.map((stage) => ({
   id: stage.name,

@@ -22,6 +22,7 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
   /** The latest progress of each cell's current stage; a run without a matrix is the cell ''. */
   const progress = new Map<string, ProgressEvent>();
   let width = 8;
+  let isAllCached = true;
   const widen = (names: readonly string[]) => {
     width = Math.max(width, ...names.map((name) => name.length));
   };
@@ -67,13 +68,14 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
       case 'wait':
         return settle(event.stage, event.text);
       case 'done':
+        isAllCached = false;
         return settle(event.stage, doneText(event.seconds, progress.get(cell)));
       case 'note':
         return cell ? undefined : lines.print(stageRow(event.stage, event.text));
       case 'warn':
         return lines.print(stageRow(event.stage, `warning: ${event.text}`));
       case 'result':
-        return cell ? undefined : lines.print(...resultLines(event));
+        return cell ? undefined : lines.print(...resultLines(event, isAllCached));
       case 'cell-end': {
         const { status, seconds, error } = event;
         lines.remove(cell);
@@ -165,8 +167,8 @@ function metricTexts(metrics: Record<string, number>): string[] {
   );
 }
 
-function resultLines({ ran, seconds, out, files, stale, remarks }: RunResult): string[] {
-  const status = ran.length ? 'Finished' : 'All cached: finished';
+function resultLines({ seconds, out, files, stale, remarks }: RunResult, isAllCached: boolean): string[] {
+  const status = isAllCached ? 'All cached: finished' : 'Finished';
   const leftover = 'From earlier runs, with other settings or stages that are not in this file:';
   return [
     `\n${status} in ${duration(seconds)}. Results in ${out}:`,

@@ -7,6 +7,21 @@ import { hashFile } from '../hash.ts';
 import type { Entry } from '../store/entry.ts';
 import { ARTEFACTS, type ArtefactRef, type PartHashes } from './entries.ts';
 
+/** The ledger's names for work between stages: loading saved artefacts, and writing the result files. */
+export const RESUME = '(resume)';
+export const RESULTS = '(results)';
+
+/** Counts the transfers of `work` under `stage` in the ledger. */
+export async function bookedOn<T>({ ledger }: Gpu, stage: string, work: () => Promise<T>): Promise<T> {
+  const before = ledger.stage;
+  ledger.stage = stage;
+  try {
+    return await work();
+  } finally {
+    ledger.stage = before;
+  }
+}
+
 type Value = Artefacts[ArtefactName];
 type Live = ReadonlyMap<string, { ref: ArtefactRef; value: Value }>;
 

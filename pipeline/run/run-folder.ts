@@ -15,6 +15,8 @@ export const STORE = '.store';
 
 const STAGING = '.partial';
 const LOCK = '.run.lock';
+/** Names that do not distinguish a run's folder from others. */
+const OWN = [STAGING, LOCK, STORE];
 
 /**
  * Checks that a folder can take results: it is missing, empty, or contains one of `markers` from an earlier run.
@@ -26,18 +28,13 @@ export async function checkFolder(root: string, markers: readonly string[] = [MA
     if (codeOf(error) !== 'ENOTDIR') throw explainDiskError(error, root);
     throw new InputError('this is a file, or is below one; expected a folder for the results', root);
   });
-  const others = names.filter((name) => !isRunnersOwn(name));
+  const others = names.filter((name) => !OWN.includes(name));
   if (!others.length || others.some((name) => markers.includes(name))) return;
   const some = others.slice(0, 3).join(', ');
   throw new InputError(
     `this folder contains other files (${some}); expected a new or empty one, or an earlier run's`,
     root,
   );
-}
-
-/** Names that do not distinguish a run's folder from others: the staging folder, the lock, the store. */
-function isRunnersOwn(name: string): boolean {
-  return [STAGING, STORE].includes(name) || name.startsWith(LOCK);
 }
 
 /**
@@ -52,7 +49,8 @@ export class RunFolder {
   #lock?: Lock;
   /** The outermost folder that `open` created. */
   #made?: string;
-  readonly #atExit = () => this.#clear();
+  /** Synchronous, for the end of the process. The next run removes what this one cannot. */
+  readonly #clear = () => void quiet(() => rmSync(this.#staging, { recursive: true, force: true }));
 
   constructor(root: string) {
     this.root = resolve(root);
@@ -70,40 +68,53 @@ export class RunFolder {
   async open(waiting: LockOptions = {}): Promise<void> {
     await checkFolder(this.root);
     try {
-      this.#made = await mkdir(this.root, { recursive: true });
-      process.once('exit', this.#atExit);
-      this.#lock = await lock(join(this.root, LOCK), waiting);
-      await rm(this.#staging, { recursive: true, force: true });
-      await mkdir(this.#staging);
+      await this.#write(async () => {
+        this.#made = await mkdir(this.root, { recursive: true });
+        this.#lock = await lock(join(this.root, LOCK), waiting);
+        process.once('exit', this.#clear);
+        await rm(this.#staging, { recursive: true, force: true });
+        await mkdir(this.#staging);
+      });
     } catch (error) {
       await this.close();
-      throw explainDiskError(error, this.root);
+      throw error;
     }
   }
 
   /** A new folder below the staging folder, to be filled and then placed. */
   async temporary(): Promise<string> {
     const path = join(this.#staging, String(this.#serial++));
-    await mkdir(path);
+    await this.#write(() => mkdir(path));
     return path;
   }
 
   /** Moves a finished file or folder to `path` below the root and removes what it replaces. */
   async place(from: string, path: string): Promise<void> {
     const target = join(this.root, path);
-    await mkdir(dirname(target), { recursive: true });
     const old = join(await this.temporary(), 'old');
-    // A folder cannot be renamed over one that is not empty.
-    await rename(target, old).catch(ignore('ENOENT'));
-    await rename(from, target);
-    await rm(old, { recursive: true, force: true });
+    await this.#write(async () => {
+      await mkdir(dirname(target), { recursive: true });
+      // A folder cannot be renamed over one that is not empty.
+      await rename(target, old).catch(ignore('ENOENT'));
+      await rename(from, target);
+      await rm(old, { recursive: true, force: true });
+    });
   }
 
   /** Writes one file, complete or not at all. */
   async write(path: string, bytes: Uint8Array | string): Promise<void> {
     const file = join(await this.temporary(), 'file');
-    await writeFile(file, bytes);
-    await rename(file, join(this.root, path)); // atomic: `run.json` marks the folder
+    await this.#write(async () => {
+      await writeFile(file, bytes);
+      await rename(file, join(this.root, path)); // atomic: `run.json` marks the folder
+    });
+  }
+
+  /** @throws InputError where the folder cannot be written. */
+  async #write<T>(work: () => Promise<T>): Promise<T> {
+    return work().catch((error: unknown) => {
+      throw explainDiskError(error, this.root);
+    });
   }
 
   /** Removes one file, and the folders above it that are empty then. */
@@ -119,8 +130,8 @@ export class RunFolder {
   }
 
   async close(): Promise<void> {
-    process.removeListener('exit', this.#atExit);
-    this.#clear();
+    process.removeListener('exit', this.#clear);
+    if (this.#lock) this.#clear(); // otherwise the staging folder is another run's
     this.#lock?.release();
     this.#lock = undefined;
     const made = this.#made;
@@ -132,19 +143,13 @@ export class RunFolder {
       }
     });
   }
-
-  /** Synchronous, for the end of the process. The next run removes what this one cannot. */
-  #clear(): void {
-    if (!this.#lock) return; // the staging folder is another run's
-    quiet(() => rmSync(this.#staging, { recursive: true, force: true }));
-  }
 }
 
 /** Whether a path may be a result file: below the folder, and not reserved by the runner. */
 export function isResultPath(path: string): boolean {
   const clean = normalize(path);
   const [top] = clean.split(sep);
-  return !clean.startsWith(sep) && !['..', '.', '', STAGES, MANIFEST].includes(top) && !isRunnersOwn(top);
+  return !clean.startsWith(sep) && !['..', '.', '', STAGES, MANIFEST, ...OWN].includes(top);
 }
 
 /** A stage's result files, in the folder of an entry that is not finished yet. */

@@ -1,12 +1,16 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { loadScores } from '../../stages/artefacts/scores.ts';
+import { Stopped } from '../../stages/checkpoints.ts';
 import { stageGives } from '../../stages/stage.ts';
+import { InputError } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
+import { bookedOn, RESULTS } from './artefacts.ts';
+import { aboutOf } from './entries.ts';
 import type { RunEvent, RunResult } from './events.ts';
-import { ManifestRecorder } from './manifest.ts';
-import { MaterializedResults } from './materialize.ts';
-import { checkFolder, RunFolder } from './run-folder.ts';
+import { gitState, type Manifest, packageVersion, type StageRow } from './manifest.ts';
+import { RunResults } from './results.ts';
+import { checkFolder, MANIFEST, RunFolder } from './run-folder.ts';
 import { StageExecutor } from './stage-executor.ts';
 import {
   foldersOf,
@@ -42,34 +46,30 @@ class Run {
   readonly #options: RunOptions;
   readonly #folder: RunFolder;
   readonly #executor: StageExecutor;
-  readonly #results: MaterializedResults;
-  readonly #recorder: ManifestRecorder;
+  readonly #results: RunResults;
   readonly #report: (event: RunEvent) => void;
+  readonly #start = performance.now();
+  readonly #git: Promise<Manifest['git']>;
+  /** Whether run.json is this run's. */
+  #begun = false;
+  #scores: Manifest['scores'];
 
   constructor(prepared: PreparedPlan, options: RunOptions) {
     const { signal, onEvent: report = () => {} } = options;
-    const { gpu } = prepared;
     this.#prepared = prepared;
     this.#options = options;
     this.#report = report;
     this.#folder = new RunFolder(prepared.out);
-    this.#results = new MaterializedResults(this.#folder, prepared.planned);
+    this.#results = new RunResults(this.#folder, prepared.planned);
+    this.#git = gitState(prepared.plan.file);
     this.#executor = new StageExecutor({
       ...prepared,
       signal,
       report,
       onEntry: async (...result) => {
-        await this.#recorder.begin();
+        await this.#begin();
         await this.#results.show(...result);
       },
-    });
-    this.#recorder = new ManifestRecorder({
-      prepared,
-      folder: this.#folder,
-      results: this.#results,
-      outcomes: this.#executor.outcomes,
-      options,
-      warn: (text) => report({ event: 'warn', stage: gpu.ledger.stage, text }),
     });
   }
 
@@ -90,15 +90,16 @@ class Run {
       const stale = await this.#open();
       for (const [index, stage] of stages.entries()) {
         if (signal?.aborted) throw stoppedBy(signal);
+        const later = stages.slice(index + 1);
         await this.#executor.resolve(stage);
-        const later = stages.slice(index + 1).filter((one) => stale.includes(one));
-        const wanted = later.flatMap(({ inputs }) => [...inputs]);
+        await this.#publish(stage, later);
+        const wanted = later.filter((one) => stale.includes(one)).flatMap(({ inputs }) => [...inputs]);
         this.#executor.keepOnly(wanted.map(([name, { key }]) => ({ key, name })));
       }
       await this.#finish();
       result = await this.#result();
     } catch (error) {
-      await this.#recorder.fail(error);
+      await this.#fail(error);
       throw error;
     } finally {
       this.#executor.keepOnly([]);
@@ -118,31 +119,46 @@ class Run {
       await this.#executor.read(stage);
     }
     if (stale.length) await store.writable();
-    await this.#folder.open({
-      signal: this.#options.signal,
-      onWait: (holder) =>
-        this.#report({
-          event: 'wait',
-          stage: '',
-          text: `${holder} is writing to ${out}; waiting until it ends`,
-        }),
-    });
+    const onWait = (holder: string) => {
+      const text = `${holder} is writing to ${out}; waiting until it ends`;
+      this.#report({ event: 'wait', stage: '', text });
+    };
+    await this.#folder.open({ signal: this.#options.signal, onWait });
     await this.#results.readEarlier();
     return stale;
   }
 
+  /**
+   * Writes the artefacts of a stage that have a public format, unless a later stage of the run replaces them. The restyled or
+   * trained splat of a stage that has just run is also written if a later stage replaces it, as that stage may fail.
+   */
+  async #publish({ id, key, stage, options }: KeyedStage, later: readonly KeyedStage[]): Promise<void> {
+    const { formats, gpu } = this.#prepared;
+    const hasRun = this.#executor.outcomes.get(id)?.resolvedBy === 'ran' && stage.needs.includes('gaussians');
+    for (const name of stageGives(stage, options)) {
+      const { published } = formats[name];
+      const isReplaced = later.some((one) => stageGives(one.stage, one.options).includes(name));
+      if (!published || (isReplaced && !hasRun)) continue;
+      await this.#begin();
+      await this.#results.publish({ id, key }, published.file, async () => {
+        const value = await this.#executor.value({ key, name });
+        return bookedOn(gpu, RESULTS, () => published.bytes(gpu, value as never));
+      });
+    }
+  }
+
   async #finish(): Promise<void> {
     const { stages, gpu, out } = this.#prepared;
-    await this.#recorder.begin();
+    await this.#begin();
     const scorer = stages.findLast(({ stage, options }) => stageGives(stage, options).includes('scores'));
     const kept = this.#results.files.find((file) => file.path === 'scores.json');
     if (scorer) {
-      this.#recorder.scores = (await this.#executor.value({ key: scorer.key, name: 'scores' })).scores;
+      this.#scores = (await this.#executor.value({ key: scorer.key, name: 'scores' })).scores;
     } else if (kept && this.#results.isCurrent(kept)) {
-      this.#recorder.scores = (await loadScores(gpu, out).catch(() => undefined))?.scores; // of an earlier run
+      this.#scores = (await loadScores(gpu, out).catch(() => undefined))?.scores; // of an earlier run
     }
     await this.#results.removeReplaced(stages);
-    await this.#recorder.write('done');
+    await this.#write('done');
   }
 
   async #result(): Promise<RunResult> {
@@ -154,7 +170,7 @@ class Run {
       files: files.map(({ path }) => join(out, path)),
       stale: (await this.#results.stale()).map((path) => join(out, path)),
       remarks: this.#remarks(),
-      seconds: this.#recorder.seconds,
+      seconds: this.#seconds,
       ran: outcomes.filter(([, { resolvedBy }]) => resolvedBy === 'ran').map(([id]) => id),
       ledger: gpu.ledger.rows(),
     };
@@ -165,7 +181,7 @@ class Run {
       ([name, stage]) =>
         `${name} is the result of ${stage}, which this run did not reach and which is still current`,
     );
-    const psnr = (name: string) => this.#recorder.scores?.find((score) => score.name === name)?.value;
+    const psnr = (name: string) => this.#scores?.find((score) => score.name === name)?.value;
     const [before, after] = [psnr('psnr.before'), psnr('psnr')];
     const restyles = this.#prepared.stages.some(({ stage }) => stage.gives.includes('base'));
     if (restyles && before !== undefined && after !== undefined && after < before) {
@@ -176,4 +192,69 @@ class Run {
     }
     return remarks;
   }
+
+  get #seconds(): number {
+    return (performance.now() - this.#start) / 1000;
+  }
+
+  /** Marks the folder as this run's before the first result appears. */
+  async #begin(): Promise<void> {
+    if (this.#begun) return;
+    this.#begun = true;
+    await this.#write('running');
+  }
+
+  /** Records a failure, unless it is a user's mistake that was found before anything was written. */
+  async #fail(error: unknown): Promise<void> {
+    if (!this.#folder.isOpen || (!this.#begun && error instanceof InputError)) return;
+    await this.#write(error instanceof Stopped ? 'stopped' : 'failed', error).catch((second: unknown) => {
+      const text = `${MANIFEST} could not be written: ${messageOf(second)}`;
+      this.#report({ event: 'warn', stage: this.#prepared.gpu.ledger.stage, text });
+    });
+  }
+
+  /** Writes run.json. */
+  async #write(status: Manifest['status'], error?: unknown): Promise<void> {
+    const { plan, gpu, store, stages } = this.#prepared;
+    const { from, until, command = `npx splatline run ${plan.file}` } = this.#options;
+    const packages = Object.assign({}, ...stages.map(({ identity }) => identity.packages));
+    const manifest: Manifest = {
+      format: 1,
+      status,
+      error: error === undefined ? undefined : messageOf(error), // JSON leaves out what is undefined
+      name: plan.name,
+      seed: plan.seed,
+      command,
+      cwd: process.cwd(),
+      file: plan.file,
+      store: relative(this.#folder.root, store.root),
+      cell: plan.cell,
+      from,
+      until,
+      versions: { splatline: await packageVersion(), node: process.version, packages },
+      git: await this.#git,
+      adapter: gpu.adapter,
+      seconds: this.#seconds,
+      stages: stages.map((stage) => this.#row(stage)),
+      files: this.#results.files,
+      scores: this.#scores,
+      ledger: gpu.ledger.rows(),
+    };
+    await this.#folder.write(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
+  }
+
+  #row({ id, stage, key, options, seed, identity, places }: KeyedStage): StageRow {
+    const unused = { resolvedBy: 'unused' as const, seconds: 0, peakBytes: 0, entry: undefined };
+    const { entry, ...outcome } = this.#executor.outcomes.get(id) ?? unused;
+    const { parts, seconds: madeIn } = entry ? aboutOf(entry) : { parts: {} };
+    const outputs = entry?.record.files ?? [];
+    return {
+      ...{ id, stage: stage.name, key, options, seed, identity, places },
+      ...{ ...outcome, madeIn, parts, outputs },
+    };
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -10,31 +10,19 @@ import {
 import type { KeyedStage } from '../keys/identity.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
 import type { Entry } from '../store/entry.ts';
-import { LiveArtefacts, loadArtefact, saveArtefact } from './artefacts.ts';
-import {
-  ARTEFACTS,
-  type ArtefactRef,
-  aboutOf,
-  differences,
-  FILES,
-  isFirstSplat,
-  type OutputAbout,
-  PUBLISHED,
-  publicationKey,
-  publishedNames,
-} from './entries.ts';
+import { bookedOn, LiveArtefacts, loadArtefact, RESUME, saveArtefact } from './artefacts.ts';
+import { ARTEFACTS, type ArtefactRef, aboutOf, differences, FILES, type OutputAbout } from './entries.ts';
 import { RateMeter, type RunEvent } from './events.ts';
 import type { Outcome } from './manifest.ts';
 import { stagedOutput } from './run-folder.ts';
 import type { PreparedPlan } from './stage-plan.ts';
-import { bookedOn, RESULTS, RESUME } from './transfers.ts';
 import { orDeviceLost, orStopped } from './waiting.ts';
 
 interface ExecutorOptions extends PreparedPlan {
   signal?: AbortSignal;
   report(event: RunEvent): void;
   /** Called when a stage has an entry; again if it ran a second time because its results were damaged or missing. */
-  onEntry(stage: KeyedStage, entry: Entry, published: readonly ArtefactName[]): Promise<void>;
+  onEntry(stage: KeyedStage, entry: Entry): Promise<void>;
 }
 
 /**
@@ -57,14 +45,13 @@ export class StageExecutor {
     options.store.onDamaged = ({ key, reason }) => this.#warnOfDamage(key, reason);
   }
 
-  /** Runs a stage, unless the store has its results. A source stage runs only if its outputs are needed. */
+  /** Runs a stage, unless the store has its results. A source stage runs only when a value of it is needed. */
   async resolve(stage: KeyedStage): Promise<void> {
-    if (stage.stage.source) return this.#publishFirst(stage);
+    if (stage.stage.source) return;
     const isForced = this.#options.forced.has(stage.id);
     const saved = isForced ? undefined : await this.#find(stage);
     if (saved) await this.#taken(stage, saved);
     else await this.#run(stage, { isForced });
-    await this.#publishFirst(stage);
   }
 
   /** Runs a source stage. It only reads the user's files, and the store keeps no copy of them. */
@@ -112,78 +99,32 @@ export class StageExecutor {
     return (entry && aboutOf(entry).artefacts[ref.name]) ?? ref;
   }
 
-  /** The artefacts of a stage that are published in this run. */
-  #published(stage: KeyedStage): ArtefactName[] {
-    const { stages, formats } = this.#options;
-    const index = stages.findIndex(({ id }) => id === stage.id); // `stage` may be a copy
-    return publishedNames(stage, stages.slice(index + 1), formats);
-  }
-
   /** A stage's entry if its result files, and those below `folder`, are intact. */
   async #find(stage: KeyedStage, ...folder: string[]): Promise<Entry | undefined> {
     const { store } = this.#options;
-    const published = this.#published(stage).map((name) => `${PUBLISHED}/${name}`);
-    const entry = await store.find(stage.key, [FILES, ...published, ...folder]);
+    const entry = await store.find(stage.key, [FILES, ...folder]);
     if (entry) await store.used(stage.key);
     return entry;
   }
 
   /** Runs a stage. If another process is running it, waits and uses its results. */
   async #run(stage: KeyedStage, { isForced = false, folder = FILES } = {}): Promise<Entry> {
-    const { store, gpu, report } = this.#options;
+    const { store, gpu, signal, report } = this.#options;
     const { id, key } = stage;
     const done = this.#start(stage);
     const onWait = (holder: string) =>
       report({ event: 'wait', stage: id, text: `${holder} is running it; waiting for the result` });
-    return this.#locked(
-      key,
-      async () => {
-        const saved = isForced ? await store.find(key) : await this.#find(stage, folder);
-        if (saved && !isForced) return this.#taken(stage, saved);
-        const entry = await bookedOn(gpu, id, () => this.#execute(stage, isForced));
-        if (saved) this.#compare(stage, saved, entry);
-        await done('ran', entry);
-        return entry;
-      },
-      onWait,
-    );
-  }
-
-  /** Publishes the first splat of a scene in its own entry, if no later stage produces another one. */
-  async #publishFirst(stage: KeyedStage): Promise<void> {
-    const names = this.#published(stage).filter((name) => isFirstSplat(stage, name));
-    if (!names.length) return;
-    const key = publicationKey(stage);
-    const commit = () =>
-      this.#commit(key, stage.identity, async (folder) => {
-        for (const name of names)
-          await this.#publish(folder, name, await this.value({ key: stage.key, name }));
-        return { stage: stage.stage.name, artefacts: {}, parts: {} };
-      });
-    const find = () => this.#find({ ...stage, key });
-    const entry = (await find()) ?? (await this.#locked(key, async () => (await find()) ?? commit()));
-    await this.#options.onEntry(stage, entry, names);
-  }
-
-  /** Does `work` while this process holds the lock of a key. */
-  async #locked<T>(key: string, work: () => Promise<T>, onWait?: (holder: string) => void): Promise<T> {
-    const { store, signal } = this.#options;
     const lock = await store.lock(key, { signal, onWait });
     try {
-      return await work();
+      const saved = isForced ? await store.find(key) : await this.#find(stage, folder);
+      if (saved && !isForced) return await this.#taken(stage, saved);
+      const entry = await bookedOn(gpu, id, () => this.#execute(stage, isForced));
+      if (saved) this.#compare(stage, saved, entry);
+      await done('ran', entry);
+      return entry;
     } finally {
       lock.release();
     }
-  }
-
-  /** Writes the result file of an artefact, if it has one, below `draft`. */
-  async #publish(draft: string, name: ArtefactName, value: Artefacts[ArtefactName]): Promise<void> {
-    const { gpu, formats } = this.#options;
-    const output = stagedOutput(join(draft, PUBLISHED, name));
-    await bookedOn(gpu, RESULTS, async () => {
-      await formats[name].publish?.(gpu, value as never, output);
-      await gpu.settle();
-    });
   }
 
   /** Loads a stage's inputs, runs it and saves its results. */
@@ -198,20 +139,22 @@ export class StageExecutor {
     const forcedKey = createHash('sha256').update(`${key} forced`).digest('hex');
     const options = { interval: plan.checkpoints, signal };
     const checkpoints = new Checkpoints(store, isForced ? forcedKey : key, options);
-    const entry = await this.#commit(key, stage.identity, async (folder) => {
+    const entry = await store.commit(key, async (folder) => {
+      const start = performance.now();
       const given = await this.#perform(stage, inputs, stagedOutput(join(folder, FILES)), checkpoints);
       const artefacts: OutputAbout['artefacts'] = {};
       const parts: OutputAbout['parts'] = {};
       for (const [name, value] of entriesOf(given)) {
         const passedOn = this.#live.refOf(value);
         artefacts[name] = passedOn ?? { key, name };
-        if (!passedOn) {
-          this.#live.add({ key, name }, value);
-          parts[name] = await saveArtefact({ gpu, formats }, folder, name, value);
-        }
-        if (!isFirstSplat(stage, name)) await this.#publish(folder, name, value);
+        if (passedOn) continue;
+        this.#live.add({ key, name }, value);
+        parts[name] = await saveArtefact({ gpu, formats }, folder, name, value);
       }
-      return { stage: stage.stage.name, artefacts, parts };
+      const seconds = (performance.now() - start) / 1000;
+      const { peakBytes } = gpu;
+      const about = { stage: stage.stage.name, run: plan.name, seconds, peakBytes, artefacts, parts };
+      return { identity: stage.identity, about: about satisfies OutputAbout };
     });
     await checkpoints.remove();
     return entry;
@@ -232,22 +175,6 @@ export class StageExecutor {
     const missing = stageGives(stage, options).filter((name) => !given[name]);
     if (missing.length) throw new Error(`stage ${id} did not return ${missing.join(', ')}`);
     return given;
-  }
-
-  /** Commits what `fill` writes into the folder of a new entry. */
-  async #commit(
-    key: string,
-    identity: unknown,
-    fill: (folder: string) => Promise<Omit<OutputAbout, 'run' | 'seconds' | 'peakBytes'>>,
-  ): Promise<Entry> {
-    const { plan, gpu, store } = this.#options;
-    return store.commit(key, async (folder) => {
-      const start = performance.now();
-      const filled = await fill(folder);
-      const seconds = (performance.now() - start) / 1000;
-      const about: OutputAbout = { ...filled, run: plan.name, seconds, peakBytes: gpu.peakBytes };
-      return { identity, about };
-    });
   }
 
   /** A forced stage has the key of the saved one, so it must produce the same bytes. */
@@ -272,7 +199,7 @@ export class StageExecutor {
     const { seconds, peakBytes } = aboutOf(entry);
     this.outcomes.set(stage.id, { resolvedBy: 'cached', seconds: 0, peakBytes, entry });
     this.#options.report({ event: 'cached', stage: stage.id, key: stage.key, seconds });
-    await this.#options.onEntry(stage, entry, this.#published(stage));
+    await this.#options.onEntry(stage, entry);
     return entry;
   }
 
@@ -285,7 +212,7 @@ export class StageExecutor {
       const seconds = (performance.now() - start) / 1000;
       this.outcomes.set(stage.id, { resolvedBy, seconds, peakBytes: gpu.peakBytes, entry });
       report({ event: 'done', stage: stage.id, seconds });
-      if (entry) await onEntry(stage, entry, this.#published(stage));
+      if (entry) await onEntry(stage, entry);
     };
   }
 

@@ -7,7 +7,8 @@ import { sentence, why } from '../keys/why.ts';
 import { openDevice } from '../open-device.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
 import { Store } from '../store/store.ts';
-import { aboutOf, publishedNames } from './entries.ts';
+import { aboutOf } from './entries.ts';
+import { readManifest } from './manifest.ts';
 import { type FetchOptions, withPinnedModels } from './models.ts';
 import { STORE } from './run-folder.ts';
 
@@ -113,7 +114,7 @@ export async function withPrepared<T>(
 }
 
 /** The stages that have to run, in order, with the sources that they read. Decided without reading saved results. */
-export async function staleStages({ stages, forced, store, formats }: PreparedPlan): Promise<KeyedStage[]> {
+export async function staleStages({ stages, forced, store }: PreparedPlan): Promise<KeyedStage[]> {
   const stale = new Set<KeyedStage>();
   for (const stage of stages) {
     if (stage.stage.source) continue;
@@ -121,11 +122,8 @@ export async function staleStages({ stages, forced, store, formats }: PreparedPl
   }
   const inputs = new Set([...stale].flatMap((stage) => [...stage.inputs.values()].map(({ key }) => key)));
   const onlySources = stages.every(({ stage }) => stage.source);
-  for (const [index, source] of stages.entries()) {
-    if (!source.stage.source) continue;
-    const published = publishedNames(source, stages.slice(index + 1), formats);
-    const isResult = published.length ? !(await store.find(source.key)) : onlySources;
-    if (inputs.has(source.key) || isResult) stale.add(source);
+  for (const source of stages) {
+    if (source.stage.source && (inputs.has(source.key) || onlySources)) stale.add(source);
   }
   return stages.filter((stage) => stale.has(stage));
 }
@@ -148,7 +146,7 @@ export async function planRun(plan: Plan, options: PrepareOptions = {}): Promise
     const { stages, forced, store } = prepared;
     const stale = await staleStages(prepared);
     await preflight(stale);
-    const saved = await savedIdentities(store);
+    const saved = await savedIdentities(prepared);
     return Promise.all(
       stages.map(async (stage): Promise<StagePlan> => {
         const { id, key } = stage;
@@ -176,21 +174,26 @@ function sourcePlan(source: KeyedStage, stale: readonly KeyedStage[]): Pick<Stag
   };
 }
 
-/** A stage's identity in the store, and the name of the run that saved it. */
+/** A stage's identity in an earlier run, and the name of that run. */
 interface SavedIdentity {
   made: string;
-  run?: string;
+  run: string;
   identity: StageIdentity;
 }
 
-/** The identities of all stages in the store, the newest first. */
-async function savedIdentities(store: Store): Promise<SavedIdentity[]> {
+/** The identities of all stages in the store, the newest first, after those of the folder's last run. */
+async function savedIdentities({ out, store }: PreparedPlan): Promise<SavedIdentity[]> {
   const saved: SavedIdentity[] = [];
-  for await (const entry of store.entries()) {
-    const identity = entry.record.identity as StageIdentity;
-    saved.push({ made: entry.record.made, run: aboutOf(entry).run, identity });
+  for await (const { record, ...entry } of store.entries()) {
+    const identity = record.identity as StageIdentity;
+    saved.push({ made: record.made, run: aboutOf({ record, ...entry }).run, identity });
   }
-  return saved.sort((a, b) => (a.made < b.made ? 1 : -1));
+  saved.sort((a, b) => (a.made < b.made ? 1 : -1));
+  const last = await readManifest(out).catch(() => undefined);
+  for (const { identity, resolvedBy } of last?.manifest.stages ?? []) {
+    if (resolvedBy !== 'unused') saved.unshift({ made: '', run: last!.manifest.name, identity });
+  }
+  return saved;
 }
 
 /** Maximum number of differences from another run's stage that still explain a key. */
@@ -202,8 +205,8 @@ function explain({ id, identity, places }: KeyedStage, saved: readonly SavedIden
     .filter((row) => row.identity.stage === identity.stage)
     .map((row) => ({ run: row.run, reasons: why(row.identity, identity, { id, places }) }))
     .sort((a, b) => Number(b.run === run) - Number(a.run === run) || a.reasons.length - b.reasons.length);
+  if (nearest?.reasons.length === 0) return 'its saved results are not in the store';
   if (nearest?.run === run) return sentence(nearest.reasons);
   if (!nearest || nearest.reasons.length > NEAR) return 'never run before';
-  const { run: other = 'another run', reasons } = nearest;
-  return `never run for ${run}; compared with ${other}: ${sentence(reasons)}`;
+  return `never run for ${run}; compared with ${nearest.run}: ${sentence(nearest.reasons)}`;
 }

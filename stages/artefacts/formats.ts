@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Gpu } from '../../wgsl/core/index.ts';
-import type { ArtefactName, Artefacts, OutputFolder } from '../stage.ts';
+import type { ArtefactName, Artefacts } from '../stage.ts';
 import { framesParts, loadFrames, saveFrames } from './frames.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from './gaussians.ts';
 import { gaussiansParts, loadGaussians, saveGaussians } from './gaussians-file.ts';
@@ -11,7 +11,7 @@ import { loadStyle, saveStyle } from './style.ts';
 
 /**
  * How the runner stores an artefact. `save` writes the value into an empty folder and `load` restores it to the byte; an
- * artefact that only source stages produce has neither. `publish` writes it in a public format at the end of a run.
+ * artefact that only source stages produce has neither.
  */
 export interface ArtefactFormat<Value> {
   /** The GPU buffers of the value. The runner frees those that no later stage needs. */
@@ -20,7 +20,8 @@ export interface ArtefactFormat<Value> {
   load?(gpu: Gpu, folder: string): Promise<Value>;
   /** The parts of the saved files, to name the one that differs. Without it, whole files are compared. */
   parts?(folder: string): Promise<SavedPart[]>;
-  publish?(gpu: Gpu, value: Value, output: OutputFolder): Promise<void>;
+  /** Its file in a public format in the folder of a run. The bytes follow from the value. */
+  published?: { file: string; bytes(gpu: Gpu, value: Value): Promise<Uint8Array> };
 }
 
 export type ArtefactFormats = { readonly [Name in ArtefactName]: ArtefactFormat<Artefacts[Name]> };
@@ -41,13 +42,13 @@ export const artefactFormats: ArtefactFormats = {
 };
 
 /** Saved exactly, and published in the .ply layout of 3DGS. */
-function splatFormat(published: string): ArtefactFormat<Gaussians> {
+function splatFormat(file: string): ArtefactFormat<Gaussians> {
   const fileIn = (folder: string) => join(folder, 'gaussians.safetensors');
   return {
     buffers: (splat) => GAUSSIAN_PARAMETERS.map((name) => splat[name]),
     save: (gpu, splat, folder) => saveGaussians(gpu, splat, fileIn(folder)),
     load: (gpu, folder) => loadGaussians(gpu, fileIn(folder)),
     parts: (folder) => gaussiansParts(fileIn(folder)),
-    publish: async (gpu, splat, output) => output.write(published, await exportPly(gpu, splat)),
+    published: { file, bytes: exportPly },
   };
 }

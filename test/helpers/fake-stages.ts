@@ -132,9 +132,7 @@ const splatFormat = (file: string): ArtefactFormat<Gaussians> => ({
   async load(_gpu, folder) {
     return fakeSplat(await readFile(join(folder, 'splat.txt'), 'utf8'));
   },
-  async publish(_gpu, value, output) {
-    await output.write(file, textOf(value));
-  },
+  published: { file, bytes: async (_gpu, value) => Buffer.from(textOf(value)) },
 });
 
 export const fakeFormats: ArtefactFormats = {
@@ -147,7 +145,7 @@ export const fakeFormats: ArtefactFormats = {
     buffers: () => [],
     save: async (_gpu, value, folder) => writeFile(join(folder, 'scores.json'), JSON.stringify(value)),
     load: async (_gpu, folder) => JSON.parse(await readFile(join(folder, 'scores.json'), 'utf8')),
-    publish: async (_gpu, value, output) => output.write('scores.json', JSON.stringify(value)),
+    published: { file: 'scores.json', bytes: async (_gpu, value) => Buffer.from(JSON.stringify(value)) },
   },
 };
 

@@ -1,20 +1,20 @@
+import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ArtefactName } from '../../stages/stage.ts';
 import type { KeyedStage } from '../keys/identity.ts';
 import { placeFile } from '../store/disk.ts';
 import { damagesOf, type Entry } from '../store/entry.ts';
-import { ARTEFACTS, aboutOf, filesBelow, filesForPeople, type PlacedFile } from './entries.ts';
+import { ARTEFACTS, aboutOf, FILES, filesBelow } from './entries.ts';
 import { type RunFile, readManifest } from './manifest.ts';
 import { type RunFolder, STAGES } from './run-folder.ts';
 
 /**
- * Links store entries into a run's folder; copies if the file system has no links.
+ * The result files in a run's folder: links to the files of store entries, and artefacts in public formats.
  *
  * A run removes only files that its own stages replace. Results of later stages stay: with the plan's key they are current, and
  * no earlier stage's file replaces them; with another key they are stale and are reported.
  */
-export class MaterializedResults {
+export class RunResults {
   /** Names that this run did not replace, each with the later stage whose current result stays under it. */
   readonly held = new Map<string, string>();
   readonly #folder: RunFolder;
@@ -52,34 +52,48 @@ export class MaterializedResults {
   }
 
   /**
-   * Links a stage's result files, those of `published` artefacts included, and in `stages/<id>/` its artefacts and
-   * `stage.json`. A folder replaces the previous one as a whole.
+   * Links a stage's result files, and in `stages/<id>/` its artefacts and `stage.json`. A folder replaces the previous one as
+   * a whole.
    */
-  async show(keyed: KeyedStage, entry: Entry, published: readonly ArtefactName[]): Promise<void> {
-    await this.#showFiles(keyed, entry, filesForPeople(entry, published));
-    const { id, key, stage, seed, options, identity, places } = keyed;
-    if (stage.source || entry.key !== key) return;
+  async show({ id, key, stage, seed, options, identity, places }: KeyedStage, entry: Entry): Promise<void> {
+    const files = filesBelow(entry, FILES);
+    const linked = await this.#linked(entry, FILES);
+    for (const top of new Set(files.map(({ path }) => topOf(path)))) {
+      if (this.#isHeld(top, id)) continue;
+      await this.#folder.place(join(linked, top), top);
+      for (const path of this.#files.keys()) if (topOf(path) === top) this.#files.delete(path);
+      for (const file of files) {
+        if (topOf(file.path) === top) this.#files.set(file.path, { ...file, stage: id, key });
+      }
+    }
     const { seconds, artefacts } = aboutOf(entry);
     const { made } = entry.record;
     const about = { id, stage: stage.name, key, seed, options, artefacts, made, seconds, identity, places };
-    const staging = await this.#placed(entry, filesBelow(entry, ARTEFACTS));
+    const staging = await this.#linked(entry, ARTEFACTS);
     await writeFile(join(staging, 'stage.json'), `${JSON.stringify(about, null, 2)}\n`);
     await this.#folder.place(staging, join(STAGES, id));
   }
 
-  async #showFiles({ id: stage, key }: KeyedStage, entry: Entry, files: PlacedFile[]): Promise<void> {
-    const staging = await this.#placed(entry, files);
-    for (const top of new Set(files.map(({ path }) => topOf(path)))) {
-      const holder = this.#laterHolder(top, stage);
-      if (holder?.earlier) this.held.set(top, holder.stage);
-      if (holder) continue;
-      this.held.delete(top);
-      await this.#folder.place(join(staging, top), top);
-      for (const path of this.#files.keys()) if (topOf(path) === top) this.#files.delete(path);
-      for (const { path, bytes, sha256 } of files) {
-        if (topOf(path) === top) this.#files.set(path, { path, stage, key, bytes, sha256 });
-      }
+  /** Writes a stage's artefact in a public format, unless the file is there. */
+  async publish(
+    { id: stage, key }: Pick<KeyedStage, 'id' | 'key'>,
+    path: string,
+    bytesOf: () => Promise<Uint8Array>,
+  ): Promise<void> {
+    if (this.#isHeld(path, stage)) return;
+    let file: RunFile | undefined = this.#files.get(path);
+    const isThere =
+      file?.stage === stage &&
+      file.key === key &&
+      (await damagesOf(this.#folder.root, [file], true)).length === 0;
+    if (!isThere) {
+      const bytes = await bytesOf();
+      await this.#folder.write(path, bytes);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      file = { path, stage, key, bytes: bytes.length, sha256 };
     }
+    this.#files.delete(path); // listed again, in the order of the stages
+    this.#files.set(path, { ...file!, earlier: undefined });
   }
 
   /** At the end: removes files of these stages from earlier runs that the stages no longer produce. */
@@ -103,19 +117,24 @@ export class MaterializedResults {
     return paths;
   }
 
-  /** A current result of a later stage under a name at the top of the folder, of an earlier run or of this one. */
-  #laterHolder(top: string, stage: string): RunFile | undefined {
+  /** Whether a name at the top of the folder has a current result of a later stage, of an earlier run or of this one. */
+  #isHeld(top: string, stage: string): boolean {
     const order = [...this.#keys.keys()];
-    return this.files.find(
+    const holder = this.files.find(
       (file) =>
         topOf(file.path) === top && this.isCurrent(file) && order.indexOf(file.stage) > order.indexOf(stage),
     );
+    this.held.delete(top);
+    if (holder?.earlier) this.held.set(top, holder.stage);
+    return holder !== undefined;
   }
 
-  /** A new staging folder with files of an entry. */
-  async #placed({ folder }: Entry, files: readonly PlacedFile[]): Promise<string> {
+  /** A new staging folder with links to the files below a folder of an entry. */
+  async #linked(entry: Entry, folder: string): Promise<string> {
     const staging = await this.#folder.temporary();
-    for (const { path, inEntry } of files) await placeFile(join(folder, inEntry), join(staging, path));
+    for (const { path } of filesBelow(entry, folder)) {
+      await placeFile(join(entry.folder, folder, path), join(staging, path));
+    }
     return staging;
   }
 }

@@ -1,20 +1,6 @@
-import type { Gpu, LedgerRow, Purpose } from '../../wgsl/core/index.ts';
-import type { PlannedStage } from '../file/plan.ts';
-
-/** The ledger's names for work between stages: loading saved artefacts, and writing the result files. */
-export const RESUME = '(resume)';
-export const RESULTS = '(results)';
-
-/** Counts the transfers of `work` under `stage` in the ledger. */
-export async function bookedOn<T>({ ledger }: Gpu, stage: string, work: () => Promise<T>): Promise<T> {
-  const before = ledger.stage;
-  ledger.stage = stage;
-  try {
-    return await work();
-  } finally {
-    ledger.stage = before;
-  }
-}
+import type { PlannedStage } from '../../pipeline/file/plan.ts';
+import { RESULTS, RESUME } from '../../pipeline/run/artefacts.ts';
+import type { LedgerRow, Purpose } from '../../wgsl/core/index.ts';
 
 type Flow = `${LedgerRow['direction']} ${Purpose}`;
 
