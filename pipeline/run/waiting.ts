@@ -19,20 +19,13 @@ export async function orStopped<T>(
   work: Promise<T>,
 ): Promise<T> {
   if (!signal) return work;
-  let onAbort = () => {};
   const stopped = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      if (!checkpoints?.isListening) reject(stoppedBy(signal));
-    };
-    signal.addEventListener('abort', onAbort);
+    const onAbort = () => checkpoints?.isListening || reject(stoppedBy(signal));
     if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
   });
-  stopped.catch(() => {});
-  try {
-    return await Promise.race([work, stopped]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  stopped.catch(() => {}); // only the race reports it
+  return Promise.race([work, stopped]);
 }
 
 /** The error of a run that was asked to stop; the signal's reason is its cause. */

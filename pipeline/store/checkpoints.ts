@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { CheckpointStore, SavedCheckpoint } from '../../stages/checkpoints.ts';
 import { HASH_BYTES } from '../hash.ts';
 import { namesIn } from './disk.ts';
-import { checkKey, DamagedError, type Entry, parseOrDamaged, refuseDamage } from './entry.ts';
+import { DamagedError, type Entry, parseOrDamaged, refuseDamage } from './entry.ts';
 import type { Store } from './store.ts';
 
 /** The newest, and the previous one in case the newest is damaged. */
@@ -46,7 +46,6 @@ export class Checkpoints implements CheckpointStore {
   #last = { step: 0, at: performance.now() };
 
   constructor(store: Store, key: string, options: Options = {}) {
-    checkKey(key);
     this.#store = store;
     this.#key = key;
     this.#options = options;

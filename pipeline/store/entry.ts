@@ -151,11 +151,7 @@ export async function damagesOf(
   return damages.filter((damage) => damage !== undefined);
 }
 
-/** @throws Error if it is not a sha256 in hex: a key becomes part of paths. */
-export function checkKey(key: string): void {
-  if (!isKey(key)) throw new Error(`"${key}" is not a key; expected 64 hex digits`);
-}
-
+/** Whether a name is a sha256 in hex. */
 export function isKey(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name);
 }

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
-import { explainDiskError, ignore, namesIn } from './disk.ts';
+import { ignore, namesIn } from './disk.ts';
 import { readEntry } from './entry.ts';
 import type { Store } from './store.ts';
 
@@ -39,25 +39,21 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
   const { olderThanMs = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY, dryRun } = options;
   const freed: StoreItem[] = [];
   const kept: StoreItem[] = [];
-  try {
-    if (!(await store.exists())) return { freed, kept };
-    if (!dryRun) await store.tidy();
-    const now = Date.now();
-    const items = await itemsIn(store);
-    let total = items.reduce((sum, { bytes }) => sum + bytes, 0);
-    for (const item of items.sort((a, b) => a.usedAt - b.usedAt)) {
-      const isDue = now - item.usedAt > olderThanMs || total > maxBytes;
-      const isUsed = store.holder(item.key) !== undefined || (await lastUse(item.path)) > item.usedAt;
-      if (!isDue || isUsed) {
-        kept.push(item);
-        continue;
-      }
-      if (!dryRun) await store.remove(item.path);
-      freed.push(item);
-      total -= item.bytes;
+  if (!(await store.exists())) return { freed, kept };
+  if (!dryRun) await store.tidy();
+  const now = Date.now();
+  const items = await itemsIn(store);
+  let total = items.reduce((sum, { bytes }) => sum + bytes, 0);
+  for (const item of items.sort((a, b) => a.usedAt - b.usedAt)) {
+    const isDue = now - item.usedAt > olderThanMs || total > maxBytes;
+    const isUsed = store.holder(item.key) !== undefined || (await lastUse(item.path)) > item.usedAt;
+    if (!isDue || isUsed) {
+      kept.push(item);
+      continue;
     }
-  } catch (error) {
-    throw explainDiskError(error, store.root);
+    if (!dryRun) await store.remove(item.path);
+    freed.push(item);
+    total -= item.bytes;
   }
   return { freed, kept };
 }

@@ -14,7 +14,6 @@ import {
   sync,
 } from './disk.ts';
 import {
-  checkKey,
   DamagedError,
   type Entry,
   type EntryRecord,
@@ -88,9 +87,9 @@ export class Store {
     return join(this.root, part, ...names);
   }
 
-  /** The path of a key's entry. Two letters of the key keep directories small. */
+  /** The path of a key's entry. Two letters of the key keep directories small. @throws Error if it is no key. */
   folderOf(key: string): string {
-    checkKey(key);
+    if (!isKey(key)) throw new Error(`"${key}" is not a key; expected 64 hex digits`);
     return this.path('entries', key.slice(0, 2), key);
   }
 
@@ -224,15 +223,19 @@ export class Store {
         await replaceDurably(join(this.root, MARKER), `${JSON.stringify({ format: FORMAT })}\n`);
       }
       for (const part of PARTS) await makeDirectory(this.path(part));
-      await this.tidy();
+      await this.#removeLeftovers();
       return await work();
     } catch (error) {
       throw explainDiskError(error, this.root);
     }
   }
 
-  /** Removes drafts and leases of killed processes. */
+  /** Removes drafts and leases of killed processes, as every write does. @throws InputError if the disk cannot be written. */
   async tidy(): Promise<void> {
+    await this.#write(async () => undefined);
+  }
+
+  async #removeLeftovers(): Promise<void> {
     for (const name of await namesIn(this.path('tmp'))) {
       const path = this.path('tmp', name);
       const { mtimeMs } = (await stat(path).catch(ignore('ENOENT'))) ?? { mtimeMs: Date.now() };
@@ -273,17 +276,12 @@ export class Store {
 
   /** Waits until this process holds the key; see `lock`. @throws InputError if the disk cannot be written. */
   async lock(key: string, options?: LockOptions): Promise<Lock> {
-    return this.#write(() => lock(this.#lease(key), options));
+    return this.#write(() => lock(this.path('locks', `${key}.lock`), options));
   }
 
   /** Describes the process that holds the key; undefined if there is none. Changes nothing. */
   holder(key: string): string | undefined {
-    return holderOf(this.#lease(key));
-  }
-
-  #lease(key: string): string {
-    checkKey(key);
-    return this.path('locks', `${key}.lock`);
+    return holderOf(this.path('locks', `${key}.lock`));
   }
 }
 
