@@ -7,8 +7,12 @@ import { checkClip } from '../stages/clip/check.ts';
 import { openClip } from '../stages/clip/model.ts';
 import { readSafetensors } from '../stages/clip/safetensors.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
+import { encodeTexts } from '../stages/clip/text.ts';
+import type { TensorSource } from '../stages/clip/weights.ts';
 import type { Gpu } from '../wgsl/core/index.ts';
+import { size } from '../wgsl/nn/graph.ts';
 import { withGpu } from './helpers/gpu.ts';
+import { uniform } from './helpers/numbers.ts';
 import { type FloatTensor, packTensors } from './helpers/safetensors.ts';
 import { scratchFolder } from './helpers/scratch.ts';
 import { throwsInput } from './helpers/throws.ts';
@@ -189,6 +193,22 @@ test('incomplete shards and an index of other files are refused', async () => {
   await throwsInput(() => checkClip(folder), `${folder}: lacks model.safetensors`);
 });
 
+test('old configurations repeat the towers: the copy replaces the other', async () => {
+  const folder = join(scratch, 'old');
+  await cp(tiny, folder, { recursive: true });
+  const path = join(folder, 'config.json');
+  const { text_config, vision_config, ...rest } = await readJson(path);
+  const wrong = { hidden_size: 8 };
+  const old = {
+    text_config: wrong,
+    text_config_dict: text_config,
+    vision_config: null,
+    vision_config_dict: vision_config,
+  };
+  await writeJson(path, { ...rest, ...old });
+  assert.equal((await checkClip(folder)).towers, (await checkClip(tiny)).towers);
+});
+
 test('weights in .bin files only are refused, with the line that converts them', async () => {
   const folder = await bareCopy('bin');
   await writeFile(join(folder, 'pytorch_model.bin'), '');
@@ -196,6 +216,13 @@ test('weights in .bin files only are refused, with the line that converts them',
     () => checkClip(folder),
     /pytorch_model\.bin only.+python3 -c "from transformers import AutoModel;/,
   );
+  // A folder of both layouts: the one whose weights are there.
+  await rm(join(folder, 'pytorch_model.bin'));
+  await writeFile(join(folder, 'open_clip_pytorch_model.bin'), '');
+  await writeJson(join(folder, 'open_clip_config.json'), openClipConfig());
+  await throwsInput(() => checkClip(folder), "torch.load('open_clip_pytorch_model.bin', weights_only=True)");
+  await rm(join(folder, 'open_clip_pytorch_model.bin'));
+  await writeFile(join(folder, 'pytorch_model.bin'), '');
   await rm(join(folder, 'pytorch_model.bin'));
   await rm(join(folder, 'config.json'));
   await writeFile(join(folder, 'open_clip_pytorch_model.bin'), '');
@@ -390,6 +417,27 @@ test('a SigLIP opens: texts and pictures have embeddings of one width', () =>
     const [texts, images] = await embeddings(gpu, folder);
     assert.is(texts.length, 2 * 48);
     assert.is(images.length, 48);
+  }));
+
+test('a vocabulary whose table is larger than a binding: only the rows of the text are uploaded', () =>
+  withGpu(async (gpu) => {
+    const { text, ...rest } = (await checkClip(await siglipFolder('large', UNIGRAM, UNIGRAM_CONFIG))).towers;
+    const embed = (vocabulary: number, ids: number[]) => {
+      const source: TensorSource = {
+        floats: async (name, shape) => {
+          const values = new Float32Array(size({ shape }));
+          const row = (id: number) => uniform(text.width, id === vocabulary - 1 ? 99 : 98);
+          if (!name.endsWith('token_embedding.weight')) values.set(uniform(values.length, name.length));
+          else for (const id of ids) values.set(row(id), id * text.width);
+          return values;
+        },
+      };
+      return encodeTexts(gpu, { ...rest, text: { ...text, vocabulary } }, source, [ids]);
+    };
+    // 192 MiB; software Vulkan binds 128.
+    const large = await embed(2 ** 20, [7, 2 ** 20 - 1, 7, 7]);
+    assert.equal(large, await embed(600, [7, 599, 7, 7]));
+    assert.ok(large.every(Number.isFinite) && new Set(large).size > 10);
   }));
 
 test('a SigLIP’s configuration must give texts and images one width, and a pooling head', async () => {

@@ -31,7 +31,8 @@ export async function describeClip(model?: string): Promise<ClipDescription> {
   const { imageSize } = towers.vision;
   return {
     ...source,
-    files,
+    // SigLIP's ONNX graphs have other outputs.
+    files: { ...files, onnxText: family.tokens === 'clip' ? files.onnxText : undefined },
     family,
     towers,
     preprocessor: family.preprocessor(processor, await readJson(processor), imageSize),

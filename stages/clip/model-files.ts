@@ -19,8 +19,8 @@ export interface ModelFiles {
 
 /** The layouts, the preferred first: the configuration and the name of the weights without its ending. */
 const LAYOUTS = [
-  { config: 'config.json', weights: 'model' },
-  { config: 'open_clip_config.json', weights: 'open_clip_model' },
+  { config: 'config.json', weights: 'model', binary: /^pytorch_model.*\.bin$/ },
+  { config: 'open_clip_config.json', weights: 'open_clip_model', binary: /^open_clip_pytorch_model.*\.bin$/ },
 ] as const;
 
 /** Current versions of transformers save the second. */
@@ -32,14 +32,19 @@ export function chooseFiles(names: readonly string[]): ModelFiles | { fault: str
   const has = (name: string) => names.includes(name);
   const optional = (name: string) => (has(name) ? name : undefined);
   const candidates = LAYOUTS.filter(({ config }) => has(config));
-  const layout = candidates.find(({ weights }) => weightFiles(names, weights)) ?? candidates[0] ?? LAYOUTS[0];
+  const binaryOf = ({ binary }: (typeof LAYOUTS)[number]) => names.find((name) => binary.test(name));
+  const layout =
+    candidates.find(({ weights }) => weightFiles(names, weights)) ??
+    candidates.find(binaryOf) ??
+    candidates[0] ??
+    LAYOUTS[0];
   const isTransformers = layout === LAYOUTS[0];
   const weights = weightFiles(names, layout.weights);
   const preprocessor = isTransformers ? PREPROCESSORS.find(has) : undefined;
   const missing = [layout.config, 'tokenizer.json'].filter((name) => !has(name));
   if (isTransformers && !preprocessor) missing.push(PREPROCESSORS[0]);
-  const binary = names.find((name) => /^(open_clip_)?pytorch_model.*\.bin$/.test(name));
-  if (!weights && binary && has(layout.config)) return { fault: binaryFault(binary, isTransformers) };
+  const binary = binaryOf(layout);
+  if (!weights && binary && candidates.length) return { fault: binaryFault(binary, isTransformers) };
   if (!weights) missing.push(`${layout.weights}.safetensors`);
   if (missing.length || !weights) {
     const advice = missing.includes('tokenizer.json') ? tokenizerAdvice(names, isTransformers) : '';

@@ -26,15 +26,18 @@ export async function encodeTexts(
   const arena = gpu.arena('clip/text');
   try {
     const load = new WeightLoader(arena, weights, textTensors(towers));
-    const words = Uint32Array.from(ids.flatMap((row) => Array.from(row)));
-    const indices = Uint32Array.from(ids, (row) => poolIndex(row, text.pooling));
     const embeddings = 'text_model.embeddings';
+    const words = ids.flatMap((row) => Array.from(row));
+    const used = [...new Set(words)];
+    const table = await load.floats(`${embeddings}.token_embedding.weight`);
+    const indices = Uint32Array.from(ids, (row) => poolIndex(row, text.pooling));
     const tokenWeights = {
-      tokenEmbedding: await load.buffer(`${embeddings}.token_embedding.weight`),
+      tokenEmbedding: arena.upload('words', gatherRows(table, used, text.width), 'weights'),
       positionEmbedding: await load.buffer(`${embeddings}.position_embedding.weight`),
     };
     const graph = new Graph();
-    const idBuffer = arena.upload('ids', words, 'parameters');
+    const rows = Uint32Array.from(words, (word) => used.indexOf(word));
+    const idBuffer = arena.upload('ids', rows, 'parameters');
     let x = textTokens(graph, 'tokens', idBuffer, [ids.length, length, text.width], tokenWeights);
     for (let i = 0; i < text.layers; i++) {
       const layer = await loadLayer(load, `text_model.encoder.layers.${i}`, text, false);
@@ -51,4 +54,13 @@ export async function encodeTexts(
   } finally {
     arena.destroy();
   }
+}
+
+/** The rows of a table that texts use: that of a large vocabulary is larger than a binding. */
+function gatherRows(table: Float32Array, rows: readonly number[], width: number): Float32Array {
+  const gathered = new Float32Array(rows.length * width);
+  rows.forEach((row, i) => {
+    gathered.set(table.subarray(row * width, (row + 1) * width), i * width);
+  });
+  return gathered;
 }

@@ -84,7 +84,11 @@ export class ModelWeights implements TensorSource {
   /** @throws InputError as `floats` does, for any of the listed tensors. Reads all of them. */
   async check(shapes: Shapes): Promise<void> {
     this.checkShapes(shapes);
-    for (const [name, shape] of shapes) await this.floats(name, shape);
+    const names = new Set([...shapes].map(([name, shape]) => this.#placement(name, shape).name));
+    for (const name of names) {
+      const { path, entry } = this.#entries.get(name)!;
+      await this.#read(path, entry);
+    }
     this.#last = undefined;
   }
 

@@ -50,7 +50,11 @@ const schema = z
 export const clip: Family = {
   name: 'CLIP',
   towers(path, config): Towers {
-    const { text_config: text, vision_config: vision, projection_dim } = checkJson(path, schema, config);
+    const {
+      text_config: text,
+      vision_config: vision,
+      projection_dim,
+    } = checkJson(path, schema, withOldKeys(config));
     const { eos_token_id: id } = text;
     return {
       dimensions: projection_dim,
@@ -79,3 +83,13 @@ export const clip: Family = {
   tokens: 'clip',
   place: (name, shape) => ({ name, shape }),
 };
+
+/** Old configurations repeat the towers under `…_dict`, which then replaces the other, as in transformers. */
+function withOldKeys(config: unknown): unknown {
+  const given = Object(config);
+  return {
+    ...given,
+    text_config: given.text_config_dict ?? given.text_config ?? {},
+    vision_config: given.vision_config_dict ?? given.vision_config ?? {},
+  };
+}

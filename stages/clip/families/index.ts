@@ -11,13 +11,16 @@ export type { Family } from './family.ts';
 /** The families by `model_type` of their configuration; OpenCLIP's has a `model_cfg` instead. */
 const FAMILIES: Record<string, Family> = { clip, siglip };
 
-const USE_CLIP = 'openai/clip-vit-base-patch32';
+const USE_CLIP = 'laion/CLIP-ViT-B-32-laion2B-s34B-b79K';
 const USE_SIGLIP_2 = 'google/siglip2-base-patch16-224';
 
 /** Models by `model_type` that are asked for and not supported: what they are, and what to use instead. */
 const OTHERS: Record<string, { name: string; instead: string }> = {
   siglip2: { name: 'NaFlex SigLIP 2 (pictures of any shape)', instead: `${USE_SIGLIP_2}, of one resolution` },
-  metaclip_2: { name: 'MetaCLIP 2 (texts of many languages)', instead: 'facebook/metaclip-b32-400m' },
+  metaclip_2: {
+    name: 'MetaCLIP 2 (a text tower of many languages)',
+    instead: `${USE_SIGLIP_2}, of many languages`,
+  },
   mobileclip: { name: 'MobileCLIP (convolutions)', instead: 'wkcn/TinyCLIP-ViT-39M-16-Text-19M-YFCC15M' },
   eva_clip: { name: 'EVA-CLIP (rotary embeddings)', instead: 'laion/CLIP-ViT-L-14-laion2B-s32B-b82K' },
   jina_clip: { name: 'Jina CLIP (rotary embeddings)', instead: USE_CLIP },
