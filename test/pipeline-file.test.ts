@@ -202,17 +202,17 @@ const MISTAKES: [string, string, string | RegExp][] = [
   [
     'order',
     'stages:\n  - init:\n  - load: { colmap: capture }\n',
-    'p.yaml:2:5: impossible order: `init` needs dataset, which no earlier stage produces; move `load` before it',
+    'p.yaml:2:5: impossible order: `init` needs dataset, which no earlier stage produces; put `load` before it',
   ],
   [
     'order, for two reasons',
     'stages:\n  - train:\n  - load: { colmap: capture }\n',
-    'p.yaml:2:5: impossible order: `train` needs dataset and gaussians, which no earlier stage produces; move `load` before it, and add `init` before it',
+    'p.yaml:2:5: impossible order: `train` needs dataset and gaussians, which no earlier stage produces; put `load` and `init` before it',
   ],
   [
     'nothing gives it',
     'stages:\n  - load: { colmap: capture }\n  - train:\n',
-    /`train` needs gaussians, which no earlier stage produces; add `init` before it$/,
+    /`train` needs gaussians, which no earlier stage produces; put `init` before it$/,
   ],
   [
     'no stages',

@@ -81,17 +81,15 @@ function setupCommand(): Command {
     });
 }
 
-/** Prints an error, with its stack if it is a bug. Commander has printed its own errors already. */
+/** Prints an error, with its stack if it is a bug. Commander and the handlers of signals have printed their own. */
 function report(error: unknown): number {
   const code = exitCodeOf(error);
-  if (error instanceof CommanderError) return code;
-  if (error instanceof Stopped) return code; // the signal's handler has printed it
-  const text = error instanceof Error ? error.message : String(error);
-  const ours = code === EXIT.fault && !(error instanceof Regression);
-  const stack = error instanceof Error ? error.stack : undefined;
-  process.stderr.write(`${ours ? (stack ?? text) : text}\n`);
-  if (ours) {
-    process.stderr.write('This is a bug in splatline: please report it with the lines above.\n');
-  }
+  if (error instanceof CommanderError || error instanceof Stopped) return code;
+  const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
+  const isBug = code === EXIT.fault && !(error instanceof Regression);
+  const lines = isBug
+    ? [stack, 'This is a bug in splatline: please report it with the lines above.']
+    : [message];
+  process.stderr.write(`${lines.join('\n')}\n`);
   return code;
 }

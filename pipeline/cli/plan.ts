@@ -26,10 +26,8 @@ export function planCommand(): Command {
   });
 }
 
-/** The planned work of one stage, for the cells that share its key. */
-interface SharedStagePlan extends StagePlan {
-  cells: string[];
-}
+/** The planned work of one stage, and the cells that share it. */
+type SharedStagePlan = StagePlan & { cells: string[] };
 
 /** Lists the work of a run of these cells without running it; a stage that several cells share is listed once. */
 async function planCells(
@@ -43,9 +41,8 @@ async function planCells(
     for (const { name, plan } of cells) {
       for (const row of await planRun(plan, { ...range, gpu })) {
         const key = JSON.stringify([row.id, row.key, row.does, row.why]);
-        const shared = rows.get(key);
-        if (shared) shared.cells.push(name);
-        else rows.set(key, { cells: [name], ...row });
+        rows.set(key, { cells: [], ...(rows.get(key) ?? row) });
+        rows.get(key)!.cells.push(name);
       }
     }
   } finally {
@@ -54,10 +51,10 @@ async function planCells(
   return [...rows.values()];
 }
 
-/** `all 4 cells`, `rococo-1, wood-1` or `rococo-1 and 3 more`. */
-function cellNames(cells: readonly string[], all: number): string {
-  if (cells.length === all) return all > 1 ? `all ${all} cells` : cells[0];
-  return cells.length <= 2 ? cells.join(', ') : `${cells[0]} and ${cells.length - 1} more`;
+/** `all 4 cells`, `wood-1` or `rococo-1 and 3 more`. */
+function cellNames([first, ...more]: readonly string[], all: number): string {
+  if (more.length + 1 === all && all > 1) return `all ${all} cells`;
+  return more.length ? `${first} and ${more.length} more` : first;
 }
 
 function columns({ id, does, why, seconds, resumes }: StagePlan): string[] {

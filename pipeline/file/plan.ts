@@ -50,25 +50,25 @@ export function orderMistakes(stages: readonly PlannedStage[], registry: readonl
   });
 }
 
-/** One sentence for all missing inputs of a stage: stages of the file to move, or stages to add. */
+/** One sentence for all missing inputs of a stage, with the stages of the file to move, or stages to add, before it. */
 function needSentence(
   id: string,
   missing: readonly ArtefactName[],
   stages: readonly PlannedStage[],
   registry: readonly Stage[],
 ): string {
-  const fixes = missing.map((name) => {
-    const later = stages.find(
-      (other) => other.id !== id && stageGives(other.stage, other.options).includes(name),
-    );
-    if (later) return `move \`${later.id}\` before it`;
+  const givers = missing.map((name) => {
+    const later = stages.find(({ stage, options }) => stageGives(stage, options).includes(name));
+    if (later && later.id !== id) return `\`${later.id}\``;
     const able = registry.filter(({ needs, gives }) => gives.includes(name) && !needs.includes(name));
     const unused = able.filter((stage) => !stages.some((planned) => planned.stage === stage));
-    const names = (unused.length ? unused : able).map((stage) => `\`${stage.name}\``);
-    return names.length ? `add ${choices(names)} before it` : `no stage produces ${name}`;
+    return (
+      choices((unused.length ? unused : able).map((stage) => `\`${stage.name}\``)) ||
+      `a stage that gives ${name}`
+    );
   });
   const needs = `\`${id}\` needs ${missing.join(' and ')}, which no earlier stage produces`;
-  return `impossible order: ${needs}; ${[...new Set(fixes)].join(', and ')}`;
+  return `impossible order: ${needs}; put ${[...new Set(givers)].join(' and ')} before it`;
 }
 
 /** The index of the stage called `id`; the error names `flag` (`--from`). */

@@ -27,11 +27,9 @@ interface Module {
 }
 
 /** The fields of a package.json that are read here. */
-interface Manifest {
+interface Manifest
+  extends Partial<Record<'dependencies' | 'optionalDependencies' | 'peerDependencies', object>> {
   version?: string;
-  dependencies?: Record<string, string>;
-  optionalDependencies?: Record<string, string>;
-  peerDependencies?: Record<string, string>;
 }
 
 /** Defined by `pipeline/build.mjs`; missing where the sources run. */
