@@ -1,5 +1,6 @@
 import { type Constants, defineKernel, GpuError, type KernelTarget } from '../core/index.ts';
 import type { Dispatch, DispatchContext } from './dispatch.ts';
+import { dispatchVec4Product, type Vec4Product } from './product-vec4.ts';
 
 /** Depth of the slabs in workgroup memory, in the portable variant. */
 const SLAB_DEPTH = 16;
@@ -79,11 +80,11 @@ export interface MatrixProduct {
  *
  * @throws GpuError for a product that exceeds WebGPU's limit on workgroups.
  */
-export async function dispatchProduct(
-  { arena, target }: DispatchContext,
-  product: MatrixProduct,
-): Promise<Dispatch> {
+export async function dispatchProduct(context: DispatchContext, product: MatrixProduct): Promise<Dispatch> {
+  const { arena, target } = context;
   const { gpu } = arena;
+  const vec4Product = target === 'cpu' ? undefined : asVec4Product(product);
+  if (vec4Product) return dispatchVec4Product(context, vec4Product);
   const { label, rows, columns, depth, batches = 1, heads = 1, a, b, c, bias, residual } = product;
   if (c.columnStride !== 1) throw new Error(`${label}: the columns of C must be contiguous`);
   const tile = tileFor(target, product, gpu.subgroupSize);
@@ -124,6 +125,22 @@ export async function dispatchProduct(
     ...(target === 'cpu' && { aVec4: a.buffer, bVec4: b.buffer }),
   });
   return { bound, groups };
+}
+
+/** The product in terms of `dispatchVec4Product`, if it is a single one of contiguous rows that are whole vec4s. */
+function asVec4Product(product: MatrixProduct): Vec4Product | undefined {
+  const { columns, depth, batches = 1, heads = 1, alpha = 1, a, b, c } = product;
+  const isRows = (x: Matrix, width: number) => !x.offset && x.columnStride === 1 && x.rowStride === width;
+  const bIsTransposed = isRows(transposed(b), depth);
+  const fits =
+    batches * heads === 1 &&
+    alpha === 1 &&
+    columns % 4 === 0 &&
+    depth % 4 === 0 &&
+    isRows(a, depth) &&
+    isRows(c, columns) &&
+    (bIsTransposed || isRows(b, columns));
+  return fits ? { ...product, a: a.buffer, b: b.buffer, c: c.buffer, bIsTransposed } : undefined;
 }
 
 function strides(name: 'a' | 'b', { offset = 0, batchStride = 0, headStride = 0, ...matrix }: Matrix) {
