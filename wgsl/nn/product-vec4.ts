@@ -23,7 +23,7 @@ export const PRODUCT_VEC4 = defineKernel({
     HAS_RESIDUAL: true,
     ACCUMULATES: false,
     ACTIVATION: 1,
-    GELU_IS_EXACT: true,
+    GELU_KIND: 0,
   },
   variants: { portable: { source: new URL('./product-vec4.wgsl', import.meta.url) } },
 });
@@ -69,7 +69,7 @@ export async function dispatchVec4Product(
       HAS_RESIDUAL: !!residual,
       ACCUMULATES: !!product.accumulates,
       ACTIVATION: activation ? (activation.role === 'apply' ? 1 : 2) : 0,
-      ...(activation?.constants ?? { GELU_IS_EXACT: true }),
+      ...(activation?.constants ?? { GELU_KIND: 0 }),
     },
   });
   const uniform = arena.uniform(`${label}/product`, kernel.struct('Product').size);
