@@ -76,19 +76,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 
   let piece0 = pieceOf(member, kGroup, m0, n0);
   let piece1 = pieceOf(member + GROUP, kGroup, m0, n0);
-  var next0 = readPiece(piece0, 0u);
-  var next1 = readPiece(piece1, 0u);
   var c00 = mat4x4f();
   var c01 = mat4x4f();
   var c10 = mat4x4f();
   var c11 = mat4x4f();
-  for (var k0 = 0u; k0 < product.depth; k0 += K_GROUPS * DEPTH4) {
-    storePiece(piece0, next0);
-    storePiece(piece1, next1);
-    workgroupBarrier();
-    next0 = readPiece(piece0, k0 + K_GROUPS * DEPTH4);
-    next1 = readPiece(piece1, k0 + K_GROUPS * DEPTH4);
-    let steps = select(min(product.depth, DEPTH4), DEPTH4, UNROLLED);
+  // The first round only reads; the last one reads nothing.
+  for (var k0 = 0u; k0 < product.depth + K_GROUPS * DEPTH4; k0 += K_GROUPS * DEPTH4) {
+    let next0 = readPiece(piece0, k0);
+    var next1 = mat4x4f();
+    if (PIECES > GROUP) {
+      next1 = readPiece(piece1, k0);
+    }
+    let steps = select(min(k0, DEPTH4), select(0u, DEPTH4, k0 > 0u), UNROLLED);
     for (var k4 = 0u; k4 < steps; k4++) {
       let aAt = kGroup * DEPTH * A_EDGE + 4u * k4 * A_EDGE;
       let bAt = A_SLAB + kGroup * DEPTH * B_EDGE + 4u * k4 * B_EDGE;
@@ -111,6 +110,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
           }
         }
       }
+    }
+    workgroupBarrier();
+    storePiece(piece0, next0);
+    if (PIECES > GROUP) {
+      storePiece(piece1, next1);
     }
     workgroupBarrier();
   }
