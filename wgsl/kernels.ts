@@ -7,11 +7,12 @@ import { SSIM_BACKWARD, SSIM_FORWARD } from './image/ssim-window.ts';
 import { TO_I420 } from './image/to-i420.ts';
 import { TO_RGBA8 } from './image/to-rgba8.ts';
 import { WARP_ERROR, WARP_ERROR_FINISH } from './image/warp-error.ts';
-import { SOFTMAX, SOFTMAX_BACKWARD } from './nn/attention.ts';
+import { ATTENTION, ATTENTION_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD } from './nn/attention.ts';
 import { COSINE_SIMILARITY, COSINE_SIMILARITY_BACKWARD } from './nn/cosine-similarity.ts';
 import { ACTIVATION, ACTIVATION_BACKWARD, ADD, ADD_BACKWARD } from './nn/elementwise.ts';
 import { LAYER_NORM, LAYER_NORM_BACKWARD } from './nn/layer-norm.ts';
 import { PRODUCT } from './nn/product.ts';
+import { PRODUCT_VEC4 } from './nn/product-vec4.ts';
 import {
   IMAGE_TOKENS,
   IMAGE_TOKENS_BACKWARD,
@@ -93,6 +94,8 @@ export const KERNELS: readonly KernelDefinition[] = [
   ADAM_GEOMETRY,
   ADAM_SH,
   ADAM,
+  ATTENTION,
+  ATTENTION_BACKWARD,
   SOFTMAX,
   SOFTMAX_BACKWARD,
   COSINE_SIMILARITY,
@@ -104,6 +107,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   LAYER_NORM,
   LAYER_NORM_BACKWARD,
   PRODUCT,
+  PRODUCT_VEC4,
   TRANSPOSE,
   PATCHIFY,
   PATCHIFY_BACKWARD,

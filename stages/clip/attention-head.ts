@@ -1,9 +1,9 @@
 import type { Arena } from '../../wgsl/core/index.ts';
 import { attention } from '../../wgsl/nn/attention.ts';
-import { activation } from '../../wgsl/nn/elementwise.ts';
 import type { Graph, Tensor } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
+import { mlp } from '../../wgsl/nn/mlp.ts';
 import type { Tower } from './towers.ts';
 import type { WeightLoader } from './weights.ts';
 
@@ -64,9 +64,7 @@ export function attentionHead(
   });
   const pooled = linear(graph, `${label}/out`, attended, weights.out);
   const normal = layerNorm(graph, `${label}/norm`, pooled, weights.norm);
-  const hidden = linear(graph, `${label}/fc1`, normal, weights.fc1);
-  const activated = activation(graph, `${label}/activation`, hidden, tower.activation);
-  return linear(graph, `${label}/fc2`, activated, weights.fc2, pooled);
+  return mlp(graph, `${label}/mlp`, normal, weights, tower.activation, pooled);
 }
 
 /** W·x + b, summed in double precision. */

@@ -1,8 +1,8 @@
 import { attention } from '../../wgsl/nn/attention.ts';
-import { activation } from '../../wgsl/nn/elementwise.ts';
 import type { Graph, Tensor } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
+import { mlp } from '../../wgsl/nn/mlp.ts';
 import { pool } from '../../wgsl/nn/tokens.ts';
 import type { Tower } from './towers.ts';
 import type { WeightLoader } from './weights.ts';
@@ -77,12 +77,6 @@ export function transformerLayer(
       `${label}: the weights are those of a layer ${tokenIndices ? 'without' : 'with'} token indices`,
     );
   stream = linear(graph, `${label}/out`, attended, weights.out, stream);
-  const hidden = linear(
-    graph,
-    `${label}/fc1`,
-    layerNorm(graph, `${label}/norm2`, stream, weights.norm2),
-    weights.fc1,
-  );
-  const activated = activation(graph, `${label}/activation`, hidden, tower.activation);
-  return linear(graph, `${label}/fc2`, activated, weights.fc2, stream);
+  const normal2 = layerNorm(graph, `${label}/norm2`, stream, weights.norm2);
+  return mlp(graph, `${label}/mlp`, normal2, weights, tower.activation, stream);
 }

@@ -1,5 +1,6 @@
-import { defineRowwise, dispatchRows } from './dispatch.ts';
-import { type ForwardContext, type Graph, size, type Tensor, tensor } from './graph.ts';
+import { type Bindings, type Constants, defineKernel, GpuError } from '../core/index.ts';
+import { type Dispatch, type DispatchContext, defineRowwise, dispatchRows } from './dispatch.ts';
+import { type ForwardContext, type Graph, type Op, size, type Tensor, tensor } from './graph.ts';
 import { dispatchProduct, type Matrix, type MatrixProduct, matrix, transposed } from './product.ts';
 
 export const SOFTMAX = defineRowwise('nn/softmax', new URL('./softmax.wgsl', import.meta.url), {
@@ -9,6 +10,24 @@ export const SOFTMAX_BACKWARD = defineRowwise(
   'nn/softmax-backward',
   new URL('./softmax-backward.wgsl', import.meta.url),
 );
+
+export const ATTENTION = defineKernel({
+  label: 'nn/attention',
+  example: { HAS_HIGH: false, ROLLED: true },
+  variants: { portable: { source: new URL('./attention.wgsl', import.meta.url) } },
+});
+export const ATTENTION_BACKWARD = defineKernel({
+  label: 'nn/attention-backward',
+  example: { HAS_HIGH: false, ROLLED: true },
+  variants: { portable: { source: new URL('./attention-backward.wgsl', import.meta.url) } },
+});
+
+/** Queries and keys of a tile of `nn/attention`. */
+const TILE = 32;
+/** The widest head of `nn/attention`. */
+const WIDEST_HEAD = 128;
+/** WebGPU's minimum limit on workgroups along an axis. */
+const MAX_GROUPS = 65535;
 
 /**
  * Columns `offset … offset + width` of a packed tensor [..., tokens, columns]: q, k or v of all heads side by side. The slices of
@@ -36,18 +55,30 @@ export interface AttentionSpec {
 }
 
 /**
- * Multi-head attention softmax(Q·Kᵀ/√d)·V (Vaswani et al. 2017) → [..., queries, width], the leading axes those of q's tensor.
- * Keeps the attention probabilities for backward. Each product is one batched product over (batch, head) on slices of the
- * packed tensors.
+ * Multi-head attention softmax(Q·Kᵀ/√d)·V (Vaswani et al. 2017) → [..., queries, width], the leading axes those of q's tensor. On GPUs
+ * one kernel each for forward and backward, where heads are whole vec4s up to 128 wide and k and v share a tensor; otherwise
+ * products and a softmax.
  */
 export function attention(graph: Graph, label: string, spec: AttentionSpec): Tensor {
-  const { q, k, v, batch, heads, queries, keys, width, causal = false } = spec;
+  const { q, k, v, batch, queries, keys, width, causal = false } = spec;
   checkTokens(label, q.tensor, batch, queries);
   checkTokens(label, k.tensor, batch, keys);
   checkTokens(label, v.tensor, batch, keys);
   if (causal && queries !== keys) throw new Error(`${label}: a causal mask needs as many queries as keys`);
   const inputs = [...new Set([q.tensor, k.tensor, v.tensor])];
   const output = tensor(label, [...q.tensor.shape.slice(0, -1), width], inputs);
+  const products = attentionByProducts(label, spec, inputs, output);
+  if (!isFusible(spec)) return graph.add(products);
+  const fused = fusedAttention(label, spec, inputs, output);
+  return graph.add({ ...products, forTarget: (target) => (target === 'cpu' ? products : fused) });
+}
+
+/**
+ * Attention by one batched product over (batch, head) for each factor, on slices of the packed tensors. Keeps the probabilities for
+ * backward.
+ */
+function attentionByProducts(label: string, spec: AttentionSpec, inputs: Tensor[], output: Tensor): Op {
+  const { q, k, v, batch, heads, queries, keys, width, causal = false } = spec;
   const y: Slice = { tensor: output, offset: 0 };
   const probabilities = tensor(`${label}/probabilities`, [batch, heads, queries, keys]);
   const gradScores = tensor(`${label}/grad/scores`, [batch, heads, queries, keys]);
@@ -73,7 +104,7 @@ export function attention(graph: Graph, label: string, spec: AttentionSpec): Ten
     spec: Omit<MatrixProduct, 'label' | 'batches' | 'heads'>,
   ) => dispatchProduct(context, { label: `${label}/${role}`, batches: batch, heads, ...spec });
 
-  return graph.add({
+  return {
     label,
     inputs,
     output,
@@ -145,7 +176,120 @@ export function attention(graph: Graph, label: string, spec: AttentionSpec): Ten
       await writeGradient('k', k, { rows: keys, depth: queries, alpha, a: transposed(dS), b: matrixOf(q) });
       return dispatches;
     },
+  };
+}
+
+/** Whether the kernels of `nn/attention` take it. */
+function isFusible({ q, k, v, heads, width }: AttentionSpec): boolean {
+  const head = width / heads;
+  const strides = [q, k, v].flatMap(({ tensor, offset }) => [columnsOf(tensor), offset]);
+  return (
+    head % 4 === 0 && head <= WIDEST_HEAD && strides.every((count) => count % 4 === 0) && k.tensor === v.tensor
+  );
+}
+
+/** Attention by one kernel, and one for all gradients. Keeps the output and the logarithms of the softmax's sums for backward. */
+function fusedAttention(label: string, spec: AttentionSpec, inputs: Tensor[], output: Tensor): Op {
+  const { q, k, v, batch, heads, queries, keys, width, causal = false } = spec;
+  const head = width / heads;
+  const logSums = tensor(`${label}/log-sums`, [batch, heads, queries]);
+  const queryTiles = q.tensor.requiresGrad ? Math.ceil(queries / TILE) : 0;
+  const keyTiles = k.tensor.requiresGrad ? Math.ceil(keys / TILE) : 0;
+  const isPacked = q.tensor === k.tensor;
+  const sizes = {
+    queries,
+    keys,
+    heads,
+    head4: head / 4,
+    isCausal: Number(causal),
+    qStride: columnsOf(q.tensor) / 4,
+    kStride: columnsOf(k.tensor) / 4,
+    vStride: columnsOf(v.tensor) / 4,
+    qOffset: q.offset / 4,
+    kOffset: k.offset / 4,
+    vOffset: v.offset / 4,
+    alpha: 1 / Math.sqrt(head),
+    queryTiles,
+    isPacked: Number(isPacked),
+    qAccumulates: 0,
+    kvAccumulates: 0,
+  };
+  const constantsFor = ({ arena }: DispatchContext): Constants => ({
+    HAS_HIGH: head > 64,
+    ROLLED: arena.gpu.adapter.software,
   });
+  const buffersOf = ({ buffer }: ForwardContext) => ({
+    q: buffer(q.tensor),
+    k: buffer(k.tensor),
+    v: buffer(v.tensor),
+    y: buffer(output),
+    logSums: buffer(logSums),
+  });
+  const matrices = batch * heads;
+  const dispatch = async (
+    { arena }: DispatchContext,
+    definition: typeof ATTENTION,
+    { tiles, constants, numbers, buffers }: FusedUse,
+  ): Promise<Dispatch> => {
+    if (Math.max(tiles, matrices) > MAX_GROUPS) {
+      throw new GpuError(
+        `${label}: attention of ${batch} × ${heads} heads exceeds WebGPU's limit on workgroups; use a smaller batch`,
+      );
+    }
+    const kernel = await arena.gpu.kernel(definition, { constants, target: 'portable' });
+    const uniform = arena.uniform(`${label}/attention`, kernel.struct('Attention').size);
+    arena.gpu.write(uniform, kernel.pack('Attention', numbers), 'parameters');
+    return { bound: kernel.bind({ attention: uniform, ...buffers }), groups: [tiles, matrices, 1] };
+  };
+  return {
+    label,
+    inputs,
+    output,
+    auxiliary: [logSums],
+    saved: [...inputs, output, logSums],
+    async forward(context) {
+      const use: FusedUse = {
+        tiles: Math.ceil(queries / TILE),
+        constants: constantsFor(context),
+        numbers: sizes,
+        buffers: buffersOf(context),
+      };
+      return [await dispatch(context, ATTENTION, use)];
+    },
+    async backward(context) {
+      const { arena, gradient, accumulates } = context;
+      const gradientOf = (given: Tensor) =>
+        given.requiresGrad ? gradient(given) : arena.buffer(`${label}/unused`, 16);
+      const use: FusedUse = {
+        tiles: queryTiles + keyTiles,
+        constants: constantsFor(context),
+        numbers: {
+          ...sizes,
+          qAccumulates: Number(queryTiles > 0 && accumulates(q.tensor)),
+          kvAccumulates: Number(keyTiles > 0 && accumulates(k.tensor)),
+        },
+        buffers: {
+          ...buffersOf(context),
+          gradY: gradient(output),
+          gradQ: isPacked ? arena.buffer(`${label}/unused`, 16) : gradientOf(q.tensor),
+          gradK: gradientOf(k.tensor),
+        },
+      };
+      return [await dispatch(context, ATTENTION_BACKWARD, use)];
+    },
+  };
+}
+
+interface FusedUse {
+  /** Workgroups of each (batch, head). */
+  tiles: number;
+  constants: Constants;
+  numbers: Record<string, number>;
+  buffers: Bindings;
+}
+
+function columnsOf({ shape }: Tensor): number {
+  return shape[shape.length - 1];
 }
 
 type Factors = Pick<MatrixProduct, 'rows' | 'depth' | 'alpha' | 'a' | 'b'>;

@@ -1,3 +1,4 @@
+import type { Constants } from '../core/index.ts';
 import { type Dispatch, defineElementwise, dispatchElements } from './dispatch.ts';
 import { type BackwardContext, type Graph, size, type Tensor, tensor } from './graph.ts';
 
@@ -19,11 +20,16 @@ export const ADD_BACKWARD = defineElementwise(
 export const ACTIVATIONS = ['gelu', 'quick_gelu', 'gelu_tanh'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
+/** The constants of `#include <gelu>`. */
+export function activationConstants(kind: Activation): Constants {
+  return { GELU_KIND: ACTIVATIONS.indexOf(kind) };
+}
+
 /** gelu(x), elementwise, of any shape. */
 export function activation(graph: Graph, label: string, x: Tensor, kind: Activation): Tensor {
   const output = tensor(label, x.shape, [x]);
   const count = size(x);
-  const constants = { GELU_KIND: ACTIVATIONS.indexOf(kind) };
+  const constants = activationConstants(kind);
   return graph.add({
     label,
     inputs: [x],

@@ -1,3 +1,4 @@
+import type { KernelTarget } from '../core/index.ts';
 import type { Dispatch, DispatchContext } from './dispatch.ts';
 
 /** A symbolic tensor of a graph: f32, row-major, contiguous. `Program.compile` assigns its buffer. */
@@ -51,6 +52,8 @@ export interface Op {
   scratch?: readonly Tensor[];
   /** An input whose gradient equals the output's (a residual). Both share a buffer where nothing else needs either. */
   passesGradient?: Tensor;
+  /** The op in the form for a target, where targets differ in what they save; `this` unless given. */
+  forTarget?(target: KernelTarget): Op;
   forward(context: ForwardContext): Promise<Dispatch[]>;
   /** Computes the gradients of the inputs that require one. Called only if there is such an input. */
   backward(context: BackwardContext): Promise<Dispatch[]>;
@@ -75,6 +78,15 @@ export class Graph {
     const constant = { label, shape, requiresGrad: false };
     this.constants.set(constant, buffer);
     return constant;
+  }
+
+  /** The graph with every op in the form for a target. */
+  forTarget(target: KernelTarget): Graph {
+    const graph = new Graph();
+    graph.inputs.push(...this.inputs);
+    for (const [tensor, buffer] of this.constants) graph.constants.set(tensor, buffer);
+    graph.ops.push(...this.ops.map((op) => op.forTarget?.(target) ?? op));
+    return graph;
   }
 
   /** Appends an op and returns its output. */

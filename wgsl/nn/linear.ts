@@ -79,7 +79,7 @@ export function linear(
 }
 
 /** Wᵀ: a view of the weight, or a copy where the product is faster with one. */
-async function transposedWeight(
+export async function transposedWeight(
   context: DispatchContext,
   label: string,
   { weight, inputs, outputs }: LinearWeights,

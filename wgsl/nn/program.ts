@@ -38,8 +38,9 @@ export class Program {
   }
 
   /** Compiles a graph. `arena` owns all buffers; the caller frees it. */
-  static async compile(arena: Arena, graph: Graph, options: ProgramOptions): Promise<Program> {
+  static async compile(arena: Arena, given: Graph, options: ProgramOptions): Promise<Program> {
     const { outputs, gradOutputs = [], target = arena.gpu.target } = options;
+    const graph = given.forTarget(target);
     const storage = planStorage(graph, outputs, gradOutputs);
     const { slots, sizes } = packLifetimes([...storage.tensors.values(), ...storage.gradients.values()]);
     const slotBuffers = sizes.map((bytes, slot) => {
