@@ -29,11 +29,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     begin = select(own0, 0u, ownsQueries);
     end = select(end, min(end, own0 + TILE), ownsQueries);
   }
+  let channel0 = PAIR4 * group.z;
   // dQ or dK, and dV.
-  var low = Pair();
-  var high = Pair();
-  var valueLow = Pair();
-  var valueHigh = Pair();
+  var sums = Pair();
+  var valueSums = Pair();
   for (var other0 = begin; other0 < end; other0 += TILE) {
     if (!ownsQueries || other0 == begin) {
       computeStatistics(matrix, select(other0, own0, ownsQueries), thread);
@@ -82,38 +81,26 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         workgroupBarrier();
         storeWeights(p, x, row);
       }
-      for (var pair = 0u; pair < attention.head4; pair += PAIR4) {
-        workgroupBarrier();
-        for (var i = 0u; i < bound(8u); i++) {
-          let at = row + 8u * (i % 4u);
-          let column = SLAB4 * (i / 4u) + x;
-          slab[at * PAIR4 + column] = readFactor(phase, !ownsQueries, matrix, other0 + at, pair + column);
-        }
-        workgroupBarrier();
-        if (phase == 0u && pair == 0u) {
-          low = addWeighted(low, x, row);
-        } else if (phase == 1u && pair == 0u) {
-          valueLow = addWeighted(valueLow, x, row);
-        } else if (phase == 0u) {
-          high = addWeighted(high, x, row);
-        } else {
-          valueHigh = addWeighted(valueHigh, x, row);
-        }
+      workgroupBarrier();
+      for (var i = 0u; i < bound(8u); i++) {
+        let at = row + 8u * (i % 4u);
+        let column = SLAB4 * (i / 4u) + x;
+        slab[at * PAIR4 + column] = readFactor(phase, !ownsQueries, matrix, other0 + at, channel0 + column);
+      }
+      workgroupBarrier();
+      if (phase == 0u) {
+        sums = addWeighted(sums, x, row);
+      } else {
+        valueSums = addWeighted(valueSums, x, row);
       }
     }
     workgroupBarrier();
   }
   let own = own0 + row;
-  let alpha = vec4f(attention.alpha);
-  writeSums(scalePair(low, alpha), ownsQueries, attention.kOffset, matrix, own, x);
-  if (HAS_HIGH) {
-    writeSums(scalePair(high, alpha), ownsQueries, attention.kOffset, matrix, own, PAIR4 + x);
-  }
+  let scaled = scalePair(sums, vec4f(attention.alpha));
+  writeSums(scaled, ownsQueries, attention.kOffset, matrix, own, channel0 + x);
   if (!ownsQueries) {
-    writeSums(valueLow, false, attention.vOffset, matrix, own, x);
-    if (HAS_HIGH) {
-      writeSums(valueHigh, false, attention.vOffset, matrix, own, PAIR4 + x);
-    }
+    writeSums(valueSums, false, attention.vOffset, matrix, own, channel0 + x);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Bindings, type Constants, defineKernel, GpuError } from '../core/index.ts';
+import { type Bindings, defineKernel, GpuError } from '../core/index.ts';
 import { type Dispatch, type DispatchContext, defineRowwise, dispatchRows } from './dispatch.ts';
 import { type ForwardContext, type Graph, type Op, size, type Tensor, tensor } from './graph.ts';
 import { dispatchProduct, type Matrix, type MatrixProduct, matrix, transposed } from './product.ts';
@@ -13,19 +13,19 @@ export const SOFTMAX_BACKWARD = defineRowwise(
 
 export const ATTENTION = defineKernel({
   label: 'nn/attention',
-  example: { HAS_HIGH: false, ROLLED: true },
+  example: { ROLLED: true },
   variants: { portable: { source: new URL('./attention.wgsl', import.meta.url) } },
 });
 export const ATTENTION_BACKWARD = defineKernel({
   label: 'nn/attention-backward',
-  example: { HAS_HIGH: false, ROLLED: true },
+  example: { ROLLED: true },
   variants: { portable: { source: new URL('./attention-backward.wgsl', import.meta.url) } },
 });
 
 /** Queries and keys of a tile of `nn/attention`. */
 const TILE = 32;
-/** The widest head of `nn/attention`. */
-const WIDEST_HEAD = 128;
+/** Channels that a workgroup of `nn/attention` writes. */
+const GROUP_CHANNELS = 64;
 /** WebGPU's minimum limit on workgroups along an axis. */
 const MAX_GROUPS = 65535;
 
@@ -56,7 +56,7 @@ export interface AttentionSpec {
 
 /**
  * Multi-head attention softmax(Q·Kᵀ/√d)·V (Vaswani et al. 2017) → [..., queries, width], the leading axes those of q's tensor. On GPUs
- * one kernel each for forward and backward, where heads are whole vec4s up to 128 wide and k and v share a tensor; otherwise
+ * one kernel each for forward and backward, where heads are whole vec4s and k and v share a tensor; otherwise
  * products and a softmax.
  */
 export function attention(graph: Graph, label: string, spec: AttentionSpec): Tensor {
@@ -184,7 +184,7 @@ function isFusible({ q, k, v, heads, width }: AttentionSpec): boolean {
   const head = width / heads;
   const strides = [q, k, v].flatMap(({ tensor, offset }) => [columnsOf(tensor), offset]);
   return (
-    head % 4 === 0 && head <= WIDEST_HEAD && strides.every((count) => count % 4 === 0) && k.tensor === v.tensor
+    head % 4 === 0 && strides.every((count) => count % 4 === 0) && k.tensor === v.tensor
   );
 }
 
@@ -214,10 +214,6 @@ function fusedAttention(label: string, spec: AttentionSpec, inputs: Tensor[], ou
     qAccumulates: 0,
     kvAccumulates: 0,
   };
-  const constantsFor = ({ arena }: DispatchContext): Constants => ({
-    HAS_HIGH: head > 64,
-    ROLLED: arena.gpu.adapter.software,
-  });
   const buffersOf = ({ buffer }: ForwardContext) => ({
     q: buffer(q.tensor),
     k: buffer(k.tensor),
@@ -229,17 +225,18 @@ function fusedAttention(label: string, spec: AttentionSpec, inputs: Tensor[], ou
   const dispatch = async (
     { arena }: DispatchContext,
     definition: typeof ATTENTION,
-    { tiles, constants, numbers, buffers }: FusedUse,
+    { tiles, numbers, buffers }: FusedUse,
   ): Promise<Dispatch> => {
     if (Math.max(tiles, matrices) > MAX_GROUPS) {
       throw new GpuError(
         `${label}: attention of ${batch} × ${heads} heads exceeds WebGPU's limit on workgroups; use a smaller batch`,
       );
     }
+    const constants = { ROLLED: arena.gpu.adapter.software };
     const kernel = await arena.gpu.kernel(definition, { constants, target: 'portable' });
     const uniform = arena.uniform(`${label}/attention`, kernel.struct('Attention').size);
     arena.gpu.write(uniform, kernel.pack('Attention', numbers), 'parameters');
-    return { bound: kernel.bind({ attention: uniform, ...buffers }), groups: [tiles, matrices, 1] };
+    return { bound: kernel.bind({ attention: uniform, ...buffers }), groups: [tiles, matrices, Math.ceil(head / GROUP_CHANNELS)] };
   };
   return {
     label,
@@ -250,7 +247,6 @@ function fusedAttention(label: string, spec: AttentionSpec, inputs: Tensor[], ou
     async forward(context) {
       const use: FusedUse = {
         tiles: Math.ceil(queries / TILE),
-        constants: constantsFor(context),
         numbers: sizes,
         buffers: buffersOf(context),
       };
@@ -262,7 +258,6 @@ function fusedAttention(label: string, spec: AttentionSpec, inputs: Tensor[], ou
         given.requiresGrad ? gradient(given) : arena.buffer(`${label}/unused`, 16);
       const use: FusedUse = {
         tiles: queryTiles + keyTiles,
-        constants: constantsFor(context),
         numbers: {
           ...sizes,
           qAccumulates: Number(queryTiles > 0 && accumulates(q.tensor)),
@@ -283,7 +278,6 @@ function fusedAttention(label: string, spec: AttentionSpec, inputs: Tensor[], ou
 interface FusedUse {
   /** Workgroups of each (batch, head). */
   tiles: number;
-  constants: Constants;
   numbers: Record<string, number>;
   buffers: Bindings;
 }

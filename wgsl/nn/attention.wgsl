@@ -15,8 +15,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let row = thread / 8u;
   let query0 = group.x * TILE;
   let matrix = group.y;
-  var low = Pair();
-  var high = Pair();
+  let channel0 = PAIR4 * group.z;
+  var sums = Pair();
   var largest = vec4f(LOWEST);
   // Of this invocation's columns alone, until the end.
   var total = vec4f();
@@ -57,10 +57,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let shrink = exp(before - largest);
     total = total * shrink + vec4f(dot(powers[0], ones), dot(powers[1], ones), dot(powers[2], ones), dot(powers[3], ones));
     storeWeights(powers, x, row);
-    low = addValues(scalePair(low, shrink), matrix, key0 + row, 0u, x, row);
-    if (HAS_HIGH) {
-      high = addValues(scalePair(high, shrink), matrix, key0 + row, PAIR4, x, row);
+    workgroupBarrier();
+    for (var i = 0u; i < bound(4u); i++) {
+      let at = (row + 8u * i) * PAIR4 + x;
+      let key = key0 + row + 8u * i;
+      slab[at] = readV(matrix, key, channel0 + x);
+      slab[at + SLAB4] = readV(matrix, key, channel0 + SLAB4 + x);
     }
+    workgroupBarrier();
+    sums = addWeighted(scalePair(sums, shrink), x, row);
   }
   workgroupBarrier();
   partials[thread] = total;
@@ -70,11 +75,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     all += partials[8u * row + i];
   }
   let query = query0 + row;
-  writePair(scalePair(low, 1.0 / all), matrix, query, x);
-  if (HAS_HIGH) {
-    writePair(scalePair(high, 1.0 / all), matrix, query, PAIR4 + x);
-  }
-  if (x < 4u) {
+  writePair(scalePair(sums, 1.0 / all), matrix, query, channel0 + x);
+  if (x < 4u && channel0 == 0u) {
     let logSum = largest + log(all);
     let logSumOfRow = select(select(logSum.x, logSum.y, x == 1u), select(logSum.z, logSum.w, x == 3u), x >= 2u);
     if (query + 8u * x < attention.queries) {
@@ -92,18 +94,6 @@ fn isSeen(query: u32, keys: vec4u) -> vec4<bool> {
     return keys <= vec4u(min(query, attention.keys - 1u));
   }
   return keys < vec4u(attention.keys);
-}
-
-// Adds weights · V for the channels of a pair.
-fn addValues(sums: Pair, matrix: u32, key: u32, channel: u32, x: u32, row: u32) -> Pair {
-  workgroupBarrier();
-  for (var i = 0u; i < bound(4u); i++) {
-    let at = (row + 8u * i) * PAIR4 + x;
-    slab[at] = readV(matrix, key + 8u * i, channel + x);
-    slab[at + SLAB4] = readV(matrix, key + 8u * i, channel + SLAB4 + x);
-  }
-  workgroupBarrier();
-  return addWeighted(sums, x, row);
 }
 
 fn writePair(sums: Pair, matrix: u32, query: u32, channel: u32) {

@@ -1,6 +1,6 @@
 // Tiles of attention on GPUs: TILE × TILE numbers by 8 × 8 invocations, each of which has rows y + 8·i and columns x + 8·j as a
-// matrix of 4 × 4. Channels are read as vec4s; heads are a multiple of 4 channels wide, up to 64, or with
-// HAS_HIGH up to 128. Included by the
+// matrix of 4 × 4. Channels are read as vec4s; heads are a multiple of 4 channels wide. A workgroup writes 64
+// channels, those of a pair of slabs; workgroups along z share a wider head, and each computes its scores. Included by the
 // kernels of nn/attention.
 
 const TILE = 32u;
@@ -8,7 +8,7 @@ const THREADS = 64u;
 // Channels of a slab in vec4s, and the distance of its rows: one more, so that invocations read different banks.
 const SLAB4 = 8u;
 const SLAB_ROW = SLAB4 + 1u;
-// Channels of a slab of one operand in vec4s: those of a `Pair`.
+// Channels that a workgroup writes, in vec4s: those of a `Pair`.
 const PAIR4 = 2u * SLAB4;
 
 struct Attention {
