@@ -35,8 +35,8 @@ export interface SizedUse {
 
 /** On CPUs the start of an invocation costs as much as several elements. */
 const ELEMENTWISE = { portable: { THREADS: 256, ITEMS: 1 }, cpu: { THREADS: 64, ITEMS: 4 } };
-/** On GPUs a subgroup's worth of invocations reduces a row. On CPUs one does: each barrier is a coroutine switch. */
-const ROWWISE = { portable: { LANES: 32, ROWS_PER_GROUP: 4 }, cpu: { LANES: 1, ROWS_PER_GROUP: 8 } };
+/** On GPUs a workgroup reduces a row, for there may be few rows. On CPUs one invocation does: each barrier is a coroutine switch. */
+const ROWWISE = { portable: { LANES: 128, ROWS_PER_GROUP: 1 }, cpu: { LANES: 1, ROWS_PER_GROUP: 8 } };
 
 /** A kernel that includes `elementwise`. `example`: see `KernelDefinition`. */
 export function defineElementwise(label: string, source: URL, example?: Constants): KernelDefinition {

@@ -97,14 +97,29 @@ export async function dispatchVec4Product(
   return { bound, groups: [Math.ceil(columns / tile.columns), Math.ceil(rows / tile.rows), 1] };
 }
 
-export function vec4TileFor({ rows }: Pick<Vec4Product, 'rows' | 'columns' | 'depth'>): Vec4Tile {
-  if (rows > 1024) return { rows: 128, columns: 128, cellRows: 8, cellColumns: 8, kGroups: 1, depth: 16 };
-  return { rows: 64, columns: 64, cellRows: 8, cellColumns: 8, kGroups: 4, depth: 8 };
+/** Workgroups that a large GPU runs at once, one for each core: an H100 has 132. */
+const CORES = 132;
+
+/** The tiles, and how long a core needs for an entry of one: smaller tiles read more often. */
+export const VEC4_TILES: readonly (Vec4Tile & { cost: number })[] = [
+  { rows: 128, columns: 128, cellRows: 8, cellColumns: 8, kGroups: 1, depth: 16, cost: 1 },
+  { rows: 64, columns: 64, cellRows: 8, cellColumns: 8, kGroups: 4, depth: 8, cost: 1.2 },
+  { rows: 64, columns: 32, cellRows: 8, cellColumns: 4, kGroups: 4, depth: 8, cost: 1.5 },
+  { rows: 32, columns: 32, cellRows: 4, cellColumns: 4, kGroups: 4, depth: 16, cost: 2 },
+  { rows: 32, columns: 16, cellRows: 4, cellColumns: 4, kGroups: 8, depth: 8, cost: 2.2 },
+];
+
+/** The tile with which the core that has most to do ends first. */
+export function vec4TileFor({ rows, columns }: Pick<Vec4Product, 'rows' | 'columns'>): Vec4Tile {
+  const time = (tile: (typeof VEC4_TILES)[number]) => {
+    const groups = Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
+    return Math.ceil(groups / CORES) * tile.rows * tile.columns * tile.cost;
+  };
+  return VEC4_TILES.reduce((best, tile) => (time(tile) < time(best) ? tile : best));
 }
 
-function tileConstants({ rows, columns, cellRows, cellColumns, kGroups, depth, unrolled = false }: Vec4Tile & {unrolled?: boolean}): Constants {
+function tileConstants({ rows, columns, cellRows, cellColumns, kGroups, depth }: Vec4Tile): Constants {
   return {
-    UNROLLED: unrolled,
     ROWS: rows,
     COLUMNS: columns,
     CELL_ROWS: cellRows,

@@ -59,7 +59,7 @@ struct Piece {
   step: u32,
   // The depth at which it begins in a slab, in vec4s; NEVER if there is no such piece.
   begin: u32,
-  // Its four vec4s in `shared4`.
+  // Its four vec4s in `shared4`, along the edge.
   slots: vec4u,
 }
 
@@ -76,49 +76,141 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 
   let piece0 = pieceOf(member, kGroup, m0, n0);
   let piece1 = pieceOf(member + GROUP, kGroup, m0, n0);
-  var c00 = mat4x4f();
-  var c01 = mat4x4f();
-  var c10 = mat4x4f();
-  var c11 = mat4x4f();
+  // The sums of near and far rows, for the near columns (s) and the far ones (t). No function has a part in the loop: a GPU's compiler
+  // may call it.
+  var s0 = vec4f();
+  var s1 = vec4f();
+  var s2 = vec4f();
+  var s3 = vec4f();
+  var s4 = vec4f();
+  var s5 = vec4f();
+  var s6 = vec4f();
+  var s7 = vec4f();
+  var t0 = vec4f();
+  var t1 = vec4f();
+  var t2 = vec4f();
+  var t3 = vec4f();
+  var t4 = vec4f();
+  var t5 = vec4f();
+  var t6 = vec4f();
+  var t7 = vec4f();
   // The first round only reads; the last one reads nothing.
   for (var k0 = 0u; k0 < product.depth + K_GROUPS * DEPTH4; k0 += K_GROUPS * DEPTH4) {
-    let next0 = readPiece(piece0, k0);
-    var next1 = mat4x4f();
-    if (PIECES > GROUP) {
-      next1 = readPiece(piece1, k0);
+    var p00 = vec4f();
+    var p01 = vec4f();
+    var p02 = vec4f();
+    var p03 = vec4f();
+    if (k0 + piece0.begin < product.depth) {
+      let at = piece0.first + k0 * piece0.step;
+      if (piece0.ofA) {
+        p00 = a[at.x];
+        p01 = a[at.y];
+        p02 = a[at.z];
+        p03 = a[at.w];
+      } else {
+        p00 = b[at.x];
+        p01 = b[at.y];
+        p02 = b[at.z];
+        p03 = b[at.w];
+      }
     }
-    let steps = select(min(k0, DEPTH4), select(0u, DEPTH4, k0 > 0u), UNROLLED);
+    var p10 = vec4f();
+    var p11 = vec4f();
+    var p12 = vec4f();
+    var p13 = vec4f();
+    if (PIECES > GROUP && k0 + piece1.begin < product.depth) {
+      let at = piece1.first + k0 * piece1.step;
+      if (piece1.ofA) {
+        p10 = a[at.x];
+        p11 = a[at.y];
+        p12 = a[at.z];
+        p13 = a[at.w];
+      } else {
+        p10 = b[at.x];
+        p11 = b[at.y];
+        p12 = b[at.z];
+        p13 = b[at.w];
+      }
+    }
+    let steps = min(k0, DEPTH4);
     for (var k4 = 0u; k4 < steps; k4++) {
       let aAt = kGroup * DEPTH * A_EDGE + 4u * k4 * A_EDGE;
       let bAt = A_SLAB + kGroup * DEPTH * B_EDGE + 4u * k4 * B_EDGE;
-      let aNear = aAt + swizzled(y, k4, A_EDGE);
-      let aFar = aAt + swizzled(y + GRID_Y, k4, A_EDGE);
-      let bNear = bAt + swizzled(x, k4, B_EDGE);
-      let bFar = bAt + swizzled(x + GRID_X, k4, B_EDGE);
+      let aSwizzle = (2u * k4) & (min(8u, A_EDGE) - 1u);
+      let bSwizzle = (2u * k4) & (min(8u, B_EDGE) - 1u);
+      let aNear = aAt + (y ^ aSwizzle);
+      let aFar = aAt + ((y + GRID_Y) ^ aSwizzle);
+      let bNear = bAt + (x ^ bSwizzle);
+      let bFar = bAt + ((x + GRID_X) ^ bSwizzle);
       for (var i = 0u; i < 4u; i++) {
         let rows = shared4[aNear + i * A_EDGE];
         let columns = shared4[bNear + i * B_EDGE];
-        c00 = addOuter(c00, rows, columns);
+        var farRows = vec4f();
+        var farColumns = vec4f();
         if (TALL) {
-          c10 = addOuter(c10, shared4[aFar + i * A_EDGE], columns);
+          farRows = shared4[aFar + i * A_EDGE];
         }
         if (WIDE) {
-          let farColumns = shared4[bFar + i * B_EDGE];
-          c01 = addOuter(c01, rows, farColumns);
-          if (TALL) {
-            c11 = addOuter(c11, shared4[aFar + i * A_EDGE], farColumns);
-          }
+          farColumns = shared4[bFar + i * B_EDGE];
+        }
+        s0 = fma(vec4f(rows.x), columns, s0);
+        s1 = fma(vec4f(rows.y), columns, s1);
+        s2 = fma(vec4f(rows.z), columns, s2);
+        s3 = fma(vec4f(rows.w), columns, s3);
+        if (TALL) {
+          s4 = fma(vec4f(farRows.x), columns, s4);
+          s5 = fma(vec4f(farRows.y), columns, s5);
+          s6 = fma(vec4f(farRows.z), columns, s6);
+          s7 = fma(vec4f(farRows.w), columns, s7);
+        }
+        if (WIDE) {
+          t0 = fma(vec4f(rows.x), farColumns, t0);
+          t1 = fma(vec4f(rows.y), farColumns, t1);
+          t2 = fma(vec4f(rows.z), farColumns, t2);
+          t3 = fma(vec4f(rows.w), farColumns, t3);
+        }
+        if (TALL && WIDE) {
+          t4 = fma(vec4f(farRows.x), farColumns, t4);
+          t5 = fma(vec4f(farRows.y), farColumns, t5);
+          t6 = fma(vec4f(farRows.z), farColumns, t6);
+          t7 = fma(vec4f(farRows.w), farColumns, t7);
         }
       }
     }
     workgroupBarrier();
-    storePiece(piece0, next0);
-    if (PIECES > GROUP) {
-      storePiece(piece1, next1);
+    if (piece0.exists) {
+      if (B_BY_DEPTH || piece0.ofA) {
+        shared4[piece0.slots.x] = vec4f(p00.x, p01.x, p02.x, p03.x);
+        shared4[piece0.slots.y] = vec4f(p00.y, p01.y, p02.y, p03.y);
+        shared4[piece0.slots.z] = vec4f(p00.z, p01.z, p02.z, p03.z);
+        shared4[piece0.slots.w] = vec4f(p00.w, p01.w, p02.w, p03.w);
+      } else {
+        shared4[piece0.slots.x] = p00;
+        shared4[piece0.slots.y] = p01;
+        shared4[piece0.slots.z] = p02;
+        shared4[piece0.slots.w] = p03;
+      }
+    }
+    if (PIECES > GROUP && piece1.exists) {
+      if (B_BY_DEPTH || piece1.ofA) {
+        shared4[piece1.slots.x] = vec4f(p10.x, p11.x, p12.x, p13.x);
+        shared4[piece1.slots.y] = vec4f(p10.y, p11.y, p12.y, p13.y);
+        shared4[piece1.slots.z] = vec4f(p10.z, p11.z, p12.z, p13.z);
+        shared4[piece1.slots.w] = vec4f(p10.w, p11.w, p12.w, p13.w);
+      } else {
+        shared4[piece1.slots.x] = p10;
+        shared4[piece1.slots.y] = p11;
+        shared4[piece1.slots.z] = p12;
+        shared4[piece1.slots.w] = p13;
+      }
     }
     workgroupBarrier();
   }
 
+  let c00 = mat4x4f(s0, s1, s2, s3);
+  let c10 = mat4x4f(s4, s5, s6, s7);
+  let c01 = mat4x4f(t0, t1, t2, t3);
+  let c11 = mat4x4f(t4, t5, t6, t7);
   let m = m0 + 4u * y;
   let n = n0 + x;
   if (K_GROUPS > 1u) {
@@ -135,35 +227,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     return;
   }
   // All reads, then all writes: a read behind a write waits for it.
-  c00 = finishCell(c00, m, n);
+  let d00 = finishCell(c00, m, n);
+  var d01 = c01;
+  var d10 = c10;
+  var d11 = c11;
   if (WIDE) {
-    c01 = finishCell(c01, m, n + GRID_X);
+    d01 = finishCell(c01, m, n + GRID_X);
   }
   if (TALL) {
-    c10 = finishCell(c10, m + ROWS / 2u, n);
+    d10 = finishCell(c10, m + ROWS / 2u, n);
   }
   if (TALL && WIDE) {
-    c11 = finishCell(c11, m + ROWS / 2u, n + GRID_X);
+    d11 = finishCell(c11, m + ROWS / 2u, n + GRID_X);
   }
-  writeCell(c00, m, n);
+  writeCell(d00, m, n);
   if (WIDE) {
-    writeCell(c01, m, n + GRID_X);
+    writeCell(d01, m, n + GRID_X);
   }
   if (TALL) {
-    writeCell(c10, m + ROWS / 2u, n);
+    writeCell(d10, m + ROWS / 2u, n);
   }
   if (TALL && WIDE) {
-    writeCell(c11, m + ROWS / 2u, n + GRID_X);
+    writeCell(d11, m + ROWS / 2u, n + GRID_X);
   }
-}
-
-fn addOuter(sums: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
-  return mat4x4f(
-    fma(vec4f(rows.x), columns, sums[0]),
-    fma(vec4f(rows.y), columns, sums[1]),
-    fma(vec4f(rows.z), columns, sums[2]),
-    fma(vec4f(rows.w), columns, sums[3]),
-  );
 }
 
 // Where a slab holds vec4 `at` of a row, for rows 4·k4 … 4·k4 + 3: invocations that store blocks of different depths use different banks.
@@ -195,33 +281,6 @@ fn pieceOf(number: u32, kGroup: u32, m0: u32, n0: u32) -> Piece {
   let first = (4u * (start + k4) + four) * product.bStride + min(n0 + at, product.columns - 1u);
   let slots = bSlot + (4u * k4 + four) * B_EDGE + swizzled(at, k4, B_EDGE);
   return Piece(exists, false, first, 4u * product.bStride, select(NEVER, start + k4, exists), slots);
-}
-
-// The block in the slabs from `k0`, vec4s along the edge. Rows and columns beyond the matrix repeat the last one and are not stored; beyond
-// the depth everything is zero.
-fn readPiece(piece: Piece, k0: u32) -> mat4x4f {
-  let k = piece.begin + k0;
-  if (k >= product.depth) {
-    return mat4x4f();
-  }
-  let at = piece.first + k0 * piece.step;
-  if (piece.ofA) {
-    return transpose(mat4x4f(a[at.x], a[at.y], a[at.z], a[at.w]));
-  }
-  let rows = mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]);
-  if (B_BY_DEPTH) {
-    return transpose(rows);
-  }
-  return rows;
-}
-
-fn storePiece(piece: Piece, values: mat4x4f) {
-  if (piece.exists) {
-    shared4[piece.slots.x] = values[0];
-    shared4[piece.slots.y] = values[1];
-    shared4[piece.slots.z] = values[2];
-    shared4[piece.slots.w] = values[3];
-  }
 }
 
 // Adds the cells of all groups in the order of the groups and writes the sum; each group finishes some of the rows.

@@ -8,7 +8,7 @@ const THREADS = 64u;
 // Channels of a slab in vec4s, and the distance of its rows: one more, so that invocations read different banks.
 const SLAB4 = 8u;
 const SLAB_ROW = SLAB4 + 1u;
-// Channels that a workgroup writes, in vec4s: those of a `Pair`.
+// Channels that a workgroup writes, in vec4s: those of a pair of slabs.
 const PAIR4 = 2u * SLAB4;
 
 struct Attention {
@@ -57,84 +57,37 @@ fn bound(n: u32) -> u32 {
   return n;
 }
 
-// A vec4 of a token of one head; rows and channels beyond the last repeat it.
-fn readQ(matrix: u32, row: u32, channel: u32) -> vec4f {
-  let token = matrix / attention.heads * attention.queries + min(row, attention.queries - 1u);
-  return q[token * attention.qStride + attention.qOffset + matrix % attention.heads * attention.head4 + min(channel, attention.head4 - 1u)];
+// Where a (batch, head) starts, and a vec4 of one of its tokens; rows and channels beyond the last repeat it.
+fn qStart(matrix: u32) -> u32 {
+  return matrix / attention.heads * attention.queries * attention.qStride + attention.qOffset + matrix % attention.heads * attention.head4;
 }
 
-fn readK(matrix: u32, row: u32, channel: u32) -> vec4f {
-  let token = matrix / attention.heads * attention.keys + min(row, attention.keys - 1u);
-  return k[token * attention.kStride + attention.kOffset + matrix % attention.heads * attention.head4 + min(channel, attention.head4 - 1u)];
+fn readQ(start: u32, row: u32, channel: u32) -> vec4f {
+  return q[start + min(row, attention.queries - 1u) * attention.qStride + min(channel, attention.head4 - 1u)];
 }
 
-fn readV(matrix: u32, row: u32, channel: u32) -> vec4f {
-  let token = matrix / attention.heads * attention.keys + min(row, attention.keys - 1u);
-  return v[token * attention.vStride + attention.vOffset + matrix % attention.heads * attention.head4 + min(channel, attention.head4 - 1u)];
+fn kStart(matrix: u32) -> u32 {
+  return matrix / attention.heads * attention.keys * attention.kStride + attention.kOffset + matrix % attention.heads * attention.head4;
 }
 
-fn addOuter(sums: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
-  return mat4x4f(
-    fma(vec4f(rows.x), columns, sums[0]),
-    fma(vec4f(rows.y), columns, sums[1]),
-    fma(vec4f(rows.z), columns, sums[2]),
-    fma(vec4f(rows.w), columns, sums[3]),
-  );
+fn readK(start: u32, row: u32, channel: u32) -> vec4f {
+  return k[start + min(row, attention.keys - 1u) * attention.kStride + min(channel, attention.head4 - 1u)];
 }
 
-fn scaleRows(cell: mat4x4f, factors: vec4f) -> mat4x4f {
-  return mat4x4f(cell[0] * factors.x, cell[1] * factors.y, cell[2] * factors.z, cell[3] * factors.w);
+fn vStart(matrix: u32) -> u32 {
+  return matrix / attention.heads * attention.keys * attention.vStride + attention.vOffset + matrix % attention.heads * attention.head4;
 }
 
-// Four rows of a slab of channels, as columns of channels.
-fn slabRows(first: u32, c: u32) -> mat4x4f {
-  let at = first * SLAB_ROW + c;
-  let step = 8u * SLAB_ROW;
-  return transpose(mat4x4f(slab[at], slab[at + step], slab[at + 2u * step], slab[at + 3u * step]));
+fn readV(start: u32, row: u32, channel: u32) -> vec4f {
+  return v[start + min(row, attention.keys - 1u) * attention.vStride + min(channel, attention.head4 - 1u)];
 }
 
-// Adds the product over the channels of the slab: rows are the first TILE rows of the slab, columns the others.
-fn addSlabProduct(sums: mat4x4f, x: u32, y: u32) -> mat4x4f {
-  var result = sums;
-  for (var c = 0u; c < bound(SLAB4); c++) {
-    let rows = slabRows(y, c);
-    let columns = slabRows(TILE + x, c);
-    result = addOuter(result, rows[0], columns[0]);
-    result = addOuter(result, rows[1], columns[1]);
-    result = addOuter(result, rows[2], columns[2]);
-    result = addOuter(result, rows[3], columns[3]);
-  }
-  return result;
-}
-
-fn storeWeights(cell: mat4x4f, x: u32, y: u32) {
-  let columns = transpose(cell);
+// Four rows of a tile, y + 8·i, by column.
+fn storeWeights(r0: vec4f, r1: vec4f, r2: vec4f, r3: vec4f, x: u32, y: u32) {
   let at = x * SLAB_ROW + y;
   let step = 8u * SLAB_ROW;
-  weights[at] = columns[0];
-  weights[at + step] = columns[1];
-  weights[at + 2u * step] = columns[2];
-  weights[at + 3u * step] = columns[3];
-}
-
-// Sums of an invocation: its rows, for channels 4·x … + 3 of a slab and those 32 channels behind.
-struct Pair {
-  near: mat4x4f,
-  far: mat4x4f,
-}
-
-// Adds weights · slab.
-fn addWeighted(sums: Pair, x: u32, y: u32) -> Pair {
-  var near = sums.near;
-  var far = sums.far;
-  for (var row = 0u; row < bound(TILE); row++) {
-    let rows = weights[row * SLAB_ROW + y];
-    near = addOuter(near, rows, slab[row * PAIR4 + x]);
-    far = addOuter(far, rows, slab[row * PAIR4 + SLAB4 + x]);
-  }
-  return Pair(near, far);
-}
-
-fn scalePair(sums: Pair, factors: vec4f) -> Pair {
-  return Pair(scaleRows(sums.near, factors), scaleRows(sums.far, factors));
+  weights[at] = vec4f(r0.x, r1.x, r2.x, r3.x);
+  weights[at + step] = vec4f(r0.y, r1.y, r2.y, r3.y);
+  weights[at + 2u * step] = vec4f(r0.z, r1.z, r2.z, r3.z);
+  weights[at + 3u * step] = vec4f(r0.w, r1.w, r2.w, r3.w);
 }
