@@ -79,7 +79,12 @@ test('the activation, and its derivative by differences', () =>
       return gpu.readFloats(c, 'test', rows * columns);
     };
     near(await run('apply'), sums.map(gelu), TOLERANCE, 'activation');
-    near(await gpu.readFloats(preactivation, 'test', rows * columns), sums, TOLERANCE, 'before the activation');
+    near(
+      await gpu.readFloats(preactivation, 'test', rows * columns),
+      sums,
+      TOLERANCE,
+      'before the activation',
+    );
     const step = 1e-5;
     const derivative = sums.map((x) => (gelu(x + step) - gelu(x - step)) / (2 * step));
     near(

@@ -183,9 +183,7 @@ function attentionByProducts(label: string, spec: AttentionSpec, inputs: Tensor[
 function isFusible({ q, k, v, heads, width }: AttentionSpec): boolean {
   const head = width / heads;
   const strides = [q, k, v].flatMap(({ tensor, offset }) => [columnsOf(tensor), offset]);
-  return (
-    head % 4 === 0 && strides.every((count) => count % 4 === 0) && k.tensor === v.tensor
-  );
+  return head % 4 === 0 && strides.every((count) => count % 4 === 0) && k.tensor === v.tensor;
 }
 
 /** Attention by one kernel, and one for all gradients. Keeps the output and the logarithms of the softmax's sums for backward. */
@@ -236,7 +234,10 @@ function fusedAttention(label: string, spec: AttentionSpec, inputs: Tensor[], ou
     const kernel = await arena.gpu.kernel(definition, { constants, target: 'portable' });
     const uniform = arena.uniform(`${label}/attention`, kernel.struct('Attention').size);
     arena.gpu.write(uniform, kernel.pack('Attention', numbers), 'parameters');
-    return { bound: kernel.bind({ attention: uniform, ...buffers }), groups: [tiles, matrices, Math.ceil(head / GROUP_CHANNELS)] };
+    return {
+      bound: kernel.bind({ attention: uniform, ...buffers }),
+      groups: [tiles, matrices, Math.ceil(head / GROUP_CHANNELS)],
+    };
   };
   return {
     label,

@@ -32,7 +32,8 @@ export function mlp(
 ): Tensor {
   const width = x.shape[x.shape.length - 1];
   const shape = [...x.shape.slice(0, -1), fc2.outputs];
-  const isChain = width === fc1.inputs && fc1.outputs === fc2.inputs && residual.shape.join() === shape.join();
+  const isChain =
+    width === fc1.inputs && fc1.outputs === fc2.inputs && residual.shape.join() === shape.join();
   if (!isChain) {
     throw new Error(
       `${label}: rows of ${width}, layers ${fc1.inputs}→${fc1.outputs} and ${fc2.inputs}→${fc2.outputs} and the residual ` +
