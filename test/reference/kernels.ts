@@ -13,6 +13,7 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'ssim-backward': 'photometric',
   'photometric-l1': 'photometric',
   'photometric-reduce': 'photometric',
+  'product-vec4': 'product',
   softmax: 'attention',
   patchify: 'tokens',
   'image-tokens': 'tokens',

@@ -104,10 +104,9 @@ const CORES = 132;
 type MeasuredTile = Vec4Tile & { latency: number; work: number };
 
 export const VEC4_TILES: readonly MeasuredTile[] = [
-  { rows: 64, columns: 64, cellRows: 8, cellColumns: 8, kGroups: 2, depth: 16, latency: 24, work: 24.5 },
-  { rows: 64, columns: 64, cellRows: 8, cellColumns: 8, kGroups: 4, depth: 8, latency: 16, work: 27 },
-  { rows: 32, columns: 32, cellRows: 4, cellColumns: 4, kGroups: 4, depth: 16, latency: 9, work: 10.4 },
-  { rows: 16, columns: 16, cellRows: 4, cellColumns: 4, kGroups: 16, depth: 8, latency: 4.5, work: 4.3 },
+  { rows: 64, columns: 64, cellRows: 8, cellColumns: 8, kGroups: 2, depth: 16, latency: 9, work: 24.3 },
+  { rows: 32, columns: 32, cellRows: 4, cellColumns: 4, kGroups: 4, depth: 16, latency: 5.6, work: 8.3 },
+  { rows: 16, columns: 16, cellRows: 4, cellColumns: 4, kGroups: 16, depth: 8, latency: 2.6, work: 4.15 },
 ];
 
 /** The tile with which the core that has most to do ends first. */
