@@ -49,6 +49,19 @@ function shownBy(text: string): string[] {
   return lines;
 }
 
+test('a download shows a bar, its bytes and its rate', () => {
+  const [model, total] = ['owner/clip', 605 * 2 ** 20];
+  const text = printed(false, [
+    [0, { event: 'fetch', model, bytes: 0, total, perSecond: 0, secondsLeft: 0 }],
+    [6, { event: 'fetch', model, bytes: total / 4, total, perSecond: 2 ** 25, secondsLeft: 14.2 }],
+  ]);
+  assert.is(
+    text,
+    'fetch     owner/clip  ░░░░░░░░░░░░░░░░░░░░  0 B of 605 MiB\n' +
+      'fetch     owner/clip  █████░░░░░░░░░░░░░░░  151 MiB of 605 MiB  32 MiB/s  14 s left\n',
+  );
+});
+
 test('away from a terminal a stage prints a line every few seconds and one at its end', () => {
   const text = printed(false, [
     [0, RUN],

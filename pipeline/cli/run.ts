@@ -56,6 +56,11 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   const matrix = cell === undefined ? await readMatrix(file, { set, registry: stages }) : undefined;
   if (matrix) {
     const { runMatrix } = await import('../matrix/run.ts');
+    const { rangeOf } = await import('../run/stage-plan.ts');
+    const { withPinnedModels } = await import('../run/models.ts');
+    for (const { plan } of matrix.cells) {
+      await withPinnedModels(plan, { stages: rangeOf(plan, folders).upTo, fetch: { signal, onEvent } });
+    }
     const slots = adapter?.map(parseSlot);
     const { exitCode } = await runMatrix({ ...settings, matrix, set, jobs, slots });
     process.exitCode = exitCode; // the table has each cell's error

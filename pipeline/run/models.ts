@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { hubCache, parseHubName, repositoryFolder } from '../../stages/clip/hub-cache.ts';
+import { basename, dirname, join } from 'node:path';
+import { type HubModel, hubCache, parseHubName, repositoryFolder } from '../../stages/clip/hub-cache.ts';
 import { pinnedName } from '../../stages/clip/resolve.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { mapPaths } from '../file/describe.ts';
@@ -8,6 +8,9 @@ import type { Plan, PlannedStage } from '../file/plan.ts';
 import { jsonSchema } from '../file/schema.ts';
 import { lock } from '../store/lock.ts';
 import { RateMeter, type RunEvent } from './events.ts';
+
+/** Milliseconds between two reports of a download. */
+const REPORT_MS = 100;
 
 export interface FetchOptions {
   signal?: AbortSignal;
@@ -61,11 +64,23 @@ export async function fetchModel(
   const known = async () => (update ? undefined : await pinnedName(model));
   const found = await known();
   if (found) return found;
-  const lease = join(
-    hubCache(),
-    '.locks',
-    `${repositoryFolder(hub.name).slice(hubCache().length + 1)}.splatline`,
-  );
+  try {
+    return await fetchLocked(hub, model, known, { signal, onEvent });
+  } catch (error) {
+    const { code, syscall, path = hubCache() } = error as NodeJS.ErrnoException;
+    if (!syscall) throw error;
+    const advice = 'free space there or make it writable, or set HF_HOME to another folder';
+    throw new InputError(`cannot be written (${code}): ${advice}`, path);
+  }
+}
+
+async function fetchLocked(
+  hub: HubModel,
+  model: string,
+  known: () => Promise<string | undefined>,
+  { signal, onEvent }: FetchOptions,
+): Promise<string> {
+  const lease = join(hubCache(), '.locks', `${basename(repositoryFolder(hub.name))}.splatline`);
   await mkdir(dirname(lease), { recursive: true });
   const held = await lock(lease, {
     signal,
@@ -75,8 +90,13 @@ export async function fetchModel(
   try {
     const { downloadModel } = await import('../../stages/clip/hub-download.ts');
     const meter = new RateMeter();
-    const onProgress = (bytes: number, total: number) =>
+    let reportedAt = 0;
+    const onProgress = (bytes: number, total: number) => {
+      const now = performance.now();
+      if (bytes < total && now - reportedAt < REPORT_MS) return;
+      reportedAt = now;
       onEvent?.({ event: 'fetch', model, bytes, total, ...meter.mark(bytes, total) });
+    };
     return (await known()) ?? `${hub.name}@${await downloadModel(hub, { signal, onProgress })}`;
   } finally {
     held.release();

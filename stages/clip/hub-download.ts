@@ -41,27 +41,18 @@ export async function downloadModel(model: HubModel, options: DownloadOptions = 
   const hub = new HubClient(model, (HF_ENDPOINT || HUB_URL).replace(/\/+$/, ''), options.signal);
   const { commit, files } = await hub.files();
   const repository = repositoryFolder(model.name);
-  try {
-    await mkdir(join(repository, 'blobs'), { recursive: true });
-    const total = files.reduce((sum, { size }) => sum + size, 0);
-    let done = 0;
-    for (const file of files) {
-      const blob = join(repository, 'blobs', hashOf(file));
-      if ((await sizeOf(blob)) !== file.size) {
-        await hub.transfer(file, blob, commit, (bytes) => options.onProgress?.(done + bytes, total));
-      }
-      done += file.size;
-      await linkBlob(blob, join(repository, 'snapshots', commit, file.path));
+  await mkdir(join(repository, 'blobs'), { recursive: true });
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  let done = 0;
+  for (const file of files) {
+    const blob = join(repository, 'blobs', hashOf(file));
+    if ((await sizeOf(blob)) !== file.size) {
+      await hub.transfer(file, blob, commit, (bytes) => options.onProgress?.(done + bytes, total));
     }
-    await writeRef(model, commit); // last: a revision with a commit has all files
-  } catch (error) {
-    const { code, syscall } = error as NodeJS.ErrnoException;
-    if (!syscall) throw error;
-    throw new InputError(
-      `cannot be written (${code}): free space there or make it writable, or set HF_HOME`,
-      repository,
-    );
+    done += file.size;
+    await linkBlob(blob, join(repository, 'snapshots', commit, file.path));
   }
+  await writeRef(model, commit); // last: a revision with a commit has all files
   return commit;
 }
 
