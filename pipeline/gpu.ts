@@ -74,13 +74,14 @@ export { SplatAdam, type SplatAdamOptions, type SplatRates } from '../wgsl/splat
 export type { ClipModel };
 
 /**
- * Opens a CLIP model folder of the Hugging Face layout (`config.json`, `tokenizer.json`, `preprocessor_config.json`,
+ * Opens a CLIP model in the Hugging Face layout (`config.json`, `tokenizer.json`, `preprocessor_config.json`,
  * `model.safetensors` in f32, f16 or bf16). Node and Deno only. Uploads no weights until an objective needs them.
  *
- * @param directory path of the folder; without it, the small model of the package.
+ * @param name path of the folder, or `owner/name[@revision]` in the cache of the Hugging Face Hub, which `splatline models add`
+ *   fills; without it, the small model of the package.
  * @throws InputError with the file and its fault.
  */
-export async function openClip(gpu: Gpu, directory?: string): Promise<ClipModel> {
+export async function openClip(gpu: Gpu, name?: string): Promise<ClipModel> {
   const model = await import('../stages/clip/model.ts');
-  return model.openClip(gpu, directory);
+  return model.openClip(gpu, name);
 }

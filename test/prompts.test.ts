@@ -77,7 +77,7 @@ test('a word near a name of the library is reported with that name, and used as 
 test('words that the demo model was not trained on are listed; a model without a word list gives no warning', async () => {
   assert.match(
     (await warningsOf('a Zebra, painted by Monet: a zebra'))[0],
-    /not trained on these words of the prompt: zebra, monet\. .*set `model` to the folder of a full CLIP model/,
+    /not trained on these words of the prompt: zebra, monet\. .*set `model` to a full CLIP model/,
   );
   assert.equal(await warningsOf('a zebra by monet', folder), []);
   for (const { name } of await readPrompts()) assert.equal(await warningsOf(name), [], name);

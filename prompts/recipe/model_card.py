@@ -6,7 +6,7 @@ CARD = """# demo-clip
 
 A small CLIP ({weights:,} weights, f16) for the demo and the tests: it classifies a render of the included robot,
 or a simple shape, by colour, medium and scene, and its gradient repaints a splat accordingly. It does not replace a
-full CLIP model: **for real work, set `model` to the folder of one** (any ViT model in the Hugging Face layout).
+full CLIP model: **for real work, set `model` to one**, by its name on the Hugging Face Hub or by its folder.
 
 It loads unchanged in `transformers.CLIPModel.from_pretrained("prompts/demo-clip")`. Pictures are 64×64, patches 8, texts up
 to 32 tokens of a vocabulary of {vocabulary} (byte-level, so any text can be encoded; words that it was not trained on have little

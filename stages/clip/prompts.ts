@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { checkJson, readJson } from '../artefacts/json.ts';
 import type { Report } from '../stage.ts';
+import { FULL_CLIP } from './resolve.ts';
 
 const LIBRARY = fileURLToPath(new URL('../../prompts/library.yaml', import.meta.url));
 
@@ -52,7 +53,7 @@ export async function warnOfPrompt({ name, text }: Prompt, model: string, report
   if (unknown.length) {
     report.warn(
       `the CLIP model was not trained on these words of the prompt: ${unknown.join(', ')}. They have little effect; ` +
-        'for free text set `model` to the folder of a full CLIP model',
+        `for free text set \`model\` to a full CLIP model, such as ${FULL_CLIP}`,
     );
   }
 }
