@@ -15,7 +15,7 @@ export interface AdapterReport {
   features: string[];
   subgroupMinSize: number;
   subgroupMaxSize: number;
-  /** A CPU behind a software driver. `openGpu` derives `Gpu.target` from it; nothing else uses it. */
+  /** A CPU behind a software driver. `openGpu` derives `Gpu.target` from it, and kernels for GPUs keep loops rolled there. */
   software: boolean;
   /** The model of the CPU behind a software driver, where known: the driver compiles for this CPU. */
   cpu?: string;

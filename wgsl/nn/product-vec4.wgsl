@@ -76,8 +76,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 
   let piece0 = pieceOf(member, kGroup, m0, n0);
   let piece1 = pieceOf(member + GROUP, kGroup, m0, n0);
-  // The sums of near and far rows, for the near columns (s) and the far ones (t). No function has a part in the loop: a GPU's compiler
-  // may call it.
+  // The sums of near and far rows, for the near columns (s) and the far ones (t). No function has a part in the loop: measured, a GPU is half as fast
+  // with one.
   var s0 = vec4f();
   var s1 = vec4f();
   var s2 = vec4f();
