@@ -38,9 +38,14 @@ const ELEMENTWISE = { portable: { THREADS: 256, ITEMS: 1 }, cpu: { THREADS: 64, 
 /** On GPUs a workgroup reduces a row, for there may be few rows. On CPUs one invocation does: each barrier is a coroutine switch. */
 const ROWWISE = { portable: { LANES: 128, ROWS_PER_GROUP: 1 }, cpu: { LANES: 1, ROWS_PER_GROUP: 8 } };
 
-/** A kernel that includes `elementwise`. `example`: see `KernelDefinition`. */
-export function defineElementwise(label: string, source: URL, example?: Constants): KernelDefinition {
-  return defineShaped(label, source, ELEMENTWISE, example);
+/** A kernel that includes `elementwise`. `example`: see `KernelDefinition`; `enables`: WGSL extensions. */
+export function defineElementwise(
+  label: string,
+  source: URL,
+  example?: Constants,
+  enables?: readonly string[],
+): KernelDefinition {
+  return defineShaped(label, source, ELEMENTWISE, example, enables);
 }
 
 /** A kernel that includes `rowwise`. */
@@ -80,11 +85,12 @@ function defineShaped(
   source: URL,
   { portable, cpu }: Shapes<Constants>,
   example?: Constants,
+  enables?: readonly string[],
 ): KernelDefinition {
   return defineKernel({
     label,
     example,
-    variants: { portable: { source, constants: portable }, cpu: { constants: cpu } },
+    variants: { portable: { source, constants: portable, enables }, cpu: { constants: cpu, enables } },
   });
 }
 

@@ -1,0 +1,109 @@
+// Matrix products on tensor cores: C = A·B with f16 operands and f32 sums. Matrices are stored as contiguous row-major tiles of 16 × 16 (tile
+// (i, j) of a matrix with J tiles a row starts at 256·(i·J + j)), so a fragment is one contiguous load. A workgroup has
+// SM × SN × SK subgroups: SM × SN of them tile C with FM × FN fragments each, and SK share the depth, whose sums they add in a fixed
+// order. Each fragment is a variable of its own: arrays of fragments leave the registers. The kernel declares `a`, `b` (array<f16>) and
+// `product: Product`, whose members it may extend, and defines `fn finish(row: u32, column: u32, sum: f32)`, called once for every
+// entry of C.
+
+alias Left = subgroup_matrix_left<f16, 16, 16>;
+alias Right = subgroup_matrix_right<f16, 16, 16>;
+alias Sum = subgroup_matrix_result<f32, 16, 16>;
+
+const FRAGMENTS = FM * FN;
+const SUBGROUPS = SM * SN * SK;
+
+var<workgroup> sums: array<f32, SUBGROUPS * FRAGMENTS * 256>;
+
+@compute @workgroup_size(SUBGROUPS * SUBGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
+  let subgroup = subgroupOf(at);
+  let part = subgroup % SK;
+  let rowTile = (group.y * SM + subgroup / (SK * SN)) * FM;
+  let columnTile = (group.x * SN + subgroup / SK % SN) * FN;
+  let depthTiles = product.depthTiles;
+  let columnTiles = product.columnTiles;
+  let rowTiles = (product.rows + 15u) / 16u;
+  // Fragments beyond C repeat the last one and are not stored.
+  let a0 = min(rowTile, rowTiles - 1u) * depthTiles;
+  let a1 = min(rowTile + 1u, rowTiles - 1u) * depthTiles;
+  let a2 = min(rowTile + 2u, rowTiles - 1u) * depthTiles;
+  let a3 = min(rowTile + 3u, rowTiles - 1u) * depthTiles;
+  let b0 = min(columnTile, columnTiles - 1u);
+  let b1 = min(columnTile + 1u, columnTiles - 1u);
+  var s00: Sum;
+  var s01: Sum;
+  var s10: Sum;
+  var s11: Sum;
+  var s20: Sum;
+  var s21: Sum;
+  var s30: Sum;
+  var s31: Sum;
+  for (var k = part; k < depthTiles; k += SK) {
+    let right0 = subgroupMatrixLoad<Right>(&b, (k * columnTiles + b0) * 256u, false, 16u);
+    var right1: Right;
+    if (FN > 1u) {
+      right1 = subgroupMatrixLoad<Right>(&b, (k * columnTiles + b1) * 256u, false, 16u);
+    }
+    let left0 = subgroupMatrixLoad<Left>(&a, (a0 + k) * 256u, false, 16u);
+    s00 = subgroupMatrixMultiplyAccumulate(left0, right0, s00);
+    if (FN > 1u) {
+      s01 = subgroupMatrixMultiplyAccumulate(left0, right1, s01);
+    }
+    if (FM > 1u) {
+      let left1 = subgroupMatrixLoad<Left>(&a, (a1 + k) * 256u, false, 16u);
+      s10 = subgroupMatrixMultiplyAccumulate(left1, right0, s10);
+      if (FN > 1u) {
+        s11 = subgroupMatrixMultiplyAccumulate(left1, right1, s11);
+      }
+    }
+    if (FM > 2u) {
+      let left2 = subgroupMatrixLoad<Left>(&a, (a2 + k) * 256u, false, 16u);
+      let left3 = subgroupMatrixLoad<Left>(&a, (a3 + k) * 256u, false, 16u);
+      s20 = subgroupMatrixMultiplyAccumulate(left2, right0, s20);
+      s30 = subgroupMatrixMultiplyAccumulate(left3, right0, s30);
+      if (FN > 1u) {
+        s21 = subgroupMatrixMultiplyAccumulate(left2, right1, s21);
+        s31 = subgroupMatrixMultiplyAccumulate(left3, right1, s31);
+      }
+    }
+  }
+  let own = subgroup * FRAGMENTS * 256u;
+  subgroupMatrixStore(&sums, own, s00, false, 16u);
+  if (FN > 1u) {
+    subgroupMatrixStore(&sums, own + 256u, s01, false, 16u);
+  }
+  if (FM > 1u) {
+    subgroupMatrixStore(&sums, own + FN * 256u, s10, false, 16u);
+    if (FN > 1u) {
+      subgroupMatrixStore(&sums, own + 768u, s11, false, 16u);
+    }
+  }
+  if (FM > 2u) {
+    subgroupMatrixStore(&sums, own + 2u * FN * 256u, s20, false, 16u);
+    subgroupMatrixStore(&sums, own + 3u * FN * 256u, s30, false, 16u);
+    if (FN > 1u) {
+      subgroupMatrixStore(&sums, own + 1280u, s21, false, 16u);
+      subgroupMatrixStore(&sums, own + 1792u, s31, false, 16u);
+    }
+  }
+  workgroupBarrier();
+  // The SK subgroups of the same fragments finish a part of them each.
+  let first = (subgroup - part) * FRAGMENTS * 256u;
+  for (var i = part * SUBGROUP + at.lane; i < FRAGMENTS * 256u; i += SK * SUBGROUP) {
+    var sum = sums[first + i];
+    for (var p = 1u; p < SK; p++) {
+      sum += sums[first + p * FRAGMENTS * 256u + i];
+    }
+    let fragment = i / 256u;
+    let row = (rowTile + fragment / FN) * 16u + i / 16u % 16u;
+    let column = (columnTile + fragment % FN) * 16u + i % 16u;
+    if (row < product.rows && column < product.columns) {
+      finish(row, column, sum);
+    }
+  }
+}
+
+// Place of an entry in a matrix of `tiles` tiles a row.
+fn tiled(row: u32, column: u32, tiles: u32) -> u32 {
+  return (row / 16u * tiles + column / 16u) * 256u + row % 16u * 16u + column % 16u;
+}

@@ -1,0 +1,437 @@
+// Gradients of attention on tensor cores, without stored weights (Dao et al. 2022): the weights follow again from queries, keys and the kept
+// logSums. The first workgroups take 16 queries a subgroup and sum the gradients of the queries over the keys; the others take 16 keys a
+// subgroup and sum those of keys and values over the queries. gradHeads is f32 [images·tokens, parts·heads·HEAD_TILES·16], parts being
+// queries (unless all images share them), keys and values; a token that is no query has a zero gradient there.
+// The rows of gradOutput were divided by rowScales. Sums over queries bring them to the largest scale of the image first.
+
+#include <subgroup-thread>
+#include <attention-heads>
+
+@group(0) @binding(0) var<uniform> attention: Attention;
+@group(0) @binding(1) var<storage, read> queries: array<f16>;
+@group(0) @binding(2) var<storage, read> heads: array<f16>;
+// Tiled by (image, head), as queries.
+@group(0) @binding(3) var<storage, read> gradOutput: array<f16>;
+@group(0) @binding(4) var<storage, read> logSums: array<f32>;
+// Of each query's output and its gradient, from attention-dots.
+@group(0) @binding(5) var<storage, read> dots: array<f32>;
+@group(0) @binding(6) var<storage, read> rowScales: array<f32>;
+@group(0) @binding(7) var<storage, read_write> gradHeads: array<f32>;
+
+struct Query {
+  logSum: f32,
+  dot: f32,
+  // Its row scale: as it is in the first workgroups, relative to the largest in the others. 0 for a row that is no query.
+  scale: f32,
+}
+
+const CHUNK_SIZE = CHUNK * 256u;
+var<workgroup> logits: array<f32, SUBGROUPS * CHUNK_SIZE>;
+var<workgroup> gradWeights: array<f32, SUBGROUPS * CHUNK_SIZE>;
+var<workgroup> weights: array<f16, SUBGROUPS * CHUNK_SIZE>;
+var<workgroup> gradLogits: array<f16, SUBGROUPS * CHUNK_SIZE>;
+var<workgroup> chunkQueries: array<Query, SUBGROUPS * CHUNK * 16u>;
+
+// Place of a subgroup's work.
+struct Place {
+  image: u32,
+  head: u32,
+  tile: u32,
+  // Whether the tile exists.
+  exists: bool,
+  lane: u32,
+  // First element of the subgroup's part of workgroup memory; by tiles of 16 queries, divided by 16.
+  own: u32,
+}
+
+@compute @workgroup_size(SUBGROUPS * SUBGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
+  let groups = (attention.tokenTiles + SUBGROUPS - 1u) / SUBGROUPS;
+  let ofQueries = HAS_QUERY_GRADIENTS && group.x < groups;
+  let first = select(group.x, group.x - groups, HAS_QUERY_GRADIENTS && !ofQueries);
+  let subgroup = subgroupOf(at);
+  let tile = first * SUBGROUPS + subgroup;
+  let place = Place(group.z, group.y, tile, tile < attention.tokenTiles, at.lane, subgroup * CHUNK_SIZE);
+  if (ofQueries) {
+    sumOverKeys(place);
+  } else {
+    sumOverQueries(place);
+  }
+}
+
+fn sumOverKeys(place: Place) {
+  let own = place.own;
+  let start = startOf(place.image, place.head);
+  let queryTile = min(place.tile, attention.queryTiles - 1u);
+  let isQuery = place.exists && place.tile < attention.queryTiles;
+  let queryAt = queryStartOf(place.image, place.head, queryTile);
+  let gradAt = gradStartOf(place, queryTile);
+  loadQueries(place, queryTile, 1u, select(0.0, 1.0, isQuery));
+  var q0: Sum;
+  var q1: Sum;
+  var q2: Sum;
+  var q3: Sum;
+  var q4: Sum;
+  var q5: Sum;
+  var q6: Sum;
+  var q7: Sum;
+  for (var chunk = 0u; chunk < attention.tokenTiles; chunk += CHUNK) {
+    logitsOfKeys(queryAt, 2u * attention.sectionSize + start, chunk, own);
+    gradWeightsOfKeys(gradAt, 4u * attention.sectionSize + start, chunk, own);
+    workgroupBarrier();
+    for (var i = place.lane; i < CHUNK_SIZE; i += SUBGROUP) {
+      let query = chunkQueries[own / 16u + i % 256u / 16u];
+      let isPair = query.scale > 0.0 && chunk * 16u + i / 256u * 16u + i % 16u < attention.tokens;
+      let weight = select(0.0, exp(attention.logitScale * logits[own + i] - query.logSum), isPair);
+      gradLogits[own + i] = f16(attention.gradScale * weight * (gradWeights[own + i] - query.dot));
+    }
+    workgroupBarrier();
+    let tiles = min(CHUNK, attention.tokenTiles - chunk);
+    for (var t = 0u; t < tiles; t++) {
+      let left = subgroupMatrixLoad<Left>(&gradLogits, own + t * 256u, false, 16u);
+      let keys = attention.sectionSize + start + (chunk + t) * HEAD_TILES * 256u;
+      q0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys, false, 16u), q0);
+      if (HEAD_TILES > 1u) {
+        q1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 256u, false, 16u), q1);
+      }
+      if (HEAD_TILES > 2u) {
+        q2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 512u, false, 16u), q2);
+      }
+      if (HEAD_TILES > 3u) {
+        q3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 768u, false, 16u), q3);
+      }
+      if (HEAD_TILES > 4u) {
+        q4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 1024u, false, 16u), q4);
+      }
+      if (HEAD_TILES > 5u) {
+        q5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 1280u, false, 16u), q5);
+      }
+      if (HEAD_TILES > 6u) {
+        q6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 1536u, false, 16u), q6);
+      }
+      if (HEAD_TILES > 7u) {
+        q7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 1792u, false, 16u), q7);
+      }
+    }
+    workgroupBarrier();
+  }
+  subgroupMatrixStore(&logits, own, q0, false, 16u);
+  if (HEAD_TILES > 1u) {
+    subgroupMatrixStore(&logits, own + 256u, q1, false, 16u);
+  }
+  if (HEAD_TILES > 2u) {
+    subgroupMatrixStore(&logits, own + 512u, q2, false, 16u);
+  }
+  if (HEAD_TILES > 3u) {
+    subgroupMatrixStore(&logits, own + 768u, q3, false, 16u);
+  }
+  workgroupBarrier();
+  storeGradient(place, 0u, attention.queryGradScale, true, 0u);
+  workgroupBarrier();
+  if (HEAD_TILES > CHUNK) {
+    subgroupMatrixStore(&logits, own, q4, false, 16u);
+    if (HEAD_TILES > 5u) {
+      subgroupMatrixStore(&logits, own + 256u, q5, false, 16u);
+    }
+    if (HEAD_TILES > 6u) {
+      subgroupMatrixStore(&logits, own + 512u, q6, false, 16u);
+    }
+    if (HEAD_TILES > 7u) {
+      subgroupMatrixStore(&logits, own + 768u, q7, false, 16u);
+    }
+    workgroupBarrier();
+    storeGradient(place, 0u, attention.queryGradScale, true, CHUNK);
+    workgroupBarrier();
+  }
+}
+
+fn sumOverQueries(place: Place) {
+  let own = place.own;
+  let start = startOf(place.image, place.head);
+  let keyTile = min(place.tile, attention.tokenTiles - 1u);
+  let largest = largestScale(place);
+  let inverse = select(0.0, 1.0 / largest, largest > 0.0);
+  var k0: Sum;
+  var k1: Sum;
+  var k2: Sum;
+  var k3: Sum;
+  var k4: Sum;
+  var k5: Sum;
+  var k6: Sum;
+  var k7: Sum;
+  var v0: Sum;
+  var v1: Sum;
+  var v2: Sum;
+  var v3: Sum;
+  var v4: Sum;
+  var v5: Sum;
+  var v6: Sum;
+  var v7: Sum;
+  for (var chunk = 0u; chunk < attention.queryTiles; chunk += CHUNK) {
+    loadQueries(place, chunk, CHUNK, inverse);
+    logitsOfQueries(place, chunk, 2u * attention.sectionSize + start + keyTile * 256u);
+    gradWeightsOfQueries(place, chunk, 4u * attention.sectionSize + start + keyTile * 256u);
+    workgroupBarrier();
+    for (var i = place.lane; i < CHUNK_SIZE; i += SUBGROUP) {
+      let query = chunkQueries[own / 16u + i / 16u];
+      let isPair = query.scale > 0.0 && keyTile * 16u + i % 16u < attention.tokens;
+      let weight = query.scale * select(0.0, exp(attention.logitScale * logits[own + i] - query.logSum), isPair);
+      // Transposed: rows are keys.
+      let to = own + i / 256u * 256u + i % 16u * 16u + i % 256u / 16u;
+      weights[to] = f16(weight);
+      gradLogits[to] = f16(attention.gradScale * weight * (gradWeights[own + i] - query.dot));
+    }
+    workgroupBarrier();
+    let tiles = min(CHUNK, attention.queryTiles - chunk);
+    for (var t = 0u; t < tiles; t++) {
+      let weightTile = subgroupMatrixLoad<Left>(&weights, own + t * 256u, false, 16u);
+      let gradAt = gradStartOf(place, chunk + t);
+      v0 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt, false, 16u), v0);
+      if (HEAD_TILES > 1u) {
+        v1 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 256u, false, 16u), v1);
+      }
+      if (HEAD_TILES > 2u) {
+        v2 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 512u, false, 16u), v2);
+      }
+      if (HEAD_TILES > 3u) {
+        v3 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 768u, false, 16u), v3);
+      }
+      if (HEAD_TILES > 4u) {
+        v4 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 1024u, false, 16u), v4);
+      }
+      if (HEAD_TILES > 5u) {
+        v5 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 1280u, false, 16u), v5);
+      }
+      if (HEAD_TILES > 6u) {
+        v6 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 1536u, false, 16u), v6);
+      }
+      if (HEAD_TILES > 7u) {
+        v7 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 1792u, false, 16u), v7);
+      }
+      let logitTile = subgroupMatrixLoad<Left>(&gradLogits, own + t * 256u, false, 16u);
+      let queryAt = queryStartOf(place.image, place.head, chunk + t);
+      k0 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt, false, 16u), k0);
+      if (HEAD_TILES > 1u) {
+        k1 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 256u, false, 16u), k1);
+      }
+      if (HEAD_TILES > 2u) {
+        k2 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 512u, false, 16u), k2);
+      }
+      if (HEAD_TILES > 3u) {
+        k3 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 768u, false, 16u), k3);
+      }
+      if (HEAD_TILES > 4u) {
+        k4 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 1024u, false, 16u), k4);
+      }
+      if (HEAD_TILES > 5u) {
+        k5 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 1280u, false, 16u), k5);
+      }
+      if (HEAD_TILES > 6u) {
+        k6 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 1536u, false, 16u), k6);
+      }
+      if (HEAD_TILES > 7u) {
+        k7 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 1792u, false, 16u), k7);
+      }
+    }
+    workgroupBarrier();
+  }
+  let part = select(0u, 1u, HAS_QUERY_GRADIENTS);
+  subgroupMatrixStore(&logits, own, k0, false, 16u);
+  if (HEAD_TILES > 1u) {
+    subgroupMatrixStore(&logits, own + 256u, k1, false, 16u);
+  }
+  if (HEAD_TILES > 2u) {
+    subgroupMatrixStore(&logits, own + 512u, k2, false, 16u);
+  }
+  if (HEAD_TILES > 3u) {
+    subgroupMatrixStore(&logits, own + 768u, k3, false, 16u);
+  }
+  workgroupBarrier();
+  storeGradient(place, part, largest * attention.queryGradScale, false, 0u);
+  workgroupBarrier();
+  if (HEAD_TILES > CHUNK) {
+    subgroupMatrixStore(&logits, own, k4, false, 16u);
+    if (HEAD_TILES > 5u) {
+      subgroupMatrixStore(&logits, own + 256u, k5, false, 16u);
+    }
+    if (HEAD_TILES > 6u) {
+      subgroupMatrixStore(&logits, own + 512u, k6, false, 16u);
+    }
+    if (HEAD_TILES > 7u) {
+      subgroupMatrixStore(&logits, own + 768u, k7, false, 16u);
+    }
+    workgroupBarrier();
+    storeGradient(place, part, largest * attention.queryGradScale, false, CHUNK);
+    workgroupBarrier();
+  }
+  subgroupMatrixStore(&logits, own, v0, false, 16u);
+  if (HEAD_TILES > 1u) {
+    subgroupMatrixStore(&logits, own + 256u, v1, false, 16u);
+  }
+  if (HEAD_TILES > 2u) {
+    subgroupMatrixStore(&logits, own + 512u, v2, false, 16u);
+  }
+  if (HEAD_TILES > 3u) {
+    subgroupMatrixStore(&logits, own + 768u, v3, false, 16u);
+  }
+  workgroupBarrier();
+  storeGradient(place, part + 1u, largest * attention.valueGradScale, false, 0u);
+  workgroupBarrier();
+  if (HEAD_TILES > CHUNK) {
+    subgroupMatrixStore(&logits, own, v4, false, 16u);
+    if (HEAD_TILES > 5u) {
+      subgroupMatrixStore(&logits, own + 256u, v5, false, 16u);
+    }
+    if (HEAD_TILES > 6u) {
+      subgroupMatrixStore(&logits, own + 512u, v6, false, 16u);
+    }
+    if (HEAD_TILES > 7u) {
+      subgroupMatrixStore(&logits, own + 768u, v7, false, 16u);
+    }
+    workgroupBarrier();
+    storeGradient(place, part + 1u, largest * attention.valueGradScale, false, CHUNK);
+    workgroupBarrier();
+  }
+}
+
+// First element of 16 queries in gradOutput.
+fn gradStartOf(place: Place, tile: u32) -> u32 {
+  return ((place.image * attention.heads + place.head) * attention.queryTiles + tile) * HEAD_TILES * 256u;
+}
+
+// What `tiles` tiles of queries from `first` on need beside matrices; scales are multiplied by `factor`.
+fn loadQueries(place: Place, first: u32, tiles: u32, factor: f32) {
+  for (var i = place.lane; i < tiles * 16u; i += SUBGROUP) {
+    let query = first * 16u + i;
+    var found = Query(0.0, 0.0, 0.0);
+    if (query < attention.queries) {
+      let row = (place.image * attention.heads + place.head) * attention.queries + query;
+      found = Query(logSums[row], dots[row], factor * rowScales[place.image * attention.queries + query]);
+    }
+    chunkQueries[place.own / 16u + i] = found;
+  }
+}
+
+fn largestScale(place: Place) -> f32 {
+  var largest = 0.0;
+  for (var query = place.lane; query < attention.queries; query += SUBGROUP) {
+    largest = max(largest, rowScales[place.image * attention.queries + query]);
+  }
+  return subgroupMax(largest);
+}
+
+// The logits of 16 queries with CHUNK tiles of keys from `first` on. Tiles beyond the last repeat it.
+fn logitsOfKeys(leftAt: u32, rightAt: u32, first: u32, own: u32) {
+  let last = attention.tokenTiles - 1u;
+  let r0 = rightAt + min(first, last) * 256u;
+  let r1 = rightAt + min(first + 1u, last) * 256u;
+  let r2 = rightAt + min(first + 2u, last) * 256u;
+  let r3 = rightAt + min(first + 3u, last) * 256u;
+  var s0: Sum;
+  var s1: Sum;
+  var s2: Sum;
+  var s3: Sum;
+  for (var d = 0u; d < HEAD_TILES; d++) {
+    let row = d * attention.tokenTiles * 256u;
+    let left = subgroupMatrixLoad<Left>(&queries, leftAt + d * 256u, false, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r0 + row, false, 16u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r1 + row, false, 16u), s1);
+    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r2 + row, false, 16u), s2);
+    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r3 + row, false, 16u), s3);
+  }
+  subgroupMatrixStore(&logits, own, s0, false, 16u);
+  subgroupMatrixStore(&logits, own + 256u, s1, false, 16u);
+  subgroupMatrixStore(&logits, own + 512u, s2, false, 16u);
+  subgroupMatrixStore(&logits, own + 768u, s3, false, 16u);
+}
+
+// The gradients of the weights of the same pairs.
+fn gradWeightsOfKeys(leftAt: u32, rightAt: u32, first: u32, own: u32) {
+  let last = attention.tokenTiles - 1u;
+  let r0 = rightAt + min(first, last) * 256u;
+  let r1 = rightAt + min(first + 1u, last) * 256u;
+  let r2 = rightAt + min(first + 2u, last) * 256u;
+  let r3 = rightAt + min(first + 3u, last) * 256u;
+  var s0: Sum;
+  var s1: Sum;
+  var s2: Sum;
+  var s3: Sum;
+  for (var d = 0u; d < HEAD_TILES; d++) {
+    let row = d * attention.tokenTiles * 256u;
+    let left = subgroupMatrixLoad<Left>(&gradOutput, leftAt + d * 256u, false, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r0 + row, false, 16u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r1 + row, false, 16u), s1);
+    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r2 + row, false, 16u), s2);
+    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r3 + row, false, 16u), s3);
+  }
+  subgroupMatrixStore(&gradWeights, own, s0, false, 16u);
+  subgroupMatrixStore(&gradWeights, own + 256u, s1, false, 16u);
+  subgroupMatrixStore(&gradWeights, own + 512u, s2, false, 16u);
+  subgroupMatrixStore(&gradWeights, own + 768u, s3, false, 16u);
+}
+
+// The logits of CHUNK tiles of queries from `first` on with 16 keys.
+fn logitsOfQueries(place: Place, first: u32, rightAt: u32) {
+  let last = attention.queryTiles - 1u;
+  let l0 = queryStartOf(place.image, place.head, min(first, last));
+  let l1 = queryStartOf(place.image, place.head, min(first + 1u, last));
+  let l2 = queryStartOf(place.image, place.head, min(first + 2u, last));
+  let l3 = queryStartOf(place.image, place.head, min(first + 3u, last));
+  var s0: Sum;
+  var s1: Sum;
+  var s2: Sum;
+  var s3: Sum;
+  for (var d = 0u; d < HEAD_TILES; d++) {
+    let right = subgroupMatrixLoad<Right>(&heads, rightAt + d * attention.tokenTiles * 256u, false, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&queries, l0 + d * 256u, false, 16u), right, s0);
+    s1 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&queries, l1 + d * 256u, false, 16u), right, s1);
+    s2 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&queries, l2 + d * 256u, false, 16u), right, s2);
+    s3 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&queries, l3 + d * 256u, false, 16u), right, s3);
+  }
+  subgroupMatrixStore(&logits, place.own, s0, false, 16u);
+  subgroupMatrixStore(&logits, place.own + 256u, s1, false, 16u);
+  subgroupMatrixStore(&logits, place.own + 512u, s2, false, 16u);
+  subgroupMatrixStore(&logits, place.own + 768u, s3, false, 16u);
+}
+
+// The gradients of the weights of the same pairs.
+fn gradWeightsOfQueries(place: Place, first: u32, rightAt: u32) {
+  let last = attention.queryTiles - 1u;
+  let l0 = gradStartOf(place, min(first, last));
+  let l1 = gradStartOf(place, min(first + 1u, last));
+  let l2 = gradStartOf(place, min(first + 2u, last));
+  let l3 = gradStartOf(place, min(first + 3u, last));
+  var s0: Sum;
+  var s1: Sum;
+  var s2: Sum;
+  var s3: Sum;
+  for (var d = 0u; d < HEAD_TILES; d++) {
+    let right = subgroupMatrixLoad<Right>(&heads, rightAt + d * attention.tokenTiles * 256u, false, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&gradOutput, l0 + d * 256u, false, 16u), right, s0);
+    s1 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&gradOutput, l1 + d * 256u, false, 16u), right, s1);
+    s2 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&gradOutput, l2 + d * 256u, false, 16u), right, s2);
+    s3 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&gradOutput, l3 + d * 256u, false, 16u), right, s3);
+  }
+  subgroupMatrixStore(&gradWeights, place.own, s0, false, 16u);
+  subgroupMatrixStore(&gradWeights, place.own + 256u, s1, false, 16u);
+  subgroupMatrixStore(&gradWeights, place.own + 512u, s2, false, 16u);
+  subgroupMatrixStore(&gradWeights, place.own + 768u, s3, false, 16u);
+}
+
+// Stores CHUNK tiles of a part's gradient from `firstTile` of the head's width on, from where they lie in `logits`.
+fn storeGradient(place: Place, part: u32, scale: f32, ofQueries: bool, firstTile: u32) {
+  let parts = select(2u, 3u, HAS_QUERY_GRADIENTS);
+  let width = attention.heads * HEAD_TILES * 16u;
+  let tiles = min(CHUNK, HEAD_TILES - firstTile);
+  for (var i = place.lane; i < tiles * 256u; i += SUBGROUP) {
+    let token = place.tile * 16u + i % 256u / 16u;
+    if (place.exists && token < attention.tokens) {
+      var value = scale * logits[place.own + i];
+      if (ofQueries) {
+        value *= chunkQueries[place.own / 16u + i % 256u / 16u].scale;
+      }
+      let column = part * width + (place.head * HEAD_TILES + firstTile + i / 256u) * 16u + i % 16u;
+      gradHeads[(place.image * attention.tokens + token) * parts * width + column] = value;
+    }
+  }
+}

@@ -1,0 +1,198 @@
+// Multi-head attention softmax(Q·Kᵀ/√d)·V on tensor cores (Vaswani et al. 2017), with the logits recomputed instead of stored (Dao et al.
+// 2022): a subgroup takes 16 queries of a (image, head), first finds each query's maximum and sum over all keys, then sums weights times
+// values. Output tiled [images·queries, heads·HEAD_TILES·16]; keeps the logarithm of each query's sum for backward.
+
+#include <subgroup-thread>
+#include <attention-heads>
+
+@group(0) @binding(0) var<uniform> attention: Attention;
+@group(0) @binding(1) var<storage, read> queries: array<f16>;
+@group(0) @binding(2) var<storage, read> heads: array<f16>;
+@group(0) @binding(3) var<storage, read_write> output: array<f16>;
+@group(0) @binding(4) var<storage, read_write> logSums: array<f32>;
+
+var<workgroup> logits: array<f32, SUBGROUPS * CHUNK * 256u>;
+var<workgroup> weights: array<f16, SUBGROUPS * CHUNK * 256u>;
+// By place: the largest logit and the sum of exponentials.
+var<workgroup> statistics: array<f32, SUBGROUPS * 512u>;
+var<workgroup> rowLogSums: array<f32, SUBGROUPS * 16u>;
+
+@compute @workgroup_size(SUBGROUPS * SUBGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
+  let subgroup = subgroupOf(at);
+  let lane = at.lane;
+  let head = group.y;
+  let image = group.z;
+  let queryTile = group.x * SUBGROUPS + subgroup;
+  let exists = queryTile < attention.queryTiles;
+  let tokenTiles = attention.tokenTiles;
+  let start = startOf(image, head);
+  let queryAt = queryStartOf(image, head, min(queryTile, attention.queryTiles - 1u));
+  let keysTransposed = 2u * attention.sectionSize + start;
+  let values = 3u * attention.sectionSize + start;
+  let chunks = (tokenTiles + CHUNK - 1u) / CHUNK;
+  let own = subgroup * CHUNK * 256u;
+
+  var largest: array<f32, PLACES>;
+  var total: array<f32, PLACES>;
+  for (var p = 0u; p < PLACES; p++) {
+    largest[p] = -1e30;
+    total[p] = 0.0;
+  }
+  for (var chunk = 0u; chunk < chunks; chunk++) {
+    storeLogits(queryAt, keysTransposed, chunk * CHUNK, own);
+    workgroupBarrier();
+    for (var t = 0u; t < CHUNK; t++) {
+      for (var p = 0u; p < PLACES; p++) {
+        let place = p * SUBGROUP + lane;
+        if ((chunk * CHUNK + t) * 16u + place % 16u < attention.tokens) {
+          let logit = attention.logitScale * logits[own + t * 256u + place];
+          let next = max(largest[p], logit);
+          total[p] = total[p] * exp(largest[p] - next) + exp(logit - next);
+          largest[p] = next;
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+  for (var p = 0u; p < PLACES; p++) {
+    statistics[subgroup * 512u + p * SUBGROUP + lane] = largest[p];
+    statistics[subgroup * 512u + 256u + p * SUBGROUP + lane] = total[p];
+  }
+  workgroupBarrier();
+  for (var row = lane; row < 16u; row += SUBGROUP) {
+    let first = subgroup * 512u + row * 16u;
+    var rowLargest = statistics[first];
+    for (var i = 1u; i < 16u; i++) {
+      rowLargest = max(rowLargest, statistics[first + i]);
+    }
+    var rowTotal = 0.0;
+    for (var i = 0u; i < 16u; i++) {
+      rowTotal += statistics[first + 256u + i] * exp(statistics[first + i] - rowLargest);
+    }
+    let logSum = rowLargest + log(rowTotal);
+    rowLogSums[subgroup * 16u + row] = logSum;
+    let query = queryTile * 16u + row;
+    if (exists && query < attention.queries) {
+      logSums[(image * attention.heads + head) * attention.queries + query] = logSum;
+    }
+  }
+  workgroupBarrier();
+
+  var o0: Sum;
+  var o1: Sum;
+  var o2: Sum;
+  var o3: Sum;
+  var o4: Sum;
+  var o5: Sum;
+  var o6: Sum;
+  var o7: Sum;
+  for (var chunk = 0u; chunk < chunks; chunk++) {
+    // The only chunk's logits are still there.
+    if (chunks > 1u) {
+      storeLogits(queryAt, keysTransposed, chunk * CHUNK, own);
+      workgroupBarrier();
+    }
+    for (var t = 0u; t < CHUNK; t++) {
+      for (var p = 0u; p < PLACES; p++) {
+        let place = p * SUBGROUP + lane;
+        let i = own + t * 256u + place;
+        let isKey = (chunk * CHUNK + t) * 16u + place % 16u < attention.tokens;
+        weights[i] = f16(select(0.0, exp(attention.logitScale * logits[i] - rowLogSums[subgroup * 16u + place / 16u]), isKey));
+      }
+    }
+    workgroupBarrier();
+    let tiles = min(CHUNK, tokenTiles - chunk * CHUNK);
+    for (var t = 0u; t < tiles; t++) {
+      let left = subgroupMatrixLoad<Left>(&weights, own + t * 256u, false, 16u);
+      let row = values + (chunk * CHUNK + t) * HEAD_TILES * 256u;
+      o0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row, false, 16u), o0);
+      if (HEAD_TILES > 1u) {
+        o1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 256u, false, 16u), o1);
+      }
+      if (HEAD_TILES > 2u) {
+        o2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 512u, false, 16u), o2);
+      }
+      if (HEAD_TILES > 3u) {
+        o3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 768u, false, 16u), o3);
+      }
+      if (HEAD_TILES > 4u) {
+        o4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 1024u, false, 16u), o4);
+      }
+      if (HEAD_TILES > 5u) {
+        o5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 1280u, false, 16u), o5);
+      }
+      if (HEAD_TILES > 6u) {
+        o6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 1536u, false, 16u), o6);
+      }
+      if (HEAD_TILES > 7u) {
+        o7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 1792u, false, 16u), o7);
+      }
+    }
+    workgroupBarrier();
+  }
+  // CHUNK tiles of the output at a time pass through the space of the logits.
+  subgroupMatrixStore(&logits, own, o0, false, 16u);
+  if (HEAD_TILES > 1u) {
+    subgroupMatrixStore(&logits, own + 256u, o1, false, 16u);
+  }
+  if (HEAD_TILES > 2u) {
+    subgroupMatrixStore(&logits, own + 512u, o2, false, 16u);
+  }
+  if (HEAD_TILES > 3u) {
+    subgroupMatrixStore(&logits, own + 768u, o3, false, 16u);
+  }
+  workgroupBarrier();
+  storeOutput(exists, image, head, queryTile, 0u, own, lane);
+  if (HEAD_TILES > CHUNK) {
+    workgroupBarrier();
+    subgroupMatrixStore(&logits, own, o4, false, 16u);
+    if (HEAD_TILES > 5u) {
+      subgroupMatrixStore(&logits, own + 256u, o5, false, 16u);
+    }
+    if (HEAD_TILES > 6u) {
+      subgroupMatrixStore(&logits, own + 512u, o6, false, 16u);
+    }
+    if (HEAD_TILES > 7u) {
+      subgroupMatrixStore(&logits, own + 768u, o7, false, 16u);
+    }
+    workgroupBarrier();
+    storeOutput(exists, image, head, queryTile, CHUNK, own, lane);
+  }
+}
+
+// The logits of 16 queries with CHUNK tiles of keys from `first` on. Tiles beyond the last repeat it.
+fn storeLogits(queryAt: u32, keysTransposed: u32, first: u32, own: u32) {
+  let last = attention.tokenTiles - 1u;
+  let k0 = keysTransposed + min(first, last) * 256u;
+  let k1 = keysTransposed + min(first + 1u, last) * 256u;
+  let k2 = keysTransposed + min(first + 2u, last) * 256u;
+  let k3 = keysTransposed + min(first + 3u, last) * 256u;
+  var s0: Sum;
+  var s1: Sum;
+  var s2: Sum;
+  var s3: Sum;
+  for (var d = 0u; d < HEAD_TILES; d++) {
+    let row = d * attention.tokenTiles * 256u;
+    let left = subgroupMatrixLoad<Left>(&queries, queryAt + d * 256u, false, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, k0 + row, false, 16u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, k1 + row, false, 16u), s1);
+    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, k2 + row, false, 16u), s2);
+    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, k3 + row, false, 16u), s3);
+  }
+  subgroupMatrixStore(&logits, own, s0, false, 16u);
+  subgroupMatrixStore(&logits, own + 256u, s1, false, 16u);
+  subgroupMatrixStore(&logits, own + 512u, s2, false, 16u);
+  subgroupMatrixStore(&logits, own + 768u, s3, false, 16u);
+}
+
+fn storeOutput(exists: bool, image: u32, head: u32, queryTile: u32, firstTile: u32, own: u32, lane: u32) {
+  let tiles = min(CHUNK, HEAD_TILES - firstTile);
+  for (var i = lane; i < tiles * 256u; i += SUBGROUP) {
+    let query = queryTile * 16u + i % 256u / 16u;
+    let column = (head * HEAD_TILES + firstTile + i / 256u) * 16u + i % 16u;
+    if (exists && query < attention.queries) {
+      output[tiled(image * attention.queries + query, column, attention.heads * HEAD_TILES)] = f16(logits[own + i]);
+    }
+  }
+}

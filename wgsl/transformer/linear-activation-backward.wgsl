@@ -1,0 +1,26 @@
+// gradInputs = outputScale·(A·B)·act'(inputs / inputScale), tiled: the gradient that enters the activation, from the one that leaves the
+// MLP. `inputs` is what linear-activation kept.
+
+#include <subgroup-thread>
+#include <fragment-product>
+#include <gelu>
+
+struct Product {
+  rows: u32,
+  columns: u32,
+  depthTiles: u32,
+  columnTiles: u32,
+  scale: f32,
+  inputScale: f32,
+}
+
+@group(0) @binding(0) var<uniform> product: Product;
+@group(0) @binding(1) var<storage, read> a: array<f16>;
+@group(0) @binding(2) var<storage, read> b: array<f16>;
+@group(0) @binding(3) var<storage, read> inputs: array<f16>;
+@group(0) @binding(4) var<storage, read_write> gradInputs: array<f16>;
+
+fn finish(row: u32, column: u32, sum: f32) {
+  let i = tiled(row, column, product.columnTiles);
+  gradInputs[i] = f16(product.scale * sum * geluDerivative(f32(inputs[i]) / product.inputScale));
+}

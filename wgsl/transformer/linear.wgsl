@@ -1,0 +1,40 @@
+// y = scale·rowScale[row]·(A·B) + bias + residual, in f32, row-major: linear layers that write to the residual stream, and gradients.
+// `residual` is row `row·residualStride` of its matrix; with ACCUMULATES y itself is the residual.
+
+#include <subgroup-thread>
+#include <fragment-product>
+
+struct Product {
+  rows: u32,
+  columns: u32,
+  depthTiles: u32,
+  columnTiles: u32,
+  residualStride: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> product: Product;
+@group(0) @binding(1) var<storage, read> a: array<f16>;
+@group(0) @binding(2) var<storage, read> b: array<f16>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> rowScales: array<f32>;
+@group(0) @binding(5) var<storage, read> residual: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+fn finish(row: u32, column: u32, sum: f32) {
+  let i = row * product.columns + column;
+  var value = product.scale * sum;
+  if (HAS_ROW_SCALES) {
+    value *= rowScales[row];
+  }
+  if (HAS_BIAS) {
+    value += bias[column];
+  }
+  if (HAS_RESIDUAL) {
+    value += residual[row * product.residualStride * product.columns + column];
+  }
+  if (ACCUMULATES) {
+    value += y[i];
+  }
+  y[i] = value;
+}

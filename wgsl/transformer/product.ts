@@ -1,0 +1,212 @@
+import { type Arena, defineKernel, type KernelDefinition } from '../core/index.ts';
+import type { Dispatch } from '../nn/dispatch.ts';
+import { type Activation, activationConstants } from '../nn/elementwise.ts';
+import type { PackedLinear } from './weights.ts';
+
+/** WGSL extensions of the kernels that multiply on tensor cores. */
+export const MATRIX_EXTENSIONS = ['f16', 'subgroups', 'chromium_experimental_subgroup_matrix'] as const;
+
+const SHAPE = { FM: 2, FN: 2, SM: 1, SN: 1, SK: 4 };
+
+function defineProduct(
+  file: URL,
+  label: string,
+  example: Record<string, number | boolean>,
+): KernelDefinition {
+  return defineKernel({
+    label: `transformer/${label}`,
+    example: { ...SHAPE, ...example },
+    variants: { portable: { source: file, enables: MATRIX_EXTENSIONS } },
+  });
+}
+
+export const LINEAR = defineProduct(new URL('./linear.wgsl', import.meta.url), 'linear', {
+  HAS_BIAS: true,
+  HAS_ROW_SCALES: true,
+  HAS_RESIDUAL: true,
+  ACCUMULATES: true,
+});
+export const LINEAR_ACTIVATION = defineProduct(
+  new URL('./linear-activation.wgsl', import.meta.url),
+  'linear-activation',
+  activationConstants('gelu'),
+);
+export const LINEAR_ACTIVATION_BACKWARD = defineProduct(
+  new URL('./linear-activation-backward.wgsl', import.meta.url),
+  'linear-activation-backward',
+  activationConstants('gelu'),
+);
+export const LINEAR_HEADS = defineProduct(new URL('./linear-heads.wgsl', import.meta.url), 'linear-heads', {
+  HAS_BIAS: true,
+  HEAD_TILES: 4,
+  FIRST_PART: 0,
+});
+
+/** Fragments a subgroup, subgroups along rows and columns, and subgroups that share the depth: see fragment-product.wgsl. */
+export interface ProductShape {
+  FM: 1 | 2 | 4;
+  FN: 1 | 2;
+  SM: number;
+  SN: number;
+  SK: number;
+}
+
+/**
+ * The fastest of the measured shapes for a product of so many tiles. Small products split the depth, so that about 1,200 subgroups
+ * (nine a multiprocessor of an H100) are busy.
+ */
+export function shapeOf(rowTiles: number, columnTiles: number, depthTiles: number): ProductShape {
+  const groups = (rows: number, columns: number) =>
+    Math.ceil(rowTiles / rows) * Math.ceil(columnTiles / columns);
+  if (groups(4, 2) >= 1000) return { FM: 4, FN: 2, SM: 2, SN: 2, SK: 1 };
+  if (groups(1, 1) <= 800) return { FM: 1, FN: 1, SM: 1, SN: 1, SK: depthTiles >= 128 ? 16 : 8 };
+  if (groups(4, 2) >= 500 && depthTiles < 128) return { FM: 4, FN: 2, SM: 1, SN: 1, SK: 4 };
+  return { FM: 2, FN: 2, SM: 1, SN: groups(2, 2) >= 1000 ? 2 : 1, SK: groups(2, 2) >= 1000 ? 2 : 4 };
+}
+
+/** Which packed matrix of a layer multiplies: `forward` y = x·Wᵀ, `backward` dx = dy·W. */
+type Direction = 'forward' | 'backward';
+
+interface ProductUse {
+  arena: Arena;
+  layer: PackedLinear;
+  direction: Direction;
+  rows: number;
+  /** f16, tiled [rows, inputs] forward and [rows, outputs] backward. */
+  a: GPUBuffer;
+}
+
+async function dispatch(
+  definition: KernelDefinition,
+  { arena, layer, direction, rows, a }: ProductUse,
+  constants: Record<string, number | boolean>,
+  numbers: Record<string, number>,
+  bindings: Record<string, GPUBuffer>,
+): Promise<Dispatch> {
+  const [depth, columns] =
+    direction === 'forward' ? [layer.inputs, layer.outputs] : [layer.outputs, layer.inputs];
+  const [rowTiles, columnTiles, depthTiles] = [rows, columns, depth].map((count) => Math.ceil(count / 16));
+  const shape = shapeOf(rowTiles, columnTiles, depthTiles);
+  const kernel = await arena.gpu.kernel(definition, { constants: { ...shape, ...constants } });
+  const uniform = arena.uniform(`${definition.label}/product`, kernel.struct('Product').size);
+  const sizes = { rows, columns, depthTiles, columnTiles, ...numbers };
+  arena.gpu.write(uniform, kernel.pack('Product', sizes), 'parameters');
+  const bound = kernel.bind({ product: uniform, a, b: layer[direction], ...bindings });
+  const { FM, FN, SM, SN } = shape;
+  return { bound, groups: [Math.ceil(columnTiles / (FN * SN)), Math.ceil(rowTiles / (FM * SM)), 1] };
+}
+
+/** y f32 [rows, columns] = scale·rowScales·(a·b) + bias + residual. */
+export function dispatchLinear(
+  use: ProductUse & {
+    y: GPUBuffer;
+    /** Valid columns, if b has padded ones. */
+    columns?: number;
+    /** Multiplies the product, beside the layer's own scale. */
+    scale?: number;
+    /** f32 [rows] */
+    rowScales?: GPUBuffer;
+    /** f32; row r of y adds its row r·residualStride. */
+    residual?: GPUBuffer;
+    residualStride?: number;
+    /** Adds to y. */
+    accumulates?: boolean;
+  },
+): Promise<Dispatch> {
+  const { arena, layer, direction, y, rowScales, residual, residualStride = 1, accumulates = false } = use;
+  const bias = direction === 'forward' ? layer.bias : undefined;
+  const unused = bias && rowScales && residual ? undefined : arena.buffer('linear/unused', 16);
+  return dispatch(
+    LINEAR,
+    use,
+    {
+      HAS_BIAS: !!bias,
+      HAS_ROW_SCALES: !!rowScales,
+      HAS_RESIDUAL: !!residual,
+      ACCUMULATES: accumulates,
+    },
+    {
+      residualStride,
+      scale: layer.scale * (use.scale ?? 1),
+      ...(use.columns !== undefined && { columns: use.columns }),
+    },
+    {
+      bias: bias ?? unused!,
+      rowScales: rowScales ?? unused!,
+      residual: residual ?? unused!,
+      y,
+    },
+  );
+}
+
+/** hidden = act(a·b + bias), and its input, f16 tiled, both multiplied by outputScale. */
+export function dispatchLinearActivation(
+  use: Omit<ProductUse, 'direction'> & {
+    activation: Activation;
+    scale: number;
+    outputScale: number;
+    inputs: GPUBuffer;
+    hidden: GPUBuffer;
+  },
+): Promise<Dispatch> {
+  const { layer, inputs, hidden, scale, outputScale } = use;
+  return dispatch(
+    LINEAR_ACTIVATION,
+    { ...use, direction: 'forward' },
+    activationConstants(use.activation),
+    { scale: layer.scale * scale, outputScale },
+    { bias: layer.bias!, inputs, hidden },
+  );
+}
+
+/** gradInputs = scale·(a·b)·act'(inputs), f16 tiled; `inputs` is multiplied by inputScale. */
+export function dispatchLinearActivationBackward(
+  use: Omit<ProductUse, 'direction'> & {
+    activation: Activation;
+    scale: number;
+    inputScale: number;
+    inputs: GPUBuffer;
+    gradInputs: GPUBuffer;
+  },
+): Promise<Dispatch> {
+  const { layer, inputs, gradInputs, scale, inputScale } = use;
+  return dispatch(
+    LINEAR_ACTIVATION_BACKWARD,
+    { ...use, direction: 'backward' },
+    activationConstants(use.activation),
+    { scale: layer.scale * scale, inputScale },
+    { inputs, gradInputs },
+  );
+}
+
+/** a·b (+ bias) by head, f16, multiplied by outputScale: the operands of attention. */
+export function dispatchLinearHeads(
+  use: ProductUse & {
+    heads: GPUBuffer;
+    headCount: number;
+    headTiles: number;
+    /** Rows an image. */
+    tokens: number;
+    sectionSize: number;
+    /** 0: queries, keys and values; 1: keys and values. */
+    firstPart: number;
+    outputScale: number;
+  },
+): Promise<Dispatch> {
+  const { arena, layer, direction, heads, headCount, headTiles, tokens, sectionSize, outputScale } = use;
+  const bias = direction === 'forward' ? layer.bias : undefined;
+  return dispatch(
+    LINEAR_HEADS,
+    use,
+    { HAS_BIAS: !!bias, HEAD_TILES: headTiles, FIRST_PART: use.firstPart },
+    {
+      tokens,
+      tokenTiles: Math.ceil(tokens / 16),
+      headCount,
+      sectionSize,
+      scale: layer.scale,
+      outputScale,
+    },
+    { bias: bias ?? arena.buffer('linear/unused', 16), heads },
+  );
+}

@@ -1,0 +1,127 @@
+import type { Arena } from '../core/index.ts';
+import { defineElementwise, dispatchElements } from '../nn/dispatch.ts';
+
+export const PACK_TILES = defineElementwise(
+  'transformer/pack-tiles',
+  new URL('./pack-tiles.wgsl', import.meta.url),
+  {},
+  ['f16'],
+);
+
+/** A linear layer on the host, as torch.nn.Linear: weight [outputs, inputs]. */
+export interface LinearValues {
+  weight: Float32Array;
+  bias?: Float32Array;
+  outputs: number;
+  inputs: number;
+}
+
+/** A layer normalisation before a linear layer, whose weight and bias become part of that layer. */
+export interface NormValues {
+  weight: Float32Array;
+  bias: Float32Array;
+}
+
+/** A linear layer as operands of tensor cores, in f16 tiles. Rows and columns are padded to multiples of 16 with zeros. */
+export interface PackedLinear {
+  /** Wᵀ, tiled [inputs, outputs], for y = x·Wᵀ. */
+  forward: GPUBuffer;
+  /** W, tiled [outputs, inputs], for dx = dy·W. */
+  backward: GPUBuffer;
+  /** f32 [outputs] */
+  bias?: GPUBuffer;
+  /** Padded. */
+  outputs: number;
+  inputs: number;
+  /** A power of two: products of the packed matrices are multiplied by it. The largest packed weight is in [1, 2). */
+  scale: number;
+  /** Largest length of a row and of a column of W, and largest magnitude of a bias: bounds of what the layer can return. */
+  rowNorm: number;
+  columnNorm: number;
+  biasLimit: number;
+}
+
+const PADDING = 0xffffffff;
+
+/** `count` numbers in order, padded to a multiple of 16. */
+function identityMap(count: number): Uint32Array {
+  return Uint32Array.from({ length: Math.ceil(count / 16) * 16 }, (_, i) => (i < count ? i : PADDING));
+}
+
+/** The numbers of `parts` matrices of all heads side by side, each head of `width` padded to `headTiles` tiles. */
+export function headMap(parts: number, heads: number, width: number, headTiles: number): Uint32Array {
+  const padded = 16 * headTiles;
+  return Uint32Array.from({ length: parts * heads * padded }, (_, i) =>
+    i % padded < width ? Math.floor(i / padded) * width + (i % padded) : PADDING,
+  );
+}
+
+/**
+ * Packs a linear layer, preceded by a layer normalisation if given: W·diag(norm.weight), bias + W·norm.bias. `arena` owns the buffers.
+ * `outputMap` and `inputMap` say which row and column of W each packed one is.
+ */
+export async function packLinear(
+  arena: Arena,
+  label: string,
+  layer: LinearValues,
+  { norm, outputMap, inputMap }: { norm?: NormValues; outputMap?: Uint32Array; inputMap?: Uint32Array } = {},
+): Promise<PackedLinear> {
+  const { weight, outputs, inputs } = layer;
+  const rows = outputMap ?? identityMap(outputs);
+  const columns = inputMap ?? identityMap(inputs);
+  const inputScales = norm?.weight ?? new Float32Array(inputs).fill(1);
+  const columnSquares = new Float64Array(inputs);
+  const bias = new Float64Array(outputs);
+  let [largest, rowSquares, biasLimit] = [0, 0, 0];
+  for (let o = 0; o < outputs; o++) {
+    let [squares, shift] = [0, layer.bias?.[o] ?? 0];
+    for (let i = 0, at = o * inputs; i < inputs; i++, at++) {
+      const value = weight[at] * inputScales[i];
+      const square = value * value;
+      squares += square;
+      columnSquares[i] += square;
+      if (square > largest) largest = square;
+      if (norm) shift += weight[at] * norm.bias[i];
+    }
+    bias[o] = shift;
+    rowSquares = Math.max(rowSquares, squares);
+    biasLimit = Math.max(biasLimit, Math.abs(shift));
+  }
+  const exponent = largest > 0 ? Math.floor(Math.log2(Math.sqrt(largest))) : 0;
+  const hasBias = !!layer.bias || !!norm;
+  const { gpu } = arena;
+  const temporary = gpu.arena(`${label}/pack`);
+  const packed = {
+    forward: arena.buffer(`${label}/forward`, 2 * rows.length * columns.length),
+    backward: arena.buffer(`${label}/backward`, 2 * rows.length * columns.length),
+  };
+  const dispatch = await dispatchElements({ arena: temporary, target: gpu.target }, PACK_TILES, {
+    sizes: {
+      count: rows.length * columns.length,
+      inputs,
+      outputTiles: rows.length / 16,
+      inputTiles: columns.length / 16,
+      scale: 2 ** -exponent,
+    },
+    bindings: {
+      weight: temporary.upload('weight', weight, 'weights'),
+      inputScales: temporary.upload('inputScales', inputScales, 'weights'),
+      outputMap: temporary.upload('outputMap', rows, 'weights'),
+      inputMap: temporary.upload('inputMap', columns, 'weights'),
+      ...packed,
+    },
+  });
+  gpu.run(`${label}/pack`, (recorder) => recorder.run(dispatch.bound, dispatch.groups));
+  temporary.destroy();
+  const padded = Float32Array.from(rows, (row) => (row === PADDING ? 0 : bias[row]));
+  return {
+    ...packed,
+    bias: hasBias ? arena.upload(`${label}/bias`, padded, 'weights') : undefined,
+    outputs: rows.length,
+    inputs: columns.length,
+    scale: 2 ** exponent,
+    rowNorm: Math.sqrt(rowSquares),
+    columnNorm: Math.sqrt(columnSquares.reduce((a, b) => Math.max(a, b), 0)),
+    biasLimit,
+  };
+}
