@@ -39,7 +39,7 @@ for (const name of ['clip_gelu', 'siglip_tiny']) {
     withGpu(async (gpu) => {
       const path = `${folder}${name}_io.safetensors`;
       const { tensors } = await readSafetensors(path);
-      const rows = await checkClip(gpu, path, tensors, 'portable');
+      const rows = await checkClip(gpu, path, tensors, { target: 'portable' });
       assert.is(rows.length, EXPECTED.length);
       assert.equal(
         rows.filter(({ pass }) => !pass),

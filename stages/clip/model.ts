@@ -1,11 +1,32 @@
-import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { type Arena, type Gpu, GpuError, InputError } from '../../wgsl/core/index.ts';
+import type { PackedEncoder } from '../../wgsl/transformer/encoder.ts';
 import { type ClipDescription, describeClip, tokenIds } from './directory.ts';
 import { encodeTextsOnnx } from './onnx-text.ts';
+import { packingObstacle, packVision } from './packed-vision.ts';
 import type { Preprocessor } from './preprocessor.ts';
 import { encodeTexts } from './text.ts';
 import type { Towers } from './towers.ts';
 import { loadVision, type VisionWeights } from './vision.ts';
 import { ModelWeights, type TensorSource } from './weights.ts';
+
+/** Numbers of the image encoder: f16 operands with f32 sums on tensor cores, or f32. */
+export const PRECISIONS = ['f16', 'f32'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
+/**
+ * The precision for a model on a device: `auto` is f16 where the device multiplies f16 matrices on tensor cores and the kernels take the
+ * model's heads, else f32.
+ * @throws GpuError for f16 where one of both is not so.
+ */
+export function resolvePrecision(gpu: Gpu, towers: Towers, wanted: Precision | 'auto'): Precision {
+  if (wanted === 'f32') return 'f32';
+  const obstacle = gpu.hasMatrices
+    ? packingObstacle(towers)
+    : 'this adapter offers no products of f16 matrices of 16 × 16 (subgroup matrices)';
+  if (!obstacle) return 'f16';
+  if (wanted === 'auto') return 'f32';
+  throw new GpuError(`the CLIP model cannot run in f16: ${obstacle}. Use precision: f32 or auto`);
+}
 
 /**
  * A CLIP model: embeds texts, and owns the weights of the image encoder on the GPU for the programs of objectives and
@@ -19,17 +40,26 @@ export class ClipModel {
   readonly towers: Towers;
   readonly preprocessor: Preprocessor;
   readonly weights: TensorSource;
+  /** Of the image encoder; texts are embedded in f32. */
+  readonly precision: Precision;
   readonly #description: ClipDescription;
   readonly #arena: Arena;
   #vision?: Promise<VisionWeights>;
+  #packed?: Promise<PackedEncoder>;
 
-  constructor(gpu: Gpu, description: ClipDescription, weights: TensorSource) {
+  constructor(
+    gpu: Gpu,
+    description: ClipDescription,
+    weights: TensorSource,
+    precision: Precision | 'auto' = 'auto',
+  ) {
     this.gpu = gpu;
     this.directory = description.folder;
     this.name = description.name;
     this.towers = description.towers;
     this.preprocessor = description.preprocessor;
     this.weights = weights;
+    this.precision = resolvePrecision(gpu, description.towers, precision);
     this.#description = description;
     this.#arena = gpu.arena('clip');
   }
@@ -48,6 +78,12 @@ export class ClipModel {
   vision(): Promise<VisionWeights> {
     this.#vision ??= loadVision(this.#arena, this.towers, this.weights);
     return this.#vision;
+  }
+
+  /** The same for tensor cores. */
+  packedVision(): Promise<PackedEncoder> {
+    this.#packed ??= packVision(this.#arena, this.towers, this.weights);
+    return this.#packed;
   }
 
   /** Token ids of a text, cut or padded to the context length. @throws InputError when the tokenizer is not this model's. */
@@ -74,6 +110,7 @@ export class ClipModel {
   /** Frees the weights. Destroy objectives first. */
   destroy(): void {
     this.#vision = undefined;
+    this.#packed = undefined;
     this.#arena.destroy();
   }
 }
@@ -85,10 +122,14 @@ export class ClipModel {
  *
  * @throws InputError with the file and its fault.
  */
-export async function openClip(gpu: Gpu, model?: string): Promise<ClipModel> {
+export async function openClip(
+  gpu: Gpu,
+  model?: string,
+  precision: Precision | 'auto' = 'auto',
+): Promise<ClipModel> {
   const description = await describeClip(model);
   const weights = await ModelWeights.open(description.files.weights, description.family.place);
-  return new ClipModel(gpu, description, weights);
+  return new ClipModel(gpu, description, weights, precision);
 }
 
 function normalise(row: Float32Array, text: string): void {

@@ -1,6 +1,6 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import { type CropAugment, cropTransforms } from '../../wgsl/image/crop-transforms.ts';
-import { buildEncoder, type EncoderProgram, meanDirection } from './encoder.ts';
+import { buildCropEncoder, type CropEncoder, meanDirection } from './encoder.ts';
 import type { ClipModel } from './model.ts';
 
 /** Options of `ClipObjective.create`. */
@@ -26,21 +26,16 @@ export class ClipObjective {
   readonly #gpu: Gpu;
   readonly #arena: Arena;
   readonly #model: ClipModel;
-  readonly #encoder: EncoderProgram;
+  readonly #encoder: CropEncoder;
   #weight = Number.NaN;
 
-  private constructor(
-    arena: Arena,
-    model: ClipModel,
-    encoder: EncoderProgram,
-    options: ClipObjectiveOptions,
-  ) {
+  private constructor(arena: Arena, model: ClipModel, encoder: CropEncoder, options: ClipObjectiveOptions) {
     this.#gpu = arena.gpu;
     this.#arena = arena;
     this.#model = model;
     this.#encoder = encoder;
     this.options = options;
-    this.cosines = encoder.program.buffer(encoder.cosines);
+    this.cosines = encoder.cosines;
   }
 
   /**
@@ -50,7 +45,7 @@ export class ClipObjective {
   static async create(gpu: Gpu, model: ClipModel, options: ClipObjectiveOptions): Promise<ClipObjective> {
     const arena = gpu.arena('clip/objective');
     try {
-      const encoder = await buildEncoder(arena, model, options.batch, true);
+      const encoder = await buildCropEncoder(arena, model, options.batch, true);
       return new ClipObjective(arena, model, encoder, options);
     } catch (error) {
       arena.destroy();
@@ -83,17 +78,18 @@ export class ClipObjective {
    * step's size. Overwrites `cosines`. A new weight is written at once.
    */
   record(recorder: Recorder, image: GPUBuffer, gradImage: GPUBuffer, weight = 1): void {
-    const { program, sampler, cosines, pixels } = this.#encoder;
+    const { sampler } = this.#encoder;
+    const backward = this.#encoder.backward!;
     if (weight !== this.#weight) {
       const { batch } = this.options;
       const gradCosines = new Float32Array(batch).fill(-weight / batch);
-      this.#gpu.write(program.gradient(cosines), gradCosines, 'parameters');
+      this.#gpu.write(backward.gradCosines, gradCosines, 'parameters');
       this.#weight = weight;
     }
     sampler.record(recorder, image);
-    program.recordForward(recorder);
-    program.recordBackward(recorder);
-    sampler.recordBackward(recorder, image, program.gradient(pixels), gradImage);
+    this.#encoder.recordForward(recorder);
+    backward.record(recorder);
+    sampler.recordBackward(recorder, image, backward.gradPixels, gradImage);
   }
 
   /** Frees the buffers of the objective, not those of its model. */

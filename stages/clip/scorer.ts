@@ -1,6 +1,6 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import { centerTransform } from '../../wgsl/image/crop-transforms.ts';
-import { buildEncoder, type EncoderProgram, meanDirection } from './encoder.ts';
+import { buildCropEncoder, type CropEncoder, meanDirection } from './encoder.ts';
 import type { ClipModel } from './model.ts';
 
 /** A render to score: f32 [H, W, 4] on the GPU. */
@@ -18,9 +18,9 @@ export class ClipScorer {
   readonly #gpu: Gpu;
   readonly #arena: Arena;
   readonly #model: ClipModel;
-  readonly #encoder: EncoderProgram;
+  readonly #encoder: CropEncoder;
 
-  private constructor(arena: Arena, model: ClipModel, encoder: EncoderProgram) {
+  private constructor(arena: Arena, model: ClipModel, encoder: CropEncoder) {
     this.#gpu = arena.gpu;
     this.#arena = arena;
     this.#model = model;
@@ -30,7 +30,7 @@ export class ClipScorer {
   static async create(gpu: Gpu, model: ClipModel): Promise<ClipScorer> {
     const arena = gpu.arena('clip/scorer');
     try {
-      return new ClipScorer(arena, model, await buildEncoder(arena, model, 1, false));
+      return new ClipScorer(arena, model, await buildCropEncoder(arena, model, 1, false));
     } catch (error) {
       arena.destroy();
       throw error;
@@ -40,11 +40,11 @@ export class ClipScorer {
   /** Cosines in [−1, 1] of each picture with the mean direction of `texts` [T, D] of unit length. Reads 4 bytes a picture. */
   async cosines(pictures: readonly Picture[], texts: Float32Array): Promise<number[]> {
     if (!pictures.length) return [];
-    const { program, cosines, target } = this.#encoder;
+    const { cosines, target } = this.#encoder;
     this.#gpu.write(target, meanDirection(texts, this.#model.dimensions), 'parameters');
     const results = this.#arena.buffer('cosines', 4 * pictures.length);
     pictures.forEach((picture, i) => {
-      this.#run(picture, (recorder) => recorder.copy(program.buffer(cosines), results, 4, 0, 4 * i));
+      this.#run(picture, (recorder) => recorder.copy(cosines, results, 4, 0, 4 * i));
     });
     const values = await this.#gpu.readFloats(results, 'metrics', pictures.length);
     this.#arena.release(results);
@@ -54,10 +54,10 @@ export class ClipScorer {
   /** Raw image embeddings [N, D]. */
   async embedImages(pictures: readonly Picture[]): Promise<Float32Array> {
     const bytes = 4 * this.#model.dimensions;
-    const { program, embeds } = this.#encoder;
+    const { embeds } = this.#encoder;
     const results = this.#arena.buffer('embeds', bytes * pictures.length);
     pictures.forEach((picture, i) => {
-      this.#run(picture, (recorder) => recorder.copy(program.buffer(embeds), results, bytes, 0, bytes * i));
+      this.#run(picture, (recorder) => recorder.copy(embeds, results, bytes, 0, bytes * i));
     });
     const values = await this.#gpu.readFloats(results, 'metrics', pictures.length * this.#model.dimensions);
     this.#arena.release(results);
@@ -69,12 +69,12 @@ export class ClipScorer {
   }
 
   #run({ color, width, height }: Picture, keep: (recorder: Recorder) => void): void {
-    const { program, sampler } = this.#encoder;
+    const { sampler } = this.#encoder;
     const { preprocessor, imageSize } = this.#model;
     sampler.set(width, height, [centerTransform(width, height, preprocessor.fit, imageSize)]);
     this.#gpu.run('clip/score', (recorder) => {
       sampler.record(recorder, color);
-      program.recordForward(recorder);
+      this.#encoder.recordForward(recorder);
       keep(recorder);
     });
   }

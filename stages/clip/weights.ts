@@ -133,7 +133,7 @@ export class WeightLoader {
 
   /** The numbers of a tensor, by its canonical name. @throws InputError as `ModelWeights.floats` does. */
   floats(name: string): Promise<Float32Array> {
-    return this.#weights.floats(name, this.#shapeOf(name));
+    return this.#weights.floats(name, this.shapeOf(name));
   }
 
   async buffer(name: string): Promise<GPUBuffer> {
@@ -150,7 +150,7 @@ export class WeightLoader {
    * weights of more than two dimensions (a patch embedding) are read as [outputs, inputs].
    */
   async linear(...names: string[]): Promise<LinearWeights> {
-    const shape = this.#shapeOf(`${names[0]}.weight`);
+    const shape = this.shapeOf(`${names[0]}.weight`);
     const inputs = shape.slice(1).reduce((product, length) => product * length, 1);
     const upload = async (role: string) => {
       const parts: Float32Array[] = [];
@@ -165,7 +165,8 @@ export class WeightLoader {
     };
   }
 
-  #shapeOf(name: string): readonly number[] {
+  /** The canonical shape of a tensor. */
+  shapeOf(name: string): readonly number[] {
     const shape = this.#shapes.get(name);
     if (!shape) throw new Error(`tensor ${name} is not in the list of tensors`);
     return shape;
@@ -178,7 +179,8 @@ function transpose(data: Float32Array, [rows, columns]: readonly number[]): Floa
   return turned;
 }
 
-function concatenate(parts: readonly Float32Array[]): Float32Array {
+/** Arrays one after the other. */
+export function concatenate(parts: readonly Float32Array[]): Float32Array {
   if (parts.length === 1) return parts[0];
   const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;

@@ -30,6 +30,8 @@ export interface GpuOptions {
   target?: KernelTarget;
   /** How subgroups are numbered; without it no variant with subgroups runs. */
   numbering?: SubgroupNumbering;
+  /** Whether kernels may multiply f16 matrices of 16 × 16 on tensor cores. */
+  hasMatrices?: boolean;
   /** Maximum bytes of a row buffer in one binding: see `rowWindows`. */
   windowBytes?: number;
 }
@@ -52,6 +54,8 @@ export class Gpu {
   readonly target: KernelTarget;
   /** Invocations of every subgroup where variants with subgroups run, otherwise 0. */
   readonly subgroupSize: number;
+  /** Whether kernels may multiply f16 matrices of 16 × 16 on tensor cores. */
+  readonly hasMatrices: boolean;
   /** Maximum bytes of a row buffer in one binding. */
   readonly windowBytes: number;
   /** Counts the bytes that the device sends and receives, by purpose. */
@@ -69,7 +73,8 @@ export class Gpu {
   #closing = false;
 
   constructor(device: GPUDevice, adapter: AdapterReport, options: GpuOptions = {}) {
-    const { target = 'portable', numbering, windowBytes } = options;
+    const { target = 'portable', numbering, hasMatrices = false, windowBytes } = options;
+    this.hasMatrices = hasMatrices;
     this.device = device;
     this.adapter = adapter;
     this.subgroupSize = numbering && device.features.has('subgroups') ? subgroupSize(adapter) : 0;

@@ -3,8 +3,10 @@ import { Gpu } from './gpu.ts';
 import { describeMissing, missingLimits } from './limits.ts';
 import { pacePolls } from './polls.ts';
 import {
+  hasSubgroupMatrices,
   type KernelTarget,
   probeLinearSubgroups,
+  SUBGROUP_MATRIX,
   type SubgroupNumbering,
   subgroupSize,
   targetFor,
@@ -38,8 +40,11 @@ export interface OpenOptions {
   windowBytes?: number;
 }
 
-/** Requested where offered, never required. No kernel uses f16 yet: it is requested for future CLIP kernels. */
-const WANTED: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+/** Requested where offered, never required. */
+const WANTED: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query', SUBGROUP_MATRIX];
+
+/** Dawn offers products on tensor cores as an experiment, and f16 on NVIDIA's cards not by default. */
+const TOGGLES = 'enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia';
 
 // Dawn occasionally crashes when the object that create() returned is collected, so it is kept until the process ends.
 const instances: GPU[] = [];
@@ -107,7 +112,8 @@ async function webgpu(toggles: string[], adapter: string | undefined): Promise<G
     return navigator.gpu;
   }
   const { create } = await dawn();
-  const instance = create(adapter === undefined ? toggles : [...toggles, `adapter=${adapter}`]);
+  const options = [TOGGLES, ...toggles];
+  const instance = create(adapter === undefined ? options : [...options, `adapter=${adapter}`]);
   instances.push(instance);
   return instance;
 }
@@ -161,6 +167,7 @@ async function wrap(
   return new Gpu(device, report, {
     target: target ?? targetFor(report, numbering ? subgroup : 0),
     numbering,
+    hasMatrices: numbering !== undefined && hasSubgroupMatrices(device, info),
     windowBytes,
   });
 }

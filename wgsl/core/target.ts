@@ -35,6 +35,32 @@ export function targetFor({ software }: { software: boolean }, subgroup: number)
   return supportsTarget(wanted, subgroup) ? wanted : 'portable';
 }
 
+/** The feature of a device that multiplies small matrices on tensor cores, which WebGPU's types do not know yet. */
+export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
+
+/** Bytes of workgroup memory that the kernels on tensor cores need. */
+const MATRIX_WORKGROUP_BYTES = 36864;
+
+interface MatrixConfig {
+  componentType: string;
+  resultComponentType: string;
+  M: number;
+  N: number;
+  K: number;
+}
+
+/** Whether a device multiplies f16 matrices of 16 × 16 with f32 sums, as the kernels in wgsl/transformer do. */
+export function hasSubgroupMatrices(device: GPUDevice, info: GPUAdapterInfo): boolean {
+  const { features, limits } = device;
+  if (!features.has(SUBGROUP_MATRIX) || !features.has('shader-f16')) return false;
+  if (limits.maxComputeWorkgroupStorageSize < MATRIX_WORKGROUP_BYTES) return false;
+  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+  return [...subgroupMatrixConfigs].some(
+    ({ componentType, resultComponentType, M, N, K }) =>
+      componentType === 'f16' && resultComponentType === 'f32' && M === 16 && N === 16 && K === 16,
+  );
+}
+
 /** Invocations of the probe's workgroup: at least two subgroups of every supported size. */
 const PROBED = 128;
 

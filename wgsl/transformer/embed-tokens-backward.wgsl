@@ -52,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
   for (var v = 0u; v < VALUES; v++) {
     let column = v * THREADS + thread;
     if (column < sizes.width) {
-      scaled[tiled(row, column, sizes.width / 16u)] = f16(inverse * g[v]);
+      scaled[tiled(row, column, (sizes.width + 15u) / 16u)] = f16(inverse * g[v]);
     }
   }
   if (thread == 0u) {

@@ -39,6 +39,8 @@ export interface PackedLayer {
 /** A vision transformer for tensor cores: packed weights and shape. Programs of any batch size share it. */
 export interface PackedEncoder {
   width: number;
+  /** Of embeddings. */
+  dimensions: number;
   headCount: number;
   headWidth: number;
   activation: Activation;
@@ -157,7 +159,7 @@ class EncoderPlan {
     this.#grid = Math.floor(model.imageSize / model.patchSize);
     this.#tokens = this.#grid ** 2 + Number(model.hasClassToken);
     this.#headTiles = Math.ceil(model.headWidth / 16);
-    this.dimensions = model.projection?.outputs ?? model.width;
+    this.dimensions = model.dimensions;
     this.pixels = arena.buffer('pixels', 4 * batch * 3 * model.imageSize ** 2);
     this.#pooled = arena.buffer('pooled', 4 * batch * model.width);
     this.#gradPooled = this.#gradient('gradPooled', batch * model.width);
@@ -209,7 +211,15 @@ class EncoderPlan {
         sizes: { count: rows * inputs, ...shape, tiles: patch.inputs / 16 },
         bindings: { pixels, patches: tiles },
       }),
-      await dispatchLinear({ arena, layer: patch, direction: 'forward', rows, a: tiles, y: embedded }),
+      await dispatchLinear({
+        arena,
+        layer: patch,
+        direction: 'forward',
+        rows,
+        a: tiles,
+        columns: width,
+        y: embedded,
+      }),
       await dispatchRowGroups(
         arena,
         EMBED_TOKENS,
@@ -333,6 +343,7 @@ class EncoderPlan {
         layer: layer.out,
         rows: outputRows,
         a: output,
+        columns: width,
         y,
         scale: 1 / headScale,
         ...residual,
@@ -360,6 +371,7 @@ class EncoderPlan {
         layer: layer.fc2,
         rows: outputRows,
         a: hidden,
+        columns: width,
         y,
         scale: 1 / hiddenScale,
         accumulates: true,
@@ -410,6 +422,7 @@ class EncoderPlan {
           layer: layer.fc1,
           rows: outputRows,
           a: gradInputs,
+          columns: width,
           y: gradNormalised,
           scale: 1 / gradHiddenScale,
           rowScales: rowScalesY,
@@ -464,6 +477,7 @@ class EncoderPlan {
           layer: layer.qkv,
           rows,
           a: scaledHeads,
+          columns: width,
           y: gradNormalised,
           rowScales: headRowScales,
         }),
@@ -492,7 +506,7 @@ class EncoderPlan {
 
   /** The pooled stream to embeddings, and back. */
   async #project(projection: PackedLinear | undefined): Promise<() => Promise<Dispatch[]>> {
-    const { arena, model, batch, embeds, gradEmbeds } = this;
+    const { arena, model, batch, embeds, gradEmbeds, dimensions } = this;
     const { width, epsilon } = model;
     if (!projection) {
       return async () => [
@@ -525,11 +539,12 @@ class EncoderPlan {
         direction: 'forward',
         rows: batch,
         a: normalised,
+        columns: dimensions,
         y: embeds,
       }),
     );
     return async () => {
-      const scaledEmbeds = this.#tiled('gradEmbedTiles', batch, projection.outputs);
+      const scaledEmbeds = this.#tiled('gradEmbedTiles', batch, dimensions);
       const embedScales = arena.buffer('gradEmbedScales', 4 * batch);
       const gradNormalised = this.#scratchOf('gradNormalised', 4 * batch * this.#tokens * width);
       return [
@@ -537,7 +552,7 @@ class EncoderPlan {
           arena,
           SCALE_ROWS,
           batch,
-          { width: projection.outputs },
+          { width: dimensions },
           { gradient: gradEmbeds, scaled: scaledEmbeds, rowScales: embedScales },
         ),
         await dispatchLinear({
@@ -546,6 +561,7 @@ class EncoderPlan {
           direction: 'backward',
           rows: batch,
           a: scaledEmbeds,
+          columns: width,
           y: gradNormalised,
           rowScales: embedScales,
         }),

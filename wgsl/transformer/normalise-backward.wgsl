@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
   let row = group.x;
   let thread = threadOf(at);
   let width = sizes.width;
-  let tiles = width / 16u;
+  let tiles = (width + 15u) / 16u;
   var g: array<f32, VALUES>;
   var xHat: array<f32, VALUES>;
   var sum = 0.0;

@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
   for (var v = 0u; v < VALUES; v++) {
     let column = v * THREADS + thread;
     if (column < width) {
-      normalised[tiled(row, column, width / 16u)] = f16((values[v] - mean) * reciprocalDeviation);
+      normalised[tiled(row, column, (width + 15u) / 16u)] = f16((values[v] - mean) * reciprocalDeviation);
     }
   }
   if (thread == 0u) {

@@ -100,8 +100,8 @@ async function dispatch(
 export function dispatchLinear(
   use: ProductUse & {
     y: GPUBuffer;
-    /** Valid columns, if b has padded ones. */
-    columns?: number;
+    /** Columns of y, without the padding of b. */
+    columns: number;
     /** Multiplies the product, beside the layer's own scale. */
     scale?: number;
     /** f32 [rows] */
@@ -128,7 +128,7 @@ export function dispatchLinear(
     {
       residualStride,
       scale: layer.scale * (use.scale ?? 1),
-      ...(use.columns !== undefined && { columns: use.columns }),
+      columns: use.columns,
     },
     {
       bias: bias ?? unused!,

@@ -125,3 +125,22 @@ export async function packLinear(
     biasLimit,
   };
 }
+
+/** The bits of a number as an f16, rounded to the nearest, ties to even. Beyond f16's range it becomes infinity. */
+export function toHalf(value: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const magnitude = Math.abs(value);
+  if (Number.isNaN(value)) return 0x7e00;
+  if (magnitude >= 65520) return sign | 0x7c00;
+  // Below 2^-14 numbers are multiples of 2^-24.
+  const exponent = Math.max(-14, Math.floor(Math.log2(magnitude)));
+  const steps = roundToEven(magnitude * 2 ** (10 - exponent));
+  // A normal number has 1024 ≤ steps; a rounding up to 2048 carries into the exponent by itself.
+  return sign | (steps + (exponent + 14) * 1024);
+}
+
+function roundToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}

@@ -1,21 +1,23 @@
 import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { buildEncoder } from '../../../stages/clip/encoder.ts';
 import { readConfig } from '../../../stages/clip/families/index.ts';
+import type { Precision } from '../../../stages/clip/model.ts';
+import { packVision } from '../../../stages/clip/packed-vision.ts';
 import type { SafeTensor } from '../../../stages/clip/safetensors.ts';
 import { encodeTexts } from '../../../stages/clip/text.ts';
 import type { TextTower } from '../../../stages/clip/towers.ts';
-import { imageEncoder, loadVision } from '../../../stages/clip/vision.ts';
+import { loadVision } from '../../../stages/clip/vision.ts';
 import { ModelWeights } from '../../../stages/clip/weights.ts';
 import { type Gpu, InputError, type KernelTarget } from '../../../wgsl/core/index.ts';
-import { cosineSimilarity } from '../../../wgsl/nn/cosine-similarity.ts';
-import { Graph } from '../../../wgsl/nn/graph.ts';
-import { Program } from '../../../wgsl/nn/program.ts';
 import type { Layout, Row } from '../layout.ts';
 import { absoluteRow, gradientRow, Shapes } from './compare.ts';
 
 /** Relative in L2. */
-const EMBEDDING_LIMIT = 1e-4;
-const GRADIENT_LIMIT = 1e-3;
+const LIMITS = {
+  f32: { embedding: 1e-4, gradient: 1e-3 },
+  f16: { embedding: 2e-3, gradient: 2e-2 },
+} as const;
 
 /**
  * Inputs and outputs of transformers' CLIPModel or SiglipModel, or of OpenCLIP's CLIP: `X_io.safetensors`, with the model in `X_model.safetensors` and
@@ -27,16 +29,17 @@ export const clipLayout: Layout = {
   recognises: (names) => isInputOutput(names) || isModel(names),
   async check(gpu, path, tensors) {
     if (!isInputOutput([...tensors.keys()])) return [await modelRow(path)];
-    return checkClip(gpu, path, tensors);
+    const rows = await checkClip(gpu, path, tensors);
+    return gpu.hasMatrices ? [...rows, ...(await checkClip(gpu, path, tensors, { precision: 'f16' }))] : rows;
   },
 };
 
-/** As `clipLayout.check`, with the kernel variants of `target`. */
+/** As `clipLayout.check`, in one precision and with the kernel variants of `target`. */
 export async function checkClip(
   gpu: Gpu,
   path: string,
   tensors: ReadonlyMap<string, SafeTensor>,
-  target?: KernelTarget,
+  { precision = 'f32', target = gpu.target }: { precision?: Precision; target?: KernelTarget } = {},
 ): Promise<Row[]> {
   const { family, towers } = await readConfig(sibling(path, 'config.json'));
   const file = sibling(path, 'model.safetensors');
@@ -55,33 +58,38 @@ export async function checkClip(
 
   const arena = gpu.arena('reference/clip');
   try {
-    const graph = new Graph();
-    const input = graph.input('pixels', [batch, 3, side, side], true);
-    const vision = await loadVision(arena, towers, weights);
-    const image = imageEncoder(graph, arena, input, towers, vision);
     const targets = arena.upload('targets', normalised(textEmbeds, towers.dimensions), 'test');
-    const cos = cosineSimilarity(graph, 'cosine', image, targets, false);
-    const program = await Program.compile(arena, graph, {
-      outputs: [image, cos],
-      gradOutputs: [cos],
+    const model = {
+      precision,
+      towers,
+      vision: () => loadVision(arena, towers, weights),
+      packedVision: () => packVision(arena, towers, weights),
+    };
+    const encoder = await buildEncoder(arena, model, {
+      batch,
+      targets,
+      isShared: false,
+      hasBackward: true,
       target,
     });
-    gpu.write(program.buffer(input), pixels, 'test');
-    gpu.write(program.gradient(cos), new Float32Array(batch).fill(1), 'test');
+    const { gradCosines, gradPixels, record } = encoder.backward!;
+    gpu.write(encoder.pixels, pixels, 'test');
+    gpu.write(gradCosines, new Float32Array(batch).fill(1), 'test');
     gpu.run('reference/clip', (recorder) => {
-      program.recordForward(recorder);
-      program.recordBackward(recorder);
+      encoder.recordForward(recorder);
+      record(recorder);
     });
     const read = (buffer: GPUBuffer, like: Float32Array) => gpu.readFloats(buffer, 'test', like.length);
-    const embedding = { l2: EMBEDDING_LIMIT };
-    return [
-      gradientRow('text_embeds', texts, textEmbeds, embedding),
-      gradientRow('image_embeds', await read(program.buffer(image), imageEmbeds), imageEmbeds, embedding),
-      absoluteRow('cosine', await read(program.buffer(cos), cosines), cosines, EMBEDDING_LIMIT),
-      gradientRow('grad_pixel_values', await read(program.gradient(input), gradient), gradient, {
-        l2: GRADIENT_LIMIT,
-      }),
+    const limit = LIMITS[precision];
+    const embedding = { l2: limit.embedding };
+    const rows = [
+      gradientRow('image_embeds', await read(encoder.embeds, imageEmbeds), imageEmbeds, embedding),
+      absoluteRow('cosine', await read(encoder.cosines, cosines), cosines, limit.embedding),
+      gradientRow('grad_pixel_values', await read(gradPixels, gradient), gradient, { l2: limit.gradient }),
     ];
+    if (precision === 'f16') return rows.map((row) => ({ ...row, tensor: `${row.tensor} in f16` }));
+    // Texts are embedded in f32 only.
+    return [gradientRow('text_embeds', texts, textEmbeds, embedding), ...rows];
   } finally {
     arena.destroy();
   }
