@@ -17,7 +17,6 @@ for (const name of names) {
     withGpu(async () => {
       const { tensors } = await readSafetensors(folder + name);
       const rows = await checkClip(gpu, folder + name, tensors, { precision: 'f16' });
-      console.log(rows);
       assert.equal(
         rows.filter(({ pass }) => !pass),
         [],

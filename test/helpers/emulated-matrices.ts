@@ -1,58 +1,68 @@
 import { Gpu, openGpu } from '../../wgsl/core/index.ts';
 
 /**
- * WGSL with subgroup matrices rewritten for adapters without them, so that their kernels' arithmetic is tested everywhere: every
- * invocation holds and multiplies whole matrices of 16 × 16.
+ * WGSL with subgroup matrices rewritten for adapters without them, so that the kernels are tested everywhere. An f16 matrix is the place
+ * that it was loaded from, read when it is multiplied; an f32 matrix is spread over the invocations of a subgroup. Bounds of loops are
+ * variables, because software Vulkan compiles unrolled loops for minutes.
  */
 export function emulateMatrices(code: string): string {
-  const loads = new Map<string, string>();
+  const sources: string[] = [];
+  const targets = new Set<string>();
   const body = code
     .replace(/^enable chromium_experimental_subgroup_matrix;$/m, '')
     .replace(/subgroup_matrix_(left|right)<f16, 16, 16>/g, 'EmulatedHalf')
-    .replace(/subgroup_matrix_result<f32, 16, 16>/g, 'EmulatedSingle')
+    .replace(/subgroup_matrix_result<f32, 16, 16>/g, 'EmulatedSum')
     // Software Vulkan keeps the value of a variable without an initialiser from one iteration of a loop to the next.
-    .replace(/var (\w+): Sum;/g, 'var $1 = EmulatedSingle();')
-    .replace(/var (\w+): (Left|Right);/g, 'var $1 = EmulatedHalf();')
+    .replace(/var (\w+): (Sum|Left|Right);/g, 'var $1 = $2();')
     .replace(/subgroupMatrixLoad<\w+>\(&(\w+), (.*?), false, 16u\)/g, (_, name: string, at: string) => {
-      loads.set(
-        name,
-        `fn emulatedLoad_${name}(at: u32) -> EmulatedHalf {
-  var m = EmulatedHalf();
-  for (var i = 0u; i < 256u; i++) { m.values[i] = ${name}[at + i]; }
-  return m;
-}`,
-      );
-      return `emulatedLoad_${name}(${at})`;
+      if (!sources.includes(name)) sources.push(name);
+      return `EmulatedHalf(${sources.indexOf(name)}u, ${at})`;
     })
     .replace(
       /subgroupMatrixStore\(&(\w+), (.*?), (\w+), false, 16u\)/g,
       (_, name: string, at: string, m: string) => {
-        loads.set(
-          `store ${name}`,
-          `fn emulatedStore_${name}(at: u32, m: EmulatedSingle) {
-  for (var i = 0u; i < 256u; i++) { ${name}[at + i] = m.values[i]; }
-}`,
-        );
+        targets.add(name);
         return `emulatedStore_${name}(${at}, ${m})`;
       },
     )
-    .replaceAll('subgroupMatrixMultiplyAccumulate(', 'emulatedMultiply(');
-  if (body === code) return code;
+    .replaceAll('subgroupMatrixMultiplyAccumulate(', 'emulatedMultiply(')
+    .replace(
+      /(fn main\([^{]*\{)/,
+      '$1 emulatedLane = at.lane; emulatedDepth = select(0u, 16u, at.lane < 1000u); emulatedPlaces = emulatedDepth * 16u / SUBGROUP;',
+    );
+  if (!sources.length) return code;
+  const reads = sources.map((name, i) => `    case ${i}u: { return f32(${name}[m.at + i]); }`);
+  const stores = [...targets].map(
+    (name) => `fn emulatedStore_${name}(at: u32, m: EmulatedSum) {
+  var sum = m;
+  for (var p = 0u; p < emulatedPlaces; p++) { ${name}[at + p * SUBGROUP + emulatedLane] = sum.values[p]; }
+}`,
+  );
   return `${body}
-struct EmulatedHalf { values: array<f16, 256> }
-struct EmulatedSingle { values: array<f32, 256> }
-fn emulatedMultiply(a: EmulatedHalf, b: EmulatedHalf, c: EmulatedSingle) -> EmulatedSingle {
-  var left = a;
-  var right = b;
+struct EmulatedHalf { source: u32, at: u32 }
+struct EmulatedSum { values: array<f32, 256 / SUBGROUP> }
+var<private> emulatedLane: u32;
+var<private> emulatedDepth: u32;
+var<private> emulatedPlaces: u32;
+fn emulatedRead(m: EmulatedHalf, i: u32) -> f32 {
+  switch (m.source) {
+${reads.join('\n')}
+    default: { return 0.0; }
+  }
+}
+fn emulatedMultiply(a: EmulatedHalf, b: EmulatedHalf, c: EmulatedSum) -> EmulatedSum {
   var sum = c;
-  for (var i = 0u; i < 256u; i++) {
-    for (var k = 0u; k < 16u; k++) {
-      sum.values[i] += f32(left.values[i / 16u * 16u + k]) * f32(right.values[k * 16u + i % 16u]);
+  for (var p = 0u; p < emulatedPlaces; p++) {
+    let i = p * SUBGROUP + emulatedLane;
+    var value = sum.values[p];
+    for (var k = 0u; k < emulatedDepth; k++) {
+      value += emulatedRead(a, i / 16u * 16u + k) * emulatedRead(b, k * 16u + i % 16u);
     }
+    sum.values[p] = value;
   }
   return sum;
 }
-${[...loads.values()].join('\n')}
+${stores.join('\n')}
 `;
 }
 

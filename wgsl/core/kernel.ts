@@ -112,7 +112,11 @@ export class Kernel {
     if (errors.length) throw new Error(shaderErrors(variant.label, code, errors));
     const { WgslReflect } = await import('wgsl_reflect/wgsl_reflect.module.js');
     // wgsl_reflect does not know every extension; it needs none of them to see the bindings.
-    const reflected = new WgslReflect(code.replace(/^(enable|requires) .*;$/gm, ''));
+    const known = code
+      .replace(/^(enable|requires) .*;$/gm, '')
+      .replace(/\bsubgroup_matrix_\w+<[^>]*>/g, 'f32')
+      .replace(/\bsubgroupMatrixLoad<\w+>/g, 'subgroupMatrixLoad');
+    const reflected = new WgslReflect(known);
     const bindings = reflected.getBindGroups()[0]?.filter(Boolean).map(toBinding) ?? [];
     const structs = new Map(
       reflected.structs.map((struct) => [

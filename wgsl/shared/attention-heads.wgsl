@@ -29,6 +29,7 @@ struct Attention {
 const CHUNK = 4u;
 // Places of a tile that an invocation takes: place·SUBGROUP + lane.
 const PLACES = 256u / SUBGROUP;
+const THREADS = SUBGROUPS * SUBGROUP;
 
 fn tiled(row: u32, column: u32, tiles: u32) -> u32 {
   return (row / 16u * tiles + column / 16u) * 256u + row % 16u * 16u + column % 16u;

@@ -11,10 +11,11 @@ alias Sum = subgroup_matrix_result<f32, 16, 16>;
 
 const FRAGMENTS = FM * FN;
 const SUBGROUPS = SM * SN * SK;
+const THREADS = SUBGROUPS * SUBGROUP;
 
 var<workgroup> sums: array<f32, SUBGROUPS * FRAGMENTS * 256>;
 
-@compute @workgroup_size(SUBGROUPS * SUBGROUP)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
   let subgroup = subgroupOf(at);
   let part = subgroup % SK;

@@ -44,7 +44,7 @@ struct Place {
   own: u32,
 }
 
-@compute @workgroup_size(SUBGROUPS * SUBGROUP)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
   let groups = (attention.tokenTiles + SUBGROUPS - 1u) / SUBGROUPS;
   let ofQueries = HAS_QUERY_GRADIENTS && group.x < groups;

@@ -17,7 +17,7 @@ var<workgroup> weights: array<f16, SUBGROUPS * CHUNK * 256u>;
 var<workgroup> statistics: array<f32, SUBGROUPS * 512u>;
 var<workgroup> rowLogSums: array<f32, SUBGROUPS * 16u>;
 
-@compute @workgroup_size(SUBGROUPS * SUBGROUP)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
   let subgroup = subgroupOf(at);
   let lane = at.lane;
