@@ -36,9 +36,8 @@ export const DEFAULT_CLIP_MODELS: readonly string[] = ['b32', 'b16', 'l14', 'dem
  * the bench embeds no text.
  */
 export async function openBenchClip(gpu: Gpu, name: string, precision: Precision): Promise<ClipModel> {
-  if (precision === 'f16') throw new Error('--precision f16: the image encoder computes in f32 only');
   const shape = SHAPES[name];
-  if (!shape) return openClip(gpu, name === 'demo' ? undefined : name);
+  if (!shape) return openClip(gpu, name === 'demo' ? undefined : name, precision);
   const demo = await describeClip();
   const vision: VisionTower = {
     imageSize: shape.side,
@@ -56,7 +55,7 @@ export async function openBenchClip(gpu: Gpu, name: string, precision: Precision
     hasProjection: true,
   };
   const towers = { vision, text: demo.towers.text, dimensions: shape.dimensions };
-  return new ClipModel(gpu, { ...demo, name, towers }, randomWeights(towers));
+  return new ClipModel(gpu, { ...demo, name, towers }, randomWeights(towers), precision);
 }
 
 /**

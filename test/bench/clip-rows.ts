@@ -104,7 +104,7 @@ function gradientRow(gpu: Gpu, given: Given): Promise<Row> {
         width,
         height,
         memoryBytes: gpu.liveBytes - before - color.size - gradient.size,
-        clip: { ...clipFlop(model.towers, batch), precision: 'f32', waits: null },
+        clip: { ...clipFlop(model.towers, batch), precision: model.precision, waits: null },
       };
     } finally {
       objective.destroy();
@@ -159,7 +159,7 @@ function restyleRow(gpu: Gpu, given: Given): Promise<Row> {
         // A software adapter's host waits after each step, so that it does not take a core from the driver.
         clip: {
           ...clipFlop(model.towers, batch),
-          precision: 'f32',
+          precision: model.precision,
           waits: gpu.target === 'cpu' ? null : waits,
         },
       };
