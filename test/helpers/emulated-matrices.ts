@@ -28,7 +28,7 @@ export function emulateMatrices(code: string): string {
     .replaceAll('subgroupMatrixMultiplyAccumulate(', 'emulatedMultiply(')
     .replace(
       /(fn main\([^{]*\{)/,
-      '$1 emulatedLane = at.lane; emulatedDepth = select(0u, 16u, at.lane < 1000u); emulatedPlaces = emulatedDepth * 16u / SUBGROUP;',
+      '$1 emulatedLane = lane; emulatedDepth = select(0u, 16u, lane < 1000u); emulatedPlaces = emulatedDepth * 16u / SUBGROUP;',
     );
   if (!sources.length) return code;
   const reads = sources.map((name, i) => `    case ${i}u: { return f32(${name}[m.at + i]); }`);

@@ -16,8 +16,11 @@ const THREADS = SUBGROUPS * SUBGROUP;
 var<workgroup> sums: array<f32, SUBGROUPS * FRAGMENTS * 256>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
-  let subgroup = subgroupOf(at);
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
   let part = subgroup % SK;
   let rowTile = (group.y * SM + subgroup / (SK * SN)) * FM;
   let columnTile = (group.x * SN + subgroup / SK % SN) * FN;
@@ -90,7 +93,7 @@ fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
   workgroupBarrier();
   // The SK subgroups of the same fragments finish a part of them each.
   let first = (subgroup - part) * FRAGMENTS * 256u;
-  for (var i = part * SUBGROUP + at.lane; i < FRAGMENTS * 256u; i += SK * SUBGROUP) {
+  for (var i = part * SUBGROUP + lane; i < FRAGMENTS * 256u; i += SK * SUBGROUP) {
     var sum = sums[first + i];
     for (var p = 1u; p < SK; p++) {
       sum += sums[first + p * FRAGMENTS * 256u + i];

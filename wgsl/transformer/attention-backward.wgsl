@@ -4,7 +4,6 @@
 // queries (unless all images share them), keys and values; a token that is no query has a zero gradient there.
 // The rows of gradOutput were divided by rowScales. Sums over queries bring them to the largest scale of the image first.
 
-#include <subgroup-thread>
 #include <attention-heads>
 
 @group(0) @binding(0) var<uniform> attention: Attention;
@@ -32,41 +31,43 @@ var<workgroup> weights: array<f16, SUBGROUPS * CHUNK_SIZE>;
 var<workgroup> gradLogits: array<f16, SUBGROUPS * CHUNK_SIZE>;
 var<workgroup> chunkQueries: array<Query, SUBGROUPS * CHUNK * 16u>;
 
-// Place of a subgroup's work.
+// Place of a subgroup's work: the same for all its invocations.
 struct Place {
   image: u32,
   head: u32,
   tile: u32,
   // Whether the tile exists.
   exists: bool,
-  lane: u32,
   // First element of the subgroup's part of workgroup memory; by tiles of 16 queries, divided by 16.
   own: u32,
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
   let groups = (attention.tokenTiles + SUBGROUPS - 1u) / SUBGROUPS;
   let ofQueries = HAS_QUERY_GRADIENTS && group.x < groups;
   let first = select(group.x, group.x - groups, HAS_QUERY_GRADIENTS && !ofQueries);
-  let subgroup = subgroupOf(at);
   let tile = first * SUBGROUPS + subgroup;
-  let place = Place(group.z, group.y, tile, tile < attention.tokenTiles, at.lane, subgroup * CHUNK_SIZE);
+  let place = Place(group.z, group.y, tile, tile < attention.tokenTiles, subgroup * CHUNK_SIZE);
   if (ofQueries) {
-    sumOverKeys(place);
+    sumOverKeys(place, lane);
   } else {
-    sumOverQueries(place);
+    sumOverQueries(place, lane);
   }
 }
 
-fn sumOverKeys(place: Place) {
+fn sumOverKeys(place: Place, lane: u32) {
   let own = place.own;
   let start = startOf(place.image, place.head);
   let queryTile = min(place.tile, attention.queryTiles - 1u);
   let isQuery = place.exists && place.tile < attention.queryTiles;
   let queryAt = queryStartOf(place.image, place.head, queryTile);
   let gradAt = gradStartOf(place, queryTile);
-  loadQueries(place, queryTile, 1u, select(0.0, 1.0, isQuery));
+  loadQueries(place, lane, queryTile, 1u, select(0.0, 1.0, isQuery));
   var q0: Sum;
   var q1: Sum;
   var q2: Sum;
@@ -79,7 +80,7 @@ fn sumOverKeys(place: Place) {
     logitsOfKeys(queryAt, 2u * attention.sectionSize + start, chunk, own);
     gradWeightsOfKeys(gradAt, 4u * attention.sectionSize + start, chunk, own);
     workgroupBarrier();
-    for (var i = place.lane; i < CHUNK_SIZE; i += SUBGROUP) {
+    for (var i = lane; i < CHUNK_SIZE; i += SUBGROUP) {
       let query = chunkQueries[own / 16u + i % 256u / 16u];
       let isPair = query.scale > 0.0 && chunk * 16u + i / 256u * 16u + i % 16u < attention.tokens;
       let weight = select(0.0, exp(attention.logitScale * logits[own + i] - query.logSum), isPair);
@@ -126,7 +127,7 @@ fn sumOverKeys(place: Place) {
     subgroupMatrixStore(&logits, own + 768u, q3, false, 16u);
   }
   workgroupBarrier();
-  storeGradient(place, 0u, attention.queryGradScale, true, 0u);
+  storeGradient(place, lane, 0u, attention.queryGradScale, true, 0u);
   workgroupBarrier();
   if (HEAD_TILES > CHUNK) {
     subgroupMatrixStore(&logits, own, q4, false, 16u);
@@ -140,16 +141,16 @@ fn sumOverKeys(place: Place) {
       subgroupMatrixStore(&logits, own + 768u, q7, false, 16u);
     }
     workgroupBarrier();
-    storeGradient(place, 0u, attention.queryGradScale, true, CHUNK);
+    storeGradient(place, lane, 0u, attention.queryGradScale, true, CHUNK);
     workgroupBarrier();
   }
 }
 
-fn sumOverQueries(place: Place) {
+fn sumOverQueries(place: Place, lane: u32) {
   let own = place.own;
   let start = startOf(place.image, place.head);
   let keyTile = min(place.tile, attention.tokenTiles - 1u);
-  let largest = largestScale(place);
+  let largest = largestScale(place, lane);
   let inverse = select(0.0, 1.0 / largest, largest > 0.0);
   var k0: Sum;
   var k1: Sum;
@@ -168,11 +169,11 @@ fn sumOverQueries(place: Place) {
   var v6: Sum;
   var v7: Sum;
   for (var chunk = 0u; chunk < attention.queryTiles; chunk += CHUNK) {
-    loadQueries(place, chunk, CHUNK, inverse);
+    loadQueries(place, lane, chunk, CHUNK, inverse);
     logitsOfQueries(place, chunk, 2u * attention.sectionSize + start + keyTile * 256u);
     gradWeightsOfQueries(place, chunk, 4u * attention.sectionSize + start + keyTile * 256u);
     workgroupBarrier();
-    for (var i = place.lane; i < CHUNK_SIZE; i += SUBGROUP) {
+    for (var i = lane; i < CHUNK_SIZE; i += SUBGROUP) {
       let query = chunkQueries[own / 16u + i / 16u];
       let isPair = query.scale > 0.0 && keyTile * 16u + i % 16u < attention.tokens;
       let weight = query.scale * select(0.0, exp(attention.logitScale * logits[own + i] - query.logSum), isPair);
@@ -247,7 +248,7 @@ fn sumOverQueries(place: Place) {
     subgroupMatrixStore(&logits, own + 768u, k3, false, 16u);
   }
   workgroupBarrier();
-  storeGradient(place, part, largest * attention.queryGradScale, false, 0u);
+  storeGradient(place, lane, part, largest * attention.queryGradScale, false, 0u);
   workgroupBarrier();
   if (HEAD_TILES > CHUNK) {
     subgroupMatrixStore(&logits, own, k4, false, 16u);
@@ -261,7 +262,7 @@ fn sumOverQueries(place: Place) {
       subgroupMatrixStore(&logits, own + 768u, k7, false, 16u);
     }
     workgroupBarrier();
-    storeGradient(place, part, largest * attention.queryGradScale, false, CHUNK);
+    storeGradient(place, lane, part, largest * attention.queryGradScale, false, CHUNK);
     workgroupBarrier();
   }
   subgroupMatrixStore(&logits, own, v0, false, 16u);
@@ -275,7 +276,7 @@ fn sumOverQueries(place: Place) {
     subgroupMatrixStore(&logits, own + 768u, v3, false, 16u);
   }
   workgroupBarrier();
-  storeGradient(place, part + 1u, largest * attention.valueGradScale, false, 0u);
+  storeGradient(place, lane, part + 1u, largest * attention.valueGradScale, false, 0u);
   workgroupBarrier();
   if (HEAD_TILES > CHUNK) {
     subgroupMatrixStore(&logits, own, v4, false, 16u);
@@ -289,7 +290,7 @@ fn sumOverQueries(place: Place) {
       subgroupMatrixStore(&logits, own + 768u, v7, false, 16u);
     }
     workgroupBarrier();
-    storeGradient(place, part + 1u, largest * attention.valueGradScale, false, CHUNK);
+    storeGradient(place, lane, part + 1u, largest * attention.valueGradScale, false, CHUNK);
     workgroupBarrier();
   }
 }
@@ -300,8 +301,8 @@ fn gradStartOf(place: Place, tile: u32) -> u32 {
 }
 
 // What `tiles` tiles of queries from `first` on need beside matrices; scales are multiplied by `factor`.
-fn loadQueries(place: Place, first: u32, tiles: u32, factor: f32) {
-  for (var i = place.lane; i < tiles * 16u; i += SUBGROUP) {
+fn loadQueries(place: Place, lane: u32, first: u32, tiles: u32, factor: f32) {
+  for (var i = lane; i < tiles * 16u; i += SUBGROUP) {
     let query = first * 16u + i;
     var found = Query(0.0, 0.0, 0.0);
     if (query < attention.queries) {
@@ -312,9 +313,9 @@ fn loadQueries(place: Place, first: u32, tiles: u32, factor: f32) {
   }
 }
 
-fn largestScale(place: Place) -> f32 {
+fn largestScale(place: Place, lane: u32) -> f32 {
   var largest = 0.0;
-  for (var query = place.lane; query < attention.queries; query += SUBGROUP) {
+  for (var query = lane; query < attention.queries; query += SUBGROUP) {
     largest = max(largest, rowScales[place.image * attention.queries + query]);
   }
   return subgroupMax(largest);
@@ -419,11 +420,11 @@ fn gradWeightsOfQueries(place: Place, first: u32, rightAt: u32) {
 }
 
 // Stores CHUNK tiles of a part's gradient from `firstTile` of the head's width on, from where they lie in `logits`.
-fn storeGradient(place: Place, part: u32, scale: f32, ofQueries: bool, firstTile: u32) {
+fn storeGradient(place: Place, lane: u32, part: u32, scale: f32, ofQueries: bool, firstTile: u32) {
   let parts = select(2u, 3u, HAS_QUERY_GRADIENTS);
   let width = attention.heads * HEAD_TILES * 16u;
   let tiles = min(CHUNK, HEAD_TILES - firstTile);
-  for (var i = place.lane; i < tiles * 256u; i += SUBGROUP) {
+  for (var i = lane; i < tiles * 256u; i += SUBGROUP) {
     let token = place.tile * 16u + i % 256u / 16u;
     if (place.exists && token < attention.tokens) {
       var value = scale * logits[place.own + i];

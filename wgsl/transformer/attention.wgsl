@@ -2,7 +2,6 @@
 // 2022): a subgroup takes 16 queries of a (image, head), first finds each query's maximum and sum over all keys, then sums weights times
 // values. Output tiled [images·queries, heads·HEAD_TILES·16]; keeps the logarithm of each query's sum for backward.
 
-#include <subgroup-thread>
 #include <attention-heads>
 
 @group(0) @binding(0) var<uniform> attention: Attention;
@@ -18,9 +17,11 @@ var<workgroup> statistics: array<f32, SUBGROUPS * 512u>;
 var<workgroup> rowLogSums: array<f32, SUBGROUPS * 16u>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
-  let subgroup = subgroupOf(at);
-  let lane = at.lane;
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
   let head = group.y;
   let image = group.z;
   let queryTile = group.x * SUBGROUPS + subgroup;

@@ -1,7 +1,6 @@
 // gradInputs = outputScale·(A·B)·act'(inputs / inputScale), tiled: the gradient that enters the activation, from the one that leaves the
 // MLP. `inputs` is what linear-activation kept.
 
-#include <subgroup-thread>
 #include <fragment-product>
 #include <gelu>
 

@@ -1,6 +1,5 @@
 // hidden = act(A·B + bias), tiled; keeps A·B + bias in `inputs` for backward. Both are stored in f16, multiplied by outputScale.
 
-#include <subgroup-thread>
 #include <fragment-product>
 #include <gelu>
 

@@ -3,7 +3,6 @@
 // stored transposed: each operand of a product is then a contiguous load. `heads` has sections of sectionSize elements: queries, keys, keysᵀ,
 // values, valuesᵀ.
 
-#include <subgroup-thread>
 #include <fragment-product>
 
 struct Product {

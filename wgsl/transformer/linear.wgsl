@@ -1,7 +1,6 @@
 // y = scale·rowScale[row]·(A·B) + bias + residual, in f32, row-major: linear layers that write to the residual stream, and gradients.
 // `residual` is row `row·residualStride` of its matrix; with ACCUMULATES y itself is the residual.
 
-#include <subgroup-thread>
 #include <fragment-product>
 
 struct Product {
