@@ -1,5 +1,4 @@
 /** The image encoder on tensor cores against transformers; the products are emulated on adapters without tensor cores. */
-import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,7 +8,7 @@ import { withGpu } from './helpers/gpu.ts';
 import { checkClip } from './reference/layouts/clip.ts';
 
 const folder = fileURLToPath(new URL('./data/reference/', import.meta.url));
-const names = (await readdir(folder)).filter((name) => /^(clip|siglip)_.*_io\.safetensors$/.test(name));
+const names = ['clip_tiny_random_io.safetensors', 'siglip_tiny_io.safetensors'];
 const gpu = await openWithMatrices();
 
 for (const name of names) {

@@ -15,7 +15,10 @@ import { concatenate, type TensorSource, WeightLoader } from './weights.ts';
 const MAX_HEAD_WIDTH = 128;
 
 /** Why the image encoder of a model cannot run on tensor cores, or undefined if it can. */
-export function packingObstacle({ vision }: Towers): string | undefined {
+export function packingObstacle({ vision, dimensions }: Towers): string | undefined {
+  for (const [name, size] of Object.entries({ width: vision.width, 'width of embeddings': dimensions })) {
+    if (size % 4) return `its ${name}, ${size}, is not a multiple of 4`;
+  }
   const headWidth = vision.width / vision.heads;
   if (headWidth <= MAX_HEAD_WIDTH) return undefined;
   return `its attention heads are ${headWidth} wide, and ${MAX_HEAD_WIDTH} is the most`;

@@ -14,12 +14,12 @@ export function emulateMatrices(code: string): string {
     .replace(/subgroup_matrix_result<f32, 16, 16>/g, 'EmulatedSum')
     // Software Vulkan keeps the value of a variable without an initialiser from one iteration of a loop to the next.
     .replace(/var (\w+): (Sum|Left|Right);/g, 'var $1 = $2();')
-    .replace(/subgroupMatrixLoad<\w+>\(&(\w+), (.*?), false, 16u\)/g, (_, name: string, at: string) => {
+    .replace(/subgroupMatrixLoad<\w+, row_major>\(&(\w+), (.*?), 16u\)/g, (_, name: string, at: string) => {
       if (!sources.includes(name)) sources.push(name);
       return `EmulatedHalf(${sources.indexOf(name)}u, ${at})`;
     })
     .replace(
-      /subgroupMatrixStore\(&(\w+), (.*?), (\w+), false, 16u\)/g,
+      /subgroupMatrixStore<row_major>\(&(\w+), (.*?), (\w+), 16u\)/g,
       (_, name: string, at: string, m: string) => {
         targets.add(name);
         return `emulatedStore_${name}(${at}, ${m})`;

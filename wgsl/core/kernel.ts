@@ -115,7 +115,7 @@ export class Kernel {
     const known = code
       .replace(/^(enable|requires) .*;$/gm, '')
       .replace(/\bsubgroup_matrix_\w+<[^>]*>/g, 'f32')
-      .replace(/\bsubgroupMatrixLoad<\w+>/g, 'subgroupMatrixLoad');
+      .replace(/\bsubgroupMatrix(Load|Store)<[^>]*>/g, 'subgroupMatrix$1');
     const reflected = new WgslReflect(known);
     const bindings = reflected.getBindGroups()[0]?.filter(Boolean).map(toBinding) ?? [];
     const structs = new Map(

@@ -2,18 +2,18 @@
 // (i, j) of a matrix with J tiles a row starts at 256·(i·J + j)), so a fragment is one contiguous load. A workgroup has
 // SM × SN × SK subgroups: SM × SN of them tile C with FM × FN fragments each, and SK share the depth, whose sums they add in a fixed
 // order. Each fragment is a variable of its own: arrays of fragments leave the registers. The kernel declares `a`, `b` (array<f16>) and
-// `product: Product`, whose members it may extend, and defines `fn finish(row: u32, column: u32, sum: f32)`, called once for every
-// entry of C.
+// `product: Product`, whose members it may extend, and defines `fn finish(row: u32, column: u32, sum: vec4f)`, called once for
+// every four entries of C side by side.
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Sum = subgroup_matrix_result<f32, 16, 16>;
 
-const FRAGMENTS = FM * FN;
 const SUBGROUPS = SM * SN * SK;
 const THREADS = SUBGROUPS * SUBGROUP;
 
-var<workgroup> sums: array<f32, SUBGROUPS * FRAGMENTS * 256>;
+// One fragment a subgroup: workgroup memory takes from the cache that the loads need.
+var<workgroup> sums: array<f32, SUBGROUPS * 256>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -43,26 +43,26 @@ fn main(
   var s30: Sum;
   var s31: Sum;
   for (var k = part; k < depthTiles; k += SK) {
-    let right0 = subgroupMatrixLoad<Right>(&b, (k * columnTiles + b0) * 256u, false, 16u);
+    let right0 = subgroupMatrixLoad<Right, row_major>(&b, (k * columnTiles + b0) * 256u, 16u);
     var right1: Right;
     if (FN > 1u) {
-      right1 = subgroupMatrixLoad<Right>(&b, (k * columnTiles + b1) * 256u, false, 16u);
+      right1 = subgroupMatrixLoad<Right, row_major>(&b, (k * columnTiles + b1) * 256u, 16u);
     }
-    let left0 = subgroupMatrixLoad<Left>(&a, (a0 + k) * 256u, false, 16u);
+    let left0 = subgroupMatrixLoad<Left, row_major>(&a, (a0 + k) * 256u, 16u);
     s00 = subgroupMatrixMultiplyAccumulate(left0, right0, s00);
     if (FN > 1u) {
       s01 = subgroupMatrixMultiplyAccumulate(left0, right1, s01);
     }
     if (FM > 1u) {
-      let left1 = subgroupMatrixLoad<Left>(&a, (a1 + k) * 256u, false, 16u);
+      let left1 = subgroupMatrixLoad<Left, row_major>(&a, (a1 + k) * 256u, 16u);
       s10 = subgroupMatrixMultiplyAccumulate(left1, right0, s10);
       if (FN > 1u) {
         s11 = subgroupMatrixMultiplyAccumulate(left1, right1, s11);
       }
     }
     if (FM > 2u) {
-      let left2 = subgroupMatrixLoad<Left>(&a, (a2 + k) * 256u, false, 16u);
-      let left3 = subgroupMatrixLoad<Left>(&a, (a3 + k) * 256u, false, 16u);
+      let left2 = subgroupMatrixLoad<Left, row_major>(&a, (a2 + k) * 256u, 16u);
+      let left3 = subgroupMatrixLoad<Left, row_major>(&a, (a3 + k) * 256u, 16u);
       s20 = subgroupMatrixMultiplyAccumulate(left2, right0, s20);
       s30 = subgroupMatrixMultiplyAccumulate(left3, right0, s30);
       if (FN > 1u) {
@@ -71,36 +71,60 @@ fn main(
       }
     }
   }
-  let own = subgroup * FRAGMENTS * 256u;
-  subgroupMatrixStore(&sums, own, s00, false, 16u);
+  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s00, 16u);
+  workgroupBarrier();
+  finishFragment(subgroup - part, part, lane, rowTile + 0u, columnTile + 0u);
+  workgroupBarrier();
   if (FN > 1u) {
-    subgroupMatrixStore(&sums, own + 256u, s01, false, 16u);
+  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s01, 16u);
+  workgroupBarrier();
+  finishFragment(subgroup - part, part, lane, rowTile + 0u, columnTile + 1u);
+  workgroupBarrier();
   }
   if (FM > 1u) {
-    subgroupMatrixStore(&sums, own + FN * 256u, s10, false, 16u);
+  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s10, 16u);
+  workgroupBarrier();
+  finishFragment(subgroup - part, part, lane, rowTile + 1u, columnTile + 0u);
+  workgroupBarrier();
     if (FN > 1u) {
-      subgroupMatrixStore(&sums, own + 768u, s11, false, 16u);
+  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s11, 16u);
+  workgroupBarrier();
+  finishFragment(subgroup - part, part, lane, rowTile + 1u, columnTile + 1u);
+  workgroupBarrier();
     }
   }
   if (FM > 2u) {
-    subgroupMatrixStore(&sums, own + 2u * FN * 256u, s20, false, 16u);
-    subgroupMatrixStore(&sums, own + 3u * FN * 256u, s30, false, 16u);
+  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s20, 16u);
+  workgroupBarrier();
+  finishFragment(subgroup - part, part, lane, rowTile + 2u, columnTile + 0u);
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s30, 16u);
+  workgroupBarrier();
+  finishFragment(subgroup - part, part, lane, rowTile + 3u, columnTile + 0u);
+  workgroupBarrier();
     if (FN > 1u) {
-      subgroupMatrixStore(&sums, own + 1280u, s21, false, 16u);
-      subgroupMatrixStore(&sums, own + 1792u, s31, false, 16u);
+  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s21, 16u);
+  workgroupBarrier();
+  finishFragment(subgroup - part, part, lane, rowTile + 2u, columnTile + 1u);
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s31, 16u);
+  workgroupBarrier();
+  finishFragment(subgroup - part, part, lane, rowTile + 3u, columnTile + 1u);
+  workgroupBarrier();
     }
   }
-  workgroupBarrier();
-  // The SK subgroups of the same fragments finish a part of them each.
-  let first = (subgroup - part) * FRAGMENTS * 256u;
-  for (var i = part * SUBGROUP + lane; i < FRAGMENTS * 256u; i += SK * SUBGROUP) {
-    var sum = sums[first + i];
-    for (var p = 1u; p < SK; p++) {
-      sum += sums[first + p * FRAGMENTS * 256u + i];
+}
+
+// The SK subgroups of the same fragment finish a part of it each, four columns at a time.
+fn finishFragment(first: u32, part: u32, lane: u32, rowTile: u32, columnTile: u32) {
+  for (var i = part * SUBGROUP + lane; i < 64u; i += SK * SUBGROUP) {
+    var sum = vec4f();
+    for (var p = 0u; p < SK; p++) {
+      let at = (first + p) * 256u + 4u * i;
+      sum += vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
     }
-    let fragment = i / 256u;
-    let row = (rowTile + fragment / FN) * 16u + i / 16u % 16u;
-    let column = (columnTile + fragment % FN) * 16u + i % 16u;
+    let row = rowTile * 16u + i / 4u;
+    let column = columnTile * 16u + i % 4u * 4u;
     if (row < product.rows && column < product.columns) {
       finish(row, column, sum);
     }

@@ -89,56 +89,56 @@ fn sumOverKeys(place: Place, lane: u32) {
     workgroupBarrier();
     let tiles = min(CHUNK, attention.tokenTiles - chunk);
     for (var t = 0u; t < tiles; t++) {
-      let left = subgroupMatrixLoad<Left>(&gradLogits, own + t * 256u, false, 16u);
+      let left = subgroupMatrixLoad<Left, row_major>(&gradLogits, own + t * 256u, 16u);
       let keys = attention.sectionSize + start + (chunk + t) * HEAD_TILES * 256u;
-      q0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys, false, 16u), q0);
+      q0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys, 16u), q0);
       if (HEAD_TILES > 1u) {
-        q1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 256u, false, 16u), q1);
+        q1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 256u, 16u), q1);
       }
       if (HEAD_TILES > 2u) {
-        q2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 512u, false, 16u), q2);
+        q2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 512u, 16u), q2);
       }
       if (HEAD_TILES > 3u) {
-        q3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 768u, false, 16u), q3);
+        q3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 768u, 16u), q3);
       }
       if (HEAD_TILES > 4u) {
-        q4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 1024u, false, 16u), q4);
+        q4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 1024u, 16u), q4);
       }
       if (HEAD_TILES > 5u) {
-        q5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 1280u, false, 16u), q5);
+        q5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 1280u, 16u), q5);
       }
       if (HEAD_TILES > 6u) {
-        q6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 1536u, false, 16u), q6);
+        q6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 1536u, 16u), q6);
       }
       if (HEAD_TILES > 7u) {
-        q7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, keys + 1792u, false, 16u), q7);
+        q7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 1792u, 16u), q7);
       }
     }
     workgroupBarrier();
   }
-  subgroupMatrixStore(&logits, own, q0, false, 16u);
+  subgroupMatrixStore<row_major>(&logits, own, q0, 16u);
   if (HEAD_TILES > 1u) {
-    subgroupMatrixStore(&logits, own + 256u, q1, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 256u, q1, 16u);
   }
   if (HEAD_TILES > 2u) {
-    subgroupMatrixStore(&logits, own + 512u, q2, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 512u, q2, 16u);
   }
   if (HEAD_TILES > 3u) {
-    subgroupMatrixStore(&logits, own + 768u, q3, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 768u, q3, 16u);
   }
   workgroupBarrier();
   storeGradient(place, lane, 0u, attention.queryGradScale, true, 0u);
   workgroupBarrier();
   if (HEAD_TILES > CHUNK) {
-    subgroupMatrixStore(&logits, own, q4, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own, q4, 16u);
     if (HEAD_TILES > 5u) {
-      subgroupMatrixStore(&logits, own + 256u, q5, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 256u, q5, 16u);
     }
     if (HEAD_TILES > 6u) {
-      subgroupMatrixStore(&logits, own + 512u, q6, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 512u, q6, 16u);
     }
     if (HEAD_TILES > 7u) {
-      subgroupMatrixStore(&logits, own + 768u, q7, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 768u, q7, 16u);
     }
     workgroupBarrier();
     storeGradient(place, lane, 0u, attention.queryGradScale, true, CHUNK);
@@ -185,109 +185,109 @@ fn sumOverQueries(place: Place, lane: u32) {
     workgroupBarrier();
     let tiles = min(CHUNK, attention.queryTiles - chunk);
     for (var t = 0u; t < tiles; t++) {
-      let weightTile = subgroupMatrixLoad<Left>(&weights, own + t * 256u, false, 16u);
+      let weightTile = subgroupMatrixLoad<Left, row_major>(&weights, own + t * 256u, 16u);
       let gradAt = gradStartOf(place, chunk + t);
-      v0 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt, false, 16u), v0);
+      v0 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right, row_major>(&gradOutput, gradAt, 16u), v0);
       if (HEAD_TILES > 1u) {
-        v1 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 256u, false, 16u), v1);
+        v1 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right, row_major>(&gradOutput, gradAt + 256u, 16u), v1);
       }
       if (HEAD_TILES > 2u) {
-        v2 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 512u, false, 16u), v2);
+        v2 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right, row_major>(&gradOutput, gradAt + 512u, 16u), v2);
       }
       if (HEAD_TILES > 3u) {
-        v3 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 768u, false, 16u), v3);
+        v3 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right, row_major>(&gradOutput, gradAt + 768u, 16u), v3);
       }
       if (HEAD_TILES > 4u) {
-        v4 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 1024u, false, 16u), v4);
+        v4 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right, row_major>(&gradOutput, gradAt + 1024u, 16u), v4);
       }
       if (HEAD_TILES > 5u) {
-        v5 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 1280u, false, 16u), v5);
+        v5 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right, row_major>(&gradOutput, gradAt + 1280u, 16u), v5);
       }
       if (HEAD_TILES > 6u) {
-        v6 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 1536u, false, 16u), v6);
+        v6 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right, row_major>(&gradOutput, gradAt + 1536u, 16u), v6);
       }
       if (HEAD_TILES > 7u) {
-        v7 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right>(&gradOutput, gradAt + 1792u, false, 16u), v7);
+        v7 = subgroupMatrixMultiplyAccumulate(weightTile, subgroupMatrixLoad<Right, row_major>(&gradOutput, gradAt + 1792u, 16u), v7);
       }
-      let logitTile = subgroupMatrixLoad<Left>(&gradLogits, own + t * 256u, false, 16u);
+      let logitTile = subgroupMatrixLoad<Left, row_major>(&gradLogits, own + t * 256u, 16u);
       let queryAt = queryStartOf(place.image, place.head, chunk + t);
-      k0 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt, false, 16u), k0);
+      k0 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right, row_major>(&queries, queryAt, 16u), k0);
       if (HEAD_TILES > 1u) {
-        k1 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 256u, false, 16u), k1);
+        k1 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right, row_major>(&queries, queryAt + 256u, 16u), k1);
       }
       if (HEAD_TILES > 2u) {
-        k2 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 512u, false, 16u), k2);
+        k2 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right, row_major>(&queries, queryAt + 512u, 16u), k2);
       }
       if (HEAD_TILES > 3u) {
-        k3 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 768u, false, 16u), k3);
+        k3 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right, row_major>(&queries, queryAt + 768u, 16u), k3);
       }
       if (HEAD_TILES > 4u) {
-        k4 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 1024u, false, 16u), k4);
+        k4 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right, row_major>(&queries, queryAt + 1024u, 16u), k4);
       }
       if (HEAD_TILES > 5u) {
-        k5 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 1280u, false, 16u), k5);
+        k5 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right, row_major>(&queries, queryAt + 1280u, 16u), k5);
       }
       if (HEAD_TILES > 6u) {
-        k6 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 1536u, false, 16u), k6);
+        k6 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right, row_major>(&queries, queryAt + 1536u, 16u), k6);
       }
       if (HEAD_TILES > 7u) {
-        k7 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right>(&queries, queryAt + 1792u, false, 16u), k7);
+        k7 = subgroupMatrixMultiplyAccumulate(logitTile, subgroupMatrixLoad<Right, row_major>(&queries, queryAt + 1792u, 16u), k7);
       }
     }
     workgroupBarrier();
   }
   let part = select(0u, 1u, HAS_QUERY_GRADIENTS);
-  subgroupMatrixStore(&logits, own, k0, false, 16u);
+  subgroupMatrixStore<row_major>(&logits, own, k0, 16u);
   if (HEAD_TILES > 1u) {
-    subgroupMatrixStore(&logits, own + 256u, k1, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 256u, k1, 16u);
   }
   if (HEAD_TILES > 2u) {
-    subgroupMatrixStore(&logits, own + 512u, k2, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 512u, k2, 16u);
   }
   if (HEAD_TILES > 3u) {
-    subgroupMatrixStore(&logits, own + 768u, k3, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 768u, k3, 16u);
   }
   workgroupBarrier();
   storeGradient(place, lane, part, largest * attention.queryGradScale, false, 0u);
   workgroupBarrier();
   if (HEAD_TILES > CHUNK) {
-    subgroupMatrixStore(&logits, own, k4, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own, k4, 16u);
     if (HEAD_TILES > 5u) {
-      subgroupMatrixStore(&logits, own + 256u, k5, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 256u, k5, 16u);
     }
     if (HEAD_TILES > 6u) {
-      subgroupMatrixStore(&logits, own + 512u, k6, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 512u, k6, 16u);
     }
     if (HEAD_TILES > 7u) {
-      subgroupMatrixStore(&logits, own + 768u, k7, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 768u, k7, 16u);
     }
     workgroupBarrier();
     storeGradient(place, lane, part, largest * attention.queryGradScale, false, CHUNK);
     workgroupBarrier();
   }
-  subgroupMatrixStore(&logits, own, v0, false, 16u);
+  subgroupMatrixStore<row_major>(&logits, own, v0, 16u);
   if (HEAD_TILES > 1u) {
-    subgroupMatrixStore(&logits, own + 256u, v1, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 256u, v1, 16u);
   }
   if (HEAD_TILES > 2u) {
-    subgroupMatrixStore(&logits, own + 512u, v2, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 512u, v2, 16u);
   }
   if (HEAD_TILES > 3u) {
-    subgroupMatrixStore(&logits, own + 768u, v3, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 768u, v3, 16u);
   }
   workgroupBarrier();
   storeGradient(place, lane, part + 1u, largest * attention.valueGradScale, false, 0u);
   workgroupBarrier();
   if (HEAD_TILES > CHUNK) {
-    subgroupMatrixStore(&logits, own, v4, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own, v4, 16u);
     if (HEAD_TILES > 5u) {
-      subgroupMatrixStore(&logits, own + 256u, v5, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 256u, v5, 16u);
     }
     if (HEAD_TILES > 6u) {
-      subgroupMatrixStore(&logits, own + 512u, v6, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 512u, v6, 16u);
     }
     if (HEAD_TILES > 7u) {
-      subgroupMatrixStore(&logits, own + 768u, v7, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 768u, v7, 16u);
     }
     workgroupBarrier();
     storeGradient(place, lane, part + 1u, largest * attention.valueGradScale, false, CHUNK);
@@ -334,16 +334,16 @@ fn logitsOfKeys(leftAt: u32, rightAt: u32, first: u32, own: u32) {
   var s3: Sum;
   for (var d = 0u; d < HEAD_TILES; d++) {
     let row = d * attention.tokenTiles * 256u;
-    let left = subgroupMatrixLoad<Left>(&queries, leftAt + d * 256u, false, 16u);
-    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r0 + row, false, 16u), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r1 + row, false, 16u), s1);
-    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r2 + row, false, 16u), s2);
-    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r3 + row, false, 16u), s3);
+    let left = subgroupMatrixLoad<Left, row_major>(&queries, leftAt + d * 256u, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r0 + row, 16u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r1 + row, 16u), s1);
+    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r2 + row, 16u), s2);
+    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r3 + row, 16u), s3);
   }
-  subgroupMatrixStore(&logits, own, s0, false, 16u);
-  subgroupMatrixStore(&logits, own + 256u, s1, false, 16u);
-  subgroupMatrixStore(&logits, own + 512u, s2, false, 16u);
-  subgroupMatrixStore(&logits, own + 768u, s3, false, 16u);
+  subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
+  subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
+  subgroupMatrixStore<row_major>(&logits, own + 512u, s2, 16u);
+  subgroupMatrixStore<row_major>(&logits, own + 768u, s3, 16u);
 }
 
 // The gradients of the weights of the same pairs.
@@ -359,16 +359,16 @@ fn gradWeightsOfKeys(leftAt: u32, rightAt: u32, first: u32, own: u32) {
   var s3: Sum;
   for (var d = 0u; d < HEAD_TILES; d++) {
     let row = d * attention.tokenTiles * 256u;
-    let left = subgroupMatrixLoad<Left>(&gradOutput, leftAt + d * 256u, false, 16u);
-    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r0 + row, false, 16u), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r1 + row, false, 16u), s1);
-    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r2 + row, false, 16u), s2);
-    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, r3 + row, false, 16u), s3);
+    let left = subgroupMatrixLoad<Left, row_major>(&gradOutput, leftAt + d * 256u, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r0 + row, 16u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r1 + row, 16u), s1);
+    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r2 + row, 16u), s2);
+    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r3 + row, 16u), s3);
   }
-  subgroupMatrixStore(&gradWeights, own, s0, false, 16u);
-  subgroupMatrixStore(&gradWeights, own + 256u, s1, false, 16u);
-  subgroupMatrixStore(&gradWeights, own + 512u, s2, false, 16u);
-  subgroupMatrixStore(&gradWeights, own + 768u, s3, false, 16u);
+  subgroupMatrixStore<row_major>(&gradWeights, own, s0, 16u);
+  subgroupMatrixStore<row_major>(&gradWeights, own + 256u, s1, 16u);
+  subgroupMatrixStore<row_major>(&gradWeights, own + 512u, s2, 16u);
+  subgroupMatrixStore<row_major>(&gradWeights, own + 768u, s3, 16u);
 }
 
 // The logits of CHUNK tiles of queries from `first` on with 16 keys.
@@ -383,16 +383,16 @@ fn logitsOfQueries(place: Place, first: u32, rightAt: u32) {
   var s2: Sum;
   var s3: Sum;
   for (var d = 0u; d < HEAD_TILES; d++) {
-    let right = subgroupMatrixLoad<Right>(&heads, rightAt + d * attention.tokenTiles * 256u, false, 16u);
-    s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&queries, l0 + d * 256u, false, 16u), right, s0);
-    s1 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&queries, l1 + d * 256u, false, 16u), right, s1);
-    s2 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&queries, l2 + d * 256u, false, 16u), right, s2);
-    s3 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&queries, l3 + d * 256u, false, 16u), right, s3);
+    let right = subgroupMatrixLoad<Right, row_major>(&heads, rightAt + d * attention.tokenTiles * 256u, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&queries, l0 + d * 256u, 16u), right, s0);
+    s1 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&queries, l1 + d * 256u, 16u), right, s1);
+    s2 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&queries, l2 + d * 256u, 16u), right, s2);
+    s3 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&queries, l3 + d * 256u, 16u), right, s3);
   }
-  subgroupMatrixStore(&logits, place.own, s0, false, 16u);
-  subgroupMatrixStore(&logits, place.own + 256u, s1, false, 16u);
-  subgroupMatrixStore(&logits, place.own + 512u, s2, false, 16u);
-  subgroupMatrixStore(&logits, place.own + 768u, s3, false, 16u);
+  subgroupMatrixStore<row_major>(&logits, place.own, s0, 16u);
+  subgroupMatrixStore<row_major>(&logits, place.own + 256u, s1, 16u);
+  subgroupMatrixStore<row_major>(&logits, place.own + 512u, s2, 16u);
+  subgroupMatrixStore<row_major>(&logits, place.own + 768u, s3, 16u);
 }
 
 // The gradients of the weights of the same pairs.
@@ -407,16 +407,16 @@ fn gradWeightsOfQueries(place: Place, first: u32, rightAt: u32) {
   var s2: Sum;
   var s3: Sum;
   for (var d = 0u; d < HEAD_TILES; d++) {
-    let right = subgroupMatrixLoad<Right>(&heads, rightAt + d * attention.tokenTiles * 256u, false, 16u);
-    s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&gradOutput, l0 + d * 256u, false, 16u), right, s0);
-    s1 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&gradOutput, l1 + d * 256u, false, 16u), right, s1);
-    s2 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&gradOutput, l2 + d * 256u, false, 16u), right, s2);
-    s3 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left>(&gradOutput, l3 + d * 256u, false, 16u), right, s3);
+    let right = subgroupMatrixLoad<Right, row_major>(&heads, rightAt + d * attention.tokenTiles * 256u, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&gradOutput, l0 + d * 256u, 16u), right, s0);
+    s1 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&gradOutput, l1 + d * 256u, 16u), right, s1);
+    s2 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&gradOutput, l2 + d * 256u, 16u), right, s2);
+    s3 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&gradOutput, l3 + d * 256u, 16u), right, s3);
   }
-  subgroupMatrixStore(&gradWeights, place.own, s0, false, 16u);
-  subgroupMatrixStore(&gradWeights, place.own + 256u, s1, false, 16u);
-  subgroupMatrixStore(&gradWeights, place.own + 512u, s2, false, 16u);
-  subgroupMatrixStore(&gradWeights, place.own + 768u, s3, false, 16u);
+  subgroupMatrixStore<row_major>(&gradWeights, place.own, s0, 16u);
+  subgroupMatrixStore<row_major>(&gradWeights, place.own + 256u, s1, 16u);
+  subgroupMatrixStore<row_major>(&gradWeights, place.own + 512u, s2, 16u);
+  subgroupMatrixStore<row_major>(&gradWeights, place.own + 768u, s3, 16u);
 }
 
 // Stores CHUNK tiles of a part's gradient from `firstTile` of the head's width on, from where they lie in `logits`.

@@ -105,57 +105,57 @@ fn main(
     workgroupBarrier();
     let tiles = min(CHUNK, tokenTiles - chunk * CHUNK);
     for (var t = 0u; t < tiles; t++) {
-      let left = subgroupMatrixLoad<Left>(&weights, own + t * 256u, false, 16u);
+      let left = subgroupMatrixLoad<Left, row_major>(&weights, own + t * 256u, 16u);
       let row = values + (chunk * CHUNK + t) * HEAD_TILES * 256u;
-      o0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row, false, 16u), o0);
+      o0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row, 16u), o0);
       if (HEAD_TILES > 1u) {
-        o1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 256u, false, 16u), o1);
+        o1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 256u, 16u), o1);
       }
       if (HEAD_TILES > 2u) {
-        o2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 512u, false, 16u), o2);
+        o2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 512u, 16u), o2);
       }
       if (HEAD_TILES > 3u) {
-        o3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 768u, false, 16u), o3);
+        o3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 768u, 16u), o3);
       }
       if (HEAD_TILES > 4u) {
-        o4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 1024u, false, 16u), o4);
+        o4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1024u, 16u), o4);
       }
       if (HEAD_TILES > 5u) {
-        o5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 1280u, false, 16u), o5);
+        o5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1280u, 16u), o5);
       }
       if (HEAD_TILES > 6u) {
-        o6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 1536u, false, 16u), o6);
+        o6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1536u, 16u), o6);
       }
       if (HEAD_TILES > 7u) {
-        o7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, row + 1792u, false, 16u), o7);
+        o7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1792u, 16u), o7);
       }
     }
     workgroupBarrier();
   }
   // CHUNK tiles of the output at a time pass through the space of the logits.
-  subgroupMatrixStore(&logits, own, o0, false, 16u);
+  subgroupMatrixStore<row_major>(&logits, own, o0, 16u);
   if (HEAD_TILES > 1u) {
-    subgroupMatrixStore(&logits, own + 256u, o1, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 256u, o1, 16u);
   }
   if (HEAD_TILES > 2u) {
-    subgroupMatrixStore(&logits, own + 512u, o2, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 512u, o2, 16u);
   }
   if (HEAD_TILES > 3u) {
-    subgroupMatrixStore(&logits, own + 768u, o3, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 768u, o3, 16u);
   }
   workgroupBarrier();
   storeOutput(exists, image, head, queryTile, 0u, own, lane);
   if (HEAD_TILES > CHUNK) {
     workgroupBarrier();
-    subgroupMatrixStore(&logits, own, o4, false, 16u);
+    subgroupMatrixStore<row_major>(&logits, own, o4, 16u);
     if (HEAD_TILES > 5u) {
-      subgroupMatrixStore(&logits, own + 256u, o5, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 256u, o5, 16u);
     }
     if (HEAD_TILES > 6u) {
-      subgroupMatrixStore(&logits, own + 512u, o6, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 512u, o6, 16u);
     }
     if (HEAD_TILES > 7u) {
-      subgroupMatrixStore(&logits, own + 768u, o7, false, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 768u, o7, 16u);
     }
     workgroupBarrier();
     storeOutput(exists, image, head, queryTile, CHUNK, own, lane);
@@ -175,16 +175,16 @@ fn storeLogits(queryAt: u32, keysTransposed: u32, first: u32, own: u32) {
   var s3: Sum;
   for (var d = 0u; d < HEAD_TILES; d++) {
     let row = d * attention.tokenTiles * 256u;
-    let left = subgroupMatrixLoad<Left>(&queries, queryAt + d * 256u, false, 16u);
-    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, k0 + row, false, 16u), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, k1 + row, false, 16u), s1);
-    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, k2 + row, false, 16u), s2);
-    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right>(&heads, k3 + row, false, 16u), s3);
+    let left = subgroupMatrixLoad<Left, row_major>(&queries, queryAt + d * 256u, 16u);
+    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k0 + row, 16u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k1 + row, 16u), s1);
+    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k2 + row, 16u), s2);
+    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k3 + row, 16u), s3);
   }
-  subgroupMatrixStore(&logits, own, s0, false, 16u);
-  subgroupMatrixStore(&logits, own + 256u, s1, false, 16u);
-  subgroupMatrixStore(&logits, own + 512u, s2, false, 16u);
-  subgroupMatrixStore(&logits, own + 768u, s3, false, 16u);
+  subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
+  subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
+  subgroupMatrixStore<row_major>(&logits, own + 512u, s2, 16u);
+  subgroupMatrixStore<row_major>(&logits, own + 768u, s3, 16u);
 }
 
 fn storeOutput(exists: bool, image: u32, head: u32, queryTile: u32, firstTile: u32, own: u32, lane: u32) {

@@ -1,7 +1,6 @@
 import type { Arena, Recorder } from '../core/index.ts';
 import { type Dispatch, defineElementwise, dispatchElements } from '../nn/dispatch.ts';
 import type { Activation } from '../nn/elementwise.ts';
-import { PATCHIFY_BACKWARD } from '../nn/tokens.ts';
 import { type AttentionUse, dispatchAttention, dispatchAttentionBackward } from './attention.ts';
 import {
   dispatchLinear,
@@ -25,6 +24,11 @@ export const PATCH_TILES = defineElementwise(
   new URL('./patch-tiles.wgsl', import.meta.url),
   {},
   ['f16'],
+);
+
+export const PATCH_TILES_BACKWARD = defineElementwise(
+  'transformer/patch-tiles-backward',
+  new URL('./patch-tiles-backward.wgsl', import.meta.url),
 );
 
 /** The weights of one pre-norm layer, each layer norm part of the linear layer after it. */
@@ -232,7 +236,7 @@ class EncoderPlan {
     return async () => {
       const scaled = this.#tiled('gradPatchTiles', rows, width);
       const rowScales = arena.buffer('patchRowScales', 4 * rows);
-      const gradPatches = arena.buffer('gradPatches', 4 * rows * inputs);
+      const gradPatches = arena.buffer('gradPatches', 4 * rows * patch.inputs);
       return [
         await dispatchRowGroups(
           arena,
@@ -248,13 +252,13 @@ class EncoderPlan {
           direction: 'backward',
           rows,
           a: scaled,
-          columns: inputs,
+          columns: patch.inputs,
           rowScales,
           y: gradPatches,
         }),
-        await dispatchElements(context, PATCHIFY_BACKWARD, {
-          sizes: { accumulates: 0, count: 3 * batch * model.imageSize ** 2, ...shape },
-          bindings: { gradPatches, gradX: gradPixels },
+        await dispatchElements(context, PATCH_TILES_BACKWARD, {
+          sizes: { count: 3 * batch * model.imageSize ** 2, ...shape, width: patch.inputs },
+          bindings: { gradPatches, gradPixels },
         }),
       ];
     };

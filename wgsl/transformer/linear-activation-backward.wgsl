@@ -16,10 +16,12 @@ struct Product {
 @group(0) @binding(0) var<uniform> product: Product;
 @group(0) @binding(1) var<storage, read> a: array<f16>;
 @group(0) @binding(2) var<storage, read> b: array<f16>;
-@group(0) @binding(3) var<storage, read> inputs: array<f16>;
-@group(0) @binding(4) var<storage, read_write> gradInputs: array<f16>;
+@group(0) @binding(3) var<storage, read> inputs: array<vec4<f16>>;
+@group(0) @binding(4) var<storage, read_write> gradInputs: array<vec4<f16>>;
 
-fn finish(row: u32, column: u32, sum: f32) {
-  let i = tiled(row, column, product.columnTiles);
-  gradInputs[i] = f16(product.scale * sum * geluDerivative(f32(inputs[i]) / product.inputScale));
+fn finish(row: u32, column: u32, sum: vec4f) {
+  let i = tiled(row, column, product.columnTiles) / 4u;
+  let x = vec4f(inputs[i]) / product.inputScale;
+  let slope = vec4f(geluDerivative(x.x), geluDerivative(x.y), geluDerivative(x.z), geluDerivative(x.w));
+  gradInputs[i] = vec4<f16>(product.scale * sum * slope);
 }

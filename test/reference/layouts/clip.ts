@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { buildEncoder } from '../../../stages/clip/encoder.ts';
 import { readConfig } from '../../../stages/clip/families/index.ts';
-import type { Precision } from '../../../stages/clip/model.ts';
+import { type Precision, resolvePrecision } from '../../../stages/clip/model.ts';
 import { packVision } from '../../../stages/clip/packed-vision.ts';
 import type { SafeTensor } from '../../../stages/clip/safetensors.ts';
 import { encodeTexts } from '../../../stages/clip/text.ts';
@@ -30,7 +30,9 @@ export const clipLayout: Layout = {
   async check(gpu, path, tensors) {
     if (!isInputOutput([...tensors.keys()])) return [await modelRow(path)];
     const rows = await checkClip(gpu, path, tensors);
-    return gpu.hasMatrices ? [...rows, ...(await checkClip(gpu, path, tensors, { precision: 'f16' }))] : rows;
+    const { towers } = await readConfig(sibling(path, 'config.json'));
+    if (resolvePrecision(gpu, towers, 'auto') === 'f32') return rows;
+    return [...rows, ...(await checkClip(gpu, path, tensors, { precision: 'f16' }))];
   },
 };
 
