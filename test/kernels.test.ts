@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { KERNEL_TARGETS } from '../wgsl/core/index.ts';
 import { INCLUDE } from '../wgsl/core/source.ts';
 import { KERNELS } from '../wgsl/kernels.ts';
+import { openWithMatrices } from './helpers/emulated-matrices.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { testUnless } from './helpers/skip.ts';
 
@@ -50,7 +51,10 @@ test('every shared file is included by some kernel', async () => {
   assert.equal([...included].sort(), files.filter(isShared));
 });
 
+const SUBGROUP_MATRIX_EXTENSION = 'chromium_experimental_subgroup_matrix';
 const { subgroupSize } = await testGpu();
+// Kernels for tensor cores compile with emulated matrices on adapters without them.
+const matrices = await openWithMatrices();
 for (const { kernel, target, variant } of variants) {
   const needsSubgroups = variant.enables?.includes('subgroups');
   const reason =
@@ -58,7 +62,9 @@ for (const { kernel, target, variant } of variants) {
       ? `this adapter has subgroups of ${subgroupSize}, 0 for none`
       : undefined;
   testUnless(test, reason, `${kernel.label} compiles for the target ${target}`, () =>
-    withGpu(async (gpu) => {
+    withGpu(async () => {
+      const gpu =
+        matrices && variant.enables?.includes(SUBGROUP_MATRIX_EXTENSION) ? matrices : await testGpu();
       const constants = { ...kernel.example, ...variant.example };
       const compiled = await gpu.kernel(kernel, { target, constants });
       assert.is(compiled.label, target === 'portable' ? kernel.label : `${kernel.label}-${target}`);

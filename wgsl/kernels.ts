@@ -47,6 +47,26 @@ import { EMIT, PROJECT, RASTERIZE_FORWARD, TILE_RANGES } from './splat/rasterize
 import { RASTERIZE_BACKWARD } from './splat/rasterizer-backward.ts';
 import { START_VALUES } from './splat/start-values.ts';
 import { ADAM_GEOMETRY, ADAM_SH, BACKWARD_SUMS } from './splat/update/splat-adam.ts';
+import {
+  ATTENTION_DOTS,
+  ATTENTION as TENSOR_ATTENTION,
+  ATTENTION_BACKWARD as TENSOR_ATTENTION_BACKWARD,
+} from './transformer/attention.ts';
+import { PATCH_TILES, PATCH_TILES_BACKWARD } from './transformer/encoder.ts';
+import {
+  LINEAR,
+  LINEAR_ACTIVATION,
+  LINEAR_ACTIVATION_BACKWARD,
+  LINEAR_HEADS,
+} from './transformer/product.ts';
+import {
+  EMBED_TOKENS,
+  EMBED_TOKENS_BACKWARD,
+  NORMALISE,
+  NORMALISE_BACKWARD,
+  SCALE_ROWS,
+} from './transformer/rows.ts';
+import { PACK_TILES } from './transformer/weights.ts';
 
 /** Every kernel of the library, with its variants and constants. For tests and tools: an engine imports its own kernels only. */
 export const KERNELS: readonly KernelDefinition[] = [
@@ -116,4 +136,19 @@ export const KERNELS: readonly KernelDefinition[] = [
   TEXT_TOKENS,
   POOL,
   POOL_BACKWARD,
+  PACK_TILES,
+  PATCH_TILES,
+  PATCH_TILES_BACKWARD,
+  EMBED_TOKENS,
+  EMBED_TOKENS_BACKWARD,
+  NORMALISE,
+  NORMALISE_BACKWARD,
+  SCALE_ROWS,
+  LINEAR,
+  LINEAR_ACTIVATION,
+  LINEAR_ACTIVATION_BACKWARD,
+  LINEAR_HEADS,
+  TENSOR_ATTENTION,
+  TENSOR_ATTENTION_BACKWARD,
+  ATTENTION_DOTS,
 ];

@@ -1,32 +1,14 @@
-import { type Arena, type Gpu, GpuError, InputError } from '../../wgsl/core/index.ts';
+import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { PackedEncoder } from '../../wgsl/transformer/encoder.ts';
 import { type ClipDescription, describeClip, tokenIds } from './directory.ts';
 import { encodeTextsOnnx } from './onnx-text.ts';
-import { packingObstacle, packVision } from './packed-vision.ts';
+import { packVision } from './packed-vision.ts';
+import { type Precision, resolvePrecision } from './precision.ts';
 import type { Preprocessor } from './preprocessor.ts';
 import { encodeTexts } from './text.ts';
 import type { Towers } from './towers.ts';
 import { loadVision, type VisionWeights } from './vision.ts';
 import { ModelWeights, type TensorSource } from './weights.ts';
-
-/** Numbers of the image encoder: f16 operands with f32 sums on tensor cores, or f32. */
-export const PRECISIONS = ['f16', 'f32'] as const;
-export type Precision = (typeof PRECISIONS)[number];
-
-/**
- * The precision for a model on a device: `auto` is f16 where the device multiplies f16 matrices on tensor cores and the kernels take the
- * model's heads, else f32.
- * @throws GpuError for f16 where one of both is not so.
- */
-export function resolvePrecision(gpu: Gpu, towers: Towers, wanted: Precision | 'auto'): Precision {
-  if (wanted === 'f32') return 'f32';
-  const obstacle = gpu.hasMatrices
-    ? packingObstacle(towers)
-    : 'this adapter offers no products of f16 matrices of 16 × 16 (subgroup matrices)';
-  if (!obstacle) return 'f16';
-  if (wanted === 'auto') return 'f32';
-  throw new GpuError(`the CLIP model cannot run in f16: ${obstacle}. Use precision: f32 or auto`);
-}
 
 /**
  * A CLIP model: embeds texts, and owns the weights of the image encoder on the GPU for the programs of objectives and

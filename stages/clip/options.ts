@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HUB_NAME } from './hub-cache.ts';
+import { PRECISIONS } from './precision.ts';
 import { FULL_CLIP } from './resolve.ts';
 
 /** The batch of random crops that CLIP sees in each step. Shared by stylize and joint training. */
@@ -26,8 +27,15 @@ const model = z
   })
   .describe(`CLIP model: ${MODEL}, the small model of the package and the default`);
 
+const precision = z
+  .enum(['auto', ...PRECISIONS])
+  .default('auto')
+  .describe(
+    'Numbers of the image encoder: f16 (operands; sums are f32) needs tensor cores that WebGPU offers; auto is f16 there, else f32',
+  );
+
 /** The options that define a CLIP target. */
-export const clipTarget = { prompt, model };
+export const clipTarget = { prompt, model, precision };
 
 /** `clip: { prompt, weight }` of joint optimisation (eq. 3 of the paper; the weight is its k). */
 export const clipTermOptions = z.strictObject({

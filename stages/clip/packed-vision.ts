@@ -11,19 +11,6 @@ import { visionTensors } from './tensors.ts';
 import { type Towers, tokenCount, type VisionTower } from './towers.ts';
 import { concatenate, type TensorSource, WeightLoader } from './weights.ts';
 
-/** The widest head that the attention kernels take. */
-const MAX_HEAD_WIDTH = 128;
-
-/** Why the image encoder of a model cannot run on tensor cores, or undefined if it can. */
-export function packingObstacle({ vision, dimensions }: Towers): string | undefined {
-  for (const [name, size] of Object.entries({ width: vision.width, 'width of embeddings': dimensions })) {
-    if (size % 4) return `its ${name}, ${size}, is not a multiple of 4`;
-  }
-  const headWidth = vision.width / vision.heads;
-  if (headWidth <= MAX_HEAD_WIDTH) return undefined;
-  return `its attention heads are ${headWidth} wide, and ${MAX_HEAD_WIDTH} is the most`;
-}
-
 /** The image encoder as operands of tensor cores, in f16. @throws InputError with the file and the tensor that is missing or invalid. */
 export async function packVision(
   arena: Arena,

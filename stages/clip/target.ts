@@ -4,6 +4,7 @@ import { checkCrops } from './check.ts';
 import { type ClipModel, openClip } from './model.ts';
 import { ClipObjective } from './objective.ts';
 import type { CropOptions } from './options.ts';
+import type { Precision } from './precision.ts';
 import { type Prompt, resolvePrompt, warnOfPrompt } from './prompts.ts';
 
 /** The target of an optimisation: a prompt, as a model sees it in random crops of each render. */
@@ -20,12 +21,17 @@ export interface ClipTarget {
  */
 export async function openClipTarget(
   gpu: Gpu,
-  { prompt: nameOrText, model: directory, crops }: { prompt: string; model?: string; crops: CropOptions },
+  {
+    prompt: nameOrText,
+    model: directory,
+    precision,
+    crops,
+  }: { prompt: string; model?: string; precision?: Precision | 'auto'; crops: CropOptions },
   report: Report = silent,
 ): Promise<ClipTarget> {
   checkCrops(crops);
   const prompt = await resolvePrompt(nameOrText);
-  const model = await openClip(gpu, directory);
+  const model = await openClip(gpu, directory, precision);
   await warnOfPrompt(prompt, model.directory, report);
   const owned: { destroy(): void }[] = [model];
   const destroy = () => {

@@ -1,4 +1,4 @@
-import { type Arena, defineKernel, type KernelDefinition } from '../core/index.ts';
+import { type Arena, type Constants, defineKernel, type KernelDefinition } from '../core/index.ts';
 import type { Dispatch } from '../nn/dispatch.ts';
 import { type Activation, activationConstants } from '../nn/elementwise.ts';
 import type { PackedLinear } from './weights.ts';
@@ -8,11 +8,7 @@ export const MATRIX_EXTENSIONS = ['f16', 'subgroups', 'chromium_experimental_sub
 
 const SHAPE = { FM: 2, FN: 2, SM: 1, SN: 1, SK: 4 };
 
-function defineProduct(
-  file: URL,
-  label: string,
-  example: Record<string, number | boolean>,
-): KernelDefinition {
+function defineProduct(file: URL, label: string, example: Constants): KernelDefinition {
   return defineKernel({
     label: `transformer/${label}`,
     example: { ...SHAPE, ...example },
@@ -96,7 +92,7 @@ interface ProductUse {
 async function dispatch(
   definition: KernelDefinition,
   { arena, layer, direction, rows, a }: ProductUse,
-  constants: Record<string, number | boolean>,
+  constants: Constants,
   numbers: Record<string, number>,
   bindings: Record<string, GPUBuffer>,
 ): Promise<Dispatch> {

@@ -18,7 +18,8 @@ export const clipMetric: Metric = {
     if (!settings.prompt) return { skipped: 'there is no prompt (score.prompt, or a stylize stage)' };
     const { frames, before } = scene.frames;
     const { name, text } = await resolvePrompt(settings.prompt);
-    const model = await openClip(gpu, settings.model);
+    // In f32 everywhere, so that scores are comparable across adapters.
+    const model = await openClip(gpu, settings.model, 'f32');
     try {
       const embedding = await model.embedTexts([text]);
       const over = (count: number) => `${countOf(count, 'frame')}, ${JSON.stringify(name)}, ${model.name}`;
