@@ -71,63 +71,46 @@ fn main(
       }
     }
   }
-  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s00, 16u);
-  workgroupBarrier();
-  finishFragment(subgroup - part, part, lane, rowTile + 0u, columnTile + 0u);
-  workgroupBarrier();
-  if (FN > 1u) {
-  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s01, 16u);
-  workgroupBarrier();
-  finishFragment(subgroup - part, part, lane, rowTile + 0u, columnTile + 1u);
-  workgroupBarrier();
-  }
-  if (FM > 1u) {
-  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s10, 16u);
-  workgroupBarrier();
-  finishFragment(subgroup - part, part, lane, rowTile + 1u, columnTile + 0u);
-  workgroupBarrier();
-    if (FN > 1u) {
-  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s11, 16u);
-  workgroupBarrier();
-  finishFragment(subgroup - part, part, lane, rowTile + 1u, columnTile + 1u);
-  workgroupBarrier();
+  // A loop with one copy of its body: a function called for each fragment would move the other fragments out of the registers.
+  for (var fragment = 0u; fragment < FM * FN; fragment++) {
+    let own = subgroup * 256u;
+    let i = fragment / FN;
+    if (fragment % FN == 0u) {
+      if (i == 0u) {
+        subgroupMatrixStore<row_major>(&sums, own, s00, 16u);
+      } else if (i == 1u) {
+        subgroupMatrixStore<row_major>(&sums, own, s10, 16u);
+      } else if (i == 2u) {
+        subgroupMatrixStore<row_major>(&sums, own, s20, 16u);
+      } else {
+        subgroupMatrixStore<row_major>(&sums, own, s30, 16u);
+      }
+    } else {
+      if (i == 0u) {
+        subgroupMatrixStore<row_major>(&sums, own, s01, 16u);
+      } else if (i == 1u) {
+        subgroupMatrixStore<row_major>(&sums, own, s11, 16u);
+      } else if (i == 2u) {
+        subgroupMatrixStore<row_major>(&sums, own, s21, 16u);
+      } else {
+        subgroupMatrixStore<row_major>(&sums, own, s31, 16u);
+      }
     }
-  }
-  if (FM > 2u) {
-  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s20, 16u);
-  workgroupBarrier();
-  finishFragment(subgroup - part, part, lane, rowTile + 2u, columnTile + 0u);
-  workgroupBarrier();
-  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s30, 16u);
-  workgroupBarrier();
-  finishFragment(subgroup - part, part, lane, rowTile + 3u, columnTile + 0u);
-  workgroupBarrier();
-    if (FN > 1u) {
-  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s21, 16u);
-  workgroupBarrier();
-  finishFragment(subgroup - part, part, lane, rowTile + 2u, columnTile + 1u);
-  workgroupBarrier();
-  subgroupMatrixStore<row_major>(&sums, subgroup * 256u, s31, 16u);
-  workgroupBarrier();
-  finishFragment(subgroup - part, part, lane, rowTile + 3u, columnTile + 1u);
-  workgroupBarrier();
+    workgroupBarrier();
+    // The SK subgroups of the same fragment finish a part of it each, four columns at a time.
+    for (var place = part * SUBGROUP + lane; place < 64u; place += SK * SUBGROUP) {
+      var sum = vec4f();
+      for (var p = 0u; p < SK; p++) {
+        let at = (subgroup - part + p) * 256u + 4u * place;
+        sum += vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
+      }
+      let row = (rowTile + i) * 16u + place / 4u;
+      let column = (columnTile + fragment % FN) * 16u + place % 4u * 4u;
+      if (row < product.rows && column < product.columns) {
+        finish(row, column, sum);
+      }
     }
-  }
-}
-
-// The SK subgroups of the same fragment finish a part of it each, four columns at a time.
-fn finishFragment(first: u32, part: u32, lane: u32, rowTile: u32, columnTile: u32) {
-  for (var i = part * SUBGROUP + lane; i < 64u; i += SK * SUBGROUP) {
-    var sum = vec4f();
-    for (var p = 0u; p < SK; p++) {
-      let at = (first + p) * 256u + 4u * i;
-      sum += vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
-    }
-    let row = rowTile * 16u + i / 4u;
-    let column = columnTile * 16u + i % 4u * 4u;
-    if (row < product.rows && column < product.columns) {
-      finish(row, column, sum);
-    }
+    workgroupBarrier();
   }
 }
 

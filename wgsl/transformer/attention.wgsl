@@ -40,46 +40,6 @@ fn main(
     largest[p] = -1e30;
     total[p] = 0.0;
   }
-  for (var chunk = 0u; chunk < chunks; chunk++) {
-    storeLogits(queryAt, keysTransposed, chunk * CHUNK, own);
-    workgroupBarrier();
-    for (var t = 0u; t < CHUNK; t++) {
-      for (var p = 0u; p < PLACES; p++) {
-        let place = p * SUBGROUP + lane;
-        if ((chunk * CHUNK + t) * 16u + place % 16u < attention.tokens) {
-          let logit = attention.logitScale * logits[own + t * 256u + place];
-          let next = max(largest[p], logit);
-          total[p] = total[p] * exp(largest[p] - next) + exp(logit - next);
-          largest[p] = next;
-        }
-      }
-    }
-    workgroupBarrier();
-  }
-  for (var p = 0u; p < PLACES; p++) {
-    statistics[subgroup * 512u + p * SUBGROUP + lane] = largest[p];
-    statistics[subgroup * 512u + 256u + p * SUBGROUP + lane] = total[p];
-  }
-  workgroupBarrier();
-  for (var row = lane; row < 16u; row += SUBGROUP) {
-    let first = subgroup * 512u + row * 16u;
-    var rowLargest = statistics[first];
-    for (var i = 1u; i < 16u; i++) {
-      rowLargest = max(rowLargest, statistics[first + i]);
-    }
-    var rowTotal = 0.0;
-    for (var i = 0u; i < 16u; i++) {
-      rowTotal += statistics[first + 256u + i] * exp(statistics[first + i] - rowLargest);
-    }
-    let logSum = rowLargest + log(rowTotal);
-    rowLogSums[subgroup * 16u + row] = logSum;
-    let query = queryTile * 16u + row;
-    if (exists && query < attention.queries) {
-      logSums[(image * attention.heads + head) * attention.queries + query] = logSum;
-    }
-  }
-  workgroupBarrier();
-
   var o0: Sum;
   var o1: Sum;
   var o2: Sum;
@@ -88,49 +48,114 @@ fn main(
   var o5: Sum;
   var o6: Sum;
   var o7: Sum;
-  for (var chunk = 0u; chunk < chunks; chunk++) {
-    // The only chunk's logits are still there.
-    if (chunks > 1u) {
-      storeLogits(queryAt, keysTransposed, chunk * CHUNK, own);
+  // The first pass finds each query's logSum, the second sums weights times values. One copy of the code that computes logits: a function
+  // called in both would move the sums out of the registers.
+  for (var step = 0u; step < 2u * chunks; step++) {
+    let isSecond = step >= chunks;
+    let chunk = step % chunks;
+    // The only chunk's logits are still there in the second pass.
+    if (!isSecond || chunks > 1u) {
+      let last = tokenTiles - 1u;
+      let first = chunk * CHUNK;
+      let k0 = keysTransposed + min(first, last) * 256u;
+      let k1 = keysTransposed + min(first + 1u, last) * 256u;
+      let k2 = keysTransposed + min(first + 2u, last) * 256u;
+      let k3 = keysTransposed + min(first + 3u, last) * 256u;
+      var s0: Sum;
+      var s1: Sum;
+      var s2: Sum;
+      var s3: Sum;
+      for (var d = 0u; d < HEAD_TILES; d++) {
+        let row = d * tokenTiles * 256u;
+        let left = subgroupMatrixLoad<Left, row_major>(&queries, queryAt + d * 256u, 16u);
+        s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k0 + row, 16u), s0);
+        s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k1 + row, 16u), s1);
+        s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k2 + row, 16u), s2);
+        s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k3 + row, 16u), s3);
+      }
+      subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 512u, s2, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 768u, s3, 16u);
       workgroupBarrier();
     }
-    for (var t = 0u; t < CHUNK; t++) {
+    if (!isSecond) {
+      for (var t = 0u; t < CHUNK; t++) {
+        for (var p = 0u; p < PLACES; p++) {
+          let place = p * SUBGROUP + lane;
+          if ((chunk * CHUNK + t) * 16u + place % 16u < attention.tokens) {
+            let logit = attention.logitScale * logits[own + t * 256u + place];
+            let next = max(largest[p], logit);
+            total[p] = total[p] * exp(largest[p] - next) + exp(logit - next);
+            largest[p] = next;
+          }
+        }
+      }
+      if (step + 1u == chunks) {
       for (var p = 0u; p < PLACES; p++) {
-        let place = p * SUBGROUP + lane;
-        let i = own + t * 256u + place;
-        let isKey = (chunk * CHUNK + t) * 16u + place % 16u < attention.tokens;
-        weights[i] = f16(select(0.0, exp(attention.logitScale * logits[i] - rowLogSums[subgroup * 16u + place / 16u]), isKey));
+        statistics[subgroup * 512u + p * SUBGROUP + lane] = largest[p];
+        statistics[subgroup * 512u + 256u + p * SUBGROUP + lane] = total[p];
       }
+      workgroupBarrier();
+      for (var row = lane; row < 16u; row += SUBGROUP) {
+        let first = subgroup * 512u + row * 16u;
+        var rowLargest = statistics[first];
+        for (var i = 1u; i < 16u; i++) {
+          rowLargest = max(rowLargest, statistics[first + i]);
+        }
+        var rowTotal = 0.0;
+        for (var i = 0u; i < 16u; i++) {
+          rowTotal += statistics[first + 256u + i] * exp(statistics[first + i] - rowLargest);
+        }
+        let logSum = rowLargest + log(rowTotal);
+        rowLogSums[subgroup * 16u + row] = logSum;
+        let query = queryTile * 16u + row;
+        if (exists && query < attention.queries) {
+          logSums[(image * attention.heads + head) * attention.queries + query] = logSum;
+        }
+      }
+      workgroupBarrier();
+      }
+      workgroupBarrier();
+    } else {
+      for (var t = 0u; t < CHUNK; t++) {
+        for (var p = 0u; p < PLACES; p++) {
+          let place = p * SUBGROUP + lane;
+          let i = own + t * 256u + place;
+          let isKey = (chunk * CHUNK + t) * 16u + place % 16u < attention.tokens;
+          weights[i] = f16(select(0.0, exp(attention.logitScale * logits[i] - rowLogSums[subgroup * 16u + place / 16u]), isKey));
+        }
+      }
+      workgroupBarrier();
+      let tiles = min(CHUNK, tokenTiles - chunk * CHUNK);
+      for (var t = 0u; t < tiles; t++) {
+        let left = subgroupMatrixLoad<Left, row_major>(&weights, own + t * 256u, 16u);
+        let row = values + (chunk * CHUNK + t) * HEAD_TILES * 256u;
+        o0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row, 16u), o0);
+        if (HEAD_TILES > 1u) {
+          o1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 256u, 16u), o1);
+        }
+        if (HEAD_TILES > 2u) {
+          o2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 512u, 16u), o2);
+        }
+        if (HEAD_TILES > 3u) {
+          o3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 768u, 16u), o3);
+        }
+        if (HEAD_TILES > 4u) {
+          o4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1024u, 16u), o4);
+        }
+        if (HEAD_TILES > 5u) {
+          o5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1280u, 16u), o5);
+        }
+        if (HEAD_TILES > 6u) {
+          o6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1536u, 16u), o6);
+        }
+        if (HEAD_TILES > 7u) {
+          o7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1792u, 16u), o7);
+        }
+      }
+      workgroupBarrier();
     }
-    workgroupBarrier();
-    let tiles = min(CHUNK, tokenTiles - chunk * CHUNK);
-    for (var t = 0u; t < tiles; t++) {
-      let left = subgroupMatrixLoad<Left, row_major>(&weights, own + t * 256u, 16u);
-      let row = values + (chunk * CHUNK + t) * HEAD_TILES * 256u;
-      o0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row, 16u), o0);
-      if (HEAD_TILES > 1u) {
-        o1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 256u, 16u), o1);
-      }
-      if (HEAD_TILES > 2u) {
-        o2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 512u, 16u), o2);
-      }
-      if (HEAD_TILES > 3u) {
-        o3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 768u, 16u), o3);
-      }
-      if (HEAD_TILES > 4u) {
-        o4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1024u, 16u), o4);
-      }
-      if (HEAD_TILES > 5u) {
-        o5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1280u, 16u), o5);
-      }
-      if (HEAD_TILES > 6u) {
-        o6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1536u, 16u), o6);
-      }
-      if (HEAD_TILES > 7u) {
-        o7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1792u, 16u), o7);
-      }
-    }
-    workgroupBarrier();
   }
   // CHUNK tiles of the output at a time pass through the space of the logits.
   subgroupMatrixStore<row_major>(&logits, own, o0, 16u);
@@ -160,31 +185,6 @@ fn main(
     workgroupBarrier();
     storeOutput(exists, image, head, queryTile, CHUNK, own, lane);
   }
-}
-
-// The logits of 16 queries with CHUNK tiles of keys from `first` on. Tiles beyond the last repeat it.
-fn storeLogits(queryAt: u32, keysTransposed: u32, first: u32, own: u32) {
-  let last = attention.tokenTiles - 1u;
-  let k0 = keysTransposed + min(first, last) * 256u;
-  let k1 = keysTransposed + min(first + 1u, last) * 256u;
-  let k2 = keysTransposed + min(first + 2u, last) * 256u;
-  let k3 = keysTransposed + min(first + 3u, last) * 256u;
-  var s0: Sum;
-  var s1: Sum;
-  var s2: Sum;
-  var s3: Sum;
-  for (var d = 0u; d < HEAD_TILES; d++) {
-    let row = d * attention.tokenTiles * 256u;
-    let left = subgroupMatrixLoad<Left, row_major>(&queries, queryAt + d * 256u, 16u);
-    s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k0 + row, 16u), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k1 + row, 16u), s1);
-    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k2 + row, 16u), s2);
-    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k3 + row, 16u), s3);
-  }
-  subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
-  subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
-  subgroupMatrixStore<row_major>(&logits, own + 512u, s2, 16u);
-  subgroupMatrixStore<row_major>(&logits, own + 768u, s3, 16u);
 }
 
 fn storeOutput(exists: bool, image: u32, head: u32, queryTile: u32, firstTile: u32, own: u32, lane: u32) {
