@@ -46,7 +46,6 @@ const INLINED = [
   'wgsl_reflect',
   'yaml',
   'zod',
-  'zx',
 ];
 /** Included as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
 const VENDORED = '@playcanvas/splat-transform';
@@ -95,11 +94,7 @@ async function buildModules() {
   await vendor(build);
   const result = await build({
     ...bundled(ENTRIES),
-    define: {
-      BUILT_CODE: JSON.stringify(await codeOfStages(build)),
-      // zx loads its other modules by name in Deno; a build has none.
-      'globalThis.Deno': 'undefined',
-    },
+    define: { BUILT_CODE: JSON.stringify(await codeOfStages(build)) },
     entryNames: '[name]',
     splitting: true,
     sourcemap: true,
@@ -221,7 +216,7 @@ async function vendor(build) {
   replaceFile(join(DIST, 'LICENSES.txt'), licences.join('\n\n'));
 }
 
-/** The package of an import: `zx` of `zx/core`, `@scope/name`. */
+/** The package of an import: `yaml` of `yaml/util`, `@scope/name`. */
 function packageOf(path) {
   return path.split('/', path.startsWith('@') ? 2 : 1).join('/');
 }

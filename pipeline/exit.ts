@@ -14,14 +14,14 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
-/** The message of `Stopped` after SIGTERM. */
-export const TERMINATED = 'terminated';
+/** The signals that ask to stop, with the message of their `Stopped`. */
+export const SIGNALS = { SIGINT: 'interrupted', SIGTERM: 'terminated' } as const;
 
 export function exitCodeOf(error: unknown): number {
   // Help and the version exit with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.input;
   if (error instanceof InputError) return EXIT.input;
-  if (error instanceof Stopped) return error.message === TERMINATED ? EXIT.terminated : EXIT.interrupted;
+  if (error instanceof Stopped) return error.message === SIGNALS.SIGTERM ? EXIT.terminated : EXIT.interrupted;
   return error instanceof GpuError ? EXIT.gpu : EXIT.fault;
 }
 

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { $ } from '../pipeline/process.ts';
 import { clipFlop, countWaits } from './bench/clip-rows.ts';
 import { compareRows, formatComparison } from './bench/compare.ts';
 import { benchFrames } from './bench/frames.ts';
@@ -19,6 +18,7 @@ import { renderTraffic, share, stepTraffic, total } from './bench/traffic.ts';
 import { Warmer } from './bench/warm.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
 
 const ROW: Row = {
   id: 'step 1',

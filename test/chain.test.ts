@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readPipeline } from '../pipeline/file/read.ts';
-import { $ } from '../pipeline/process.ts';
 import type { RunEvent } from '../pipeline/run/events.ts';
 import { stages } from '../stages/index.ts';
 import { inScratch } from './helpers/fake-stages.ts';
+import { $ } from './helpers/shell.ts';
 import { unexpectedTransfers } from './helpers/transfers.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));

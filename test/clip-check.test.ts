@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readPipeline } from '../pipeline/index.ts';
-import { $ } from '../pipeline/process.ts';
 import { checkClip, checkClipTarget } from '../stages/clip/check.ts';
 import { readSafetensorsHeader } from '../stages/clip/safetensors.ts';
 import { textTensors, visionTensors } from '../stages/clip/tensors.ts';
 import { stages } from '../stages/index.ts';
 import { scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
 import { throwsInput } from './helpers/throws.ts';
 
 const tiny = fileURLToPath(new URL('./data/clip-tiny/', import.meta.url));

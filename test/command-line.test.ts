@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { $ } from '../pipeline/process.ts';
 import { tinyCapture, writeCapture } from './helpers/colmap.ts';
 import { inScratch } from './helpers/fake-stages.ts';
+import { $ } from './helpers/shell.ts';
 
 const command = fileURLToPath(new URL('../pipeline/splatline.mjs', import.meta.url));
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { $ } from '../pipeline/process.ts';
 import { ROOT } from './golden/bench.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
 
 interface Step {
   name?: string;

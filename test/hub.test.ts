@@ -7,7 +7,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import { readPipeline } from '../pipeline/file/read.ts';
-import { $ } from '../pipeline/process.ts';
 import { readManifest } from '../pipeline/run/manifest.ts';
 import { type FetchOptions, fetchModel, withPinnedModels } from '../pipeline/run/models.ts';
 import { runPlan } from '../pipeline/run/runner.ts';
@@ -20,6 +19,7 @@ import { defineStage } from '../stages/stage.ts';
 import { fakeFormats, fakeGpu, fakeStages } from './helpers/fake-stages.ts';
 import { blobName, commitOf, TestHub, tinyModel } from './helpers/hub.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
 import { throwsInput } from './helpers/throws.ts';
 
 const COMMAND = fileURLToPath(new URL('../pipeline/splatline.mjs', import.meta.url));

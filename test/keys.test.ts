@@ -16,13 +16,13 @@ import {
   keyOf,
   stageSeeds,
 } from '../pipeline/keys/identity.ts';
-import { $ } from '../pipeline/process.ts';
 import { stages } from '../stages/index.ts';
 import { defineStage, type Stage } from '../stages/stage.ts';
 import { type AdapterReport, openGpu } from '../wgsl/core/index.ts';
 import { tinyCapture, writeCapture } from './helpers/colmap.ts';
 import { fakeStages } from './helpers/fake-stages.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const MODEL = join(root, 'test/data/clip-tiny');

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { $ } from '../pipeline/process.ts';
+import { $ } from './helpers/shell.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 

@@ -10,10 +10,10 @@ import { readMatrix } from '../pipeline/file/read.ts';
 import type { MatrixEvent, MatrixRecord } from '../pipeline/matrix/record.ts';
 import { type MatrixOptions, runMatrix } from '../pipeline/matrix/run.ts';
 import { parseSlot } from '../pipeline/matrix/slots.ts';
-import { $ } from '../pipeline/process.ts';
 import { Stopped } from '../stages/checkpoints.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { fakeStages, inScratch } from './helpers/fake-stages.ts';
+import { $ } from './helpers/shell.ts';
 
 const FAKE = [process.execPath, fileURLToPath(new URL('./helpers/fake-splatline.mjs', import.meta.url))];
 

@@ -15,8 +15,8 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'es-module-lexer/js';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { $ } from '../pipeline/process.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
 import { testUnless } from './helpers/skip.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));

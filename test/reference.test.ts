@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { $ } from '../pipeline/process.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
 import { throwsInput } from './helpers/throws.ts';
 import { carriedFiles, checkFile } from './reference/check.ts';
 

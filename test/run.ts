@@ -7,7 +7,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { $ } from '../pipeline/process.ts';
+import { $ } from './helpers/shell.ts';
 
 const FILE_TIMEOUT = '10m';
 

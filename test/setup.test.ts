@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { $ } from '../pipeline/process.ts';
 import { backportsLine, isNodeEnough, neededNode, packagesAreCurrent } from '../pipeline/setup.mjs';
 import { put, scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
 import { testUnless } from './helpers/skip.ts';
 
 test('the Node version that package.json requires is accepted, and an older one is not', () => {

@@ -14,8 +14,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { $ } from '../pipeline/process.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 /** What the build needs. The other packages are absent: the start of a command may not import them. */
@@ -30,7 +30,6 @@ const PACKAGES = [
   'wgsl_reflect',
   'yaml',
   'zod',
-  'zx',
 ];
 
 const home = scratchFolder();

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { $ } from '../pipeline/process.ts';
 import { testGpu } from './helpers/gpu.ts';
+import { $ } from './helpers/shell.ts';
 
 // No kernel may lean on the size of a subgroup. Mesa's software driver takes it from the environment when it starts, so each
 // size is a process of its own; a GPU has the size that it has, and runs the same checks once.

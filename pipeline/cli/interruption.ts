@@ -1,21 +1,15 @@
 import { Stopped } from '../../stages/checkpoints.ts';
-import { EXIT, TERMINATED } from '../exit.ts';
-
-/** The signals that ask to stop, with their words and exit codes. */
-const SIGNALS = {
-  SIGINT: { word: 'interrupted', code: EXIT.interrupted },
-  SIGTERM: { word: TERMINATED, code: EXIT.terminated },
-} as const;
+import { exitCodeOf, SIGNALS } from '../exit.ts';
 
 let running: AbortController | undefined;
 
 /** Ends the process at a signal: at once, or after work that is `interruptible` has saved a checkpoint. */
 export function watchSignals(): void {
-  for (const [name, { word, code }] of Object.entries(SIGNALS)) {
+  for (const [name, word] of Object.entries(SIGNALS)) {
     process.on(name, () => {
       if (!running || running.signal.aborted) {
         process.stderr.write(`\n${word}\n`);
-        process.exit(code); // handlers of 'exit' remove half-written files
+        process.exit(exitCodeOf(new Stopped(word))); // handlers of 'exit' remove half-written files
       }
       process.stderr.write(`\n${word}: saving unfinished work; a second signal exits at once\n`);
       running.abort(new Stopped(word));

@@ -1,3 +1,4 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -7,7 +8,6 @@ import { Stopped } from '../../stages/checkpoints.ts';
 import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
 import { EXIT, exitCodeOf } from '../exit.ts';
 import type { MatrixPlan } from '../file/read.ts';
-import { type Started, startDetached } from '../process.ts';
 import { readManifest } from '../run/manifest.ts';
 import { checkFolder, MANIFEST } from '../run/run-folder.ts';
 import { foldersOf, type Range } from '../run/stage-plan.ts';
@@ -63,7 +63,7 @@ class MatrixRun {
   readonly #slots: readonly Slot[];
   readonly #record: MatrixRecord;
   readonly #start = performance.now();
-  readonly #running = new Set<Started>();
+  readonly #running = new Set<ChildProcess>();
   /** The adapter that each slot's first cell reported. */
   readonly #reports = new Map<Slot, AdapterReport>();
   #next = 0;
@@ -140,14 +140,14 @@ class MatrixRun {
   }
 
   /**
-   * Runs the process of a cell to its end. Ctrl-C on the terminal reaches it once, through `#stop`: a second signal would
-   * end it before it has saved. It ends soon after this process, as nothing reads its output then.
+   * Runs the process of a cell to its end. It leads its own session, so that Ctrl-C on the terminal reaches it once, through
+   * `#stop`: a second signal would end it before it has saved. It ends soon after this process, as nothing reads its output then.
    */
   async #startCell(cell: CellRecord, out: string, slot: Slot) {
     const { matrix, program = SPLATLINE, set = [], from, until, cwd = process.cwd() } = this.#options;
     const below = relative(cwd, matrix.file);
     const flag = (name: string, value?: string) => (value === undefined ? [] : [name, value]);
-    const command = [
+    const [node, ...args] = [
       ...program,
       ...['run', below.startsWith('..') ? matrix.file : below, '--cell', cell.name],
       ...set.flatMap((argument) => flag('--set', argument)),
@@ -157,7 +157,12 @@ class MatrixRun {
       ...flag('--until', until),
       '--json',
     ];
-    const child = startDetached(command, { cwd, env: { ...process.env, ...slot.env } });
+    const child = spawn(node, args, {
+      cwd,
+      env: { ...process.env, ...slot.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: process.platform !== 'win32', // Windows opens a window for one
+    });
     this.#running.add(child);
     let lastLines = '';
     const keep = (text: string) => {

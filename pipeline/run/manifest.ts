@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { z } from 'zod';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
 import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
@@ -108,9 +110,9 @@ export async function packageVersion(): Promise<string> {
 
 /** The working tree of a pipeline file. Undefined outside a repository, before its first commit, or without git. */
 export async function gitState(file: string): Promise<Manifest['git']> {
-  const { printed } = await import('../process.ts'); // late, so that commands that run no program do not load it
   const args = ['status', '--porcelain=v2', '--branch', '--untracked-files=no'];
-  const text = (await printed('git', args, dirname(file))) ?? '';
-  const commit = /^# branch\.oid ([0-9a-f]+)$/m.exec(text)?.[1];
-  return commit === undefined ? undefined : { commit, dirty: /^[^#\n]/m.test(text) };
+  const options = { cwd: dirname(file), maxBuffer: Number.POSITIVE_INFINITY };
+  const status = await promisify(execFile)('git', args, options).catch(() => undefined);
+  const commit = /^# branch\.oid ([0-9a-f]+)$/m.exec(status?.stdout ?? '')?.[1];
+  return commit === undefined ? undefined : { commit, dirty: /^[^#\n]/m.test(status!.stdout) };
 }

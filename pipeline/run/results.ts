@@ -15,8 +15,6 @@ import { type RunFolder, STAGES } from './run-folder.ts';
  * no earlier stage's file replaces them; with another key they are stale and are reported.
  */
 export class RunResults {
-  /** Names that this run did not replace, each with the later stage whose current result stays under it. */
-  readonly held = new Map<string, string>();
   readonly #folder: RunFolder;
   /** The keys of all stages of the plan by id, in order; those of stages beyond `--until` included. */
   readonly #keys: ReadonlyMap<string, string>;
@@ -120,13 +118,10 @@ export class RunResults {
   /** Whether a name at the top of the folder has a current result of a later stage, of an earlier run or of this one. */
   #isHeld(top: string, stage: string): boolean {
     const order = [...this.#keys.keys()];
-    const holder = this.files.find(
+    return this.files.some(
       (file) =>
         topOf(file.path) === top && this.isCurrent(file) && order.indexOf(file.stage) > order.indexOf(stage),
     );
-    this.held.delete(top);
-    if (holder?.earlier) this.held.set(top, holder.stage);
-    return holder !== undefined;
   }
 
   /** A new staging folder with links to the files below a folder of an entry. */

@@ -177,20 +177,14 @@ class Run {
   }
 
   #remarks(): string[] {
-    const remarks = [...this.#results.held].map(
-      ([name, stage]) =>
-        `${name} is the result of ${stage}, which this run did not reach and which is still current`,
-    );
     const psnr = (name: string) => this.#scores?.find((score) => score.name === name)?.value;
     const [before, after] = [psnr('psnr.before'), psnr('psnr')];
     const restyles = this.#prepared.stages.some(({ stage }) => stage.gives.includes('base'));
-    if (restyles && before !== undefined && after !== undefined && after < before) {
-      remarks.push(
-        `Restyling changes the colours on purpose, so psnr against the photographs falls: ${before.toFixed(1)} dB before, ` +
-          `${after.toFixed(1)} dB after. psnr.before is the quality of the trained splat.`,
-      );
-    }
-    return remarks;
+    if (!restyles || before === undefined || after === undefined || after >= before) return [];
+    return [
+      `Restyling changes the colours on purpose, so psnr against the photographs falls: ${before.toFixed(1)} dB before, ` +
+        `${after.toFixed(1)} dB after. psnr.before is the quality of the trained splat.`,
+    ];
   }
 
   get #seconds(): number {

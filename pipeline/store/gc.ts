@@ -64,20 +64,13 @@ async function itemsIn(store: Store): Promise<StoreItem[]> {
     items.push({ what, key, path, bytes: await bytesBelow(path), usedAt: await lastUse(path) });
   for (const key of await store.keys()) {
     const path = store.folderOf(key);
-    if (!(await isNewer(path, key))) await add('entry', key, path);
+    const isNewer = await readEntry(path, key).catch((error: unknown) => error instanceof InputError);
+    if (isNewer !== true) await add('entry', key, path);
   }
   for (const key of await store.keys('checkpoints')) {
     await add('checkpoints', key, store.path('checkpoints', key));
   }
   return items;
-}
-
-/** Whether a newer version wrote an entry. */
-function isNewer(path: string, key: string): Promise<boolean> {
-  return readEntry(path, key).then(
-    () => false,
-    (error: unknown) => error instanceof InputError,
-  );
 }
 
 /** The modification time of its folder, which `Store.used` sets. */

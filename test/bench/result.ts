@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { $ } from '../../pipeline/process.ts';
 import type { AdapterReport } from '../../wgsl/core/index.ts';
+import { $ } from '../helpers/shell.ts';
 import type { Effort } from './measure.ts';
 import type { Row } from './row.ts';
 

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { $ } from '../../pipeline/process.ts';
 import type { RunEvent } from '../../pipeline/run/events.ts';
+import { $ } from '../helpers/shell.ts';
 
 const COMMAND = fileURLToPath(new URL('../../pipeline/splatline.mjs', import.meta.url));
 const PIPELINE = fileURLToPath(new URL('./pipeline.yaml', import.meta.url));

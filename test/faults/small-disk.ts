@@ -1,5 +1,5 @@
-import { $ } from '../../pipeline/process.ts';
 import { scratchFolder } from '../helpers/scratch.ts';
+import { $ } from '../helpers/shell.ts';
 
 /** A file system in memory that takes little. Only root may make one. */
 export class SmallDisk {

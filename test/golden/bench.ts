@@ -2,7 +2,7 @@ import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Report } from '../../pipeline/golden/report.ts';
-import { $ } from '../../pipeline/process.ts';
+import { $ } from '../helpers/shell.ts';
 import type { Fault } from './faults.ts';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));

@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'uvu';
-import { $ } from '../../pipeline/process.ts';
 import type { Entry } from '../../pipeline/store/entry.ts';
 import { type DamagedEvent, Store } from '../../pipeline/store/store.ts';
 import { scratchFolder } from './scratch.ts';
+import { $ } from './shell.ts';
 import { testUnless } from './skip.ts';
 
 /** A valid key. */
