@@ -181,14 +181,11 @@ function usePackage(build) {
 
 /** A URL that is a literal stays one, `new URL('../wgsl/x.wgsl', import.meta.url)`: bundlers of a web page find it. */
 function withOwnUrl(text, path) {
-  const literal = /new URL\('(\.[^']*)', import\.meta\.url\)/g;
-  const marked = text.replace(
-    literal,
-    (_, name) => `new URL('../${posix.join(dirname(path), name)}', MODULE)`,
-  );
-  return marked
-    .replaceAll('import.meta.url', `new URL('../${path}', import.meta.url).href`)
-    .replaceAll(', MODULE)', ', import.meta.url)');
+  const urls = /new URL\('(\.[^']*)', import\.meta\.url\)|import\.meta\.url/g;
+  return text.replace(urls, (_, literal) => {
+    const place = literal ? posix.join(dirname(path), literal) : path;
+    return `new URL('../${place}', import.meta.url)${literal ? '' : '.href'}`;
+  });
 }
 
 async function vendor(build) {

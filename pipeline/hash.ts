@@ -1,24 +1,24 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Dirent } from 'node:fs';
+import { join } from 'node:path';
 
 /** Bytes hashed between two turns of the event loop, which submits GPU work meanwhile: a few milliseconds. */
 export const HASH_BYTES = 4 * 2 ** 20;
 
-export interface FileContents {
-  bytes: number;
-  /** Hex. */
-  sha256: string;
+/** The path of an item that `readdir` lists. Node below 20.12 has no parentPath. */
+export function pathOf({ parentPath, path, name }: Dirent): string {
+  return join(parentPath ?? path, name);
 }
 
 /**
- * Size and sha256 of a file, or of its bytes from `start` up to `end`. Rejects with the system's error if
+ * Size and sha256 (hex) of a file, or of its bytes from `start` up to `end`. Rejects with the system's error if
  * it cannot be read.
  */
 export async function hashFile(
   path: string,
   start = 0,
   end = Number.POSITIVE_INFINITY,
-): Promise<FileContents> {
+): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
   const range = { start, end: end - 1, highWaterMark: HASH_BYTES };

@@ -1,7 +1,7 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Score } from '../../stages/artefacts/scores.ts';
-import { isMap, literal } from '../file/describe.ts';
+import { literal } from '../file/describe.ts';
 import type { Plan } from '../file/plan.ts';
+import { changedMembers, flat } from '../keys/why.ts';
 import type { ChainResult } from './chain.ts';
 import { compare, type Difference, pictureHash } from './picture.ts';
 import type { Golden, GoldenScore, NamedCamera } from './recording.ts';
@@ -11,14 +11,11 @@ import type { FramePair, Row } from './report.ts';
 const CAMERA_TOLERANCE = 1e-6;
 
 /** `key.key a → b` for each difference of two values, such as the reports of two adapters. */
-export function changes(was: unknown, is: unknown, path: readonly string[] = []): string[] {
-  if (isDeepStrictEqual(was, is)) return [];
-  if (isMap(was) && isMap(is)) {
-    const keys = Object.keys({ ...was, ...is });
-    return keys.flatMap((key) => changes(was[key], is[key], [...path, key]));
-  }
+export function changes(was: unknown, is: unknown, prefix = ''): string[] {
   const words = (value: unknown) => (value === undefined ? 'not set' : literal(value));
-  return [`${path.join('.')} ${words(was)} → ${words(is)}`];
+  return changedMembers(flat(was, prefix), flat(is, prefix)).map(
+    ({ key, a, b }) => `${key} ${words(a)} → ${words(b)}`,
+  );
 }
 
 /** `train.steps 20 → 22` for each option of a plan that differs; `stages load, init → load` where stages do. */
@@ -30,7 +27,7 @@ export function planChanges(before: Plan, now: Plan): string[] {
       stage: stage.name,
       ...(options as object),
     }));
-    return changes(a, b, [was.id]);
+    return changes(a, b, was.id);
   });
   return [...changes(order(before), order(now)), ...options];
 }

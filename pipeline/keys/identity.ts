@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hubCache } from '../../stages/clip/hub-cache.ts';
 import { type ArtefactName, type Stage, stageGives, stageReads } from '../../stages/stage.ts';
@@ -8,7 +8,7 @@ import { type AdapterReport, InputError, pcg4d } from '../../wgsl/core/index.ts'
 import { isMap, mapPaths, type PathOption } from '../file/describe.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { jsonSchema } from '../file/schema.ts';
-import { eachOf, hashFile } from '../hash.ts';
+import { eachOf, hashFile, pathOf } from '../hash.ts';
 import { COMMON_CODE, type Code, CodeReader, PACKAGE, pathBelow, posix } from './code.ts';
 
 /** Changes whenever the meaning of the fields below, or the contents of an entry, changes. */
@@ -146,15 +146,10 @@ export async function identities(
 
 /** Every file of these paths: a stage without `reads` may read all of them. */
 async function filesOf(paths: readonly PathOption[]): Promise<string[]> {
-  const files = paths.map(({ kind, value }) => (kind === 'folder' ? filesBelow(value) : [value]));
-  return (await Promise.all(files)).flat();
-}
-
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  const files = entries.map((entry) => {
-    const path = join(folder, entry.name);
-    return entry.isDirectory() ? filesBelow(path) : [path];
+  const files = paths.map(async ({ kind, value }) => {
+    if (kind === 'file') return [value];
+    const items = await readdir(value, { recursive: true, withFileTypes: true });
+    return items.filter((item) => !item.isDirectory()).map(pathOf);
   });
   return (await Promise.all(files)).flat();
 }

@@ -24,20 +24,22 @@ export function sentence(reasons: readonly string[]): string {
 export function why(before: StageIdentity, now: StageIdentity, naming: Naming = {}): string[] {
   if (before.format !== now.format) return ['another version of splatline saved its results'];
   const { id = now.stage, places = {} } = naming;
-  const options = changes(flat(before.options), flat(now.options));
+  const options = changedMembers(flat(before.options), flat(now.options));
   // A changed option explains the change of its text.
-  const texts = options.length ? [] : changes(before.texts, now.texts);
+  const texts = options.length ? [] : changedMembers(before.texts, now.texts);
   // The first trait tells adapters and engines apart; the others follow from it.
-  const [runtime] = changes(before.runtime, now.runtime);
-  const [adapter] = changes(before.adapter, now.adapter);
-  const givers = changes(before.inputs, now.inputs).map(({ a, b }) => (b ?? a)!.stage);
+  const [runtime] = changedMembers(before.runtime, now.runtime);
+  const [adapter] = changedMembers(before.adapter, now.adapter);
+  const givers = changedMembers(before.inputs, now.inputs).map(({ a, b }) => (b ?? a)!.stage);
   return [
     ...options.map((change) => newValue(`${id}.`, change)),
     ...texts.map((change) => newValue('the ', change)),
-    ...changes(before.files, now.files).map((change) => newFile(shownFile(change.key, places), change)),
-    ...changes({ seed: before.seed }, { seed: now.seed }).map((change) => newValue('the ', change)),
-    ...changes(before.code, now.code).map((change) => newFile(change.key, change)),
-    ...changes(before.packages, now.packages).map((change) => newValue('the package ', change)),
+    ...changedMembers(before.files, now.files).map((change) =>
+      newFile(shownFile(change.key, places), change),
+    ),
+    ...changedMembers({ seed: before.seed }, { seed: now.seed }).map((change) => newValue('the ', change)),
+    ...changedMembers(before.code, now.code).map((change) => newFile(change.key, change)),
+    ...changedMembers(before.packages, now.packages).map((change) => newValue('the package ', change)),
     ...(runtime ? [newValue("the runtime's ", runtime)] : []),
     ...(adapter ? [newValue("the adapter's ", adapter)] : []),
     ...[...new Set(givers)].map((stage) => `its input from ${stage} has changed`),
@@ -54,7 +56,7 @@ interface Change<Value> {
 type Members<Value> = { [key: string]: Value } | object;
 
 /** The members that differ, in the order of `now`, then the removed ones. */
-function changes<Value>(before: Members<Value>, now: Members<Value>): Change<Value>[] {
+export function changedMembers<Value>(before: Members<Value>, now: Members<Value>): Change<Value>[] {
   const [was, is] = [before, now].map((members) => new Map<string, Value>(Object.entries(members)));
   return [...new Set([...is.keys(), ...was.keys()])]
     .map((key) => ({ key, a: was.get(key), b: is.get(key) }))
@@ -71,7 +73,7 @@ function newFile(name: string, { a, b }: Change<unknown>): string {
 }
 
 /** Members of maps in maps under one name, `clip.weight`; lists stay whole. */
-function flat(options: unknown, prefix = ''): Record<string, unknown> {
+export function flat(options: unknown, prefix = ''): Record<string, unknown> {
   if (!isMap(options)) return { [prefix]: options };
   const rows = Object.entries(options).map(([key, value]) => flat(value, prefix ? `${prefix}.${key}` : key));
   return Object.assign({}, ...rows);

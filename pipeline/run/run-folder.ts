@@ -1,5 +1,5 @@
 import { rmdirSync, rmSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
@@ -119,14 +119,9 @@ export class RunFolder {
 
   /** Removes one file, and the folders above it that are empty then. */
   async remove(path: string): Promise<void> {
-    await unlink(join(this.root, path)).catch(ignore('ENOENT'));
-    for (let above = dirname(normalize(path)); above !== '.'; above = dirname(above)) {
-      try {
-        await rmdir(join(this.root, above));
-      } catch {
-        return;
-      }
-    }
+    const file = join(this.root, path);
+    await unlink(file).catch(ignore('ENOENT'));
+    removeEmpty(dirname(file), this.root.length + 1);
   }
 
   async close(): Promise<void> {
@@ -134,15 +129,16 @@ export class RunFolder {
     if (this.#lock) this.#clear(); // otherwise the staging folder is another run's
     this.#lock?.release();
     this.#lock = undefined;
-    const made = this.#made;
+    if (this.#made) removeEmpty(this.root, this.#made.length);
     this.#made = undefined;
-    // A folder that is not empty stays, and so do those above it.
-    quiet(() => {
-      for (let folder = this.root; made && folder.length >= made.length; folder = dirname(folder)) {
-        rmdirSync(folder);
-      }
-    });
   }
+}
+
+/** Removes a folder and those above it, down to a path of so many letters. One that is not empty ends it. */
+function removeEmpty(folder: string, letters: number): void {
+  quiet(() => {
+    for (let path = folder; path.length >= letters; path = dirname(path)) rmdirSync(path);
+  });
 }
 
 /** Whether a path may be a result file: below the folder, and not reserved by the runner. */

@@ -3,16 +3,11 @@ import { type Damage, damagesOf } from '../store/entry.ts';
 import { Store } from '../store/store.ts';
 import { readManifest } from './manifest.ts';
 
-/** A damaged file. */
-export interface DamagedFile extends Damage {
-  /** Absolute. */
-  path: string;
-}
-
 export interface Verification {
   files: number;
   entries: number;
-  damaged: DamagedFile[];
+  /** With absolute paths. */
+  damaged: Damage[];
   /** Stages without an entry in the store; a run would run them again. */
   missing: string[];
 }
@@ -27,15 +22,17 @@ export async function verifyRun(
 ): Promise<Verification> {
   const { folder, manifest } = await readManifest(run);
   const wrongFiles = await damagesOf(folder, manifest.files, true);
-  const damaged: DamagedFile[] = wrongFiles.map((one) => ({ ...one, path: join(folder, one.path) }));
+  const damaged = wrongFiles.map((one) => ({ ...one, path: join(folder, one.path) }));
   const store = new Store(resolve(root ?? join(folder, manifest.store)));
   const missing: string[] = [];
   let entries = 0;
   for (const { id, key, resolvedBy } of manifest.stages) {
     if (resolvedBy === 'read' || resolvedBy === 'unused') continue;
     const entry = await store.find(key);
-    if (!entry) missing.push(id);
-    if (!entry) continue;
+    if (!entry) {
+      missing.push(id);
+      continue;
+    }
     entries++;
     const wrong = await damagesOf(entry.folder, entry.record.files, true);
     if (wrong.length)

@@ -2,7 +2,7 @@ import { chmod, readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
-import { eachOf, hashFile } from '../hash.ts';
+import { eachOf, hashFile, pathOf } from '../hash.ts';
 import { codeOf, ignore, quiet, sync } from './disk.ts';
 
 /** The file that completes an entry. It is written last. */
@@ -98,10 +98,8 @@ export function parseOrDamaged<T>(schema: z.ZodType<T>, text: string, what: stri
  */
 export async function sealFiles(root: string): Promise<EntryFile[]> {
   const items = await readdir(root, { recursive: true, withFileTypes: true });
-  const pathOf = ({ parentPath, path, name }: (typeof items)[number]) =>
-    relative(root, join(parentPath ?? path, name)); // Node below 20.12 has no parentPath
   const paths = items.flatMap((item) => {
-    const path = pathOf(item);
+    const path = relative(root, pathOf(item));
     if (item.isDirectory()) return [];
     if (!item.isFile()) throw new Error(`${path} in a new entry is neither a file nor a folder`);
     if (path === RECORD) throw new Error(`a stage cannot write ${RECORD} into its entry`);
@@ -114,7 +112,7 @@ export async function sealFiles(root: string): Promise<EntryFile[]> {
     await makeReadOnly(file);
     return { path, ...contents };
   });
-  for (const item of items) if (item.isDirectory()) await sync(join(root, pathOf(item)), 'directory');
+  for (const item of items) if (item.isDirectory()) await sync(pathOf(item), 'directory');
   return files;
 }
 

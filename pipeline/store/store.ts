@@ -49,12 +49,6 @@ export interface DamagedEvent {
   reason: string;
 }
 
-/** The fields of a new entry's record. */
-interface NewEntry {
-  identity: unknown;
-  about?: unknown;
-}
-
 /** Paths of this process in `tmp`. They are deleted when it ends, unless it is killed. */
 const drafts = new Set<string>();
 process.on('exit', () => {
@@ -172,7 +166,7 @@ export class Store {
    */
   async commit(
     key: string,
-    fill: (draft: string) => Promise<NewEntry>,
+    fill: (draft: string) => Promise<Pick<EntryRecord, 'identity'> & Partial<Pick<EntryRecord, 'about'>>>,
     target = this.folderOf(key),
   ): Promise<Entry> {
     return this.#aside(async (draft) => {
