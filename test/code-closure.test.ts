@@ -104,7 +104,9 @@ test('a module of the library depends on the kernels that it names and on their 
   ]);
   assert.equal(kernelsOf('wgsl/nn/product.ts'), [
     'wgsl/nn/product-cpu.wgsl',
+    'wgsl/nn/product-vec4.wgsl',
     'wgsl/nn/product.wgsl',
+    'wgsl/shared/gelu.wgsl',
     'wgsl/shared/product.wgsl',
   ]);
   assert.equal(kernelsOf('wgsl/nn/program.ts'), []);

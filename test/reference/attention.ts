@@ -45,3 +45,42 @@ export function attention(
   }
   return output;
 }
+
+/**
+ * One head in double precision, and its gradients by the chain rule: q [queries, width], k and v [keys, width], gradOutput as q.
+ * `logSums` are the logarithms of the sums of exponentials of each query's logits.
+ */
+export function attentionHead(
+  [q, k, v]: readonly Float64Array[],
+  width: number,
+  gradOutput: Float64Array,
+): Record<'output' | 'logSums' | 'gradQ' | 'gradK' | 'gradV', Float64Array> {
+  const [queries, keys] = [q.length / width, k.length / width];
+  const dot = (a: Float64Array, i: number, b: Float64Array, j: number) => {
+    let sum = 0;
+    for (let c = 0; c < width; c++) sum += a[i * width + c] * b[j * width + c];
+    return sum;
+  };
+  const tokens = (data: Float64Array) => ({ data, row: width, offset: 0 });
+  const shape = { batch: 1, heads: 1, queries, keys, width };
+  const output = attention(tokens(q), tokens(k), tokens(v), shape);
+  const logSums = new Float64Array(queries);
+  const [gradQ, gradK, gradV] = [q, k, v].map(({ length }) => new Float64Array(length));
+  for (let i = 0; i < queries; i++) {
+    const logits = Array.from({ length: keys }, (_, j) => dot(q, i, k, j) / Math.sqrt(width));
+    const largest = Math.max(...logits);
+    logSums[i] = largest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
+    const weights = softmax(logits);
+    const gradWeights = weights.map((_, j) => dot(gradOutput, i, v, j));
+    const mean = weights.reduce((sum, weight, j) => sum + weight * gradWeights[j], 0);
+    weights.forEach((weight, j) => {
+      const gradLogit = (weight * (gradWeights[j] - mean)) / Math.sqrt(width);
+      for (let c = 0; c < width; c++) {
+        gradV[j * width + c] += weight * gradOutput[i * width + c];
+        gradQ[i * width + c] += gradLogit * k[j * width + c];
+        gradK[j * width + c] += gradLogit * q[i * width + c];
+      }
+    });
+  }
+  return { output, logSums, gradQ, gradK, gradV };
+}
