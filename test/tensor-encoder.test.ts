@@ -8,7 +8,7 @@ import { withGpu } from './helpers/gpu.ts';
 import { checkClip } from './reference/layouts/clip.ts';
 
 const folder = fileURLToPath(new URL('./data/reference/', import.meta.url));
-const names = ['clip_tiny_random_io.safetensors', 'siglip_tiny_io.safetensors'];
+const names = ['clip_tiny_random_io.safetensors', 'demo_clip_io.safetensors', 'siglip_tiny_io.safetensors'];
 const gpu = await openWithMatrices();
 
 for (const name of names) {

@@ -12,8 +12,6 @@ export function emulateMatrices(code: string): string {
     .replace(/^enable chromium_experimental_subgroup_matrix;$/m, '')
     .replace(/subgroup_matrix_(left|right)<f16, 16, 16>/g, 'EmulatedHalf')
     .replace(/subgroup_matrix_result<f32, 16, 16>/g, 'EmulatedSum')
-    // Software Vulkan keeps the value of a variable without an initialiser from one iteration of a loop to the next.
-    .replace(/var (\w+): (Sum|Left|Right);/g, 'var $1 = $2();')
     .replace(/subgroupMatrixLoad<\w+, row_major>\(&(\w+), (.*?), 16u\)/g, (_, name: string, at: string) => {
       if (!sources.includes(name)) sources.push(name);
       return `EmulatedHalf(${sources.indexOf(name)}u, ${at})`;

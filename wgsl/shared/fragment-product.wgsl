@@ -34,17 +34,17 @@ fn main(
   let a3 = min(rowTile + 3u, rowTiles - 1u) * depthTiles;
   let b0 = min(columnTile, columnTiles - 1u);
   let b1 = min(columnTile + 1u, columnTiles - 1u);
-  var s00: Sum;
-  var s01: Sum;
-  var s10: Sum;
-  var s11: Sum;
-  var s20: Sum;
-  var s21: Sum;
-  var s30: Sum;
-  var s31: Sum;
+  var s00 = Sum();
+  var s01 = Sum();
+  var s10 = Sum();
+  var s11 = Sum();
+  var s20 = Sum();
+  var s21 = Sum();
+  var s30 = Sum();
+  var s31 = Sum();
   for (var k = part; k < depthTiles; k += SK) {
     let right0 = subgroupMatrixLoad<Right, row_major>(&b, (k * columnTiles + b0) * 256u, 16u);
-    var right1: Right;
+    var right1 = Right();
     if (FN > 1u) {
       right1 = subgroupMatrixLoad<Right, row_major>(&b, (k * columnTiles + b1) * 256u, 16u);
     }

@@ -68,14 +68,14 @@ fn sumOverKeys(place: Place, lane: u32) {
   let queryAt = queryStartOf(place.image, place.head, queryTile);
   let gradAt = gradStartOf(place, queryTile);
   loadQueries(place, lane, queryTile, 1u, select(0.0, 1.0, isQuery));
-  var q0: Sum;
-  var q1: Sum;
-  var q2: Sum;
-  var q3: Sum;
-  var q4: Sum;
-  var q5: Sum;
-  var q6: Sum;
-  var q7: Sum;
+  var q0 = Sum();
+  var q1 = Sum();
+  var q2 = Sum();
+  var q3 = Sum();
+  var q4 = Sum();
+  var q5 = Sum();
+  var q6 = Sum();
+  var q7 = Sum();
   for (var chunk = 0u; chunk < attention.tokenTiles; chunk += CHUNK) {
     logitsOfKeys(queryAt, 2u * attention.sectionSize + start, chunk, own);
     gradWeightsOfKeys(gradAt, 4u * attention.sectionSize + start, chunk, own);
@@ -152,22 +152,22 @@ fn sumOverQueries(place: Place, lane: u32) {
   let keyTile = min(place.tile, attention.tokenTiles - 1u);
   let largest = largestScale(place, lane);
   let inverse = select(0.0, 1.0 / largest, largest > 0.0);
-  var k0: Sum;
-  var k1: Sum;
-  var k2: Sum;
-  var k3: Sum;
-  var k4: Sum;
-  var k5: Sum;
-  var k6: Sum;
-  var k7: Sum;
-  var v0: Sum;
-  var v1: Sum;
-  var v2: Sum;
-  var v3: Sum;
-  var v4: Sum;
-  var v5: Sum;
-  var v6: Sum;
-  var v7: Sum;
+  var k0 = Sum();
+  var k1 = Sum();
+  var k2 = Sum();
+  var k3 = Sum();
+  var k4 = Sum();
+  var k5 = Sum();
+  var k6 = Sum();
+  var k7 = Sum();
+  var v0 = Sum();
+  var v1 = Sum();
+  var v2 = Sum();
+  var v3 = Sum();
+  var v4 = Sum();
+  var v5 = Sum();
+  var v6 = Sum();
+  var v7 = Sum();
   for (var chunk = 0u; chunk < attention.queryTiles; chunk += CHUNK) {
     loadQueries(place, lane, chunk, CHUNK, inverse);
     logitsOfQueries(place, chunk, 2u * attention.sectionSize + start + keyTile * 256u);
@@ -328,10 +328,10 @@ fn logitsOfKeys(leftAt: u32, rightAt: u32, first: u32, own: u32) {
   let r1 = rightAt + min(first + 1u, last) * 256u;
   let r2 = rightAt + min(first + 2u, last) * 256u;
   let r3 = rightAt + min(first + 3u, last) * 256u;
-  var s0: Sum;
-  var s1: Sum;
-  var s2: Sum;
-  var s3: Sum;
+  var s0 = Sum();
+  var s1 = Sum();
+  var s2 = Sum();
+  var s3 = Sum();
   for (var d = 0u; d < HEAD_TILES; d++) {
     let row = d * attention.tokenTiles * 256u;
     let left = subgroupMatrixLoad<Left, row_major>(&queries, leftAt + d * 256u, 16u);
@@ -353,10 +353,10 @@ fn gradWeightsOfKeys(leftAt: u32, rightAt: u32, first: u32, own: u32) {
   let r1 = rightAt + min(first + 1u, last) * 256u;
   let r2 = rightAt + min(first + 2u, last) * 256u;
   let r3 = rightAt + min(first + 3u, last) * 256u;
-  var s0: Sum;
-  var s1: Sum;
-  var s2: Sum;
-  var s3: Sum;
+  var s0 = Sum();
+  var s1 = Sum();
+  var s2 = Sum();
+  var s3 = Sum();
   for (var d = 0u; d < HEAD_TILES; d++) {
     let row = d * attention.tokenTiles * 256u;
     let left = subgroupMatrixLoad<Left, row_major>(&gradOutput, leftAt + d * 256u, 16u);
@@ -378,10 +378,10 @@ fn logitsOfQueries(place: Place, first: u32, rightAt: u32) {
   let l1 = queryStartOf(place.image, place.head, min(first + 1u, last));
   let l2 = queryStartOf(place.image, place.head, min(first + 2u, last));
   let l3 = queryStartOf(place.image, place.head, min(first + 3u, last));
-  var s0: Sum;
-  var s1: Sum;
-  var s2: Sum;
-  var s3: Sum;
+  var s0 = Sum();
+  var s1 = Sum();
+  var s2 = Sum();
+  var s3 = Sum();
   for (var d = 0u; d < HEAD_TILES; d++) {
     let right = subgroupMatrixLoad<Right, row_major>(&heads, rightAt + d * attention.tokenTiles * 256u, 16u);
     s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&queries, l0 + d * 256u, 16u), right, s0);
@@ -402,10 +402,10 @@ fn gradWeightsOfQueries(place: Place, first: u32, rightAt: u32) {
   let l1 = gradStartOf(place, min(first + 1u, last));
   let l2 = gradStartOf(place, min(first + 2u, last));
   let l3 = gradStartOf(place, min(first + 3u, last));
-  var s0: Sum;
-  var s1: Sum;
-  var s2: Sum;
-  var s3: Sum;
+  var s0 = Sum();
+  var s1 = Sum();
+  var s2 = Sum();
+  var s3 = Sum();
   for (var d = 0u; d < HEAD_TILES; d++) {
     let right = subgroupMatrixLoad<Right, row_major>(&heads, rightAt + d * attention.tokenTiles * 256u, 16u);
     s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&gradOutput, l0 + d * 256u, 16u), right, s0);

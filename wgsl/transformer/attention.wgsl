@@ -40,14 +40,14 @@ fn main(
     largest[p] = -1e30;
     total[p] = 0.0;
   }
-  var o0: Sum;
-  var o1: Sum;
-  var o2: Sum;
-  var o3: Sum;
-  var o4: Sum;
-  var o5: Sum;
-  var o6: Sum;
-  var o7: Sum;
+  var o0 = Sum();
+  var o1 = Sum();
+  var o2 = Sum();
+  var o3 = Sum();
+  var o4 = Sum();
+  var o5 = Sum();
+  var o6 = Sum();
+  var o7 = Sum();
   // The first pass finds each query's logSum, the second sums weights times values. One copy of the code that computes logits: a function
   // called in both would move the sums out of the registers.
   for (var step = 0u; step < 2u * chunks; step++) {
@@ -61,10 +61,10 @@ fn main(
       let k1 = keysTransposed + min(first + 1u, last) * 256u;
       let k2 = keysTransposed + min(first + 2u, last) * 256u;
       let k3 = keysTransposed + min(first + 3u, last) * 256u;
-      var s0: Sum;
-      var s1: Sum;
-      var s2: Sum;
-      var s3: Sum;
+      var s0 = Sum();
+      var s1 = Sum();
+      var s2 = Sum();
+      var s3 = Sum();
       for (var d = 0u; d < HEAD_TILES; d++) {
         let row = d * tokenTiles * 256u;
         let left = subgroupMatrixLoad<Left, row_major>(&queries, queryAt + d * 256u, 16u);
