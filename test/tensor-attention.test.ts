@@ -64,7 +64,7 @@ class Sections {
   }
 }
 
-/** Logits between −3 and 3, so that weights differ. */
+/** Values as the buffers hold them. */
 function scaled(values: Float32Array): Float64Array {
   return Float64Array.from(values, (value) => HEAD_SCALE * value);
 }
@@ -232,7 +232,7 @@ const cases: Case[] = [
   { images: 2, headCount: 1, headWidth: 16, tokens: 70, queries: 70 },
   { images: 2, headCount: 2, headWidth: 24, tokens: 50, queries: 50 },
   { images: 2, headCount: 2, headWidth: 24, tokens: 50, queries: 1 },
-  { images: 2, headCount: 2, headWidth: 24, tokens: 17, queries: 1, isShared: true },
+  { images: 2, headCount: 2, headWidth: 16, tokens: 50, queries: 1, isShared: true },
   { images: 1, headCount: 2, headWidth: 80, tokens: 70, queries: 20 },
   // 4,000 tiles of queries: two subgroups a workgroup.
   { images: 50, headCount: 40, headWidth: 16, tokens: 17, queries: 17 },
