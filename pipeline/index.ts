@@ -3,15 +3,12 @@
  * files. `scenes/script.ts` is an example.
  */
 export { type Camera, lookAt } from '../stages/artefacts/camera.ts';
-export type { Dataset, View } from '../stages/artefacts/dataset.ts';
-export { releaseDataset } from '../stages/artefacts/dataset.ts';
+export { type Dataset, releaseDataset, type View } from '../stages/artefacts/dataset.ts';
 export { type Frames, releaseFrames } from '../stages/artefacts/frames.ts';
-export type { Gaussians } from '../stages/artefacts/gaussians.ts';
-export { releaseGaussians } from '../stages/artefacts/gaussians.ts';
+export { type Gaussians, releaseGaussians } from '../stages/artefacts/gaussians.ts';
 export { loadGaussians, saveGaussians } from '../stages/artefacts/gaussians-file.ts';
 export { exportPly } from '../stages/artefacts/gaussians-ply.ts';
-export type { Score, Scores } from '../stages/artefacts/scores.ts';
-export { formatScores } from '../stages/artefacts/scores.ts';
+export { formatScores, type Score, type Scores } from '../stages/artefacts/scores.ts';
 export { type CheckpointStore, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
 export { stages } from '../stages/index.ts';
 export { type InitInput as InitOptions, init } from '../stages/init/stage.ts';

@@ -15,14 +15,12 @@ export async function openDevice(options: OpenOptions = {}): Promise<Gpu> {
   return openGpu({ ...options, request: filter });
 }
 
-type Filter = <T>(work: () => T) => T;
-
 /**
  * A function that calls `work` and then prints the process's output on stderr during the call, without the notices. Dawn writes
  * from native code, so the file descriptor itself points to a file during the call. Without the optional package
  * `koffi`, and on Windows, nothing is filtered.
  */
-export async function stderrFilter(): Promise<Filter> {
+export async function stderrFilter(): Promise<<T>(work: () => T) => T> {
   const koffi = process.platform === 'win32' ? undefined : await import('koffi').catch(() => undefined);
   if (!koffi) return (work) => work();
   const libc = koffi.load(null);

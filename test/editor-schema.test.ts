@@ -2,8 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type JsonSchema, schemaAt } from '../pipeline/file/describe.ts';
-import { jsonSchema, pipelineSchema } from '../pipeline/file/schema.ts';
+import { jsonSchema } from '../pipeline/file/schema.ts';
 import { stages } from '../stages/index.ts';
+import { pipelineSchema } from './generated-files.ts';
 
 const schema = pipelineSchema(stages);
 const train = stages.find(({ name }) => name === 'train')!;

@@ -3,7 +3,9 @@ import { resolve } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { StageIdentity } from '../pipeline/keys/identity.ts';
-import { type Naming, sentence, why } from '../pipeline/keys/why.ts';
+import { sentence, why } from '../pipeline/keys/why.ts';
+
+type Naming = Parameters<typeof why>[2];
 
 const identity: StageIdentity = {
   format: 1,

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { generatedFiles } from '../pipeline/file/options.ts';
 import { readPipeline } from '../pipeline/file/read.ts';
 import { stages } from '../stages/index.ts';
+import { generatedFiles } from './generated-files.ts';
 
 const root = new URL('../', import.meta.url);
 const scenes = new URL('scenes/', root);

@@ -127,7 +127,7 @@ export function jsonSchema(parser: z.ZodType): JsonSchema {
   return schema;
 }
 
-function toJsonSchema(
+export function toJsonSchema(
   parser: z.ZodType,
   override?: z.core.JSONSchemaGeneratorParams['override'],
 ): JsonSchema {
@@ -135,33 +135,4 @@ function toJsonSchema(
   const options = { io: 'input', target: 'draft-7', unrepresentable: 'any', override } as const;
   const { $schema: _, ...schema } = JSON.parse(JSON.stringify(z.toJSONSchema(parser, options))) as JsonSchema;
   return schema;
-}
-
-/** The JSON Schema of a pipeline file, for editors: `pipeline/schema.json`. */
-export function pipelineSchema(registry: readonly Stage[]): JsonSchema {
-  const schema = toJsonSchema(pipelineParser(registry), allowSubstitution);
-  const { items } = schema.properties!.stages;
-  for (const stage of Object.values((items as JsonSchema).properties!)) {
-    // `- score:` with nothing after it is a stage with all its defaults, if it needs no option.
-    if (!stage.required?.length) stage.type = ['object', 'null'];
-  }
-  return {
-    $schema: 'http://json-schema.org/draft-07/schema#',
-    title: 'splatline pipeline',
-    ...schema,
-    definitions: { substitution: SUBSTITUTION },
-  };
-}
-
-/** A text with `${…}` in it that is not written `$${…}`. */
-const SUBSTITUTION: JsonSchema = { type: 'string', pattern: '(^|[^$])\\$\\{(matrix|env)\\.[^}]+\\}' };
-
-/** Allows `${…}` in place of a scalar. Errors about all other values stay the same. */
-function allowSubstitution({ jsonSchema: schema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
-  const { description, default: fallback, ...checks } = schema;
-  const isNumber = ['number', 'integer', 'boolean'].includes(String(schema.type));
-  if (!isNumber && !['enum', 'const', 'pattern'].some((key) => key in schema)) return;
-  for (const key of Object.keys(checks)) delete schema[key];
-  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
-  Object.assign(schema, { if: { $ref: '#/definitions/substitution' }, then: true, else: checks });
 }

@@ -1,15 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isMap, literal } from '../file/describe.ts';
 import { pathBelow } from './code.ts';
-import type { StageIdentity } from './identity.ts';
-
-/** Names that the identity does not have. */
-export interface Naming {
-  /** The stage's id in the file; its name unless given. */
-  id?: string;
-  /** Absolute paths of the files that are read now, by their names in the identity. */
-  places?: Readonly<Record<string, string>>;
-}
+import type { KeyedStage, StageIdentity } from './identity.ts';
 
 /** Maximum number of differences in a sentence. */
 const SHOWN = 2;
@@ -20,10 +12,16 @@ export function sentence(reasons: readonly string[]): string {
   return [...reasons.slice(0, SHOWN), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 
-/** The differences of a stage from an earlier run of it, in words. Inputs come last. Empty if nothing differs. */
-export function why(before: StageIdentity, now: StageIdentity, naming: Naming = {}): string[] {
+/**
+ * The differences of a stage from an earlier run of it, in words. Inputs come last. Empty if nothing differs. Messages use the
+ * stage's id in the file, and the absolute paths of the files that are read now, by their names in the identity.
+ */
+export function why(
+  before: StageIdentity,
+  now: StageIdentity,
+  { id = now.stage, places = {} }: Partial<Pick<KeyedStage, 'id' | 'places'>> = {},
+): string[] {
   if (before.format !== now.format) return ['another version of splatline saved its results'];
-  const { id = now.stage, places = {} } = naming;
   const options = changedMembers(flat(before.options), flat(now.options));
   // A changed option explains the change of its text.
   const texts = options.length ? [] : changedMembers(before.texts, now.texts);

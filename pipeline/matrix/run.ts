@@ -11,7 +11,7 @@ import type { MatrixPlan } from '../file/read.ts';
 import { readManifest } from '../run/manifest.ts';
 import { checkFolder, MANIFEST } from '../run/run-folder.ts';
 import { foldersOf, type Range } from '../run/stage-plan.ts';
-import { explainDiskError, replaceDurably } from '../store/disk.ts';
+import { explainDiskError, quiet, replaceDurably } from '../store/disk.ts';
 import {
   type CellRecord,
   type CellRunEvent,
@@ -231,12 +231,8 @@ class MatrixRun {
 }
 
 function parseEvent(line: string): CellRunEvent | undefined {
-  try {
-    const value = JSON.parse(line) as Partial<CellRunEvent> | null;
-    return typeof value?.event === 'string' ? (value as CellRunEvent) : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = quiet(() => JSON.parse(line) as Partial<CellRunEvent> | null);
+  return typeof value?.event === 'string' ? (value as CellRunEvent) : undefined;
 }
 
 /** Whether this is the exit code of a command that was asked to stop. */

@@ -42,7 +42,7 @@ export class RunResults {
     if (!earlier) return;
     const { status, files } = earlier.manifest;
     // A killed run has replaced files without listing them.
-    const changed = await damagesOf(root, files, status === 'running');
+    const changed = await damagesOf(root, files, () => status === 'running');
     for (const file of files) {
       if (changed.some(({ path }) => path === file.path)) continue;
       this.#files.set(file.path, { ...file, earlier: true });
@@ -81,9 +81,7 @@ export class RunResults {
     if (this.#isHeld(path, stage)) return;
     let file: RunFile | undefined = this.#files.get(path);
     const isThere =
-      file?.stage === stage &&
-      file.key === key &&
-      (await damagesOf(this.#folder.root, [file], true)).length === 0;
+      file?.stage === stage && file.key === key && (await damagesOf(this.#folder.root, [file])).length === 0;
     if (!isThere) {
       const bytes = await bytesOf();
       await this.#folder.write(path, bytes);

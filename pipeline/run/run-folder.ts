@@ -1,9 +1,9 @@
 import { rmdirSync, rmSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
-import { codeOf, explainDiskError, ignore, quiet } from '../store/disk.ts';
+import { drafts, explainDiskError, ignore, namesIn, quiet } from '../store/disk.ts';
 import { type Lock, type LockOptions, lock } from '../store/lock.ts';
 
 /** The file that marks a folder as a run's and describes the run. */
@@ -23,10 +23,9 @@ const OWN = [STAGING, LOCK, STORE];
  * @throws InputError
  */
 export async function checkFolder(root: string, markers: readonly string[] = [MANIFEST]): Promise<void> {
-  const names = await readdir(root).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return [];
-    if (codeOf(error) !== 'ENOTDIR') throw explainDiskError(error, root);
-    throw new InputError('this is a file, or is below one; expected a folder for the results', root);
+  const fault = 'this is a file, or is below one; expected a folder for the results';
+  const names = await namesIn(root, fault).catch((error: unknown) => {
+    throw explainDiskError(error, root);
   });
   const others = names.filter((name) => !OWN.includes(name));
   if (!others.length || others.some((name) => markers.includes(name))) return;
@@ -49,8 +48,6 @@ export class RunFolder {
   #lock?: Lock;
   /** The outermost folder that `open` created. */
   #made?: string;
-  /** Synchronous, for the end of the process. The next run removes what this one cannot. */
-  readonly #clear = () => void quiet(() => rmSync(this.#staging, { recursive: true, force: true }));
 
   constructor(root: string) {
     this.root = resolve(root);
@@ -71,7 +68,7 @@ export class RunFolder {
       await this.#write(async () => {
         this.#made = await mkdir(this.root, { recursive: true });
         this.#lock = await lock(join(this.root, LOCK), waiting);
-        process.once('exit', this.#clear);
+        drafts.add(this.#staging);
         await rm(this.#staging, { recursive: true, force: true });
         await mkdir(this.#staging);
       });
@@ -125,8 +122,7 @@ export class RunFolder {
   }
 
   async close(): Promise<void> {
-    process.removeListener('exit', this.#clear);
-    if (this.#lock) this.#clear(); // otherwise the staging folder is another run's
+    if (drafts.delete(this.#staging)) quiet(() => rmSync(this.#staging, { recursive: true, force: true }));
     this.#lock?.release();
     this.#lock = undefined;
     if (this.#made) removeEmpty(this.root, this.#made.length);

@@ -42,7 +42,11 @@ export class StageExecutor {
     this.#options = options;
     this.#byKey = new Map(options.stages.map((stage) => [stage.key, stage]));
     this.#live = new LiveArtefacts(options.formats);
-    options.store.onDamaged = ({ key, reason }) => this.#warnOfDamage(key, reason);
+    options.store.onDamaged = ({ key, reason }) => {
+      const stage = this.#byKey.get(key)?.id ?? options.gpu.ledger.stage;
+      const text = `saved work is damaged and not used (${reason})`;
+      options.report({ event: 'warn', stage, text });
+    };
   }
 
   /** Runs a stage, unless the store has its results. A source stage runs only when a value of it is needed. */
@@ -186,12 +190,6 @@ export class StageExecutor {
     const rest = more.length ? ` and ${more.length} more` : '';
     const text = `ran again, with other bytes than before in ${first}${rest}: this adapter does not reproduce its results`;
     this.#options.report({ event: 'warn', stage: id, text });
-  }
-
-  #warnOfDamage(key: string, reason: string): void {
-    const stage = this.#byKey.get(key)?.id ?? this.#options.gpu.ledger.stage;
-    const text = `saved work is damaged and not used (${reason})`;
-    this.#options.report({ event: 'warn', stage, text });
   }
 
   /** Takes a stage's results from the store. */

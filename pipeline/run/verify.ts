@@ -21,7 +21,7 @@ export async function verifyRun(
   { store: root }: { store?: string } = {},
 ): Promise<Verification> {
   const { folder, manifest } = await readManifest(run);
-  const wrongFiles = await damagesOf(folder, manifest.files, true);
+  const wrongFiles = await damagesOf(folder, manifest.files);
   const damaged = wrongFiles.map((one) => ({ ...one, path: join(folder, one.path) }));
   const store = new Store(resolve(root ?? join(folder, manifest.store)));
   const missing: string[] = [];
@@ -34,7 +34,7 @@ export async function verifyRun(
       continue;
     }
     entries++;
-    const wrong = await damagesOf(entry.folder, entry.record.files, true);
+    const wrong = await damagesOf(entry.folder, entry.record.files);
     if (wrong.length)
       await store.discard(key, wrong.map(({ path, found }) => `${path}: ${found}`).join('; '));
     damaged.push(...wrong.map((one) => ({ ...one, path: join(entry.folder, one.path) })));

@@ -85,7 +85,7 @@ export class Checkpoints implements CheckpointStore {
     this.isListening = true;
     for (const step of (await this.steps()).reverse()) {
       const found = await this.#store.examine(this.#key, this.#folderOf(step), async (entry) => {
-        await refuseDamage(entry, true);
+        await refuseDamage(entry, () => true);
         return load(entry, step);
       });
       if (!found) continue;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, rmSync } from 'node:fs';
 import { copyFile, link, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
@@ -55,10 +55,23 @@ export function quiet<T>(work: () => T): T | undefined {
   }
 }
 
-/** The names in a directory, sorted; none if there is no such directory. */
-export async function namesIn(directory: string): Promise<string[]> {
-  return ((await readdir(directory).catch(ignore('ENOENT', 'ENOTDIR'))) ?? []).sort();
+/**
+ * The names in a directory, sorted; none if there is no such directory.
+ * @throws InputError with `fault`, if it is given and the path leads to a file.
+ */
+export async function namesIn(directory: string, fault?: string): Promise<string[]> {
+  const names = await readdir(directory).catch((error: unknown) => {
+    if (fault && codeOf(error) === 'ENOTDIR') throw new InputError(fault, directory);
+    return ignore('ENOENT', 'ENOTDIR')(error);
+  });
+  return (names ?? []).sort();
 }
+
+/** Unfinished files and folders of this process. They are deleted when it ends, unless it is killed. */
+export const drafts = new Set<string>();
+process.on('exit', () => {
+  for (const path of drafts) quiet(() => rmSync(path, { recursive: true, force: true }));
+});
 
 /** Creates a directory and its missing parents. Node's recursive mkdir reports ENOENT on a read-only disk. */
 export async function makeDirectory(path: string): Promise<void> {

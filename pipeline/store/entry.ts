@@ -121,22 +121,25 @@ export async function makeReadOnly(path: string): Promise<void> {
   await chmod(path, 0o444).catch(ignore('EPERM', 'ENOTSUP', 'ENOSYS'));
 }
 
-/** @throws DamagedError if one of the files, by default all, is missing or not as recorded; see `damagesOf`. */
-export async function refuseDamage(entry: Entry, hashed: boolean, files = entry.record.files): Promise<void> {
-  const [damage] = await damagesOf(entry.folder, files, hashed);
+/** @throws DamagedError if a file is missing or not as recorded; see `damagesOf`. */
+export async function refuseDamage(
+  { folder, record }: Entry,
+  isHashed: (path: string) => boolean,
+): Promise<void> {
+  const [damage] = await damagesOf(folder, record.files, isHashed);
   if (damage) throw new DamagedError(`${damage.path}: ${damage.found}; ${damage.expected} expected`);
 }
 
-/** The files that are missing or not as recorded: by size, and by contents if `hashed`. */
+/** The files that are missing or not as recorded: by size, and by contents if `isHashed`. */
 export async function damagesOf(
   folder: string,
   files: readonly EntryFile[],
-  hashed: boolean,
+  isHashed: (path: string) => boolean = () => true,
 ): Promise<Damage[]> {
   const check = async ({ path, bytes, sha256 }: EntryFile): Promise<Damage | undefined> => {
     const file = join(folder, path);
     try {
-      const found = hashed ? await hashFile(file) : { bytes: (await stat(file)).size, sha256 };
+      const found = isHashed(path) ? await hashFile(file) : { bytes: (await stat(file)).size, sha256 };
       if (found.bytes !== bytes) return { path, found: `${found.bytes} bytes`, expected: `${bytes} bytes` };
       return found.sha256 === sha256 ? undefined : { path, found: found.sha256, expected: sha256 };
     } catch (error) {
@@ -145,7 +148,7 @@ export async function damagesOf(
       return { path, found: isMissing ? 'missing' : code, expected: `${bytes} bytes` };
     }
   };
-  const damages = await eachOf(files, check, hashed ? 4 : 32);
+  const damages = await eachOf(files, check);
   return damages.filter((damage) => damage !== undefined);
 }
 

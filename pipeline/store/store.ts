@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
 import {
-  codeOf,
+  drafts,
   explainDiskError,
   ignore,
   makeDirectory,
@@ -41,20 +40,6 @@ export type StorePart = (typeof PARTS)[number];
 /** The owner of a draft that another host wrote cannot be looked up. An unfinished stage may leave its draft unchanged. */
 const FOREIGN_DRAFT_MS = 7 * 24 * 3600 * 1000;
 
-/** A damaged entry or checkpoint. */
-export interface DamagedEvent {
-  key: string;
-  path: string;
-  /** The fault: found and expected. */
-  reason: string;
-}
-
-/** Paths of this process in `tmp`. They are deleted when it ends, unless it is killed. */
-const drafts = new Set<string>();
-process.on('exit', () => {
-  for (const path of drafts) quiet(() => rmSync(path, { recursive: true, force: true }));
-});
-
 /**
  * The content-addressed store on disk: one entry per key (sha256 of what a result depends on). An entry is complete or
  * absent, whenever a process is killed or the power fails: it is written in a draft folder, which is renamed into place
@@ -69,8 +54,8 @@ process.on('exit', () => {
  */
 export class Store {
   readonly root: string;
-  /** Called for a damaged entry or checkpoint, which is deleted and never used. */
-  onDamaged: (event: DamagedEvent) => void = () => undefined;
+  /** Called for a damaged entry or checkpoint, which is deleted and never used, with the fault: found and expected. */
+  onDamaged: (damaged: { key: string; path: string; reason: string }) => void = () => undefined;
 
   /** Creates nothing on disk. */
   constructor(root: string) {
@@ -95,11 +80,10 @@ export class Store {
       refuseNewer('store', marker, text);
       return true;
     }
-    const names = await readdir(this.root).catch((error: unknown) => {
-      if (codeOf(error) === 'ENOENT') return [];
-      if (codeOf(error) !== 'ENOTDIR') throw error;
-      throw new InputError('this is a file; a store is a folder: choose another with --store', this.root);
-    });
+    const names = await namesIn(
+      this.root,
+      'this is a file; a store is a folder: choose another with --store',
+    );
     // Another process may be creating the store: the tag comes before the marker.
     const others = names.filter((name) => name !== CACHE_TAG && !name.includes(MARKER));
     if (!others.length) return false;
@@ -123,10 +107,7 @@ export class Store {
    */
   async find(key: string, hashed: readonly string[] = []): Promise<Entry | undefined> {
     return this.examine(key, this.folderOf(key), async (entry) => {
-      await refuseDamage(entry, false);
-      const isHashed = (path: string) => hashed.some((folder) => path.startsWith(`${folder}/`));
-      const files = entry.record.files.filter(({ path }) => isHashed(path));
-      await refuseDamage(entry, true, files);
+      await refuseDamage(entry, (path) => hashed.some((folder) => path.startsWith(`${folder}/`)));
       return entry;
     });
   }

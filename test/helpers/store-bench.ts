@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'uvu';
 import type { Entry } from '../../pipeline/store/entry.ts';
-import { type DamagedEvent, Store } from '../../pipeline/store/store.ts';
+import { Store } from '../../pipeline/store/store.ts';
 import { scratchFolder } from './scratch.ts';
 import { $ } from './shell.ts';
 import { testUnless } from './skip.ts';
@@ -15,7 +15,7 @@ export const keyOf = (digit: number | string) => String(digit).repeat(64).slice(
 /** A store in its own folder, and the damage that it reports. */
 export function newStore(root = join(scratchFolder(), 'store')) {
   const store = new Store(root);
-  const damaged: DamagedEvent[] = [];
+  const damaged: Parameters<Store['onDamaged']>[0][] = [];
   store.onDamaged = (event) => void damaged.push(event);
   return { store, root, damaged };
 }
