@@ -26,7 +26,7 @@ struct Attention {
 }
 
 // Tiles of keys or queries that a subgroup takes at once.
-const CHUNK = 4u;
+const CHUNK = 2u;
 // Places of a tile that an invocation takes: place·SUBGROUP + lane.
 const PLACES = 256u / SUBGROUP;
 const THREADS = SUBGROUPS * SUBGROUP;

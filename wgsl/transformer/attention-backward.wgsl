@@ -120,28 +120,34 @@ fn sumOverKeys(place: Place, lane: u32) {
   if (HEAD_TILES > 1u) {
     subgroupMatrixStore<row_major>(&logits, own + 256u, q1, 16u);
   }
-  if (HEAD_TILES > 2u) {
-    subgroupMatrixStore<row_major>(&logits, own + 512u, q2, 16u);
-  }
-  if (HEAD_TILES > 3u) {
-    subgroupMatrixStore<row_major>(&logits, own + 768u, q3, 16u);
-  }
   workgroupBarrier();
   storeGradient(place, lane, 0u, attention.queryGradScale, true, 0u);
   workgroupBarrier();
-  if (HEAD_TILES > CHUNK) {
+  if (HEAD_TILES > 2u) {
+    subgroupMatrixStore<row_major>(&logits, own, q2, 16u);
+    if (HEAD_TILES > 3u) {
+      subgroupMatrixStore<row_major>(&logits, own + 256u, q3, 16u);
+    }
+    workgroupBarrier();
+    storeGradient(place, lane, 0u, attention.queryGradScale, true, 2u);
+    workgroupBarrier();
+  }
+  if (HEAD_TILES > 4u) {
     subgroupMatrixStore<row_major>(&logits, own, q4, 16u);
     if (HEAD_TILES > 5u) {
       subgroupMatrixStore<row_major>(&logits, own + 256u, q5, 16u);
     }
-    if (HEAD_TILES > 6u) {
-      subgroupMatrixStore<row_major>(&logits, own + 512u, q6, 16u);
-    }
+    workgroupBarrier();
+    storeGradient(place, lane, 0u, attention.queryGradScale, true, 4u);
+    workgroupBarrier();
+  }
+  if (HEAD_TILES > 6u) {
+    subgroupMatrixStore<row_major>(&logits, own, q6, 16u);
     if (HEAD_TILES > 7u) {
-      subgroupMatrixStore<row_major>(&logits, own + 768u, q7, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 256u, q7, 16u);
     }
     workgroupBarrier();
-    storeGradient(place, lane, 0u, attention.queryGradScale, true, CHUNK);
+    storeGradient(place, lane, 0u, attention.queryGradScale, true, 6u);
     workgroupBarrier();
   }
 }
@@ -241,56 +247,68 @@ fn sumOverQueries(place: Place, lane: u32) {
   if (HEAD_TILES > 1u) {
     subgroupMatrixStore<row_major>(&logits, own + 256u, k1, 16u);
   }
-  if (HEAD_TILES > 2u) {
-    subgroupMatrixStore<row_major>(&logits, own + 512u, k2, 16u);
-  }
-  if (HEAD_TILES > 3u) {
-    subgroupMatrixStore<row_major>(&logits, own + 768u, k3, 16u);
-  }
   workgroupBarrier();
   storeGradient(place, lane, part, largest * attention.queryGradScale, false, 0u);
   workgroupBarrier();
-  if (HEAD_TILES > CHUNK) {
+  if (HEAD_TILES > 2u) {
+    subgroupMatrixStore<row_major>(&logits, own, k2, 16u);
+    if (HEAD_TILES > 3u) {
+      subgroupMatrixStore<row_major>(&logits, own + 256u, k3, 16u);
+    }
+    workgroupBarrier();
+    storeGradient(place, lane, part, largest * attention.queryGradScale, false, 2u);
+    workgroupBarrier();
+  }
+  if (HEAD_TILES > 4u) {
     subgroupMatrixStore<row_major>(&logits, own, k4, 16u);
     if (HEAD_TILES > 5u) {
       subgroupMatrixStore<row_major>(&logits, own + 256u, k5, 16u);
     }
-    if (HEAD_TILES > 6u) {
-      subgroupMatrixStore<row_major>(&logits, own + 512u, k6, 16u);
-    }
+    workgroupBarrier();
+    storeGradient(place, lane, part, largest * attention.queryGradScale, false, 4u);
+    workgroupBarrier();
+  }
+  if (HEAD_TILES > 6u) {
+    subgroupMatrixStore<row_major>(&logits, own, k6, 16u);
     if (HEAD_TILES > 7u) {
-      subgroupMatrixStore<row_major>(&logits, own + 768u, k7, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 256u, k7, 16u);
     }
     workgroupBarrier();
-    storeGradient(place, lane, part, largest * attention.queryGradScale, false, CHUNK);
+    storeGradient(place, lane, part, largest * attention.queryGradScale, false, 6u);
     workgroupBarrier();
   }
   subgroupMatrixStore<row_major>(&logits, own, v0, 16u);
   if (HEAD_TILES > 1u) {
     subgroupMatrixStore<row_major>(&logits, own + 256u, v1, 16u);
   }
-  if (HEAD_TILES > 2u) {
-    subgroupMatrixStore<row_major>(&logits, own + 512u, v2, 16u);
-  }
-  if (HEAD_TILES > 3u) {
-    subgroupMatrixStore<row_major>(&logits, own + 768u, v3, 16u);
-  }
   workgroupBarrier();
   storeGradient(place, lane, part + 1u, largest * attention.valueGradScale, false, 0u);
   workgroupBarrier();
-  if (HEAD_TILES > CHUNK) {
+  if (HEAD_TILES > 2u) {
+    subgroupMatrixStore<row_major>(&logits, own, v2, 16u);
+    if (HEAD_TILES > 3u) {
+      subgroupMatrixStore<row_major>(&logits, own + 256u, v3, 16u);
+    }
+    workgroupBarrier();
+    storeGradient(place, lane, part + 1u, largest * attention.valueGradScale, false, 2u);
+    workgroupBarrier();
+  }
+  if (HEAD_TILES > 4u) {
     subgroupMatrixStore<row_major>(&logits, own, v4, 16u);
     if (HEAD_TILES > 5u) {
       subgroupMatrixStore<row_major>(&logits, own + 256u, v5, 16u);
     }
-    if (HEAD_TILES > 6u) {
-      subgroupMatrixStore<row_major>(&logits, own + 512u, v6, 16u);
-    }
+    workgroupBarrier();
+    storeGradient(place, lane, part + 1u, largest * attention.valueGradScale, false, 4u);
+    workgroupBarrier();
+  }
+  if (HEAD_TILES > 6u) {
+    subgroupMatrixStore<row_major>(&logits, own, v6, 16u);
     if (HEAD_TILES > 7u) {
-      subgroupMatrixStore<row_major>(&logits, own + 768u, v7, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 256u, v7, 16u);
     }
     workgroupBarrier();
-    storeGradient(place, lane, part + 1u, largest * attention.valueGradScale, false, CHUNK);
+    storeGradient(place, lane, part + 1u, largest * attention.valueGradScale, false, 6u);
     workgroupBarrier();
   }
 }
@@ -326,24 +344,16 @@ fn logitsOfKeys(leftAt: u32, rightAt: u32, first: u32, own: u32) {
   let last = attention.tokenTiles - 1u;
   let r0 = rightAt + min(first, last) * 256u;
   let r1 = rightAt + min(first + 1u, last) * 256u;
-  let r2 = rightAt + min(first + 2u, last) * 256u;
-  let r3 = rightAt + min(first + 3u, last) * 256u;
   var s0 = Sum();
   var s1 = Sum();
-  var s2 = Sum();
-  var s3 = Sum();
   for (var d = 0u; d < HEAD_TILES; d++) {
     let row = d * attention.tokenTiles * 256u;
     let left = subgroupMatrixLoad<Left, row_major>(&queries, leftAt + d * 256u, 16u);
     s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r0 + row, 16u), s0);
     s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r1 + row, 16u), s1);
-    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r2 + row, 16u), s2);
-    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r3 + row, 16u), s3);
   }
   subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
   subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
-  subgroupMatrixStore<row_major>(&logits, own + 512u, s2, 16u);
-  subgroupMatrixStore<row_major>(&logits, own + 768u, s3, 16u);
 }
 
 // The gradients of the weights of the same pairs.
@@ -351,24 +361,16 @@ fn gradWeightsOfKeys(leftAt: u32, rightAt: u32, first: u32, own: u32) {
   let last = attention.tokenTiles - 1u;
   let r0 = rightAt + min(first, last) * 256u;
   let r1 = rightAt + min(first + 1u, last) * 256u;
-  let r2 = rightAt + min(first + 2u, last) * 256u;
-  let r3 = rightAt + min(first + 3u, last) * 256u;
   var s0 = Sum();
   var s1 = Sum();
-  var s2 = Sum();
-  var s3 = Sum();
   for (var d = 0u; d < HEAD_TILES; d++) {
     let row = d * attention.tokenTiles * 256u;
     let left = subgroupMatrixLoad<Left, row_major>(&gradOutput, leftAt + d * 256u, 16u);
     s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r0 + row, 16u), s0);
     s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r1 + row, 16u), s1);
-    s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r2 + row, 16u), s2);
-    s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, r3 + row, 16u), s3);
   }
   subgroupMatrixStore<row_major>(&gradWeights, own, s0, 16u);
   subgroupMatrixStore<row_major>(&gradWeights, own + 256u, s1, 16u);
-  subgroupMatrixStore<row_major>(&gradWeights, own + 512u, s2, 16u);
-  subgroupMatrixStore<row_major>(&gradWeights, own + 768u, s3, 16u);
 }
 
 // The logits of CHUNK tiles of queries from `first` on with 16 keys.
@@ -376,23 +378,15 @@ fn logitsOfQueries(place: Place, first: u32, rightAt: u32) {
   let last = attention.queryTiles - 1u;
   let l0 = queryStartOf(place.image, place.head, min(first, last));
   let l1 = queryStartOf(place.image, place.head, min(first + 1u, last));
-  let l2 = queryStartOf(place.image, place.head, min(first + 2u, last));
-  let l3 = queryStartOf(place.image, place.head, min(first + 3u, last));
   var s0 = Sum();
   var s1 = Sum();
-  var s2 = Sum();
-  var s3 = Sum();
   for (var d = 0u; d < HEAD_TILES; d++) {
     let right = subgroupMatrixLoad<Right, row_major>(&heads, rightAt + d * attention.tokenTiles * 256u, 16u);
     s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&queries, l0 + d * 256u, 16u), right, s0);
     s1 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&queries, l1 + d * 256u, 16u), right, s1);
-    s2 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&queries, l2 + d * 256u, 16u), right, s2);
-    s3 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&queries, l3 + d * 256u, 16u), right, s3);
   }
   subgroupMatrixStore<row_major>(&logits, place.own, s0, 16u);
   subgroupMatrixStore<row_major>(&logits, place.own + 256u, s1, 16u);
-  subgroupMatrixStore<row_major>(&logits, place.own + 512u, s2, 16u);
-  subgroupMatrixStore<row_major>(&logits, place.own + 768u, s3, 16u);
 }
 
 // The gradients of the weights of the same pairs.
@@ -400,23 +394,15 @@ fn gradWeightsOfQueries(place: Place, first: u32, rightAt: u32) {
   let last = attention.queryTiles - 1u;
   let l0 = gradStartOf(place, min(first, last));
   let l1 = gradStartOf(place, min(first + 1u, last));
-  let l2 = gradStartOf(place, min(first + 2u, last));
-  let l3 = gradStartOf(place, min(first + 3u, last));
   var s0 = Sum();
   var s1 = Sum();
-  var s2 = Sum();
-  var s3 = Sum();
   for (var d = 0u; d < HEAD_TILES; d++) {
     let right = subgroupMatrixLoad<Right, row_major>(&heads, rightAt + d * attention.tokenTiles * 256u, 16u);
     s0 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&gradOutput, l0 + d * 256u, 16u), right, s0);
     s1 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&gradOutput, l1 + d * 256u, 16u), right, s1);
-    s2 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&gradOutput, l2 + d * 256u, 16u), right, s2);
-    s3 = subgroupMatrixMultiplyAccumulate(subgroupMatrixLoad<Left, row_major>(&gradOutput, l3 + d * 256u, 16u), right, s3);
   }
   subgroupMatrixStore<row_major>(&gradWeights, place.own, s0, 16u);
   subgroupMatrixStore<row_major>(&gradWeights, place.own + 256u, s1, 16u);
-  subgroupMatrixStore<row_major>(&gradWeights, place.own + 512u, s2, 16u);
-  subgroupMatrixStore<row_major>(&gradWeights, place.own + 768u, s3, 16u);
 }
 
 // Stores CHUNK tiles of a part's gradient from `firstTile` of the head's width on, from where they lie in `logits`.

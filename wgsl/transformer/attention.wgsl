@@ -59,24 +59,16 @@ fn main(
       let first = chunk * CHUNK;
       let k0 = keysTransposed + min(first, last) * 256u;
       let k1 = keysTransposed + min(first + 1u, last) * 256u;
-      let k2 = keysTransposed + min(first + 2u, last) * 256u;
-      let k3 = keysTransposed + min(first + 3u, last) * 256u;
       var s0 = Sum();
       var s1 = Sum();
-      var s2 = Sum();
-      var s3 = Sum();
       for (var d = 0u; d < HEAD_TILES; d++) {
         let row = d * tokenTiles * 256u;
         let left = subgroupMatrixLoad<Left, row_major>(&queries, queryAt + d * 256u, 16u);
         s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k0 + row, 16u), s0);
         s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k1 + row, 16u), s1);
-        s2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k2 + row, 16u), s2);
-        s3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k3 + row, 16u), s3);
       }
       subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
       subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
-      subgroupMatrixStore<row_major>(&logits, own + 512u, s2, 16u);
-      subgroupMatrixStore<row_major>(&logits, own + 768u, s3, 16u);
       workgroupBarrier();
     }
     if (!isSecond) {
@@ -162,28 +154,35 @@ fn main(
   if (HEAD_TILES > 1u) {
     subgroupMatrixStore<row_major>(&logits, own + 256u, o1, 16u);
   }
-  if (HEAD_TILES > 2u) {
-    subgroupMatrixStore<row_major>(&logits, own + 512u, o2, 16u);
-  }
-  if (HEAD_TILES > 3u) {
-    subgroupMatrixStore<row_major>(&logits, own + 768u, o3, 16u);
-  }
   workgroupBarrier();
   storeOutput(exists, image, head, queryTile, 0u, own, lane);
-  if (HEAD_TILES > CHUNK) {
+  workgroupBarrier();
+  if (HEAD_TILES > 2u) {
+    subgroupMatrixStore<row_major>(&logits, own, o2, 16u);
+    if (HEAD_TILES > 3u) {
+      subgroupMatrixStore<row_major>(&logits, own + 256u, o3, 16u);
+    }
     workgroupBarrier();
+    storeOutput(exists, image, head, queryTile, 2u, own, lane);
+    workgroupBarrier();
+  }
+  if (HEAD_TILES > 4u) {
     subgroupMatrixStore<row_major>(&logits, own, o4, 16u);
     if (HEAD_TILES > 5u) {
       subgroupMatrixStore<row_major>(&logits, own + 256u, o5, 16u);
     }
-    if (HEAD_TILES > 6u) {
-      subgroupMatrixStore<row_major>(&logits, own + 512u, o6, 16u);
-    }
+    workgroupBarrier();
+    storeOutput(exists, image, head, queryTile, 4u, own, lane);
+    workgroupBarrier();
+  }
+  if (HEAD_TILES > 6u) {
+    subgroupMatrixStore<row_major>(&logits, own, o6, 16u);
     if (HEAD_TILES > 7u) {
-      subgroupMatrixStore<row_major>(&logits, own + 768u, o7, 16u);
+      subgroupMatrixStore<row_major>(&logits, own + 256u, o7, 16u);
     }
     workgroupBarrier();
-    storeOutput(exists, image, head, queryTile, CHUNK, own, lane);
+    storeOutput(exists, image, head, queryTile, 6u, own, lane);
+    workgroupBarrier();
   }
 }
 
