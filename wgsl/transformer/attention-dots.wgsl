@@ -12,22 +12,23 @@ struct Sizes {
 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> output: array<f16>;
-@group(0) @binding(2) var<storage, read> gradOutput: array<f16>;
+@group(0) @binding(1) var<storage, read> output: array<vec4<f16>>;
+@group(0) @binding(2) var<storage, read> gradOutput: array<vec4<f16>>;
 @group(0) @binding(3) var<storage, read_write> dots: array<f32>;
 
-fn computeElement(i: u32) {
-  let query = i % sizes.queries;
-  let head = i / sizes.queries % sizes.heads;
-  let image = i / (sizes.queries * sizes.heads);
+fn computeElement(index: u32) {
+  let query = index % sizes.queries;
+  let head = index / sizes.queries % sizes.heads;
+  let image = index / (sizes.queries * sizes.heads);
   let row = image * sizes.queries + query;
   let outputAt = (row / 16u * sizes.heads + head) * HEAD_TILES * 256u + row % 16u * 16u;
   let gradAt = ((image * sizes.heads + head) * sizes.queryTiles + query / 16u) * HEAD_TILES * 256u + query % 16u * 16u;
-  var dot = 0.0;
+  var sum = 0.0;
   for (var tile = 0u; tile < HEAD_TILES; tile++) {
-    for (var d = 0u; d < 16u; d++) {
-      dot += f32(output[outputAt + tile * 256u + d]) * f32(gradOutput[gradAt + tile * 256u + d]);
+    for (var quad = 0u; quad < 4u; quad++) {
+      let i = tile * 64u + quad;
+      sum += dot(vec4f(output[outputAt / 4u + i]), vec4f(gradOutput[gradAt / 4u + i]));
     }
   }
-  dots[i] = dot;
+  dots[index] = sum;
 }

@@ -1,4 +1,4 @@
-// Rows of a gradient [rows, width] divided by a power of two each (rowScales), in f16, tiled: the operand of a product.
+// Rows of a gradient [rows, width], width a multiple of four, divided by a power of two each (rowScales), in f16, tiled: the operand of a product.
 
 #include <subgroup-thread>
 #include <row-group>
@@ -8,24 +8,25 @@ struct Sizes {
 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> gradient: array<f32>;
-@group(0) @binding(2) var<storage, read_write> scaled: array<f16>;
+@group(0) @binding(1) var<storage, read> gradient: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> scaled: array<vec4<f16>>;
 @group(0) @binding(3) var<storage, read_write> rowScales: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
   let row = group.x;
   let thread = threadOf(at);
-  let start = row * sizes.width;
-  var largest = 0.0;
-  for (var column = thread; column < sizes.width; column += THREADS) {
-    largest = max(largest, abs(gradient[start + column]));
+  let quads = sizes.width / 4u;
+  let start = row * quads;
+  var largest = vec4f();
+  for (var quad = thread; quad < quads; quad += THREADS) {
+    largest = max(largest, abs(gradient[start + quad]));
   }
-  let scale = powerOfTwo(rowLargest(at, largest));
+  let scale = powerOfTwo(rowLargest(at, max(max(largest.x, largest.y), max(largest.z, largest.w))));
   let inverse = select(0.0, 1.0 / scale, scale > 0.0);
   let tiles = (sizes.width + 15u) / 16u;
-  for (var column = thread; column < sizes.width; column += THREADS) {
-    scaled[tiled(row, column, tiles)] = f16(inverse * gradient[start + column]);
+  for (var quad = thread; quad < quads; quad += THREADS) {
+    scaled[tiled(row, 4u * quad, tiles) / 4u] = vec4<f16>(inverse * gradient[start + quad]);
   }
   if (thread == 0u) {
     rowScales[row] = scale;
