@@ -176,14 +176,16 @@ export function choices(words: readonly string[]): string {
 
 /** Maximum fraction of the letters in which a name may differ from the intended one. */
 const NEAR = 0.5;
+const MOST_EDITS = 3;
 
 /** `expected a, b or c`, and the nearest of them if it is likely to be the intended one. */
 export function nearest(name: string, names: readonly string[]): string {
   if (!names.length) return 'expected none';
   const given = name.slice(0, 100).toLowerCase();
-  const distances = names.map(
-    (known) => distance(given, known.toLowerCase()) / Math.max(given.length, known.length),
-  );
+  const distances = names.map((known) => {
+    const edits = distance(given, known.toLowerCase());
+    return edits > MOST_EDITS ? 1 : edits / Math.max(given.length, known.length);
+  });
   const least = Math.min(...distances);
   const hint = least <= NEAR ? `; the nearest is \`${names[distances.indexOf(least)]}\`` : '';
   return `expected ${choices(names)}${hint}`;
