@@ -261,13 +261,13 @@ test('a frozen run repeats all stages and compares; it names a difference and ke
 
 test('plan lists the work of a run, and the reasons', async () => {
   await bench(async ({ folder, out, store, run }) => {
-    const outlook = async (...set: string[]) => {
+    const planLines = async (...set: string[]) => {
       const plan = await readPipeline('p.yaml', { set, cwd: folder, registry: fakeStages });
       const rows = await planRun(plan, { out, store, gpu: fakeGpu() });
       return rows.map(({ id, does, why }) => `${id} ${does}: ${why}`);
     };
     await run({ until: 'train' });
-    assert.equal(await outlook(), [
+    assert.equal(await planLines(), [
       'load cached: nothing that runs needs it',
       'init cached: nothing that it depends on has changed',
       'train cached: nothing that it depends on has changed',
@@ -275,19 +275,19 @@ test('plan lists the work of a run, and the reasons', async () => {
       'score run: never run before',
     ]);
     await run();
-    const changed = await outlook('train.steps=12');
+    const changed = await planLines('train.steps=12');
     assert.is(changed[0], 'load run: train needs it; the store keeps no copy of it');
     assert.is(changed[2], 'train run: train.steps was 10, is now 12');
     assert.match(changed[3], /^stylize run: its input from train has changed/);
     assert.equal(trail, ['stylize', 'score'], 'planning runs nothing');
     await collect(new Store(store), { maxBytes: 0 });
-    assert.equal((await outlook()).slice(1), [
+    assert.equal((await planLines()).slice(1), [
       'init run: its saved results are not in the store',
       'train run: its saved results are not in the store',
       'stylize run: its saved results are not in the store',
       'score run: its saved results are not in the store',
     ]);
-    assert.is((await outlook('train.steps=12'))[2], 'train run: train.steps was 10, is now 12');
+    assert.is((await planLines('train.steps=12'))[2], 'train run: train.steps was 10, is now 12');
   });
 });
 

@@ -171,7 +171,7 @@ test('without a limit, only leftovers of dead processes are removed: their draft
   await living.end();
 });
 
-test('a damaged entry is freed as any other', async () => {
+test('a damaged entry is deleted by its age, as a complete one is', async () => {
   const { store, damaged } = newStore();
   await entry(store, A, 30);
   await rm(join(store.folderOf(A), 'entry.json'));

@@ -185,7 +185,7 @@ test('a lease that names no owner, or of an older version, expires', async () =>
   assert.equal(await readdir(folder), []);
 });
 
-test('a lease from the future, of a clock that was set back since, blocks nobody', async () => {
+test('a lease whose time is in the future, after the clock was set back, does not block', async () => {
   const { file } = newLease();
   await writeFile(file, `${process.pid}@${ELSEWHERE}`);
   const tomorrow = Date.now() / 1000 + 24 * 3600;

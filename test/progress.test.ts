@@ -123,7 +123,7 @@ test('the rate is that of the last seconds', () => {
   assert.ok(Math.abs(secondsLeft - 15) < 2, `${secondsLeft}`);
 });
 
-test('compiling kernels is told as such, and does not count in the rates', () => {
+test('the time to compile kernels is shown as such, and does not count in the rates', () => {
   let now = 0;
   const meter = new RateMeter(() => now, 10);
   const compiling = { ...progress(0, {}), ...meter.compiling() };

@@ -148,7 +148,7 @@ function fetchText({ model, bytes, total, perSecond, secondsLeft }: FetchEvent):
 
 /**
  * `done in 1:12, 300 steps, 4.2 it/s, loss 0.05`. After a resume the rate is that of this run's steps. The time of compiling
- * kernels does not count, and is told if it was a second or more.
+ * kernels does not count; the line states it from one second on.
  */
 function doneText(seconds: number, last?: ProgressEvent): string {
   const done = `done in ${duration(seconds)}`;

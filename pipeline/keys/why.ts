@@ -25,7 +25,7 @@ export function why(
   const options = changedMembers(flat(before.options), flat(now.options));
   // A changed option explains the change of its text.
   const texts = options.length ? [] : changedMembers(before.texts, now.texts);
-  // The first trait tells adapters and engines apart; the others follow from it.
+  // The first trait identifies the adapter or the engine; the others follow from it.
   const [runtime] = changedMembers(before.runtime, now.runtime);
   const [adapter] = changedMembers(before.adapter, now.adapter);
   const givers = changedMembers(before.inputs, now.inputs).map(({ a, b }) => (b ?? a)!.stage);
