@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Arena, Constants } from '../wgsl/core/index.ts';
 import { type Dispatch, dispatchElements } from '../wgsl/nn/dispatch.ts';
-import { PATCH_TILES, PATCH_TILES_BACKWARD } from '../wgsl/transformer/encoder.ts';
+import { PATCH_TILES, PATCH_TILES_BACKWARD } from '../wgsl/transformer/embedding.ts';
 import {
   dispatchRowGroups,
   EMBED_TOKENS,

@@ -52,7 +52,7 @@ import {
   ATTENTION as TENSOR_ATTENTION,
   ATTENTION_BACKWARD as TENSOR_ATTENTION_BACKWARD,
 } from './transformer/attention.ts';
-import { PATCH_TILES, PATCH_TILES_BACKWARD } from './transformer/encoder.ts';
+import { PATCH_TILES, PATCH_TILES_BACKWARD } from './transformer/embedding.ts';
 import {
   LINEAR,
   LINEAR_ACTIVATION,

@@ -1,5 +1,5 @@
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
-import type { PackedEncoder } from '../../wgsl/transformer/encoder.ts';
+import type { PackedEncoder } from '../../wgsl/transformer/weights.ts';
 import { type ClipDescription, describeClip, tokenIds } from './directory.ts';
 import { encodeTextsOnnx } from './onnx-text.ts';
 import { packVision } from './packed-vision.ts';

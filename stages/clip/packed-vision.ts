@@ -1,9 +1,10 @@
 import type { Arena } from '../../wgsl/core/index.ts';
-import type { PackedEncoder, PackedLayer } from '../../wgsl/transformer/encoder.ts';
 import {
   headMap,
   type LinearValues,
   type NormValues,
+  type PackedEncoder,
+  type PackedLayer,
   packLinear,
   toHalf,
 } from '../../wgsl/transformer/weights.ts';

@@ -1,5 +1,6 @@
 import type { Arena } from '../core/index.ts';
 import { defineElementwise, dispatchElements } from '../nn/dispatch.ts';
+import type { Activation } from '../nn/elementwise.ts';
 
 export const PACK_TILES = defineElementwise(
   'transformer/pack-tiles',
@@ -39,6 +40,43 @@ export interface PackedLinear {
   rowNorm: number;
   columnNorm: number;
   biasLimit: number;
+}
+
+/** The weights of one pre-norm layer, each layer norm part of the linear layer after it. */
+export interface PackedLayer {
+  /** Queries, keys and values of all heads, each head padded to whole tiles; keys and values only with shared queries. */
+  qkv: PackedLinear;
+  out: PackedLinear;
+  fc1: PackedLinear;
+  fc2: PackedLinear;
+}
+
+/** A vision transformer for tensor cores: packed weights and shape. Programs of any batch size share it. */
+export interface PackedEncoder {
+  width: number;
+  /** Of embeddings. */
+  dimensions: number;
+  headCount: number;
+  headWidth: number;
+  activation: Activation;
+  epsilon: number;
+  /** Pixels of an image's edge and of a patch's edge. */
+  imageSize: number;
+  patchSize: number;
+  hasClassToken: boolean;
+  patch: PackedLinear;
+  /** f32 [tokens, width]: of each position, and of the class token in row 0. */
+  embeddings: GPUBuffer;
+  /** The layer norm before the first layer. */
+  preNorm?: { weight: GPUBuffer; bias: GPUBuffer };
+  layers: PackedLayer[];
+  /**
+   * How an image's embedding is taken: `class`, the first token of the last layer; `attention`, a further layer whose one query is the same
+   * for all images, without the residual of its attention (SigLIP).
+   */
+  pooling: { kind: 'class' } | { kind: 'attention'; queries: GPUBuffer; layer: PackedLayer };
+  /** After the last layer norm; without it the stream itself is the embedding. */
+  projection?: PackedLinear;
 }
 
 const PADDING = 0xffffffff;
