@@ -72,10 +72,10 @@ export default {
     ),
     rule(
       'stages-apart',
-      { path: '^stages/(?!artefacts/|clip/|optimizer/)([^/]+)/' },
+      { path: '^stages/(?!artefacts/|clip/|losses/|optimizer/)([^/]+)/' },
       {
         path: '^stages/',
-        pathNot: '^stages/($1|artefacts|clip|optimizer)/|^stages/(stage|checkpoints)\\.ts$',
+        pathNot: '^stages/($1|artefacts|clip|losses|optimizer)/|^stages/(stage|checkpoints)\\.ts$',
       },
       'A stage never imports another stage.',
     ),
@@ -96,6 +96,12 @@ export default {
       { path: '^stages/optimizer/' },
       { path: '^stages/(?!optimizer/|clip/|artefacts/|(stage|checkpoints)\\.ts$)' },
       'What train and stylize share knows neither.',
+    ),
+    rule(
+      'losses-below-stages',
+      { path: '^stages/losses/' },
+      { path: '^stages/(?!losses/|optimizer/|clip/|artefacts/|(stage|checkpoints)\\.ts$)' },
+      'A loss knows no stage.',
     ),
     rule(
       'product-without-tests',

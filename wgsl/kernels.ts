@@ -1,6 +1,7 @@
 import type { KernelDefinition } from './core/index.ts';
 import { CROP, CROP_BACKWARD } from './image/crop.ts';
 import { FROM_RGBA8 } from './image/from-rgba8.ts';
+import { COMPOSITE_HALVES, PACK_HALVES } from './image/half-picture.ts';
 import { PHOTOMETRIC_L1 } from './image/photometric.ts';
 import { PHOTOMETRIC_REDUCE } from './image/picture.ts';
 import { SSIM_BACKWARD, SSIM_FORWARD } from './image/ssim-window.ts';
@@ -78,6 +79,8 @@ export const KERNELS: readonly KernelDefinition[] = [
   CROP,
   CROP_BACKWARD,
   FROM_RGBA8,
+  PACK_HALVES,
+  COMPOSITE_HALVES,
   PHOTOMETRIC_L1,
   PHOTOMETRIC_REDUCE,
   SSIM_FORWARD,
