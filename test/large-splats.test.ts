@@ -26,7 +26,7 @@ for (const { what, ...options } of SCENES) {
         const judge = new RasterReference(splat, referenceCamera(scene), background, shDegree);
         const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
         const found = await rasterize(gpu, scene, shape);
-        const picture = { most: 2e-5, outliers: 1e-2, share: 0.0003, atLeast: 2 };
+        const picture = { tolerance: 2e-5, outlierTolerance: 1e-2, outlierShare: 0.0003, minOutliers: 2 };
         const rows = [
           pictureRow('image', found.image, judge.picture.image, 3, picture),
           pictureRow('alpha', found.alpha, judge.picture.alpha, 1, picture),

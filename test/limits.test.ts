@@ -20,9 +20,9 @@ test('no kernel binds more storage buffers than the requested limit', async () =
       return { path, storage: text.match(/var<storage/g)?.length ?? 0 };
     }),
   );
-  const most = Math.max(...bound.map(({ storage }) => storage));
+  const maximum = Math.max(...bound.map(({ storage }) => storage));
   assert.ok(
-    most > PROMISED.maxStorageBuffersPerShaderStage,
+    maximum > PROMISED.maxStorageBuffersPerShaderStage,
     'the promised limit would do: do not ask for more',
   );
   assert.equal(

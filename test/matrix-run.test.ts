@@ -79,8 +79,8 @@ async function bench(body: (bench: Bench) => Promise<void>): Promise<void> {
 
 const statuses = ({ cells }: MatrixRecord) => cells.map(({ name, status }) => `${name} ${status}`);
 
-/** How many ran at once, at most. */
-function most(calls: readonly Call[]): number {
+/** The largest number of runs at one time. */
+function maxConcurrent(calls: readonly Call[]): number {
   let running = 0;
   return Math.max(
     ...calls.filter(({ at }) => at !== 'signal').map(({ at }) => (running += at === 'start' ? 1 : -1)),
@@ -94,7 +94,7 @@ test('runs every cell, one after the other, and collects scores', async () => {
     assert.is(record.exitCode, 0);
     assert.is(record.status, 'done');
     const made = await calls();
-    assert.is(most(made), 1);
+    assert.is(maxConcurrent(made), 1);
     assert.equal(made[0].args, [
       'run',
       'p.yaml',
@@ -142,7 +142,7 @@ test('several at a time, each slot with its adapter', async () => {
     assert.is(record.exitCode, 0);
     assert.is(record.jobs, 2);
     const made = await calls();
-    assert.is(most(made), 2);
+    assert.is(maxConcurrent(made), 2);
     for (const { args, driver } of made.filter(({ at }) => at === 'start')) {
       const adapter = args[args.indexOf('--adapter') + 1];
       assert.is(driver, adapter === 'second' ? 'pci-1' : undefined);

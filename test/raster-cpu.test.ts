@@ -63,7 +63,7 @@ async function draw(target: KernelTarget, opacityLogits?: [number, number]) {
 
 function farthest(found: Float32Array, wanted: Float32Array): number {
   const scale = Math.sqrt(wanted.reduce((sum, value) => sum + value * value, 0) / wanted.length);
-  return found.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i])), 0) / scale;
+  return found.reduce((maximum, value, i) => Math.max(maximum, Math.abs(value - wanted[i])), 0) / scale;
 }
 
 const WALLS: ([number, number] | undefined)[] = [undefined, [3, 12]];
@@ -79,8 +79,8 @@ for (const opacityLogits of WALLS) {
       assert.is(cpu.intersections, plain.intersections);
       assert.ok(cpu.intersections > 1000, `${cpu.intersections} intersections`);
       // A pixel whose alpha lies at 1/255 to rounding may end one splat apart.
-      const apart = cpu.lastContributor.filter((count, i) => count !== plain.lastContributor[i]).length;
-      assert.ok(apart <= 2, `${apart} pixels looked at other splats`);
+      const changed = cpu.lastContributor.filter((count, i) => count !== plain.lastContributor[i]).length;
+      assert.ok(changed <= 2, `${changed} pixels have another last contributor`);
       for (const name of ['color', 'depth', 'transmittance', 'intersectionGradients'] as const) {
         const error = farthest(cpu[name], plain[name]);
         assert.ok(error < 1e-4, `${name}: ${error}`);

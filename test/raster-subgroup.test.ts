@@ -17,7 +17,7 @@ import { RasterReference } from './reference/raster.ts';
 
 const TILES = process.argv[2] ? [Number(process.argv[2])] : [8, 16];
 const PARAMETERS = ['means', 'logScales', 'quats', 'opacityLogits', 'sh'] as const;
-const PICTURE = { most: 2e-5, outliers: 1e-2, share: 0.0003, atLeast: 2 };
+const PICTURE = { tolerance: 2e-5, outlierTolerance: 1e-2, outlierShare: 0.0003, minOutliers: 2 };
 
 /** Why the kernels cannot run here. */
 const unsupported = (await testGpu()).supports('subgroup')

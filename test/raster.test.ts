@@ -10,7 +10,7 @@ import { type RasterCase, type Rasterized, rasterize, readCase } from './referen
 import { RasterReference, type SplatArrays } from './reference/raster.ts';
 
 const PARAMETERS = ['means', 'logScales', 'quats', 'opacityLogits', 'sh'] as const;
-const PICTURE = { most: 2e-5, outliers: 1e-2, share: 0.0003, atLeast: 2 };
+const PICTURE = { tolerance: 2e-5, outlierTolerance: 1e-2, outlierShare: 0.0003, minOutliers: 2 };
 
 function reference(scene: RasterCase, splat: SplatArrays = scene.splat): RasterReference {
   return new RasterReference(splat, referenceCamera(scene), scene.background, scene.shDegree);
@@ -42,7 +42,7 @@ test('the plain reference agrees with gsplat', async () => {
   const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
   const limits = { l2: 4e-4, largest: 4e-4 };
   const tensor = (name: string, shape: (number | string)[]) => shapes.floats(name, shape);
-  const picture = { most: 1e-5, outliers: 1e-5, share: 0, atLeast: 0 };
+  const picture = { tolerance: 1e-5, outlierTolerance: 1e-5, outlierShare: 0, minOutliers: 0 };
   assertPass([
     pictureRow('image', judge.picture.image, tensor('image', ['H', 'W', 3]), 3, picture),
     pictureRow('alpha', judge.picture.alpha, tensor('alpha', ['H', 'W', 1]), 1, picture),

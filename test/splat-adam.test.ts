@@ -181,14 +181,14 @@ function expected({
 }
 
 /** The largest |a − b| as a share of `unit`, which may depend on the place. */
-function apart(a: Float32Array, b: Float64Array, unit: (i: number) => number): number {
+function largestDifference(a: Float32Array, b: Float64Array, unit: (i: number) => number): number {
   assert.is(a.length, b.length);
-  let most = 0;
+  let largest = 0;
   a.forEach((value, i) => {
     const distance = Math.abs(value - b[i]) / unit(i);
-    if (!(distance <= most)) most = distance;
+    if (!(distance <= largest)) largest = distance;
   });
-  return most;
+  return largest;
 }
 
 /** Moments agree to 1e-4 of the largest; parameters to an ulp and a thousandth of the steps' reach. */
@@ -200,12 +200,12 @@ function assertAlike(a: Result<Float32Array>, b: Result<Float64Array>, where: st
   for (const name of GAUSSIAN_PARAMETERS) {
     const rate = name === 'sh' ? RATES.sh[0] : RATES[name];
     const unit = (i: number) => 1e-3 * STEPS * rate + 2 ** -23 * Math.abs(b.parameters[name][i]);
-    check(name, apart(a.parameters[name], b.parameters[name], unit));
+    check(name, largestDifference(a.parameters[name], b.parameters[name], unit));
     for (const moment of ['m', 'v'] as const) {
-      const largest = b[moment][name].reduce((most, value) => Math.max(most, Math.abs(value)), 1e-12);
+      const largest = b[moment][name].reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 1e-12);
       check(
         `${moment} of ${name}`,
-        apart(a[moment][name], b[moment][name], () => 1e-4 * largest),
+        largestDifference(a[moment][name], b[moment][name], () => 1e-4 * largest),
       );
     }
   }
@@ -213,7 +213,7 @@ function assertAlike(a: Result<Float32Array>, b: Result<Float64Array>, where: st
   const screen = b.screen.map((value, i) => (a.screen[i | 1] === 0 && b.screen[i & ~1] === 0 ? 0 : value));
   check(
     'screen',
-    apart(a.screen, screen, (i) => 1e-4 * (1e-3 + Math.abs(screen[i]))),
+    largestDifference(a.screen, screen, (i) => 1e-4 * (1e-3 + Math.abs(screen[i]))),
   );
   assert.equal(wrong, []);
   assert.ok(a.screen.filter((value) => value > 0).length > COUNT / 2);

@@ -205,7 +205,7 @@ async function check(arena: Arena, given: Case): Promise<void> {
       [parts - 2, expected.gradK],
       [parts - 1, expected.gradV],
     ] as const) {
-      const bound = gradient.reduce((most, value) => Math.max(most, Math.abs(value)), largest / 16);
+      const bound = gradient.reduce((maximum, value) => Math.max(maximum, Math.abs(value)), largest / 16);
       assertClose(
         gradientOf(part),
         gradient,

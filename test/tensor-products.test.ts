@@ -167,7 +167,7 @@ test('linear layers with an activation, and the gradient through it', () =>
     for (const activation of ACTIVATIONS) {
       const reference = { gelu, quick_gelu: quickGelu, gelu_tanh: geluTanh }[activation];
       const halves = () => arena.buffer('halves', 2 * tiledSize(rows, outputs));
-      const [kept, hidden, gradInputs] = [halves(), halves(), halves()];
+      const [inputs16, hidden, gradInputs] = [halves(), halves(), halves()];
       const common = { arena, rows, activation };
       run(
         await dispatchLinearActivation({
@@ -176,7 +176,7 @@ test('linear layers with an activation, and the gradient through it', () =>
           a: a.buffer,
           scale,
           outputScale,
-          inputs: kept,
+          inputs: inputs16,
           hidden,
         }),
         await dispatchLinearActivationBackward({
@@ -185,14 +185,14 @@ test('linear layers with an activation, and the gradient through it', () =>
           a: gradient.buffer,
           scale: gradScale,
           inputScale: outputScale,
-          inputs: kept,
+          inputs: inputs16,
           gradInputs,
         }),
       );
       const read = async (buffer: GPUBuffer) => untile(await readHalves(gpu, buffer), rows, outputs);
       const tolerance = { relative: HALF, absolute: SUMS };
       const expected = sums.map((sum, i) => scale * sum + bias[i % outputs]);
-      const stored = await read(kept);
+      const stored = await read(inputs16);
       assertClose(
         stored,
         expected.map((value) => outputScale * value),

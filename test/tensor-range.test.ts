@@ -106,8 +106,8 @@ async function check(
     const errors = differencesOf(read(half), read(single), what);
     const changes = differencesOf(read(f16Weights), read(single), what);
     errors.forEach((error, image) => {
-      const most = Math.max(limit, 2 * changes[image]);
-      assert.ok(error <= most, `${what}, image ${image}: relative error ${error}, limit ${most}`);
+      const tolerance = Math.max(limit, 2 * changes[image]);
+      assert.ok(error <= tolerance, `${what}, image ${image}: relative error ${error}, limit ${tolerance}`);
     });
   };
   compare(({ embeds }) => embeds, LIMITS.embeds, 'embeddings');

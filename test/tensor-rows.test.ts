@@ -91,7 +91,7 @@ async function checkPacked(
     (_, i) => forward[(i % columns.length) * rows.length + Math.floor(i / columns.length)],
   );
   assert.equal(turned, backward, 'forward is the transpose of backward');
-  const largest = backward.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const largest = backward.reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
   assert.ok(largest === 0 || (largest >= 1 && largest <= 2), `the largest packed weight is ${largest}`);
   assert.is(Math.log2(packed.scale) % 1, 0);
 
@@ -214,7 +214,7 @@ async function scaledRows(
   for (let row = 0; row < rows; row++) {
     const largest = halves
       .subarray(row * width, (row + 1) * width)
-      .reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      .reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
     assert.ok(
       scales[row] === 0 ? largest === 0 : largest <= 1 && (largest >= 0.5 || scales[row] === 2 ** -100),
       `row ${row}: largest ${largest}, scale ${scales[row]}`,

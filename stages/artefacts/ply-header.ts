@@ -65,16 +65,16 @@ export function checkPlyHeader(path: string, head: string, size: number): PlyHea
   }
   const end = head.indexOf('\nend_header\n');
   if (end < 0) {
-    const looked = head.length < size ? `in its first ${head.length} bytes` : 'before it ends';
-    throw new InputError(`has no line \`end_header\` ${looked}; expected a splat's .ply`, path);
+    const searched = head.length < size ? `in its first ${head.length} bytes` : 'before it ends';
+    throw new InputError(`has no line \`end_header\` ${searched}; expected a splat's .ply`, path);
   }
   const elements = parseLines(path, head.slice(0, end).split('\n'));
   const bytes = end + '\nend_header\n'.length;
   const needed = elements.reduce((sum, { count, rowBytes }) => sum + count * rowBytes, bytes);
   if (size < needed) {
-    const announced = elements.map(({ name, count }) => `${count} ${name}`).join(', ');
+    const declared = elements.map(({ name, count }) => `${count} ${name}`).join(', ');
     throw new InputError(
-      `is truncated: it has ${size} bytes, and its header declares ${needed} (${announced}); copy it again`,
+      `is truncated: it has ${size} bytes, and its header declares ${needed} (${declared}); copy it again`,
       path,
     );
   }

@@ -128,9 +128,9 @@ export async function writeRef({ name, revision }: HubModel, commit: string): Pr
   if (revision === commit) return;
   const path = join(repositoryFolder(name), 'refs', revision);
   await mkdir(dirname(path), { recursive: true });
-  const aside = `${path}.${process.pid}`;
-  await writeFile(aside, commit);
-  await rename(aside, path);
+  const temporary = `${path}.${process.pid}`;
+  await writeFile(temporary, commit);
+  await rename(temporary, path);
 }
 
 /** Removes a repository with all its revisions. Returns its folder; undefined if there is none. */

@@ -24,7 +24,7 @@ type RemoteFile = Pick<PathInfo, 'path' | 'size' | 'lfs' | 'oid'>;
 const ATTEMPTS = 5;
 const IDLE_MS = 60_000;
 /** Milliseconds that one download waits in all for a busy hub. */
-const PATIENCE_MS = 90_000;
+const MAX_WAIT_MS = 90_000;
 
 /**
  * Fetches the files of a CLIP model that the cache lacks, at the commit that the revision has now; returns that commit.
@@ -70,7 +70,7 @@ class HubClient {
   readonly #model: HubModel;
   readonly #endpoint: string;
   readonly #signal?: AbortSignal;
-  #patience = PATIENCE_MS;
+  #waitLeftMs = MAX_WAIT_MS;
 
   constructor(model: HubModel, endpoint: string, signal?: AbortSignal) {
     this.#model = model;
@@ -191,8 +191,8 @@ class HubClient {
       const { status } = response;
       const isTemporary = status === 429 || (status >= 500 && attempt < 3);
       const wait = retryAfter(response) ?? 500 * 2 ** attempt;
-      if (!isTemporary || wait > this.#patience) throw this.#refusal(response, status === 429 ? wait : 0);
-      this.#patience -= wait;
+      if (!isTemporary || wait > this.#waitLeftMs) throw this.#refusal(response, status === 429 ? wait : 0);
+      this.#waitLeftMs -= wait;
       await sleep(wait, undefined, { signal: this.#signal });
     }
   };

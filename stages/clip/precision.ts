@@ -12,19 +12,19 @@ export type Precision = (typeof PRECISIONS)[number];
  */
 export function resolvePrecision(gpu: Gpu, towers: Towers, wanted: Precision | 'auto'): Precision {
   if (wanted === 'f32') return 'f32';
-  const obstacle = gpu.hasMatrices
-    ? packingObstacle(towers)
+  const reason = gpu.hasMatrices
+    ? packingLimit(towers)
     : 'this adapter offers no products of f16 matrices of 16 × 16 (subgroup matrices)';
-  if (!obstacle) return 'f16';
+  if (!reason) return 'f16';
   if (wanted === 'auto') return 'f32';
-  throw new GpuError(`the CLIP model cannot run in f16: ${obstacle}. Use precision: f32 or auto`);
+  throw new GpuError(`the CLIP model cannot run in f16: ${reason}. Use precision: f32 or auto`);
 }
 
 /** The widest head that the attention kernels take. */
 const MAX_HEAD_WIDTH = 128;
 
 /** Why the image encoder of a model cannot run on tensor cores, or undefined if it can. */
-export function packingObstacle({ vision, dimensions }: Towers): string | undefined {
+export function packingLimit({ vision, dimensions }: Towers): string | undefined {
   for (const [name, size] of Object.entries({ width: vision.width, 'width of embeddings': dimensions })) {
     if (size % 4) return `its ${name}, ${size}, is not a multiple of 4`;
   }

@@ -8,7 +8,7 @@ import { neighbourDistances } from './nearest.ts';
 const C0 = 0.28209479177387814;
 const NEIGHBOURS = 3;
 /** The smallest scale, relative to the median: duplicate points have distance 0, whose logarithm is infinite. */
-const SMALLEST_PART = 1e-3;
+const MIN_SCALE_SHARE = 1e-3;
 /** Training replaces it with the start opacity of its strategy. */
 const START_OPACITY = 0.1;
 
@@ -38,8 +38,8 @@ export function gaussiansFromPoints(
 }
 
 function smallestScale(scales: Float32Array, extent: number): number {
-  const apart = scales.filter((scale) => scale > 0).sort();
-  return SMALLEST_PART * (apart.length ? apart[apart.length >> 1] : extent);
+  const distances = scales.filter((scale) => scale > 0).sort();
+  return MIN_SCALE_SHARE * (distances.length ? distances[distances.length >> 1] : extent);
 }
 
 /**

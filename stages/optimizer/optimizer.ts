@@ -46,8 +46,8 @@ const METRIC_SLOTS = 3;
 /** First guess of (tile, Gaussian) intersections per Gaussian. */
 const INTERSECTIONS_PER_GAUSSIAN = 2;
 /** Capacity relative to the largest view: after sizing the buffers, and the minimum that is left unchanged. */
-const ROOM = 1.25;
-const LEAST_ROOM = 1.1;
+const HEADROOM = 1.25;
+const MIN_HEADROOM = 1.1;
 
 /** A step that had no effect because its view exceeded the intersection buffers. */
 export interface Overflow {
@@ -163,14 +163,14 @@ export class SplatOptimizer {
         });
       }
       const counts = await this.#gpu.readWords(results, 'metrics', views.length);
-      const largest = counts.reduce((most, count) => Math.max(most, count), 1);
+      const largest = counts.reduce((maximum, count) => Math.max(maximum, count), 1);
       this.#shares = new Map(views.map((view, i) => [view, counts[i] / largest]));
       this.#largest = { count: this.#state.count, intersections: largest };
       setCount(this.#state, this.#state.count);
-      if (LEAST_ROOM * largest <= this.#capacity) return;
+      if (MIN_HEADROOM * largest <= this.#capacity) return;
       this.#capacity = guessedIntersections(
         this.#gpu,
-        Math.ceil(ROOM * largest),
+        Math.ceil(HEADROOM * largest),
         bytesPerIntersection(this.#gpu),
       );
       await this.#build();

@@ -76,7 +76,7 @@ export function blankState(
 ): TrainingState {
   const { gpu } = arena;
   const rows = Math.max(count, capacity);
-  requireRoom(gpu, shDegree, rows);
+  requireCapacity(gpu, shDegree, rows);
   const widths = parameterWidths(shDegree);
   const make = <T>(each: (name: GaussianParameter) => T) =>
     Object.fromEntries(GAUSSIAN_PARAMETERS.map((name) => [name, each(name)])) as Record<GaussianParameter, T>;
@@ -120,9 +120,9 @@ export function setCount(state: TrainingState, count: number): void {
 export function growState(state: TrainingState, rows: number, limit = Number.POSITIVE_INFINITY): void {
   if (rows <= state.capacity) return;
   const { gpu, arena, count } = state;
-  requireRoom(gpu, state.shDegree, rows);
-  const most = Math.min(limit, rowLimit(gpu, state.shDegree));
-  const capacity = Math.max(rows, Math.min(most, Math.ceil(1.5 * state.capacity)));
+  requireCapacity(gpu, state.shDegree, rows);
+  const maxRows = Math.min(limit, rowLimit(gpu, state.shDegree));
+  const capacity = Math.max(rows, Math.min(maxRows, Math.ceil(1.5 * state.capacity)));
   const widths = parameterWidths(state.shDegree);
   const moved: GPUBuffer[] = [];
   gpu.run('train/state/grow', (recorder) => {
@@ -151,12 +151,12 @@ export function gaussiansOf(state: TrainingState): Gaussians {
   return { count: state.count, shDegree: state.shDegree, ...state.parameters };
 }
 
-function requireRoom(gpu: Gpu, shDegree: number, rows: number): void {
+function requireCapacity(gpu: Gpu, shDegree: number, rows: number): void {
   requireRows(
     gpu,
     { shDegree, rows },
     'training needs room for',
-    (limit) => `Set train.cap to at most ${limit}, with a strategy that keeps to it (budget, mcmc)`,
+    (limit) => `Set train.cap to at maxRows ${limit}, with a strategy that keeps to it (budget, mcmc)`,
   );
 }
 

@@ -3,9 +3,9 @@ const RESERVE = 0.01;
 /** Maximum interval between two measurements, seconds: on a slow adapter every step is measured. */
 const MEASURE_EVERY = 0.1;
 /** Minimum number of steps for a measurement over a shorter interval. */
-const LEAST_STEPS = 40;
+const MIN_STEPS = 40;
 /** Maximum growth of the stride per measurement, so that one slow measurement does not skip half of a schedule. */
-const MOST_FASTER = 2;
+const MAX_STRIDE_GROWTH = 2;
 
 export interface TimeBudgetOptions {
   /** Time limit of the whole loop. */
@@ -73,12 +73,12 @@ export class TimeBudget {
   measure(step: number): void {
     const now = this.#now();
     // Too few steps for a measurement: one of them may be a refinement.
-    if (this.#takenSince < LEAST_STEPS && now - this.#measuredAt < MEASURE_EVERY) return;
+    if (this.#takenSince < MIN_STEPS && now - this.#measuredAt < MEASURE_EVERY) return;
     const perStep = (now - this.#measuredAt) / Math.max(1, this.#takenSince);
     const left = this.#seconds - (now - this.#begin);
     const affordable = Math.max(1, left / Math.max(1e-9, perStep));
     const wanted = (this.#steps - step - 1) / affordable;
-    this.#stride = Math.min(Math.max(1, wanted), MOST_FASTER * this.#stride);
+    this.#stride = Math.min(Math.max(1, wanted), MAX_STRIDE_GROWTH * this.#stride);
     this.#perStep = perStep;
     this.#measuredAt = now;
     this.#takenSince = 0;
@@ -94,9 +94,9 @@ export class TimeBudget {
       return this.#steps;
     }
     this.#carried += this.#stride - 1;
-    const most = step + 1 + Math.floor(this.#carried);
+    const limit = step + 1 + Math.floor(this.#carried);
     let next = step + 1;
-    while (next < most && next < this.#steps && !due(next)) next++;
+    while (next < limit && next < this.#steps && !due(next)) next++;
     this.#carried -= next - step - 1;
     return next;
   }

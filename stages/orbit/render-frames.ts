@@ -18,7 +18,7 @@ export type FrameList = 'frames' | 'before';
 export type OnFrame = (frames: Frames, list: FrameList, index: number) => Promise<void>;
 
 /** Frames in flight: the GPU has work while the host handles files. */
-const AHEAD = 3;
+const MAX_IN_FLIGHT = 3;
 
 /**
  * Renders the cameras, all of one size, of the splat and, if given, of the splat before restyling. The caller owns the frames
@@ -58,7 +58,7 @@ export async function renderFrames(
       // A failure is reported by `next`.
       rendered.catch(() => {});
       underWay.push(rendered);
-      if (underWay.length === AHEAD) await next();
+      if (underWay.length === MAX_IN_FLIGHT) await next();
     }
     while (underWay.length) await next();
   };

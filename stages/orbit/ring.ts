@@ -35,13 +35,13 @@ export interface Ring {
 export type Turn = 'auto' | 'full' | 'swing';
 
 /** A larger gap in the azimuths means an unseen side, which a full turn would show. */
-const LARGEST_GAP = Math.PI / 2;
+const MAX_GAP = Math.PI / 2;
 /** Smallest swing: some parallax even for a single viewpoint. */
-const SMALLEST_ARC = (10 * Math.PI) / 180;
+const MIN_ARC = (10 * Math.PI) / 180;
 /** Minimum of radius ÷ |height|: directly above the centre the image has no up direction. */
-const LEAST_SLOPE = 0.2;
+const MIN_SLOPE = 0.2;
 /** Minimum radius relative to the scene extent; cameras closer to their look-at point have no ring. */
-const LEAST_RADIUS = 1e-3;
+const MIN_RADIUS = 1e-3;
 
 /** The input of `fitRing`. */
 export interface RingScene {
@@ -65,8 +65,8 @@ export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn):
   const flat = offsets.map((offset, i) => along(offset, axis, -heights[i]));
   const radii = flat.map((offset) => Math.hypot(...offset));
   const height = median(heights);
-  const radius = Math.max(median(radii), LEAST_SLOPE * Math.abs(height));
-  if (!(radius > LEAST_RADIUS * extent)) {
+  const radius = Math.max(median(radii), MIN_SLOPE * Math.abs(height));
+  if (!(radius > MIN_RADIUS * extent)) {
     throw new InputError(
       'orbit.path: all training cameras are at the point that they look at, so they define no circle; use path: bounds',
     );
@@ -76,7 +76,7 @@ export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn):
   const side = cross(axis, front);
   const azimuths = flat.map((offset) => Math.atan2(dot(offset, side), dot(offset, front)));
   const { middle, arc, gap } = coverage(azimuths);
-  const full = turn === 'full' || (turn === 'auto' && gap <= LARGEST_GAP);
+  const full = turn === 'full' || (turn === 'auto' && gap <= MAX_GAP);
   return {
     center,
     up: axis,
@@ -84,7 +84,7 @@ export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn):
     radius,
     height,
     azimuth: full ? azimuths[0] : middle,
-    arc: full ? 2 * Math.PI : Math.max(arc, SMALLEST_ARC),
+    arc: full ? 2 * Math.PI : Math.max(arc, MIN_ARC),
     facing: lookInwards(cameras, offsets) ? 'in' : 'out',
     focal: medianFocal(cameras),
   };

@@ -20,7 +20,7 @@ const LEFT = 64;
 const RIGHT = 24;
 const TOP = 64;
 const BOTTOM = 60;
-/** Room about the points, in pixels: a value stands below each. */
+/** Space around the points, in pixels: a value stands below each. */
 const MARGIN = 30;
 
 const STYLE = `
@@ -122,12 +122,12 @@ export function scalingPlots(rows: readonly Row[], adapter: string): Map<string,
   return plots;
 }
 
-/** A logarithmic scale from values to positions, with the values' bounds and some room about them. */
+/** A logarithmic scale from values to positions, with the values' bounds and a margin. */
 function axis(values: readonly number[], from: number, to: number) {
-  const [least, most] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))];
+  const [minimum, maximum] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))];
   // Equal values have an axis, too.
-  const margin = (MARGIN * Math.max(most - least, 0.1)) / (Math.abs(to - from) - 2 * MARGIN);
-  const [low, high] = [least - margin, Math.max(most, least + 0.1) + margin];
+  const margin = (MARGIN * Math.max(maximum - minimum, 0.1)) / (Math.abs(to - from) - 2 * MARGIN);
+  const [low, high] = [minimum - margin, Math.max(maximum, minimum + 0.1) + margin];
   const place = (value: number) =>
     Number((from + ((Math.log10(value) - low) / (high - low)) * (to - from)).toFixed(2));
   return Object.assign(place, { low: 10 ** low, high: 10 ** high });

@@ -28,7 +28,7 @@ export interface BenchOptions {
   kinds: readonly Kind[];
   effort: Effort;
   clip: ClipSelection;
-  /** Told each row when it is there. */
+  /** Called with each row when its measurement ends. */
   onRow?(row: Row): void;
   /** Called with what is skipped, and why. */
   onSkip?(text: string): void;

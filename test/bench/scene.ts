@@ -30,7 +30,7 @@ const INTRINSICS = { fx: 480.61234, fy: 481.54453, cx: 324.1875, cy: 210.0625 };
 const SH_C0 = 0.28209479177387814;
 const SH_ROW = 48;
 /** Of s, where points coincide: its logarithm has to be finite. */
-const LEAST_SPACING = 1e-6;
+const MIN_SPACING = 1e-6;
 
 /** The points of gsplat's `test_garden.npz`, or of the formula without a file. `every`: take each so-manieth point only. */
 export function loadPoints(path?: string, every = 1): Points {
@@ -109,7 +109,7 @@ export function formulaPoints(count: number): Points {
 }
 
 function spacingOf(positions: Float32Array): Float32Array {
-  return neighbourDistances(positions, 3).map((s) => Math.max(LEAST_SPACING, s));
+  return neighbourDistances(positions, 3).map((s) => Math.max(MIN_SPACING, s));
 }
 
 /**

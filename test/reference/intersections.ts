@@ -26,7 +26,7 @@ export function touch(
       must ||= exponent(splat, x + 0.5 - splat.center[0], y + 0.5 - splat.center[1]) <= limit - CLEAR;
     }
   }
-  return { must, may: leastExponent(splat, left + 0.5, top + 0.5, tile.size - 1) <= limit + SLACK };
+  return { must, may: minExponent(splat, left + 0.5, top + 0.5, tile.size - 1) <= limit + SLACK };
 }
 
 function exponent({ conic }: Splat, dx: number, dy: number): number {
@@ -34,7 +34,7 @@ function exponent({ conic }: Splat, dx: number, dy: number): number {
 }
 
 /** Over the square from (left, top): 0 with the centre inside, otherwise on one of the four edges. */
-function leastExponent(splat: Splat, left: number, top: number, side: number): number {
+function minExponent(splat: Splat, left: number, top: number, side: number): number {
   const low = [left - splat.center[0], top - splat.center[1]];
   const high = low.map((value) => value + side);
   if (low.every((value, axis) => value <= 0 && high[axis] >= 0)) return 0;

@@ -47,14 +47,14 @@ const NEAR = 0.01;
 const FAR = 1e10;
 const BLUR = 0.3;
 const MARGIN = 0.3;
-const LEAST_ALPHA = 1 / 255;
+const MIN_ALPHA = 1 / 255;
 
 /** gsplat's classic projection of one Gaussian, in double precision; undefined where it is culled. */
 export function project(gaussian: Gaussian, camera: Camera, shDegree: number): Splat | undefined {
   const opacity = 1 / (1 + Math.exp(-gaussian.opacityLogit));
   const view = viewOf(gaussian, camera);
   const [x, y, z] = view.position;
-  if (!(z >= NEAR && z <= FAR) || opacity < LEAST_ALPHA) return undefined;
+  if (!(z >= NEAR && z <= FAR) || opacity < MIN_ALPHA) return undefined;
   const { xx, xy, yy, determinant } = covariance2d(gaussian, camera);
   if (!(determinant > 0)) return undefined;
   const { raw } = colorOf(gaussian, camera, shDegree);

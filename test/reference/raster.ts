@@ -23,9 +23,9 @@ export interface RasterPicture {
   alpha: Float64Array;
 }
 
-const LEAST_ALPHA = 1 / 255;
-const MOST_ALPHA = 0.99;
-const LEAST_TRANSMITTANCE = 1e-4;
+const MIN_ALPHA = 1 / 255;
+const MAX_ALPHA = 0.99;
+const MIN_TRANSMITTANCE = 1e-4;
 
 /**
  * The rasteriser's rules (docs/rasterizer.md) one pixel at a time and in double precision: no tiles, every splat that can
@@ -156,9 +156,9 @@ export class RasterReference {
       if (exponent < 0) continue;
       const falloff = Math.exp(-exponent);
       const uncapped = opacity * falloff;
-      if (!this.#decide(uncapped, LEAST_ALPHA)) continue;
-      const alpha = this.#decide(uncapped, MOST_ALPHA) ? MOST_ALPHA : uncapped;
-      if (!this.#decide(before * (1 - alpha), LEAST_TRANSMITTANCE)) break;
+      if (!this.#decide(uncapped, MIN_ALPHA)) continue;
+      const alpha = this.#decide(uncapped, MAX_ALPHA) ? MAX_ALPHA : uncapped;
+      if (!this.#decide(before * (1 - alpha), MIN_TRANSMITTANCE)) break;
       hits.push({ gaussian, alpha, before, falloff, dx, dy });
       before *= 1 - alpha;
     }
@@ -180,7 +180,7 @@ export class RasterReference {
       }
       const byAlpha = before * own + (weightAlpha * transmittance - behind) / (1 - alpha);
       behind += before * alpha * own;
-      if (opacity * falloff > MOST_ALPHA) continue;
+      if (opacity * falloff > MAX_ALPHA) continue;
       gradient.opacity += falloff * byAlpha;
       const byExponent = -opacity * falloff * byAlpha;
       gradient.conic[0] += (byExponent * dx * dx) / 2;

@@ -341,9 +341,9 @@ export class Gpu {
     // A browser or Deno has the class as a global, in Node `openGpu` puts it there.
     if (!(error instanceof GPUOutOfMemoryError))
       return new GpuError(`the GPU reported an error: ${error.message}`);
-    const held = (this.liveBytes / 2 ** 30).toFixed(1);
+    const used = (this.liveBytes / 2 ** 30).toFixed(1);
     return new GpuError(
-      `the GPU has no memory left: its buffers here take ${held} GiB, and other programs may hold the rest. ${SMALLER}. ` +
+      `the GPU has no memory left: its buffers here take ${used} GiB, and other programs may hold the rest. ${SMALLER}. ` +
         `It reported: ${error.message}`,
     );
   }

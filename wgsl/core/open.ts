@@ -46,7 +46,7 @@ const WANTED: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query', 
 /** Dawn offers products on tensor cores as an experiment, and f16 on NVIDIA's cards not by default. */
 const TOGGLES = 'enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia';
 
-// Dawn occasionally crashes when the object that create() returned is collected, so it is kept until the process ends.
+// Dawn occasionally crashes when the object that create() returned is collected, so this reference lasts until the process ends.
 const instances: GPU[] = [];
 
 export const NO_ADAPTER =

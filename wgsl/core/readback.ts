@@ -48,7 +48,7 @@ interface Slot {
 const LIMIT = 2 ** 31;
 /** Size of the pieces in which a state larger than the limit is read. */
 const PIECE_BYTES = 2 ** 27;
-/** Room in new staging for parts that grow from one copy to the next. */
+/** Spare bytes in new staging for parts that grow from one copy to the next. */
 const HEADROOM = 1.25;
 
 /**
@@ -109,9 +109,9 @@ export class Readback {
     const [slot] = idle.sort((a, b) => missing(a, parts) - missing(b, parts));
     const others = this.#slots.filter((other) => other !== slot);
     const wanted = bytesAfter(slot, parts);
-    const held = () => others.reduce((sum, other) => sum + bytesOf(other), 0);
-    if (held() + wanted > this.#limit) for (const other of others) if (!other.busy) empty(other);
-    if (held() + wanted > this.#limit) {
+    const stagedBytes = () => others.reduce((sum, other) => sum + bytesOf(other), 0);
+    if (stagedBytes() + wanted > this.#limit) for (const other of others) if (!other.busy) empty(other);
+    if (stagedBytes() + wanted > this.#limit) {
       if (others.some(({ busy }) => busy)) return undefined;
       empty(slot);
       return this.#readInPieces(slot, parts);
@@ -166,7 +166,7 @@ export class Readback {
     }
     for (const [name, part] of Object.entries(parts)) {
       if (!part.bytes || slot.staging.has(name)) continue;
-      slot.staging.set(name, this.#staging(name, roomFor(part)));
+      slot.staging.set(name, this.#staging(name, allocationOf(part)));
     }
   }
 
@@ -247,7 +247,7 @@ function copyParts(recorder: Recorder, { staging }: Slot, parts: ReadbackParts):
 const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
 
 /** Bytes of staging for a part; at most the buffer's own size. */
-function roomFor({ buffer, bytes }: ReadbackPart): number {
+function allocationOf({ buffer, bytes }: ReadbackPart): number {
   return Math.max(padded(bytes), Math.min(buffer.size, padded(HEADROOM * bytes)));
 }
 
@@ -259,7 +259,7 @@ function bytesOf({ staging }: Slot): number {
 function bytesAfter(slot: Slot, parts: ReadbackParts): number {
   return Object.entries(parts).reduce((sum, [name, part]) => {
     const size = slot.staging.get(name)?.size ?? 0;
-    return sum + (size >= padded(part.bytes) ? size : roomFor(part));
+    return sum + (size >= padded(part.bytes) ? size : allocationOf(part));
   }, 0);
 }
 

@@ -19,14 +19,14 @@ export function gridFor(count: number, size: number): [number, number, number] {
 /** Maximum workgroups of a looping kernel on a CPU: enough for its cores. An idle workgroup costs 10 µs there. */
 const CPU_GROUPS = 64;
 
-/** As `gridFor`, for a kernel that loops over its items: at most `most` workgroups, and at most 64 on the target `cpu`. */
+/** As `gridFor`, for a kernel that loops over its items: at most `maxGroups` workgroups, and at most 64 on the target `cpu`. */
 export function loopingGrid(
   { target }: { target: KernelTarget },
   count: number,
   size: number,
-  most: number,
+  maxGroups: number,
 ): [number, number, number] {
-  const groups = target === 'cpu' ? Math.min(most, CPU_GROUPS) : most;
+  const groups = target === 'cpu' ? Math.min(maxGroups, CPU_GROUPS) : maxGroups;
   return gridFor(Math.min(count, size * groups), size);
 }
 

@@ -28,10 +28,10 @@ function windowRows(gpu: Gpu, rowBytes: number): number {
  * most): a kernel then runs once for each of these windows, with its own bind group. One window if everything fits.
  */
 export function rowWindows(gpu: Gpu, rows: number, rowBytes: number): RowWindow[] {
-  const most = windowRows(gpu, rowBytes);
-  return Array.from({ length: Math.max(1, Math.ceil(rows / most)) }, (_, i) => {
-    const first = most * i;
-    return { first, rows: Math.min(most, rows - first) };
+  const maxRows = windowRows(gpu, rowBytes);
+  return Array.from({ length: Math.max(1, Math.ceil(rows / maxRows)) }, (_, i) => {
+    const first = maxRows * i;
+    return { first, rows: Math.min(maxRows, rows - first) };
   });
 }
 

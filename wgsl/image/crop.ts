@@ -25,11 +25,11 @@ const TILE_WIDTH = 16;
 const TILE_HEIGHT = 4;
 const SPLIT = 2;
 /** A filter with less weight than this inside the picture counts as outside, so that 1/sum stays finite. */
-const SMALLEST_SUM = 1e-6;
+const MIN_SUM = 1e-6;
 
 export const CROP = defineKernel({
   label: 'image/crop',
-  constants: { THREADS, SMALLEST_SUM },
+  constants: { THREADS, MIN_SUM },
   example: { BATCH: 8, SIDE: 224 },
   variants: { portable: { source: new URL('./crop.wgsl', import.meta.url) } },
 });

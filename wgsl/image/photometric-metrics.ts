@@ -29,7 +29,7 @@ export class PhotometricMetrics {
     this.#options = options;
     this.#forward = forward;
     this.#reduce = reduce;
-    this.#unused = arena.buffer(`${options.label}/no_maps`, 16);
+    this.#unused = arena.buffer(`${options.label}/noMaps`, 16);
     this.#partials = new Partials(arena, options.label);
   }
 

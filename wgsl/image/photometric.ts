@@ -57,7 +57,7 @@ export class PhotometricLoss {
     // The maps of smaller pictures fit too: except with `same` padding, a map has no more columns than its picture.
     const columns = padding === 'same' ? mapPitch(width, padding) : width;
     const mapped = kernels.comparison.kind === 'ssim' ? 9 * columns * height : 4;
-    this.#maps = arena.buffer(`${label}/ssim_maps`, 4 * Math.ceil(mapped / 4) * 4);
+    this.#maps = arena.buffer(`${label}/ssimMaps`, 4 * Math.ceil(mapped / 4) * 4);
     this.#partials = new Partials(arena, label);
   }
 

@@ -36,7 +36,7 @@ fn covered(word: u32) -> bool {
 
 // The contribution of a pixel of B to the sums.
 fn compare(x: u32, y: u32) -> vec4f {
-  let apart = vec4f(0.0, 0.0, 1.0, 0.0); // covered, not co-visible
+  let hidden = vec4f(0.0, 0.0, 1.0, 0.0); // covered, not co-visible
   let at = y * pair.size.x + x;
   let z = depthB[at];
   if (!covered(colorB[at]) || z <= 0.0) {
@@ -46,11 +46,11 @@ fn compare(x: u32, y: u32) -> vec4f {
   let point = vec4f(ray * z, z, 1.0);
   let seen = vec3f(dot(pair.aFromBX, point), dot(pair.aFromBY, point), dot(pair.aFromBZ, point));
   if (seen.z <= 0.0) {
-    return apart;
+    return hidden;
   }
   let position = pair.lensA.xy * seen.xy / seen.z + pair.lensA.zw - 0.5;
   if (any(position < vec2f(0.0)) || any(position >= vec2f(pair.size - 1u))) {
-    return apart;
+    return hidden;
   }
   let corner = vec2u(position);
   let part = position - vec2f(corner);
@@ -59,7 +59,7 @@ fn compare(x: u32, y: u32) -> vec4f {
     let step = vec2u(k & 1u, k >> 1u);
     let tap = (corner.y + step.y) * pair.size.x + corner.x + step.x;
     if (!covered(colorA[tap]) || abs(depthA[tap] - seen.z) > DEPTH_TOLERANCE * seen.z) {
-      return apart;
+      return hidden;
     }
     let weight = select(vec2f(1.0) - part, part, step == vec2u(1u));
     warped += weight.x * weight.y * rgb(colorA[tap]);

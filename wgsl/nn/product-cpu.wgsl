@@ -16,9 +16,9 @@ const COLUMNS_OF_B = 2u;
 
 // An invocation has the columns first, first + STEP, first + 2·STEP and first + 3·STEP of each half of the tile.
 const STEP = select(SUBGROUP, 1u, B_VEC4 == ROWS_OF_B);
-// Columns of A that the subgroup holds at once: in a lane a vec4 of a row, or a column of all rows.
+// Columns of A that the subgroup loads at once: in a lane a vec4 of a row, or a column of all rows.
 const BLOCK = select(SUBGROUP, 4u, A_VEC4);
-const HELD_VEC4S = (ROWS + SUBGROUP - 1u) / SUBGROUP;
+const LOADED_VEC4S = (ROWS + SUBGROUP - 1u) / SUBGROUP;
 
 // Where the values of 4 columns of C begin in B.
 fn columnStarts(start: u32, first: u32) -> vec4u {
@@ -64,17 +64,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   var sumsNear: array<vec4f, ROWS>;
   var sumsFar: array<vec4f, ROWS>;
   for (var k0 = 0u; k0 < depth; k0 += BLOCK) {
-    var heldVec4s: array<vec4f, HELD_VEC4S>;
-    var held: array<f32, ROWS>;
+    var loadedVec4s: array<vec4f, LOADED_VEC4S>;
+    var loaded: array<f32, ROWS>;
     if (A_VEC4) {
-      for (var h = 0u; h < HELD_VEC4S; h++) {
-        heldVec4s[h] = aVec4[(aBase + min(m + h * SUBGROUP + lane, lastRow) * aRowStride + k0) / 4u];
+      for (var h = 0u; h < LOADED_VEC4S; h++) {
+        loadedVec4s[h] = aVec4[(aBase + min(m + h * SUBGROUP + lane, lastRow) * aRowStride + k0) / 4u];
       }
     } else {
       // Beyond the depth an invocation reads the last value again; no step uses it.
-      let mine = min(k0 + lane, depth - 1u) * aStep;
+      let columnOffset = min(k0 + lane, depth - 1u) * aStep;
       for (var r = 0u; r < ROWS; r++) {
-        held[r] = a[aBase + min(m + r, lastRow) * aRowStride + mine];
+        loaded[r] = a[aBase + min(m + r, lastRow) * aRowStride + columnOffset];
       }
     }
     var columnsNear = mat4x4f();
@@ -99,16 +99,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
           rowFar = readRow(bFar, (k0 + step) * bStep);
         }
       }
-      var column: array<f32, HELD_VEC4S>;
-      for (var h = 0u; h < HELD_VEC4S; h++) {
-        column[h] = heldVec4s[h][step];
+      var column: array<f32, LOADED_VEC4S>;
+      for (var h = 0u; h < LOADED_VEC4S; h++) {
+        column[h] = loadedVec4s[h][step];
       }
       for (var r = 0u; r < ROWS; r++) {
         var value = 0.0;
         if (A_VEC4) {
           value = subgroupShuffle(column[r / SUBGROUP], r % SUBGROUP);
         } else {
-          value = subgroupShuffle(held[r], step);
+          value = subgroupShuffle(loaded[r], step);
         }
         sumsNear[r] = fma(vec4f(value), rowNear, sumsNear[r]);
         if (WIDE) {

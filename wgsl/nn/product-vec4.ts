@@ -109,7 +109,7 @@ export const VEC4_TILES: readonly MeasuredTile[] = [
   { rows: 16, columns: 16, cellRows: 4, cellColumns: 4, kGroups: 16, depth: 8, latency: 2.6, work: 4.15 },
 ];
 
-/** The tile with which the core that has most to do ends first. */
+/** The tile with the least time on the busiest core. */
 export function vec4TileFor({ rows, columns }: Pick<Vec4Product, 'rows' | 'columns'>): Vec4Tile {
   const time = (tile: MeasuredTile) => {
     const groups = Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);

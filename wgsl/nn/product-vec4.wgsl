@@ -48,7 +48,7 @@ const CELLS = select(0u, 4u * THREADS, K_GROUPS > 1u);
 // The slabs of A, then those of B; after the loop, the cells of all groups.
 var<workgroup> shared4: array<vec4f, max(SLABS, CELLS)>;
 
-const NEVER = 0x40000000u;
+const BEYOND_DEPTH = 0x40000000u;
 
 // A block of 4 × 4 floats that an invocation copies into each slab.
 struct Piece {
@@ -57,7 +57,7 @@ struct Piece {
   // Its four vec4s in the first slab, and their distance to those of the next 4 of the depth.
   first: vec4u,
   step: u32,
-  // The depth at which it begins in a slab, in vec4s; NEVER if there is no such piece.
+  // The depth at which it begins in a slab, in vec4s; BEYOND_DEPTH if there is no such piece.
   begin: u32,
   // Its four vec4s in `shared4`, along the edge.
   slots: vec4u,
@@ -274,13 +274,13 @@ fn pieceOf(number: u32, kGroup: u32, m0: u32, n0: u32) -> Piece {
     let k4 = inB % DEPTH4;
     let at = inB / DEPTH4;
     let first = min(4u * (n0 + at) + four, vec4u(4u * product.columns - 1u)) * product.bStride + start + k4;
-    return Piece(exists, false, first, 1u, select(NEVER, start + k4, exists), bSlot + (4u * k4 + four) * B_EDGE + swizzled(at, k4, B_EDGE));
+    return Piece(exists, false, first, 1u, select(BEYOND_DEPTH, start + k4, exists), bSlot + (4u * k4 + four) * B_EDGE + swizzled(at, k4, B_EDGE));
   }
   let k4 = inB / B_EDGE;
   let at = inB % B_EDGE;
   let first = (4u * (start + k4) + four) * product.bStride + min(n0 + at, product.columns - 1u);
   let slots = bSlot + (4u * k4 + four) * B_EDGE + swizzled(at, k4, B_EDGE);
-  return Piece(exists, false, first, 4u * product.bStride, select(NEVER, start + k4, exists), slots);
+  return Piece(exists, false, first, 4u * product.bStride, select(BEYOND_DEPTH, start + k4, exists), slots);
 }
 
 // Adds the cells of all groups in the order of the groups and writes the sum; each group finishes some of the rows.

@@ -1,24 +1,24 @@
 // The entry point of kernels that sum the gradients per intersection, one Gaussian of the window a thread, in an order that depends only on
 // the number of its intersections. It calls `backward(i, sums)` of the including kernel for a visible Gaussian, and `zero(i)` for another.
-// Needs <grid>, <window>, the constants SIZE (threads a group) and TEAMWORK (threads share Gaussians of many intersections; false on a
+// Needs <grid>, <window>, the constants SIZE (threads a group) and COOPERATIVE (threads share Gaussians of many intersections; false on a
 // CPU, where no thread idles and barriers are slow), and the bindings window, gaussianCount, tileCounts, intersectionFromGaussian and
 // intersectionGradients [GRADIENTS per intersection].
 
 const GRADIENTS = 9u;
-// A team of threads, one a gradient, sums a Gaussian with more intersections than this.
-const ALONE = 32u;
-const TEAMS = u32(SIZE) / GRADIENTS;
-// The whole group sums a Gaussian with more than this: a Gaussian that covers the picture has thousands.
-const CROWD = 256u;
-const CROWD_THREADS = TEAMS * GRADIENTS;
+// One thread sums a Gaussian with up to SMALL intersections, and a set of threads, one a component, a Gaussian with up to MEDIUM. The
+// whole group sums a Gaussian with more: one that covers the picture has thousands.
+const SMALL = 32u;
+const MEDIUM = 256u;
+const THREAD_SETS = u32(SIZE) / GRADIENTS;
+const SET_THREADS = THREAD_SETS * GRADIENTS;
 
-var<workgroup> teamCount: atomic<u32>;
-var<workgroup> crowdCount: atomic<u32>;
-// Range of floats of a Gaussian: those for teams from the front of the array, those for the whole group from the back.
+var<workgroup> mediumCount: atomic<u32>;
+var<workgroup> largeCount: atomic<u32>;
+// Range of floats of a Gaussian: those of medium Gaussians from the front of the array, those of large ones from the back.
 var<workgroup> sharedRanges: array<vec2u, SIZE>;
-var<workgroup> teamSums: array<f32, u32(SIZE) * GRADIENTS>;
-var<workgroup> crowdParts: array<f32, SIZE>;
-var<workgroup> crowdSums: array<f32, GRADIENTS>;
+var<workgroup> mediumSums: array<f32, u32(SIZE) * GRADIENTS>;
+var<workgroup> largePartials: array<f32, SIZE>;
+var<workgroup> largeSums: array<f32, GRADIENTS>;
 
 struct IntersectionSums {
   rgb: vec3f,
@@ -51,61 +51,61 @@ fn sumIntersections(lane: u32, firstIntersection: u32, intersections: u32) -> In
   let first = firstIntersection * GRADIENTS;
   let last = first + intersections * GRADIENTS;
   var sums = IntersectionSums(vec3f(0.0), 0.0, vec2f(0.0), vec3f(0.0));
-  if (!TEAMWORK) {
+  if (!COOPERATIVE) {
     for (var k = first; k < last; k += GRADIENTS) { addIntersection(&sums, k); }
     return sums;
   }
   if (lane == 0u) {
-    atomicStore(&teamCount, 0u);
-    atomicStore(&crowdCount, 0u);
+    atomicStore(&mediumCount, 0u);
+    atomicStore(&largeCount, 0u);
   }
   workgroupBarrier();
   var place = 0u;
-  if (intersections > CROWD) {
-    place = atomicAdd(&crowdCount, 1u);
+  if (intersections > MEDIUM) {
+    place = atomicAdd(&largeCount, 1u);
     sharedRanges[u32(SIZE) - 1u - place] = vec2u(first, last);
-  } else if (intersections > ALONE) {
-    place = atomicAdd(&teamCount, 1u);
+  } else if (intersections > SMALL) {
+    place = atomicAdd(&mediumCount, 1u);
     sharedRanges[place] = vec2u(first, last);
   } else {
     for (var k = first; k < last; k += GRADIENTS) { addIntersection(&sums, k); }
   }
 
-  let forTeams = workgroupUniformLoad(&teamCount);
-  if (forTeams > 0u) {
-    let moment = lane % GRADIENTS;
-    if (lane < CROWD_THREADS) {
-      for (var k = lane / GRADIENTS; k < forTeams; k += TEAMS) {
+  let mediumTotal = workgroupUniformLoad(&mediumCount);
+  if (mediumTotal > 0u) {
+    let component = lane % GRADIENTS;
+    if (lane < SET_THREADS) {
+      for (var k = lane / GRADIENTS; k < mediumTotal; k += THREAD_SETS) {
         let range = sharedRanges[k];
-        teamSums[k * GRADIENTS + moment] = stridedSum(range.x + moment, range.y, GRADIENTS);
+        mediumSums[k * GRADIENTS + component] = stridedSum(range.x + component, range.y, GRADIENTS);
       }
     }
     workgroupBarrier();
-    if (intersections > ALONE && intersections <= CROWD) {
+    if (intersections > SMALL && intersections <= MEDIUM) {
       let at = place * GRADIENTS;
-      sums.rgb = vec3f(teamSums[at], teamSums[at + 1u], teamSums[at + 2u]);
-      sums.e = teamSums[at + 3u];
-      sums.e1 = vec2f(teamSums[at + 4u], teamSums[at + 5u]);
-      sums.e2 = vec3f(teamSums[at + 6u], teamSums[at + 7u], teamSums[at + 8u]);
+      sums.rgb = vec3f(mediumSums[at], mediumSums[at + 1u], mediumSums[at + 2u]);
+      sums.e = mediumSums[at + 3u];
+      sums.e1 = vec2f(mediumSums[at + 4u], mediumSums[at + 5u]);
+      sums.e2 = vec3f(mediumSums[at + 6u], mediumSums[at + 7u], mediumSums[at + 8u]);
     }
   }
 
-  let forAll = workgroupUniformLoad(&crowdCount);
-  for (var k = 0u; k < forAll; k++) {
+  let largeTotal = workgroupUniformLoad(&largeCount);
+  for (var k = 0u; k < largeTotal; k++) {
     let range = sharedRanges[u32(SIZE) - 1u - k];
-    if (lane < CROWD_THREADS) { crowdParts[lane] = stridedSum(range.x + lane, range.y, CROWD_THREADS); }
+    if (lane < SET_THREADS) { largePartials[lane] = stridedSum(range.x + lane, range.y, SET_THREADS); }
     workgroupBarrier();
     if (lane < GRADIENTS) {
       var sum = 0.0;
-      for (var part = lane; part < CROWD_THREADS; part += GRADIENTS) { sum += crowdParts[part]; }
-      crowdSums[lane] = sum;
+      for (var part = lane; part < SET_THREADS; part += GRADIENTS) { sum += largePartials[part]; }
+      largeSums[lane] = sum;
     }
     workgroupBarrier();
-    if (intersections > CROWD && place == k) {
-      sums.rgb = vec3f(crowdSums[0], crowdSums[1], crowdSums[2]);
-      sums.e = crowdSums[3];
-      sums.e1 = vec2f(crowdSums[4], crowdSums[5]);
-      sums.e2 = vec3f(crowdSums[6], crowdSums[7], crowdSums[8]);
+    if (intersections > MEDIUM && place == k) {
+      sums.rgb = vec3f(largeSums[0], largeSums[1], largeSums[2]);
+      sums.e = largeSums[3];
+      sums.e1 = vec2f(largeSums[4], largeSums[5]);
+      sums.e2 = vec3f(largeSums[6], largeSums[7], largeSums[8]);
     }
   }
   return sums;

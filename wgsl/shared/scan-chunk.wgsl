@@ -12,12 +12,12 @@ fn scanChunk(group: u32, thread: u32) -> u32 {
     return 0u;
   }
 
-  let upto = select(group, activeGroups, group == 0u);
+  let partialCount = select(group, activeGroups, group == 0u);
   var partial = 0u;
-  for (var i = thread; i < upto; i += THREADS) {
+  for (var i = thread; i < partialCount; i += THREADS) {
     partial = saturatingAdd(partial, partials[1u + i]);
   }
-  let total = workgroupScan(thread, partial, min(THREADS, upto)).total;
+  let total = workgroupScan(thread, partial, min(THREADS, partialCount)).total;
   var before = select(total, 0u, group == 0u);
 
   let size = chunkSize(count, shape.workers);

@@ -11,13 +11,13 @@ struct Scanned {
 
 // All threads call it, in uniform control flow, with a barrier between two calls.
 fn subgroupScan(thread: u32, value: u32) -> Scanned {
-  let upto = subgroupInclusiveAdd(value);
+  let inclusive = subgroupInclusiveAdd(value);
   let own = thread / u32(SUBGROUP);
   if (thread % u32(SUBGROUP) == u32(SUBGROUP) - 1u) {
-    subgroupSums[own] = upto;
+    subgroupSums[own] = inclusive;
   }
   workgroupBarrier();
-  var scanned = Scanned(upto - value, 0u);
+  var scanned = Scanned(inclusive - value, 0u);
   for (var k = 0u; k < SUBGROUPS; k++) {
     let sum = subgroupSums[k];
     scanned.before += select(0u, sum, k < own);

@@ -34,11 +34,11 @@ fn placeOf(k: u32, lane: u32) -> vec2u {
   return blockPixel(blockOf(k), k * u32(SUBGROUP) % BLOCK + lane);
 }
 
-// A bit for each block with room for a pixel centre where alpha may reach 1/255: touchesTile for a smaller rectangle.
+// A bit for each block with a pixel centre where alpha may reach 1/255: touchesTile for a smaller rectangle.
 // `mean` counts from the centre of the tile's first pixel; `a` and `b` are a splat's first two rows.
 fn touchedBlocks(mean: vec2f, a: vec4f, b: vec4f) -> u32 {
   let conic = vec3f(a.zw, b.x);
-  let most = log(255.0 * b.y) + EMIT_SLACK.absolute;
+  let limit = log(255.0 * b.y) + EMIT_SLACK.absolute;
   let slope = -conic.y / conic.xz;
   var mask = 0u;
   for (var k = 0u; k < BLOCKS; k++) {
@@ -50,7 +50,7 @@ fn touchedBlocks(mean: vec2f, a: vec4f, b: vec4f) -> u32 {
     let cross = conic.y * near * far;
     let along = 0.5 * (1.0 - EMIT_SLACK.relative) * (conic.xz * near * near + conic.zx * far * far) + cross -
       EMIT_SLACK.relative * abs(cross);
-    mask |= select(0u, 1u << k, min(along.x, along.y) <= most);
+    mask |= select(0u, 1u << k, min(along.x, along.y) <= limit);
   }
   return mask;
 }

@@ -35,7 +35,7 @@ fn tileBox(mean: vec2f, cov: vec3f, det: f32, sigma: f32, tiles: vec2u) -> TileB
 }
 
 // The exponent at an offset from the mean, less its share of the slack. conic holds xx, xy, yy of the inverse covariance.
-fn leastExponent(conic: vec3f, d: vec2f, slack: Slack) -> f32 {
+fn minExponent(conic: vec3f, d: vec2f, slack: Slack) -> f32 {
   let cross = conic.y * d.x * d.y;
   return 0.5 * (1.0 - slack.relative) * (conic.x * d.x * d.x + conic.z * d.y * d.y) + cross - slack.relative * abs(cross);
 }
@@ -49,7 +49,7 @@ fn touchesTile(tile: vec2u, mean: vec2f, conic: vec3f, sigma: f32, slack: Slack)
   // Along the edge at x = near.x the best y is −xy·x/yy, clamped to the edge; along y = near.y alike.
   let y = clamp(-conic.y * near.x / conic.z, low.y, high.y);
   let x = clamp(-conic.y * near.y / conic.x, low.x, high.x);
-  let alongX = leastExponent(conic, vec2f(near.x, y), slack);
-  let alongY = leastExponent(conic, vec2f(x, near.y), slack);
+  let alongX = minExponent(conic, vec2f(near.x, y), slack);
+  let alongY = minExponent(conic, vec2f(x, near.y), slack);
   return min(alongX, alongY) <= sigma + slack.absolute;
 }

@@ -1,4 +1,4 @@
-// Prefix sums over the first `upto` of a workgroup's THREADS threads (Hillis and Steele), without subgroups.
+// Prefix sums over the first `count` of a workgroup's THREADS threads (Hillis and Steele), without subgroups.
 
 var<workgroup> scanValues: array<u32, THREADS>;
 
@@ -9,16 +9,16 @@ fn saturatingAdd(a: u32, b: u32) -> u32 {
 
 struct Scanned {
   before: u32, // sum over the threads before this one
-  total: u32, // sum over the first `upto` threads
+  total: u32, // sum over the first `count` threads
 }
 
-// All threads call it, in uniform control flow; threads at or beyond `upto` pass 0, and their `before` is undefined.
-// `upto` must not be a compile-time constant: Mesa otherwise unrolls the loop and compiles it for seconds.
-fn workgroupScan(thread: u32, value: u32, upto: u32) -> Scanned {
+// All threads call it, in uniform control flow; threads at or beyond `count` pass 0, and their `before` is undefined.
+// `count` must not be a compile-time constant: Mesa otherwise unrolls the loop and compiles it for seconds.
+fn workgroupScan(thread: u32, value: u32, count: u32) -> Scanned {
   var sum = value;
   scanValues[thread] = sum;
   workgroupBarrier();
-  for (var step = 1u; step < upto; step *= 2u) {
+  for (var step = 1u; step < count; step *= 2u) {
     if (thread >= step) {
       sum = saturatingAdd(sum, scanValues[thread - step]);
     }
@@ -26,7 +26,7 @@ fn workgroupScan(thread: u32, value: u32, upto: u32) -> Scanned {
     scanValues[thread] = sum;
     workgroupBarrier();
   }
-  let total = scanValues[max(upto, 1u) - 1u];
+  let total = scanValues[max(count, 1u) - 1u];
   workgroupBarrier(); // the next call writes the same memory
   return Scanned(sum - value, total);
 }

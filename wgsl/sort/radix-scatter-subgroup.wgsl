@@ -1,4 +1,4 @@
-// Last kernel of a radix pass: each workgroup moves the pairs of its chunk to their places, stably, up to ROOM at a time. It
+// Last kernel of a radix pass: each workgroup moves the pairs of its chunk to their places, stably, up to STAGED_PAIRS at a time. It
 // orders them in workgroup memory first, so that it writes the run of a digit as one.
 //
 // The place of a pair is the start of its digit among all pairs, plus the number of pairs of that digit in earlier chunks,
@@ -25,7 +25,7 @@ const LANES = u32(SUBGROUP);
 const DIGITS = 1u << WIDTH;
 // A word of a subgroup's table holds two digits, HALF apart, with 16 bits each.
 const HALF = DIGITS / 2u;
-const ROOM = u32(THREADS * ITEMS);
+const STAGED_PAIRS = u32(THREADS * ITEMS);
 // A row of the histogram in vec4u, and the number of threads that share a column of it.
 const QUADS = max(1u, DIGITS / 4u);
 const SHARES = max(1u, THREADS / QUADS);
@@ -34,7 +34,7 @@ const SHARES = max(1u, THREADS / QUADS);
 var<workgroup> table: array<atomic<u32>, max(SUBGROUPS, 4u) * HALF>;
 var<workgroup> next: array<u32, DIGITS>; // destination of the next pair of each digit
 var<workgroup> moves: array<u32, DIGITS>; // distance of a digit's pairs from their positions in `staged`
-var<workgroup> staged: array<vec2u, ROOM>;
+var<workgroup> staged: array<vec2u, STAGED_PAIRS>;
 
 // The counts of four digits of a chunk, 0 beyond the last chunk.
 fn counted(chunk: u32, chunks: u32, quad: u32) -> vec4u {
@@ -62,14 +62,14 @@ fn findNext(group: u32, thread: u32, chunks: u32) {
     }
   }
   workgroupBarrier();
-  const OWN = (DIGITS + THREADS - 1u) / THREADS;
+  const DIGITS_PER_THREAD = (DIGITS + THREADS - 1u) / THREADS;
   var sum = 0u;
-  for (var digit = thread * OWN; digit < min(DIGITS, (thread + 1u) * OWN); digit++) {
+  for (var digit = thread * DIGITS_PER_THREAD; digit < min(DIGITS, (thread + 1u) * DIGITS_PER_THREAD); digit++) {
     sum += atomicLoad(&table[digit]);
   }
   let scanned = subgroupScan(thread, sum);
   var place = scanned.before;
-  for (var digit = thread * OWN; digit < min(DIGITS, (thread + 1u) * OWN); digit++) {
+  for (var digit = thread * DIGITS_PER_THREAD; digit < min(DIGITS, (thread + 1u) * DIGITS_PER_THREAD); digit++) {
     next[digit] = place + atomicLoad(&table[DIGITS + digit]);
     place += atomicLoad(&table[digit]);
   }
@@ -81,9 +81,9 @@ fn findNext(group: u32, thread: u32, chunks: u32) {
 
 // Turns the counts of the subgroups into places in `staged`; returns the number of pairs.
 fn findStaged(thread: u32) -> u32 {
-  const OWN = (HALF + THREADS - 1u) / THREADS;
-  let first = thread * OWN;
-  let end = min(HALF, first + OWN);
+  const WORDS_PER_THREAD = (HALF + THREADS - 1u) / THREADS;
+  let first = thread * WORDS_PER_THREAD;
+  let end = min(HALF, first + WORDS_PER_THREAD);
   // Two sums of 16 bits each.
   var sum = 0u;
   for (var word = first; word < end; word++) {
@@ -126,10 +126,10 @@ fn main(
   let below = (1u << lane) - 1u;
   let size = chunkSize(count, radix.workers);
   let end = min(count, (group.x + 1u) * size);
-  for (var begin = group.x * size; begin < end; begin += ROOM) {
+  for (var begin = group.x * size; begin < end; begin += STAGED_PAIRS) {
     for (var word = thread; word < SUBGROUPS * HALF; word += THREADS) { atomicStore(&table[word], 0u); }
     // A subgroup takes consecutive pairs, one a lane.
-    let rounds = (min(ROOM, end - begin) + THREADS - 1u) / THREADS;
+    let rounds = (min(STAGED_PAIRS, end - begin) + THREADS - 1u) / THREADS;
     let first = begin + own * rounds * LANES + lane;
     var keys = array<u32, ITEMS>();
     var values = array<u32, ITEMS>();
@@ -150,8 +150,8 @@ fn main(
         var same = subgroupBallot(here).x;
         for (var bit = 0u; bit < WIDTH; bit++) {
           let isSet = ((digit >> bit) & 1u) == 1u;
-          let having = subgroupBallot(isSet).x;
-          same &= select(~having, having, isSet);
+          let ballot = subgroupBallot(isSet).x;
+          same &= select(~ballot, ballot, isSet);
         }
         let half = 16u * (digit / HALF);
         var before = 0u;

@@ -29,9 +29,9 @@ export interface RadixSortOptions {
   target?: KernelTarget;
 }
 
-/** The digit widths of the passes, low digit first: the fewest passes of at most `most` bits, of even width. */
-export function digitWidths(bits: number, most = MAX_DIGIT_BITS): number[] {
-  const passes = Math.ceil(bits / most);
+/** The digit widths of the passes, low digit first: the fewest passes of at most `maxBits` bits, of even width. */
+export function digitWidths(bits: number, maxBits = MAX_DIGIT_BITS): number[] {
+  const passes = Math.ceil(bits / maxBits);
   return Array.from(
     { length: passes },
     (_, pass) => Math.floor((bits * (pass + 1)) / passes) - Math.floor((bits * pass) / passes),

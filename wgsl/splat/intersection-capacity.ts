@@ -2,7 +2,7 @@ import { type Gpu, GpuError } from '../core/index.ts';
 import { MAX_CAPACITY } from '../sort/capacity.ts';
 
 /** Minimum of the initial guess: small scenes then never overflow. */
-const LEAST = 1 << 16;
+const MIN_CAPACITY = 1 << 16;
 /** Growth beyond the view that overflowed, so that the next view does not overflow too. */
 const GROWTH = 1.25;
 
@@ -16,7 +16,7 @@ function limit(gpu: Gpu, bytesPerIntersection: number): number {
 
 /** Initial capacity. A guess: too little costs one growth, too much costs memory. */
 export function guessedIntersections(gpu: Gpu, guess: number, bytesPerIntersection: number): number {
-  return Math.min(limit(gpu, bytesPerIntersection), Math.max(LEAST, guess));
+  return Math.min(limit(gpu, bytesPerIntersection), Math.max(MIN_CAPACITY, guess));
 }
 
 /**
@@ -29,12 +29,12 @@ export function grownIntersections(
   bytesPerIntersection: number,
   { width, height }: { width: number; height: number },
 ): number {
-  const most = limit(gpu, bytesPerIntersection);
-  if (needed > most) {
+  const maximum = limit(gpu, bytesPerIntersection);
+  if (needed > maximum) {
     throw new GpuError(
       `a view of ${width}×${height} has ${needed} (tile, Gaussian) intersections; this adapter has room for ` +
-        `${most}. Make the pictures smaller (load.downscale, orbit.size), or train fewer Gaussians (train.cap)`,
+        `${maximum}. Make the pictures smaller (load.downscale, orbit.size), or train fewer Gaussians (train.cap)`,
     );
   }
-  return Math.min(most, Math.ceil(GROWTH * needed));
+  return Math.min(maximum, Math.ceil(GROWTH * needed));
 }

@@ -45,12 +45,18 @@ export interface IntersectionOffsetsOptions {
 export class IntersectionOffsets {
   readonly steps: readonly { step: BoundKernel; groups: readonly [number, number, number] }[];
   readonly #gpu: Gpu;
-  readonly #admit: GPUBuffer;
+  readonly #capacityCheck: GPUBuffer;
   readonly #offsets: BoundKernel;
 
-  private constructor(gpu: Gpu, admit: GPUBuffer, sums: BoundKernel, offsets: BoundKernel, groups: number) {
+  private constructor(
+    gpu: Gpu,
+    capacityCheck: GPUBuffer,
+    sums: BoundKernel,
+    offsets: BoundKernel,
+    groups: number,
+  ) {
     this.#gpu = gpu;
-    this.#admit = admit;
+    this.#capacityCheck = capacityCheck;
     this.#offsets = offsets;
     this.steps = [sums, offsets].map((step) => ({ step, groups: [groups, 1, 1] as const }));
   }
@@ -74,20 +80,20 @@ export class IntersectionOffsets {
       sums.pack('Shape', { capacity: rows, countWord, totalWord, workers: groups }),
       'parameters',
     );
-    const admit = arena.uniform(`${label}/admit`, offsets.struct('Admit').size);
+    const capacityCheck = arena.uniform(`${label}/capacityCheck`, offsets.struct('CapacityCheck').size);
     const partials = arena.buffer(`${label}/intersectionPartials`, 4 * (1 + groups));
     return new IntersectionOffsets(
       gpu,
-      admit,
+      capacityCheck,
       sums.bind({ shape, rasterCounters, order, tileCounts, values, partials }),
-      offsets.bind({ shape, admit, partials, values, rasterCounters, gaussianCount }),
+      offsets.bind({ shape, capacityCheck, partials, values, rasterCounters, gaussianCount }),
       groups,
     );
   }
 
   /** Sets the capacity of the next submitted steps, and the step number that marks an overflow. */
-  admit(step: number, capacity: number): void {
-    const admit = this.#offsets.kernel.pack('Admit', { step, capacity });
-    this.#gpu.write(this.#admit, admit, 'parameters');
+  setCapacity(step: number, capacity: number): void {
+    const capacityCheck = this.#offsets.kernel.pack('CapacityCheck', { step, capacity });
+    this.#gpu.write(this.#capacityCheck, capacityCheck, 'parameters');
   }
 }

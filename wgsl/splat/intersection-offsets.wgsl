@@ -6,10 +6,10 @@
 #include <workgroup-scan>
 #include <scan-chunk>
 
-struct Admit { step: u32, capacity: u32 }
+struct CapacityCheck { step: u32, capacity: u32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
-@group(0) @binding(1) var<uniform> admit: Admit;
+@group(0) @binding(1) var<uniform> capacityCheck: CapacityCheck;
 @group(0) @binding(2) var<storage, read> partials: array<u32>;
 @group(0) @binding(3) var<storage, read_write> values: array<u32>;
 @group(0) @binding(4) var<storage, read_write> rasterCounters: array<u32>;
@@ -20,9 +20,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let wanted = scanChunk(group.x, thread);
   if (group.x > 0u || thread > 0u) { return; }
   rasterCounters[WANTED] = wanted;
-  if (wanted > admit.capacity) {
+  if (wanted > capacityCheck.capacity) {
     if (rasterCounters[FAILED] == 0u) {
-      rasterCounters[FAILED] = 1u + admit.step;
+      rasterCounters[FAILED] = 1u + capacityCheck.step;
       rasterCounters[NEEDED] = wanted;
     }
     gaussianCount[0] = 0u;

@@ -17,9 +17,9 @@ const MAX_GROUPS = 16384;
 
 /** Threads a group of the kernels that sum intersections. The order of the sums depends on it. */
 export const SUM_THREADS: Readonly<Record<KernelTarget, number>> = { subgroup: 128, portable: 128, cpu: 16 };
-const portable = { SIZE: SUM_THREADS.portable, TEAMWORK: true };
+const portable = { SIZE: SUM_THREADS.portable, COOPERATIVE: true };
 /** Threads do not share the work: barriers are slow on a CPU. */
-const cpu = { SIZE: SUM_THREADS.cpu, TEAMWORK: false };
+const cpu = { SIZE: SUM_THREADS.cpu, COOPERATIVE: false };
 export const SUM_CONSTANTS = { portable, cpu };
 
 export const PROJECT_BACKWARD = defineKernel({

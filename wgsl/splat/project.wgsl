@@ -113,9 +113,9 @@ fn countTiles(lane: u32, it: Candidate) -> u32 {
       }
     }
   }
-  let larges = workgroupUniformLoad(&largeCount);
-  if (larges == 0u) { return count; }
-  for (var k = 0u; k < larges; k++) {
+  let largeTotal = workgroupUniformLoad(&largeCount);
+  if (largeTotal == 0u) { return count; }
+  for (var k = 0u; k < largeTotal; k++) {
     let its = large[k];
     let low = vec2u(its.low & 0xffffu, its.low >> 16u);
     let columns = its.size & 0xffffu;

@@ -36,7 +36,7 @@ export function tilesOf({ width, height }: { width: number; height: number }, ti
 }
 
 /** Maximum number of buckets of a rasteriser with capacity for `intersections`, and of buckets that begin with a stored state. */
-export function bucketRoom({
+export function bucketCapacity({
   width,
   height,
   tile,

@@ -27,7 +27,7 @@ struct Quad {
   x: f32,
   y: vec4f,
   t: vec4f,
-  seen: vec4u,
+  last: vec4u,
   r: vec4f,
   g: vec4f,
   b: vec4f,
@@ -46,7 +46,7 @@ fn quadOf(tile: u32, unit: u32) -> Quad {
       let g = gradImage[i];
       let t = transmittance[i];
       quad.t[k] = t;
-      quad.seen[k] = lastContributor[i];
+      quad.last[k] = lastContributor[i];
       quad.r[k] = g.r;
       quad.g[k] = g.g;
       quad.b[k] = g.b;
@@ -75,12 +75,12 @@ fn main(
   let start = tileStarts[tile];
   let end = tileStarts[tile + 1u];
   var quads = array<Quad, QUADS>();
-  var most = vec4u(0u);
+  var deepest = vec4u(0u);
   for (var q = 0u; q < QUADS; q++) {
     quads[q] = quadOf(tile, lane + q * u32(SUBGROUP));
-    most = max(most, quads[q].seen);
+    deepest = max(deepest, quads[q].last);
   }
-  let depth = start + subgroupMax(max(max(most.x, most.y), max(most.z, most.w)));
+  let depth = start + subgroupMax(max(max(deepest.x, deepest.y), max(deepest.z, deepest.w)));
   // Intersections behind the last contributor of every pixel have no gradient. The last tile also clears the entries without a tile.
   zero(depth, end, lane);
   if (tile + 1u == tiles) { zero(end, tileStarts[tiles + 1u], lane); }
@@ -88,16 +88,16 @@ fn main(
   for (var last = depth; last > start; last -= min(u32(SUBGROUP), last - start)) {
     // Lane j holds the j-th from the back.
     let size = min(u32(SUBGROUP), last - start);
-    let mine = sortedIntersections[last - 1u - min(lane, size - 1u)];
-    let i = 3u * gaussianFromIntersection[mine];
-    let mine0 = projected[i];
-    let mine1 = projected[i + 1u];
-    let mine2 = projected[i + 2u].x;
-    var ninths = 0.0;
+    let laneIntersection = sortedIntersections[last - 1u - min(lane, size - 1u)];
+    let i = 3u * gaussianFromIntersection[laneIntersection];
+    let lane0 = projected[i];
+    let lane1 = projected[i + 1u];
+    let lane2 = projected[i + 2u].x;
+    var laneNinth = 0.0;
     for (var j = 0u; j < size; j++) {
-      let s0 = subgroupShuffle(mine0, j);
-      let s1 = subgroupShuffle(mine1, j);
-      let blue = subgroupShuffle(mine2, j);
+      let s0 = subgroupShuffle(lane0, j);
+      let s1 = subgroupShuffle(lane1, j);
+      let blue = subgroupShuffle(lane2, j);
       let number = last - j - start;
       var first = vec4f(0.0);
       var second = vec4f(0.0);
@@ -109,13 +109,13 @@ fn main(
         let sigma = 0.5 * (s0.z * dx * dx + s1.x * dy * dy) + s0.w * dx * dy;
         let raw = s1.y * exp(-sigma);
         let alpha = min(vec4f(ALPHA_MAX), raw);
-        let hit = (it.seen >= vec4u(number)) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
-        let through = 1.0 / (1.0 - alpha);
-        let t = select(it.t, it.t * through, hit);
+        let hit = (it.last >= vec4u(number)) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
+        let inverse = 1.0 / (1.0 - alpha);
+        let t = select(it.t, it.t * inverse, hit);
         let weight = select(vec4f(0.0), alpha * t, hit);
         let tinted = weight * (s1.z * it.r + s1.w * it.g + blue * it.b);
         // −alpha·dL/dalpha; 0 where alpha is clamped.
-        let e = select(vec4f(0.0), alpha * through * it.behind - tinted, hit & (raw <= vec4f(ALPHA_MAX)));
+        let e = select(vec4f(0.0), alpha * inverse * it.behind - tinted, hit & (raw <= vec4f(ALPHA_MAX)));
         quads[q].t = t;
         quads[q].behind = it.behind + tinted;
         let sum = e.x + e.y + e.z + e.w;
@@ -124,10 +124,10 @@ fn main(
         second += vec4f(dx * sum, alongY, dx * dx * sum, dx * alongY);
         third += dot(e, dy * dy);
       }
-      let ninth = reduceAndStore(subgroupShuffle(mine, j) * GRADIENTS, lane, first, second, third);
-      ninths = select(ninths, ninth, lane == j);
+      let ninth = reduceAndStore(subgroupShuffle(laneIntersection, j) * GRADIENTS, lane, first, second, third);
+      laneNinth = select(laneNinth, ninth, lane == j);
     }
-    if (lane < size) { intersectionGradients[mine * GRADIENTS + 8u] = ninths; }
+    if (lane < size) { intersectionGradients[laneIntersection * GRADIENTS + 8u] = laneNinth; }
   }
 }
 

@@ -110,16 +110,16 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let tiles = view.tiles.x * view.tiles.y;
-  let mine = linearGroup(group, groups);
+  let firstBucketOfGroup = linearGroup(group, groups);
 
   // The first group clears the entries without a tile (see emit).
-  if (mine == 0u) {
+  if (firstBucketOfGroup == 0u) {
     for (var k = tileStarts[tiles] * GRADIENTS + lane; k < tileStarts[tiles + 1u] * GRADIENTS; k += u32(SUBGROUP)) {
       intersectionGradients[sortedIntersections[k / GRADIENTS] * GRADIENTS + k % GRADIENTS] = 0.0;
     }
   }
 
-  for (var id = mine; id < firstBucket(tiles, tileStarts[tiles]); id += groups.x * groups.y) {
+  for (var id = firstBucketOfGroup; id < firstBucket(tiles, tileStarts[tiles]); id += groups.x * groups.y) {
     let tile = bucketTiles[id];
     let start = tileStarts[tile];
     let bucket = id - firstBucket(tile, start);
@@ -137,7 +137,7 @@ fn main(
     var p5 = p0;
     var p6 = p0;
     var p7 = p0;
-    var awake = 0u;
+    var liveBlocks = 0u;
     for (var base = 0u; base < size; base += CHUNK) {
       let end = min(size, base + CHUNK);
       workgroupBarrier();
@@ -174,7 +174,7 @@ fn main(
           p6 = pixelAt(corner, k + 6u, lane, start, bucket);
           p7 = pixelAt(corner, k + 7u, lane, start, bucket);
           // Blocks in which any of these Gaussians contributes to a pixel.
-          awake =
+          liveBlocks =
             select(0u, bit.x, subgroupAny(p0.last > 0u)) | select(0u, bit.y, subgroupAny(p1.last > 0u)) |
             select(0u, bit.z, subgroupAny(p2.last > 0u)) | select(0u, bit.w, subgroupAny(p3.last > 0u)) |
             select(0u, more.x, subgroupAny(p4.last > 0u)) | select(0u, more.y, subgroupAny(p5.last > 0u)) |
@@ -190,7 +190,7 @@ fn main(
         let c7 = vec2f(placeOf(k + 7u, lane));
 
         for (var s = 0u; s < min(end, live) - base; s++) {
-          let reached = masks[s] & awake;
+          let reached = masks[s] & liveBlocks;
           if (reached == 0u) { continue; }
           let n = base + s;
           let a = firsts[s];

@@ -45,7 +45,7 @@ fn main(
   let pixels = pixelsOf(view, tile, lane);
 
   var t = vec4f(1.0);
-  var seen = vec4u(0u);
+  var last = vec4u(0u);
   var gr = vec4f(0.0);
   var gg = vec4f(0.0);
   var gb = vec4f(0.0);
@@ -54,14 +54,14 @@ fn main(
     if (pixels.inside[k]) {
       let i = pixels.index[k];
       t[k] = transmittance[i];
-      seen[k] = lastContributor[i];
+      last[k] = lastContributor[i];
       gr[k] = gradImage[i].r;
       gg[k] = gradImage[i].g;
       gb[k] = gradImage[i].b;
       ga[k] = gradImage[i].a;
     }
   }
-  atomicMax(&deepest, max(max(seen.x, seen.y), max(seen.z, seen.w)));
+  atomicMax(&deepest, max(max(last.x, last.y), max(last.z, last.w)));
   if (lane == 0u) { range = vec2u(tileStarts[tile], tileStarts[tile + 1u]); }
   let intersections = workgroupUniformLoad(&range);
   let depth = intersections.x + workgroupUniformLoad(&deepest);
@@ -103,13 +103,13 @@ fn main(
       let sigma = 0.5 * (s0.z * dx * dx + s1.x * dy * dy) + s0.w * dx * dy;
       let raw = s1.y * exp(-sigma);
       let alpha = min(vec4f(ALPHA_MAX), raw);
-      let hit = (vec4u(first + s - intersections.x) < seen) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
-      let through = 1.0 / (1.0 - alpha);
-      t = select(t, t * through, hit);
+      let hit = (vec4u(first + s - intersections.x) < last) & (sigma >= vec4f(0.0)) & (alpha >= vec4f(ALPHA_MIN));
+      let inverse = 1.0 / (1.0 - alpha);
+      t = select(t, t * inverse, hit);
       let weight = select(vec4f(0.0), alpha * t, hit);
       let tinted = s1.z * gr + s1.w * gg + s2.x * gb;
       // dL/dalpha. The exponent gets −alpha times it, and 0 where alpha is clamped.
-      let gradAlpha = t * tinted + through * (rest - behind);
+      let gradAlpha = t * tinted + inverse * (rest - behind);
       let e = select(vec4f(0.0), -alpha * gradAlpha, hit & (raw <= vec4f(ALPHA_MAX)));
       behind += weight * tinted;
       let sum = e.x + e.y + e.z + e.w;

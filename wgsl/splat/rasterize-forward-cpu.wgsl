@@ -30,7 +30,7 @@ struct Quad {
   b: vec4f,
   z: vec4f,
   t: vec4f,
-  seen: vec4u,
+  last: vec4u,
 }
 
 @compute @workgroup_size(SUBGROUP)
@@ -52,15 +52,15 @@ fn main(
     );
   }
   for (var first = start; first < end; first += u32(SUBGROUP)) {
-    let mine = 3u * gaussianFromIntersection[sortedIntersections[min(first + lane, end - 1u)]];
-    let mine0 = projected[mine];
-    let mine1 = projected[mine + 1u];
-    let mine2 = projected[mine + 2u].xy;
+    let row = 3u * gaussianFromIntersection[sortedIntersections[min(first + lane, end - 1u)]];
+    let lane0 = projected[row];
+    let lane1 = projected[row + 1u];
+    let lane2 = projected[row + 2u].xy;
     let size = min(u32(SUBGROUP), end - first);
     for (var j = 0u; j < size; j++) {
-      let s0 = subgroupShuffle(mine0, j);
-      let s1 = subgroupShuffle(mine1, j);
-      let s2 = subgroupShuffle(mine2, j);
+      let s0 = subgroupShuffle(lane0, j);
+      let s1 = subgroupShuffle(lane1, j);
+      let s2 = subgroupShuffle(lane2, j);
       let number = first + j + 1u - start;
       for (var q = 0u; q < QUADS; q++) {
         let dx = s0.x - quads[q].x;
@@ -79,12 +79,12 @@ fn main(
         quads[q].b += weight * s2.x;
         if (DEPTH) { quads[q].z += weight * s2.y; }
         quads[q].t = select(t, next, add);
-        quads[q].seen = select(quads[q].seen, vec4u(number), add);
+        quads[q].last = select(quads[q].last, vec4u(number), add);
       }
     }
-    var going = vec4<bool>(false);
-    for (var q = 0u; q < QUADS; q++) { going = going | quads[q].live; }
-    if (!subgroupAny(any(going))) { break; }
+    var live = vec4<bool>(false);
+    for (var q = 0u; q < QUADS; q++) { live = live | quads[q].live; }
+    if (!subgroupAny(any(live))) { break; }
   }
   for (var q = 0u; q < QUADS; q++) {
     let it = quads[q];
@@ -96,7 +96,7 @@ fn main(
         let i = pixels.index[k];
         color[i] = vec4f(vec3f(it.r[k], it.g[k], it.b[k]) + it.t[k] * view.background, hits[k]);
         transmittance[i] = it.t[k];
-        lastContributor[i] = it.seen[k];
+        lastContributor[i] = it.last[k];
         if (DEPTH) { depth[i] = mean[k]; }
       }
     }

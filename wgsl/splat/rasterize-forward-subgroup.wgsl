@@ -50,12 +50,12 @@ fn fetched(place: u32, end: u32) -> Fetched {
   return splat;
 }
 
-fn finish(at: vec2u, rgb: vec3f, z: f32, t: f32, seen: u32) {
+fn finish(at: vec2u, rgb: vec3f, z: f32, t: f32, last: u32) {
   if (all(at < view.size)) {
     let i = at.y * view.size.x + at.x;
     let hit = 1.0 - t;
     color[i] = vec4f(rgb + t * view.background, hit);
-    lastContributor[i] = seen;
+    lastContributor[i] = last;
     if (DEPTH) { depth[i] = select(0.0, z / max(hit, 1e-10), t < 1.0); }
   }
 }
@@ -85,14 +85,14 @@ fn main(
   var b = vec2f(0.0);
   var z = vec2f(0.0);
   var t = vec2f(1.0);
-  var seen = vec2u(0u);
+  var last = vec2u(0u);
   var live = vec2<bool>(all(at0 < view.size), all(at1 < view.size));
   var counted = false;
 
   var next = fetched(start + thread, end);
   for (var first = start; first < end; first += THREADS) {
-    let going = subgroupAny(any(live));
-    if (!counted && !going) {
+    let anyLive = subgroupAny(any(live));
+    if (!counted && !anyLive) {
       counted = true;
       if (lane == 0u) { atomicAdd(&finished, 1u); }
     }
@@ -141,17 +141,17 @@ fn main(
           b += weight * s2.x;
           if (DEPTH) { z += weight * s2.y; }
           t = select(t, left, add);
-          seen = select(seen, vec2u(first + s + 1u - start), add);
+          last = select(last, vec2u(first + s + 1u - start), add);
           if (!any(live)) { break; }
         }
       }
     }
   }
-  finish(at0, vec3f(r.x, g.x, b.x), z.x, t.x, seen.x);
-  finish(at1, vec3f(r.y, g.y, b.y), z.y, t.y, seen.y);
+  finish(at0, vec3f(r.x, g.x, b.x), z.x, t.x, last.x);
+  finish(at1, vec3f(r.y, g.y, b.y), z.y, t.y, last.y);
   if (STATE) {
-    let most = subgroupMax(max(seen.x, seen.y));
-    if (lane == 0u) { atomicMax(&deepest, most); }
+    let deepestOfLanes = subgroupMax(max(last.x, last.y));
+    if (lane == 0u) { atomicMax(&deepest, deepestOfLanes); }
     let total = workgroupUniformLoad(&deepest);
     if (thread == 0u) { tileDepths[tile] = total; }
     for (var k = firstBucket(tile, start) + thread; k < firstBucket(tile + 1u, end); k += THREADS) {

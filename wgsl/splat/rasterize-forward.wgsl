@@ -39,7 +39,7 @@ fn main(
   var b = vec4f(0.0);
   var z = vec4f(0.0);
   var t = vec4f(1.0);
-  var seen = vec4u(0u);
+  var last = vec4u(0u);
   var live = pixels.inside;
   var counted = false;
 
@@ -76,7 +76,7 @@ fn main(
       b += weight * s2.x;
       if (DEPTH) { z += weight * s2.y; }
       t = select(t, next, add);
-      seen = select(seen, vec4u(first + s + 1u - intersections.x), add);
+      last = select(last, vec4u(first + s + 1u - intersections.x), add);
     }
   }
   let hits = vec4f(1.0) - t;
@@ -86,7 +86,7 @@ fn main(
       let i = pixels.index[k];
       color[i] = vec4f(vec3f(r[k], g[k], b[k]) + t[k] * view.background, hits[k]);
       transmittance[i] = t[k];
-      lastContributor[i] = seen[k];
+      lastContributor[i] = last[k];
       if (DEPTH) { depth[i] = mean[k]; }
     }
   }

@@ -7,7 +7,7 @@ import {
   type Kernel,
   type Recorder,
 } from '../core/index.ts';
-import { BUCKET, bucketRoom, tileFor, tilesOf } from './raster-shape.ts';
+import { BUCKET, bucketCapacity, tileFor, tilesOf } from './raster-shape.ts';
 import type { Rasterizer } from './rasterizer.ts';
 
 export const RASTERIZE_BACKWARD = defineKernel({
@@ -118,7 +118,7 @@ async function blendKernel(
   const { states, tiles: bucketTiles, depths: tileDepths } = buckets;
   return {
     kernel,
-    groups: gridFor(Math.min(MAX_SUBGROUPS, bucketRoom(options).buckets), 1),
+    groups: gridFor(Math.min(MAX_SUBGROUPS, bucketCapacity(options).buckets), 1),
     buffers: { ...shared, color, states, bucketTiles, tileDepths },
   };
 }

@@ -17,7 +17,7 @@ import {
 } from '../core/index.ts';
 import { RadixSort } from '../sort/radix-sort.ts';
 import { IntersectionOffsets } from './intersection-offsets.ts';
-import { BUCKET, bucketRoom, shapeOf, tileFor, tilesOf } from './raster-shape.ts';
+import { BUCKET, bucketCapacity, shapeOf, tileFor, tilesOf } from './raster-shape.ts';
 import {
   type GaussianBuffers,
   type PinholeCamera,
@@ -117,7 +117,7 @@ interface Pass {
  * Tile-based rasteriser of 3D Gaussians, forward (Kerbl et al., "3D Gaussian Splatting for Real-Time Radiance Field
  * Rendering", 2023; gsplat's classic mode, see docs/rasterizer.md). All counts stay on the GPU and every grid is fixed, so
  * recording never waits:
- * project → sort the visible by depth → scan tile counts and admit → emit intersections → sort by tile → blend.
+ * project → sort the visible by depth → scan tile counts and check the capacity → emit intersections → sort by tile → blend.
  */
 export class Rasterizer {
   readonly options: Required<RasterizerOptions>;
@@ -195,31 +195,31 @@ export class Rasterizer {
     const view = arena.uniform(`${label}/view`, kernels.project.struct('View').size);
     const rasterCounters = buffer('rasterCounters', 4 * RASTER_COUNTER_WORDS);
     const projected = buffer('projected', PROJECTED_BYTES * rows);
-    const tileCounts = buffer('tile_counts', 4 * rows);
+    const tileCounts = buffer('tileCounts', 4 * rows);
     const boxes = buffer('boxes', 8 * rows);
-    const depthKeys = buffer('depth_keys', 4 * rows);
+    const depthKeys = buffer('depthKeys', 4 * rows);
     const offsets = buffer('offsets', 4 * rows);
-    const tileKeys = buffer('tile_keys', 4 * intersections);
+    const tileKeys = buffer('tileKeys', 4 * intersections);
     const gaussianFromIntersection = buffer('gaussianFromIntersection', 4 * intersections);
     const intersectionFromGaussian = buffer('intersectionFromGaussian', 4 * rows);
-    const tileStarts = buffer('tile_starts', 4 * (tiles + 2));
+    const tileStarts = buffer('tileStarts', 4 * (tiles + 2));
     const color = buffer('color', 16 * pixels);
     const depth = buffer('depth', options.depth ? 4 * pixels : 4);
     const lastContributor = buffer('lastContributor', 4 * pixels);
-    const room = bucketRoom(options);
+    const capacity = bucketCapacity(options);
     const after =
       target === 'subgroup'
         ? {
             buckets: {
-              states: buffer('bucket_states', 16 * tile ** 2 * room.states),
-              tiles: buffer('bucketTiles', 4 * room.buckets),
+              states: buffer('bucketStates', 16 * tile ** 2 * capacity.states),
+              tiles: buffer('bucketTiles', 4 * capacity.buckets),
               depths: buffer('tileDepths', 4 * tiles),
             },
           }
         : { transmittance: buffer('transmittance', 4 * pixels) };
 
     const depthSort = await RadixSort.create(gpu, arena, {
-      label: `${label}/depth_sort`,
+      label: `${label}/depthSort`,
       capacity: rows,
       keys: depthKeys,
       identityValues: true,
@@ -240,7 +240,7 @@ export class Rasterizer {
       gaussianCount,
     });
     const tileSort = await RadixSort.create(gpu, arena, {
-      label: `${label}/tile_sort`,
+      label: `${label}/tileSort`,
       capacity: intersections,
       keys: tileKeys,
       identityValues: true,
@@ -359,7 +359,7 @@ export class Rasterizer {
       ...rest,
     });
     this.#gpu.write(this.internals.view, this.#project.pack('View', values), 'parameters');
-    this.#intersectionOffsets.admit(step, intersections);
+    this.#intersectionOffsets.setCapacity(step, intersections);
   }
 
   /** Records the whole forward pass: overwrites `color`, `depth` and the counters. */

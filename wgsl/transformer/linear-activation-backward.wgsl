@@ -1,5 +1,5 @@
 // gradInputs = outputScale·(A·B)·act'(inputs / inputScale), tiled: the gradient that enters the activation, from the one that leaves the
-// MLP. `inputs` is what linear-activation kept.
+// MLP. `inputs` are those that linear-activation stored.
 
 #include <fragment-product>
 #include <gelu>

@@ -15,7 +15,7 @@ const USE_CLIP = 'laion/CLIP-ViT-B-32-laion2B-s34B-b79K';
 const USE_SIGLIP_2 = 'google/siglip2-base-patch16-224';
 
 /** Models by `model_type` that are asked for and not supported: what they are, and what to use instead. */
-const OTHERS: Record<string, { name: string; instead: string }> = {
+const UNSUPPORTED: Record<string, { name: string; instead: string }> = {
   siglip2: { name: 'NaFlex SigLIP 2 (pictures of any shape)', instead: `${USE_SIGLIP_2}, of one resolution` },
   metaclip_2: {
     name: 'MetaCLIP 2 (a text tower of many languages)',
@@ -47,7 +47,7 @@ function familyOf(path: string, config: unknown): Family {
   const { image_size, num_patches } = Object(vision_config);
   if (type === 'siglip2' && image_size !== undefined && num_patches === undefined) return siglip;
   if (Object.hasOwn(FAMILIES, type)) return FAMILIES[type];
-  const other = Object.hasOwn(OTHERS, type) ? OTHERS[type] : undefined;
+  const other = Object.hasOwn(UNSUPPORTED, type) ? UNSUPPORTED[type] : undefined;
   throw new InputError(
     other
       ? `model_type ${JSON.stringify(type)}: ${other.name} is not supported. Use ${other.instead}`

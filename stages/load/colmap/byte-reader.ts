@@ -49,10 +49,10 @@ export class ByteReader {
   /** A u64 count of records of at least `recordBytes` each, checked against the rest of the file. */
   count(what: string, recordBytes: number): number {
     const value = this.#view.getBigUint64(this.#take(8, what), true);
-    const room = Math.floor(this.remaining / recordBytes);
-    if (value > BigInt(room)) {
+    const maximum = Math.floor(this.remaining / recordBytes);
+    if (value > BigInt(maximum)) {
       throw this.error(
-        `declares ${value} ${what}, but only ${this.remaining} bytes follow, room for ${room} at most; ` +
+        `declares ${value} ${what}, but only ${this.remaining} bytes follow, room for ${maximum} at most; ` +
           'the file is cut short or damaged: copy it again or export the model again',
         8,
       );

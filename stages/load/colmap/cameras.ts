@@ -26,13 +26,13 @@ export interface Pinhole {
 }
 
 const MAX_SIDE = 2 ** 20;
-const SMALLEST_RECORD_BYTES = 4 + 4 + 8 + 8 + 2 * 8; // EQUIRECTANGULAR has the fewest parameters
+const MIN_RECORD_BYTES = 4 + 4 + 8 + 8 + 2 * 8; // EQUIRECTANGULAR has the fewest parameters
 
 /** cameras.bin: count u64, then id u32, model i32, width u64, height u64, parameters f64. */
 export function readCamerasBinary(file: string, bytes: Uint8Array): Map<number, ColmapCamera> {
   const reader = new ByteReader(file, bytes);
   const cameras = new Map<number, ColmapCamera>();
-  const count = reader.count('cameras', SMALLEST_RECORD_BYTES);
+  const count = reader.count('cameras', MIN_RECORD_BYTES);
   for (let i = 0; i < count; i++) {
     const id = reader.u32('a camera id');
     const modelId = reader.u32('a camera model');

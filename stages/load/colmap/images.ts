@@ -12,14 +12,14 @@ export interface ColmapImage {
 }
 
 const POINT2D_BYTES = 8 + 8 + 8; // x, y, id of the 3D point
-const SMALLEST_RECORD_BYTES = 4 + 4 * 8 + 3 * 8 + 4 + 2 + 8; // with a name of one letter and no 2D points
+const MIN_RECORD_BYTES = 4 + 4 * 8 + 3 * 8 + 4 + 2 + 8; // with a name of one letter and no 2D points
 const LAYOUT = 'IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME';
 
 /** images.bin: count u64, then id u32, wxyz f64, t f64, camera u32, name to NUL, count u64 of 2D points (skipped). */
 export function readImagesBinary(file: string, bytes: Uint8Array): ColmapImage[] {
   const reader = new ByteReader(file, bytes);
   const images = new ImageList();
-  const count = reader.count('images', SMALLEST_RECORD_BYTES);
+  const count = reader.count('images', MIN_RECORD_BYTES);
   for (let i = 0; i < count; i++) {
     const start = reader.offset;
     const id = reader.u32('an image id');

@@ -8,13 +8,13 @@ export interface PointsRead extends SfmPoints {
 }
 
 const TRACK_BYTES = 4 + 4; // image id, index of the 2D point
-const SMALLEST_RECORD_BYTES = 8 + 3 * 8 + 3 + 8 + 8;
+const MIN_RECORD_BYTES = 8 + 3 * 8 + 3 + 8 + 8;
 const MAX_COORDINATE = 3e38; // beyond, f32 is infinite
 
 /** points3D.bin: count u64, then id u64, xyz f64, rgb u8, error f64, track u64 × (image u32, index u32). */
 export function readPointsBinary(file: string, bytes: Uint8Array): PointsRead {
   const reader = new ByteReader(file, bytes);
-  const count = reader.count('points', SMALLEST_RECORD_BYTES);
+  const count = reader.count('points', MIN_RECORD_BYTES);
   const points = new PointList(count);
   for (let i = 0; i < count; i++) {
     reader.skip(8, 'a point id');

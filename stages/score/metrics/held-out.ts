@@ -17,7 +17,7 @@ interface HeldOut {
 }
 
 /** Lower bound of the MSE (100 dB), so that the PSNR of equal pictures is finite. */
-const LEAST_MSE = 1e-10;
+const MIN_MSE = 1e-10;
 
 /** PSNR or SSIM: the mean over the held-out views, for the splat and for the splat before restyling. */
 export async function measureHeldOut(
@@ -60,7 +60,7 @@ async function compareWithPhotos(input: MetricInput, views: View[]): Promise<Hel
       }
       const floats = await gpu.readFloats(results, 'metrics', 4 * views.length);
       return views.map((_, i) => ({
-        psnr: psnr(Math.max(LEAST_MSE, floats[4 * i + 2])),
+        psnr: psnr(Math.max(MIN_MSE, floats[4 * i + 2])),
         ssim: floats[4 * i + 1],
       }));
     };

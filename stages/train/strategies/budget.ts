@@ -55,7 +55,7 @@ const options = z.strictObject({
 type Options = z.output<typeof options> & { cap: number };
 
 /** A refinement splits each Gaussian at most once. */
-const MOST_GROWTH = 2;
+const MAX_GROWTH = 2;
 
 /** The number of Gaussians after a refinement, with `left` refinements to come. */
 export function pacedCount(
@@ -64,7 +64,7 @@ export function pacedCount(
   left: number,
 ): number {
   const paced = Math.ceil(count + (cap - count) * Math.min(1, pace / (left + 1)));
-  return Math.max(count, Math.min(cap, MOST_GROWTH * count, paced));
+  return Math.max(count, Math.min(cap, MAX_GROWTH * count, paced));
 }
 
 /**

@@ -84,13 +84,13 @@ const options = z.strictObject({
 export type DefaultOptions = z.output<typeof options>;
 
 /** The shortest interval between resets: opacities need a few hundred steps to recover. */
-const LEAST_RESET_EVERY = 300;
+const MIN_RESET_EVERY = 300;
 const PUBLISHED_RESET_EVERY = 3000;
 
 /** Default interval between opacity resets in a run of `steps`. */
 export function resetInterval(steps: number): number {
   const inProportion = Math.round((PUBLISHED_RESET_EVERY * steps) / PUBLISHED_STEPS);
-  return Math.min(PUBLISHED_RESET_EVERY, Math.max(LEAST_RESET_EVERY, inProportion));
+  return Math.min(PUBLISHED_RESET_EVERY, Math.max(MIN_RESET_EVERY, inProportion));
 }
 
 /**

@@ -46,12 +46,12 @@ export class Shapes {
 
 /** Values that may differ by `limit` at most. */
 export function absoluteRow(tensor: string, found: Numbers, expected: Numbers, limit: number): Row {
-  const { most } = differences(found, expected);
+  const { maximum } = differences(found, expected);
   return {
     tensor,
-    error: `${most.toExponential(2)} at most`,
+    error: `${maximum.toExponential(2)} at most`,
     limit: limit.toExponential(0),
-    pass: most <= limit,
+    pass: maximum <= limit,
   };
 }
 
@@ -62,9 +62,9 @@ export function gradientRow(
   expected: Numbers,
   limits: { l2: number; largest?: number },
 ): Row {
-  const { most, l2, norm, largest } = differences(found, expected);
+  const { maximum, l2, norm, largest } = differences(found, expected);
   const relative = ratio(l2, norm);
-  const worst = ratio(most, largest);
+  const worst = ratio(maximum, largest);
   const bounded = limits.largest !== undefined;
   return {
     tensor,
@@ -82,40 +82,40 @@ export function pictureRow(
   found: Numbers,
   expected: Numbers,
   channels: number,
-  limits: { most: number; outliers: number; share: number; atLeast: number },
+  limits: { tolerance: number; outlierTolerance: number; outlierShare: number; minOutliers: number },
 ): Row {
   const pixels = expected.length / channels;
-  const allowed = Math.max(limits.atLeast, Math.floor(limits.share * pixels));
+  const allowed = Math.max(limits.minOutliers, Math.floor(limits.outlierShare * pixels));
   let outliers = 0;
   for (let pixel = 0; pixel < pixels; pixel++) {
     let worst = 0;
     for (let i = channels * pixel; i < channels * (pixel + 1); i++) {
       worst = Math.max(worst, Math.abs(found[i] - expected[i]));
     }
-    if (!(worst <= limits.most)) outliers++;
+    if (!(worst <= limits.tolerance)) outliers++;
   }
-  const { most } = differences(found, expected);
-  const limit = limits.most.toExponential(0);
+  const { maximum } = differences(found, expected);
+  const limit = limits.tolerance.toExponential(0);
   return {
     tensor,
-    error: `${most.toExponential(2)} at most, ${outliers} of ${pixels} pixels beyond ${limit}`,
-    limit: `${limit}, ${allowed} pixels ${limits.outliers.toExponential(0)}`,
-    pass: most <= limits.outliers && outliers <= allowed,
+    error: `${maximum.toExponential(2)} at most, ${outliers} of ${pixels} pixels beyond ${limit}`,
+    limit: `${limit}, ${allowed} pixels ${limits.outlierTolerance.toExponential(0)}`,
+    pass: maximum <= limits.outlierTolerance && outliers <= allowed,
   };
 }
 
 /** NaN in either gives NaN, which passes no limit. */
 function differences(found: Numbers, expected: Numbers) {
   if (found.length < expected.length) throw new Error(`${found.length} values for ${expected.length}`);
-  let [most, squares, norm, largest] = [0, 0, 0, 0];
+  let [maximum, squares, norm, largest] = [0, 0, 0, 0];
   for (let i = 0; i < expected.length; i++) {
     const difference = Math.abs(found[i] - expected[i]);
-    most = Math.max(most, difference);
+    maximum = Math.max(maximum, difference);
     squares += difference ** 2;
     norm += expected[i] ** 2;
     largest = Math.max(largest, Math.abs(expected[i]));
   }
-  return { most, l2: Math.sqrt(squares), norm: Math.sqrt(norm), largest };
+  return { maximum, l2: Math.sqrt(squares), norm: Math.sqrt(norm), largest };
 }
 
 function ratio(error: number, size: number): number {

@@ -9,7 +9,7 @@ import type { SplatArrays } from '../raster.ts';
 import { gradientRow, pictureRow, Shapes } from './compare.ts';
 
 /** Where a splat sits on the cut at α = 1/255 or T = 1e-4, rounding decides, and a pixel may be off by that splat. */
-const PICTURE = { most: 1e-4, outliers: 1e-2, share: 0.0003, atLeast: 4 };
+const PICTURE = { tolerance: 1e-4, outlierTolerance: 1e-2, outlierShare: 0.0003, minOutliers: 4 };
 const GRADIENT = { l2: 3e-3, largest: 5e-3 };
 /** The blur of the 2D covariance that the kernels have. */
 const EPS2D = 0.3;

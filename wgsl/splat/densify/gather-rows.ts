@@ -40,13 +40,13 @@ interface Pass {
  * one from each old one.
  */
 export class GatherRows {
-  readonly #kernels: { kept: Kernel; fresh: Kernel };
+  readonly #kernels: { gather: Kernel; gatherFresh: Kernel };
   readonly #width: number;
   readonly #rows: number;
   readonly #passes: readonly Pass[];
 
   private constructor(
-    kernels: { kept: Kernel; fresh: Kernel },
+    kernels: { gather: Kernel; gatherFresh: Kernel },
     width: number,
     rows: number,
     passes: readonly Pass[],
@@ -59,14 +59,14 @@ export class GatherRows {
 
   /** For buffers of `width` floats a row, from `count` old rows to `rows` new ones. */
   static async create(arena: Arena, width: number, count: number, rows: number): Promise<GatherRows> {
-    const [kept, fresh] = await Promise.all([
+    const [gather, gatherFresh] = await Promise.all([
       gatherKernel(arena.gpu, width, false),
       gatherKernel(arena.gpu, width, true),
     ]);
     const windows = (all: number) => rowWindows(arena.gpu, all, 4 * width);
     const passes = windows(rows).flatMap((to) =>
       windows(count).map((from) => {
-        const extent = arena.uniform('gather-rows/extent', kept.struct('Extent').size);
+        const extent = arena.uniform('gather-rows/extent', gather.struct('Extent').size);
         const numbers = {
           first: to.first,
           end: to.first + to.rows,
@@ -74,17 +74,17 @@ export class GatherRows {
           oldEnd: from.first + from.rows,
           count,
         };
-        arena.gpu.write(extent, kept.pack('Extent', numbers), 'parameters');
+        arena.gpu.write(extent, gather.pack('Extent', numbers), 'parameters');
         return { to, from, extent };
       }),
     );
-    return new GatherRows({ kept, fresh }, width, rows, passes);
+    return new GatherRows({ gather, gatherFresh }, width, rows, passes);
   }
 
   /** `fresh`: rows that are copies of others start at zero instead (an optimiser's moments). */
   record(recorder: Recorder, buffers: GatherRowsBuffers, { fresh }: { fresh: boolean }): void {
     const { origins, values, scratch } = buffers;
-    const kernel = fresh ? this.#kernels.fresh : this.#kernels.kept;
+    const kernel = fresh ? this.#kernels.gatherFresh : this.#kernels.gather;
     const rowBytes = 4 * this.#width;
     for (const { to, from, extent } of this.#passes) {
       const bound = kernel.bind({

@@ -35,7 +35,7 @@ export interface PlanGrowthBuffers {
 }
 
 /** The largest WGSL literal; no opacity, radius or scale is as large. */
-const NEVER = 3e38;
+const NO_LIMIT = 3e38;
 
 /** The decisions of gsplat's DefaultStrategy: `_grow_gs`, then `_prune_gs` on its result. */
 export class PlanGrowth extends FixedPass {
@@ -52,12 +52,12 @@ export class PlanGrowth extends FixedPass {
       variable: 'rules',
       numbers: {
         count,
-        growGradient: Math.min(rules.growGradient, NEVER),
-        smallScale: Math.min(rules.smallScale, NEVER),
-        splitRadius: Math.min(rules.splitRadius, NEVER),
+        growGradient: Math.min(rules.growGradient, NO_LIMIT),
+        smallScale: Math.min(rules.smallScale, NO_LIMIT),
+        splitRadius: Math.min(rules.splitRadius, NO_LIMIT),
         pruneOpacity: rules.pruneOpacity,
-        pruneScale: Math.min(rules.pruneScale, NEVER),
-        pruneRadius: Math.min(rules.pruneRadius, NEVER),
+        pruneScale: Math.min(rules.pruneScale, NO_LIMIT),
+        pruneRadius: Math.min(rules.pruneRadius, NO_LIMIT),
       },
       buffers: { statistics, logScales, opacityLogits, parts },
       threads: count,

@@ -40,23 +40,23 @@ fn main(
   if (row >= rules.count) {
     return;
   }
-  let seen = statistics[row];
+  let measured = statistics[row];
   let scale = exp(max(max(logScales[3u * row], logScales[3u * row + 1u]), logScales[3u * row + 2u]));
   let opacity = 1.0 / (1.0 + exp(-opacityLogits[row]));
 
-  let steep = seen.gradient / max(seen.views, 1.0) > rules.growGradient;
+  let steep = measured.gradient / max(measured.views, 1.0) > rules.growGradient;
   let small = scale <= rules.smallScale;
   let duplicates = steep && small;
-  let splits = (steep && !small) || seen.radius > rules.splitRadius;
+  let splits = (steep && !small) || measured.radius > rules.splitRadius;
 
   // A Gaussian that grows is pruned by its values after growing, as in 3DGS, which prunes last.
   let halfOpacity = select(opacity, 1.0 - sqrt(1.0 - opacity), REVISED_OPACITY);
-  let stays = !pruned(opacity, scale, seen.radius);
-  let halvesStay = !pruned(halfOpacity, scale / SPLIT_SHRINK, seen.radius);
+  let survives = !pruned(opacity, scale, measured.radius);
+  let halvesSurvive = !pruned(halfOpacity, scale / SPLIT_SHRINK, measured.radius);
 
-  let halves = select(0u, 1u, splits && halvesStay);
-  parts[row] = select(0u, 1u, stays && !splits);
-  parts[rules.count + row] = select(0u, 1u, stays && duplicates);
+  let halves = select(0u, 1u, splits && halvesSurvive);
+  parts[row] = select(0u, 1u, survives && !splits);
+  parts[rules.count + row] = select(0u, 1u, survives && duplicates);
   parts[2u * rules.count + row] = halves;
   parts[3u * rules.count + row] = halves;
 }

@@ -22,9 +22,9 @@ fn main(
   if (row >= gaussianCount[0]) {
     return;
   }
-  let seen = screen[row];
-  if (seen.y > 0.0) {
+  let current = screen[row];
+  if (current.y > 0.0) {
     let before = statistics[row];
-    statistics[row] = Statistics(before.gradient + seen.x, before.views + 1.0, max(before.radius, seen.y));
+    statistics[row] = Statistics(before.gradient + current.x, before.views + 1.0, max(before.radius, current.y));
   }
 }

@@ -33,9 +33,9 @@ fn main(
     return;
   }
   let opacity = 1.0 / (1.0 + exp(-opacityLogits[row]));
-  let seen = statistics[row];
-  let isDead = opacity <= scores.deadOpacity || seen.views < scores.minViews;
-  let score = seen.gradient / max(seen.views, 1.0);
+  let measured = statistics[row];
+  let isDead = opacity <= scores.deadOpacity || measured.views < scores.minViews;
+  let score = measured.gradient / max(measured.views, 1.0);
   // The bits of positive floats have the order of the floats.
   keys[row] = select(LAST - bitcast<u32>(score), LAST, isDead || !(score > 0.0));
   dead[row] = select(0u, 1u, isDead);
