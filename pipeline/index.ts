@@ -27,7 +27,7 @@ export {
 } from '../stages/stage.ts';
 export { type StylizeInput as StylizeOptions, stylize } from '../stages/stylize/stage.ts';
 export type { TrainInput as TrainOptions } from '../stages/train/options.ts';
-export { train } from '../stages/train/stage.ts';
+export { type JointSplats, train, trainJointly } from '../stages/train/stage.ts';
 export {
   type Gpu,
   GpuError,

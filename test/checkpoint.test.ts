@@ -142,7 +142,13 @@ test('default: between two refinements, right at one that grows, right at a rese
 
 test('joint optimisation with CLIP', () =>
   withGpu(async (gpu, arena) => {
-    const clip = { prompt: 'the robot', model: TINY_CLIP, weight: 1, crops: { count: 2 } };
+    const clip = {
+      prompt: 'the robot',
+      model: TINY_CLIP,
+      mode: 'paper' as const,
+      weight: 1,
+      crops: { count: 2 },
+    };
     const mcmc = { refineStart: 0, refineEvery: 3, refineUntil: 1 };
     await sameBytes(gpu, training(gpu, arena, { steps: 8, cap: 150, clip, mcmc }), 8, [2, 5]);
   }));

@@ -1,4 +1,5 @@
 import type { KernelDefinition } from './core/index.ts';
+import { BALANCE_GRADIENTS, GRADIENT_SQUARES } from './image/balance-gradients.ts';
 import { CROP, CROP_BACKWARD } from './image/crop.ts';
 import { FROM_RGBA8 } from './image/from-rgba8.ts';
 import { COMPOSITE_HALVES, PACK_HALVES } from './image/half-picture.ts';
@@ -76,6 +77,8 @@ export const KERNELS: readonly KernelDefinition[] = [
   RADIX_SCATTER,
   SCAN_REDUCE,
   SCAN,
+  GRADIENT_SQUARES,
+  BALANCE_GRADIENTS,
   CROP,
   CROP_BACKWARD,
   FROM_RGBA8,

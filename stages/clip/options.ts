@@ -37,9 +37,42 @@ const precision = z
 /** The options that define a CLIP target. */
 export const clipTarget = { prompt, model, precision };
 
-/** `clip: { prompt, weight }` of joint optimisation (eq. 3 of the paper; the weight is its k). */
+/** How joint optimisation combines photographs and prompt. */
+export const JOINT_MODES = ['balanced', 'paper'] as const;
+
+/** `clip: { prompt, weight }` of joint optimisation. The weight is the paper's k. */
 export const clipTermOptions = z.strictObject({
   ...clipTarget,
-  weight: z.number().min(0).default(0.1).describe('Weight k of the CLIP term in L1 − k·CLIP'),
+  mode: z
+    .enum(JOINT_MODES)
+    .default('balanced')
+    .describe(
+      'balanced: photographs alone train the splat; then a second set of SH follows photographs and prompt, and both splats are ' +
+        'results. paper: one splat, with the loss L1 − k·CLIP (eq. 3)',
+    ),
+  weight: z
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      'k, the weight of the prompt. balanced: ratio of its gradient to that of the photographs (1). paper: k of L1 − k·CLIP (0.1)',
+    ),
   crops: cropOptions.prefault({}).describe('Random crops of each render, the input of CLIP'),
+  steps: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(600)
+    .describe('Steps on the second set of SH (balanced only)'),
+  rate: z.number().min(0).default(1e-2).describe('Learning rate of the second set of SH (balanced only)'),
 });
+export type ClipTerm = z.output<typeof clipTermOptions>;
+
+/** Default weight k by mode. */
+const WEIGHTS = { balanced: 1, paper: 0.1 };
+
+/** The weight k of a joint optimisation. */
+export function clipWeight({ mode, weight = WEIGHTS[mode] }: Pick<ClipTerm, 'mode' | 'weight'>): number {
+  return weight;
+}

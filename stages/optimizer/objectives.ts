@@ -20,8 +20,14 @@ export interface Objective {
   /** Uploads the parameters of the next step; then `record` records the work on the view. */
   prepare(step: number, view: View): void;
   record(recorder: Recorder, view: View): void;
-  /** f32 words for the progress line, and their interpretation. */
-  readonly metrics: { buffer: GPUBuffer; words: number; read(words: Float32Array): Record<string, number> };
+  readonly metrics: ObjectiveMetrics | readonly ObjectiveMetrics[];
+}
+
+/** f32 words for the progress line, and their interpretation. */
+export interface ObjectiveMetrics {
+  buffer: GPUBuffer;
+  words: number;
+  read(words: Float32Array): Record<string, number>;
 }
 
 /** Creates an objective for a picture. Called again when the picture's buffers are replaced. */

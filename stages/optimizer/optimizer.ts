@@ -7,7 +7,7 @@ import { SplatAdam } from '../../wgsl/splat/update/splat-adam.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 import type { GaussianParameter } from '../artefacts/gaussians.ts';
-import type { Objective, ObjectiveFactory, Picture } from './objectives.ts';
+import type { Objective, ObjectiveFactory, ObjectiveMetrics, Picture } from './objectives.ts';
 import { setCount, type TrainingState } from './state.ts';
 import { SubmissionThrottle } from './submission-throttle.ts';
 
@@ -231,7 +231,7 @@ export class SplatOptimizer {
     this.#arena.destroy();
     this.#readback?.destroy();
     this.#engine = await buildEngine(this.#arena, this.#state, this.#options, this.#capacity);
-    const words = this.#engine.measured.reduce((sum, { metrics }) => sum + metrics.words, 0);
+    const words = this.#engine.measured.reduce((sum, { words }) => sum + words, 0);
     this.#readback = words
       ? new Readback(this.#gpu, this.#options.label, { slots: METRIC_SLOTS, purpose: 'metrics' })
       : undefined;
@@ -241,7 +241,7 @@ export class SplatOptimizer {
   #sample(recorder: Recorder): ReadbackSlot | undefined {
     const { measured, gathered } = this.#engine;
     let words = 0;
-    for (const { metrics } of measured) {
+    for (const metrics of measured) {
       recorder.copy(metrics.buffer, gathered, 4 * metrics.words, 0, 4 * words);
       words += metrics.words;
     }
@@ -251,7 +251,7 @@ export class SplatOptimizer {
   #readMetrics(bytes: Uint8Array): void {
     const words = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
     let from = 0;
-    for (const { metrics } of this.#engine.measured) {
+    for (const metrics of this.#engine.measured) {
       Object.assign(this.metrics, metrics.read(words.slice(from, from + metrics.words)));
       from += metrics.words;
     }
@@ -264,8 +264,8 @@ interface Engine {
   backward: RasterizerBackward;
   picture: Picture;
   objectives: Objective[];
-  /** The objectives with metrics, and the buffer that gathers them. */
-  measured: Objective[];
+  /** The metrics of the objectives, and the buffer that gathers them. */
+  measured: ObjectiveMetrics[];
   gathered: GPUBuffer;
   update: SplatAdam;
 }
@@ -301,8 +301,8 @@ async function buildEngine(
     train: options.train,
     regularizers: options.regularizers,
   });
-  const measured = objectives.filter(({ metrics }) => metrics.words > 0);
-  const words = measured.reduce((sum, { metrics }) => sum + metrics.words, 0);
+  const measured = objectives.flatMap(({ metrics }) => metrics).filter(({ words }) => words > 0);
+  const words = measured.reduce((sum, metrics) => sum + metrics.words, 0);
   return {
     version,
     rasterizer,

@@ -1,5 +1,6 @@
 import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
 import { defineStage } from '../stage.ts';
+import { trainJointly } from './joint.ts';
 import { trainOptions } from './options.ts';
 import { train } from './train.ts';
 
@@ -10,12 +11,30 @@ export const trainStage = defineStage({
   options: trainOptions,
   needs: ['dataset', 'gaussians'],
   needsPhotographs: true,
-  gives: ['gaussians'],
-  reads: async ({ clip }) => (clip ? clipTargetReads(clip) : {}),
+  gives: ['gaussians', 'base', 'style'],
+  givesFor: ({ clip }) => (clip?.mode === 'balanced' ? ['gaussians', 'base', 'style'] : ['gaussians']),
+  async reads({ clip }) {
+    if (!clip) return {};
+    const { files, texts } = await clipTargetReads(clip);
+    // The style contains the model's path, for score.
+    return {
+      files,
+      texts: { ...texts, ...(clip.mode === 'balanced' && clip.model ? { model: clip.model } : {}) },
+    };
+  },
   async preflight({ clip }) {
     if (clip) await checkClipTarget(clip);
   },
-  run: async (...args) => ({ gaussians: await train(...args) }),
+  async run(gpu, inputs, options, settings) {
+    const { clip } = options;
+    if (clip?.mode !== 'balanced') return { gaussians: await train(gpu, inputs, options, settings) };
+    const { prompt, model } = clip;
+    return {
+      ...(await trainJointly(gpu, inputs, options, settings)),
+      style: { prompt, ...(model ? { model } : {}) },
+    };
+  },
 });
 
+export { type JointSplats, trainJointly } from './joint.ts';
 export { train } from './train.ts';

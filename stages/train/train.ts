@@ -6,6 +6,7 @@ import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
+import { clipWeight } from '../clip/options.ts';
 import { openClipTarget } from '../clip/target.ts';
 import {
   type CheckpointTensors,
@@ -44,8 +45,8 @@ export interface TrainInputs {
 
 /**
  * Trains a splat on the photographs of the training views: (1 − dssim)·L1 + dssim·(1 − SSIM) (Kerbl et al. 2023, eq. 7), with
- * `clip` also − weight·CLIP (eq. 3 of the paper if dssim is 0). Returns new Gaussians; the input is unchanged. With
- * `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
+ * `clip` in mode `paper` also − weight·CLIP (eq. 3 of the paper if dssim is 0). `trainJointly` is for mode `balanced`. Returns new
+ * Gaussians; the input is unchanged. With `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
  *
  * @throws Stopped when the checkpoint store is stopping.
  */
@@ -57,11 +58,9 @@ export async function train(
 ): Promise<Gaussians> {
   const began = performance.now();
   const options = trainOptions.parse(given);
-  const views = dataset.views.filter(({ split, image }) => split === 'train' && image);
-  if (!views.length) {
-    throw new InputError(
-      'train needs photographs, and the dataset has none among its training views; load a COLMAP capture, or remove train',
-    );
+  const views = trainingViews(dataset);
+  if (options.clip?.mode === 'balanced') {
+    throw new InputError('train returns one splat, and clip.mode balanced makes two: call trainJointly');
   }
   const pixelBytes = options.dssim ? PICTURE_BYTES.ssim : PICTURE_BYTES.render;
   requirePicture(gpu, largestView(views), pixelBytes, 'load.downscale');
@@ -84,7 +83,7 @@ export async function train(
     if (clip) {
       const target = await openClipTarget(gpu, clip, report);
       owned.push(target);
-      objectives.push(clipObjective({ target, seed, weight: clip.weight }));
+      objectives.push(clipObjective({ target, seed, weight: clipWeight(clip) }));
     }
     const optimizer = await SplatOptimizer.create(state, {
       label: 'train',
@@ -101,6 +100,15 @@ export async function train(
   } finally {
     for (const part of owned.reverse()) part.destroy();
   }
+}
+
+/** The training views with photographs. @throws InputError when there is none. */
+export function trainingViews({ views }: Dataset): View[] {
+  const photographed = views.filter(({ split, image }) => split === 'train' && image);
+  if (photographed.length) return photographed;
+  throw new InputError(
+    'train needs photographs, and the dataset has none among its training views; load a COLMAP capture, or remove train',
+  );
 }
 
 interface Training {
