@@ -87,7 +87,7 @@ test('it resumes in either loop to the same bytes', () =>
       const live = gpu.liveBytes;
       const error = await joint(
         gpu,
-        arena,
+        inputs,
         {},
         { checkpoints: store, report: stoppingAt(stop, store) },
       ).catch((error: Error) => error);
