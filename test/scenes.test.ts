@@ -30,7 +30,7 @@ for (const file of files) {
 }
 
 test('the scene files that the documents name exist', () => {
-  for (const name of ['colmap', 'demo', 'joint', 'restyle-free', 'restyle-frozen'])
+  for (const name of ['colmap', 'demo', 'joint', 'joint-balanced', 'restyle-free', 'restyle-frozen'])
     assert.ok(files.includes(`${name}.yaml`), name);
 });
 

@@ -55,7 +55,7 @@ export const clipTermOptions = z.strictObject({
     .min(0)
     .optional()
     .describe(
-      'k, the weight of the prompt. balanced: ratio of its gradient to that of the photographs (1). paper: k of L1 − k·CLIP (0.1)',
+      'k, the weight of the prompt. balanced: how much style, from about 0.03 (hardly any) to 1 (nearly all) and more (1). paper: k of L1 − k·CLIP (0.1)',
     ),
   crops: cropOptions.prefault({}).describe('Random crops of each render, the input of CLIP'),
   steps: z
