@@ -162,6 +162,18 @@ test('the build records the modules that the sources have', () => {
   );
 });
 
+test('of a build, modules have the recorded code; kernels have that of the file, which the process reads later', async () => {
+  const [module, kernel] = ['wgsl/sort/scan.ts', 'wgsl/sort/scan.wgsl'];
+  const recorded = { sha256: 'recorded', packages: [] };
+  const modules = { [module]: { ...recorded, files: [kernel] }, [kernel]: { ...recorded, files: [] } };
+  Object.assign(globalThis, { BUILT_CODE: { modules, packages: {} } });
+  const url = new URL('../pipeline/keys/code.ts?built', import.meta.url).href;
+  const { CodeReader: BuiltReader } = (await import(url)) as { CodeReader: typeof CodeReader };
+  const { files } = new BuiltReader().codeOf([join(root, module)]);
+  assert.is(files[module], 'recorded');
+  assert.is(files[kernel], closure(module).files[kernel]);
+});
+
 test('the code of orbit has no code of training', () => {
   const { files } = closure('stages/orbit/stage.ts');
   assert.equal(

@@ -28,6 +28,8 @@ const identity: StageIdentity = {
     subgroupMaxSize: 8,
     software: true,
     cpu: 'one',
+    target: 'cpu',
+    hasMatrices: false,
   },
 };
 const { adapter } = identity;
@@ -70,6 +72,7 @@ test('each kind of difference has its sentence', () => {
       { adapter: { ...adapter, description: 'Mesa 26' } },
       'the adapter\'s description was "Mesa 25", is now "Mesa 26"',
     ],
+    [{ adapter: { ...adapter, target: 'portable' } }, "the adapter's target was cpu, is now portable"],
     [{ adapter: { ...adapter, features: [] } }, 'the adapter\'s features was ["subgroups"], is now []'],
     [
       { inputs: { ...identity.inputs, gaussians: { stage: 'init', key: '9' } } },

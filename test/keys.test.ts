@@ -18,7 +18,7 @@ import {
 } from '../pipeline/keys/identity.ts';
 import { stages } from '../stages/index.ts';
 import { defineStage, type Stage } from '../stages/stage.ts';
-import { type AdapterReport, openGpu } from '../wgsl/core/index.ts';
+import { type AdapterReport, type Gpu, openGpu } from '../wgsl/core/index.ts';
 import { tinyCapture, writeCapture } from './helpers/colmap.ts';
 import { fakeStages } from './helpers/fake-stages.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
@@ -39,6 +39,9 @@ const ADAPTER: AdapterReport = {
   cpu: 'one',
 };
 
+/** The kernels that `openGpu` chooses for this adapter. */
+const KERNELS: Pick<Gpu, 'target' | 'hasMatrices'> = { target: 'cpu', hasMatrices: false };
+
 const PLACE = { file: 'p.yaml' };
 
 const FILE = `name: fox
@@ -55,6 +58,7 @@ interface Change {
   set?: string[];
   file?: string;
   adapter?: Partial<AdapterReport>;
+  kernels?: Partial<typeof KERNELS>;
   registry?: readonly Stage[];
 }
 
@@ -62,10 +66,13 @@ interface Change {
 async function bench() {
   const folder = scratchFolder();
   await rename(await writeCapture(tinyCapture()), join(folder, 'capture'));
-  const keys = async ({ set, file = FILE, adapter, registry = stages }: Change = {}, cwd = folder) => {
+  const keys = async (
+    { set, file = FILE, adapter, kernels, registry = stages }: Change = {},
+    cwd = folder,
+  ) => {
     put(cwd, 'p.yaml', file);
     const plan = await readPipeline('p.yaml', { set, cwd, registry });
-    return identities(plan, { ...ADAPTER, ...adapter });
+    return identities(plan, { ...KERNELS, ...kernels, adapter: { ...ADAPTER, ...adapter } });
   };
   return { folder, keys };
 }
@@ -101,7 +108,7 @@ test('an option changes its stage and what depends on it, nothing else', async (
   assert.equal(await after('score.metrics=[psnr]'), ['score']);
 });
 
-test('the seed, the adapter and its CPU change every stage', async () => {
+test('the seed, the adapter, its CPU and the kernels change every stage', async () => {
   const { keys } = await bench();
   const before = await keys();
   const all = before.map(({ id }) => id);
@@ -109,6 +116,8 @@ test('the seed, the adapter and its CPU change every stage', async () => {
   assert.equal(changed(before, await keys({ adapter: { description: 'llvmpipe: Mesa 26.0.0' } })), all);
   assert.equal(changed(before, await keys({ adapter: { cpu: 'another' } })), all);
   assert.equal(changed(before, await keys({ adapter: { features: [] } })), all);
+  assert.equal(changed(before, await keys({ kernels: { target: 'portable' } })), all);
+  assert.equal(changed(before, await keys({ kernels: { hasMatrices: true } })), all);
 });
 
 test('a key depends on the bytes of a file, not its time; a default written out is the default', async () => {
@@ -276,7 +285,7 @@ test('a stage without a module has the text of its function in its key, and ever
     defineStage({ name: 'own', summary: '', options, needs: [], gives: [], run }) as Stage;
   const keysOf = async (stage: Stage, from = join(folder, 'data')) => {
     const planned = { id: 'own', stage, options: { from, table: [1, 2] }, place: PLACE };
-    return (await identities({ seed: 1, stages: [planned] }, ADAPTER))[0];
+    return (await identities({ seed: 1, stages: [planned] }, { ...KERNELS, adapter: ADAPTER }))[0];
   };
   const one = await keysOf(stageThat(async () => ({})));
   assert.equal(Object.keys(one.identity.files), ['from:a.txt', 'from:deep/b.txt']);

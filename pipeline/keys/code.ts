@@ -140,7 +140,8 @@ function ownPath(path: string): string | undefined {
 }
 
 function builtModule(path: string): Module | undefined {
-  const module = BUILT?.modules[ownPath(path) ?? ''];
+  // Kernels and scripts of threads are read when they start, perhaps in another version than the build's.
+  const module = path.endsWith('.ts') ? BUILT?.modules[ownPath(path) ?? ''] : undefined;
   return module && { ...module, files: module.files.map((file) => join(PACKAGE, file)) };
 }
 

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hubCache } from '../../stages/clip/hub-cache.ts';
 import { type ArtefactName, type Stage, stageGives, stageReads } from '../../stages/stage.ts';
-import { type AdapterReport, InputError, pcg4d } from '../../wgsl/core/index.ts';
+import { type AdapterReport, type Gpu, InputError, pcg4d } from '../../wgsl/core/index.ts';
 import { isMap, mapPaths, type PathOption } from '../file/describe.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { jsonSchema } from '../file/schema.ts';
@@ -38,7 +38,8 @@ export interface StageIdentity {
    * and pow. ECMAScript does not specify their last bit.
    */
   runtime: { node: string; platform: string; arch: string };
-  adapter: AdapterReport;
+  /** With the kernels that run: a caller's own device may run others than `openGpu` would choose. */
+  adapter: AdapterReport & Pick<Gpu, 'target' | 'hasMatrices'>;
 }
 
 /** A stage of a plan with its key. */
@@ -93,7 +94,7 @@ function sha256(text: string): string {
  */
 export async function identities(
   plan: Pick<Plan, 'seed' | 'stages'>,
-  adapter: AdapterReport,
+  { adapter, target, hasMatrices }: Pick<Gpu, 'adapter' | 'target' | 'hasMatrices'>,
 ): Promise<KeyedStage[]> {
   const seeds = stageSeeds(plan.seed, plan.stages);
   const { platform, arch, versions } = process;
@@ -133,7 +134,7 @@ export async function identities(
         code: code.files,
         packages: code.packages,
         runtime,
-        adapter,
+        adapter: { ...adapter, target, hasMatrices },
       } satisfies Record<keyof StageIdentity, unknown>,
       id,
     ) as unknown as StageIdentity;

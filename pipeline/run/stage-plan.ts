@@ -103,8 +103,8 @@ export async function withPrepared<T>(
   try {
     const plan = await withPinnedModels(read, { stages, fetch });
     const { upTo, forced } = rangeOf(plan, range);
-    const planned = await identities(plan, gpu.adapter).catch(() =>
-      orPreflightError(upTo, identities({ ...plan, stages: upTo }, gpu.adapter)),
+    const planned = await identities(plan, gpu).catch(() =>
+      orPreflightError(upTo, identities({ ...plan, stages: upTo }, gpu)),
     );
     const keyed = planned.slice(0, upTo.length);
     return await body({ plan, ...foldersOf(plan, range), gpu, formats, stages: keyed, planned, forced });
