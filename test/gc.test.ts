@@ -1,13 +1,13 @@
 /** The entries that gc frees and keeps. */
 import { existsSync } from 'node:fs';
 import { readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { gcCommand } from '../pipeline/cli/gc.ts';
 import { Checkpoints } from '../pipeline/store/checkpoints.ts';
 import { type CollectOptions, collect, type StoreItem } from '../pipeline/store/gc.ts';
+import { HOST } from '../pipeline/store/lock.ts';
 import type { Store } from '../pipeline/store/store.ts';
 import { commit, keyOf, newStore, openDraft, startChild } from './helpers/store-bench.ts';
 
@@ -36,7 +36,7 @@ async function checkpoint(store: Store, key: string, days: number) {
 }
 
 /** The name of an owner on another host. */
-const foreignOwner = `${process.pid}@not-${hostname()}`;
+const foreignOwner = `${process.pid}@not-${HOST}`;
 
 /** The lease of a process on another host, refreshed so many days ago. */
 async function foreignLease(store: Store, key: string, days: number): Promise<string> {

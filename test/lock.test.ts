@@ -2,14 +2,19 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { holderOf, isDead, lock } from '../pipeline/store/lock.ts';
+import { HOST, holderOf, isDead, lock } from '../pipeline/store/lock.ts';
 import { scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
+import { testUnless } from './helpers/skip.ts';
 import { keyOf, newStore, startChild } from './helpers/store-bench.ts';
 
+const CHILD = fileURLToPath(new URL('./helpers/store-child.ts', import.meta.url));
 const KEY = keyOf(7);
 /** A lease is refreshed every 20 ms. */
 const QUICK = { expiry: 300 };
@@ -96,7 +101,7 @@ test('three processes count under one lock: no count is lost', async () => {
 
 test('many waiters in one process for a dead owner: one at a time holds the lock', async () => {
   const { folder, file } = newLease();
-  await writeFile(file, `${DEAD_PID}@${hostname()}`);
+  await writeFile(file, `${DEAD_PID}@${HOST}`);
   let inside = 0;
   await Promise.all(
     Array.from({ length: 20 }, async () => {
@@ -112,20 +117,44 @@ test('many waiters in one process for a dead owner: one at a time holds the lock
 
 test('an owner whose pid is free is dead; one whose pid is in use again must refresh its lease', async () => {
   const { file } = newLease();
-  assert.ok(isDead(`${DEAD_PID}@${hostname()}`));
-  assert.not(isDead(`${process.ppid}@${hostname()}`));
-  await writeFile(file, `${DEAD_PID}@${hostname()}`);
+  assert.ok(isDead(`${DEAD_PID}@${HOST}`));
+  assert.not(isDead(`${process.ppid}@${HOST}`));
+  await writeFile(file, `${DEAD_PID}@${HOST}`);
   assert.is(holderOf(file), undefined);
   const dead = await timed(file);
   assert.equal(dead.holders, []);
   dead.taken.release();
-  await writeFile(file, `${process.ppid}@${hostname()}`);
+  await writeFile(file, `${process.ppid}@${HOST}`);
   assert.is(holderOf(file), `process ${process.ppid}`);
   const reused = await timed(file);
   assert.equal(reused.holders, [`process ${process.ppid}`]);
   assert.ok(reused.ms >= 0.9 * QUICK.expiry, `${reused.ms} ms`);
   reused.taken.release();
 });
+
+const unshare = ['unshare', '--fork', '--pid', '--mount-proc', '--kill-child'];
+const { exitCode: refused } = await $({ nothrow: true })`${unshare} true`;
+testUnless(
+  test,
+  refused ? 'this system creates no namespace of process ids' : undefined,
+  'a process of another namespace on this host is not taken for dead: neither its lease nor its draft',
+  async () => {
+    const { store, root } = newStore();
+    const start = async (what: string) => {
+      const command = [...unshare, process.execPath, '--import', 'tsx', CHILD, root, KEY, what];
+      const child = $({ nothrow: true })`${command}`;
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+      const [pid, line] = [(await lines.next()).value, (await lines.next()).value] as string[];
+      return { child, pid, line };
+    };
+    const [holder, writer] = await Promise.all([start('hold'), start('write')]);
+    assert.is(store.holder(KEY), `process ${holder.pid} on ${hostname()}`);
+    await store.tidy();
+    assert.is(store.holder(KEY), `process ${holder.pid} on ${hostname()}`);
+    assert.equal(await readdir(join(root, 'tmp')), [basename(writer.line)]);
+    await Promise.all([holder.child.kill('SIGKILL'), writer.child.kill('SIGKILL')]);
+  },
+);
 
 test('the lease of an owner elsewhere ends without refreshes, whatever runs under its pid here', async () => {
   const { file } = newLease();

@@ -12,14 +12,13 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Checkpoints } from '../pipeline/store/checkpoints.ts';
 import { damagesOf, type Entry } from '../pipeline/store/entry.ts';
 import { collect } from '../pipeline/store/gc.ts';
-import { isDead } from '../pipeline/store/lock.ts';
+import { HOST, isDead } from '../pipeline/store/lock.ts';
 import { Store } from '../pipeline/store/store.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { commit, keyOf, newStore, openDraft, startChild } from './helpers/store-bench.ts';
@@ -301,7 +300,7 @@ test('the next writer deletes temporary files of a killed process; those of a ru
   const living = await openDraft(store);
   const child = await startChild(root, KEY, 'write');
   const left = await child.line();
-  const owner = `${child.pid}@${hostname()}`;
+  const owner = `${child.pid}@${HOST}`;
   assert.ok(left.endsWith(`.${owner}`), left);
   assert.not(isDead(owner));
   await commit(new Store(root), keyOf(2), FILES);
@@ -309,8 +308,8 @@ test('the next writer deletes temporary files of a killed process; those of a ru
   await child.kill();
   assert.ok(isDead(owner));
   // Of another host, and of an older version.
-  const strangers = [`0123456789ab.${child.pid}@not-${hostname()}`, '0-7-0123456789ab-0123456789ab'];
-  const oldStranger = join(root, 'tmp', `ba9876543210.${child.pid}@not-${hostname()}`);
+  const strangers = [`0123456789ab.${child.pid}@not-${HOST}`, '0-7-0123456789ab-0123456789ab'];
+  const oldStranger = join(root, 'tmp', `ba9876543210.${child.pid}@not-${HOST}`);
   for (const path of [...strangers.map((name) => join(root, 'tmp', name)), oldStranger]) await mkdir(path);
   const eightDaysAgo = Date.now() / 1000 - 8 * 24 * 3600;
   await utimes(oldStranger, eightDaysAgo, eightDaysAgo);

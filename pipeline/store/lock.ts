@@ -26,13 +26,16 @@ export interface Lock {
 
 const EXPIRY_MS = 60_000;
 
+const PID_NAMESPACE = quiet(() => fs.readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')) ?? '';
+/** Where a process id names the same process: containers may share a host's name, but not its process ids. */
+export const HOST = `${hostname()}+${PID_NAMESPACE}`;
 /** This process, in its leases and in the names of its drafts. */
-export const OWNER = `${process.pid}@${hostname()}`;
+export const OWNER = `${process.pid}@${HOST}`;
 
 /** Whether an owner is a process of this host that has ended. False if its pid is in use again. */
 export function isDead(owner: string): boolean {
   const [pid, host] = owner.split('@');
-  if (host !== hostname()) return false;
+  if (host !== HOST) return false;
   try {
     process.kill(Number(pid), 0); // signal 0 only tests
     return false;
@@ -92,7 +95,7 @@ export function holderOf(path: string, expiry = EXPIRY_MS): string | undefined {
   if (!lease || lease.hasEnded) return undefined;
   const [pid, host] = lease.owner.split('@');
   if (host === undefined) return 'another process';
-  return host === hostname() ? `process ${pid}` : `process ${pid} on ${host}`;
+  return host === HOST ? `process ${pid}` : `process ${pid} on ${host.replace(/\+\d*$/, '')}`;
 }
 
 /** Removes a lease that has ended; with an infinite `expiry`, that of a dead process. */
