@@ -1,7 +1,7 @@
 /** Which stages a run takes from the store, which it reruns and why, and what it never uses. */
 
 import { existsSync } from 'node:fs';
-import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -218,13 +218,49 @@ test('verify re-hashes the folder and the store, deletes damaged entries, and th
     await rm(join(out, 'scores.json'));
     const { damaged } = await verifyRun(join(out, 'run.json'), { store });
     assert.is(damaged.length, 2);
-    assert.equal([damaged[0].path, damaged[0].found], [join(out, 'scores.json'), 'missing']);
-    assert.is(damaged[1].path, trained);
+    assert.is(damaged[0].path, join(out, 'scores.json'));
+    assert.match(damaged[0].fault, /^missing; \d+ bytes expected$/);
+    assert.is(join(damaged[1].path, 'artefacts/gaussians/splat.txt'), trained);
+    assert.match(damaged[1].fault, /^artefacts\/gaussians\/splat\.txt: [0-9a-f]{64}; [0-9a-f]{64} expected$/);
     assert.not(existsSync(trained));
     assert.equal((await verifyRun(out, { store })).missing, ['train']);
     await run();
     assert.equal(trail, ['load', 'train']);
     assert.equal(await verifyRun(out, { store }), good);
+  });
+});
+
+test('verify reports saved work that is cut short, or without its record, as damaged', async () => {
+  await bench(async (given) => {
+    const { out, store, run } = given;
+    await run();
+    await spoil(await savedFile(given, 'init'), 'in');
+    await rm(await savedFile(given, 'train', 'entry.json'));
+    const { damaged, missing, entries } = await verifyRun(out, { store });
+    assert.equal(
+      damaged.map(({ fault }) => fault),
+      ['artefacts/gaussians/splat.txt: 2 bytes; 4 bytes expected', 'entry.json is missing'],
+    );
+    assert.equal([missing, entries], [[], 4]);
+  });
+});
+
+test('a frozen run removes no folder with contents', async () => {
+  await bench(async ({ folder, out, run }) => {
+    await run();
+    const fox = join(folder, 'fox');
+    await cp(out, fox, { recursive: true });
+    const files = async () => (await readdir(folder, { recursive: true })).sort();
+    const before = await files();
+    for (const taken of [folder, out, fox]) {
+      const again = repeatRun(out, fakeStages, { gpu: fakeGpu(), formats: fakeFormats, out: taken });
+      const { name, message } = await rejection(again);
+      assert.is(name, 'InputError');
+      assert.match(message, /expected a new or empty folder/);
+      assert.equal(await files(), before);
+    }
+    await repeatRun(out, fakeStages, { gpu: fakeGpu(), formats: fakeFormats, out: join(folder, 'new') });
+    assert.equal(await files(), before);
   });
 });
 

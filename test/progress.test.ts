@@ -62,6 +62,24 @@ test('a download shows a bar, its bytes and its rate', () => {
   );
 });
 
+test('the line of a download disappears when the cells of a matrix start', () => {
+  const fetched = {
+    event: 'fetch',
+    model: 'owner/clip',
+    bytes: 8,
+    total: 8,
+    perSecond: 1,
+    secondsLeft: 0,
+  } as const;
+  const lines = shownBy(
+    printed(true, [
+      [0, fetched],
+      [1, MATRIX],
+    ]),
+  );
+  assert.not.match(lines.join('\n'), 'owner/clip');
+});
+
 test('away from a terminal a stage prints a line every few seconds and one at its end', () => {
   const text = printed(false, [
     [0, RUN],

@@ -113,6 +113,23 @@ test('other error codes are unchanged', async () => {
   assert.is(explainDiskError(other, '/x'), other);
   const missing = await mkdir('/nowhere/x').catch((error: Error) => error);
   assert.is(explainDiskError(missing, '/x'), missing);
+  const secret = Object.assign(new Error('open'), { code: 'EACCES', path: '/elsewhere/photo.png' });
+  assert.is(
+    explainDiskError(secret, '/x'),
+    secret,
+    'a file that cannot be read is not the fault of the store',
+  );
+  for (const path of ['/x/y', '/']) {
+    const explained = explainDiskError(
+      Object.assign(new Error('open'), { code: 'EACCES', path }),
+      '/x',
+      '--out',
+    );
+    assert.match(
+      String(explained),
+      /permission denied \(EACCES\); make it writable or choose another folder with --out/,
+    );
+  }
 });
 
 test.run();

@@ -18,6 +18,9 @@ export function byteSize(bytes: number): string {
   return `${Number((bytes / 1024 ** power).toPrecision(3))} ${units[power]}`;
 }
 
+/** For `--json`: one line for each event. */
+export const printJson = (event: unknown) => void process.stdout.write(`${JSON.stringify(event)}\n`);
+
 /** `1 cell`, `4 cells`. */
 export function count(many: number, what: string): string {
   return `${many} ${what}${many === 1 ? '' : 's'}`;

@@ -49,7 +49,7 @@ function verifyCommand(): Command {
       const { verifyRun } = await import('../run/verify.ts');
       const { files, entries, damaged, missing } = await verifyRun(run, { store });
       const lines = [
-        ...damaged.map(({ path, found, expected }) => `${path}: ${found}, expected ${expected}`),
+        ...damaged.map(({ path, fault }) => `${path}: ${fault}`),
         ...missing.map((id) => `${id}: its saved work is not in the store`),
         `${files} files in the folder and ${entries} entries of the store checked`,
       ];

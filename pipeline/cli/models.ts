@@ -10,7 +10,7 @@ import {
 } from '../../stages/clip/hub-cache.ts';
 import { FULL_CLIP } from '../../stages/clip/resolve.ts';
 import { InputError } from '../../wgsl/core/index.ts';
-import { byteSize, table } from './format.ts';
+import { byteSize, printJson, table } from './format.ts';
 import { interruptible } from './interruption.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -37,11 +37,10 @@ export function modelsCommand(): Command {
     .option('--json', 'print JSON, one object a line')
     .action((name: string, { json }: { json?: boolean }) =>
       interruptible(async (signal) => {
-        const print = (event: object) => void process.stdout.write(`${JSON.stringify(event)}\n`);
-        const onEvent = json ? print : progressPrinter(process.stdout);
+        const onEvent = json ? printJson : progressPrinter(process.stdout);
         const { fetchModel } = await import('../run/models.ts');
         const model = await fetchModel(name, { signal, onEvent, update: true });
-        if (json) print({ event: 'model', model });
+        if (json) printJson({ event: 'model', model });
         else process.stdout.write(`${model} is in ${hubCache()}\n`);
       }),
     );

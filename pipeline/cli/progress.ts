@@ -47,6 +47,7 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
       }
       case 'matrix': {
         const { name, cells, axes, jobs } = event;
+        lines.remove(''); // that of fetched models
         widen(cells);
         const factors = Object.entries(axes).map(([axis, values]) => `${axis} (${values.length})`);
         const atATime = jobs > 1 ? `, ${jobs} at a time` : '';

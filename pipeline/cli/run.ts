@@ -5,6 +5,7 @@ import { exitCodeOf } from '../exit.ts';
 import { readMatrix, readPipeline } from '../file/read.ts';
 import { parseSlot } from '../matrix/slots.ts';
 import { type PlanFlags, takeAdapter, whole, withPlanOptions } from './flags.ts';
+import { printJson } from './format.ts';
 import { interruptible } from './interruption.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -12,8 +13,6 @@ interface RunFlags extends PlanFlags {
   frozen?: string;
   jobs?: number;
 }
-
-const printJson = (event: unknown) => void process.stdout.write(`${JSON.stringify(event)}\n`);
 
 /** The options that would change a repeated run. */
 const NOT_FROZEN = ['set', 'from', 'until', 'store', 'cell', 'jobs'];

@@ -4,8 +4,6 @@ import type { Mistake } from './check.ts';
 import { nearest } from './describe.ts';
 import type { Scalar } from './substitute.ts';
 
-export type { Scalar };
-
 /** The values of a matrix, axis by axis, in the file's order. */
 export type Axes = Record<string, readonly Scalar[]>;
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { backgroundColor } from '../../stages/artefacts/background.ts';
@@ -7,6 +6,7 @@ import type { Score } from '../../stages/artefacts/scores.ts';
 import { stages } from '../../stages/index.ts';
 import type { OrbitOptions } from '../../stages/orbit/options.ts';
 import { readPipeline } from '../file/read.ts';
+import { hashFile } from '../hash.ts';
 import { openDevice } from '../open-device.ts';
 import type { RunOptions } from '../run/runner.ts';
 import { comparedStages, renderView, runChain } from './chain.ts';
@@ -51,7 +51,6 @@ export async function recordGolden(file: string, options: RecordOptions) {
     const background = backgroundColor(orbit.background);
     const view = { cameras: frames.map(({ camera }) => camera), background };
     const { count, pictures } = await renderView(gpu, splat.file, view);
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
     const golden: Golden = {
       format: 'splatline golden 1',
       set: [...set],
@@ -59,7 +58,7 @@ export async function recordGolden(file: string, options: RecordOptions) {
       cell, // JSON leaves out what is undefined
       versions: await versions(),
       adapter: { ...gpu.adapter },
-      splat: { stage: splat.stage, count, bytes: bytes.length, sha256 },
+      splat: { stage: splat.stage, count, ...(await hashFile(splat.file)) },
       background: [...background],
       frames: frames.map(({ name, camera }, i) => ({ name, sha256: pictureHash(pictures[i]), camera })),
       tolerance: TOLERANCE,

@@ -8,6 +8,7 @@ import { checkJson, readJson } from '../../stages/artefacts/json.ts';
 import { scoreSchema } from '../../stages/artefacts/scores.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { packageVersion } from '../run/manifest.ts';
+import { ignore } from '../store/disk.ts';
 
 /** The files of a recording. `pipeline` is a copy of the pipeline file; recordings of version 0.1.0 lack it. */
 export const GOLDEN = {
@@ -86,18 +87,19 @@ export async function replaceGolden(
   files: Readonly<Record<string, Uint8Array>>,
 ): Promise<string> {
   const folder = goldenFolder(file);
-  const partial = `${folder}.partial-${process.pid}`;
+  const [partial, replaced] = ['partial', 'replaced'].map((what) => `${folder}.${what}-${process.pid}`);
   try {
     await mkdir(join(partial, GOLDEN.frames), { recursive: true }).catch((error: NodeJS.ErrnoException) => {
       throw new InputError(`cannot be written (${error.code}); recordings need a writable folder`, folder);
     });
     await writeFile(join(partial, GOLDEN.json), `${JSON.stringify(golden, null, 1)}\n`);
     for (const [path, bytes] of Object.entries(files)) await writeFile(join(partial, path), bytes);
-    await rm(folder, { recursive: true, force: true });
+    await rename(folder, replaced).catch(ignore('ENOENT'));
     await rename(partial, folder);
     return folder;
   } finally {
-    await rm(partial, { recursive: true, force: true });
+    if (!existsSync(folder)) await rename(replaced, folder).catch(ignore('ENOENT'));
+    for (const path of [partial, replaced]) await rm(path, { recursive: true, force: true });
   }
 }
 

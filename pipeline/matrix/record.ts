@@ -1,5 +1,6 @@
 import type { Score } from '../../stages/artefacts/scores.ts';
-import type { Axes, Scalar } from '../file/cells.ts';
+import type { Axes } from '../file/cells.ts';
+import type { Scalar } from '../file/substitute.ts';
 import type { RunEvent } from '../run/events.ts';
 
 export type CellStatus = 'not started' | 'running' | 'done' | 'failed' | 'stopped';

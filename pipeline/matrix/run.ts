@@ -221,7 +221,7 @@ class MatrixRun {
       await mkdir(this.#out, { recursive: true });
       await replaceDurably(join(this.#out, MATRIX_FILE), `${JSON.stringify(this.#record, null, 2)}\n`);
     } catch (error) {
-      throw explainDiskError(error, this.#out);
+      throw explainDiskError(error, this.#out, '--out');
     }
   }
 

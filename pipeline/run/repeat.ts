@@ -4,6 +4,7 @@ import type { Stage } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { Regression } from '../exit.ts';
 import type { Plan } from '../file/plan.ts';
+import { namesIn } from '../store/disk.ts';
 import { comparedParts, differences } from './entries.ts';
 import type { RunResult } from './events.ts';
 import { type Manifest, readManifest } from './manifest.ts';
@@ -12,7 +13,8 @@ import { type RunOptions, runPlan } from './runner.ts';
 /**
  * Runs all stages of a run again, from its inputs, in a folder beside it, and compares every tensor, picture and file with
  * the hashes in run.json.
- * @throws InputError if the run is not done, or if another version wrote it that had other stages or options.
+ * @throws InputError if the run is not done, if another version wrote it that had other stages or options, or if
+ * `out` has contents: it is removed after the comparison.
  * @throws Regression with the first difference; the new folder then stays.
  */
 export async function repeatRun(
@@ -22,20 +24,22 @@ export async function repeatRun(
 ): Promise<RunResult & { compared: number }> {
   const { file, folder, manifest: before } = await readManifest(path);
   const plan = planOf(before, file, registry);
-  const aside = resolve(options.out ?? join(dirname(folder), `.frozen-${basename(folder)}`));
-  await rm(aside, { recursive: true, force: true });
+  const repeated = resolve(options.out ?? join(dirname(folder), `.frozen-${basename(folder)}`));
+  if (options.out === undefined) await rm(repeated, { recursive: true, force: true });
+  else if ((await namesIn(repeated)).length)
+    throw new InputError('expected a new or empty folder, which is removed after the comparison', repeated);
   const result = await runPlan(plan, {
     ...options,
-    out: aside,
+    out: repeated,
     // The new folder is removed: its files are not results.
     onEvent: (event) => void (event.event !== 'result' && options.onEvent?.(event)),
   });
-  const { manifest: now } = await readManifest(aside);
+  const { manifest: now } = await readManifest(repeated);
   const different = before.stages.flatMap((row, at) =>
     differences(row, now.stages[at]).map((name) => `${row.id}: ${name}`),
   );
-  if (different.length) throw new Regression(sentence(different, before, now, aside));
-  await rm(aside, { recursive: true, force: true });
+  if (different.length) throw new Regression(sentence(different, before, now, repeated));
+  await rm(repeated, { recursive: true, force: true });
   return { ...result, compared: now.stages.flatMap((row) => Object.keys(comparedParts(row))).length };
 }
 
@@ -55,7 +59,7 @@ function planOf({ status, name, seed, ...run }: Manifest, file: string, registry
   return { name, seed, stages, file: run.file, checkpoints: { seconds: 30 } };
 }
 
-function sentence(different: readonly string[], before: Manifest, now: Manifest, aside: string): string {
+function sentence(different: readonly string[], before: Manifest, now: Manifest, repeated: string): string {
   const [first, ...more] = different;
   const rest = more.length ? ` (and ${more.length} more)` : '';
   const changed = before.stages.find((row, at) => row.key !== now.stages[at].key);
@@ -65,5 +69,5 @@ function sentence(different: readonly string[], before: Manifest, now: Manifest,
       : changed
         ? `The identity of ${changed.id} has changed since: compare it in both run.json files`
         : 'Nothing that it depends on has changed, so this adapter does not reproduce its results: please report it';
-  return `${first} differs from the run in bytes${rest}. ${cause}. The repeated run is in ${aside}`;
+  return `${first} differs from the run in bytes${rest}. ${cause}. The repeated run is in ${repeated}`;
 }

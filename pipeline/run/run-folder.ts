@@ -4,6 +4,7 @@ import { dirname, join, normalize, resolve, sep } from 'node:path';
 import type { OutputFolder } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { drafts, explainDiskError, ignore, namesIn, quiet } from '../store/disk.ts';
+import { isBelow } from '../store/entry.ts';
 import { type Lock, type LockOptions, lock } from '../store/lock.ts';
 
 /** The file that marks a folder as a run's and describes the run. */
@@ -25,7 +26,7 @@ const OWN = [STAGING, LOCK, STORE];
 export async function checkFolder(root: string, markers: readonly string[] = [MANIFEST]): Promise<void> {
   const fault = 'this is a file, or is below one; expected a folder for the results';
   const names = await namesIn(root, fault).catch((error: unknown) => {
-    throw explainDiskError(error, root);
+    throw explainDiskError(error, root, '--out');
   });
   const others = names.filter((name) => !OWN.includes(name));
   if (!others.length || others.some((name) => markers.includes(name))) return;
@@ -110,7 +111,7 @@ export class RunFolder {
   /** @throws InputError where the folder cannot be written. */
   async #write<T>(work: () => Promise<T>): Promise<T> {
     return work().catch((error: unknown) => {
-      throw explainDiskError(error, this.root);
+      throw explainDiskError(error, this.root, '--out');
     });
   }
 
@@ -139,9 +140,7 @@ function removeEmpty(folder: string, letters: number): void {
 
 /** Whether a path may be a result file: below the folder, and not reserved by the runner. */
 export function isResultPath(path: string): boolean {
-  const clean = normalize(path);
-  const [top] = clean.split(sep);
-  return !clean.startsWith(sep) && !['..', '.', '', STAGES, MANIFEST, ...OWN].includes(top);
+  return isBelow(path) && ![STAGES, MANIFEST, ...OWN].includes(normalize(path).split(sep)[0]);
 }
 
 /** A stage's result files, in the folder of an entry that is not finished yet. */

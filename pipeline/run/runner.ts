@@ -76,15 +76,9 @@ class Run {
   async run(): Promise<RunResult> {
     const { plan, stages, gpu, out } = this.#prepared;
     const { signal } = this.#options;
+    const { name, seed } = plan;
     const ids = stages.map(({ id }) => id);
-    this.#report({
-      event: 'run',
-      name: plan.name,
-      out,
-      seed: plan.seed,
-      stages: ids,
-      adapter: gpu.adapter,
-    });
+    this.#report({ event: 'run', name, out, seed, stages: ids, adapter: gpu.adapter });
     let result: RunResult;
     try {
       const stale = await this.#open();

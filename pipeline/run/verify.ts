@@ -1,13 +1,14 @@
 import { join, resolve } from 'node:path';
-import { type Damage, damagesOf } from '../store/entry.ts';
+import { damagesOf } from '../store/entry.ts';
 import { Store } from '../store/store.ts';
+import { ARTEFACTS, FILES } from './entries.ts';
 import { readManifest } from './manifest.ts';
 
 export interface Verification {
   files: number;
   entries: number;
-  /** With absolute paths. */
-  damaged: Damage[];
+  /** Files in the folder and entries of the store, with absolute paths. */
+  damaged: { path: string; fault: string }[];
   /** Stages without an entry in the store; a run would run them again. */
   missing: string[];
 }
@@ -21,23 +22,17 @@ export async function verifyRun(
   { store: root }: { store?: string } = {},
 ): Promise<Verification> {
   const { folder, manifest } = await readManifest(run);
-  const wrongFiles = await damagesOf(folder, manifest.files);
-  const damaged = wrongFiles.map((one) => ({ ...one, path: join(folder, one.path) }));
+  const damaged: Verification['damaged'] = [];
+  for (const { path, found, expected } of await damagesOf(folder, manifest.files))
+    damaged.push({ path: join(folder, path), fault: `${found}; ${expected} expected` });
   const store = new Store(resolve(root ?? join(folder, manifest.store)));
+  store.onDamaged = ({ path, reason }) => void damaged.push({ path, fault: reason });
   const missing: string[] = [];
-  let entries = 0;
-  for (const { id, key, resolvedBy } of manifest.stages) {
-    if (resolvedBy === 'read' || resolvedBy === 'unused') continue;
-    const entry = await store.find(key);
-    if (!entry) {
-      missing.push(id);
-      continue;
-    }
-    entries++;
-    const wrong = await damagesOf(entry.folder, entry.record.files);
-    if (wrong.length)
-      await store.discard(key, wrong.map(({ path, found }) => `${path}: ${found}`).join('; '));
-    damaged.push(...wrong.map((one) => ({ ...one, path: join(entry.folder, one.path) })));
+  const saved = manifest.stages.filter(({ resolvedBy }) => resolvedBy === 'ran' || resolvedBy === 'cached');
+  for (const { id, key } of saved) {
+    const before = damaged.length;
+    const entry = await store.find(key, [ARTEFACTS, FILES]);
+    if (!entry && damaged.length === before) missing.push(id);
   }
-  return { files: manifest.files.length, entries, damaged, missing };
+  return { files: manifest.files.length, entries: saved.length - missing.length, damaged, missing };
 }

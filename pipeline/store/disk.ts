@@ -18,15 +18,17 @@ const MEANING: Record<string, string> = {
 };
 
 /**
- * Turns a failed write below `folder` into an InputError that names the folder, the cause and the remedy. Returns any
- * other error unchanged: `catch (error) { throw explainDiskError(error, store.root); }`.
+ * Turns a failed write below `folder` into an InputError that names the folder, the cause and the remedy: `option` chooses
+ * another folder. Returns any other error unchanged: `catch (error) { throw explainDiskError(error, store.root); }`.
  */
-export function explainDiskError(error: unknown, folder: string): unknown {
+export function explainDiskError(error: unknown, folder: string, option = '--store'): unknown {
   const code = codeOf(error);
   if (error instanceof InputError || code === undefined || !(code in MEANING)) return error;
+  const { path = folder } = error as NodeJS.ErrnoException;
+  if (!path.startsWith(folder) && !folder.startsWith(path)) return error;
   const isFull = code === 'ENOSPC' || code === 'EDQUOT';
   const remedy = isFull ? 'free space there (splatline gc frees saved work)' : 'make it writable';
-  const message = `cannot be written: ${MEANING[code]} (${code}); ${remedy} or choose another store with --store`;
+  const message = `cannot be written: ${MEANING[code]} (${code}); ${remedy} or choose another folder with ${option}`;
   const explained = new InputError(message, folder);
   explained.cause = error;
   return explained;

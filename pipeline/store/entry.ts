@@ -157,6 +157,7 @@ export function isKey(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name);
 }
 
-function isBelow(path: string): boolean {
+/** Whether a path leads below the folder that it is relative to. */
+export function isBelow(path: string): boolean {
   return path !== '' && !isAbsolute(path) && !/^\.\.?([\\/]|$)/.test(normalize(path));
 }

@@ -39,8 +39,7 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
   const { olderThanMs = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY, dryRun } = options;
   const freed: StoreItem[] = [];
   const kept: StoreItem[] = [];
-  if (!(await store.exists())) return { freed, kept };
-  if (!dryRun) await store.tidy();
+  if ((await store.exists()) && !dryRun) await store.tidy();
   const now = Date.now();
   const items = await itemsIn(store);
   let total = items.reduce((sum, { bytes }) => sum + bytes, 0);

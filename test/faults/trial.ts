@@ -110,7 +110,7 @@ export async function faultIn(
   const [left] = await leftovers(places);
   if (left !== undefined) return `${left} was left`;
   const { damaged, missing } = await verifyRun(places.out, { store: places.store });
-  if (damaged.length) return `${damaged[0].path} is not what run.json says: ${damaged[0].found}`;
+  if (damaged.length) return `${damaged[0].path} is not what run.json says: ${damaged[0].fault}`;
   return missing.length ? `the store has not kept ${missing[0]}` : undefined;
 }
 
