@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { GpuError } from '../wgsl/core/index.ts';
 import { CropSampler } from '../wgsl/image/crop.ts';
 import { type CropTransform, centerTransform, cropTransforms } from '../wgsl/image/crop-transforms.ts';
 import { withGpu } from './helpers/gpu.ts';
@@ -51,6 +52,18 @@ test('crops and their gradient agree with a plain reference and finite differenc
     const stopped = image.findIndex((value, i) => i % 4 < 3 && value > 1);
     assert.is(change[stopped], 0, 'the clamp stops gradients');
     assert.ok(change.filter((value, i) => i % 4 < 3 && value !== 0).length > 200, 'most pixels are seen');
+  }));
+
+test('the largest batch compiles, and a larger one is refused', () =>
+  withGpu(async (gpu, arena) => {
+    const pixels = arena.buffer('pixels', 16);
+    const create = (batch: number) =>
+      CropSampler.create(arena, { batch, size: 1, mean, deviation }, pixels, 'portable');
+    await create(256);
+    await gpu.settle();
+    const error = await create(257).catch((error: unknown) => error);
+    assert.instance(error, GpuError);
+    assert.match(String(error), /257 crops a batch; the kernels take 256 at most \(crops\.count\)/);
   }));
 
 test('targets agree over several tiles and more crops than bits of a word', () =>

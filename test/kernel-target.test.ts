@@ -8,7 +8,13 @@ import {
   openGpu,
   probeLinearSubgroups,
 } from '../wgsl/core/index.ts';
-import { supportsTarget, targetFor } from '../wgsl/core/target.ts';
+import {
+  hasSubgroupMatrices,
+  MAX_MATRIX_SUBGROUPS,
+  SUBGROUP_MATRIX,
+  supportsTarget,
+  targetFor,
+} from '../wgsl/core/target.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { testUnless } from './helpers/skip.ts';
 
@@ -25,6 +31,25 @@ test('the target follows from the adapter and from the size of its subgroups', (
     ['portable', 'cpu', 'cpu', 'cpu', 'portable'],
   );
   assert.ok(KERNEL_TARGETS.every((target) => supportsTarget(target, 8)));
+});
+
+test('tensor cores are used where a workgroup of the largest product fits the limits', () => {
+  const config = { componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16 };
+  const hasMatrices = (invocations: number, sizeX: number, subgroup: number, K = 16) =>
+    hasSubgroupMatrices(
+      {
+        features: new Set(['shader-f16', SUBGROUP_MATRIX]),
+        limits: { maxComputeInvocationsPerWorkgroup: invocations, maxComputeWorkgroupSizeX: sizeX },
+      } as unknown as GPUDevice,
+      { subgroupMatrixConfigs: [{ ...config, K }] } as unknown as GPUAdapterInfo,
+      subgroup,
+    );
+  const needed = 32 * MAX_MATRIX_SUBGROUPS;
+  assert.ok(hasMatrices(needed, needed, 32));
+  assert.not(hasMatrices(256, needed, 32), 'invocations of a device without requiredLimits');
+  assert.not(hasMatrices(needed, 256, 32), 'its workgroup size');
+  assert.not(hasMatrices(needed, needed, 64), 'wider subgroups');
+  assert.not(hasMatrices(needed, needed, 32, 8), 'other matrices');
 });
 
 test('without subgroups the target is portable, and others are refused', async () => {

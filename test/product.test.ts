@@ -176,7 +176,7 @@ test('a product that exceeds the limit on workgroups is refused', () =>
     const error = await dispatchProduct({ arena, target: 'portable' }, spec).catch(
       (reason: unknown) => reason,
     );
-    assert.match(String(error), /70000 workgroups exceeds WebGPU.s limit; use a smaller batch/);
+    assert.match(String(error), /70000 workgroups exceeds WebGPU.s limit\. Use fewer crops \(crops\.count\)/);
   }));
 
 test('linear: x·Wᵀ + b + residual, and the gradients of x and residual', () =>

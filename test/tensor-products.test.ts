@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Arena } from '../wgsl/core/index.ts';
+import { MAX_MATRIX_SUBGROUPS } from '../wgsl/core/target.ts';
 import type { Dispatch } from '../wgsl/nn/dispatch.ts';
 import { ACTIVATIONS } from '../wgsl/nn/elementwise.ts';
 import {
@@ -62,7 +63,7 @@ test('products of some size get each of the nine shapes, which fit into a workgr
   assert.is(SHAPES.size, 9);
   for (const { FM, FN, SM, SN, SK } of SHAPES.values()) {
     assert.ok([1, 2, 4].includes(FM) && [1, 2].includes(FN));
-    assert.ok(SM * SN * SK * 32 <= 1024);
+    assert.ok(SM * SN * SK <= MAX_MATRIX_SUBGROUPS);
   }
   const groups = ({ FM, SM, FN, SN }: ProductShape, rows: number, columns: number) =>
     Math.ceil(rows / (FM * SM)) * Math.ceil(columns / (FN * SN));

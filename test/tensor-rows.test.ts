@@ -1,7 +1,7 @@
 /** The kernels of the image encoder in f16 that pack weights, make tokens and work on rows, against double precision. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Arena, Constants } from '../wgsl/core/index.ts';
+import { type Arena, type Constants, GpuError } from '../wgsl/core/index.ts';
 import { type Dispatch, dispatchElements } from '../wgsl/nn/dispatch.ts';
 import { PATCH_TILES, PATCH_TILES_BACKWARD } from '../wgsl/transformer/embedding.ts';
 import {
@@ -255,6 +255,18 @@ test('rows of gradients are divided by powers of two: zeros, tiny, huge and mixe
       assert.equal(found.scales, expected, `scales of ${rows} × ${width}`);
       assertRows(found, gradient, HALF, `${rows} × ${width}`);
     }
+  }, gpu));
+
+test('more rows than WebGPU starts workgroups are refused', () =>
+  withGpu(async (_, arena) => {
+    const error = await dispatchRowGroups(arena, SCALE_ROWS, 65536, { width: 16 }, {}).catch(
+      (error: unknown) => error,
+    );
+    assert.instance(error, GpuError);
+    assert.match(
+      String(error),
+      /65536 rows of tokens exceed .+ 65535 workgroups\. Use fewer crops \(crops\.count\)/,
+    );
   }, gpu));
 
 test('normalised rows, and the gradient of the stream with what it was before', () =>

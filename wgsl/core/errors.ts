@@ -30,8 +30,8 @@ export class GpuError extends Error {
 
 /** The advice where something exceeds the adapter's limits, with the options of pipeline files. */
 export const SMALLER =
-  'Make the pictures smaller (load.downscale, orbit.size), train fewer Gaussians (train.cap), or take a lower SH degree ' +
-  '(init.shDegree)';
+  'Make the pictures smaller (load.downscale, orbit.size), train fewer Gaussians (train.cap), take a lower SH degree ' +
+  '(init.shDegree), or use fewer crops (crops.count)';
 
 export function formatPlace(place: Place): string {
   return [place.file, place.line, place.column].filter((part) => part !== undefined).join(':');

@@ -167,7 +167,7 @@ async function wrap(
   return new Gpu(device, report, {
     target: target ?? targetFor(report, numbering ? subgroup : 0),
     numbering,
-    hasMatrices: numbering === 'builtin' && hasSubgroupMatrices(device, info),
+    hasMatrices: numbering === 'builtin' && hasSubgroupMatrices(device, info, subgroup),
     windowBytes,
   });
 }

@@ -38,8 +38,8 @@ export function targetFor({ software }: { software: boolean }, subgroup: number)
 /** The feature of a device that multiplies small matrices on tensor cores, which WebGPU's types do not know yet. */
 export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
 
-/** Bytes of workgroup memory that the kernels on tensor cores need. */
-const MATRIX_WORKGROUP_BYTES = 36864;
+/** Maximum number of subgroups in a workgroup of the kernels on tensor cores. Each takes 1 KiB of workgroup memory. */
+export const MAX_MATRIX_SUBGROUPS = 16;
 
 interface MatrixConfig {
   componentType: string;
@@ -49,11 +49,13 @@ interface MatrixConfig {
   K: number;
 }
 
-/** Whether a device multiplies f16 matrices of 16 × 16 with f32 sums, as the kernels in wgsl/transformer do. */
-export function hasSubgroupMatrices(device: GPUDevice, info: GPUAdapterInfo): boolean {
+/** Whether a device with subgroups of this size multiplies f16 matrices of 16 × 16 with f32 sums, as the kernels in wgsl/transformer do. */
+export function hasSubgroupMatrices(device: GPUDevice, info: GPUAdapterInfo, subgroup: number): boolean {
   const { features, limits } = device;
   if (!features.has(SUBGROUP_MATRIX) || !features.has('shader-f16')) return false;
-  if (limits.maxComputeWorkgroupStorageSize < MATRIX_WORKGROUP_BYTES) return false;
+  const invocations = MAX_MATRIX_SUBGROUPS * subgroup;
+  if (limits.maxComputeInvocationsPerWorkgroup < invocations) return false;
+  if (limits.maxComputeWorkgroupSizeX < invocations) return false;
   const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<MatrixConfig> };
   return [...subgroupMatrixConfigs].some(
     ({ componentType, resultComponentType, M, N, K }) =>

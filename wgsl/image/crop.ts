@@ -2,6 +2,7 @@ import {
   type Arena,
   type BoundKernel,
   defineKernel,
+  GpuError,
   gridFor,
   type Kernel,
   type KernelTarget,
@@ -24,6 +25,8 @@ const THREADS = 64;
 const TILE_WIDTH = 16;
 const TILE_HEIGHT = 4;
 const SPLIT = 2;
+/** Crops per batch: those that the backward pass lists in 16 KiB of workgroup memory. */
+const MAX_BATCH = 256;
 /** A filter with less weight than this inside the picture counts as outside, so that 1/sum stays finite. */
 const MIN_SUM = 1e-6;
 
@@ -82,13 +85,19 @@ export class CropSampler {
     this.#inverseSums = arena.buffer('crop/inverseSums', 4 * shape.batch * shape.size ** 2);
   }
 
-  /** `pixels`, f32 [B, 3, S, S], receives the crops; `arena` owns the other buffers. `target`: the variants of kernels. */
+  /**
+   * `pixels`, f32 [B, 3, S, S], receives the crops; `arena` owns the other buffers. `target`: the variants of kernels.
+   * @throws GpuError for more than 256 crops.
+   */
   static async create(
     arena: Arena,
     shape: CropShape,
     pixels: GPUBuffer,
     target = arena.gpu.target,
   ): Promise<CropSampler> {
+    if (shape.batch > MAX_BATCH) {
+      throw new GpuError(`${shape.batch} crops a batch; the kernels take ${MAX_BATCH} at most (crops.count)`);
+    }
     const constants = { BATCH: shape.batch, SIDE: shape.size };
     const [forward, backward] = await Promise.all([
       arena.gpu.kernel(CROP, { constants, target }),

@@ -227,7 +227,7 @@ function fusedAttention(label: string, spec: AttentionSpec, inputs: Tensor[], ou
   ): Promise<Dispatch> => {
     if (Math.max(tiles, matrices) > MAX_GROUPS) {
       throw new GpuError(
-        `${label}: attention of ${batch} × ${heads} heads exceeds WebGPU's limit on workgroups; use a smaller batch`,
+        `${label}: attention of ${batch} × ${heads} heads exceeds WebGPU's limit on workgroups. Use fewer crops (crops.count)`,
       );
     }
     const constants = { ROLLED: arena.gpu.adapter.software };

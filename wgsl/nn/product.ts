@@ -91,7 +91,7 @@ export async function dispatchProduct(context: DispatchContext, product: MatrixP
   const groups = [Math.ceil(columns / tile.columns), Math.ceil(rows / tile.rows), batches * heads] as const;
   if (groups.some((count) => count > MAX_GROUPS)) {
     throw new GpuError(
-      `${label}: a product of ${groups} workgroups exceeds WebGPU's limit; use a smaller batch`,
+      `${label}: a product of ${groups} workgroups exceeds WebGPU's limit. Use fewer crops (crops.count)`,
     );
   }
   const kernel = await gpu.kernel(PRODUCT, { constants: tile.constants, target });

@@ -1,4 +1,4 @@
-import { type Arena, type Constants, defineKernel, type KernelDefinition } from '../core/index.ts';
+import { type Arena, type Constants, defineKernel, GpuError, type KernelDefinition } from '../core/index.ts';
 import type { Dispatch } from '../nn/dispatch.ts';
 
 function defineRows(label: string, source: URL, example: Constants = {}): KernelDefinition {
@@ -32,7 +32,7 @@ export const INCOMING = { nothing: 0, sameRows: 1, pooled: 2 } as const;
 /** WebGPU's minimum limit on workgroups along an axis. */
 const MAX_ROWS = 65535;
 
-/** Runs a kernel of one workgroup a row. */
+/** Runs a kernel of one workgroup a row. @throws GpuError for more rows than WebGPU starts workgroups. */
 export async function dispatchRowGroups(
   arena: Arena,
   definition: KernelDefinition,
@@ -42,8 +42,9 @@ export async function dispatchRowGroups(
   constants: Constants = {},
 ): Promise<Dispatch> {
   if (rows > MAX_ROWS) {
-    throw new Error(
-      `${definition.label}: ${rows} rows exceed WebGPU's limit of workgroups; use a smaller batch`,
+    throw new GpuError(
+      `${definition.label}: ${rows} rows of tokens exceed WebGPU's limit of ${MAX_ROWS} workgroups. ` +
+        'Use fewer crops (crops.count)',
     );
   }
   // Few rows leave multiprocessors idle, so each gets more invocations.
