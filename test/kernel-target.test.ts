@@ -39,7 +39,11 @@ test('tensor cores are used where a workgroup of the largest product fits the li
     hasSubgroupMatrices(
       {
         features: new Set(['shader-f16', SUBGROUP_MATRIX]),
-        limits: { maxComputeInvocationsPerWorkgroup: invocations, maxComputeWorkgroupSizeX: sizeX },
+        limits: {
+          maxComputeInvocationsPerWorkgroup: invocations,
+          maxComputeWorkgroupSizeX: sizeX,
+          maxComputeWorkgroupStorageSize: 36864,
+        },
       } as unknown as GPUDevice,
       { subgroupMatrixConfigs: [{ ...config, K }] } as unknown as GPUAdapterInfo,
       subgroup,

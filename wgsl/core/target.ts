@@ -38,7 +38,9 @@ export function targetFor({ software }: { software: boolean }, subgroup: number)
 /** The feature of a device that multiplies small matrices on tensor cores, which WebGPU's types do not know yet. */
 export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
 
-/** Maximum number of subgroups in a workgroup of the kernels on tensor cores. Each takes 1 KiB of workgroup memory. */
+/** Bytes of workgroup memory that the kernels on tensor cores need. */
+const MATRIX_WORKGROUP_BYTES = 36864;
+/** Maximum number of subgroups in their workgroups. */
 export const MAX_MATRIX_SUBGROUPS = 16;
 
 interface MatrixConfig {
@@ -53,6 +55,7 @@ interface MatrixConfig {
 export function hasSubgroupMatrices(device: GPUDevice, info: GPUAdapterInfo, subgroup: number): boolean {
   const { features, limits } = device;
   if (!features.has(SUBGROUP_MATRIX) || !features.has('shader-f16')) return false;
+  if (limits.maxComputeWorkgroupStorageSize < MATRIX_WORKGROUP_BYTES) return false;
   const invocations = MAX_MATRIX_SUBGROUPS * subgroup;
   if (limits.maxComputeInvocationsPerWorkgroup < invocations) return false;
   if (limits.maxComputeWorkgroupSizeX < invocations) return false;
