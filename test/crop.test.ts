@@ -102,6 +102,36 @@ test('targets agree over several tiles and more crops than bits of a word', () =
     }
   }));
 
+test('the first step whose gradient is not finite is kept', () =>
+  withGpu(async (gpu, arena) => {
+    const [width, height, size, batch] = [13, 11, 4, transforms.length];
+    const count = 3 * batch * size ** 2;
+    const image = arena.upload('image', uniform(width * height * 4, 1), 'test');
+    const sound = uniform(count, 2, -1, 1);
+    for (const target of targetsOf(gpu)) {
+      for (const value of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+        const damaged = sound.map((number, i) => (i === 5 ? value : number));
+        const pixels = arena.buffer('pixels', 4 * count);
+        const sampler = await CropSampler.create(arena, { batch, size, mean, deviation }, pixels, target);
+        const gradImage = arena.buffer('gradImage', 16 * width * height);
+        const after = async (gradient: Float32Array, step?: number) => {
+          const gradPixels = arena.upload('gradPixels', gradient, 'test');
+          sampler.set(width, height, transforms, step);
+          gpu.run('test', (recorder) => {
+            sampler.record(recorder, image);
+            sampler.recordBackward(recorder, image, gradPixels, gradImage);
+          });
+          return (await gpu.readWords(sampler.nonFiniteStep, 'test', 1))[0];
+        };
+        assert.is(await after(sound, 3), 0, target);
+        assert.is(await after(damaged), 0, target);
+        assert.is(await after(damaged, 4), 4, target);
+        assert.is(await after(damaged, 5), 4, target);
+        assert.is(await after(sound, 6), 4, target);
+      }
+    }
+  }));
+
 test('random crops stay inside, repeat by step, and use their ranges', () => {
   const request = { seed: 9, batch: 64, width: 40, height: 30, size: 8, augment };
   const first = cropTransforms({ ...request, step: 1 });

@@ -89,6 +89,15 @@ export class ClipModel {
     return raw;
   }
 
+  /** The error about a number of the image encoder that is infinite or no number. `what` names it. */
+  notFinite(what: string): InputError {
+    const advice =
+      this.precision === 'f16'
+        ? 'set precision: f32; if it fails too, the weights are damaged'
+        : 'its weights are damaged or too large; fetch it again or use another model';
+    return new InputError(`${what} of the CLIP model is not finite: ${advice}`, this.directory);
+  }
+
   /** Frees the weights. Destroy objectives first. */
   destroy(): void {
     this.#vision = undefined;

@@ -23,6 +23,8 @@ export class ClipObjective {
   readonly options: ClipObjectiveOptions;
   /** f32 [B]: cosine of each crop with the target, in [−1, 1], after `record` has run. */
   readonly cosines: GPUBuffer;
+  /** u32 [1]: the first step, from 1, whose gradient was not finite; 0 if there was none. `check` takes it. */
+  readonly nonFiniteStep: GPUBuffer;
   readonly #gpu: Gpu;
   readonly #arena: Arena;
   readonly #model: ClipModel;
@@ -36,6 +38,7 @@ export class ClipObjective {
     this.#encoder = encoder;
     this.options = options;
     this.cosines = encoder.cosines;
+    this.nonFiniteStep = encoder.sampler.nonFiniteStep;
   }
 
   /**
@@ -59,7 +62,7 @@ export class ClipObjective {
   }
 
   /**
-   * Uploads the crops of the next submitted step, which follow from seed and step alone. `size`: of the step's picture, pixels, if it
+   * Uploads the crops of the next submitted step, which follow from seed and step (from 0) alone. `size`: of the step's picture, pixels, if it
    * differs from the options.
    */
   setStep(
@@ -70,7 +73,7 @@ export class ClipObjective {
     const { batch, augment } = this.options;
     const size = this.#model.imageSize;
     const transforms = cropTransforms({ seed, step, batch, width, height, size, augment });
-    this.#encoder.sampler.set(width, height, transforms);
+    this.#encoder.sampler.set(width, height, transforms, step + 1);
   }
 
   /**
@@ -90,6 +93,12 @@ export class ClipObjective {
     this.#encoder.recordForward(recorder);
     backward.record(recorder);
     sampler.recordBackward(recorder, image, backward.gradPixels, gradImage);
+  }
+
+  /** @throws InputError when the gradient of a step was not finite, by the value of `nonFiniteStep`. */
+  check(nonFiniteStep: number): void {
+    if (!nonFiniteStep) return;
+    throw this.#model.notFinite(`step ${nonFiniteStep}: the gradient`);
   }
 
   /** Frees the buffers of the objective, not those of its model. */

@@ -37,7 +37,10 @@ export class ClipScorer {
     }
   }
 
-  /** Cosines in [−1, 1] of each picture with the mean direction of `texts` [T, D] of unit length. Reads 4 bytes a picture. */
+  /**
+   * Cosines in [−1, 1] of each picture with the mean direction of `texts` [T, D] of unit length. Reads 4 bytes a picture.
+   * @throws InputError when one is not finite.
+   */
   async cosines(pictures: readonly Picture[], texts: Float32Array): Promise<number[]> {
     if (!pictures.length) return [];
     const { cosines, target } = this.#encoder;
@@ -48,6 +51,8 @@ export class ClipScorer {
     });
     const values = await this.#gpu.readFloats(results, 'metrics', pictures.length);
     this.#arena.release(results);
+    const damaged = values.findIndex((value) => !Number.isFinite(value));
+    if (damaged >= 0) throw this.#model.notFinite(`picture ${damaged + 1}: the cosine`);
     return [...values];
   }
 

@@ -27,6 +27,7 @@ export interface Objective {
 export interface ObjectiveMetrics {
   buffer: GPUBuffer;
   words: number;
+  /** @throws InputError when they show that the optimisation cannot go on. */
   read(words: Float32Array): Record<string, number>;
 }
 
@@ -82,10 +83,21 @@ export function clipObjective({
     record(recorder) {
       objective.record(recorder, color, gradient, weight);
     },
-    metrics: {
-      buffer: objective.cosines,
-      words: objective.options.batch,
-      read: (cosines) => ({ clip: (100 * cosines.reduce((sum, x) => sum + x, 0)) / cosines.length }),
-    },
+    metrics: [
+      {
+        buffer: objective.cosines,
+        words: objective.options.batch,
+        read: (cosines) => ({ clip: (100 * cosines.reduce((sum, x) => sum + x, 0)) / cosines.length }),
+      },
+      {
+        buffer: objective.nonFiniteStep,
+        words: 1,
+        read(words) {
+          const [step] = new Uint32Array(words.slice().buffer);
+          objective.check(step);
+          return {};
+        },
+      },
+    ],
   });
 }

@@ -72,6 +72,8 @@ export class SplatOptimizer {
   #lastView?: View;
   readonly #throttle: SubmissionThrottle;
   #readback?: Readback;
+  /** What the metrics of a submitted step showed: the next step throws it. */
+  #fault?: unknown;
   /** The latest metrics that arrived, for the progress line. */
   metrics: Record<string, number> = {};
 
@@ -114,8 +116,10 @@ export class SplatOptimizer {
   /**
    * Submits one step. Waits only to stay a few steps ahead of the GPU (`SubmissionThrottle`). `afterStep` records work after
    * Adam in the same submission.
+   * @throws InputError when an objective found that an earlier step failed.
    */
   async step(step: Step, afterStep?: (recorder: Recorder) => void): Promise<void> {
+    if (this.#fault) throw this.#fault;
     if (this.#engine.version !== this.#state.version) await this.#build();
     const { rasterizer, backward, objectives, picture, update } = this.#engine;
     const { camera } = step.view;
@@ -140,7 +144,13 @@ export class SplatOptimizer {
       return this.#sample(recorder);
     });
     await this.#throttle.submitted();
-    sample?.deliver(({ metrics }) => this.#readMetrics(metrics));
+    sample?.deliver(({ metrics }) => {
+      try {
+        this.#readMetrics(new Float32Array(metrics.buffer, metrics.byteOffset, metrics.byteLength / 4));
+      } catch (error) {
+        this.#fault ??= error;
+      }
+    });
   }
 
   /**
@@ -190,15 +200,19 @@ export class SplatOptimizer {
   /**
    * Waits for the submitted steps. Undefined if all were valid; otherwise the step that overflowed. The buffers are then
    * grown and the state is as it was before that step: resume there.
+   * @throws InputError when an objective found that a step failed.
    */
   async settle(): Promise<Overflow | undefined> {
-    const counters = await this.#gpu.readWords(
-      this.#engine.rasterizer.rasterCounters,
-      'metrics',
-      RASTER_COUNTER_WORDS,
-    );
+    const { rasterizer, gathered, status } = this.#engine;
+    this.#gpu.run(`${this.#options.label}/status`, (recorder) => {
+      recorder.copy(rasterizer.rasterCounters, status, 4 * RASTER_COUNTER_WORDS);
+      recorder.copy(gathered, status, gathered.size, 0, 4 * RASTER_COUNTER_WORDS);
+    });
+    const words = await this.#gpu.readWords(status, 'metrics');
+    const counters = words.subarray(0, RASTER_COUNTER_WORDS);
     this.#throttle.settled();
     if (!counters[RASTER_COUNTERS.FAILED]) {
+      this.#readMetrics(new Float32Array(words.slice(RASTER_COUNTER_WORDS).buffer));
       const share = this.#lastView && this.#shares?.get(this.#lastView);
       if (share) {
         const intersections = counters[RASTER_COUNTERS.WANTED] / share;
@@ -248,8 +262,8 @@ export class SplatOptimizer {
     return this.#readback?.record(recorder, { metrics: { buffer: gathered, bytes: 4 * words } });
   }
 
-  #readMetrics(bytes: Uint8Array): void {
-    const words = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  /** @throws InputError when an objective finds that a step failed. */
+  #readMetrics(words: Float32Array): void {
     let from = 0;
     for (const metrics of this.#engine.measured) {
       Object.assign(this.metrics, metrics.read(words.slice(from, from + metrics.words)));
@@ -264,9 +278,10 @@ interface Engine {
   backward: RasterizerBackward;
   picture: Picture;
   objectives: Objective[];
-  /** The metrics of the objectives, and the buffer that gathers them. */
+  /** The metrics of the objectives, the buffer that gathers them after each step, and the one that `settle` reads. */
   measured: ObjectiveMetrics[];
   gathered: GPUBuffer;
+  status: GPUBuffer;
   update: SplatAdam;
 }
 
@@ -303,6 +318,7 @@ async function buildEngine(
   });
   const measured = objectives.flatMap(({ metrics }) => metrics).filter(({ words }) => words > 0);
   const words = measured.reduce((sum, metrics) => sum + metrics.words, 0);
+  const gathered = arena.buffer('metrics', 4 * words);
   return {
     version,
     rasterizer,
@@ -310,7 +326,8 @@ async function buildEngine(
     picture,
     objectives,
     measured,
-    gathered: arena.buffer('metrics', 4 * Math.max(1, words)),
+    gathered,
+    status: arena.buffer('status', 4 * RASTER_COUNTER_WORDS + gathered.size),
     update,
   };
 }

@@ -156,7 +156,7 @@ function requireCapacity(gpu: Gpu, shDegree: number, rows: number): void {
     gpu,
     { shDegree, rows },
     'training needs room for',
-    (limit) => `Set train.cap to at maxRows ${limit}, with a strategy that keeps to it (budget, mcmc)`,
+    (limit) => `Set train.cap to at most ${limit}, with a strategy that keeps to it (budget, mcmc)`,
   );
 }
 

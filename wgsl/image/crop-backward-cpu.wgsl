@@ -1,9 +1,10 @@
 // Adds the gradient of the crops' pixels to the gradient of the render: a gather. One invocation per picture pixel visits, in
 // each crop in turn, the output pixels whose filter reaches it, row by row. Where a channel of the render is outside [0, 1],
-// the clamp stops its gradient. Alpha has none.
+// the clamp stops its gradient. Alpha has none. `nonFiniteStep` keeps the first step with a gradient that is not finite.
 
 #include <grid>
 #include <crops>
+#include <finite>
 
 @group(0) @binding(0) var<uniform> picture: Picture;
 @group(0) @binding(1) var<storage, read> crops: array<Crop>;
@@ -11,6 +12,7 @@
 @group(0) @binding(3) var<storage, read> gradPixels: array<f32>;
 @group(0) @binding(4) var<storage, read> inverseSums: array<f32>;
 @group(0) @binding(5) var<storage, read_write> gradImage: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> nonFiniteStep: atomic<u32>;
 
 const AREA = SIDE * SIDE;
 
@@ -45,6 +47,9 @@ fn main(
           vec3f(gradPixels[at], gradPixels[at + AREA], gradPixels[at + 2u * AREA]);
       }
     }
+  }
+  if (!allFinite(vec4f(gradient, 0.0)) && atomicLoad(&nonFiniteStep) == 0u) {
+    atomicStore(&nonFiniteStep, picture.step);
   }
   let color = image[i].rgb;
   let inside = (color >= vec3f(0.0)) & (color <= vec3f(1.0));

@@ -1,9 +1,10 @@
 // Adds the gradient of the crops' pixels to the gradient of the render: a gather. A workgroup processes a tile of the picture. It first
 // lists the crops that reach the tile, in their order. Then SPLIT invocations per picture pixel take those crops in turn and
 // visit, 2 × 2 at a time, the output pixels whose filter reaches theirs; their sums are added in order. Where a channel of the
-// render is outside [0, 1], the clamp stops its gradient. Alpha has none.
+// render is outside [0, 1], the clamp stops its gradient. Alpha has none. `nonFiniteStep` keeps the first step with a gradient that is not finite.
 
 #include <crops>
+#include <finite>
 
 @group(0) @binding(0) var<uniform> picture: Picture;
 @group(0) @binding(1) var<storage, read> crops: array<Crop>;
@@ -11,6 +12,7 @@
 @group(0) @binding(3) var<storage, read> gradPixels: array<f32>;
 @group(0) @binding(4) var<storage, read> inverseSums: array<f32>;
 @group(0) @binding(5) var<storage, read_write> gradImage: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> nonFiniteStep: atomic<u32>;
 
 /** A crop as the inverse map: the output position of source position p is ((p − origin)·toU, (p − origin)·toV). */
 struct Inverse {
@@ -120,6 +122,9 @@ fn main(
     }
   }
   if (isInside && id.z == 0u) {
+    if (!allFinite(vec4f(gradient, 0.0)) && atomicLoad(&nonFiniteStep) == 0u) {
+      atomicStore(&nonFiniteStep, picture.step);
+    }
     let i = pixel.y * picture.width + pixel.x;
     let color = image[i].rgb;
     let isFree = (color >= vec3f(0.0)) & (color <= vec3f(1.0));

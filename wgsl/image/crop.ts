@@ -54,6 +54,8 @@ export const CROP_BACKWARD = defineKernel({
  */
 export class CropSampler {
   readonly shape: CropShape;
+  /** u32 [1]: the first step given to `set` whose gradient of the picture was not finite; 0 if there was none. */
+  readonly nonFiniteStep: GPUBuffer;
   readonly #target: KernelTarget;
   readonly #forward: Kernel;
   readonly #backward: Kernel;
@@ -67,6 +69,7 @@ export class CropSampler {
   #nextId = 0;
   #width = 0;
   #height = 0;
+  #step = 0;
 
   private constructor(
     arena: Arena,
@@ -82,6 +85,7 @@ export class CropSampler {
     this.#backward = backward;
     this.#picture = arena.uniform('crop/picture', forward.struct('Picture').size);
     this.#crops = arena.buffer('crop/crops', shape.batch * forward.struct('Crop').size);
+    this.nonFiniteStep = arena.buffer('crop/nonFiniteStep', 4);
     this.#inverseSums = arena.buffer('crop/inverseSums', 4 * shape.batch * shape.size ** 2);
   }
 
@@ -106,16 +110,20 @@ export class CropSampler {
     return new CropSampler(arena, shape, pixels, { target, forward, backward });
   }
 
-  /** Sets the crops of the next submitted step, `shape.batch` of them, of a picture of this size. */
-  set(width: number, height: number, transforms: readonly CropTransform[]): void {
+  /**
+   * Sets the crops of the next submitted step, `shape.batch` of them, of a picture of this size. `step` counts from 1; without it
+   * `nonFiniteStep` keeps its value.
+   */
+  set(width: number, height: number, transforms: readonly CropTransform[], step = 0): void {
     const { batch, mean, deviation } = this.shape;
     if (transforms.length !== batch) throw new Error(`expected ${batch} crops, got ${transforms.length}`);
     const { gpu } = this.#arena;
-    if (width !== this.#width || height !== this.#height) {
-      const numbers = { width, height, channelMean: mean, channelDeviation: deviation };
+    if (width !== this.#width || height !== this.#height || step !== this.#step) {
+      const numbers = { width, height, step, channelMean: mean, channelDeviation: deviation };
       gpu.write(this.#picture, this.#forward.pack('Picture', numbers), 'parameters');
       this.#width = width;
       this.#height = height;
+      this.#step = step;
     }
     const bytes = this.#forward.struct('Crop').size;
     const packed = new Uint8Array(batch * bytes);
@@ -152,6 +160,7 @@ export class CropSampler {
         gradPixels,
         inverseSums: this.#inverseSums,
         gradImage,
+        nonFiniteStep: this.nonFiniteStep,
       }),
     );
     recorder.run(

@@ -2,6 +2,7 @@
 
 #include <grid>
 #include <rowwise>
+#include <finite>
 #include <cosine-similarity>
 #include <input-gradient>
 

@@ -3,6 +3,7 @@
 
 #include <grid>
 #include <rowwise>
+#include <finite>
 #include <cosine-similarity>
 
 struct Sizes {

@@ -4,6 +4,7 @@
 
 #include <grid>
 #include <rowwise>
+#include <finite>
 
 struct Sizes {
   rows: u32,
@@ -30,7 +31,7 @@ fn computeRow(row: Row) {
     let centred = x[start + i] - mean;
     squares += centred * centred;
   }
-  let reciprocalDeviation = 1.0 / sqrt(rowSum(row, squares) / f32(sizes.width) + sizes.epsilon);
+  let reciprocalDeviation = reciprocalRoot(rowSum(row, squares) / f32(sizes.width) + sizes.epsilon);
   if (!row.exists) {
     return;
   }

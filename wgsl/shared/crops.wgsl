@@ -12,6 +12,8 @@ struct Crop {
 struct Picture {
   width: u32,
   height: u32,
+  // Number of the step from 1, or 0.
+  step: u32,
   channelMean: vec3f,
   channelDeviation: vec3f,
 }

@@ -45,7 +45,7 @@ fn loadToken(at: SubgroupThread, image: u32, token: u32) -> Token {
       found.values[v] = centred;
       squares += centred * centred;
     }
-    found.reciprocalDeviation = 1.0 / sqrt(rowTotal(at, squares) / f32(sizes.width) + sizes.epsilon);
+    found.reciprocalDeviation = reciprocalRoot(rowTotal(at, squares) / f32(sizes.width) + sizes.epsilon);
     for (var v = 0u; v < VALUES; v++) {
       found.values[v] *= found.reciprocalDeviation;
     }

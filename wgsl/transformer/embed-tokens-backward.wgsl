@@ -2,6 +2,7 @@
 
 #include <subgroup-thread>
 #include <row-group>
+#include <finite>
 #include <patch-token>
 
 @group(0) @binding(4) var<storage, read> gradient: array<f32>;

@@ -3,6 +3,7 @@
 
 #include <subgroup-thread>
 #include <row-group>
+#include <finite>
 #include <patch-token>
 
 @group(0) @binding(4) var<storage, read> bias: array<f32>;

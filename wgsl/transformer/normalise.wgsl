@@ -3,6 +3,7 @@
 
 #include <subgroup-thread>
 #include <row-group>
+#include <finite>
 
 struct Sizes {
   width: u32,
@@ -35,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
     let centred = select(0.0, values[v] - mean, v * THREADS + thread < width);
     squares += centred * centred;
   }
-  let reciprocalDeviation = 1.0 / sqrt(rowTotal(at, squares) / f32(width) + sizes.epsilon);
+  let reciprocalDeviation = reciprocalRoot(rowTotal(at, squares) / f32(width) + sizes.epsilon);
   for (var v = 0u; v < VALUES; v++) {
     let column = v * THREADS + thread;
     if (column < width) {
