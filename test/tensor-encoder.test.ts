@@ -2,7 +2,10 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { buildEncoder } from '../stages/clip/encoder.ts';
 import { readSafetensors } from '../stages/clip/safetensors.ts';
+import type { Towers, VisionTower } from '../stages/clip/towers.ts';
+import { GpuError } from '../wgsl/core/index.ts';
 import { openWithMatrices } from './helpers/emulated-matrices.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { checkClip } from './reference/layouts/clip.ts';
@@ -22,5 +25,38 @@ for (const name of names) {
       );
     }, gpu));
 }
+
+test('more crops than f16 takes are refused before any work, with the option to change', () =>
+  withGpu(async (_, arena) => {
+    const tower = {
+      width: 1024,
+      heads: 16,
+      layers: 24,
+      inner: 4096,
+      activation: 'gelu',
+      epsilon: 1e-5,
+    } as const;
+    const vision: VisionTower = {
+      ...tower,
+      imageSize: 224,
+      patch: 14,
+      hasPatchBias: false,
+      hasClassToken: true,
+      hasPreNorm: true,
+      pooling: 'class',
+      hasProjection: true,
+    };
+    const work = () => Promise.reject(new Error('the weights are read'));
+    const build = (batch: number) =>
+      buildEncoder(
+        arena,
+        { precision: 'f16', towers: { vision, dimensions: 768 } as Towers, vision: work, packedVision: work },
+        { batch, targets: arena.buffer('targets', 4 * 768), isShared: true, hasBackward: true },
+      ).catch((error: Error) => error);
+    const error = (await build(256)) as Error;
+    assert.instance(error, GpuError);
+    assert.match(error.message, /256 crops of 257 tokens .*crops\.count to at most 255, or precision: f32/);
+    assert.match(((await build(255)) as Error).message, 'the weights are read');
+  }, gpu));
 
 test.run();

@@ -216,7 +216,9 @@ async function scaledRows(
       .subarray(row * width, (row + 1) * width)
       .reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
     assert.ok(
-      scales[row] === 0 ? largest === 0 : largest <= 1 && (largest >= 0.5 || scales[row] === 2 ** -100),
+      scales[row] === 0
+        ? largest === 0
+        : largest <= (scales[row] === 2 ** 126 ? 4 : 1) && (largest >= 0.5 || scales[row] === 2 ** -100),
       `row ${row}: largest ${largest}, scale ${scales[row]}`,
     );
   }
@@ -238,7 +240,7 @@ function assertRows(
 
 test('rows of gradients are divided by powers of two: zeros, tiny, huge and mixed ones', () =>
   withGpu(async (_, arena) => {
-    const factors = [1, 0, 1e-30, 1e30, 1e-6, 8e37, 1e-36, 0.5];
+    const factors = [1, 0, 1e-30, 1e30, 1e-6, 8e37, 1e-36, 0.5, 3.3e38];
     for (const [rows, width] of [
       [8, 20],
       [19, 300],

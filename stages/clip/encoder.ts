@@ -8,8 +8,9 @@ import {
 import { dispatchRows } from '../../wgsl/nn/dispatch.ts';
 import { Graph } from '../../wgsl/nn/graph.ts';
 import { Program } from '../../wgsl/nn/program.ts';
-import { TensorEncoder } from '../../wgsl/transformer/encoder.ts';
+import { requireBatch, TensorEncoder } from '../../wgsl/transformer/encoder.ts';
 import type { ClipModel } from './model.ts';
+import { tokenCount } from './towers.ts';
 import { imageEncoder } from './vision.ts';
 
 /** Image encoder → cosines with targets, for a batch of pictures. */
@@ -47,7 +48,10 @@ export interface EncoderOptions {
   target?: KernelTarget;
 }
 
-/** Compiles the image encoder in the model's precision. `arena` owns all buffers. */
+/**
+ * Compiles the image encoder in the model's precision. `arena` owns all buffers.
+ * @throws GpuError, before any work, when f16 cannot take the batch.
+ */
 export function buildEncoder(arena: Arena, model: EncoderModel, options: EncoderOptions): Promise<Encoder> {
   return (model.precision === 'f16' ? buildHalf : buildSingle)(arena, model, options);
 }
@@ -86,6 +90,7 @@ async function buildHalf(
   model: EncoderModel,
   { batch, targets, isShared, hasBackward, target = arena.gpu.target }: EncoderOptions,
 ): Promise<Encoder> {
+  requireBatch(batch, tokenCount(model.towers.vision));
   const encoder = await TensorEncoder.create(arena, await model.packedVision(), batch, hasBackward);
   const cosines = arena.buffer('cosines', 4 * batch);
   const gradCosines = arena.buffer('gradCosines', 4 * batch);

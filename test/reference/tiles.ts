@@ -23,5 +23,5 @@ export function untile(halves: Uint16Array, rows: number, columns: number, offse
 /** The power of two that brings the largest magnitude of a row into [1/2, 1) when the row is divided by it; 0 for zeros. */
 export function rowScale(row: ArrayLike<number>): number {
   const largest = Array.from(row).reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
-  return largest > 0 ? 2 ** Math.max(Math.floor(Math.log2(largest)) + 1, -100) : 0;
+  return largest > 0 ? 2 ** Math.min(Math.max(Math.floor(Math.log2(largest)) + 1, -100), 126) : 0;
 }

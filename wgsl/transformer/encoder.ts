@@ -1,10 +1,20 @@
-import type { Arena, Recorder } from '../core/index.ts';
+import { type Arena, GpuError, type Recorder } from '../core/index.ts';
 import type { Dispatch } from '../nn/dispatch.ts';
 import { buildEmbedding } from './embedding.ts';
 import { EncoderBuffers } from './encoder-buffers.ts';
 import { buildLayer } from './layer.ts';
 import { buildProjection } from './projection.ts';
+import { MAX_ROWS } from './rows.ts';
 import type { PackedEncoder } from './weights.ts';
+
+/** @throws GpuError when an encoder cannot take so many images of so many tokens. Needs no weights. */
+export function requireBatch(batch: number, tokens: number): void {
+  if (batch * tokens <= MAX_ROWS) return;
+  throw new GpuError(
+    `${batch} crops of ${tokens} tokens exceed the ${MAX_ROWS} tokens that CLIP takes in f16: ` +
+      `set crops.count to at most ${Math.floor(MAX_ROWS / tokens)}, or precision: f32`,
+  );
+}
 
 /** The buffers between an encoder and its user, and its dispatches. */
 interface EncoderProgram {

@@ -30,7 +30,7 @@ export const EMBED_TOKENS_BACKWARD = defineRows(
 export const INCOMING = { nothing: 0, sameRows: 1, pooled: 2 } as const;
 
 /** WebGPU's minimum limit on workgroups along an axis. */
-const MAX_ROWS = 65535;
+export const MAX_ROWS = 65535;
 
 /** Runs a kernel of one workgroup a row. @throws GpuError for more rows than WebGPU starts workgroups. */
 export async function dispatchRowGroups(
