@@ -10,6 +10,7 @@ import { PRECISIONS, type Precision } from '../stages/clip/precision.ts';
 import { readSafetensors } from '../stages/clip/safetensors.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
 import { stylize } from '../stages/stylize/stage.ts';
+import { trainJointly } from '../stages/train/joint.ts';
 import { train } from '../stages/train/train.ts';
 import { openWithMatrices } from './helpers/emulated-matrices.ts';
 import { withGpu } from './helpers/gpu.ts';
@@ -112,10 +113,24 @@ test('restyling and joint training stop, also if their last step is the first on
         /^.+: step 1: the gradient of the CLIP model is not finite/,
       );
       await throwsInput(
-        () => train(gpu, { dataset, gaussians }, { steps, clip: { ...target, precision: 'f32', mode: 'paper' } }),
+        () =>
+          train(gpu, { dataset, gaussians }, { steps, clip: { ...target, precision: 'f32', mode: 'paper' } }),
         /^.+: step 1: the gradient of the CLIP model is not finite/,
       );
     }
+  }, gpu));
+
+test('joint training that keeps the scene stops', () =>
+  withGpu(async (_, arena) => {
+    const model = await scaled(/visual_projection/, 1e30);
+    const image = arena.upload('photo', mixed(40 * 40, 3), 'test');
+    const ring = ringDataset();
+    const dataset = { ...ring, views: ring.views.map((view) => ({ ...view, image })) };
+    const clip = { prompt: 'a robot', model, precision: 'f32', mode: 'balanced', steps: 2 } as const;
+    await throwsInput(
+      () => trainJointly(gpu, { dataset, gaussians: balls(arena, 'balls') }, { steps: 1, clip }),
+      /^.+: step 1: the gradient of the CLIP model is not finite/,
+    );
   }, gpu));
 
 test.run();
