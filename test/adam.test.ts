@@ -7,7 +7,7 @@ import { adamStep } from './reference/adam.ts';
 
 const ROWS = 800;
 const USED = 690;
-/** The least rows of a window: the count lies within the third of four. */
+/** The minimum number of rows of a window: the count lies within the third of four. */
 const WINDOW_ROWS = 256;
 const WIDTH = 12;
 const HEAD = 3;

@@ -9,7 +9,7 @@ import { copyRows } from './reference/copy-rows.ts';
 
 const ROWS = 900;
 const FIRST = 700;
-/** The least rows of a window: sources lie in two of them, copies in all four. */
+/** The minimum number of rows of a window: sources lie in two of them, copies in all four. */
 const WINDOW_ROWS = 256;
 /** Even rows below 400 may be sources; odd rows may be copies. */
 const sources = (first: number) =>

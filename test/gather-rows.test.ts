@@ -8,7 +8,7 @@ import { gatherRows } from './reference/gather-rows.ts';
 
 const COUNT = 600;
 const ROWS = 930;
-/** The least rows of a window: 3 windows of old rows and 4 of new ones. */
+/** The minimum number of rows of a window: 3 windows of old rows and 4 of new ones. */
 const WINDOW_ROWS = 256;
 
 for (const width of [1, 3, 4, 48]) {

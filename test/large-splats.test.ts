@@ -9,7 +9,7 @@ import { RasterReference } from './reference/raster.ts';
 // Splats of many tiles are counted and summed by whole workgroups: a few among small ones, and more than fit in their list.
 const SCENES = [
   { what: 'some', seed: 21, count: 300, width: 150, height: 101, shDegree: 1, logScales: [-4.5, 0.5] },
-  { what: 'most', seed: 22, count: 270, width: 149, height: 98, shDegree: 0, logScales: [-0.7, 0.8] },
+  { what: 'many', seed: 22, count: 270, width: 149, height: 98, shDegree: 0, logScales: [-0.7, 0.8] },
 ] as const;
 
 const { target } = await testGpu();

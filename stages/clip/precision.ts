@@ -30,5 +30,5 @@ export function packingLimit({ vision, dimensions }: Towers): string | undefined
   }
   const headWidth = vision.width / vision.heads;
   if (headWidth <= MAX_HEAD_WIDTH) return undefined;
-  return `its attention heads are ${headWidth} wide, and ${MAX_HEAD_WIDTH} is the most`;
+  return `its attention heads are ${headWidth} wide; the kernels take ${MAX_HEAD_WIDTH} at most`;
 }

@@ -28,8 +28,8 @@ const MAX_ALPHA = 0.99;
 const MIN_TRANSMITTANCE = 1e-4;
 
 /**
- * The rasteriser's rules (docs/rasterizer.md) one pixel at a time and in double precision: no tiles, every splat that can
- * reach a pixel looked at in order. The judge of the kernels.
+ * The rasteriser's rules (docs/rasterizer.md) one pixel at a time and in double precision: no tiles, every splat that
+ * can reach a pixel is blended in order. The reference of the kernels.
  */
 export class RasterReference {
   readonly picture: RasterPicture;

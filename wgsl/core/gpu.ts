@@ -63,6 +63,7 @@ export class Gpu {
   /** Bytes of all live buffers of this object: current and peak. */
   liveBytes = 0;
   peakBytes = 0;
+  /** How subgroups are numbered; undefined where no variant with subgroups runs. */
   readonly numbering?: SubgroupNumbering;
   /** Recorders whose commands are not submitted yet. */
   readonly #open = new Set<Recorder>();

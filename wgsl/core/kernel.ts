@@ -9,6 +9,7 @@ export interface KernelVariant {
    * contains the text itself.
    */
   source: URL;
+  /** Constants of the WGSL in this variant, added to those of the definition. */
   constants?: Constants;
   /** Added to the definition's `example`. */
   example?: Constants;

@@ -52,6 +52,7 @@ export interface PictureSize {
 
 /** A photograph bound to a `PhotometricLoss` or `PhotometricMetrics`: keep one per view. */
 export interface BoundPhoto {
+  /** The dispatches, in order. */
   readonly steps: readonly { bound: BoundKernel; groups: readonly [number, number] }[];
 }
 

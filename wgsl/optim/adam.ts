@@ -42,6 +42,7 @@ export interface AdamOptions {
   label: string;
   /** u32; word 0 is the number of rows to update, read when the kernels run. */
   gaussianCount: GPUBuffer;
+  /** Updated in this order. */
   tensors: readonly AdamTensor[];
   /** 0.9 unless given. */
   beta1?: number;

@@ -50,18 +50,18 @@ export class TextReader {
     return new InputError(message, { file: this.file, line });
   }
 
-  /** Splits a record at blanks into at most `limit` fields (the last keeps its blanks), at least `least`. */
-  fields(line: TextLine, least: number, layout: string, limit = Number.POSITIVE_INFINITY): string[] {
+  /** Splits a record at blanks into at most `maxFields` fields (the last keeps its blanks), at least `minFields`. */
+  fields(line: TextLine, minFields: number, layout: string, maxFields = Number.POSITIVE_INFINITY): string[] {
     const parts: string[] = [];
     let rest = line.text;
-    while (rest && parts.length < limit - 1) {
+    while (rest && parts.length < maxFields - 1) {
       const field = /^\S+/.exec(rest)![0];
       parts.push(field);
       rest = rest.slice(field.length).trimStart();
     }
     if (rest) parts.push(rest);
-    if (parts.length < least) {
-      throw this.error(line.number, `has ${parts.length} fields, expected at least ${least}: ${layout}`);
+    if (parts.length < minFields) {
+      throw this.error(line.number, `has ${parts.length} fields, expected at least ${minFields}: ${layout}`);
     }
     return parts;
   }
