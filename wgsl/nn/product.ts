@@ -6,9 +6,10 @@ import { dispatchVec4Product, type Vec4Product } from './product-vec4.ts';
 const SLAB_DEPTH = 16;
 /** With fewer tiles than this a GPU is partly idle, so the portable variant uses smaller tiles. */
 const BUSY_TILES = 256;
-/** Rows of C that a subgroup sums at once, in the CPU variant; the smaller number for products of few rows. */
-const CPU_ROWS = 16;
-const CPU_FEW_ROWS = 8;
+/** Rows of C of a subgroup at most, in the CPU variant: more share a panel of B, fewer keep their sums in the nearest cache. */
+const CPU_ROWS = 72;
+/** Depths of a panel of B: few, because each is a kernel of its own. Deeper ones leave the nearest cache. */
+const PANEL_DEPTHS = [32, 64, 72];
 /** WebGPU's minimum limit on workgroups along an axis. */
 const MAX_GROUPS = 65535;
 
@@ -22,7 +23,7 @@ export const PRODUCT = defineKernel({
     },
     cpu: {
       source: new URL('./product-cpu.wgsl', import.meta.url),
-      example: { ROWS: CPU_ROWS, WIDE: true, A_VEC4: true, B_VEC4: 1 },
+      example: { DEPTH: 64, IN_ONE: false, SUMS: CPU_ROWS, A_VEC4: true, B_VEC4: 1, C_VEC4: true },
       enables: ['subgroups'],
     },
   },
@@ -113,16 +114,24 @@ export async function dispatchProduct(context: DispatchContext, product: MatrixP
     accumulates: Number(!!product.accumulates),
   });
   gpu.write(uniform, numbers, 'parameters');
-  // A placeholder for inputs that the product does not read: a buffer bound for writing cannot be bound a second time.
-  const unused = bias && residual ? undefined : arena.buffer(`${label}/unused`, 16);
+  // A placeholder for inputs that the product does not read.
+  const unused = arena.buffer(`${label}/unused`, 16);
+  // A buffer bound for writing cannot be bound a second time.
+  const unwritten = arena.buffer(`${label}/unwritten`, 16);
+  const isVec4 = tile.constants.C_VEC4 === true;
   const bound = kernel.bind({
     product: uniform,
     a: a.buffer,
     b: b.buffer,
-    bias: bias ?? unused!,
-    residual: residual ?? unused!,
-    c: c.buffer,
-    ...(target === 'cpu' && { aVec4: a.buffer, bVec4: b.buffer }),
+    bias: bias ?? unused,
+    residual: residual ?? unused,
+    c: isVec4 ? unwritten : c.buffer,
+    ...(target === 'cpu' && {
+      aVec4: a.buffer,
+      bVec4: b.buffer,
+      residualVec4: residual ?? unused,
+      cVec4: isVec4 ? c.buffer : unwritten,
+    }),
   });
   return { bound, groups };
 }
@@ -164,28 +173,45 @@ function tileFor(target: KernelTarget, product: MatrixProduct, subgroup: number)
   return target === 'cpu' ? cpuTile(product, subgroup) : portableTile(product);
 }
 
-/** Wide, unless narrow tiles waste less beyond the edge of C, or the registers of 16 lanes would spill. */
 function cpuTile(product: MatrixProduct, lanes: number): Tile {
-  const { rows, columns } = product;
-  const [narrow, wide] = [4 * lanes, 8 * lanes];
-  const isWide = lanes <= 8 && Math.ceil(columns / wide) * wide <= Math.ceil(columns / narrow) * narrow;
-  const vec4 = vec4Constants(product);
-  const tileRows = vec4.A_VEC4 && vec4.B_VEC4 === 1 && rows <= CPU_FEW_ROWS ? CPU_FEW_ROWS : CPU_ROWS;
+  const { depth } = product;
+  const panelDepth = panelDepthFor(depth);
+  const isInOne = depth <= panelDepth;
   return {
-    rows: tileRows,
-    columns: isWide ? wide : narrow,
-    constants: { ROWS: tileRows, WIDE: isWide, ...vec4 },
+    rows: CPU_ROWS,
+    columns: 4 * lanes,
+    constants: {
+      DEPTH: panelDepth,
+      IN_ONE: isInOne,
+      SUMS: isInOne ? 1 : CPU_ROWS,
+      ...vec4Constants(product),
+    },
   };
 }
 
-/** How the CPU variant reads A and B: see product-cpu.wgsl. */
-function vec4Constants({ columns, a, b }: MatrixProduct): { A_VEC4: boolean; B_VEC4: number } {
-  /** Whether rows are contiguous, and each begins at a whole vec4. */
-  const hasVec4s = ({ offset = 0, batchStride = 0, headStride = 0, rowStride, columnStride }: Matrix) =>
-    columnStride === 1 && [offset, batchStride, headStride, rowStride].every((floats) => floats % 4 === 0);
-  const A_VEC4 = hasVec4s(a);
-  if (hasVec4s(b) && columns % 4 === 0) return { A_VEC4, B_VEC4: 1 };
-  return { A_VEC4, B_VEC4: A_VEC4 && hasVec4s(transposed(b)) ? 2 : 0 };
+/** The least that holds the depth in one panel; otherwise the one that leaves least of the last panel empty. */
+function panelDepthFor(depth: number): number {
+  const padded = (panel: number) => Math.ceil(depth / panel) * panel;
+  return (
+    PANEL_DEPTHS.find((panel) => depth <= panel) ??
+    PANEL_DEPTHS.slice(1).reduce((best, panel) => (padded(panel) < padded(best) ? panel : best))
+  );
+}
+
+/** How the CPU variant reads A and B and writes C: see product-cpu.wgsl. */
+function vec4Constants({ columns, depth, a, b, c }: MatrixProduct) {
+  /** Whether rows of `width` are whole vec4s. */
+  const hasVec4s = (matrix: Matrix, width: number) => {
+    const { offset = 0, batchStride = 0, headStride = 0, rowStride, columnStride } = matrix;
+    const aligned = [offset, batchStride, headStride, rowStride, width];
+    return columnStride === 1 && aligned.every((floats) => floats % 4 === 0);
+  };
+  const columnsOfB = hasVec4s(transposed(b), depth) ? 2 : 0;
+  return {
+    A_VEC4: hasVec4s(a, depth),
+    B_VEC4: hasVec4s(b, columns) ? 1 : columnsOfB,
+    C_VEC4: hasVec4s(c, columns),
+  };
 }
 
 /** Whether a product is faster if the columns of B [depth, columns] are contiguous instead of its rows. */
