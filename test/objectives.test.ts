@@ -8,9 +8,15 @@ import {
   parameterWidths,
   releaseGaussians,
 } from '../stages/artefacts/gaussians.ts';
-import { type ClipTarget, openClipTarget } from '../stages/clip/target.ts';
-import type { ObjectiveFactory, Picture } from '../stages/optimizer/objectives.ts';
-import { clipObjective, photometricObjective } from '../stages/optimizer/objectives.ts';
+import { openClip } from '../stages/clip/model.ts';
+import { ClipObjective } from '../stages/clip/objective.ts';
+import { openStyleTarget, type StyleTarget } from '../stages/losses/target.ts';
+import {
+  type Objective,
+  type ObjectiveFactory,
+  type Picture,
+  photometricObjective,
+} from '../stages/optimizer/objectives.ts';
 import { SplatOptimizer } from '../stages/optimizer/optimizer.ts';
 import { createState } from '../stages/optimizer/state.ts';
 import { stylize } from '../stages/stylize/stage.ts';
@@ -29,21 +35,41 @@ const BACKGROUND = [0.31, 0.45, 0.52] as const;
 
 /** The last objective of a list: it adds nothing, and hands out the picture that the others worked on. */
 function onlooker(seen: (picture: Picture) => void): ObjectiveFactory {
-  return async (_gpu, arena, picture) => {
+  return async (_gpu, _arena, picture) => {
     seen(picture);
     return {
       prepare() {},
       record() {},
-      metrics: { buffer: arena.buffer('onlooker', 4), words: 0, read: () => ({}) },
+      metrics: [],
     };
   };
 }
 
-async function withTarget(gpu: Gpu, body: (target: ClipTarget) => Promise<void>): Promise<void> {
-  const target = await openClipTarget(gpu, { prompt: 'a robot', model, crops });
+/** A factory that hands out what it makes. */
+function watched(make: ObjectiveFactory, seen: (objective: Objective) => void): ObjectiveFactory {
+  return async (...context) => {
+    const objective = await make(...context);
+    seen(objective);
+    return objective;
+  };
+}
+
+/** The style target, and an objective of the library for the same prompt and crops, which computes the CLIP loss on its own. */
+async function withTarget(
+  gpu: Gpu,
+  body: (target: StyleTarget, own: ClipObjective) => Promise<void>,
+): Promise<void> {
+  const options = { prompt: 'a robot', model, crops, preset: 'paper', losses: {} } as const;
+  const target = await openStyleTarget(gpu, options, { seed: SEED });
+  const { count: batch, ...augment } = crops;
+  const clip = await openClip(gpu, model);
+  const own = await ClipObjective.create(gpu, clip, { batch, width: 1, height: 1, augment });
+  own.setTarget(await clip.embedTexts(['a robot']));
   try {
-    await body(target);
+    await body(target, own);
   } finally {
+    own.destroy();
+    clip.destroy();
     target.destroy();
   }
 }
@@ -53,7 +79,7 @@ const relative = (found: Float32Array, expected: ArrayLike<number>) =>
 
 test('joint optimisation computes sign(render − photo)/(3·W·H) − k·∇CLIP, the gradient of L1 − k·CLIP', () =>
   withGpu((gpu) =>
-    withTarget(gpu, async (target) => {
+    withTarget(gpu, async (target, objective) => {
       const arena = gpu.arena('test/eq3');
       const weight = 0.7;
       const { camera } = ringDataset().views[1];
@@ -73,7 +99,7 @@ test('joint optimisation computes sign(render − photo)/(3·W·H) − k·∇CLI
         train: GAUSSIAN_PARAMETERS,
         objectives: [
           photometricObjective({ dssim: 0 }),
-          clipObjective({ target, seed: SEED, weight }),
+          target.objective(weight),
           onlooker((seen) => (picture = seen)),
         ],
       });
@@ -85,8 +111,8 @@ test('joint optimisation computes sign(render − photo)/(3·W·H) − k·∇CLI
       const found = await gpu.readFloats(gradient, 'test');
 
       const own = arena.buffer('own', gradient.size);
-      target.objective.setStep(SEED, step, camera);
-      gpu.run('test', (recorder) => target.objective.record(recorder, color, own, 1));
+      objective.setStep(SEED, step, camera);
+      gpu.run('test', (recorder) => objective.record(recorder, color, own, 1));
       const clip = await gpu.readFloats(own, 'test'); // d(−CLIP)/d render
       const l1 = Float64Array.from(clip, (_, i) => {
         if (i % 4 === 3) return 0;
@@ -144,19 +170,20 @@ test('the gradient that reaches SH is the slope of −CLIP(render), through rast
       const arena = gpu.arena('test/slope');
       const [view] = ringDataset().views;
       const state = createState(arena, softBalls(arena));
+      let objective: Objective | undefined;
       const optimizer = await SplatOptimizer.create(state, {
         label: 'test',
         width: view.camera.width,
         height: view.camera.height,
         train: ['sh'],
-        objectives: [clipObjective({ target, seed: SEED, weight: 1 })],
+        objectives: [watched(target.objective(1), (seen) => (objective = seen))],
       });
       const sh = await gpu.readFloats(state.parameters.sh, 'test');
       const loss = async (values: Float32Array) => {
         gpu.write(state.parameters.sh, values, 'test');
         await optimizer.step({ step: 2, view, background: BACKGROUND, shDegree: 1, rates: STILL });
         assert.is(await optimizer.settle(), undefined);
-        const cosines = await gpu.readFloats(target.objective.cosines, 'test', crops.count);
+        const cosines = await gpu.readFloats(objective!.metrics[0].buffer, 'test', crops.count);
         return -cosines.reduce((a, b) => a + b, 0) / crops.count;
       };
       await loss(sh);
@@ -193,7 +220,7 @@ test('the gradient that reaches SH is the slope of −CLIP(render), through rast
   ));
 
 /** The mean cosine over all views with the same crops at every call. */
-async function cosineOnFixedCrops(gpu: Gpu, target: ClipTarget, splat: Gaussians): Promise<number> {
+async function cosineOnFixedCrops(gpu: Gpu, objective: ClipObjective, splat: Gaussians): Promise<number> {
   const arena = gpu.arena('test/fixed');
   const renderer = await SplatRenderer.create(gpu, 'test/renderer');
   let sum = 0;
@@ -202,9 +229,9 @@ async function cosineOnFixedCrops(gpu: Gpu, target: ClipTarget, splat: Gaussians
     const bytes = 16 * camera.width * camera.height;
     const [color, gradient] = [arena.buffer('color', bytes), arena.buffer('gradient', bytes)];
     await renderer.render(splat, camera, { color }, { background: [0, 0, 0] });
-    target.objective.setStep(1234, 0, camera);
-    gpu.run('test', (recorder) => target.objective.record(recorder, color, gradient));
-    const cosines = await gpu.readFloats(target.objective.cosines, 'test', crops.count);
+    objective.setStep(1234, 0, camera);
+    gpu.run('test', (recorder) => objective.record(recorder, color, gradient));
+    const cosines = await gpu.readFloats(objective.cosines, 'test', crops.count);
     sum += cosines.reduce((a, b) => a + b, 0) / crops.count;
   }
   renderer.destroy();
@@ -214,7 +241,7 @@ async function cosineOnFixedCrops(gpu: Gpu, target: ClipTarget, splat: Gaussians
 
 test('stylize of SH alone leaves all else bit-identical, raises the cosine, and repeats to the byte', () =>
   withGpu((gpu) =>
-    withTarget(gpu, async (target) => {
+    withTarget(gpu, async (_, objective) => {
       const arena = gpu.arena('test/stylize');
       const gaussians = softBalls(arena);
       const read = async (splat: Gaussians) => {
@@ -242,8 +269,8 @@ test('stylize of SH alone leaves all else bit-identical, raises the cosine, and 
       }
       const moved = after.sh.filter((word: number, i: number) => word !== before.sh[i]).length;
       assert.ok(moved > 0.9 * before.sh.length, `${moved} of ${before.sh.length} coefficients moved`);
-      const was = await cosineOnFixedCrops(gpu, target, gaussians);
-      const is = await cosineOnFixedCrops(gpu, target, first);
+      const was = await cosineOnFixedCrops(gpu, objective, gaussians);
+      const is = await cosineOnFixedCrops(gpu, objective, first);
       assert.ok(is > was + 0.04, `the cosine went from ${was} to ${is}`);
       for (const splat of [first, second]) releaseGaussians(splat);
       arena.destroy();

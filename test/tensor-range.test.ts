@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildEncoder } from '../stages/clip/encoder.ts';
+import { buildCosineEncoder } from '../stages/clip/encoder.ts';
 import { readConfig } from '../stages/clip/families/index.ts';
 import { packVision } from '../stages/clip/packed-vision.ts';
 import type { Precision } from '../stages/clip/precision.ts';
@@ -55,7 +55,7 @@ function encode(
     const targets = arena.upload('targets', uniform(BATCH * towers.dimensions, 1, -0.1, 0.1), 'test');
     const vision = () => loadVision(arena, towers, weights);
     const packedVision = () => packVision(arena, towers, weights);
-    const encoder = await buildEncoder(
+    const encoder = await buildCosineEncoder(
       arena,
       { precision, towers, vision, packedVision },
       { batch: BATCH, targets, isShared: false, hasBackward: true },

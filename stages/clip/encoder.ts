@@ -1,11 +1,6 @@
 import type { Arena, KernelTarget, Recorder } from '../../wgsl/core/index.ts';
 import { CropSampler } from '../../wgsl/image/crop.ts';
-import {
-  COSINE_SIMILARITY,
-  COSINE_SIMILARITY_BACKWARD,
-  cosineSimilarity,
-} from '../../wgsl/nn/cosine-similarity.ts';
-import { dispatchRows } from '../../wgsl/nn/dispatch.ts';
+import { dispatchCosines, dispatchCosinesBackward } from '../../wgsl/nn/cosine-similarity.ts';
 import { Graph } from '../../wgsl/nn/graph.ts';
 import { Program } from '../../wgsl/nn/program.ts';
 import { requireBatch, TensorEncoder } from '../../wgsl/transformer/encoder.ts';
@@ -13,22 +8,20 @@ import type { ClipModel } from './model.ts';
 import { tokenCount } from './towers.ts';
 import { imageEncoder } from './vision.ts';
 
-/** Image encoder → cosines with targets, for a batch of pictures. */
+/** The image encoder for a batch of pictures. */
 export interface Encoder {
   /** f32 [B, 3, S, S], normalised as the model's preprocessor does. */
   pixels: GPUBuffer;
   /** f32 [B, D], raw. */
   embeds: GPUBuffer;
-  /** f32 [B]. */
-  cosines: GPUBuffer;
   recordForward(recorder: Recorder): void;
   backward?: EncoderBackward;
 }
 
-/** The gradient of an encoder's cosines with respect to its pixels. */
+/** The gradient of an encoder's embeddings with respect to its pixels. */
 export interface EncoderBackward {
-  /** dL/dcosines, f32 [B], which the caller writes. */
-  gradCosines: GPUBuffer;
+  /** dL/dembeds, f32 [B, D], which the caller writes. */
+  gradEmbeds: GPUBuffer;
   /** dL/dpixels, f32 [B, 3, S, S]. */
   gradPixels: GPUBuffer;
   record(recorder: Recorder): void;
@@ -39,9 +32,6 @@ export type EncoderModel = Pick<ClipModel, 'precision' | 'towers' | 'vision' | '
 
 export interface EncoderOptions {
   batch: number;
-  /** Unit vectors f32 [B, D]; or [D], one for all pictures, with `isShared`. */
-  targets: GPUBuffer;
-  isShared: boolean;
   /** Compiles the gradient too. */
   hasBackward: boolean;
   /** The variants of kernels that run; those of `Gpu.target` unless given. */
@@ -59,24 +49,22 @@ export function buildEncoder(arena: Arena, model: EncoderModel, options: Encoder
 async function buildSingle(
   arena: Arena,
   model: EncoderModel,
-  { batch, targets, isShared, hasBackward, target }: EncoderOptions,
+  { batch, hasBackward, target }: EncoderOptions,
 ): Promise<Encoder> {
   const { towers } = model;
   const { imageSize: size } = towers.vision;
   const graph = new Graph();
   const pixels = graph.input('pixels', [batch, 3, size, size], hasBackward);
   const embeds = imageEncoder(graph, arena, pixels, towers, await model.vision());
-  const cosines = cosineSimilarity(graph, 'cosine', embeds, targets, isShared);
-  const gradOutputs = hasBackward ? [cosines] : [];
-  const program = await Program.compile(arena, graph, { outputs: [embeds, cosines], gradOutputs, target });
+  const gradOutputs = hasBackward ? [embeds] : [];
+  const program = await Program.compile(arena, graph, { outputs: [embeds], gradOutputs, target });
   return {
     pixels: program.buffer(pixels),
     embeds: program.buffer(embeds),
-    cosines: program.buffer(cosines),
     recordForward: (recorder) => program.recordForward(recorder),
     backward: hasBackward
       ? {
-          gradCosines: program.gradient(cosines),
+          gradEmbeds: program.gradient(embeds),
           gradPixels: program.gradient(pixels),
           record: (recorder) => program.recordBackward(recorder),
         }
@@ -84,49 +72,73 @@ async function buildSingle(
   };
 }
 
-/** On tensor cores; the cosines are f32. */
+/** On tensor cores; the embeddings are f32. */
 async function buildHalf(
   arena: Arena,
   model: EncoderModel,
-  { batch, targets, isShared, hasBackward, target = arena.gpu.target }: EncoderOptions,
+  { batch, hasBackward }: EncoderOptions,
 ): Promise<Encoder> {
   requireBatch(batch, tokenCount(model.towers.vision));
   const encoder = await TensorEncoder.create(arena, await model.packedVision(), batch, hasBackward);
-  const cosines = arena.buffer('cosines', 4 * batch);
-  const gradCosines = arena.buffer('gradCosines', 4 * batch);
-  const width = model.towers.dimensions;
-  const sizes = { rows: batch, width, targetStride: isShared ? 0 : width };
-  const forward = await dispatchRows({ arena, target }, COSINE_SIMILARITY, {
-    sizes,
-    bindings: { x: encoder.embeds, targets, cosines },
-  });
-  const backward = await dispatchRows({ arena, target }, COSINE_SIMILARITY_BACKWARD, {
-    sizes: { ...sizes, accumulates: 0 },
-    bindings: { x: encoder.embeds, targets, gradCosines, gradX: encoder.gradEmbeds },
-  });
+  const { pixels, embeds, gradEmbeds, gradPixels } = encoder;
   return {
-    pixels: encoder.pixels,
-    embeds: encoder.embeds,
-    cosines,
-    recordForward(recorder) {
-      encoder.recordForward(recorder);
-      recorder.run(forward.bound, forward.groups);
-    },
+    pixels,
+    embeds,
+    recordForward: (recorder) => encoder.recordForward(recorder),
     backward: hasBackward
-      ? {
-          gradCosines,
-          gradPixels: encoder.gradPixels,
-          record(recorder) {
-            recorder.run(backward.bound, backward.groups);
-            encoder.recordBackward(recorder);
-          },
-        }
+      ? { gradEmbeds, gradPixels, record: (recorder) => encoder.recordBackward(recorder) }
       : undefined,
   };
 }
 
+/** Image encoder → cosines with targets. */
+export interface CosineEncoder extends Encoder {
+  /** f32 [B]. */
+  cosines: GPUBuffer;
+  backward?: EncoderBackward & {
+    /** dL/dcosines, f32 [B], which the caller writes instead of `gradEmbeds`. */
+    gradCosines: GPUBuffer;
+  };
+}
+
+/** `targets`: unit vectors f32 [B, D]; or [D], one for all pictures, with `isShared`. */
+export async function buildCosineEncoder(
+  arena: Arena,
+  model: EncoderModel,
+  options: EncoderOptions & { targets: GPUBuffer; isShared: boolean },
+): Promise<CosineEncoder> {
+  const { batch, targets, isShared, target = arena.gpu.target } = options;
+  const encoder = await buildEncoder(arena, model, options);
+  const { embeds, backward } = encoder;
+  const cosines = arena.buffer('cosines', 4 * batch);
+  const shape = { rows: batch, width: model.towers.dimensions, isShared };
+  const context = { arena, target };
+  const forward = await dispatchCosines(context, shape, { x: embeds, targets, cosines });
+  const recordForward = (recorder: Recorder) => {
+    encoder.recordForward(recorder);
+    recorder.run(forward.bound, forward.groups);
+  };
+  if (!backward) return { ...encoder, backward: undefined, cosines, recordForward };
+  const gradCosines = arena.buffer('gradCosines', 4 * batch);
+  const bindings = { x: embeds, targets, gradCosines, gradX: backward.gradEmbeds };
+  const gradient = await dispatchCosinesBackward(context, shape, bindings, false);
+  return {
+    ...encoder,
+    cosines,
+    recordForward,
+    backward: {
+      ...backward,
+      gradCosines,
+      record(recorder) {
+        recorder.run(gradient.bound, gradient.groups);
+        backward.record(recorder);
+      },
+    },
+  };
+}
+
 /** Crops → encoder → cosines with one target. Shared by objectives and scorers. */
-export interface CropEncoder extends Encoder {
+export interface CropEncoder extends CosineEncoder {
   sampler: CropSampler;
   /** f32 [D], unit length; zero until set. */
   target: GPUBuffer;
@@ -141,7 +153,8 @@ export async function buildCropEncoder(
 ): Promise<CropEncoder> {
   const { mean, deviation } = model.preprocessor;
   const target = arena.buffer('target', 4 * model.dimensions);
-  const encoder = await buildEncoder(arena, model, { batch, targets: target, isShared: true, hasBackward });
+  const options = { batch, targets: target, isShared: true, hasBackward };
+  const encoder = await buildCosineEncoder(arena, model, options);
   const shape = { batch, size: model.imageSize, mean, deviation };
   return { ...encoder, target, sampler: await CropSampler.create(arena, shape, encoder.pixels) };
 }

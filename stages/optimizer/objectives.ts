@@ -1,7 +1,6 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import { PhotometricLoss } from '../../wgsl/image/photometric.ts';
 import type { View } from '../artefacts/dataset.ts';
-import type { ClipTarget } from '../clip/target.ts';
 
 /** The picture that a step renders and its gradient, in buffers of the largest view's size. */
 export interface Picture {
@@ -63,41 +62,4 @@ export function photometricObjective({ dssim }: { dssim: number }): ObjectiveFac
       },
     };
   };
-}
-
-/** −weight · CLIP(render, prompt), the mean over random crops (eq. 3 and 5 of the paper). The target must outlive it. */
-export function clipObjective({
-  target,
-  seed,
-  weight,
-}: {
-  target: ClipTarget;
-  seed: number;
-  weight: number;
-}): ObjectiveFactory {
-  const { objective } = target;
-  return async (_gpu, _arena, { color, gradient }) => ({
-    prepare(step, { camera }) {
-      objective.setStep(seed, step, camera);
-    },
-    record(recorder) {
-      objective.record(recorder, color, gradient, weight);
-    },
-    metrics: [
-      {
-        buffer: objective.cosines,
-        words: objective.options.batch,
-        read: (cosines) => ({ clip: (100 * cosines.reduce((sum, x) => sum + x, 0)) / cosines.length }),
-      },
-      {
-        buffer: objective.nonFiniteStep,
-        words: 1,
-        read(words) {
-          const [step] = new Uint32Array(words.slice().buffer);
-          objective.check(step);
-          return {};
-        },
-      },
-    ],
-  });
 }

@@ -6,8 +6,8 @@ import { type Dataset, largestView } from '../artefacts/dataset.ts';
 import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
-import { clipTarget, cropOptions } from '../clip/options.ts';
-import { openClipTarget } from '../clip/target.ts';
+import { styleTarget } from '../losses/options.ts';
+import { openStyleTarget } from '../losses/target.ts';
 import {
   checkpointNumbers,
   type LoopIdentity,
@@ -16,7 +16,6 @@ import {
   stateTensors,
 } from '../optimizer/checkpoint-tensors.ts';
 import { runLoop, ViewOrder } from '../optimizer/loop.ts';
-import { clipObjective } from '../optimizer/objectives.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates, PARAMETER_NAMES, PARAMETERS, ratesOption } from '../optimizer/parameters.ts';
 import { blankState, createState, detachGaussians, type TrainingState } from '../optimizer/state.ts';
@@ -26,7 +25,7 @@ import { DEFAULT_SEED, defineStage, type StageSettings, silent } from '../stage.
 const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 2e-2, sh: 1e-2 };
 
 export const stylizeOptions = z.strictObject({
-  ...clipTarget,
+  ...styleTarget,
   steps: z
     .number()
     .int()
@@ -40,7 +39,6 @@ export const stylizeOptions = z.strictObject({
     .default(['sh'])
     .describe('Parameters to optimise; all others stay bit-identical'),
   background: trainingBackgroundOption('Background colour during restyling'),
-  crops: cropOptions.prefault({}).describe('Random crops of each render, the input of CLIP'),
   rates: ratesOption(RATES),
 });
 
@@ -96,7 +94,8 @@ export async function stylize(
   const arena = gpu.arena('stylize/state');
   const owned: { destroy(): void }[] = [arena];
   try {
-    const target = await openClipTarget(gpu, options, report);
+    const base = { gaussians, views, background: options.background };
+    const target = await openStyleTarget(gpu, options, { seed, base }, report);
     owned.push(target);
     const identity = { seed, steps, shDegree: gaussians.shDegree };
     const train = options.train.map((name): GaussianParameter => PARAMETERS[name]);
@@ -106,7 +105,7 @@ export async function stylize(
       label: 'stylize',
       ...largestView(views),
       train,
-      objectives: [clipObjective({ target, seed, weight: 1 })],
+      objectives: [target.objective(1)],
     });
     owned.push(optimizer);
     await optimizer.sizeBuffers(views);

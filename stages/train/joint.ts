@@ -9,8 +9,7 @@ import {
   uploadGaussians,
 } from '../artefacts/gaussians.ts';
 import type { SavedCheckpoint } from '../checkpoints.ts';
-import { clipWeight } from '../clip/options.ts';
-import { openClipTarget } from '../clip/target.ts';
+import { openStyleTarget } from '../losses/target.ts';
 import { balancedObjective } from '../optimizer/balanced-objective.ts';
 import {
   type CheckpointTensors,
@@ -21,11 +20,12 @@ import {
 } from '../optimizer/checkpoint-tensors.ts';
 import { runLoop, ViewOrder } from '../optimizer/loop.ts';
 import { loopStore } from '../optimizer/loop-store.ts';
-import { clipObjective, photometricObjective } from '../optimizer/objectives.ts';
+import { photometricObjective } from '../optimizer/objectives.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { SH_REST } from '../optimizer/parameters.ts';
 import { createState, detachGaussians } from '../optimizer/state.ts';
 import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
+import { clipWeight } from './clip-options.ts';
 import { type TrainInput, trainOptions } from './options.ts';
 import { type TrainInputs, train, trainingViews } from './train.ts';
 
@@ -72,7 +72,8 @@ export async function trainJointly(
   const arena = gpu.arena('train/style');
   const owned: { destroy(): void }[] = [arena];
   try {
-    const target = await openClipTarget(gpu, clip, report);
+    const before = { gaussians: base, views, background: options.background };
+    const target = await openStyleTarget(gpu, clip, { seed, base: before }, report);
     owned.push(target);
     const state = createState(arena, base);
     const bytes = 4 * parameterWidths(base.shDegree).sh * base.count;
@@ -88,7 +89,7 @@ export async function trainJointly(
       objectives: [
         balancedObjective(
           photometricObjective({ dssim: options.dssim }),
-          clipObjective({ target, seed, weight: 1 }),
+          target.objective(1),
           STYLE_RATIO * clipWeight(clip),
         ),
       ],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { trainingBackgroundOption } from '../artefacts/background.ts';
-import { clipTermOptions } from '../clip/options.ts';
 import { PARAMETER_NAMES, type ParameterName } from '../optimizer/parameters.ts';
+import { clipTermOptions } from './clip-options.ts';
 import { type Recipe, STRATEGIES, type StrategyName } from './strategies/index.ts';
 
 const RATE_OF: Record<ParameterName, string> = {

@@ -6,8 +6,7 @@ import { backgroundAt } from '../artefacts/background.ts';
 import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
-import { clipWeight } from '../clip/options.ts';
-import { openClipTarget } from '../clip/target.ts';
+import { openStyleTarget } from '../losses/target.ts';
 import {
   type CheckpointTensors,
   checkpointNumbers,
@@ -16,7 +15,7 @@ import {
   stateTensors,
 } from '../optimizer/checkpoint-tensors.ts';
 import { runLoop, ViewOrder } from '../optimizer/loop.ts';
-import { clipObjective, photometricObjective } from '../optimizer/objectives.ts';
+import { photometricObjective } from '../optimizer/objectives.ts';
 import { type Rates, SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates } from '../optimizer/parameters.ts';
 import {
@@ -28,6 +27,7 @@ import {
 } from '../optimizer/state.ts';
 import { TimeBudget } from '../optimizer/time-budget.ts';
 import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
+import { clipWeight } from './clip-options.ts';
 import { recipeOf, type TrainInput, type TrainOptions, trainOptions } from './options.ts';
 import { annealed, dropoutAt, meansRate, shDegreeAt } from './schedule.ts';
 import {
@@ -81,9 +81,9 @@ export async function train(
     const { clip, dssim } = options;
     const objectives = [photometricObjective({ dssim })];
     if (clip) {
-      const target = await openClipTarget(gpu, clip, report);
+      const target = await openStyleTarget(gpu, clip, { seed }, report);
       owned.push(target);
-      objectives.push(clipObjective({ target, seed, weight: clipWeight(clip) }));
+      objectives.push(target.objective(clipWeight(clip)));
     }
     const optimizer = await SplatOptimizer.create(state, {
       label: 'train',

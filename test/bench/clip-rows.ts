@@ -1,7 +1,8 @@
 import type { ClipModel } from '../../stages/clip/model.ts';
 import { ClipObjective } from '../../stages/clip/objective.ts';
 import { patchCount, type Towers, tokenCount } from '../../stages/clip/towers.ts';
-import { clipObjective } from '../../stages/optimizer/objectives.ts';
+import { chooseLosses } from '../../stages/losses/index.ts';
+import { createStyle } from '../../stages/losses/target.ts';
 import { SplatOptimizer } from '../../stages/optimizer/optimizer.ts';
 import { createState } from '../../stages/optimizer/state.ts';
 import type { Gpu } from '../../wgsl/core/index.ts';
@@ -126,14 +127,16 @@ function restyleRow(gpu: Gpu, given: Given): Promise<Row> {
     const view = { name: 'view', split: 'train' as const, camera, image: null };
     const owned: { destroy(): void }[] = [];
     try {
-      const objective = await openObjective(gpu, given);
-      owned.push(objective);
-      const target = { prompt: { name: '', text: '' }, model, objective, destroy() {} };
+      const texts = { target: randomDirection(model), embed: async () => randomDirection(model) };
+      const crops = { count: batch, ...AUGMENT, scale: [...AUGMENT.scale] as [number, number] };
+      const parts = { model, texts, losses: chooseLosses('paper', {}), crops };
+      const style = await createStyle(gpu, parts, { seed: 1 });
+      owned.push(style);
       const optimizer = await SplatOptimizer.create(state, {
         label: 'bench',
         width,
         height,
-        objectives: [clipObjective({ target, seed: 1, weight: 1 })],
+        objectives: [style.objective(1)],
         train: ['sh'],
       });
       owned.push(optimizer);
@@ -171,10 +174,14 @@ function restyleRow(gpu: Gpu, given: Given): Promise<Row> {
 
 async function openObjective(gpu: Gpu, { model, batch }: Given): Promise<ClipObjective> {
   const objective = await ClipObjective.create(gpu, model, { batch, width: 1, height: 1, augment: AUGMENT });
+  objective.setTarget(randomDirection(model));
+  return objective;
+}
+
+function randomDirection(model: ClipModel): Float32Array {
   const direction = uniform(model.dimensions, 22, -1, 1);
   const length = Math.hypot(...direction);
-  objective.setTarget(direction.map((value) => value / length));
-  return objective;
+  return direction.map((value) => value / length);
 }
 
 /** On a GPU as many frames as fill a round, because those of one crop are a hundred times as short as those of 64. */

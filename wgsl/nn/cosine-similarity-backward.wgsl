@@ -11,6 +11,8 @@ struct Sizes {
   rows: u32,
   width: u32,
   targetStride: u32,
+  // Row of x that is row 0 here.
+  firstRow: u32,
 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
@@ -26,7 +28,7 @@ fn computeRow(row: Row) {
   }
   let scale = gradCosines[row.index] / sqrt(sums.y);
   for (var i = row.lane; i < sizes.width; i += LANES) {
-    let at = row.index * sizes.width + i;
+    let at = (sizes.firstRow + row.index) * sizes.width + i;
     writeGradX(at, scale * (targets[row.index * sizes.targetStride + i] - sums.x / sums.y * x[at]));
   }
 }

@@ -1,5 +1,4 @@
-import { defineRowwise, dispatchRows } from './dispatch.ts';
-import { type Graph, type Tensor, tensor } from './graph.ts';
+import { type Dispatch, type DispatchContext, defineRowwise, dispatchRows } from './dispatch.ts';
 
 export const COSINE_SIMILARITY = defineRowwise(
   'nn/cosine-similarity',
@@ -10,37 +9,36 @@ export const COSINE_SIMILARITY_BACKWARD = defineRowwise(
   new URL('./cosine-similarity-backward.wgsl', import.meta.url),
 );
 
-/**
- * Cosine similarity of each row of x [B, width] with a target of unit length → [B]. `targets` is [width] if `isShared`, one
- * target for all rows, otherwise [B, width]. Targets are constants: they have no gradient.
- */
-export function cosineSimilarity(
-  graph: Graph,
-  label: string,
-  x: Tensor,
-  targets: GPUBuffer,
-  isShared: boolean,
-): Tensor {
-  const [rows, width] = x.shape;
-  if (x.shape.length !== 2) throw new Error(`${label} takes a tensor [B, width], got [${x.shape}]`);
-  const output = tensor(label, [rows], [x]);
-  const sizes = { rows, width, targetStride: isShared ? 0 : width };
-  return graph.add({
-    label,
-    inputs: [x],
-    output,
-    saved: [x],
-    async forward(context) {
-      const bindings = { x: context.buffer(x), targets, cosines: context.buffer(output) };
-      return [await dispatchRows(context, COSINE_SIMILARITY, { sizes, bindings })];
-    },
-    async backward(context) {
-      const { buffer, gradient, accumulates } = context;
-      const use = {
-        sizes: { ...sizes, accumulates: Number(accumulates(x)) },
-        bindings: { x: buffer(x), targets, gradCosines: gradient(output), gradX: gradient(x) },
-      };
-      return [await dispatchRows(context, COSINE_SIMILARITY_BACKWARD, use)];
-    },
-  });
+/** Rows of x, and their targets. */
+export interface CosineShape {
+  rows: number;
+  width: number;
+  /** `targets` is [width], one target for all rows, instead of [rows, width]. */
+  isShared: boolean;
+  /** First of the rows of x; 0 unless given. */
+  firstRow?: number;
+}
+
+/** Cosine similarity of rows of x [≥ rows, width] with targets of unit length → cosines [rows]. Targets have no gradient. */
+export function dispatchCosines(
+  context: DispatchContext,
+  shape: CosineShape,
+  bindings: { x: GPUBuffer; targets: GPUBuffer; cosines: GPUBuffer },
+): Promise<Dispatch> {
+  return dispatchRows(context, COSINE_SIMILARITY, { sizes: sizesOf(shape), bindings });
+}
+
+/** Its gradient: overwrites the rows of gradX, or adds to them if it `accumulates`. */
+export function dispatchCosinesBackward(
+  context: DispatchContext,
+  shape: CosineShape,
+  bindings: { x: GPUBuffer; targets: GPUBuffer; gradCosines: GPUBuffer; gradX: GPUBuffer },
+  accumulates: boolean,
+): Promise<Dispatch> {
+  const sizes = { ...sizesOf(shape), accumulates: Number(accumulates) };
+  return dispatchRows(context, COSINE_SIMILARITY_BACKWARD, { sizes, bindings });
+}
+
+function sizesOf({ rows, width, isShared, firstRow = 0 }: CosineShape) {
+  return { rows, width, targetStride: isShared ? 0 : width, firstRow };
 }

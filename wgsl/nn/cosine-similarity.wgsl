@@ -10,6 +10,8 @@ struct Sizes {
   rows: u32,
   width: u32,
   targetStride: u32,
+  // Row of x that is row 0 here.
+  firstRow: u32,
 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;

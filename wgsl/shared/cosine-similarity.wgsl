@@ -5,7 +5,7 @@ fn dotAndSquares(row: Row) -> vec2f {
   var dot = 0.0;
   var squares = 0.0;
   for (var i = row.lane; i < sizes.width; i += LANES) {
-    let value = x[row.index * sizes.width + i];
+    let value = x[(sizes.firstRow + row.index) * sizes.width + i];
     dot += value * targets[row.index * sizes.targetStride + i];
     squares += value * value;
   }

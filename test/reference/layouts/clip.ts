@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { buildEncoder } from '../../../stages/clip/encoder.ts';
+import { buildCosineEncoder } from '../../../stages/clip/encoder.ts';
 import { readConfig } from '../../../stages/clip/families/index.ts';
 import { packVision } from '../../../stages/clip/packed-vision.ts';
 import { type Precision, resolvePrecision } from '../../../stages/clip/precision.ts';
@@ -67,7 +67,7 @@ export async function checkClip(
       vision: () => loadVision(arena, towers, weights),
       packedVision: () => packVision(arena, towers, weights),
     };
-    const encoder = await buildEncoder(arena, model, {
+    const encoder = await buildCosineEncoder(arena, model, {
       batch,
       targets,
       isShared: false,

@@ -1,0 +1,95 @@
+import { type Arena, InputError, type Recorder } from '../../wgsl/core/index.ts';
+import { CropSampler } from '../../wgsl/image/crop.ts';
+import type { View } from '../artefacts/dataset.ts';
+import { buildEncoder, type Encoder, type EncoderBackward } from '../clip/encoder.ts';
+import type { ClipModel } from '../clip/model.ts';
+import type { ObjectiveMetrics } from '../optimizer/objectives.ts';
+import type { CropGroup, LossEncoder } from './loss.ts';
+
+/** Limit of a step's crops: the backward pass of the crops keeps all of them in the memory of a workgroup. */
+const MOST_ROWS = 256;
+
+/** The image encoder for the crop groups of all losses, as one batch. */
+export class GroupEncoder implements LossEncoder {
+  readonly dimensions: number;
+  readonly embeds: GPUBuffer;
+  readonly gradEmbeds: GPUBuffer;
+  /** Stops the optimisation when a gradient is not finite. */
+  readonly metrics: ObjectiveMetrics;
+  readonly #groups: readonly CropGroup[];
+  readonly #sampler: CropSampler;
+  readonly #encoder: Encoder & { backward: EncoderBackward };
+
+  private constructor(
+    groups: readonly CropGroup[],
+    model: ClipModel,
+    sampler: CropSampler,
+    encoder: Encoder & { backward: EncoderBackward },
+  ) {
+    this.#groups = groups;
+    this.#sampler = sampler;
+    this.#encoder = encoder;
+    this.dimensions = model.dimensions;
+    this.embeds = encoder.embeds;
+    this.gradEmbeds = encoder.backward.gradEmbeds;
+    this.metrics = {
+      buffer: sampler.nonFiniteStep,
+      words: 1,
+      read(words) {
+        const [step] = new Uint32Array(words.slice().buffer);
+        if (step) throw model.notFinite(`step ${step}: the gradient`);
+        return {};
+      },
+    };
+  }
+
+  /** @throws InputError when there are too many crops, or a weight of the model is missing or invalid. */
+  static async create(arena: Arena, model: ClipModel, groups: readonly CropGroup[]): Promise<GroupEncoder> {
+    const batch = groups.reduce((sum, { count }) => sum + count, 0);
+    if (batch > MOST_ROWS) {
+      const parts = groups.map(({ key, count }) => `${key} ${count}`).join(', ');
+      throw new InputError(
+        `the losses ask for ${batch} crops a step (${parts}), and ${MOST_ROWS} is the limit`,
+      );
+    }
+    const { mean, deviation } = model.preprocessor;
+    const encoder = await buildEncoder(arena, model, { batch, hasBackward: true });
+    const shape = { batch, size: model.imageSize, mean, deviation };
+    const sampler = await CropSampler.create(arena, shape, encoder.pixels);
+    return new GroupEncoder(groups, model, sampler, { ...encoder, backward: encoder.backward! });
+  }
+
+  rows(key: string): { first: number; count: number } {
+    let first = 0;
+    for (const group of this.#groups) {
+      if (group.key === key) return { first, count: group.count };
+      first += group.count;
+    }
+    throw new Error(`no loss asked for crops ${key}`);
+  }
+
+  /** Uploads the crops of the next step. */
+  prepare(step: number, view: View): void {
+    const { size } = this.#sampler.shape;
+    const { width, height } = view.camera;
+    this.#sampler.set(
+      width,
+      height,
+      this.#groups.flatMap((group) => group.transforms(step, view, size)),
+      step + 1,
+    );
+  }
+
+  /** Crops of `image`, f32 [H, W, 4] → `embeds`. */
+  recordForward(recorder: Recorder, image: GPUBuffer): void {
+    this.#sampler.record(recorder, image);
+    this.#encoder.recordForward(recorder);
+  }
+
+  /** After `recordForward` of the same image: adds the gradient of `gradEmbeds` to `gradImage`. */
+  recordBackward(recorder: Recorder, image: GPUBuffer, gradImage: GPUBuffer): void {
+    const { backward } = this.#encoder;
+    backward.record(recorder);
+    this.#sampler.recordBackward(recorder, image, backward.gradPixels, gradImage);
+  }
+}

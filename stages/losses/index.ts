@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { InputError } from '../../wgsl/core/index.ts';
+import { clip } from './clip.ts';
+import type { LossKind, LossOptions } from './loss.ts';
+
+/** The losses of restyling. Schema, help and docs derive from this table; the picture's gradient sums them in its order. */
+export const LOSSES = { clip } as const;
+export type LossName = keyof typeof LOSSES;
+
+type WeightOrOptions<Options> = number | Partial<Options>;
+/** Weights, or weights and settings, by loss. */
+export type LossesInput = { [Name in LossName]?: WeightOrOptions<(typeof LOSSES)[Name]['defaults']> };
+
+// biome-ignore lint/suspicious/noExplicitAny: the options of a row are those of its own schema.
+const kinds: readonly LossKind<any>[] = Object.values(LOSSES);
+
+/** Sets of losses by name. */
+export const PRESETS = {
+  paper: { summary: 'the CLIP loss alone, eq. 5 of the paper', losses: { clip: 1 } },
+} satisfies Record<string, { summary: string; losses: LossesInput }>;
+export type PresetName = keyof typeof PRESETS;
+
+const presetNames = Object.keys(PRESETS) as [PresetName];
+
+/** The options `preset` and `losses`. */
+export const lossOptions = {
+  preset: z
+    .enum(presetNames)
+    .default('paper')
+    .describe(`Set of losses; ${presetNames.map((name) => `${name}: ${PRESETS[name].summary}`).join('; ')}`),
+  losses: z
+    .strictObject(Object.fromEntries(kinds.map((kind) => [kind.name, inputOf(kind)])))
+    .default({})
+    .describe(
+      'Changes to the losses of the preset: a weight, or a map of weight and settings; weight 0 removes a loss',
+    )
+    .transform((losses) => losses as LossesInput),
+};
+
+function inputOf({ summary, options, defaults }: LossKind): z.ZodType {
+  const fields = Object.entries(options.shape).map(([key, schema]) => {
+    const fallback = (defaults as unknown as Record<string, unknown>)[key];
+    // Not zod's default: a setting that is absent is that of the preset.
+    const described = key === 'weight' ? schema : (schema as z.ZodType).meta({ default: fallback });
+    return [key, (described as z.ZodType).optional()];
+  });
+  return z
+    .union([z.number().min(0), z.strictObject(Object.fromEntries(fields))])
+    .optional()
+    .describe(summary);
+}
+
+/** A loss that takes part, with all its options. */
+export interface ChosenLoss {
+  kind: LossKind;
+  options: LossOptions;
+}
+
+/**
+ * The losses with a weight above 0, in the order of the table: those of the preset, with the given weights and settings in
+ * place of its own.
+ * @throws InputError when none is left.
+ */
+export function chooseLosses(preset: PresetName, given: LossesInput): ChosenLoss[] {
+  const base: LossesInput = PRESETS[preset].losses;
+  const chosen = kinds.flatMap((kind): ChosenLoss[] => {
+    const name = kind.name as LossName;
+    if (base[name] === undefined && given[name] === undefined) return [];
+    const options = { ...kind.defaults, ...asOptions(base[name]), ...asOptions(given[name]) };
+    return options.weight > 0 ? [{ kind, options }] : [];
+  });
+  if (!chosen.length) {
+    throw new InputError(
+      'no loss is left: give at least one of `losses` a weight above 0, or remove `losses`',
+    );
+  }
+  return chosen;
+}
+
+function asOptions(given: number | object = {}): object {
+  return typeof given === 'number' ? { weight: given } : given;
+}

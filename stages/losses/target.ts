@@ -1,0 +1,177 @@
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { backgroundAt, type TrainingBackground } from '../artefacts/background.ts';
+import type { Vec3 } from '../artefacts/camera.ts';
+import type { View } from '../artefacts/dataset.ts';
+import type { Gaussians } from '../artefacts/gaussians.ts';
+import { checkCrops } from '../clip/check.ts';
+import { meanDirection } from '../clip/encoder.ts';
+import { type ClipModel, openClip } from '../clip/model.ts';
+import type { CropOptions } from '../clip/options.ts';
+import type { Precision } from '../clip/precision.ts';
+import { type Prompt, resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
+import type { Objective, ObjectiveFactory } from '../optimizer/objectives.ts';
+import { type Report, silent } from '../stage.ts';
+import { BaseViews } from './base-views.ts';
+import { GroupEncoder } from './group-encoder.ts';
+import { type ChosenLoss, chooseLosses, type LossesInput, type PresetName } from './index.ts';
+import type { CropGroup, LossTexts } from './loss.ts';
+
+/** The options of a style target, from the stage that restyles. */
+export interface StyleTargetOptions {
+  prompt: string;
+  model?: string;
+  precision?: Precision | 'auto';
+  crops: CropOptions;
+  preset: PresetName;
+  losses: LossesInput;
+}
+
+/** What else the losses depend on. */
+export interface StyleTargetSettings {
+  seed: number;
+  /** The splat before restyling, and the views and the background of the steps; absent in joint training. */
+  base?: { gaussians: Gaussians; views: readonly View[]; background: TrainingBackground };
+}
+
+/** The target of a restyling: a prompt, and the losses that lead to it, with the model that they share. */
+export interface StyleTarget {
+  prompt: Prompt;
+  model: ClipModel;
+  /** The objective weight · Σ losses. The target must outlive it. */
+  objective(weight: number): ObjectiveFactory;
+  destroy(): void;
+}
+
+/**
+ * Opens the model, embeds the prompt and compiles the image encoder for the crops of all losses. Warns of words that the model
+ * does not know.
+ * @throws InputError on a broken model, an empty prompt, or losses that cannot be computed.
+ */
+export async function openStyleTarget(
+  gpu: Gpu,
+  options: StyleTargetOptions,
+  settings: StyleTargetSettings,
+  report: Report = silent,
+): Promise<StyleTarget> {
+  const { crops } = options;
+  checkCrops(crops);
+  const losses = chooseLosses(options.preset, options.losses);
+  const prompt = await resolvePrompt(options.prompt);
+  const model = await openClip(gpu, options.model, options.precision);
+  await warnOfPrompt(prompt, model.directory, report);
+  try {
+    const texts = await embedTexts(model, prompt);
+    const style = await createStyle(gpu, { model, texts, losses, crops }, settings);
+    return {
+      prompt,
+      model,
+      objective: style.objective,
+      destroy() {
+        style.destroy();
+        model.destroy();
+      },
+    };
+  } catch (error) {
+    model.destroy();
+    throw error;
+  }
+}
+
+async function embedTexts(model: ClipModel, prompt: Prompt): Promise<LossTexts> {
+  const embeds = new Map<string, Promise<Float32Array>>();
+  const embed = (text: string) => {
+    const found = embeds.get(text) ?? model.embedTexts([text]);
+    embeds.set(text, found);
+    return found;
+  };
+  const target = meanDirection(await embed(prompt.text), model.dimensions);
+  return { target, embed };
+}
+
+/** The parts of a style target that exist already. */
+export interface StyleParts {
+  model: ClipModel;
+  texts: LossTexts;
+  losses: readonly ChosenLoss[];
+  crops: CropOptions;
+}
+
+/** The losses with all that they share: image encoder, embeddings, renders of the splat before restyling. */
+export async function createStyle(
+  gpu: Gpu,
+  { model, texts, losses, crops }: StyleParts,
+  { seed, base }: StyleTargetSettings,
+): Promise<Pick<StyleTarget, 'objective' | 'destroy'>> {
+  const needs = losses.map(({ kind, options }) => kind.needs(options, { seed, crops }));
+  const withBase = losses.filter((_, i) => needs[i].base);
+  if (withBase.length && !base) {
+    throw new InputError(
+      `the loss ${withBase[0].kind.name} compares with the splat before restyling, which joint optimisation does not have; ` +
+        'remove it from `losses`',
+    );
+  }
+  const arena = gpu.arena('style');
+  const owned: { destroy(): void }[] = [arena];
+  const destroy = () => {
+    for (const part of owned.reverse()) part.destroy();
+  };
+  try {
+    const groups = uniqueGroups(needs.flatMap((need) => need.crops ?? []));
+    const encoder = groups.length ? await GroupEncoder.create(arena, model, groups) : undefined;
+    const views =
+      base && withBase.length ? await BaseViews.create(gpu, base.gaussians, base.views) : undefined;
+    if (views) owned.push(views);
+    const backgroundOf = (step: number): Vec3 =>
+      base ? backgroundAt(base.background, seed, step) : [0, 0, 0];
+    const shared = { losses, encoder, texts, views, backgroundOf };
+    return { objective: (weight) => styleObjective(shared, weight), destroy };
+  } catch (error) {
+    destroy();
+    throw error;
+  }
+}
+
+/** Each crop group once. */
+function uniqueGroups(groups: readonly CropGroup[]): CropGroup[] {
+  return [...new Map(groups.map((group) => [group.key, group])).values()];
+}
+
+interface Shared {
+  losses: readonly ChosenLoss[];
+  encoder?: GroupEncoder;
+  texts: LossTexts;
+  views?: BaseViews;
+  backgroundOf(step: number): Vec3;
+}
+
+function styleObjective(
+  { losses, encoder, texts, views, backgroundOf }: Shared,
+  weight: number,
+): ObjectiveFactory {
+  return async (gpu, arena, picture): Promise<Objective> => {
+    const made = await Promise.all(
+      losses.map(({ kind, options }) => {
+        const context = { gpu, arena, picture, weight: weight * options.weight, base: views, encoder, texts };
+        return kind.create(context, options);
+      }),
+    );
+    return {
+      prepare(step, view) {
+        views?.prepare(view, backgroundOf(step));
+        encoder?.prepare(step, view);
+        for (const loss of made) loss.prepare?.(step, view);
+      },
+      record(recorder, view) {
+        views?.record(recorder, view);
+        if (encoder) {
+          encoder.recordForward(recorder, picture.color);
+          recorder.clear(encoder.gradEmbeds);
+          for (const loss of made) loss.recordEmbeds?.(recorder, view);
+          encoder.recordBackward(recorder, picture.color, picture.gradient);
+        }
+        for (const loss of made) loss.recordPicture?.(recorder, view);
+      },
+      metrics: [...made.map(({ metrics }) => metrics), ...(encoder ? [encoder.metrics] : [])],
+    };
+  };
+}

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { styleTarget } from '../losses/options.ts';
+
+/** How joint optimisation combines photographs and prompt. */
+export const JOINT_MODES = ['balanced', 'paper'] as const;
+
+/** `clip: { prompt, weight }` of joint optimisation. The weight is the paper's k. */
+export const clipTermOptions = z.strictObject({
+  ...styleTarget,
+  mode: z
+    .enum(JOINT_MODES)
+    .default('balanced')
+    .describe(
+      'balanced: photographs alone train the splat; then a second set of SH follows photographs and prompt, and both splats are ' +
+        'results. paper: one splat, with the loss L1 − k·CLIP (eq. 3)',
+    ),
+  weight: z
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      'k, the weight of the prompt. balanced: how much style, from about 0.03 (hardly any) to 1 (nearly all) and more (1). paper: k of L1 − k·CLIP (0.1)',
+    ),
+  steps: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(600)
+    .describe('Steps on the second set of SH (balanced only)'),
+  rate: z.number().min(0).default(1e-2).describe('Learning rate of the second set of SH (balanced only)'),
+});
+export type ClipTerm = z.output<typeof clipTermOptions>;
+
+/** Default weight k by mode. */
+const WEIGHTS = { balanced: 1, paper: 0.1 };
+
+/** The weight k of a joint optimisation. */
+export function clipWeight({ mode, weight = WEIGHTS[mode] }: Pick<ClipTerm, 'mode' | 'weight'>): number {
+  return weight;
+}
