@@ -25,7 +25,9 @@ export function optionRows(schema: JsonSchema, prefix = ''): OptionRow[] {
       fallback: option.default === undefined || option.properties ? undefined : literal(option.default),
       description: option.description ?? '',
     };
-    return [row, ...optionRows(option, `${name}.`)];
+    // The members of a value that may also be something simpler.
+    const alternatives = option.anyOf?.find(({ properties }) => properties) ?? {};
+    return [row, ...optionRows(option, `${name}.`), ...optionRows(alternatives, `${name}.`)];
   });
 }
 

@@ -6,6 +6,7 @@ import { type Dataset, largestView } from '../artefacts/dataset.ts';
 import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
+import { chooseLosses } from '../losses/index.ts';
 import { styleTarget } from '../losses/options.ts';
 import { openStyleTarget } from '../losses/target.ts';
 import {
@@ -57,7 +58,10 @@ export const stylizeStage = defineStage({
     // The style contains the model's path, for score. So here the path counts too, not only the contents.
     return { files, texts: { ...texts, ...(options.model ? { model: options.model } : {}) } };
   },
-  preflight: checkClipTarget,
+  async preflight(options) {
+    chooseLosses(options.preset, options.losses);
+    await checkClipTarget(options);
+  },
   async run(gpu, inputs, options, settings) {
     const { prompt, model } = options;
     return {
@@ -74,8 +78,8 @@ export interface StylizeInputs {
 }
 
 /**
- * Restyles a splat towards a prompt: minimises −CLIP(render, prompt) (eq. 5 of the paper) by Adam on the selected
- * parameters, on random crops of one random training view per step. Returns new Gaussians; the input is unchanged. With
+ * Restyles a splat towards a prompt: minimises the weighted sum of losses by Adam on the selected parameters, on one random
+ * training view per step. The preset `paper` is −CLIP(render, prompt) on random crops (eq. 5 of the paper). Returns new Gaussians; the input is unchanged. With
  * `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
  *
  * @throws Stopped when the checkpoint store is stopping.
