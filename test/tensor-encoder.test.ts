@@ -51,7 +51,7 @@ test('more crops than f16 takes are refused before any work, with the option to 
       buildEncoder(
         arena,
         { precision: 'f16', towers: { vision, dimensions: 768 } as Towers, vision: work, packedVision: work },
-        { batch, targets: arena.buffer('targets', 4 * 768), isShared: true, hasBackward: true },
+        { batch, hasBackward: true },
       ).catch((error: Error) => error);
     const error = (await build(256)) as Error;
     assert.instance(error, GpuError);
