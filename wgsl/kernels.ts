@@ -6,6 +6,12 @@ import { COMPOSITE_HALVES, PACK_HALVES } from './image/half-picture.ts';
 import { PHOTOMETRIC_L1 } from './image/photometric.ts';
 import { PHOTOMETRIC_REDUCE } from './image/picture.ts';
 import { SSIM_BACKWARD, SSIM_FORWARD } from './image/ssim-window.ts';
+import {
+  STRUCTURE_BACKWARD,
+  STRUCTURE_CORRELATE,
+  STRUCTURE_FINISH,
+  STRUCTURE_HALVE,
+} from './image/structure.ts';
 import { TO_I420 } from './image/to-i420.ts';
 import { TO_RGBA8 } from './image/to-rgba8.ts';
 import { WARP_ERROR, WARP_ERROR_FINISH } from './image/warp-error.ts';
@@ -88,6 +94,10 @@ export const KERNELS: readonly KernelDefinition[] = [
   PHOTOMETRIC_REDUCE,
   SSIM_FORWARD,
   SSIM_BACKWARD,
+  STRUCTURE_HALVE,
+  STRUCTURE_CORRELATE,
+  STRUCTURE_FINISH,
+  STRUCTURE_BACKWARD,
   TO_I420,
   TO_RGBA8,
   WARP_ERROR,
