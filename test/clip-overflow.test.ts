@@ -91,7 +91,7 @@ test('a score that is not finite is an error', () =>
     const color = arena.upload('color', uniform(width * height * 4, 1), 'test');
     const texts = await model.embedTexts(['a robot']);
     await throwsInput(
-      () => scorer.cosines([{ color, width, height }], texts),
+      () => scorer.compare([{ color, width, height }], texts),
       /^.+: picture 1: the cosine of the CLIP model is not finite/,
       ADVICE.f32,
     );

@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { correlation, Structure } from '../wgsl/image/structure.ts';
+import { structureOf } from './bench/structure.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { type RgbaPicture, structure } from './reference/structure.ts';
@@ -94,6 +95,17 @@ test('the reference’s gradient agrees with finite differences', () => {
     assert.is(gradient[at] === 0, x === 12, 'the column beyond the last pair is not compared');
   }
 });
+
+test('pictures are measured against their base one by one', () =>
+  withGpu(async (gpu) => {
+    const [base, one, two] = [0.02, 0.1, 0.5].map((noise, seed) => striped(32, 24, seed, noise));
+    const floats = ({ data, ...size }: RgbaPicture) => ({ ...size, data: Float32Array.from(data) });
+    const found = await structureOf(gpu, floats(base), [one, two, base].map(floats));
+    [one, two, base].forEach((picture, i) => {
+      const { correlation } = structure(picture, base);
+      assert.ok(Math.abs(found[i]! - correlation) < 1e-5, `${found[i]}, expected ${correlation}`);
+    });
+  }));
 
 test('the base’s own edges give 1, exchanged light and dark −1, and no edges 0', () =>
   withGpu(async (gpu, arena) => {

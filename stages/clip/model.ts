@@ -98,7 +98,13 @@ export class ClipModel {
     return new InputError(`${what} of the CLIP model is not finite: ${advice}`, this.directory);
   }
 
-  /** Frees the weights. Destroy objectives first. */
+  /** Factor of the cosines before the softmax over texts (CLIP) or the sigmoid (SigLIP): e to the learnt `logit_scale`. */
+  async logitScale(): Promise<number> {
+    const [logarithm] = await this.weights.floats('logit_scale', []);
+    return Math.exp(logarithm);
+  }
+
+  /** Frees the weights of the image encoder. Destroy objectives first. Texts can still be embedded. */
   destroy(): void {
     this.#vision = undefined;
     this.#packed = undefined;

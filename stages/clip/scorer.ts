@@ -38,39 +38,54 @@ export class ClipScorer {
   }
 
   /**
-   * Cosines in [−1, 1] of each picture with the mean direction of `texts` [T, D] of unit length. Reads 4 bytes a picture.
-   * @throws InputError when one is not finite.
+   * Raw embeddings [N, D] of pictures, and their cosines in [−1, 1] with the mean direction of `texts` [T, D] of unit length. Reads
+   * 4·(D + 1) bytes a picture.
+   * @throws InputError when a cosine is not finite.
    */
-  async cosines(pictures: readonly Picture[], texts: Float32Array): Promise<number[]> {
-    if (!pictures.length) return [];
-    const { cosines, target } = this.#encoder;
+  async compare(
+    pictures: readonly Picture[],
+    texts: Float32Array,
+  ): Promise<{ embeds: Float32Array; cosines: number[] }> {
+    const { target } = this.#encoder;
     this.#gpu.write(target, meanDirection(texts, this.#model.dimensions), 'parameters');
-    const results = this.#arena.buffer('cosines', 4 * pictures.length);
-    pictures.forEach((picture, i) => {
-      this.#run(picture, (recorder) => recorder.copy(cosines, results, 4, 0, 4 * i));
+    const rows = await this.#rows(pictures);
+    const width = this.#model.dimensions;
+    const embeds = new Float32Array(width * pictures.length);
+    const cosines = pictures.map((_, i) => {
+      const row = rows.subarray(i * (width + 1), (i + 1) * (width + 1));
+      embeds.set(row.subarray(0, width), i * width);
+      return row[width];
     });
-    const values = await this.#gpu.readFloats(results, 'metrics', pictures.length);
-    this.#arena.release(results);
-    const damaged = values.findIndex((value) => !Number.isFinite(value));
+    const damaged = cosines.findIndex((value) => !Number.isFinite(value));
     if (damaged >= 0) throw this.#model.notFinite(`picture ${damaged + 1}: the cosine`);
-    return [...values];
+    return { embeds, cosines };
   }
 
   /** Raw image embeddings [N, D]. */
   async embedImages(pictures: readonly Picture[]): Promise<Float32Array> {
-    const bytes = 4 * this.#model.dimensions;
-    const { embeds } = this.#encoder;
-    const results = this.#arena.buffer('embeds', bytes * pictures.length);
-    pictures.forEach((picture, i) => {
-      this.#run(picture, (recorder) => recorder.copy(embeds, results, bytes, 0, bytes * i));
-    });
-    const values = await this.#gpu.readFloats(results, 'metrics', pictures.length * this.#model.dimensions);
-    this.#arena.release(results);
-    return values;
+    const { embeds } = await this.compare(pictures, new Float32Array(this.#model.dimensions));
+    return embeds;
   }
 
   destroy(): void {
     this.#arena.destroy();
+  }
+
+  /** Embedding and cosine of each picture, f32 [N, D + 1]. */
+  async #rows(pictures: readonly Picture[]): Promise<Float32Array> {
+    if (!pictures.length) return new Float32Array();
+    const { embeds, cosines } = this.#encoder;
+    const bytes = 4 * this.#model.dimensions;
+    const results = this.#arena.buffer('results', (bytes + 4) * pictures.length);
+    pictures.forEach((picture, i) => {
+      this.#run(picture, (recorder) => {
+        recorder.copy(embeds, results, bytes, 0, (bytes + 4) * i);
+        recorder.copy(cosines, results, 4, 0, (bytes + 4) * i + bytes);
+      });
+    });
+    const rows = await this.#gpu.readFloats(results, 'metrics', (bytes / 4 + 1) * pictures.length);
+    this.#arena.release(results);
+    return rows;
   }
 
   #run({ color, width, height }: Picture, keep: (recorder: Recorder) => void): void {

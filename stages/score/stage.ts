@@ -7,7 +7,7 @@ import { clipTarget, MODEL } from '../clip/options.ts';
 import { resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
 import { resolveModel } from '../clip/resolve.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
-import { METRIC_NAMES, METRICS } from './metrics/index.ts';
+import { isClipMetric, METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
 
 export type { ScoreScene } from './metrics/metric.ts';
@@ -25,11 +25,19 @@ export const scoreOptions = z.strictObject({
   prompt: clipTarget.prompt
     .optional()
     .describe(
-      "Prompt of the clip metric: text, or the name of a prompt in the library. Default: stylize's prompt",
+      "Prompt of the clip metrics: text, or the name of a prompt in the library. Default: stylize's prompt",
     ),
   model: clipTarget.model.describe(
-    `Model of the clip metric: ${MODEL}, the small model of the package. Default: stylize's model, or demo`,
+    `Model of the clip metrics: ${MODEL}, the small model of the package. Default: stylize's model, or demo`,
   ),
+  judge: clipTarget.model.describe(
+    `A second model that did not steer the restyling: ${MODEL}. Each clip metric is also measured by it, as judge.…`,
+  ),
+  among: z
+    .array(clipTarget.prompt)
+    .min(1)
+    .optional()
+    .describe('Prompts that clip.rank tells from the prompt: texts, or names in the library'),
   background: backgroundOption('Background colour on held-out views'),
 });
 
@@ -39,24 +47,36 @@ export type ScoreInput = z.input<typeof scoreOptions>;
 export const scoreStage = defineStage({
   name: 'score',
   module: import.meta.url,
-  summary: 'Measures PSNR, SSIM, CLIP score and view consistency into scores.json',
+  summary: 'Measures quality, CLIP scores, view consistency and structure into scores.json',
   options: scoreOptions,
   needs: ['dataset', 'gaussians'],
   uses: ['base', 'style', 'frames'],
   gives: ['scores'],
-  async reads({ metrics, prompt, model }) {
-    if (!metrics.includes('clip')) return {};
+  async reads({ metrics, prompt, model, judge, among = [] }) {
+    if (!metrics.some(isClipMetric)) return {};
     // If the prompt and model of the style are used, they are part of the key of the stage that produced it.
-    const { files, texts } = await (prompt === undefined
-      ? clipReads(model)
-      : clipTargetReads({ prompt, model }));
-    // The scores contain the name of the model.
-    return { files, texts: { ...texts, ...(model && { 'model name': (await resolveModel(model)).name }) } };
+    const steering = await (prompt === undefined ? clipReads(model) : clipTargetReads({ prompt, model }));
+    const judging = judge === undefined ? {} : await clipReads(judge);
+    const texts = await Promise.all(among.map(async (name) => (await resolvePrompt(name)).text));
+    // The scores contain the names of the models.
+    const name = async (given?: string) => (given === undefined ? '' : (await resolveModel(given)).name);
+    return {
+      files: [...(steering.files ?? []), ...(judging.files ?? [])],
+      texts: {
+        ...judging.texts,
+        ...steering.texts,
+        ...(model && { 'model name': await name(model) }),
+        ...(judge && { 'judge name': await name(judge) }),
+        ...Object.fromEntries(texts.map((text, i) => [`among ${i + 1}`, text])),
+      },
+    };
   },
-  async preflight({ metrics, prompt, model }) {
-    if (!metrics.includes('clip')) return;
+  async preflight({ metrics, prompt, model, judge, among = [] }) {
+    if (!metrics.some(isClipMetric)) return;
     if (prompt !== undefined) await checkClipTarget({ prompt, model });
     else if (model !== undefined) await checkClip(model);
+    if (judge !== undefined) await checkClip(judge);
+    for (const name of among) await resolvePrompt(name);
   },
   run: async (...args) => ({ scores: await score(...args) }),
 });
@@ -70,7 +90,7 @@ export async function score(
 ): Promise<Scores> {
   const options = scoreOptions.parse(given);
   const shared = new Map<string, Promise<unknown>>();
-  const { prompt, model, background } = options;
+  const { prompt, model, judge, among = [], background } = options;
   const input: MetricInput = {
     gpu,
     scene,
@@ -78,6 +98,8 @@ export async function score(
       prompt: prompt ?? scene.style?.prompt,
       // The style's model also applies to another prompt without a model.
       model: model ?? scene.style?.model,
+      judge,
+      among,
       background: backgroundColor(background),
     },
     share<Value>(key: string, make: () => Promise<Value>) {
@@ -87,7 +109,7 @@ export async function score(
     },
   };
   // The stage that produced the style has already warned about its prompt.
-  if (prompt !== undefined && options.metrics.includes('clip')) {
+  if (prompt !== undefined && options.metrics.some(isClipMetric)) {
     const { folder } = await resolveModel(input.settings.model);
     await warnOfPrompt(await resolvePrompt(prompt), folder, report);
   }

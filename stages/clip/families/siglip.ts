@@ -85,6 +85,7 @@ export const siglip: Family = {
   tokens: 'siglip',
   /** q, k and v of the head are packed; the projection of texts is called their head. */
   place(name, shape): Place {
+    if (name === 'logit_scale') return { name, shape: [1] };
     const packed = ATTENTION.exec(name);
     if (packed) {
       const [, attention, role, kind] = packed;

@@ -8,53 +8,84 @@ const MIN_ALPHA = 230;
 /** Depths within 2 % belong to the same surface; otherwise one occludes the other. */
 const DEPTH_TOLERANCE = 0.02;
 
+interface Range {
+  name: string;
+  summary: string;
+  /** Frames from the earlier picture of a pair to the later one. */
+  gap: number;
+  /** What the pairs are, in `over`. */
+  pairs: string;
+}
+
 /**
- * View consistency: the earlier of two neighbouring frames warped into the later by rendered depth, RMSE over rgb in 0–1 of
- * the co-visible pixels, mean over pairs; and the fraction of covered pixels that are co-visible.
+ * View consistency: the earlier of two frames warped into the later by rendered depth, RMSE over rgb in 0–1 of the
+ * co-visible pixels, mean over pairs; and the fraction of covered pixels that are co-visible.
  */
-export const consistency: Metric = {
+function consistencyOver(range: Range): Metric {
+  const { name, summary, gap, pairs } = range;
+  return {
+    name,
+    summary,
+    async measure(input) {
+      const { frames } = input.scene;
+      if (!frames) return { skipped: 'no orbit stage rendered frames' };
+      const { length } = frames.frames;
+      if (length <= gap) {
+        const there = length === 1 ? 'is one frame' : `are ${length} frames`;
+        return { skipped: `it compares ${pairs}, and there ${there}` };
+      }
+      const now = await comparePairs(input, frames.frames, range, '');
+      if (!now) return { skipped: `no two ${pairs} show the same surface` };
+      const before = frames.before.length ? await comparePairs(input, frames.before, range, '.before') : [];
+      return [...now, ...(before ?? [])];
+    },
+  };
+}
+
+/** Short range: neighbouring frames. */
+export const consistency = consistencyOver({
   name: 'consistency',
   summary: 'difference between neighbouring frames after warping one into the next by rendered depth',
-  async measure(input) {
-    const { frames } = input.scene;
-    if (!frames) return { skipped: 'no orbit stage rendered frames' };
-    if (frames.frames.length < 2)
-      return { skipped: 'it compares neighbouring frames, and there is one frame' };
-    const now = await compareNeighbours(input, frames.frames, '');
-    if (!now) return { skipped: 'no two neighbouring frames show the same surface' };
-    const before = frames.before.length ? await compareNeighbours(input, frames.before, '.before') : [];
-    return [...now, ...(before ?? [])];
-  },
-};
+  gap: 1,
+  pairs: 'neighbouring frames',
+});
 
-async function compareNeighbours(
+/** Long range, with the gap that comparisons of style transfer in 3D use. */
+export const longConsistency = consistencyOver({
+  name: 'consistency.long',
+  summary: 'the same between frames that are seven apart',
+  gap: 7,
+  pairs: 'frames seven apart',
+});
+
+async function comparePairs(
   { gpu }: MetricInput,
   frames: Frame[],
+  { name, gap, pairs }: Range,
   suffix: string,
 ): Promise<Score[] | null> {
   const { width, height } = frames[0].camera;
   const warp = await WarpError.create(gpu, 'score', {
     width,
     height,
-    pairs: frames.length - 1,
+    pairs: frames.length - gap,
     minAlpha: MIN_ALPHA,
     depthTolerance: DEPTH_TOLERANCE,
   });
   let sums: WarpSums[];
   try {
-    for (let i = 1; i < frames.length; i++) warp.measure(frames[i - 1], frames[i]);
+    for (let i = gap; i < frames.length; i++) warp.measure(frames[i - gap], frames[i]);
     sums = await warp.read();
   } finally {
     warp.destroy();
   }
   const seen = sums.filter(({ covisible }) => covisible > 0);
   if (!seen.length) return null;
-  const over =
-    countOf(seen.length, 'pair') + (suffix ? ' of frames before restyling' : ' of neighbouring frames');
+  const over = countOf(seen.length, 'pair') + (suffix ? ' of frames before restyling' : ` of ${pairs}`);
   const rmse = seen.map(({ squared, covisible }) => Math.sqrt(squared / (3 * covisible)));
   const share = seen.map(({ covisible, covered }) => covisible / covered);
   return [
-    score(`consistency${suffix}`, mean(rmse), 'RMSE of rgb in 0–1', over),
-    score(`consistency.covisible${suffix}`, mean(share), 'share of covered pixels', over),
+    score(`${name}${suffix}`, mean(rmse), 'RMSE of rgb in 0–1', over),
+    score(`${name}.covisible${suffix}`, mean(share), 'share of covered pixels', over),
   ];
 }

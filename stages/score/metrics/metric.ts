@@ -19,8 +19,12 @@ export interface ScoreScene {
 export interface MetricSettings {
   /** A name in the prompt library, or the text itself. */
   prompt?: string;
-  /** Folder of a CLIP model. */
+  /** A CLIP model, in one of the forms of `resolveModel`. */
   model?: string;
+  /** A second model, which did not steer the restyling. */
+  judge?: string;
+  /** Prompts that the model tells from the prompt. */
+  among: readonly string[];
   background: Vec3;
 }
 

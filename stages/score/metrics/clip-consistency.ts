@@ -1,0 +1,23 @@
+import { clipMetric, cosine, difference } from './clip-metric.ts';
+import { countOf, mean } from './metric.ts';
+
+/** Frames between the two of a pair: CLIPGaussian's interval unless told otherwise. */
+const STEP = 1;
+
+/**
+ * CLIP-CONS of CLIPGaussian (Howil et al. 2025), after Instruct-NeRF2NeRF (Haque et al. 2023): the cosine of the step
+ * E(frame i + k) − E(frame i) with the same step before restyling, mean over i.
+ */
+export const clipConsistency = clipMetric({
+  name: 'clip.consistency',
+  summary: '100 × cosine of the step from one frame to the next after and before restyling (CLIP-CONS)',
+  needs: { before: true, pairs: true },
+  async measure({ frames, before, model, score }) {
+    const cosines = frames.slice(STEP).map(({ embedding }, i) => {
+      const now = difference(embedding, frames[i].embedding);
+      return cosine(now, difference(before[i + STEP].embedding, before[i].embedding));
+    });
+    const over = `${countOf(cosines.length, 'pair')} of neighbouring frames, ${model.name}`;
+    return [score('clip.consistency', 100 * mean(cosines), '100·cosine', over)];
+  },
+});

@@ -1,0 +1,26 @@
+import { embedInTemplates } from '../../clip/templates.ts';
+import { clipMetric, cosine, difference, framesOver } from './clip-metric.ts';
+import { mean } from './metric.ts';
+
+/** What the frames before restyling show, in CLIPGaussian's words. */
+const SOURCE = 'a Photo';
+
+/**
+ * CLIP-SIM of CLIPGaussian (Howil et al. 2025), the directional similarity of StyleGAN-NADA (Gal et al. 2022): the cosine of
+ * E(frame) − E(frame before) with E(prompt) − E("a Photo"), texts averaged over prompt templates; mean over frames.
+ */
+export const clipDirection = clipMetric({
+  name: 'clip.direction',
+  summary: '100 × cosine of the change of a frame and the step from “a Photo” to the prompt (CLIP-SIM)',
+  needs: { prompt: true, before: true },
+  async measure(view) {
+    const { model, prompt, frames, before } = view;
+    const texts = [];
+    for (const text of [prompt.text, SOURCE]) texts.push(await embedInTemplates(model, text, 'imagenet'));
+    const wanted = difference(texts[0], texts[1]);
+    const cosines = frames.map(({ embedding }, i) =>
+      cosine(difference(embedding, before[i].embedding), wanted),
+    );
+    return [view.score('clip.direction', 100 * mean(cosines), '100·cosine', framesOver(view, frames.length))];
+  },
+});

@@ -1,0 +1,39 @@
+import { resolvePrompt } from '../../clip/prompts.ts';
+import { clipMetric, dot, framesOver } from './clip-metric.ts';
+import { mean } from './metric.ts';
+
+/**
+ * Zero-shot classification (Radford et al. 2021) of the frames among the prompt and those of `score.among`: softmax over
+ * the cosines times the model's learnt scale, mean over frames.
+ */
+export const clipRank = clipMetric({
+  name: 'clip.rank',
+  summary: 'rank and margin of the prompt among those of score.among, by the softmax of the model',
+  needs: { prompt: true, among: true },
+  async measure(view) {
+    const { model, prompt, frames, among } = view;
+    const others = await Promise.all(among.map((name) => resolvePrompt(name)));
+    const prompts = [prompt, ...others.filter(({ text }) => text !== prompt.text)];
+    const texts = await model.embedTexts(prompts.map(({ text }) => text));
+    const width = model.dimensions;
+    const scale = await model.logitScale();
+    const shares = frames.map(({ embedding }) =>
+      softmax(prompts.map((_, i) => scale * dot(embedding, texts.subarray(i * width, (i + 1) * width)))),
+    );
+    const means = prompts.map((_, i) => mean(shares.map((share) => share[i])));
+    const [own, ...rest] = means;
+    const best = prompts[means.indexOf(Math.max(...means))];
+    const over = `${framesOver(view, frames.length)}, first of ${prompts.length}: ${JSON.stringify(best.name)}`;
+    return [
+      view.score('clip.rank', 1 + rest.filter((share) => share > own).length, 'rank', over),
+      view.score('clip.margin', own - Math.max(0, ...rest), 'softmax', over),
+    ];
+  },
+});
+
+function softmax(logits: readonly number[]): number[] {
+  const most = Math.max(...logits);
+  const powers = logits.map((logit) => Math.exp(logit - most));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+}
