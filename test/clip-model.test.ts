@@ -155,6 +155,9 @@ const damages: Damage[] = [
   ['vocabulary', 'config.json', (text) => text.replace('"vocab_size": 522', '"vocab_size": 300'), /300/],
   ['tokenizer', 'tokenizer.json', () => '{}', /tokenizer\.json: is not a tokenizer/],
   ['tokenizer null', 'tokenizer.json', () => 'null', /tokenizer\.json: is not a tokenizer/],
+  ['rescaling', 'preprocessor_config.json', set({ do_rescale: false }), /do_rescale: is not supported/],
+  ['its factor', 'preprocessor_config.json', set({ rescale_factor: 1 / 127.5 }), /rescale_factor: .*1\/255/],
+  ['resizing', 'preprocessor_config.json', set({ do_resize: false }), /do_resize: is not supported/],
   ['crop size', 'preprocessor_config.json', set({ crop_size: 30 }), /crop_size 30×30 is not the 24×24/],
   [
     'deviation',

@@ -1,5 +1,7 @@
 /** Models of the Hugging Face Hub by name: the download, the cache that other clients share, keys and commands. */
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs';
+import fs from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -139,6 +141,31 @@ hubTest('completes a snapshot that another client fetched in part', async (hub) 
   await checkClip('test/tiny');
 });
 
+hubTest('replaces a damaged file of a snapshot, and takes files that are not links', async (hub) => {
+  for (const [name, bytes] of Object.entries(tinyModel()))
+    put(inCache(`snapshots/${commitOf(1)}`), name, name === 'config.json' ? bytes.subarray(0, 20) : bytes);
+  await get('test/tiny', { update: true });
+  assert.equal(hub.transfers, ['config.json']);
+  await checkClip('test/tiny');
+});
+
+hubTest('copies files where the file system has no links', async () => {
+  const { symlink, link } = fs;
+  const refuse = async () => {
+    throw Object.assign(new Error('no links'), { code: 'ENOTSUP', syscall: 'link' });
+  };
+  Object.assign(fs, { symlink: refuse, link: refuse });
+  syncBuiltinESMExports();
+  try {
+    await get();
+  } finally {
+    Object.assign(fs, { symlink, link });
+    syncBuiltinESMExports();
+  }
+  assert.ok(lstatSync(inCache(`snapshots/${commitOf(1)}/${WEIGHTS}`)).isFile());
+  await checkClip('test/tiny');
+});
+
 /** Answers a request for the weights with half of them and closes the connection; later requests by `next`. */
 const cut = (hub: TestHub, next: TestHub['fault']): TestHub['fault'] => {
   let isFirst = true;
@@ -181,6 +208,31 @@ hubTest('starts over where a server sends the whole file again', async (hub) => 
   });
   await get();
   await checkClip('test/tiny');
+});
+
+hubTest('does not append bytes from another place than it asked for', async (hub) => {
+  let count = 0;
+  hub.fault = cut(hub, (_, __, response) => {
+    if (++count > 1) return undefined;
+    const bytes = hub.files[WEIGHTS];
+    const range = `bytes 0-${bytes.length - 1}/${bytes.length}`;
+    response.writeHead(206, { 'content-range': range }).end(bytes);
+    return true;
+  });
+  await get();
+  await checkClip('test/tiny');
+});
+
+hubTest('gives up a server that sends too much, and keeps no more than the file', async (hub) => {
+  hub.fault = (url, _, response) => {
+    if (!url.endsWith(WEIGHTS)) return undefined;
+    for (let i = 0; i < 20; i++) response.write(Buffer.alloc(hub.files[WEIGHTS].length));
+    response.end();
+    return true;
+  };
+  const size = hub.files[WEIGHTS].length;
+  await throwsInput(() => get(), /model\.safetensors/);
+  for (const name of blobs()) assert.ok(readFileSync(inCache(`blobs/${name}`)).length <= size, name);
 });
 
 hubTest('stops at a signal, and keeps what has come', async (hub) => {
@@ -241,7 +293,10 @@ hubTest('states the model, the status and what to do', async (hub) => {
     [answering(403), /403 .*accept the terms at .+ set HF_TOKEN/],
     [answering(404), /404 .*neither a folder here nor a model there.*spelling/],
     [answering(429, { 'retry-after': '3600' }), /429 .*asks to wait 3600 s/],
-    [(_, __, response) => Boolean(response.end('<html>')) as true, /^test\/tiny: /],
+    [
+      (_, __, response) => Boolean(response.end('<html>')) as true,
+      /^test\/tiny: http:.+ does not answer as the Hugging Face Hub/,
+    ],
   ];
   for (const [fault, message] of cases) {
     hub.fault = fault;
@@ -301,6 +356,22 @@ hubTest('sends the token to the hub, and not to where the hub redirects', async 
   }
 });
 
+hubTest('sends the token that is saved, and shows no invalid one', async (hub) => {
+  const sent = new Set<string | undefined>();
+  hub.fault = (_, { headers }) => {
+    sent.add(headers.authorization);
+    return undefined;
+  };
+  put(process.env.HF_HOME!, 'token', 'saved\n');
+  await get();
+  process.env.HF_TOKEN = 'given';
+  await get('test/tiny', { update: true });
+  assert.equal([...sent], ['Bearer saved', 'Bearer given']);
+  process.env.HF_TOKEN = 'two words';
+  const message = await throwsInput(() => get('test/tiny', { update: true }), /^HF_TOKEN: is no token/);
+  assert.not.match(message, 'two words');
+});
+
 hubTest('HF_HUB_OFFLINE allows no download', async (hub) => {
   process.env.HF_HUB_OFFLINE = '1';
   await throwsInput(() => get(), /^test\/tiny: is not in the cache .+ HF_HUB_OFFLINE=1 .*`model: demo`/);
@@ -309,6 +380,7 @@ hubTest('HF_HUB_OFFLINE allows no download', async (hub) => {
   await get();
   process.env.HF_HUB_OFFLINE = '1';
   assert.is(await get(), `test/tiny@${commitOf(1)}`);
+  await throwsInput(() => get('test/tiny', { update: true }), /^test\/tiny: cannot be updated, /);
 });
 
 const ran: string[] = [];

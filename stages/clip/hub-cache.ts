@@ -4,6 +4,7 @@
  * `snapshots/COMMIT/FILE` (links to blobs) and `refs/REVISION` (a commit). Reads and writes files only; no network.
  */
 import {
+  copyFile,
   link,
   mkdir,
   readdir,
@@ -17,6 +18,7 @@ import {
 } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { InputError } from '../../wgsl/core/index.ts';
 import { chooseFiles } from './model-files.ts';
 
 /** `owner/name`, or `owner/name@revision` with a branch, a tag, a `refs/pr/N` or a commit. */
@@ -42,10 +44,22 @@ export function parseHubName(text: string): HubModel | undefined {
   return name === undefined ? undefined : { name, revision };
 }
 
+function hubHome({ env } = process): string {
+  return env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
+}
+
 /** The folder of the cache, by the variables that every client honours. */
 export function hubCache({ env } = process): string {
-  const home = env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
-  return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(home, 'hub');
+  return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(hubHome(), 'hub');
+}
+
+/** The user's token: `HF_TOKEN`, or the file that `hf auth login` writes. @throws InputError when it is no token. */
+export async function hubToken({ env } = process): Promise<string | undefined> {
+  const path = env.HF_TOKEN_PATH || join(hubHome(), 'token');
+  const given = env.HF_TOKEN?.trim();
+  const token = given || (await readFile(path, 'utf8').catch(() => '')).trim();
+  if (/^[\x21-\x7e]*$/.test(token)) return token || undefined;
+  throw new InputError('is no token: it has spaces or other characters inside', given ? 'HF_TOKEN' : path);
 }
 
 /** The folder of a repository in the cache. */
@@ -112,15 +126,23 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   return info?.size;
 }
 
-/** Shows a blob under a file's name in a snapshot: by a relative link or, where links need privileges, a hard link. */
+/**
+ * Shows a blob under a file's name in a snapshot, instead of what is there: by a relative link, a hard link where links need privileges,
+ * or a copy on file systems without links.
+ */
 export async function linkBlob(blob: string, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  if ((await sizeOf(path)) !== undefined) return;
-  await unlink(path).catch(() => undefined); // a link whose blob is gone
-  await symlink(relative(dirname(path), blob), path).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPERM') await link(blob, path);
-    else if (error.code !== 'EEXIST') throw error;
-  });
+  await unlink(path).catch(() => undefined);
+  const unlessThere = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  };
+  await symlink(relative(dirname(path), blob), path)
+    .catch(unlessThere)
+    .catch(() => link(blob, path).catch(unlessThere))
+    .catch(async () => {
+      await copyFile(blob, `${path}.partial`);
+      await rename(`${path}.partial`, path);
+    });
 }
 
 /** Records the commit of a revision. A commit is its own record. */

@@ -6,7 +6,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HUB_URL, modelInfo, type PathInfo, pathsInfo } from '@huggingface/hub';
 import { InputError } from '../../wgsl/core/index.ts';
-import { type HubModel, hubCache, linkBlob, repositoryFolder, sizeOf, writeRef } from './hub-cache.ts';
+import {
+  cachedSnapshot,
+  type HubModel,
+  hubCache,
+  hubToken,
+  linkBlob,
+  repositoryFolder,
+  sizeOf,
+  writeRef,
+} from './hub-cache.ts';
 import { allFiles, chooseFiles } from './model-files.ts';
 import { DEMO_ADVICE } from './resolve.ts';
 
@@ -33,12 +42,16 @@ const MAX_WAIT_MS = 90_000;
 export async function downloadModel(model: HubModel, options: DownloadOptions = {}): Promise<string> {
   const { HF_HUB_OFFLINE = '', HF_ENDPOINT } = process.env;
   if (/^(1|on|yes|true)$/i.test(HF_HUB_OFFLINE)) {
+    const fault = (await cachedSnapshot(model))
+      ? 'cannot be updated'
+      : 'is not in the cache of the Hugging Face Hub';
     throw new InputError(
-      `is not in the cache of the Hugging Face Hub, ${hubCache()}, and HF_HUB_OFFLINE=${HF_HUB_OFFLINE} allows no download; ${DEMO_ADVICE}`,
+      `${fault}, ${hubCache()}, and HF_HUB_OFFLINE=${HF_HUB_OFFLINE} allows no download; ${DEMO_ADVICE}`,
       textOf(model),
     );
   }
-  const hub = new HubClient(model, (HF_ENDPOINT || HUB_URL).replace(/\/+$/, ''), options.signal);
+  const endpoint = (HF_ENDPOINT || HUB_URL).replace(/\/+$/, '');
+  const hub = new HubClient(model, endpoint, await hubToken(), options.signal);
   const { commit, files } = await hub.files();
   const repository = repositoryFolder(model.name);
   await mkdir(join(repository, 'blobs'), { recursive: true });
@@ -46,11 +59,15 @@ export async function downloadModel(model: HubModel, options: DownloadOptions = 
   let done = 0;
   for (const file of files) {
     const blob = join(repository, 'blobs', hashOf(file));
-    if ((await sizeOf(blob)) !== file.size) {
-      await hub.transfer(file, blob, commit, (bytes) => options.onProgress?.(done + bytes, total));
+    const path = join(repository, 'snapshots', commit, file.path);
+    // Without links, other clients keep the file here and no blob.
+    if ((await sizeOf(path)) !== file.size) {
+      if ((await sizeOf(blob)) !== file.size) {
+        await hub.transfer(file, blob, commit, (bytes) => options.onProgress?.(done + bytes, total));
+      }
+      await linkBlob(blob, path);
     }
     done += file.size;
-    await linkBlob(blob, join(repository, 'snapshots', commit, file.path));
   }
   await writeRef(model, commit); // last: a revision with a commit has all files
   return commit;
@@ -69,12 +86,14 @@ class Broken extends Error {}
 class HubClient {
   readonly #model: HubModel;
   readonly #endpoint: string;
+  readonly #token?: string;
   readonly #signal?: AbortSignal;
   #waitLeftMs = MAX_WAIT_MS;
 
-  constructor(model: HubModel, endpoint: string, signal?: AbortSignal) {
+  constructor(model: HubModel, endpoint: string, token?: string, signal?: AbortSignal) {
     this.#model = model;
     this.#endpoint = endpoint;
+    this.#token = token;
     this.#signal = signal;
   }
 
@@ -93,11 +112,15 @@ class HubClient {
       if (isExpected && files.every((file) => paths.includes(file.path) && HASH.test(hashOf(file)))) {
         return { commit: info.sha, files: files.sort((a, b) => a.size - b.size) };
       }
-      throw new Error(`${this.#endpoint} does not answer as the Hugging Face Hub does`);
     } catch (error) {
       this.#signal?.throwIfAborted();
-      throw error instanceof InputError ? error : this.#error((error as Error).message);
+      if (error instanceof Broken) throw this.#error(error.message);
+      if (error instanceof InputError) throw error;
+      throw this.#error(
+        `${this.#endpoint} does not answer as the Hugging Face Hub does (${(error as Error).message})`,
+      );
     }
+    throw this.#error(`${this.#endpoint} does not answer as the Hugging Face Hub does`);
   }
 
   /** Fetches a blob; continues from what an earlier attempt, of this process or another, has left. */
@@ -143,12 +166,17 @@ class HubClient {
     let at = start;
     try {
       const response = await this.#fetch(url, { headers, signal: idle.signal });
+      const first = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
+      if (response.status === 206 && Number(first ?? start) !== start) {
+        throw new Broken(`bytes from ${first} came, and those from ${start} were asked for`);
+      }
       if (start && response.status !== 206) {
         await file.truncate(0); // the server sends the whole file
         at = 0;
       }
       for await (const chunk of chunksOf(response)) {
         timer.refresh();
+        if (at + chunk.length > size) throw new Broken(`more than ${size} bytes came`);
         await file.writeFile(chunk);
         at += chunk.length;
         onBytes(at);
@@ -175,8 +203,7 @@ class HubClient {
   /** `fetch` with the token; waits for a busy hub. @throws InputError by status, Broken when the connection fails. */
   readonly #fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const headers = new Headers(init.headers);
-    const { HF_TOKEN } = process.env;
-    if (HF_TOKEN) headers.set('authorization', `Bearer ${HF_TOKEN}`);
+    if (this.#token) headers.set('authorization', `Bearer ${this.#token}`);
     const signals = [init.signal, this.#signal].filter((signal) => signal !== undefined && signal !== null);
     for (let attempt = 1; ; attempt++) {
       const response = await fetch(input, { ...init, headers, signal: AbortSignal.any(signals) }).catch(
@@ -209,7 +236,7 @@ class HubClient {
     }
     if (status === 401) {
       return this.#error(
-        `${answer}: no such public model; check the spelling, or set HF_TOKEN if it is private`,
+        `${answer}: no such public model${this.#token ? ', or your token is not valid' : ''}; check the spelling, or set HF_TOKEN if it is private`,
       );
     }
     if (status === 404) {

@@ -39,6 +39,12 @@ const rectangle = z.object({ height: pixels, width: pixels });
 
 /** `preprocessor_config.json` of an image processor; null is the default. */
 const schema = z.object({
+  do_resize: z.literal(true, { error: 'is not supported: only true is' }).nullish(),
+  do_rescale: z.literal(true, { error: 'is not supported: only true is' }).nullish(),
+  rescale_factor: z
+    .number()
+    .refine((factor) => Math.abs(255 * factor - 1) < 1e-6, 'is not supported: only 1/255 is')
+    .nullish(),
   do_center_crop: z.boolean().nullish(),
   do_normalize: z.boolean().nullish(),
   size: z.union([pixels, z.object({ shortest_edge: pixels }), rectangle]).nullish(),
