@@ -225,9 +225,9 @@ function packageFolder(name) {
 }
 
 function replaceFile(path, contents) {
-  const aside = join(DIST, `.${pid}.aside`); // not packed
-  writeFileSync(aside, contents);
-  renameSync(aside, path);
+  const partial = join(DIST, `.${pid}.partial`); // not packed
+  writeFileSync(partial, contents);
+  renameSync(partial, path);
 }
 
 function read(path) {

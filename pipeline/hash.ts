@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Bytes hashed between two turns of the event loop, which submits GPU work meanwhile: a few milliseconds. */
@@ -8,6 +9,11 @@ export const HASH_BYTES = 4 * 2 ** 20;
 /** The path of an item that `readdir` lists. Node below 20.12 has no parentPath. */
 export function pathOf({ parentPath, path, name }: Dirent): string {
   return join(parentPath ?? path, name);
+}
+
+/** sha256 (hex) of a text in UTF-8, or of bytes. */
+export function sha256Of(contents: string | Uint8Array): string {
+  return createHash('sha256').update(contents).digest('hex');
 }
 
 /**
@@ -21,7 +27,9 @@ export async function hashFile(
 ): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
-  const range = { start, end: end - 1, highWaterMark: HASH_BYTES };
+  const { size } = await stat(path);
+  // The stream allocates so many bytes for every read, also of a small file.
+  const range = { start, end: end - 1, highWaterMark: Math.min(HASH_BYTES, size || HASH_BYTES) };
   const chunks = end > start ? createReadStream(path, range) : []; // a stream cannot read an empty range
   for await (const chunk of chunks) {
     hash.update(chunk);

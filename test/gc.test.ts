@@ -57,16 +57,16 @@ async function both(store: Store, options: CollectOptions) {
   for (const { path } of dry.freed) assert.ok(existsSync(path), path);
   const wet = await collect(store, options);
   assert.equal(brief(wet.freed), brief(dry.freed));
-  assert.equal(wet.kept, dry.kept);
+  assert.equal(wet.retained, dry.retained);
   assert.is(bytesOf(wet.freed), bytesOf(dry.freed));
   for (const { path } of wet.freed) assert.not(existsSync(path), path);
-  for (const { path } of wet.kept) assert.ok(existsSync(path), path);
+  for (const { path } of wet.retained) assert.ok(existsSync(path), path);
   return { ...wet, bytes: bytesOf(wet.freed) };
 }
 
 test('without a store, gc frees and creates nothing', async () => {
   const { store, root } = newStore();
-  assert.equal(await collect(store, { olderThanMs: 0 }), { freed: [], kept: [] });
+  assert.equal(await collect(store, { olderThanMs: 0 }), { freed: [], retained: [] });
   assert.not(existsSync(root));
 });
 
@@ -79,11 +79,11 @@ test('by age: entries that no run has used for that time', async () => {
     [D, 0],
   ] as const)
     await entry(store, key, days);
-  const { freed, kept, bytes } = await both(store, { olderThanMs: 7 * DAY });
+  const { freed, retained, bytes } = await both(store, { olderThanMs: 7 * DAY });
   assert.equal(brief(freed), ['entry 11', 'entry 22']);
   assert.ok(Math.abs(Date.now() - freed[0].usedAt - 30 * DAY) < 60_000);
   assert.is(bytes, 2 * SIZE);
-  assert.equal(brief(kept), ['entry 33', 'entry 44']);
+  assert.equal(brief(retained), ['entry 33', 'entry 44']);
   assert.equal(await store.keys(), [C, D]);
   await store.used(C);
   assert.equal((await both(store, { olderThanMs: DAY })).freed, [], 'a use counts');
@@ -118,9 +118,9 @@ test('an entry whose lock a process holds stays', async () => {
   await entry(store, B, 30);
   for (const key of [B, C]) await checkpoint(store, key, 30);
   const locks = [await store.lock(A), await store.lock(B), await store.lock(C)];
-  const { freed, kept } = await both(store, { olderThanMs: DAY, maxBytes: 0 });
+  const { freed, retained } = await both(store, { olderThanMs: DAY, maxBytes: 0 });
   assert.equal(freed, []);
-  assert.equal(brief(kept).sort(), ['checkpoints 22', 'checkpoints 33', 'entry 11', 'entry 22']);
+  assert.equal(brief(retained).sort(), ['checkpoints 22', 'checkpoints 33', 'entry 11', 'entry 22']);
   for (const lock of locks) lock.release();
   assert.is((await both(store, { olderThanMs: DAY })).freed.length, 4);
   assert.equal(await readdir(join(root, 'locks')), []);
@@ -133,9 +133,9 @@ test('a lease of another host protects its key until it was not refreshed for a 
   await foreignLease(store, A, 50 / 3600 / 24);
   await foreignLease(store, B, 70 / 3600 / 24);
   await foreignLease(store, C, 3);
-  const { freed, kept } = await both(store, { olderThanMs: DAY });
+  const { freed, retained } = await both(store, { olderThanMs: DAY });
   assert.equal(brief(freed).sort(), ['checkpoints 33', 'entry 22']);
-  assert.equal(brief(kept), ['entry 11']);
+  assert.equal(brief(retained), ['entry 11']);
   assert.match(String(store.holder(A)), new RegExp(`^process ${process.pid} on not-`));
   assert.is((await readdir(join(root, 'locks'))).length, 3, 'the next owner replaces those that have ended');
 });
@@ -164,8 +164,8 @@ test('without a limit, only leftovers of dead processes are removed: their draft
   await collect(store, { dryRun: true });
   assert.ok(existsSync(left));
   assert.is((await readdir(join(root, 'locks'))).length, 1);
-  const { freed, kept } = await collect(store);
-  assert.equal([freed, brief(kept)], [[], ['entry 11']]);
+  const { freed, retained } = await collect(store);
+  assert.equal([freed, brief(retained)], [[], ['entry 11']]);
   assert.equal(await readdir(join(root, 'tmp')), [basename(living.folder)]);
   assert.equal(await readdir(join(root, 'locks')), []);
   await living.end();

@@ -214,8 +214,8 @@ test('an entry of a newer version is refused in a sentence, not deleted, and hid
   const all = [];
   for await (const entry of store.entries()) all.push(entry);
   assert.equal(all, [other]);
-  const { freed, kept } = await collect(store, { maxBytes: 0, olderThanMs: -1 });
-  assert.equal([freed.map(({ key }) => key), kept], [[keyOf(2)], []]);
+  const { freed, retained } = await collect(store, { maxBytes: 0, olderThanMs: -1 });
+  assert.equal([freed.map(({ key }) => key), retained], [[keyOf(2)], []]);
   assert.ok(existsSync(folder));
   assert.equal(damaged, []);
 });

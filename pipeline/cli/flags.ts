@@ -47,16 +47,16 @@ export function takeAdapter([first, ...others]: readonly string[] = []): string 
   return adapter;
 }
 
-/** Parses a number from `least` to `most`. */
-export function number(least: number, most = Number.POSITIVE_INFINITY, kind = 'number') {
+/** Parses a number from `min` to `max`. */
+export function number(min: number, max = Number.POSITIVE_INFINITY, kind = 'number') {
   return (value: string): number => {
     const parsed = Number(value.trim() || Number.NaN);
     const isValid = kind === 'number' ? Number.isFinite(parsed) : Number.isInteger(parsed);
-    if (isValid && parsed >= least && parsed <= most) return parsed;
-    const range = Number.isFinite(most) ? `from ${least} to ${most}` : `of at least ${least}`;
+    if (isValid && parsed >= min && parsed <= max) return parsed;
+    const range = Number.isFinite(max) ? `from ${min} to ${max}` : `of at least ${min}`;
     throw new InvalidArgumentError(`Expected a ${kind} ${range}.`);
   };
 }
 
-/** Parses a whole number from `least` to `most`. */
-export const whole = (least: number, most?: number) => number(least, most, 'whole number');
+/** Parses a whole number from `min` to `max`. */
+export const whole = (min: number, max?: number) => number(min, max, 'whole number');

@@ -33,14 +33,14 @@ export function shortPath(path: string, cwd = process.cwd()): string {
 }
 
 /** Maximum number of files of a folder that are listed. */
-const LISTED = 8;
+const MAX_LISTED = 8;
 
 /** Short paths; a folder with many files is one line. */
 export function grouped(files: readonly string[], cwd?: string): string[] {
   const folders = new Map<string, string[]>();
   for (const file of files) folders.set(dirname(file), [...(folders.get(dirname(file)) ?? []), file]);
   return [...folders].flatMap(([folder, inside]) =>
-    inside.length <= LISTED
+    inside.length <= MAX_LISTED
       ? inside.map((file) => shortPath(file, cwd))
       : [`${shortPath(folder, cwd)} (${count(inside.length, 'file')})`],
   );

@@ -31,12 +31,13 @@ export function gcCommand(): Command {
         maxBytes: keep && keep * GIB,
         dryRun,
       };
-      const { freed, kept } = await collect(new Store(resolve(store)), limits);
+      const { freed, retained } = await collect(new Store(resolve(store)), limits);
       for (const { what, bytes, path } of freed) {
         process.stdout.write(`${what.padEnd(10)}  ${byteSize(bytes).padStart(9)}  ${path}\n`);
       }
       const sum = (items: readonly { bytes: number }[]) =>
         byteSize(items.reduce((total, { bytes }) => total + bytes, 0));
-      process.stdout.write(`${sum(freed)} ${dryRun ? 'would be' : 'were'} freed, ${sum(kept)} are kept\n`);
+      const verb = dryRun ? 'would be' : 'were';
+      process.stdout.write(`${sum(freed)} ${verb} freed, ${sum(retained)} are kept\n`);
     });
 }

@@ -31,12 +31,12 @@ export function cellsOf(axes: Axes): Cell[] {
 /** Names that are reserved in the folder of a matrix, or on Windows. */
 const RESERVED = /^(matrix\.json|con|prn|aux|nul|(com|lpt)\d)$/i;
 
-/** Maximum letters of a value in the name, and of the name, within the 255 bytes of a file name. */
-const VALUE_LETTERS = 40;
-const NAME_LETTERS = 100;
+/** Maximum length of a value in the name, and of the name, within the 255 bytes of a file name. */
+const MAX_VALUE_LENGTH = 40;
+const MAX_NAME_LENGTH = 100;
 
 function slugOf(values: readonly Scalar[]): string {
-  const trimmed = (text: string, letters: number) => text.slice(0, letters).replace(/[-._]+$/, '');
+  const trimmed = (text: string, length: number) => text.slice(0, length).replace(/[-._]+$/, '');
   const parts = values.map((value) => {
     const text = typeof value === 'number' ? String(value).replace(/^-/, 'minus-') : String(value);
     const plain = text
@@ -44,9 +44,9 @@ function slugOf(values: readonly Scalar[]): string {
       .replace(/\p{Mark}/gu, '')
       .replace(/[^A-Za-z0-9._]+/g, '-')
       .replace(/^[-._]+/, '');
-    return trimmed(plain, VALUE_LETTERS) || 'x';
+    return trimmed(plain, MAX_VALUE_LENGTH) || 'x';
   });
-  return trimmed(parts.join('-'), NAME_LETTERS);
+  return trimmed(parts.join('-'), MAX_NAME_LENGTH);
 }
 
 /** Depends on the values alone, so that a cell keeps its name when other cells are added or removed. */
@@ -54,7 +54,7 @@ function digest(values: Record<string, Scalar>): string {
   return createHash('sha256').update(JSON.stringify(values)).digest('hex').slice(0, 6);
 }
 
-const NAMES_SHOWN = 12;
+const MAX_NAMES = 12;
 
 /** The cell with this name or these values; a string is a name, or `prompt=rococo,seed=1`. Throws InputError. */
 export function findCell(cells: readonly Cell[], wanted: string | Readonly<Record<string, Scalar>>): Cell {
@@ -62,19 +62,15 @@ export function findCell(cells: readonly Cell[], wanted: string | Readonly<Recor
     Object.entries(values)
       .map(([axis, value]) => `${axis}=${value}`)
       .join(',');
-  const inAnyOrder = (text: string) =>
-    text
-      .split(',')
-      .map((part) => part.trim())
-      .sort()
-      .join(',');
+  const partsOf = (text: string) => text.trim().split(/\s*,\s*/);
+  const inAnyOrder = (text: string) => partsOf(text).sort().join(',');
   const given = typeof wanted === 'string' ? wanted : assignments(wanted);
   const found = cells.find(
     ({ name, values }) => name === given || inAnyOrder(assignments(values)) === inAnyOrder(given),
   );
   if (found) return found;
   const names = cells.map(({ name }) => name);
-  const shown = names.length <= NAMES_SHOWN ? names : [...names.slice(0, NAMES_SHOWN), '…'];
+  const shown = names.length <= MAX_NAMES ? names : [...names.slice(0, MAX_NAMES), '…'];
   throw new InputError(`no cell has this name or these values: ${nearest(given, shown)}`, `--cell ${given}`);
 }
 

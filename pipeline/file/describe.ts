@@ -176,7 +176,7 @@ export function choices(words: readonly string[]): string {
 
 /** Maximum fraction of the letters in which a name may differ from the intended one. */
 const NEAR = 0.5;
-const MOST_EDITS = 3;
+const MAX_EDITS = 3;
 
 /** `expected a, b or c`, and the nearest of them if it is likely to be the intended one. */
 export function nearest(name: string, names: readonly string[]): string {
@@ -184,9 +184,9 @@ export function nearest(name: string, names: readonly string[]): string {
   const given = name.slice(0, 100).toLowerCase();
   const distances = names.map((known) => {
     const edits = distance(given, known.toLowerCase());
-    return edits > MOST_EDITS ? 1 : edits / Math.max(given.length, known.length);
+    return edits > MAX_EDITS ? 1 : edits / Math.max(given.length, known.length);
   });
-  const least = Math.min(...distances);
-  const hint = least <= NEAR ? `; the nearest is \`${names[distances.indexOf(least)]}\`` : '';
+  const smallest = Math.min(...distances);
+  const hint = smallest <= NEAR ? `; the nearest is \`${names[distances.indexOf(smallest)]}\`` : '';
   return `expected ${choices(names)}${hint}`;
 }

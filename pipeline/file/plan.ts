@@ -57,7 +57,7 @@ function needSentence(
   stages: readonly PlannedStage[],
   registry: readonly Stage[],
 ): string {
-  const givers = missing.map((name) => {
+  const producers = missing.map((name) => {
     const later = stages.find(({ stage, options }) => stageGives(stage, options).includes(name));
     if (later && later.id !== id) return `\`${later.id}\``;
     const able = registry.filter(({ needs, gives }) => gives.includes(name) && !needs.includes(name));
@@ -68,7 +68,7 @@ function needSentence(
     );
   });
   const needs = `\`${id}\` needs ${missing.join(' and ')}, which no earlier stage produces`;
-  return `impossible order: ${needs}; put ${[...new Set(givers)].join(' and ')} before it`;
+  return `impossible order: ${needs}; put ${[...new Set(producers)].join(' and ')} before it`;
 }
 
 /** The index of the stage called `id`; the error names `flag` (`--from`). */

@@ -71,7 +71,7 @@ function levelDifferences(a: Picture, b: Picture): Uint8Array {
 }
 
 function largest(levels: Uint8Array): number {
-  return levels.reduce((most, level) => Math.max(most, level), 0);
+  return levels.reduce((max, level) => Math.max(max, level), 0);
 }
 
 function average(values: Uint8Array | Float64Array): number {

@@ -78,7 +78,7 @@ export async function recordGolden(file: string, options: RecordOptions) {
 }
 
 /** SSIM's window is 11 pixels wide. */
-const LEAST_SIDE = 16;
+const MIN_SIDE = 16;
 
 /** `count` cameras of a turntable at even distances, scaled down to a longer side of `size` pixels. */
 export function chooseCameras(turntable: readonly NamedCamera[], count: number, size: number): NamedCamera[] {
@@ -87,7 +87,7 @@ export function chooseCameras(turntable: readonly NamedCamera[], count: number, 
     const { name, camera } = turntable[Math.floor((i * turntable.length) / length)];
     const scale = Math.min(1, size / Math.max(camera.width, camera.height));
     const [width, height] = [camera.width, camera.height].map((side) =>
-      Math.max(LEAST_SIDE, Math.round(side * scale)),
+      Math.max(MIN_SIDE, Math.round(side * scale)),
     );
     return { name: `turntable-${name}`, camera: resizeCamera(camera, width, height) };
   });
@@ -96,6 +96,6 @@ export function chooseCameras(turntable: readonly NamedCamera[], count: number, 
 /** The largest difference of a score on another adapter: 0.5 dB, otherwise 5 % (of a cosine at least 0.0025). */
 export function boundOf({ value, unit }: Score): GoldenScore['bound'] {
   if (unit === 'dB') return 0.5;
-  const least = unit === '100·cosine' ? 0.25 : 0;
-  return Number(Math.max(least, 0.05 * Math.abs(value)).toFixed(6));
+  const min = unit === '100·cosine' ? 0.25 : 0;
+  return Number(Math.max(min, 0.05 * Math.abs(value)).toFixed(6));
 }

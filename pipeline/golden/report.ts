@@ -78,7 +78,7 @@ export function summary(report: Report): string {
 }
 
 /** Failures that the text names. */
-const SHOWN = 20;
+const MAX_SHOWN = 20;
 
 /** The report for a terminal or a log: how it was judged, the failures, and the number of other results. */
 export function reportText(report: Report): string {
@@ -93,8 +93,8 @@ export function reportText(report: Report): string {
   return [
     judged[mode],
     ...notes.map((note) => `note: ${note}`),
-    ...failed.slice(0, SHOWN).map((row) => `  ${sentence(row, mode)}`),
-    ...(failed.length > SHOWN ? [`  … and ${failed.length - SHOWN} more`] : []),
+    ...failed.slice(0, MAX_SHOWN).map((row) => `  ${sentence(row, mode)}`),
+    ...(failed.length > MAX_SHOWN ? [`  … and ${failed.length - MAX_SHOWN} more`] : []),
     ...(unjudged ? [`not judged on another adapter: ${unjudged} tensors and turntable pictures`] : []),
     ...(failed.length ? [] : [summary(report)]),
   ].join('\n');

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parse } from 'es-module-lexer/js';
 import { INCLUDE } from '../../wgsl/core/source.ts';
+import { sha256Of } from '../hash.ts';
 
 /** The folder of this package. */
 export const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
@@ -140,9 +140,11 @@ function ownPath(path: string): string | undefined {
 }
 
 function builtModule(path: string): Module | undefined {
+  const module = BUILT?.modules[ownPath(path) ?? ''];
   // Kernels and scripts of threads are read when they start, perhaps in another version than the build's.
-  const module = path.endsWith('.ts') ? BUILT?.modules[ownPath(path) ?? ''] : undefined;
-  return module && { ...module, files: module.files.map((file) => join(PACKAGE, file)) };
+  const isEdited = module && !path.endsWith('.ts') && sha256Of(readFileSync(path)) !== module.sha256;
+  if (!module || isEdited) return undefined;
+  return { ...module, files: module.files.map((file) => join(PACKAGE, file)) };
 }
 
 /** The build's record of these modules; paths are relative to the package. */
@@ -176,7 +178,7 @@ function readModule(path: string): Module {
   const unknown = bare.find((name) => /^(#|[a-z]+:)/.test(name));
   if (unknown) throw new Error(`${path} imports ${unknown}, which cannot be followed`);
   return {
-    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sha256: sha256Of(bytes),
     files: near.map((name) => findModule(name, path)),
     packages: [...new Set(bare.map(packageOf))],
   };

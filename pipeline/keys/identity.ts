@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +7,7 @@ import { type AdapterReport, type Gpu, InputError, pcg4d } from '../../wgsl/core
 import { isMap, mapPaths, type PathOption } from '../file/describe.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
 import { jsonSchema } from '../file/schema.ts';
-import { eachOf, hashFile, pathOf } from '../hash.ts';
+import { eachOf, hashFile, pathOf, sha256Of } from '../hash.ts';
 import { COMMON_CODE, type Code, CodeReader, PACKAGE, pathBelow, posix } from './code.ts';
 
 /** Changes whenever the meaning of the fields below, or the contents of an entry, changes. */
@@ -62,7 +61,7 @@ const reader = new CodeReader();
 
 /** sha256 (hex) of an identity. */
 export function keyOf(identity: StageIdentity): string {
-  return sha256(JSON.stringify(canonical(identity, 'the identity')));
+  return sha256Of(JSON.stringify(canonical(identity, 'the identity')));
 }
 
 /**
@@ -83,10 +82,6 @@ export function canonical(value: unknown, place = 'the value'): Json {
   throw new Error(`${place} is ${String(value)}, which a key cannot contain`);
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
 /**
  * The stages of a plan with their identities and keys, on this adapter. Reads every file that they name.
  *
@@ -100,7 +95,7 @@ export async function identities(
   const { platform, arch, versions } = process;
   const runtime = { node: versions.node.split('.')[0], platform, arch };
   const hashes = new Map<string, string>();
-  const givers = new Map<ArtefactName, KeyedStage>();
+  const producers = new Map<ArtefactName, KeyedStage>();
   const stages: KeyedStage[] = [];
   for (const [index, planned] of plan.stages.entries()) {
     const { id, stage, options } = planned;
@@ -118,8 +113,8 @@ export async function identities(
     for (const [file, hash] of await hashFiles(unknown)) hashes.set(file, hash);
     const places = Object.fromEntries(files.map((file) => [fileName(file, paths), file]));
     const code = codeOf(stage);
-    const taken = [...stage.needs, ...(stage.uses ?? [])].filter((name) => givers.has(name));
-    const inputs = new Map(taken.map((name) => [name, givers.get(name)!]));
+    const taken = [...stage.needs, ...(stage.uses ?? [])].filter((name) => producers.has(name));
+    const inputs = new Map(taken.map((name) => [name, producers.get(name)!]));
     const identity = canonical(
       {
         format: FORMAT,
@@ -139,7 +134,7 @@ export async function identities(
       id,
     ) as unknown as StageIdentity;
     const keyed = { ...planned, seed: seeds[index], identity, places, key: keyOf(identity), inputs };
-    for (const name of stageGives(stage, options)) givers.set(name, keyed);
+    for (const name of stageGives(stage, options)) producers.set(name, keyed);
     stages.push(keyed);
   }
   return stages;
@@ -178,7 +173,7 @@ function fileName(file: string, paths: readonly PathOption[]): string {
 /** The code behind the module that defines the stage; without a module, the texts of its function and its options. */
 function codeOf({ name, module, options, run }: Stage): Code {
   const { files, packages } = reader.codeOf([...(module ? [fileURLToPath(module)] : []), ...COMMON_CODE]);
-  if (!module) files[`the stage ${name}`] = sha256(JSON.stringify(jsonSchema(options)) + String(run));
+  if (!module) files[`the stage ${name}`] = sha256Of(JSON.stringify(jsonSchema(options)) + String(run));
   return { files, packages };
 }
 

@@ -4,12 +4,12 @@ import { pathBelow } from './code.ts';
 import type { KeyedStage, StageIdentity } from './identity.ts';
 
 /** Maximum number of differences in a sentence. */
-const SHOWN = 2;
+const MAX_SHOWN = 2;
 
 /** `train.steps was 300, is now 500; the seed was 42, is now 1; and 3 more`. */
 export function sentence(reasons: readonly string[]): string {
-  const more = reasons.length - SHOWN;
-  return [...reasons.slice(0, SHOWN), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+  const more = reasons.length - MAX_SHOWN;
+  return [...reasons.slice(0, MAX_SHOWN), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 
 /**
@@ -28,7 +28,7 @@ export function why(
   // The first trait identifies the adapter or the engine; the others follow from it.
   const [runtime] = changedMembers(before.runtime, now.runtime);
   const [adapter] = changedMembers(before.adapter, now.adapter);
-  const givers = changedMembers(before.inputs, now.inputs).map(({ a, b }) => (b ?? a)!.stage);
+  const producers = changedMembers(before.inputs, now.inputs).map(({ a, b }) => (b ?? a)!.stage);
   return [
     ...options.map((change) => newValue(`${id}.`, change)),
     ...texts.map((change) => newValue('the ', change)),
@@ -40,7 +40,7 @@ export function why(
     ...changedMembers(before.packages, now.packages).map((change) => newValue('the package ', change)),
     ...(runtime ? [newValue("the runtime's ", runtime)] : []),
     ...(adapter ? [newValue("the adapter's ", adapter)] : []),
-    ...[...new Set(givers)].map((stage) => `its input from ${stage} has changed`),
+    ...[...new Set(producers)].map((stage) => `its input from ${stage} has changed`),
   ];
 }
 

@@ -42,7 +42,7 @@ export interface MatrixOptions extends Range {
 /** This package's command line, started by the Node that runs this process. */
 const SPLATLINE = [process.execPath, fileURLToPath(new URL('../splatline.mjs', import.meta.url))];
 /** Limit on the kept output of a process besides its events. */
-const LAST_LETTERS = 4000;
+const MAX_OUTPUT_LENGTH = 4000;
 
 /**
  * Runs the cells of a matrix, each in its own process, and writes `matrix.json`. Cells share results
@@ -166,7 +166,7 @@ class MatrixRun {
     this.#running.add(child);
     let lastLines = '';
     const keep = (text: string) => {
-      lastLines = (lastLines + text).slice(-LAST_LETTERS);
+      lastLines = (lastLines + text).slice(-MAX_OUTPUT_LENGTH);
     };
     createInterface({ input: child.stdout }).on('line', (line) => {
       const event = parseEvent(line);

@@ -12,7 +12,7 @@ export const RESUME = '(resume)';
 export const RESULTS = '(results)';
 
 /** Counts the transfers of `work` under `stage` in the ledger. */
-export async function bookedOn<T>({ ledger }: Gpu, stage: string, work: () => Promise<T>): Promise<T> {
+export async function countedUnder<T>({ ledger }: Gpu, stage: string, work: () => Promise<T>): Promise<T> {
   const before = ledger.stage;
   ledger.stage = stage;
   try {
@@ -56,8 +56,8 @@ export class LiveArtefacts {
   #replace(next: Live): void {
     const before = this.#live;
     this.#live = next;
-    const kept = new Set(this.#buffers(next));
-    for (const buffer of this.#buffers(before)) if (!kept.has(buffer)) buffer.destroy();
+    const stillUsed = new Set(this.#buffers(next));
+    for (const buffer of this.#buffers(before)) if (!stillUsed.has(buffer)) buffer.destroy();
   }
 
   #buffers(live: Live): GPUBuffer[] {

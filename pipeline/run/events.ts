@@ -89,8 +89,7 @@ export class RateMeter {
     const at = this.#now();
     if (this.#compilingSince !== undefined) this.#compileSeconds += at - this.#compilingSince;
     this.#compilingSince = undefined;
-    const isRedone = step < (this.#marks.at(-1)?.step ?? 0);
-    if (isRedone) this.#marks = [];
+    if (step < (this.#marks.at(-1)?.step ?? 0)) this.#marks = []; // the steps since are done again
     this.#marks.push({ step, at });
     while (this.#marks.length > 2 && at - this.#marks[1].at > this.#windowSeconds) this.#marks.shift();
     const [first] = this.#marks;

@@ -82,7 +82,7 @@ async function fetchLocked(
 ): Promise<string> {
   const lease = join(hubCache(), '.locks', `${basename(repositoryFolder(hub.name))}.splatline`);
   await mkdir(dirname(lease), { recursive: true });
-  const held = await lock(lease, {
+  const fetchLock = await lock(lease, {
     signal,
     onWait: (holder) =>
       onEvent?.({ event: 'wait', stage: '', text: `${holder} is fetching ${model}; waiting until it ends` }),
@@ -99,6 +99,6 @@ async function fetchLocked(
     };
     return (await known()) ?? `${hub.name}@${await downloadModel(hub, { signal, onProgress })}`;
   } finally {
-    held.release();
+    fetchLock.release();
   }
 }

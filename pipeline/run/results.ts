@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sha256Of } from '../hash.ts';
 import type { KeyedStage } from '../keys/identity.ts';
 import { placeFile } from '../store/disk.ts';
 import { damagesOf, type Entry } from '../store/entry.ts';
@@ -57,7 +57,7 @@ export class RunResults {
     const files = filesBelow(entry, FILES);
     const linked = await this.#linked(entry, FILES);
     for (const top of new Set(files.map(({ path }) => topOf(path)))) {
-      if (this.#isHeld(top, id)) continue;
+      if (this.#hasLaterResult(top, id)) continue;
       await this.#folder.place(join(linked, top), top);
       for (const path of this.#files.keys()) if (topOf(path) === top) this.#files.delete(path);
       for (const file of files) {
@@ -78,15 +78,14 @@ export class RunResults {
     path: string,
     bytesOf: () => Promise<Uint8Array>,
   ): Promise<void> {
-    if (this.#isHeld(path, stage)) return;
+    if (this.#hasLaterResult(path, stage)) return;
     let file: RunFile | undefined = this.#files.get(path);
     const isThere =
       file?.stage === stage && file.key === key && (await damagesOf(this.#folder.root, [file])).length === 0;
     if (!isThere) {
       const bytes = await bytesOf();
       await this.#folder.write(path, bytes);
-      const sha256 = createHash('sha256').update(bytes).digest('hex');
-      file = { path, stage, key, bytes: bytes.length, sha256 };
+      file = { path, stage, key, bytes: bytes.length, sha256: sha256Of(bytes) };
     }
     this.#files.delete(path); // listed again, in the order of the stages
     this.#files.set(path, { ...file!, earlier: undefined });
@@ -114,7 +113,7 @@ export class RunResults {
   }
 
   /** Whether a name at the top of the folder has a current result of a later stage, of an earlier run or of this one. */
-  #isHeld(top: string, stage: string): boolean {
+  #hasLaterResult(top: string, stage: string): boolean {
     const order = [...this.#keys.keys()];
     return this.files.some(
       (file) =>

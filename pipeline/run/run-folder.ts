@@ -131,10 +131,10 @@ export class RunFolder {
   }
 }
 
-/** Removes a folder and those above it, down to a path of so many letters. One that is not empty ends it. */
-function removeEmpty(folder: string, letters: number): void {
+/** Removes a folder and those above it, down to a path of `minLength` characters. One that is not empty ends it. */
+function removeEmpty(folder: string, minLength: number): void {
   quiet(() => {
-    for (let path = folder; path.length >= letters; path = dirname(path)) rmdirSync(path);
+    for (let path = folder; path.length >= minLength; path = dirname(path)) rmdirSync(path);
   });
 }
 

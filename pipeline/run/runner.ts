@@ -5,7 +5,7 @@ import { stageGives } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
-import { bookedOn, RESULTS } from './artefacts.ts';
+import { countedUnder, RESULTS } from './artefacts.ts';
 import { aboutOf } from './entries.ts';
 import type { RunEvent, RunResult } from './events.ts';
 import { gitState, type Manifest, packageVersion, type StageRow } from './manifest.ts';
@@ -51,7 +51,7 @@ class Run {
   readonly #start = performance.now();
   readonly #git: Promise<Manifest['git']>;
   /** Whether run.json is this run's. */
-  #begun = false;
+  #hasMarked = false;
   #scores: Manifest['scores'];
 
   constructor(prepared: PreparedPlan, options: RunOptions) {
@@ -67,7 +67,7 @@ class Run {
       signal,
       report,
       onEntry: async (...result) => {
-        await this.#begin();
+        await this.#markFolder();
         await this.#results.show(...result);
       },
     });
@@ -133,22 +133,22 @@ class Run {
       const { published } = formats[name];
       const isReplaced = later.some((one) => stageGives(one.stage, one.options).includes(name));
       if (!published || (isReplaced && !hasRun)) continue;
-      await this.#begin();
+      await this.#markFolder();
       await this.#results.publish({ id, key }, published.file, async () => {
         const value = await this.#executor.value({ key, name });
-        return bookedOn(gpu, RESULTS, () => published.bytes(gpu, value as never));
+        return countedUnder(gpu, RESULTS, () => published.bytes(gpu, value as never));
       });
     }
   }
 
   async #finish(): Promise<void> {
     const { stages, gpu, out } = this.#prepared;
-    await this.#begin();
+    await this.#markFolder();
     const scorer = stages.findLast(({ stage, options }) => stageGives(stage, options).includes('scores'));
-    const kept = this.#results.files.find((file) => file.path === 'scores.json');
+    const earlierScores = this.#results.files.find((file) => file.path === 'scores.json');
     if (scorer) {
       this.#scores = (await this.#executor.value({ key: scorer.key, name: 'scores' })).scores;
-    } else if (kept && this.#results.isCurrent(kept)) {
+    } else if (earlierScores && this.#results.isCurrent(earlierScores)) {
       this.#scores = (await loadScores(gpu, out).catch(() => undefined))?.scores; // of an earlier run
     }
     await this.#results.removeReplaced(stages);
@@ -186,15 +186,15 @@ class Run {
   }
 
   /** Marks the folder as this run's before the first result appears. */
-  async #begin(): Promise<void> {
-    if (this.#begun) return;
-    this.#begun = true;
+  async #markFolder(): Promise<void> {
+    if (this.#hasMarked) return;
+    this.#hasMarked = true;
     await this.#write('running');
   }
 
   /** Records a failure, unless it is a user's mistake that was found before anything was written. */
   async #fail(error: unknown): Promise<void> {
-    if (!this.#folder.isOpen || (!this.#begun && error instanceof InputError)) return;
+    if (!this.#folder.isOpen || (!this.#hasMarked && error instanceof InputError)) return;
     await this.#write(error instanceof Stopped ? 'stopped' : 'failed', error).catch((second: unknown) => {
       const text = `${MANIFEST} could not be written: ${messageOf(second)}`;
       this.#report({ event: 'warn', stage: this.#prepared.gpu.ledger.stage, text });

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import {
   type ArtefactName,
@@ -7,10 +6,11 @@ import {
   type Report,
   stageGives,
 } from '../../stages/stage.ts';
+import { sha256Of } from '../hash.ts';
 import type { KeyedStage } from '../keys/identity.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
 import type { Entry } from '../store/entry.ts';
-import { bookedOn, LiveArtefacts, loadArtefact, RESUME, saveArtefact } from './artefacts.ts';
+import { countedUnder, LiveArtefacts, loadArtefact, RESUME, saveArtefact } from './artefacts.ts';
 import { ARTEFACTS, type ArtefactRef, aboutOf, differences, FILES, type OutputAbout } from './entries.ts';
 import { RateMeter, type RunEvent } from './events.ts';
 import type { Outcome } from './manifest.ts';
@@ -54,7 +54,7 @@ export class StageExecutor {
     if (stage.stage.source) return;
     const isForced = this.#options.forced.has(stage.id);
     const saved = isForced ? undefined : await this.#find(stage);
-    if (saved) await this.#taken(stage, saved);
+    if (saved) await this.#useSaved(stage, saved);
     else await this.#run(stage, { isForced });
   }
 
@@ -65,7 +65,7 @@ export class StageExecutor {
     const output: OutputFolder = {
       write: async (path) => Promise.reject(new Error(`a source stage cannot write ${path}`)),
     };
-    const given = await bookedOn(this.#options.gpu, id, () => this.#perform(source, {}, output));
+    const given = await countedUnder(this.#options.gpu, id, () => this.#perform(source, {}, output));
     for (const [name, value] of entriesOf(given)) this.#live.add({ key, name }, value);
     await done('read');
   }
@@ -75,18 +75,18 @@ export class StageExecutor {
     const { gpu, formats } = this.#options;
     const ref = this.#origin(given);
     const live = () => this.#live.get(ref) as Artefacts[Name] | undefined;
-    const maker = this.#byKey.get(ref.key);
-    if (!maker) throw new Error(`no stage has the key ${ref.key}`);
+    const producer = this.#byKey.get(ref.key);
+    if (!producer) throw new Error(`no stage has the key ${ref.key}`);
     if (live()) return live()!;
-    if (maker.stage.source) {
-      await this.read(maker);
+    if (producer.stage.source) {
+      await this.read(producer);
       return live()!;
     }
     const folder = `${ARTEFACTS}/${ref.name}`;
-    const entry = (await this.#find(maker, folder)) ?? (await this.#run(maker, { folder }));
-    if (!aboutOf(entry).artefacts[ref.name]) throw new Error(`${maker.id} did not return ${ref.name}`);
+    const entry = (await this.#find(producer, folder)) ?? (await this.#run(producer, { folder }));
+    if (!aboutOf(entry).artefacts[ref.name]) throw new Error(`${producer.id} did not return ${ref.name}`);
     if (live()) return live()!;
-    const loaded = await bookedOn(gpu, RESUME, () => loadArtefact({ gpu, formats }, entry, ref.name));
+    const loaded = await countedUnder(gpu, RESUME, () => loadArtefact({ gpu, formats }, entry, ref.name));
     this.#live.add(ref, loaded);
     return loaded as Artefacts[Name];
   }
@@ -98,8 +98,8 @@ export class StageExecutor {
 
   /** An artefact under the key of the stage that produced it, through stages that passed it on. */
   #origin<Name extends ArtefactName>(ref: { key: string; name: Name }): ArtefactRef {
-    const giver = this.#byKey.get(ref.key);
-    const entry = giver && this.outcomes.get(giver.id)?.entry;
+    const producer = this.#byKey.get(ref.key);
+    const entry = producer && this.outcomes.get(producer.id)?.entry;
     return (entry && aboutOf(entry).artefacts[ref.name]) ?? ref;
   }
 
@@ -121,8 +121,8 @@ export class StageExecutor {
     const lock = await store.lock(key, { signal, onWait });
     try {
       const saved = isForced ? await store.find(key) : await this.#find(stage, folder);
-      if (saved && !isForced) return await this.#taken(stage, saved);
-      const entry = await bookedOn(gpu, id, () => this.#execute(stage, isForced));
+      if (saved && !isForced) return await this.#useSaved(stage, saved);
+      const entry = await countedUnder(gpu, id, () => this.#execute(stage, isForced));
       if (saved) this.#compare(stage, saved, entry);
       await done('ran', entry);
       return entry;
@@ -136,11 +136,11 @@ export class StageExecutor {
     const { plan, gpu, store, formats, signal } = this.#options;
     const { key } = stage;
     const inputs: Partial<Artefacts> = {};
-    for (const [name, giver] of stage.inputs) {
-      Object.assign(inputs, { [name]: await this.value({ key: giver.key, name }) });
+    for (const [name, producer] of stage.inputs) {
+      Object.assign(inputs, { [name]: await this.value({ key: producer.key, name }) });
     }
     // A forced stage starts over: it resumes only from checkpoints of a forced run.
-    const forcedKey = createHash('sha256').update(`${key} forced`).digest('hex');
+    const forcedKey = sha256Of(`${key} forced`);
     const options = { interval: plan.checkpoints, signal };
     const checkpoints = new Checkpoints(store, isForced ? forcedKey : key, options);
     const entry = await store.commit(key, async (folder) => {
@@ -149,9 +149,9 @@ export class StageExecutor {
       const artefacts: OutputAbout['artefacts'] = {};
       const parts: OutputAbout['parts'] = {};
       for (const [name, value] of entriesOf(given)) {
-        const passedOn = this.#live.refOf(value);
-        artefacts[name] = passedOn ?? { key, name };
-        if (passedOn) continue;
+        const passThrough = this.#live.refOf(value);
+        artefacts[name] = passThrough ?? { key, name };
+        if (passThrough) continue;
         this.#live.add({ key, name }, value);
         parts[name] = await saveArtefact({ gpu, formats }, folder, name, value);
       }
@@ -193,7 +193,7 @@ export class StageExecutor {
   }
 
   /** Takes a stage's results from the store. */
-  async #taken(stage: KeyedStage, entry: Entry): Promise<Entry> {
+  async #useSaved(stage: KeyedStage, entry: Entry): Promise<Entry> {
     const { seconds, peakBytes } = aboutOf(entry);
     this.outcomes.set(stage.id, { resolvedBy: 'cached', seconds: 0, peakBytes, entry });
     this.#options.report({ event: 'cached', stage: stage.id, key: stage.key, seconds });

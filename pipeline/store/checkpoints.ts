@@ -8,7 +8,7 @@ import { DamagedError, type Entry, parseOrDamaged, refuseDamage } from './entry.
 import type { Store } from './store.ts';
 
 /** The newest, and the previous one in case the newest is damaged. */
-const KEPT = 2;
+const COUNT = 2;
 const DIGITS = 12;
 
 const STATE = 'state.json';
@@ -77,7 +77,7 @@ export class Checkpoints implements CheckpointStore {
       return { identity: {} };
     };
     await this.#store.commit(this.#key, fill, this.#folderOf(step));
-    for (const old of (await this.steps()).slice(0, -KEPT)) await this.#store.remove(this.#folderOf(old));
+    for (const old of (await this.steps()).slice(0, -COUNT)) await this.#store.remove(this.#folderOf(old));
   }
 
   /** The newest undamaged checkpoint. Damaged ones are reported and deleted. */

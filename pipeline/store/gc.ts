@@ -26,7 +26,7 @@ export interface StoreItem {
 
 export interface Collected {
   freed: StoreItem[];
-  kept: StoreItem[];
+  retained: StoreItem[];
 }
 
 /**
@@ -38,7 +38,7 @@ export interface Collected {
 export async function collect(store: Store, options: CollectOptions = {}): Promise<Collected> {
   const { olderThanMs = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY, dryRun } = options;
   const freed: StoreItem[] = [];
-  const kept: StoreItem[] = [];
+  const retained: StoreItem[] = [];
   if ((await store.exists()) && !dryRun) await store.tidy();
   const now = Date.now();
   const items = await itemsIn(store);
@@ -47,14 +47,14 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
     const isDue = now - item.usedAt > olderThanMs || total > maxBytes;
     const isUsed = store.holder(item.key) !== undefined || (await lastUse(item.path)) > item.usedAt;
     if (!isDue || isUsed) {
-      kept.push(item);
+      retained.push(item);
       continue;
     }
     if (!dryRun) await store.remove(item.path);
     freed.push(item);
     total -= item.bytes;
   }
-  return { freed, kept };
+  return { freed, retained };
 }
 
 async function itemsIn(store: Store): Promise<StoreItem[]> {

@@ -44,8 +44,8 @@ export function isDead(owner: string): boolean {
   }
 }
 
-const held = new Set<Lock>();
-process.on('exit', () => held.forEach((lock) => void lock.release()));
+const locks = new Set<Lock>();
+process.on('exit', () => locks.forEach((lock) => void lock.release()));
 
 /** Waits until this process holds the lock. Rejects if the signal aborts or the file cannot be written. */
 export async function lock(path: string, options: LockOptions = {}): Promise<Lock> {
@@ -76,16 +76,16 @@ function createLease(path: string): boolean {
 
 /** Refreshes a lease of this process until it is released. */
 function hold(path: string, refresh: number): Lock {
-  const ifOurs = (work: () => void) => quiet(() => fs.readFileSync(path, 'utf8') === OWNER && work());
-  const timer = setInterval(() => ifOurs(() => fs.utimesSync(path, new Date(), new Date())), refresh);
+  const ifOwned = (work: () => void) => quiet(() => fs.readFileSync(path, 'utf8') === OWNER && work());
+  const timer = setInterval(() => ifOwned(() => fs.utimesSync(path, new Date(), new Date())), refresh);
   const lock = {
     release() {
       clearInterval(timer);
-      if (held.delete(lock)) ifOurs(() => fs.unlinkSync(path));
+      if (locks.delete(lock)) ifOwned(() => fs.unlinkSync(path));
     },
   };
   timer.unref();
-  held.add(lock);
+  locks.add(lock);
   return lock;
 }
 

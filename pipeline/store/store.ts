@@ -97,7 +97,7 @@ export class Store {
   /** @throws InputError if nothing can be written, with the folder, the cause and the remedy. */
   async writable(): Promise<void> {
     // A full disk may still take names, but not contents.
-    await this.#aside((path) => writeFile(path, new Uint8Array(2 ** 16)));
+    await this.#withTemporary((path) => writeFile(path, new Uint8Array(2 ** 16)));
   }
 
   /**
@@ -150,7 +150,7 @@ export class Store {
     fill: (draft: string) => Promise<Pick<EntryRecord, 'identity'> & Partial<Pick<EntryRecord, 'about'>>>,
     target = this.folderOf(key),
   ): Promise<Entry> {
-    return this.#aside(async (draft) => {
+    return this.#withTemporary(async (draft) => {
       await mkdir(draft);
       const { identity, about = {} } = await fill(draft);
       const files = await sealFiles(draft);
@@ -171,11 +171,11 @@ export class Store {
   /** Deletes `path`, which disappears in one rename, also on a full disk. False if there was nothing. */
   async remove(path: string): Promise<boolean> {
     const move = (moved: string) => rename(path, moved).then(() => true);
-    return this.#aside(move).catch((error: unknown) => ignore('ENOENT')(error) ?? false);
+    return this.#withTemporary(move).catch((error: unknown) => ignore('ENOENT')(error) ?? false);
   }
 
   /** Runs `work`, which writes to a new path in `tmp`, and deletes any remainder there. */
-  async #aside<T>(work: (path: string) => Promise<T>): Promise<T> {
+  async #withTemporary<T>(work: (path: string) => Promise<T>): Promise<T> {
     const path = this.path('tmp', `${randomBytes(6).toString('hex')}.${OWNER}`);
     drafts.add(path);
     try {
