@@ -4,6 +4,7 @@ import type { Graph, Tensor } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { mlp } from '../../wgsl/nn/mlp.ts';
+import { type LayerNames, VISION_NAMES } from './tensors.ts';
 import type { Tower } from './towers.ts';
 import type { WeightLoader } from './weights.ts';
 
@@ -20,20 +21,20 @@ export interface AttentionHeadWeights {
 
 export async function loadAttentionHead(
   load: WeightLoader,
-  name: string,
+  { q, k, v, out, norm2, fc1, fc2 }: LayerNames,
   { epsilon }: Tower,
 ): Promise<AttentionHeadWeights> {
   return {
     query: project(
-      await load.floats(`${name}.probe`),
-      await load.floats(`${name}.attention.q_proj.weight`),
-      await load.floats(`${name}.attention.q_proj.bias`),
+      await load.floats(VISION_NAMES.probe),
+      await load.floats(`${q}.weight`),
+      await load.floats(`${q}.bias`),
     ),
-    kv: await load.linear(`${name}.attention.k_proj`, `${name}.attention.v_proj`),
-    out: await load.linear(`${name}.attention.out_proj`),
-    norm: await load.layerNorm(`${name}.layernorm`, epsilon),
-    fc1: await load.linear(`${name}.mlp.fc1`),
-    fc2: await load.linear(`${name}.mlp.fc2`),
+    kv: await load.linear(k, v),
+    out: await load.linear(out),
+    norm: await load.layerNorm(norm2, epsilon),
+    fc1: await load.linear(fc1),
+    fc2: await load.linear(fc2),
   };
 }
 

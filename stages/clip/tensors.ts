@@ -4,6 +4,57 @@ import { tokenCount } from './towers.ts';
 /** Shapes by canonical tensor name; linear weights are [outputs, inputs]. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
+/** Canonical names of the image encoder's parts outside its layers. */
+export const VISION_NAMES = {
+  patch: 'vision_model.embeddings.patch_embedding',
+  classToken: 'vision_model.embeddings.class_embedding',
+  positions: 'vision_model.embeddings.position_embedding.weight',
+  // spelt like this in transformers
+  preNorm: 'vision_model.pre_layrnorm',
+  postNorm: 'vision_model.post_layernorm',
+  probe: 'vision_model.head.probe',
+  projection: 'visual_projection',
+} as const;
+
+/** Canonical names of the norms and linear layers of a pre-norm layer, without `.weight` and `.bias`. */
+export interface LayerNames {
+  norm1: string;
+  q: string;
+  k: string;
+  v: string;
+  out: string;
+  norm2: string;
+  fc1: string;
+  fc2: string;
+}
+
+/** `model`: `vision_model` or `text_model`. */
+export function layerNames(model: string, index: number): LayerNames {
+  const layer = `${model}.encoder.layers.${index}`;
+  return {
+    norm1: `${layer}.layer_norm1`,
+    ...blockNames(layer, 'self_attn'),
+    norm2: `${layer}.layer_norm2`,
+  };
+}
+
+/** The attention-pooling head as a layer: its first norm is the one after the layers. */
+export function headNames(): LayerNames {
+  const head = 'vision_model.head';
+  return { norm1: VISION_NAMES.postNorm, ...blockNames(head, 'attention'), norm2: `${head}.layernorm` };
+}
+
+function blockNames(layer: string, attention: string): Omit<LayerNames, 'norm1' | 'norm2'> {
+  return {
+    q: `${layer}.${attention}.q_proj`,
+    k: `${layer}.${attention}.k_proj`,
+    v: `${layer}.${attention}.v_proj`,
+    out: `${layer}.${attention}.out_proj`,
+    fc1: `${layer}.mlp.fc1`,
+    fc2: `${layer}.mlp.fc2`,
+  };
+}
+
 type Shape = [name: string, shape: readonly number[]];
 
 /**
@@ -12,17 +63,18 @@ type Shape = [name: string, shape: readonly number[]];
  */
 export function visionTensors({ vision, dimensions }: Towers): Shapes {
   const { width, patch } = vision;
-  const embeddings = 'vision_model.embeddings';
-  const patchEmbedding = `${embeddings}.patch_embedding`;
-  const shapes: Shape[] = [[`${patchEmbedding}.weight`, [width, 3, patch, patch]]];
-  if (vision.hasPatchBias) shapes.push([`${patchEmbedding}.bias`, [width]]);
-  if (vision.hasClassToken) shapes.push([`${embeddings}.class_embedding`, [width]]);
-  shapes.push([`${embeddings}.position_embedding.weight`, [tokenCount(vision), width]]);
-  // spelt like this in transformers
-  if (vision.hasPreNorm) shapes.push(...both('vision_model.pre_layrnorm', [width]));
-  shapes.push(...layers('vision_model', vision), ...both('vision_model.post_layernorm', [width]));
-  if (vision.pooling === 'attention') shapes.push(...attentionHead('vision_model.head', vision));
-  if (vision.hasProjection) shapes.push(['visual_projection.weight', [dimensions, width]]);
+  const names = VISION_NAMES;
+  const shapes: Shape[] = [[`${names.patch}.weight`, [width, 3, patch, patch]]];
+  if (vision.hasPatchBias) shapes.push([`${names.patch}.bias`, [width]]);
+  if (vision.hasClassToken) shapes.push([names.classToken, [width]]);
+  shapes.push([names.positions, [tokenCount(vision), width]]);
+  if (vision.hasPreNorm) shapes.push(...both(names.preNorm, [width]));
+  shapes.push(...layers('vision_model', vision), ...both(names.postNorm, [width]));
+  if (vision.pooling === 'attention') {
+    const { norm2, ...head } = headNames();
+    shapes.push([names.probe, [1, 1, width]], ...linears(head, vision), ...both(norm2, [width]));
+  }
+  if (vision.hasProjection) shapes.push([`${names.projection}.weight`, [dimensions, width]]);
   return new Map(shapes);
 }
 
@@ -43,32 +95,22 @@ export function textTensors({ text, dimensions }: Towers): Shapes {
 
 function layers(model: string, tower: Tower): Shape[] {
   const { width } = tower;
-  return Array.from({ length: tower.layers }, (_, i) => `${model}.encoder.layers.${i}`).flatMap((layer) => [
-    ...both(`${layer}.layer_norm1`, [width]),
-    ...projections(`${layer}.self_attn`, width),
-    ...both(`${layer}.layer_norm2`, [width]),
-    ...mlp(`${layer}.mlp`, tower),
+  return Array.from({ length: tower.layers }, (_, i) => layerNames(model, i)).flatMap((names) => [
+    ...both(names.norm1, [width]),
+    ...linears(names, tower),
+    ...both(names.norm2, [width]),
   ]);
 }
 
-function attentionHead(head: string, tower: Tower): Shape[] {
-  const { width } = tower;
+function linears(
+  { q, k, v, out, fc1, fc2 }: Omit<LayerNames, 'norm1' | 'norm2'>,
+  { width, inner }: Tower,
+): Shape[] {
   return [
-    [`${head}.probe`, [1, 1, width]],
-    ...projections(`${head}.attention`, width),
-    ...both(`${head}.layernorm`, [width]),
-    ...mlp(`${head}.mlp`, tower),
+    ...[q, k, v, out].flatMap((name) => both(name, [width, width])),
+    ...both(fc1, [inner, width]),
+    ...both(fc2, [width, inner]),
   ];
-}
-
-function projections(attention: string, width: number): Shape[] {
-  return ['q_proj', 'k_proj', 'v_proj', 'out_proj'].flatMap((role) =>
-    both(`${attention}.${role}`, [width, width]),
-  );
-}
-
-function mlp(name: string, { width, inner }: Tower): Shape[] {
-  return [...both(`${name}.fc1`, [inner, width]), ...both(`${name}.fc2`, [width, inner])];
 }
 
 /** Weight and bias, with one bias per row of the weight. */

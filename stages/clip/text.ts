@@ -4,7 +4,7 @@ import { layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { linear } from '../../wgsl/nn/linear.ts';
 import { Program } from '../../wgsl/nn/program.ts';
 import { pool, textTokens } from '../../wgsl/nn/tokens.ts';
-import { textTensors } from './tensors.ts';
+import { layerNames, textTensors } from './tensors.ts';
 import { poolIndex, type Towers } from './towers.ts';
 import { loadLayer, transformerLayer } from './transformer.ts';
 import { type TensorSource, WeightLoader } from './weights.ts';
@@ -40,7 +40,7 @@ export async function encodeTexts(
     const idBuffer = arena.upload('ids', rows, 'parameters');
     let x = textTokens(graph, 'tokens', idBuffer, [ids.length, length, text.width], tokenWeights);
     for (let i = 0; i < text.layers; i++) {
-      const layer = await loadLayer(load, `text_model.encoder.layers.${i}`, text, false);
+      const layer = await loadLayer(load, layerNames('text_model', i), text, false);
       x = transformerLayer(graph, `layer${i}`, x, layer, text, { causal: text.isCausal });
     }
     // Normalising one token after pooling equals normalising all tokens before.

@@ -4,6 +4,7 @@ import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { mlp } from '../../wgsl/nn/mlp.ts';
 import { pool } from '../../wgsl/nn/tokens.ts';
+import type { LayerNames } from './tensors.ts';
 import type { Tower } from './towers.ts';
 import type { WeightLoader } from './weights.ts';
 
@@ -24,21 +25,20 @@ export interface LayerWeights {
 /** `pooled`: for a layer that outputs one token per sequence. */
 export async function loadLayer(
   load: WeightLoader,
-  name: string,
+  { norm1, q, k, v, out, norm2, fc1, fc2 }: LayerNames,
   { epsilon }: Tower,
   pooled: boolean,
 ): Promise<LayerWeights> {
-  const [q, k, v] = ['q', 'k', 'v'].map((role) => `${name}.self_attn.${role}_proj`);
   const projections = pooled
     ? { q: await load.linear(q), kv: await load.linear(k, v) }
     : { qkv: await load.linear(q, k, v) };
   return {
-    norm1: await load.layerNorm(`${name}.layer_norm1`, epsilon),
+    norm1: await load.layerNorm(norm1, epsilon),
     ...projections,
-    out: await load.linear(`${name}.self_attn.out_proj`),
-    norm2: await load.layerNorm(`${name}.layer_norm2`, epsilon),
-    fc1: await load.linear(`${name}.mlp.fc1`),
-    fc2: await load.linear(`${name}.mlp.fc2`),
+    out: await load.linear(out),
+    norm2: await load.layerNorm(norm2, epsilon),
+    fc1: await load.linear(fc1),
+    fc2: await load.linear(fc2),
   };
 }
 

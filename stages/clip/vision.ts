@@ -4,7 +4,7 @@ import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
 import { type ImageTokenWeights, imageTokens, patchify } from '../../wgsl/nn/tokens.ts';
 import { type AttentionHeadWeights, attentionHead, loadAttentionHead } from './attention-head.ts';
-import { visionTensors } from './tensors.ts';
+import { headNames, layerNames, VISION_NAMES, visionTensors } from './tensors.ts';
 import type { Towers, VisionTower } from './towers.ts';
 import { type LayerWeights, loadLayer, transformerLayer } from './transformer.ts';
 import { type TensorSource, WeightLoader } from './weights.ts';
@@ -29,23 +29,21 @@ export async function loadVision(
   const load = new WeightLoader(arena, weights, visionTensors(towers));
   const { vision } = towers;
   const { epsilon } = vision;
-  const embeddings = 'vision_model.embeddings';
-  const patch = await load.linear(`${embeddings}.patch_embedding`);
+  const names = VISION_NAMES;
+  const patch = await load.linear(names.patch);
   const tokens = {
-    classEmbedding: vision.hasClassToken ? await load.buffer(`${embeddings}.class_embedding`) : undefined,
-    positionEmbedding: await load.buffer(`${embeddings}.position_embedding.weight`),
+    classEmbedding: vision.hasClassToken ? await load.buffer(names.classToken) : undefined,
+    positionEmbedding: await load.buffer(names.positions),
   };
-  // transformers spells it like this.
-  const before = vision.hasPreNorm ? await load.layerNorm('vision_model.pre_layrnorm', epsilon) : undefined;
+  const before = vision.hasPreNorm ? await load.layerNorm(names.preNorm, epsilon) : undefined;
   const layers: LayerWeights[] = [];
   for (let i = 0; i < vision.layers; i++) {
-    const name = `vision_model.encoder.layers.${i}`;
-    layers.push(await loadLayer(load, name, vision, endsInClassToken(vision, i)));
+    layers.push(await loadLayer(load, layerNames('vision_model', i), vision, endsInClassToken(vision, i)));
   }
-  const after = await load.layerNorm('vision_model.post_layernorm', epsilon);
+  const after = await load.layerNorm(names.postNorm, epsilon);
   const head =
-    vision.pooling === 'attention' ? await loadAttentionHead(load, 'vision_model.head', vision) : undefined;
-  const projection = vision.hasProjection ? await load.linear('visual_projection') : undefined;
+    vision.pooling === 'attention' ? await loadAttentionHead(load, headNames(), vision) : undefined;
+  const projection = vision.hasProjection ? await load.linear(names.projection) : undefined;
   return { patch, tokens, before, layers, after, head, projection };
 }
 

@@ -1,6 +1,7 @@
 import { type Arena, InputError } from '../../wgsl/core/index.ts';
 import type { LayerNormWeights } from '../../wgsl/nn/layer-norm.ts';
 import type { LinearWeights } from '../../wgsl/nn/linear.ts';
+import type { LinearValues, NormValues } from '../../wgsl/transformer/weights.ts';
 import { checkFinite, readSafetensorsHeader, readTensor, type SafeTensor } from './safetensors.ts';
 import type { Entry } from './safetensors-header.ts';
 import type { Shapes } from './tensors.ts';
@@ -127,10 +128,6 @@ export class WeightLoader {
     this.#shapes = shapes;
   }
 
-  has(name: string): boolean {
-    return this.#shapes.has(name);
-  }
-
   /** The numbers of a tensor, by its canonical name. @throws InputError as `ModelWeights.floats` does. */
   floats(name: string): Promise<Float32Array> {
     return this.#weights.floats(name, this.shapeOf(name));
@@ -150,19 +147,32 @@ export class WeightLoader {
    * weights of more than two dimensions (a patch embedding) are read as [outputs, inputs].
    */
   async linear(...names: string[]): Promise<LinearWeights> {
+    const { weight, bias, inputs, outputs } = await this.linearValues(...names);
+    const upload = (role: string, values: Float32Array) =>
+      this.#arena.upload(`${names.join('+')}.${role}`, values, 'weights');
+    return { weight: upload('weight', weight), bias: bias && upload('bias', bias), inputs, outputs };
+  }
+
+  /** The numbers of `linear`. */
+  async linearValues(...names: string[]): Promise<LinearValues> {
     const shape = this.shapeOf(`${names[0]}.weight`);
-    const inputs = shape.slice(1).reduce((product, length) => product * length, 1);
-    const upload = async (role: string) => {
+    const floats = async (role: string) => {
       const parts: Float32Array[] = [];
       for (const name of names) parts.push(await this.floats(`${name}.${role}`));
-      return this.#arena.upload(`${names.join('+')}.${role}`, concatenate(parts), 'weights');
+      return concatenate(parts);
     };
     return {
-      weight: await upload('weight'),
-      bias: this.has(`${names[0]}.bias`) ? await upload('bias') : undefined,
-      inputs,
+      weight: await floats('weight'),
+      bias: this.#shapes.has(`${names[0]}.bias`) ? await floats('bias') : undefined,
+      inputs: shape.slice(1).reduce((product, length) => product * length, 1),
       outputs: shape[0] * names.length,
     };
+  }
+
+  /** The numbers of a layer norm. */
+  async normValues(name: string): Promise<NormValues> {
+    const weight = await this.floats(`${name}.weight`);
+    return { weight, bias: await this.floats(`${name}.bias`) };
   }
 
   /** The canonical shape of a tensor. */
@@ -180,7 +190,7 @@ function transpose(data: Float32Array, [rows, columns]: readonly number[]): Floa
 }
 
 /** Arrays one after the other. */
-export function concatenate(parts: readonly Float32Array[]): Float32Array {
+function concatenate(parts: readonly Float32Array[]): Float32Array {
   if (parts.length === 1) return parts[0];
   const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
