@@ -190,8 +190,12 @@ test('the model’s path changes the key of a stage that passes it on, elsewhere
   const { folder, keys } = await bench();
   await cp(MODEL, join(folder, 'one'), { recursive: true });
   await cp(MODEL, join(folder, 'two'), { recursive: true });
-  const clip = (model: string) => keys({ set: [`train.clip={prompt: moss, model: ${model}}`] });
+  const clip = (model: string) => keys({ set: [`train.clip={prompt: moss, model: ${model}, mode: paper}`] });
   assert.equal(changed(await clip('one'), await clip('two')), []);
+  const joint = (model: string) =>
+    keys({ set: [`train.clip={prompt: moss, model: ${model}, mode: balanced}`] });
+  const ids = ['train', 'stylize', 'orbit', 'score'];
+  assert.equal(changed(await joint('one'), await joint('two')), ids, 'the style names its folder');
   const style = (model: string) => keys({ set: [`stylize.model=${model}`] });
   assert.equal(changed(await style('one'), await style('two')), ['stylize', 'orbit', 'score']);
   const score = (model: string) => keys({ set: [`score.model=${model}`] });

@@ -46,13 +46,10 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
   for (const item of items.sort((a, b) => a.usedAt - b.usedAt)) {
     const isDue = now - item.usedAt > olderThanMs || total > maxBytes;
     const isUsed = store.holder(item.key) !== undefined || (await lastUse(item.path)) > item.usedAt;
-    if (!isDue || isUsed) {
-      retained.push(item);
-      continue;
-    }
-    if (!dryRun) await store.remove(item.path);
-    freed.push(item);
-    total -= item.bytes;
+    const isFreed = isDue && !isUsed;
+    (isFreed ? freed : retained).push(item);
+    if (isFreed) total -= item.bytes;
+    if (isFreed && !dryRun) await store.remove(item.path);
   }
   return { freed, retained };
 }
