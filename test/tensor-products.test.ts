@@ -26,7 +26,7 @@ import { product } from './reference/product.ts';
 import { untile } from './reference/tiles.ts';
 
 const gpu = await openWithMatrices();
-/** Products of f16 numbers are exact in f32; the sums of the tests have at most 112 terms below 2. */
+/** Products of f16 numbers are exact in f32; the sums of the tests have at most 128 terms below 2. */
 const SUMS = 2e-5;
 
 function run(...dispatches: Dispatch[]): void {
@@ -48,19 +48,19 @@ async function matrixOf(layer: PackedLinear, direction: 'forward' | 'backward'):
   return untile(await readHalves(gpu, layer[direction]), rows, columns).map((value) => scale * value);
 }
 
-const SIZES = [1, 2, 4, 13, 49, 197, 411, 1028];
+const SIZES = [1, 2, 4, 13, 49, 129, 197, 411, 1028];
 const SHAPES = new Map<string, ProductShape>();
 for (const rows of SIZES) {
   for (const columns of [4, 48, 64, 144, 192, 256]) {
-    for (const depth of [4, 48, 64, 192, 256]) {
+    for (const depth of [4, 5, 48, 64, 192, 256]) {
       const shape = shapeOf(rows, columns, depth);
       SHAPES.set(JSON.stringify(shape), shape);
     }
   }
 }
 
-test('products of some size get each of the nine shapes, which fit into a workgroup', () => {
-  assert.is(SHAPES.size, 9);
+test('products of some size get each of the measured shapes, which fit into a workgroup', () => {
+  assert.is(SHAPES.size, 17);
   for (const { FM, FN, SM, SN, SK } of SHAPES.values()) {
     assert.ok([1, 2, 4].includes(FM) && [1, 2].includes(FN));
     assert.ok(SM * SN * SK <= MAX_MATRIX_SUBGROUPS);
@@ -71,25 +71,35 @@ test('products of some size get each of the nine shapes, which fit into a workgr
   assert.ok(shapeOf(1, 48, 48).SK > 1);
   assert.is(shapeOf(1028, 256, 64).SK, 1);
   assert.ok(groups(shapeOf(1028, 256, 64), 1028, 256) < groups(shapeOf(1, 1, 1), 1028, 256));
+  // An unrolled loop takes whole steps of the depth.
+  assert.ok([...SHAPES.values()].some(({ UNROLL }) => UNROLL === 2));
+  for (const rows of SIZES) {
+    for (const depth of [4, 5, 6, 48]) {
+      const { SK, UNROLL } = shapeOf(rows, 192, depth);
+      assert.ok(UNROLL === 1 || depth % (UNROLL * SK) === 0);
+    }
+  }
 });
 
 test('every shape computes a product whose sizes divide no tile', () =>
   withGpu(async (_, arena) => {
-    const [rows, columns, depth] = [75, 40, 80];
-    const a = operand(arena, rows, depth, 1);
-    const b = operand(arena, depth, columns, 2);
-    const expected = product(a.values, b.values, rows, columns, depth);
+    const [rows, columns] = [75, 40];
     const others: ProductShape[] = [
-      { FM: 2, FN: 1, SM: 2, SN: 1, SK: 2 },
-      { FM: 1, FN: 1, SM: 1, SN: 1, SK: 1 },
+      { FM: 2, FN: 1, SM: 2, SN: 1, SK: 2, UNROLL: 2 },
+      { FM: 1, FN: 1, SM: 1, SN: 1, SK: 1, UNROLL: 1 },
     ];
     const unused = arena.buffer('unused', 16);
     for (const shape of [...SHAPES.values(), ...others]) {
-      const { FM, FN, SM, SN } = shape;
+      const { FM, FN, SM, SN, SK, UNROLL } = shape;
+      const depthTiles = UNROLL > 1 ? UNROLL * SK : 5;
+      const depth = 16 * depthTiles;
+      const a = operand(arena, rows, depth, 1);
+      const b = operand(arena, depth, columns, 2);
+      const expected = product(a.values, b.values, rows, columns, depth);
       const constants = { HAS_BIAS: false, HAS_ROW_SCALES: false, HAS_RESIDUAL: false, ACCUMULATES: false };
       const kernel = await gpu.kernel(LINEAR, { constants: { ...shape, ...constants } });
       const uniforms = arena.uniform('product', kernel.struct('Product').size);
-      const sizes = { rows, columns, depthTiles: 5, columnTiles: 3, residualStride: 1, scale: 0.5 };
+      const sizes = { rows, columns, depthTiles, columnTiles: 3, residualStride: 1, scale: 0.5 };
       gpu.write(uniforms, kernel.pack('Product', sizes), 'parameters');
       const y = arena.upload('y', new Float32Array(rows * columns + 4).fill(9), 'test');
       const inputs = { a: a.buffer, b: b.buffer, bias: unused, rowScales: unused, residual: unused };

@@ -56,7 +56,7 @@ import { RASTERIZE_BACKWARD } from './splat/rasterizer-backward.ts';
 import { START_VALUES } from './splat/start-values.ts';
 import { ADAM_GEOMETRY, ADAM_SH, BACKWARD_SUMS } from './splat/update/splat-adam.ts';
 import {
-  ATTENTION_DOTS,
+  ATTENTION_BACKWARD_KEYS,
   ATTENTION as TENSOR_ATTENTION,
   ATTENTION_BACKWARD as TENSOR_ATTENTION_BACKWARD,
 } from './transformer/attention.ts';
@@ -166,5 +166,5 @@ export const KERNELS: readonly KernelDefinition[] = [
   LINEAR_HEADS,
   TENSOR_ATTENTION,
   TENSOR_ATTENTION_BACKWARD,
-  ATTENTION_DOTS,
+  ATTENTION_BACKWARD_KEYS,
 ];

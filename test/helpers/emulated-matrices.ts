@@ -12,10 +12,13 @@ export function emulateMatrices(code: string): string {
     .replace(/^enable chromium_experimental_subgroup_matrix;$/m, '')
     .replace(/subgroup_matrix_(left|right)<f16, 16, 16>/g, 'EmulatedHalf')
     .replace(/subgroup_matrix_result<f32, 16, 16>/g, 'EmulatedSum')
-    .replace(/subgroupMatrixLoad<\w+, row_major>\(&(\w+), (.*?), 16u\)/g, (_, name: string, at: string) => {
-      if (!sources.includes(name)) sources.push(name);
-      return `EmulatedHalf(${sources.indexOf(name)}u, ${at})`;
-    })
+    .replace(
+      /subgroupMatrixLoad<\w+, (row|col)_major>\(&(\w+), (.*?), 16u\)/g,
+      (_, major: string, name: string, at: string) => {
+        if (!sources.includes(name)) sources.push(name);
+        return `EmulatedHalf(${sources.indexOf(name)}u, ${at}, ${major === 'col'})`;
+      },
+    )
     .replace(
       /subgroupMatrixStore<row_major>\(&(\w+), (.*?), (\w+), 16u\)/g,
       (_, name: string, at: string, m: string) => {
@@ -29,7 +32,7 @@ export function emulateMatrices(code: string): string {
       '$1 emulatedLane = lane; emulatedDepth = select(0u, 16u, lane < 1000u); emulatedPlaces = emulatedDepth * 16u / SUBGROUP;',
     );
   if (!sources.length) return code;
-  const reads = sources.map((name, i) => `    case ${i}u: { return f32(${name}[m.at + i]); }`);
+  const reads = sources.map((name, i) => `    case ${i}u: { return f32(${name}[at]); }`);
   const stores = [...targets].map(
     (name) => `fn emulatedStore_${name}(at: u32, m: EmulatedSum) {
   var sum = m;
@@ -37,12 +40,13 @@ export function emulateMatrices(code: string): string {
 }`,
   );
   return `${body}
-struct EmulatedHalf { source: u32, at: u32 }
+struct EmulatedHalf { source: u32, at: u32, isTransposed: bool }
 struct EmulatedSum { values: array<f32, 256 / SUBGROUP> }
 var<private> emulatedLane: u32;
 var<private> emulatedDepth: u32;
 var<private> emulatedPlaces: u32;
 fn emulatedRead(m: EmulatedHalf, i: u32) -> f32 {
+  let at = m.at + select(i, i % 16u * 16u + i / 16u, m.isTransposed);
   switch (m.source) {
 ${reads.join('\n')}
     default: { return 0.0; }

@@ -22,7 +22,7 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'patch-tiles': 'tokens',
   'embed-tokens': 'tokens',
   normalise: 'layer-norm',
-  'attention-dots': 'attention',
+  'attention-backward-keys': 'attention',
   softmax: 'attention',
   patchify: 'tokens',
   'image-tokens': 'tokens',

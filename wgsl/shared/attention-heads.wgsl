@@ -16,6 +16,8 @@ struct Attention {
   // Of the buffer of queries: tiles a (image, head), and elements from one image to the next, 0 if all images share them.
   queryLayoutTiles: u32,
   queryStride: u32,
+  // The image of the first workgroups along z.
+  firstImage: u32,
   // Logits are logitScale·(q·k): 1/√width, and the scales of the stored operands.
   logitScale: f32,
   // The gradients of logits are multiplied by this before they become f16.
@@ -25,10 +27,9 @@ struct Attention {
   valueGradScale: f32,
 }
 
-// Tiles of keys or queries that a subgroup takes at once.
+// Tiles of keys that a subgroup takes at once.
 const CHUNK = 2u;
-// Places of a tile that an invocation takes: place·SUBGROUP + lane.
-const PLACES = 256u / SUBGROUP;
+const CHUNK_SIZE = CHUNK * 256u;
 const THREADS = SUBGROUPS * SUBGROUP;
 
 fn tiled(row: u32, column: u32, tiles: u32) -> u32 {
@@ -43,4 +44,9 @@ fn startOf(image: u32, head: u32) -> u32 {
 // First element of 16 queries.
 fn queryStartOf(image: u32, head: u32, tile: u32) -> u32 {
   return image * attention.queryStride + (head * attention.queryLayoutTiles + tile) * HEAD_TILES * 256u;
+}
+
+// First element of 16 queries in gradOutput.
+fn gradStartOf(image: u32, head: u32, tile: u32) -> u32 {
+  return ((image * attention.heads + head) * attention.queryTiles + tile) * HEAD_TILES * 256u;
 }

@@ -42,32 +42,81 @@ fn main(
   var s21 = Sum();
   var s30 = Sum();
   var s31 = Sum();
-  for (var k = part; k < depthTiles; k += SK) {
+  // With UNROLL 2, the loads of two steps are under way together; the depth is then a multiple of 2 · SK tiles.
+  for (var k = part; k < depthTiles; k += UNROLL * SK) {
+    let next = k + SK;
     let right0 = subgroupMatrixLoad<Right, row_major>(&b, (k * columnTiles + b0) * 256u, 16u);
     var right1 = Right();
     if (FN > 1u) {
       right1 = subgroupMatrixLoad<Right, row_major>(&b, (k * columnTiles + b1) * 256u, 16u);
     }
     let left0 = subgroupMatrixLoad<Left, row_major>(&a, (a0 + k) * 256u, 16u);
+    var left1 = Left();
+    if (FM > 1u) {
+      left1 = subgroupMatrixLoad<Left, row_major>(&a, (a1 + k) * 256u, 16u);
+    }
+    var left2 = Left();
+    var left3 = Left();
+    if (FM > 2u) {
+      left2 = subgroupMatrixLoad<Left, row_major>(&a, (a2 + k) * 256u, 16u);
+      left3 = subgroupMatrixLoad<Left, row_major>(&a, (a3 + k) * 256u, 16u);
+    }
+    var nextRight0 = Right();
+    var nextRight1 = Right();
+    var nextLeft0 = Left();
+    var nextLeft1 = Left();
+    var nextLeft2 = Left();
+    var nextLeft3 = Left();
+    if (UNROLL > 1u) {
+      nextRight0 = subgroupMatrixLoad<Right, row_major>(&b, (next * columnTiles + b0) * 256u, 16u);
+      if (FN > 1u) {
+        nextRight1 = subgroupMatrixLoad<Right, row_major>(&b, (next * columnTiles + b1) * 256u, 16u);
+      }
+      nextLeft0 = subgroupMatrixLoad<Left, row_major>(&a, (a0 + next) * 256u, 16u);
+      if (FM > 1u) {
+        nextLeft1 = subgroupMatrixLoad<Left, row_major>(&a, (a1 + next) * 256u, 16u);
+      }
+      if (FM > 2u) {
+        nextLeft2 = subgroupMatrixLoad<Left, row_major>(&a, (a2 + next) * 256u, 16u);
+        nextLeft3 = subgroupMatrixLoad<Left, row_major>(&a, (a3 + next) * 256u, 16u);
+      }
+    }
     s00 = subgroupMatrixMultiplyAccumulate(left0, right0, s00);
     if (FN > 1u) {
       s01 = subgroupMatrixMultiplyAccumulate(left0, right1, s01);
     }
     if (FM > 1u) {
-      let left1 = subgroupMatrixLoad<Left, row_major>(&a, (a1 + k) * 256u, 16u);
       s10 = subgroupMatrixMultiplyAccumulate(left1, right0, s10);
       if (FN > 1u) {
         s11 = subgroupMatrixMultiplyAccumulate(left1, right1, s11);
       }
     }
     if (FM > 2u) {
-      let left2 = subgroupMatrixLoad<Left, row_major>(&a, (a2 + k) * 256u, 16u);
-      let left3 = subgroupMatrixLoad<Left, row_major>(&a, (a3 + k) * 256u, 16u);
       s20 = subgroupMatrixMultiplyAccumulate(left2, right0, s20);
       s30 = subgroupMatrixMultiplyAccumulate(left3, right0, s30);
       if (FN > 1u) {
         s21 = subgroupMatrixMultiplyAccumulate(left2, right1, s21);
         s31 = subgroupMatrixMultiplyAccumulate(left3, right1, s31);
+      }
+    }
+    if (UNROLL > 1u) {
+      s00 = subgroupMatrixMultiplyAccumulate(nextLeft0, nextRight0, s00);
+      if (FN > 1u) {
+        s01 = subgroupMatrixMultiplyAccumulate(nextLeft0, nextRight1, s01);
+      }
+      if (FM > 1u) {
+        s10 = subgroupMatrixMultiplyAccumulate(nextLeft1, nextRight0, s10);
+        if (FN > 1u) {
+          s11 = subgroupMatrixMultiplyAccumulate(nextLeft1, nextRight1, s11);
+        }
+      }
+      if (FM > 2u) {
+        s20 = subgroupMatrixMultiplyAccumulate(nextLeft2, nextRight0, s20);
+        s30 = subgroupMatrixMultiplyAccumulate(nextLeft3, nextRight0, s30);
+        if (FN > 1u) {
+          s21 = subgroupMatrixMultiplyAccumulate(nextLeft2, nextRight1, s21);
+          s31 = subgroupMatrixMultiplyAccumulate(nextLeft3, nextRight1, s31);
+        }
       }
     }
   }

@@ -1,31 +1,36 @@
 import { type Arena, type Constants, defineKernel, type KernelDefinition } from '../core/index.ts';
-import { type Dispatch, defineElementwise, dispatchElements } from '../nn/dispatch.ts';
+import type { Dispatch } from '../nn/dispatch.ts';
 import { MATRIX_EXTENSIONS } from './product.ts';
 
-/** Subgroups a workgroup. Measured on an H200: two take 1.3 to 1.6 times as long as one. */
-const SUBGROUPS = 1;
+/** Tiles of keys that a subgroup takes at once, as in attention-heads.wgsl. */
+const CHUNK = 2;
+/** The most subgroups of a workgroup, by the workgroup memory that one takes. */
+const MAX_SUBGROUPS = { forward: 9, backward: 7 };
+/** The most bytes of scratch space, unless one image needs more. */
+const MAX_PAIR_BYTES = 2 ** 28;
+/** Tiles of keys and of columns that a subgroup of attention-backward-keys takes. */
+const [KEY_TILES, COLUMN_TILES] = [2, 4];
 
-const EXAMPLE = { HEAD_TILES: 4, SUBGROUPS };
+function defineAttention(label: string, source: URL, example: Constants): KernelDefinition {
+  return defineKernel({
+    label: `transformer/${label}`,
+    example: { HEAD_TILES: 4, ...example },
+    variants: { portable: { source, enables: MATRIX_EXTENSIONS } },
+  });
+}
 
-export const ATTENTION = defineKernel({
-  label: 'transformer/attention',
-  example: EXAMPLE,
-  variants: {
-    portable: { source: new URL('./attention.wgsl', import.meta.url), enables: MATRIX_EXTENSIONS },
-  },
+export const ATTENTION = defineAttention('attention', new URL('./attention.wgsl', import.meta.url), {
+  SUBGROUPS: MAX_SUBGROUPS.forward,
 });
-export const ATTENTION_BACKWARD = defineKernel({
-  label: 'transformer/attention-backward',
-  example: { ...EXAMPLE, HAS_QUERY_GRADIENTS: true },
-  variants: {
-    portable: { source: new URL('./attention-backward.wgsl', import.meta.url), enables: MATRIX_EXTENSIONS },
-  },
-});
-export const ATTENTION_DOTS = defineElementwise(
-  'transformer/attention-dots',
-  new URL('./attention-dots.wgsl', import.meta.url),
-  { HEAD_TILES: 4 },
-  ['f16'],
+export const ATTENTION_BACKWARD = defineAttention(
+  'attention-backward',
+  new URL('./attention-backward.wgsl', import.meta.url),
+  { SUBGROUPS: MAX_SUBGROUPS.backward, HAS_QUERY_GRADIENTS: true },
+);
+export const ATTENTION_BACKWARD_KEYS = defineAttention(
+  'attention-backward-keys',
+  new URL('./attention-backward-keys.wgsl', import.meta.url),
+  { SUBGROUPS: 1, HAS_QUERY_GRADIENTS: true },
 );
 
 /** Attention of a batch of images, with operands as `dispatchLinearHeads` stores them. */
@@ -60,10 +65,29 @@ export interface AttentionBackwardUse extends AttentionUse {
   rowScales: GPUBuffer;
   /** A power of two: the gradients of logits, times this, fit into f16. */
   gradScale: number;
-  /** f32 [images, heads, queries] of scratch space. */
-  dots: GPUBuffer;
+  /** f16 scratch space for one image at least: a dispatch takes as many as fit. See `attentionPairBytes`. */
+  pairs: GPUBuffer;
   /** f32 [images·tokens, parts·heads·width]: queries unless shared, keys, values. */
   gradHeads: GPUBuffer;
+}
+
+/** Bytes of the pairs of an image: tiles of weights and of gradients of logits, of all heads. */
+function imagePairBytes({ headCount, tokens, queries }: PairShape): number {
+  return 2 * 512 * headCount * Math.ceil(tokens / 16) * Math.ceil(queries / 16);
+}
+
+type PairShape = Pick<AttentionUse, 'headCount' | 'tokens' | 'queries'>;
+
+/** Bytes of scratch space that the backward pass needs to take many images at once. */
+export function attentionPairBytes(images: number, shape: PairShape): number {
+  const bytes = imagePairBytes(shape);
+  return bytes * Math.max(1, Math.min(images, Math.floor(MAX_PAIR_BYTES / bytes)));
+}
+
+/** Few enough subgroups that none is idle in the last round. */
+function subgroupsFor(tokens: number, most: number): number {
+  const chunks = Math.ceil(tokens / 16 / CHUNK);
+  return Math.ceil(chunks / Math.ceil(chunks / most));
 }
 
 function numbersOf(use: AttentionUse): Record<string, number> {
@@ -85,11 +109,12 @@ function numbersOf(use: AttentionUse): Record<string, number> {
 
 async function dispatch(
   definition: KernelDefinition,
-  { arena, images, headCount }: AttentionUse,
+  { arena, headCount }: AttentionUse,
   constants: Constants,
   numbers: Record<string, number>,
   bindings: Record<string, GPUBuffer>,
   groups: number,
+  images: number,
 ): Promise<Dispatch> {
   const kernel = await arena.gpu.kernel(definition, { constants });
   const uniform = arena.uniform(`${definition.label}/attention`, kernel.struct('Attention').size);
@@ -98,46 +123,56 @@ async function dispatch(
 }
 
 export function dispatchAttention(use: AttentionUse): Promise<Dispatch> {
-  const { headTiles, heads, sharedQueries, output, logSums } = use;
+  const { images, tokens, headTiles, heads, sharedQueries, output, logSums } = use;
   const numbers = numbersOf(use);
   return dispatch(
     ATTENTION,
     use,
-    { HEAD_TILES: headTiles, SUBGROUPS },
-    { ...numbers, gradScale: 0, queryGradScale: 0, valueGradScale: 0 },
+    { HEAD_TILES: headTiles, SUBGROUPS: subgroupsFor(tokens, MAX_SUBGROUPS.forward) },
+    { ...numbers, firstImage: 0, gradScale: 0, queryGradScale: 0, valueGradScale: 0 },
     { queries: sharedQueries ?? heads, heads, output, logSums },
-    Math.ceil(numbers.queryTiles / SUBGROUPS),
+    numbers.queryTiles,
+    images,
   );
 }
 
 export async function dispatchAttentionBackward(use: AttentionBackwardUse): Promise<Dispatch[]> {
-  const { arena, images, headCount, headTiles, headWidth, queries, heads, sharedQueries, headScale } = use;
-  const { output, gradOutput, gradOutputScale, gradScale, logSums, dots, rowScales, gradHeads } = use;
-  const numbers = numbersOf(use);
-  const groups = Math.ceil(numbers.tokenTiles / SUBGROUPS);
-  return [
-    await dispatchElements({ arena, target: arena.gpu.target }, ATTENTION_DOTS, {
-      constants: { HEAD_TILES: headTiles },
-      sizes: {
-        count: images * headCount * queries,
-        heads: headCount,
-        queries,
-        queryTiles: numbers.queryTiles,
-      },
-      bindings: { output, gradOutput, dots },
-    }),
-    await dispatch(
-      ATTENTION_BACKWARD,
-      use,
-      { HEAD_TILES: headTiles, SUBGROUPS, HAS_QUERY_GRADIENTS: !sharedQueries },
-      {
-        ...numbers,
-        gradScale,
-        queryGradScale: 1 / (gradOutputScale * headScale ** 2 * gradScale * Math.sqrt(headWidth)),
-        valueGradScale: 1 / gradOutputScale,
-      },
-      { queries: sharedQueries ?? heads, heads, gradOutput, logSums, dots, rowScales, gradHeads },
-      sharedQueries ? groups : 2 * groups,
-    ),
-  ];
+  const { images, headTiles, headWidth, tokens, heads, sharedQueries, headScale } = use;
+  const { output, gradOutput, gradOutputScale, gradScale, logSums, rowScales, pairs, gradHeads } = use;
+  const shape = numbersOf(use);
+  const numbers = {
+    ...shape,
+    gradScale,
+    queryGradScale: 1 / (gradOutputScale * headScale ** 2 * gradScale * Math.sqrt(headWidth)),
+    valueGradScale: 1 / gradOutputScale,
+  };
+  const { tokenTiles, queryTiles } = shape;
+  const queries = sharedQueries ?? heads;
+  const constants = { HEAD_TILES: headTiles, HAS_QUERY_GRADIENTS: !sharedQueries };
+  const most = Math.floor(pairs.size / imagePairBytes(use));
+  const dispatches: Dispatch[] = [];
+  for (let firstImage = 0; firstImage < images; firstImage += most) {
+    const count = Math.min(most, images - firstImage);
+    dispatches.push(
+      await dispatch(
+        ATTENTION_BACKWARD,
+        use,
+        { ...constants, SUBGROUPS: subgroupsFor(tokens, MAX_SUBGROUPS.backward) },
+        { ...numbers, firstImage },
+        { queries, heads, gradOutput, output, logSums, rowScales, pairs, gradHeads },
+        sharedQueries ? queryTiles : tokenTiles,
+        count,
+      ),
+      await dispatch(
+        ATTENTION_BACKWARD_KEYS,
+        use,
+        { ...constants, SUBGROUPS: 1 },
+        { ...numbers, firstImage },
+        { queries, gradOutput, rowScales, pairs, gradHeads },
+        2 * Math.ceil(tokenTiles / KEY_TILES) * Math.ceil(headTiles / COLUMN_TILES),
+        count,
+      ),
+    );
+  }
+  return dispatches;
 }

@@ -1,20 +1,27 @@
 // Multi-head attention softmax(Q·Kᵀ/√d)·V on tensor cores (Vaswani et al. 2017), with the logits recomputed instead of stored (Dao et al.
-// 2022): a subgroup takes 16 queries of a (image, head), first finds each query's maximum and sum over all keys, then sums weights times
-// values. Output tiled [images·queries, heads·HEAD_TILES·16]; keeps the logarithm of each query's sum for backward.
+// 2022). A workgroup takes 16 queries of a (image, head), and its subgroups share the keys, CHUNK tiles at a time. Each subgroup has maxima
+// and sums of its own; the workgroup merges them at the end, in the order of the subgroups. Output tiled
+// [images·queries, heads·HEAD_TILES·16]; keeps the logarithm of each query's sum for backward.
 
 #include <attention-heads>
 
 @group(0) @binding(0) var<uniform> attention: Attention;
 @group(0) @binding(1) var<storage, read> queries: array<f16>;
 @group(0) @binding(2) var<storage, read> heads: array<f16>;
-@group(0) @binding(3) var<storage, read_write> output: array<f16>;
+@group(0) @binding(3) var<storage, read_write> output: array<vec4<f16>>;
 @group(0) @binding(4) var<storage, read_write> logSums: array<f32>;
 
-var<workgroup> logits: array<f32, SUBGROUPS * CHUNK * 256u>;
-var<workgroup> weights: array<f16, SUBGROUPS * CHUNK * 256u>;
-// By place: the largest logit and the sum of exponentials.
-var<workgroup> statistics: array<f32, SUBGROUPS * 512u>;
-var<workgroup> rowLogSums: array<f32, SUBGROUPS * 16u>;
+// Places of a tile that an invocation takes: place·SUBGROUP + lane. A row of 16 is ROW_PLACES of them in ROW_LANES lanes.
+const PLACES = 256u / SUBGROUP;
+const ROW_LANES = min(16u, u32(SUBGROUP));
+const ROW_PLACES = 16u / ROW_LANES;
+
+var<workgroup> logits: array<f32, SUBGROUPS * CHUNK_SIZE>;
+var<workgroup> weights: array<f16, SUBGROUPS * CHUNK_SIZE>;
+// By subgroup and query.
+var<workgroup> largests: array<f32, SUBGROUPS * 16u>;
+var<workgroup> totals: array<f32, SUBGROUPS * 16u>;
+var<workgroup> factors: array<f32, SUBGROUPS * 16u>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -22,17 +29,18 @@ fn main(
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
+  let queryTile = group.x;
   let head = group.y;
-  let image = group.z;
-  let queryTile = group.x * SUBGROUPS + subgroup;
-  let exists = queryTile < attention.queryTiles;
+  let image = attention.firstImage + group.z;
+  let thread = subgroup * SUBGROUP + lane;
   let tokenTiles = attention.tokenTiles;
   let start = startOf(image, head);
-  let queryAt = queryStartOf(image, head, min(queryTile, attention.queryTiles - 1u));
+  let queryAt = queryStartOf(image, head, queryTile);
   let keysTransposed = 2u * attention.sectionSize + start;
   let values = 3u * attention.sectionSize + start;
-  let chunks = (tokenTiles + CHUNK - 1u) / CHUNK;
-  let own = subgroup * CHUNK * 256u;
+  let last = tokenTiles - 1u;
+  let rounds = (tokenTiles + SUBGROUPS * CHUNK - 1u) / (SUBGROUPS * CHUNK);
+  let own = subgroup * CHUNK_SIZE;
 
   var largest: array<f32, PLACES>;
   var total: array<f32, PLACES>;
@@ -48,81 +56,62 @@ fn main(
   var o5 = Sum();
   var o6 = Sum();
   var o7 = Sum();
-  // The first pass finds each query's logSum, the second sums weights times values. One copy of the code that computes logits: a function
-  // called in both would move the sums out of the registers.
-  for (var step = 0u; step < 2u * chunks; step++) {
-    let isSecond = step >= chunks;
-    let chunk = step % chunks;
-    // The only chunk's logits are still there in the second pass.
-    if (!isSecond || chunks > 1u) {
-      let last = tokenTiles - 1u;
-      let first = chunk * CHUNK;
-      let k0 = keysTransposed + min(first, last) * 256u;
-      let k1 = keysTransposed + min(first + 1u, last) * 256u;
-      var s0 = Sum();
-      var s1 = Sum();
-      for (var d = 0u; d < HEAD_TILES; d++) {
-        let row = d * tokenTiles * 256u;
-        let left = subgroupMatrixLoad<Left, row_major>(&queries, queryAt + d * 256u, 16u);
-        s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k0 + row, 16u), s0);
-        s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k1 + row, 16u), s1);
-      }
-      subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
-      subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
-      workgroupBarrier();
+  // One round of chunks finds the maxima and sums weights times values at once. With more, a first pass over all finds the maxima, and a
+  // second computes the logits again. One copy of the code that computes logits: a function called in both would move the sums out of the registers.
+  let steps = select(2u * rounds, 1u, rounds == 1u);
+  for (var step = 0u; step < steps; step++) {
+    let first = (step % rounds * SUBGROUPS + subgroup) * CHUNK;
+    let k0 = keysTransposed + min(first, last) * 256u;
+    let k1 = keysTransposed + min(first + 1u, last) * 256u;
+    var s0 = Sum();
+    var s1 = Sum();
+    for (var d = 0u; d < HEAD_TILES; d++) {
+      let row = d * tokenTiles * 256u;
+      let left = subgroupMatrixLoad<Left, row_major>(&queries, queryAt + d * 256u, 16u);
+      s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k0 + row, 16u), s0);
+      s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k1 + row, 16u), s1);
     }
-    if (!isSecond) {
+    subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
+    subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
+    workgroupBarrier();
+    if (step < rounds) {
       for (var t = 0u; t < CHUNK; t++) {
         for (var p = 0u; p < PLACES; p++) {
           let place = p * SUBGROUP + lane;
-          if ((chunk * CHUNK + t) * 16u + place % 16u < attention.tokens) {
-            let logit = attention.logitScale * logits[own + t * 256u + place];
-            let next = max(largest[p], logit);
-            total[p] = total[p] * exp(largest[p] - next) + exp(logit - next);
-            largest[p] = next;
-          }
+          let isKey = (first + t) * 16u + place % 16u < attention.tokens;
+          largest[p] = max(largest[p], select(-1e30, attention.logitScale * logits[own + t * 256u + place], isKey));
         }
       }
-      if (step + 1u == chunks) {
-      for (var p = 0u; p < PLACES; p++) {
-        statistics[subgroup * 512u + p * SUBGROUP + lane] = largest[p];
-        statistics[subgroup * 512u + 256u + p * SUBGROUP + lane] = total[p];
-      }
-      workgroupBarrier();
-      for (var row = lane; row < 16u; row += SUBGROUP) {
-        let first = subgroup * 512u + row * 16u;
-        var rowLargest = statistics[first];
-        for (var i = 1u; i < 16u; i++) {
-          rowLargest = max(rowLargest, statistics[first + i]);
+    }
+    if (step + 1u == rounds) {
+      for (var p = 0u; p < PLACES; p += ROW_PLACES) {
+        var rowLargest = largest[p];
+        for (var i = 1u; i < ROW_PLACES; i++) {
+          rowLargest = max(rowLargest, largest[p + i]);
         }
-        var rowTotal = 0.0;
-        for (var i = 0u; i < 16u; i++) {
-          rowTotal += statistics[first + 256u + i] * exp(statistics[first + i] - rowLargest);
+        for (var mask = 1u; mask < ROW_LANES; mask *= 2u) {
+          rowLargest = max(rowLargest, subgroupShuffleXor(rowLargest, mask));
         }
-        let logSum = rowLargest + log(rowTotal);
-        rowLogSums[subgroup * 16u + row] = logSum;
-        let query = queryTile * 16u + row;
-        if (exists && query < attention.queries) {
-          logSums[(image * attention.heads + head) * attention.queries + query] = logSum;
+        for (var i = 0u; i < ROW_PLACES; i++) {
+          largest[p + i] = rowLargest;
         }
       }
-      workgroupBarrier();
-      }
-      workgroupBarrier();
-    } else {
+    }
+    if (step + 1u >= rounds && (rounds == 1u || step >= rounds)) {
       for (var t = 0u; t < CHUNK; t++) {
         for (var p = 0u; p < PLACES; p++) {
           let place = p * SUBGROUP + lane;
-          let i = own + t * 256u + place;
-          let isKey = (chunk * CHUNK + t) * 16u + place % 16u < attention.tokens;
-          weights[i] = f16(select(0.0, exp(attention.logitScale * logits[i] - rowLogSums[subgroup * 16u + place / 16u]), isKey));
+          let isKey = (first + t) * 16u + place % 16u < attention.tokens;
+          let weight = select(0.0, exp(attention.logitScale * logits[own + t * 256u + place] - largest[p]), isKey);
+          weights[own + t * 256u + place] = f16(weight);
+          total[p] += weight;
         }
       }
       workgroupBarrier();
-      let tiles = min(CHUNK, tokenTiles - chunk * CHUNK);
+      let tiles = min(CHUNK, tokenTiles - min(first, tokenTiles));
       for (var t = 0u; t < tiles; t++) {
         let left = subgroupMatrixLoad<Left, row_major>(&weights, own + t * 256u, 16u);
-        let row = values + (chunk * CHUNK + t) * HEAD_TILES * 256u;
+        let row = values + (first + t) * HEAD_TILES * 256u;
         o0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row, 16u), o0);
         if (HEAD_TILES > 1u) {
           o1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 256u, 16u), o1);
@@ -146,53 +135,76 @@ fn main(
           o7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row + 1792u, 16u), o7);
         }
       }
-      workgroupBarrier();
     }
+    workgroupBarrier();
   }
-  // CHUNK tiles of the output at a time pass through the space of the logits.
-  subgroupMatrixStore<row_major>(&logits, own, o0, 16u);
-  if (HEAD_TILES > 1u) {
-    subgroupMatrixStore<row_major>(&logits, own + 256u, o1, 16u);
+  for (var p = 0u; p < PLACES; p += ROW_PLACES) {
+    var rowTotal = total[p];
+    for (var i = 1u; i < ROW_PLACES; i++) {
+      rowTotal += total[p + i];
+    }
+    for (var mask = 1u; mask < ROW_LANES; mask *= 2u) {
+      rowTotal += subgroupShuffleXor(rowTotal, mask);
+    }
+    if (lane % ROW_LANES == 0u) {
+      let row = subgroup * 16u + (p * SUBGROUP + lane) / 16u;
+      largests[row] = largest[p];
+      totals[row] = rowTotal;
+    }
   }
   workgroupBarrier();
-  storeOutput(exists, image, head, queryTile, 0u, own, lane);
-  workgroupBarrier();
-  if (HEAD_TILES > 2u) {
-    subgroupMatrixStore<row_major>(&logits, own, o2, 16u);
-    if (HEAD_TILES > 3u) {
-      subgroupMatrixStore<row_major>(&logits, own + 256u, o3, 16u);
+  for (var i = thread; i < SUBGROUPS * 16u; i += THREADS) {
+    var rowLargest = largests[i % 16u];
+    for (var s = 1u; s < SUBGROUPS; s++) {
+      rowLargest = max(rowLargest, largests[s * 16u + i % 16u]);
     }
-    workgroupBarrier();
-    storeOutput(exists, image, head, queryTile, 2u, own, lane);
-    workgroupBarrier();
+    var rowTotal = 0.0;
+    for (var s = 0u; s < SUBGROUPS; s++) {
+      rowTotal += totals[s * 16u + i % 16u] * exp(largests[s * 16u + i % 16u] - rowLargest);
+    }
+    factors[i] = exp(largests[i] - rowLargest) / rowTotal;
+    let query = queryTile * 16u + i;
+    if (i < 16u && query < attention.queries) {
+      logSums[(image * attention.heads + head) * attention.queries + query] = rowLargest + log(rowTotal);
+    }
   }
-  if (HEAD_TILES > 4u) {
-    subgroupMatrixStore<row_major>(&logits, own, o4, 16u);
-    if (HEAD_TILES > 5u) {
-      subgroupMatrixStore<row_major>(&logits, own + 256u, o5, 16u);
+  // CHUNK tiles of the output at a time pass through the space of the logits. One copy of the code that merges them.
+  for (var tile = 0u; tile < HEAD_TILES; tile += CHUNK) {
+    if (tile == 0u) {
+      subgroupMatrixStore<row_major>(&logits, own, o0, 16u);
+      if (HEAD_TILES > 1u) {
+        subgroupMatrixStore<row_major>(&logits, own + 256u, o1, 16u);
+      }
+    } else if (tile == 2u) {
+      subgroupMatrixStore<row_major>(&logits, own, o2, 16u);
+      if (HEAD_TILES > 3u) {
+        subgroupMatrixStore<row_major>(&logits, own + 256u, o3, 16u);
+      }
+    } else if (tile == 4u) {
+      subgroupMatrixStore<row_major>(&logits, own, o4, 16u);
+      if (HEAD_TILES > 5u) {
+        subgroupMatrixStore<row_major>(&logits, own + 256u, o5, 16u);
+      }
+    } else {
+      subgroupMatrixStore<row_major>(&logits, own, o6, 16u);
+      if (HEAD_TILES > 7u) {
+        subgroupMatrixStore<row_major>(&logits, own + 256u, o7, 16u);
+      }
     }
     workgroupBarrier();
-    storeOutput(exists, image, head, queryTile, 4u, own, lane);
-    workgroupBarrier();
-  }
-  if (HEAD_TILES > 6u) {
-    subgroupMatrixStore<row_major>(&logits, own, o6, 16u);
-    if (HEAD_TILES > 7u) {
-      subgroupMatrixStore<row_major>(&logits, own + 256u, o7, 16u);
+    for (var i = thread; i < min(CHUNK, HEAD_TILES - tile) * 64u; i += THREADS) {
+      let row = i % 64u / 4u;
+      let query = queryTile * 16u + row;
+      if (query < attention.queries) {
+        var sum = vec4f();
+        for (var s = 0u; s < SUBGROUPS; s++) {
+          let at = s * CHUNK_SIZE + 4u * i;
+          sum += factors[s * 16u + row] * vec4f(logits[at], logits[at + 1u], logits[at + 2u], logits[at + 3u]);
+        }
+        let column = (head * HEAD_TILES + tile + i / 64u) * 16u + i % 4u * 4u;
+        output[tiled(image * attention.queries + query, column, attention.heads * HEAD_TILES) / 4u] = vec4<f16>(sum);
+      }
     }
     workgroupBarrier();
-    storeOutput(exists, image, head, queryTile, 6u, own, lane);
-    workgroupBarrier();
-  }
-}
-
-fn storeOutput(exists: bool, image: u32, head: u32, queryTile: u32, firstTile: u32, own: u32, lane: u32) {
-  let tiles = min(CHUNK, HEAD_TILES - firstTile);
-  for (var i = lane; i < tiles * 256u; i += SUBGROUP) {
-    let query = queryTile * 16u + i % 256u / 16u;
-    let column = (head * HEAD_TILES + firstTile + i / 256u) * 16u + i % 16u;
-    if (exists && query < attention.queries) {
-      output[tiled(image * attention.queries + query, column, attention.heads * HEAD_TILES)] = f16(logits[own + i]);
-    }
   }
 }

@@ -1,5 +1,10 @@
 import type { Dispatch } from '../nn/dispatch.ts';
-import { type AttentionUse, dispatchAttention, dispatchAttentionBackward } from './attention.ts';
+import {
+  type AttentionUse,
+  attentionPairBytes,
+  dispatchAttention,
+  dispatchAttentionBackward,
+} from './attention.ts';
 import type { EncoderBuffers, EncoderPart } from './encoder-buffers.ts';
 import {
   dispatchLinear,
@@ -144,7 +149,10 @@ async function buildAttentionBlock(use: LayerUse): Promise<EncoderPart> {
       `gradOutput${pooling ? '/pool' : ''}`,
       batch * headCount * queryTiles * headTiles * 256,
     );
-    const dots = buffers.scratchFloats('dots', batch * headCount * tokens);
+    const pairs = buffers.scratchHalves(
+      `pairs${pooling ? '/pool' : ''}`,
+      attentionPairBytes(batch, { headCount, tokens, queries }) / 2,
+    );
     const gradHeads = buffers.scratchFloats(`gradHeads${firstPart}`, rows * gradHeadWidth);
     const scaledHeads = buffers.scratchTiled(`scaledHeads${firstPart}`, rows, gradHeadWidth);
     const headRowScales = buffers.scratchFloats('headRowScales', rows);
@@ -171,7 +179,7 @@ async function buildAttentionBlock(use: LayerUse): Promise<EncoderPart> {
         gradOutputScale,
         rowScales: gradY16.rowScales,
         gradScale,
-        dots,
+        pairs,
         gradHeads,
       })),
       await dispatchRowGroups(

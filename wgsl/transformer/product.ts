@@ -6,7 +6,7 @@ import type { PackedLinear } from './weights.ts';
 /** WGSL extensions of the kernels that multiply on tensor cores. */
 export const MATRIX_EXTENSIONS = ['f16', 'subgroups', 'chromium_experimental_subgroup_matrix'] as const;
 
-const SHAPE = { FM: 2, FN: 2, SM: 1, SN: 1, SK: 4 };
+const SHAPE = { FM: 2, FN: 2, SM: 1, SN: 1, SK: 4, UNROLL: 2 };
 
 function defineProduct(file: URL, label: string, example: Constants): KernelDefinition {
   return defineKernel({
@@ -38,39 +38,55 @@ export const LINEAR_HEADS = defineProduct(new URL('./linear-heads.wgsl', import.
   FIRST_PART: 0,
 });
 
-/** Fragments a subgroup, subgroups along rows and columns, and subgroups that share the depth: see fragment-product.wgsl. */
+/**
+ * Fragments a subgroup, subgroups along rows and columns, subgroups that share the depth, and steps whose loads are under way together:
+ * see fragment-product.wgsl.
+ */
 export interface ProductShape {
   FM: 1 | 2 | 4;
   FN: 1 | 2;
   SM: number;
   SN: number;
   SK: number;
+  UNROLL: 1 | 2;
 }
 
 const MEASURED = {
-  huge: { FM: 4, FN: 2, SM: 2, SN: 2, SK: 1 },
-  large: { FM: 4, FN: 2, SM: 1, SN: 2, SK: 2 },
-  wide: { FM: 4, FN: 2, SM: 1, SN: 2, SK: 1 },
-  medium: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 4 },
-  deep: { FM: 2, FN: 2, SM: 1, SN: 1, SK: 8 },
-  shallow: { FM: 2, FN: 2, SM: 1, SN: 1, SK: 4 },
-  skinnyDeep: { FM: 1, FN: 1, SM: 1, SN: 1, SK: 16 },
-  skinnyWide: { FM: 2, FN: 1, SM: 1, SN: 1, SK: 8 },
-  skinny: { FM: 1, FN: 1, SM: 1, SN: 1, SK: 8 },
+  flooded: { FM: 4, FN: 2, SM: 2, SN: 1, SK: 1, UNROLL: 2 },
+  huge: { FM: 4, FN: 2, SM: 2, SN: 2, SK: 1, UNROLL: 1 },
+  streamed: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 1, UNROLL: 2 },
+  wide: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 1, UNROLL: 1 },
+  large: { FM: 4, FN: 2, SM: 1, SN: 2, SK: 2, UNROLL: 1 },
+  halved: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 2, UNROLL: 2 },
+  medium: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 4, UNROLL: 1 },
+  deep: { FM: 2, FN: 2, SM: 1, SN: 1, SK: 8, UNROLL: 1 },
+  shallow: { FM: 2, FN: 2, SM: 1, SN: 1, SK: 4, UNROLL: 2 },
+  skinnyDeep: { FM: 2, FN: 1, SM: 1, SN: 1, SK: 16, UNROLL: 2 },
+  skinnyWide: { FM: 2, FN: 1, SM: 1, SN: 1, SK: 8, UNROLL: 2 },
+  skinny: { FM: 1, FN: 1, SM: 1, SN: 1, SK: 8, UNROLL: 2 },
 } as const satisfies Record<string, ProductShape>;
 
 /**
  * The fastest of the shapes that were measured, on an H200, for products of ViT-B and ViT-L with 50 to 16,448 rows. Small products split the
- * depth, which keeps the multiprocessors busy.
+ * depth, which keeps the multiprocessors busy. Unrolled subgroups take more registers, so fewer of them run at a time.
  */
 export function shapeOf(rowTiles: number, columnTiles: number, depthTiles: number): ProductShape {
+  const shape = measuredShape(rowTiles, columnTiles, depthTiles);
+  return depthTiles % (shape.UNROLL * shape.SK) ? { ...shape, UNROLL: 1 } : shape;
+}
+
+function measuredShape(rowTiles: number, columnTiles: number, depthTiles: number): ProductShape {
   // Subgroups of 4 × 2 fragments, without a split of the depth.
   const groups = Math.ceil(rowTiles / 4) * Math.ceil(columnTiles / 2);
   const isDeep = depthTiles >= 128;
+  if (groups >= 10000) return MEASURED.flooded;
   if (groups >= 6000) return MEASURED.huge;
+  if (groups >= 4300) return isDeep ? MEASURED.streamed : MEASURED.large;
+  if (groups >= 3800) return MEASURED.wide;
   if (groups >= 1500) return MEASURED.large;
-  if (groups >= 1000) return MEASURED.wide;
-  if (groups >= 550) return MEASURED.large;
+  if (groups >= 1150) return MEASURED.streamed;
+  if (groups >= 1000) return MEASURED.large;
+  if (groups >= 550) return MEASURED.halved;
   if (groups >= 400) return MEASURED.medium;
   if (rowTiles * columnTiles > 800) return isDeep ? MEASURED.deep : MEASURED.shallow;
   if (isDeep) return MEASURED.skinnyDeep;
