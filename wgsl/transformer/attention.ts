@@ -4,8 +4,8 @@ import { MATRIX_EXTENSIONS } from './product.ts';
 
 /** Tiles of keys that a subgroup takes at once, as in attention-heads.wgsl. */
 const CHUNK = 2;
-/** The most subgroups of a workgroup, by the workgroup memory that one takes. */
-const MAX_SUBGROUPS = { forward: 9, backward: 7 };
+/** Chunks for each subgroup of the backward pass, and the most subgroups of a workgroup. Measured on an H200 for 50, 197 and 257 tokens. */
+const [CHUNKS, MAX_SUBGROUPS] = [3, 3];
 /** The most bytes of scratch space, unless one image needs more. */
 const MAX_PAIR_BYTES = 2 ** 28;
 /** Tiles of keys and of columns that a subgroup of attention-backward-keys takes. */
@@ -20,12 +20,12 @@ function defineAttention(label: string, source: URL, example: Constants): Kernel
 }
 
 export const ATTENTION = defineAttention('attention', new URL('./attention.wgsl', import.meta.url), {
-  SUBGROUPS: MAX_SUBGROUPS.forward,
+  SUBGROUPS: 1,
 });
 export const ATTENTION_BACKWARD = defineAttention(
   'attention-backward',
   new URL('./attention-backward.wgsl', import.meta.url),
-  { SUBGROUPS: MAX_SUBGROUPS.backward, HAS_QUERY_GRADIENTS: true },
+  { SUBGROUPS: MAX_SUBGROUPS, HAS_QUERY_GRADIENTS: true },
 );
 export const ATTENTION_BACKWARD_KEYS = defineAttention(
   'attention-backward-keys',
@@ -84,10 +84,9 @@ export function attentionPairBytes(images: number, shape: PairShape): number {
   return bytes * Math.max(1, Math.min(images, Math.floor(MAX_PAIR_BYTES / bytes)));
 }
 
-/** Few enough subgroups that none is idle in the last round. */
-function subgroupsFor(tokens: number, most: number): number {
-  const chunks = Math.ceil(tokens / 16 / CHUNK);
-  return Math.ceil(chunks / Math.ceil(chunks / most));
+/** Subgroups that share the keys in the backward pass. */
+function subgroupsFor(tokens: number): number {
+  return Math.min(MAX_SUBGROUPS, Math.ceil(Math.ceil(tokens / 16) / (CHUNK * CHUNKS)));
 }
 
 function numbersOf(use: AttentionUse): Record<string, number> {
@@ -123,12 +122,12 @@ async function dispatch(
 }
 
 export function dispatchAttention(use: AttentionUse): Promise<Dispatch> {
-  const { images, tokens, headTiles, heads, sharedQueries, output, logSums } = use;
+  const { images, headTiles, heads, sharedQueries, output, logSums } = use;
   const numbers = numbersOf(use);
   return dispatch(
     ATTENTION,
     use,
-    { HEAD_TILES: headTiles, SUBGROUPS: subgroupsFor(tokens, MAX_SUBGROUPS.forward) },
+    { HEAD_TILES: headTiles, SUBGROUPS: 1 },
     { ...numbers, firstImage: 0, gradScale: 0, queryGradScale: 0, valueGradScale: 0 },
     { queries: sharedQueries ?? heads, heads, output, logSums },
     numbers.queryTiles,
@@ -157,7 +156,7 @@ export async function dispatchAttentionBackward(use: AttentionBackwardUse): Prom
       await dispatch(
         ATTENTION_BACKWARD,
         use,
-        { ...constants, SUBGROUPS: subgroupsFor(tokens, MAX_SUBGROUPS.backward) },
+        { ...constants, SUBGROUPS: subgroupsFor(tokens) },
         { ...numbers, firstImage },
         { queries, heads, gradOutput, output, logSums, rowScales, pairs, gradHeads },
         sharedQueries ? queryTiles : tokenTiles,

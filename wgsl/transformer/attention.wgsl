@@ -1,7 +1,6 @@
 // Multi-head attention softmax(Q·Kᵀ/√d)·V on tensor cores (Vaswani et al. 2017), with the logits recomputed instead of stored (Dao et al.
-// 2022). A workgroup takes 16 queries of a (image, head), and its subgroups share the keys, CHUNK tiles at a time. Each subgroup has maxima
-// and sums of its own; the workgroup merges them at the end, in the order of the subgroups. Output tiled
-// [images·queries, heads·HEAD_TILES·16]; keeps the logarithm of each query's sum for backward.
+// 2022). A subgroup takes 16 queries of a (image, head), first finds each query's largest logit over all keys, then sums weights times
+// values. Output tiled [images·queries, heads·HEAD_TILES·16]; keeps the logarithm of each query's sum for backward.
 
 #include <attention-heads>
 
@@ -16,31 +15,23 @@ const PLACES = 256u / SUBGROUP;
 const ROW_LANES = min(16u, u32(SUBGROUP));
 const ROW_PLACES = 16u / ROW_LANES;
 
-var<workgroup> logits: array<f32, SUBGROUPS * CHUNK_SIZE>;
-var<workgroup> weights: array<f16, SUBGROUPS * CHUNK_SIZE>;
-// By subgroup and query.
-var<workgroup> largests: array<f32, SUBGROUPS * 16u>;
-var<workgroup> totals: array<f32, SUBGROUPS * 16u>;
-var<workgroup> factors: array<f32, SUBGROUPS * 16u>;
+var<workgroup> logits: array<f32, CHUNK_SIZE>;
+var<workgroup> weights: array<f16, CHUNK_SIZE>;
+// By query.
+var<workgroup> factors: array<f32, 16>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(subgroup_id) subgroup: u32,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let queryTile = group.x;
   let head = group.y;
   let image = attention.firstImage + group.z;
-  let thread = subgroup * SUBGROUP + lane;
   let tokenTiles = attention.tokenTiles;
   let start = startOf(image, head);
   let queryAt = queryStartOf(image, head, queryTile);
   let keysTransposed = 2u * attention.sectionSize + start;
   let values = 3u * attention.sectionSize + start;
   let last = tokenTiles - 1u;
-  let rounds = (tokenTiles + SUBGROUPS * CHUNK - 1u) / (SUBGROUPS * CHUNK);
-  let own = subgroup * CHUNK_SIZE;
+  let chunks = (tokenTiles + CHUNK - 1u) / CHUNK;
 
   var largest: array<f32, PLACES>;
   var total: array<f32, PLACES>;
@@ -56,11 +47,11 @@ fn main(
   var o5 = Sum();
   var o6 = Sum();
   var o7 = Sum();
-  // One round of chunks finds the maxima and sums weights times values at once. With more, a first pass over all finds the maxima, and a
-  // second computes the logits again. One copy of the code that computes logits: a function called in both would move the sums out of the registers.
-  let steps = select(2u * rounds, 1u, rounds == 1u);
+  // The first pass over the keys finds the maxima; the second computes the logits again, and the weights. A single chunk takes one pass. One
+  // copy of the code that computes logits: a function called in both passes would move the sums out of the registers.
+  let steps = select(2u * chunks, 1u, chunks == 1u);
   for (var step = 0u; step < steps; step++) {
-    let first = (step % rounds * SUBGROUPS + subgroup) * CHUNK;
+    let first = step % chunks * CHUNK;
     let k0 = keysTransposed + min(first, last) * 256u;
     let k1 = keysTransposed + min(first + 1u, last) * 256u;
     var s0 = Sum();
@@ -71,19 +62,19 @@ fn main(
       s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k0 + row, 16u), s0);
       s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k1 + row, 16u), s1);
     }
-    subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
-    subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
+    subgroupMatrixStore<row_major>(&logits, 0u, s0, 16u);
+    subgroupMatrixStore<row_major>(&logits, 256u, s1, 16u);
     workgroupBarrier();
-    if (step < rounds) {
+    if (step < chunks) {
       for (var t = 0u; t < CHUNK; t++) {
         for (var p = 0u; p < PLACES; p++) {
           let place = p * SUBGROUP + lane;
           let isKey = (first + t) * 16u + place % 16u < attention.tokens;
-          largest[p] = max(largest[p], select(-1e30, attention.logitScale * logits[own + t * 256u + place], isKey));
+          largest[p] = max(largest[p], select(-1e30, attention.logitScale * logits[t * 256u + place], isKey));
         }
       }
     }
-    if (step + 1u == rounds) {
+    if (step + 1u == chunks) {
       for (var p = 0u; p < PLACES; p += ROW_PLACES) {
         var rowLargest = largest[p];
         for (var i = 1u; i < ROW_PLACES; i++) {
@@ -97,20 +88,20 @@ fn main(
         }
       }
     }
-    if (step + 1u >= rounds && (rounds == 1u || step >= rounds)) {
+    if (chunks == 1u || step >= chunks) {
       for (var t = 0u; t < CHUNK; t++) {
         for (var p = 0u; p < PLACES; p++) {
           let place = p * SUBGROUP + lane;
           let isKey = (first + t) * 16u + place % 16u < attention.tokens;
-          let weight = select(0.0, exp(attention.logitScale * logits[own + t * 256u + place] - largest[p]), isKey);
-          weights[own + t * 256u + place] = f16(weight);
+          let weight = select(0.0, exp(attention.logitScale * logits[t * 256u + place] - largest[p]), isKey);
+          weights[t * 256u + place] = f16(weight);
           total[p] += weight;
         }
       }
       workgroupBarrier();
-      let tiles = min(CHUNK, tokenTiles - min(first, tokenTiles));
+      let tiles = min(CHUNK, tokenTiles - first);
       for (var t = 0u; t < tiles; t++) {
-        let left = subgroupMatrixLoad<Left, row_major>(&weights, own + t * 256u, 16u);
+        let left = subgroupMatrixLoad<Left, row_major>(&weights, t * 256u, 16u);
         let row = values + (first + t) * HEAD_TILES * 256u;
         o0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, row, 16u), o0);
         if (HEAD_TILES > 1u) {
@@ -147,62 +138,46 @@ fn main(
       rowTotal += subgroupShuffleXor(rowTotal, mask);
     }
     if (lane % ROW_LANES == 0u) {
-      let row = subgroup * 16u + (p * SUBGROUP + lane) / 16u;
-      largests[row] = largest[p];
-      totals[row] = rowTotal;
+      let row = (p * SUBGROUP + lane) / 16u;
+      factors[row] = 1.0 / rowTotal;
+      let query = queryTile * 16u + row;
+      if (query < attention.queries) {
+        logSums[(image * attention.heads + head) * attention.queries + query] = largest[p] + log(rowTotal);
+      }
     }
   }
-  workgroupBarrier();
-  for (var i = thread; i < SUBGROUPS * 16u; i += THREADS) {
-    var rowLargest = largests[i % 16u];
-    for (var s = 1u; s < SUBGROUPS; s++) {
-      rowLargest = max(rowLargest, largests[s * 16u + i % 16u]);
-    }
-    var rowTotal = 0.0;
-    for (var s = 0u; s < SUBGROUPS; s++) {
-      rowTotal += totals[s * 16u + i % 16u] * exp(largests[s * 16u + i % 16u] - rowLargest);
-    }
-    factors[i] = exp(largests[i] - rowLargest) / rowTotal;
-    let query = queryTile * 16u + i;
-    if (i < 16u && query < attention.queries) {
-      logSums[(image * attention.heads + head) * attention.queries + query] = rowLargest + log(rowTotal);
-    }
-  }
-  // CHUNK tiles of the output at a time pass through the space of the logits. One copy of the code that merges them.
+  // CHUNK tiles of the output at a time pass through the space of the logits. One copy of the code that stores them.
   for (var tile = 0u; tile < HEAD_TILES; tile += CHUNK) {
     if (tile == 0u) {
-      subgroupMatrixStore<row_major>(&logits, own, o0, 16u);
+      subgroupMatrixStore<row_major>(&logits, 0u, o0, 16u);
       if (HEAD_TILES > 1u) {
-        subgroupMatrixStore<row_major>(&logits, own + 256u, o1, 16u);
+        subgroupMatrixStore<row_major>(&logits, 256u, o1, 16u);
       }
     } else if (tile == 2u) {
-      subgroupMatrixStore<row_major>(&logits, own, o2, 16u);
+      subgroupMatrixStore<row_major>(&logits, 0u, o2, 16u);
       if (HEAD_TILES > 3u) {
-        subgroupMatrixStore<row_major>(&logits, own + 256u, o3, 16u);
+        subgroupMatrixStore<row_major>(&logits, 256u, o3, 16u);
       }
     } else if (tile == 4u) {
-      subgroupMatrixStore<row_major>(&logits, own, o4, 16u);
+      subgroupMatrixStore<row_major>(&logits, 0u, o4, 16u);
       if (HEAD_TILES > 5u) {
-        subgroupMatrixStore<row_major>(&logits, own + 256u, o5, 16u);
+        subgroupMatrixStore<row_major>(&logits, 256u, o5, 16u);
       }
     } else {
-      subgroupMatrixStore<row_major>(&logits, own, o6, 16u);
+      subgroupMatrixStore<row_major>(&logits, 0u, o6, 16u);
       if (HEAD_TILES > 7u) {
-        subgroupMatrixStore<row_major>(&logits, own + 256u, o7, 16u);
+        subgroupMatrixStore<row_major>(&logits, 256u, o7, 16u);
       }
     }
     workgroupBarrier();
-    for (var i = thread; i < min(CHUNK, HEAD_TILES - tile) * 64u; i += THREADS) {
+    for (var i = lane; i < min(CHUNK, HEAD_TILES - tile) * 64u; i += SUBGROUP) {
       let row = i % 64u / 4u;
       let query = queryTile * 16u + row;
       if (query < attention.queries) {
-        var sum = vec4f();
-        for (var s = 0u; s < SUBGROUPS; s++) {
-          let at = s * CHUNK_SIZE + 4u * i;
-          sum += factors[s * 16u + row] * vec4f(logits[at], logits[at + 1u], logits[at + 2u], logits[at + 3u]);
-        }
+        let sum = vec4f(logits[4u * i], logits[4u * i + 1u], logits[4u * i + 2u], logits[4u * i + 3u]);
         let column = (head * HEAD_TILES + tile + i / 64u) * 16u + i % 4u * 4u;
-        output[tiled(image * attention.queries + query, column, attention.heads * HEAD_TILES) / 4u] = vec4<f16>(sum);
+        let at = tiled(image * attention.queries + query, column, attention.heads * HEAD_TILES);
+        output[at / 4u] = vec4<f16>(factors[row] * sum);
       }
     }
     workgroupBarrier();

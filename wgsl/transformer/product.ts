@@ -52,18 +52,18 @@ export interface ProductShape {
 }
 
 const MEASURED = {
-  flooded: { FM: 4, FN: 2, SM: 2, SN: 1, SK: 1, UNROLL: 2 },
   huge: { FM: 4, FN: 2, SM: 2, SN: 2, SK: 1, UNROLL: 1 },
-  streamed: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 1, UNROLL: 2 },
-  wide: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 1, UNROLL: 1 },
   large: { FM: 4, FN: 2, SM: 1, SN: 2, SK: 2, UNROLL: 1 },
-  halved: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 2, UNROLL: 2 },
-  medium: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 4, UNROLL: 1 },
-  deep: { FM: 2, FN: 2, SM: 1, SN: 1, SK: 8, UNROLL: 1 },
-  shallow: { FM: 2, FN: 2, SM: 1, SN: 1, SK: 4, UNROLL: 2 },
-  skinnyDeep: { FM: 2, FN: 1, SM: 1, SN: 1, SK: 16, UNROLL: 2 },
-  skinnyWide: { FM: 2, FN: 1, SM: 1, SN: 1, SK: 8, UNROLL: 2 },
+  wide: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 1, UNROLL: 1 },
+  wideDeep: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 1, UNROLL: 2 },
+  medium: { FM: 2, FN: 2, SM: 1, SN: 1, SK: 2, UNROLL: 2 },
+  mediumDeep: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 2, UNROLL: 2 },
+  small: { FM: 4, FN: 2, SM: 1, SN: 1, SK: 4, UNROLL: 1 },
+  smallWide: { FM: 2, FN: 2, SM: 1, SN: 1, SK: 4, UNROLL: 1 },
+  smallDeep: { FM: 2, FN: 2, SM: 1, SN: 1, SK: 8, UNROLL: 1 },
   skinny: { FM: 1, FN: 1, SM: 1, SN: 1, SK: 8, UNROLL: 2 },
+  skinnyWide: { FM: 2, FN: 1, SM: 1, SN: 1, SK: 8, UNROLL: 2 },
+  skinnyDeep: { FM: 2, FN: 1, SM: 1, SN: 1, SK: 16, UNROLL: 2 },
 } as const satisfies Record<string, ProductShape>;
 
 /**
@@ -79,18 +79,23 @@ function measuredShape(rowTiles: number, columnTiles: number, depthTiles: number
   // Subgroups of 4 × 2 fragments, without a split of the depth.
   const groups = Math.ceil(rowTiles / 4) * Math.ceil(columnTiles / 2);
   const isDeep = depthTiles >= 128;
-  if (groups >= 10000) return MEASURED.flooded;
   if (groups >= 6000) return MEASURED.huge;
-  if (groups >= 4300) return isDeep ? MEASURED.streamed : MEASURED.large;
-  if (groups >= 3800) return MEASURED.wide;
+  if (groups >= 4300) return isDeep ? MEASURED.wideDeep : MEASURED.large;
+  if (isWholeWaves(groups)) return MEASURED.wide;
   if (groups >= 1500) return MEASURED.large;
-  if (groups >= 1150) return MEASURED.streamed;
+  if (groups >= 1150) return isDeep ? MEASURED.wideDeep : MEASURED.medium;
   if (groups >= 1000) return MEASURED.large;
-  if (groups >= 550) return MEASURED.halved;
-  if (groups >= 400) return MEASURED.medium;
-  if (rowTiles * columnTiles > 800) return isDeep ? MEASURED.deep : MEASURED.shallow;
+  if (groups >= 550) return isDeep ? MEASURED.mediumDeep : MEASURED.medium;
+  if (groups >= 400) return MEASURED.small;
+  const tiles = rowTiles * columnTiles;
+  if (tiles > 800) return isDeep || tiles < 1500 ? MEASURED.smallDeep : MEASURED.smallWide;
   if (isDeep) return MEASURED.skinnyDeep;
   return columnTiles >= 128 ? MEASURED.skinnyWide : MEASURED.skinny;
+}
+
+/** Whether subgroups of 4 × 2 fragments fill an H200 about once or twice: 132 multiprocessors run 16 each. */
+function isWholeWaves(groups: number): boolean {
+  return (groups >= 1700 && groups <= 2112) || (groups >= 3800 && groups <= 4224);
 }
 
 /** Which packed matrix of a layer multiplies: `forward` y = x·Wᵀ, `backward` dx = dy·W. */
