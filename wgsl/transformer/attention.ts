@@ -6,8 +6,8 @@ import { MATRIX_EXTENSIONS } from './product.ts';
 const CHUNK = 2;
 /** Chunks for each subgroup of the backward pass, and the most subgroups of a workgroup. Measured on an H200 for 50, 197 and 257 tokens. */
 const [CHUNKS, MAX_SUBGROUPS] = [3, 3];
-/** The most bytes of scratch space, unless one image needs more. */
-const MAX_PAIR_BYTES = 2 ** 28;
+/** The most bytes of scratch space, unless one image needs more: WebGPU's default limit of a binding. */
+const MAX_PAIR_BYTES = 2 ** 27;
 /** Tiles of keys and of columns that a subgroup of attention-backward-keys takes. */
 const [KEY_TILES, COLUMN_TILES] = [2, 4];
 
