@@ -153,6 +153,21 @@ test('joint optimisation with CLIP', () =>
     await sameBytes(gpu, training(gpu, arena, { steps: 8, cap: 150, clip, mcmc }), 8, [2, 5]);
   }));
 
+test('stylize with losses that compare with the splat before restyling', () =>
+  withGpu(async (gpu, arena) => {
+    const inputs = { dataset: ringDataset(), gaussians: startOf(arena) };
+    const options = {
+      prompt: 'the robot',
+      model: TINY_CLIP,
+      steps: 6,
+      background: 'random' as const,
+      crops: { count: 2 },
+      losses: { directional: { from: 'crop' as const }, patch: { count: 2, threshold: 0 } },
+    };
+    const work: Work = (settings) => finished(gpu, stylize(gpu, inputs, options, { seed: 7, ...settings }));
+    await sameBytes(gpu, work, 6, [2, 5]);
+  }));
+
 test('stylize, which saves only the moments of the trained parameters', () =>
   withGpu(async (gpu, arena) => {
     const inputs = { dataset: ringDataset(), gaussians: startOf(arena) };

@@ -17,6 +17,7 @@ import { TO_RGBA8 } from './image/to-rgba8.ts';
 import { WARP_ERROR, WARP_ERROR_FINISH } from './image/warp-error.ts';
 import { ATTENTION, ATTENTION_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD } from './nn/attention.ts';
 import { COSINE_SIMILARITY, COSINE_SIMILARITY_BACKWARD } from './nn/cosine-similarity.ts';
+import { DIRECTION_LOSS } from './nn/direction-loss.ts';
 import { ACTIVATION, ACTIVATION_BACKWARD, ADD, ADD_BACKWARD } from './nn/elementwise.ts';
 import { LAYER_NORM, LAYER_NORM_BACKWARD } from './nn/layer-norm.ts';
 import { PRODUCT } from './nn/product.ts';
@@ -136,6 +137,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   SOFTMAX_BACKWARD,
   COSINE_SIMILARITY,
   COSINE_SIMILARITY_BACKWARD,
+  DIRECTION_LOSS,
   ACTIVATION,
   ACTIVATION_BACKWARD,
   ADD,

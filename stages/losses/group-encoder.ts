@@ -4,10 +4,30 @@ import type { View } from '../artefacts/dataset.ts';
 import { buildEncoder, type Encoder, type EncoderBackward } from '../clip/encoder.ts';
 import type { ClipModel } from '../clip/model.ts';
 import type { ObjectiveMetrics } from '../optimizer/objectives.ts';
+import type { BaseEmbeds } from './base-embeds.ts';
 import type { CropGroup, LossEncoder } from './loss.ts';
 
 /** Limit of a step's crops: the backward pass of the crops keeps all of them in the memory of a workgroup. */
-const MOST_ROWS = 256;
+const MAX_CROPS = 256;
+
+/** The crops of all groups together. @throws InputError when there are too many. */
+export function countCrops(groups: readonly CropGroup[]): number {
+  const total = groups.reduce((sum, { count }) => sum + count, 0);
+  if (total <= MAX_CROPS) return total;
+  const parts = groups.map(({ key, count }) => `${key} ${count}`).join(', ');
+  throw new InputError(
+    `the losses ask for ${total} crops a step (${parts}), and ${MAX_CROPS} is the limit: reduce their counts`,
+  );
+}
+
+export interface GroupEncoderOptions {
+  model: ClipModel;
+  groups: readonly CropGroup[];
+  /** Embeddings of the base's views. */
+  baseEmbeds?: BaseEmbeds;
+  /** Whether the base is embedded in the same crops. */
+  hasBaseCrops: boolean;
+}
 
 /** The image encoder for the crop groups of all losses, as one batch. */
 export class GroupEncoder implements LossEncoder {
@@ -16,19 +36,22 @@ export class GroupEncoder implements LossEncoder {
   readonly gradEmbeds: GPUBuffer;
   /** Stops the optimisation when a gradient is not finite. */
   readonly metrics: ObjectiveMetrics;
+  readonly base: { view?: GPUBuffer; crops?: GPUBuffer };
+  readonly #baseEmbeds?: BaseEmbeds;
   readonly #groups: readonly CropGroup[];
   readonly #sampler: CropSampler;
   readonly #encoder: Encoder & { backward: EncoderBackward };
 
   private constructor(
-    groups: readonly CropGroup[],
-    model: ClipModel,
+    { groups, model, baseEmbeds, baseCrops }: GroupEncoderOptions & { baseCrops?: GPUBuffer },
     sampler: CropSampler,
     encoder: Encoder & { backward: EncoderBackward },
   ) {
     this.#groups = groups;
     this.#sampler = sampler;
     this.#encoder = encoder;
+    this.#baseEmbeds = baseEmbeds;
+    this.base = { view: baseEmbeds?.view, crops: baseCrops };
     this.dimensions = model.dimensions;
     this.embeds = encoder.embeds;
     this.gradEmbeds = encoder.backward.gradEmbeds;
@@ -44,19 +67,15 @@ export class GroupEncoder implements LossEncoder {
   }
 
   /** @throws InputError when there are too many crops, or a weight of the model is missing or invalid. */
-  static async create(arena: Arena, model: ClipModel, groups: readonly CropGroup[]): Promise<GroupEncoder> {
-    const batch = groups.reduce((sum, { count }) => sum + count, 0);
-    if (batch > MOST_ROWS) {
-      const parts = groups.map(({ key, count }) => `${key} ${count}`).join(', ');
-      throw new InputError(
-        `the losses ask for ${batch} crops a step (${parts}), and ${MOST_ROWS} is the limit`,
-      );
-    }
+  static async create(arena: Arena, options: GroupEncoderOptions): Promise<GroupEncoder> {
+    const { model, groups, hasBaseCrops } = options;
+    const batch = countCrops(groups);
     const { mean, deviation } = model.preprocessor;
     const encoder = await buildEncoder(arena, model, { batch, hasBackward: true });
     const shape = { batch, size: model.imageSize, mean, deviation };
     const sampler = await CropSampler.create(arena, shape, encoder.pixels);
-    return new GroupEncoder(groups, model, sampler, { ...encoder, backward: encoder.backward! });
+    const baseCrops = hasBaseCrops ? arena.buffer('baseCrops', 4 * batch * model.dimensions) : undefined;
+    return new GroupEncoder({ ...options, baseCrops }, sampler, { ...encoder, backward: encoder.backward! });
   }
 
   rows(key: string): { first: number; count: number } {
@@ -78,6 +97,14 @@ export class GroupEncoder implements LossEncoder {
       this.#groups.flatMap((group) => group.transforms(step, view, size)),
       step + 1,
     );
+  }
+
+  /** Embeddings of the base of the step's view, before `recordForward`. `color`: its render, where crops of it are needed. */
+  recordBase(recorder: Recorder, view: View, color?: GPUBuffer): void {
+    this.#baseEmbeds?.record(recorder, view);
+    if (!this.base.crops) return;
+    this.recordForward(recorder, color!);
+    recorder.copy(this.embeds, this.base.crops, this.base.crops.size);
   }
 
   /** Crops of `image`, f32 [H, W, 4] → `embeds`. */

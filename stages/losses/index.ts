@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { clip } from './clip.ts';
+import { directional } from './directional.ts';
 import type { LossKind, LossOptions } from './loss.ts';
+import { patch } from './patch.ts';
 
 /** The losses of restyling. Schema, help and docs derive from this table; the picture's gradient sums them in its order. */
-export const LOSSES = { clip } as const;
+export const LOSSES = { clip, directional, patch } as const;
 export type LossName = keyof typeof LOSSES;
 
 type WeightOrOptions<Options> = number | Partial<Options>;

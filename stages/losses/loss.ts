@@ -30,6 +30,8 @@ export interface LossNeeds {
   /** The base's render of the step's view, in `LossContext.base`. */
   base?: boolean;
   crops?: CropGroup;
+  /** Embeddings of the base, in `LossEncoder.base`: of its whole view, or of the same crops. The latter need `base` too. */
+  baseEmbeds?: 'view' | 'crop';
 }
 
 /** Settings that all losses share. */
@@ -46,6 +48,8 @@ export interface LossEncoder {
   /** f32 [B, D], not normalised, and dL/dembeds, which is zero before the first loss. */
   embeds: GPUBuffer;
   gradEmbeds: GPUBuffer;
+  /** Embeddings of the base, not normalised: f32 [D] of its whole view of the step, f32 [B, D] of the same crops. As needed. */
+  base: { view?: GPUBuffer; crops?: GPUBuffer };
   /** The rows of a crop group. */
   rows(key: string): { first: number; count: number };
 }

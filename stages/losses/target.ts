@@ -1,9 +1,7 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
-import { backgroundAt, type TrainingBackground } from '../artefacts/background.ts';
+import { backgroundAt } from '../artefacts/background.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
-import type { View } from '../artefacts/dataset.ts';
-import type { Gaussians } from '../artefacts/gaussians.ts';
-import { checkCrops } from '../clip/check.ts';
+import { checkClipTarget, checkCrops } from '../clip/check.ts';
 import { meanDirection } from '../clip/encoder.ts';
 import { type ClipModel, openClip } from '../clip/model.ts';
 import type { CropOptions } from '../clip/options.ts';
@@ -11,10 +9,11 @@ import type { Precision } from '../clip/precision.ts';
 import { type Prompt, resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
 import type { Objective, ObjectiveFactory } from '../optimizer/objectives.ts';
 import { type Report, silent } from '../stage.ts';
+import { type Base, BaseEmbeds } from './base-embeds.ts';
 import { BaseViews } from './base-views.ts';
-import { GroupEncoder } from './group-encoder.ts';
+import { countCrops, GroupEncoder } from './group-encoder.ts';
 import { type ChosenLoss, chooseLosses, type LossesInput, type PresetName } from './index.ts';
-import type { CropGroup, LossTexts } from './loss.ts';
+import type { CropGroup, LossNeeds, LossSettings, LossTexts } from './loss.ts';
 
 /** The options of a style target, from the stage that restyles. */
 export interface StyleTargetOptions {
@@ -29,8 +28,8 @@ export interface StyleTargetOptions {
 /** What else the losses depend on. */
 export interface StyleTargetSettings {
   seed: number;
-  /** The splat before restyling, and the views and the background of the steps; absent in joint training. */
-  base?: { gaussians: Gaussians; views: readonly View[]; background: TrainingBackground };
+  /** Absent in joint training of mode `paper`. */
+  base?: Base;
 }
 
 /** The target of a restyling: a prompt, and the losses that lead to it, with the model that they share. */
@@ -102,24 +101,23 @@ export async function createStyle(
   { model, texts, losses, crops }: StyleParts,
   { seed, base }: StyleTargetSettings,
 ): Promise<Pick<StyleTarget, 'objective' | 'destroy'>> {
-  const needs = losses.map(({ kind, options }) => kind.needs(options, { seed, crops }));
-  const withBase = losses.filter((_, i) => needs[i].base);
-  if (withBase.length && !base) {
-    throw new InputError(
-      `the loss ${withBase[0].kind.name} compares with the splat before restyling, which joint optimisation does not have; ` +
-        'remove it from `losses`',
-    );
-  }
+  const needs = lossNeeds(losses, { seed, crops }, Boolean(base));
   const arena = gpu.arena('style');
   const owned: { destroy(): void }[] = [arena];
   const destroy = () => {
     for (const part of owned.reverse()) part.destroy();
   };
   try {
-    const groups = uniqueGroups(needs.flatMap((need) => need.crops ?? []));
-    const encoder = groups.length ? await GroupEncoder.create(arena, model, groups) : undefined;
+    const groups = uniqueGroups(needs);
+    const needsEmbeds = (from: 'view' | 'crop') => needs.some(({ baseEmbeds }) => baseEmbeds === from);
+    const baseEmbeds =
+      base && needsEmbeds('view') ? await BaseEmbeds.create(gpu, arena, model, base) : undefined;
+    const encoderOptions = { model, groups, baseEmbeds, hasBaseCrops: needsEmbeds('crop') };
+    const encoder = groups.length ? await GroupEncoder.create(arena, encoderOptions) : undefined;
     const views =
-      base && withBase.length ? await BaseViews.create(gpu, base.gaussians, base.views) : undefined;
+      base && needs.some((need) => need.base)
+        ? await BaseViews.create(gpu, base.gaussians, base.views)
+        : undefined;
     if (views) owned.push(views);
     const backgroundOf = (step: number): Vec3 =>
       base ? backgroundAt(base.background, seed, step) : [0, 0, 0];
@@ -131,8 +129,38 @@ export async function createStyle(
   }
 }
 
+/**
+ * What the losses ask for.
+ * @throws InputError when options contradict each other, or a loss needs the splat before restyling and there is none.
+ */
+function lossNeeds(losses: readonly ChosenLoss[], settings: LossSettings, hasBase: boolean): LossNeeds[] {
+  const needs = losses.map(({ kind, options }) => {
+    const needs = kind.needs(options, settings);
+    if (!hasBase && (needs.base || needs.baseEmbeds)) {
+      throw new InputError(
+        `the loss ${kind.name} compares with the splat before restyling, which joint optimisation of mode paper does not have; ` +
+          'remove it from `losses`, or set mode: balanced',
+      );
+    }
+    return needs;
+  });
+  countCrops(uniqueGroups(needs));
+  return needs;
+}
+
+/**
+ * Checks the options of `openStyleTarget` without a GPU.
+ * @throws InputError on a broken model, an empty prompt, or losses that cannot be computed.
+ */
+export async function checkStyleTarget(options: StyleTargetOptions, hasBase: boolean): Promise<void> {
+  const { crops, preset, losses } = options;
+  lossNeeds(chooseLosses(preset, losses), { seed: 0, crops }, hasBase);
+  await checkClipTarget(options);
+}
+
 /** Each crop group once. */
-function uniqueGroups(groups: readonly CropGroup[]): CropGroup[] {
+function uniqueGroups(needs: readonly LossNeeds[]): CropGroup[] {
+  const groups = needs.flatMap(({ crops }) => crops ?? []);
   return [...new Map(groups.map((group) => [group.key, group])).values()];
 }
 
@@ -164,6 +192,7 @@ function styleObjective(
       record(recorder, view) {
         views?.record(recorder, view);
         if (encoder) {
+          encoder.recordBase(recorder, view, views?.color);
           encoder.recordForward(recorder, picture.color);
           recorder.clear(encoder.gradEmbeds);
           for (const loss of made) loss.recordEmbeds?.(recorder, view);

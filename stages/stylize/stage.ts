@@ -5,10 +5,9 @@ import { backgroundAt, trainingBackgroundOption } from '../artefacts/background.
 import { type Dataset, largestView } from '../artefacts/dataset.ts';
 import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
-import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
-import { chooseLosses } from '../losses/index.ts';
+import { clipTargetReads } from '../clip/check.ts';
 import { styleTarget } from '../losses/options.ts';
-import { openStyleTarget } from '../losses/target.ts';
+import { checkStyleTarget, openStyleTarget } from '../losses/target.ts';
 import {
   checkpointNumbers,
   type LoopIdentity,
@@ -58,10 +57,7 @@ export const stylizeStage = defineStage({
     // The style contains the model's path, for score. So here the path counts too, not only the contents.
     return { files, texts: { ...texts, ...(options.model ? { model: options.model } : {}) } };
   },
-  async preflight(options) {
-    chooseLosses(options.preset, options.losses);
-    await checkClipTarget(options);
-  },
+  preflight: (options) => checkStyleTarget(options, true),
   async run(gpu, inputs, options, settings) {
     const { prompt, model } = options;
     return {

@@ -1,4 +1,5 @@
-import { checkClipTarget, clipTargetReads } from '../clip/check.ts';
+import { clipTargetReads } from '../clip/check.ts';
+import { checkStyleTarget } from '../losses/target.ts';
 import { defineStage } from '../stage.ts';
 import { trainJointly } from './joint.ts';
 import { trainOptions } from './options.ts';
@@ -23,7 +24,7 @@ export const trainStage = defineStage({
     };
   },
   async preflight({ clip }) {
-    if (clip) await checkClipTarget(clip);
+    if (clip) await checkStyleTarget(clip, clip.mode === 'balanced');
   },
   async run(gpu, inputs, options, settings) {
     const { clip } = options;

@@ -31,9 +31,10 @@ export const RANDOM = {
   crop: 6,
   background: 7,
   dropout: 8,
+  patch: 9,
 } as const;
 
-/** The purpose of a random number: `view`, `init`, `noise`, `relocate`, `split`, `crop`, `background` or `dropout`. */
+/** The purpose of a random number: `view`, `init`, `noise`, `relocate`, `split`, `crop`, `background`, `dropout` or `patch`. */
 export type RandomPurpose = keyof typeof RANDOM;
 
 /** Four numbers in [0, 1), 24 bits each: a pure function of its arguments (u32), the same as `random4` of `#include <random>`. */

@@ -1,4 +1,4 @@
-import { random4 } from '../core/index.ts';
+import { type RandomPurpose, random4 } from '../core/index.ts';
 
 /** A square crop as an affine map with orthogonal axes: see `shared/crops.wgsl`. In source pixels per output pixel. */
 export interface CropTransform {
@@ -20,6 +20,8 @@ export interface CropAugment {
 
 export interface CropRequest {
   seed: number;
+  /** Crops of two purposes are independent; `crop` unless given. */
+  purpose?: RandomPurpose;
   step: number;
   batch: number;
   /** Of the picture, pixels. */
@@ -36,6 +38,7 @@ export interface CropRequest {
  */
 export function cropTransforms({
   seed,
+  purpose = 'crop',
   step,
   batch,
   width,
@@ -44,8 +47,8 @@ export function cropTransforms({
   augment,
 }: CropRequest): CropTransform[] {
   return Array.from({ length: batch }, (_, index) => {
-    const [sideAt, xAt, yAt, angleAt] = random4(seed, 'crop', step, 2 * index);
-    const [flipAt] = random4(seed, 'crop', step, 2 * index + 1);
+    const [sideAt, xAt, yAt, angleAt] = random4(seed, purpose, step, 2 * index);
+    const [flipAt] = random4(seed, purpose, step, 2 * index + 1);
     const angle = ((2 * angleAt - 1) * augment.rotate * Math.PI) / 180;
     const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
     // The box around a turned square of side 1.

@@ -1,0 +1,175 @@
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openClip } from '../stages/clip/model.ts';
+import { ClipScorer } from '../stages/clip/scorer.ts';
+import { chooseLosses, type LossesInput } from '../stages/losses/index.ts';
+import { checkStyleTarget, openStyleTarget } from '../stages/losses/target.ts';
+import type { ObjectiveMetrics } from '../stages/optimizer/objectives.ts';
+import { type Arena, type Gpu, InputError } from '../wgsl/core/index.ts';
+import { SplatRenderer } from '../wgsl/splat/renderer.ts';
+import { withGpu } from './helpers/gpu.ts';
+import { uniform } from './helpers/numbers.ts';
+import { balls, ringDataset } from './helpers/tiny-scene.ts';
+import { directionLosses } from './reference/direction-loss.ts';
+
+const model = fileURLToPath(new URL('./data/clip-tiny/', import.meta.url));
+const crops = { count: 3, scale: [0.5, 1] as [number, number], rotate: 10, flip: true };
+/** The whole of a square view. */
+const whole = { count: 1, scale: [1, 1] as [number, number], rotate: 0, flip: false };
+const target = { prompt: 'a robot', model, preset: 'paper' as const };
+const SEED = 9;
+const STEP = 3;
+const [, view] = ringDataset().views;
+const { width, height } = view.camera;
+
+/** Losses and gradient of a picture at one step. */
+async function openLosses(
+  gpu: Gpu,
+  arena: Arena,
+  losses: LossesInput,
+  { weight = 1, crops: given = crops } = {},
+) {
+  const gaussians = balls(arena, 'base');
+  const { views } = ringDataset();
+  const base = { gaussians, views, background: 'white' as const };
+  const options = { ...target, crops: given, losses };
+  const style = await openStyleTarget(gpu, options, { seed: SEED, base });
+  const color = arena.buffer('color', 16 * width * height);
+  const gradient = arena.buffer('gradient', 16 * width * height);
+  const objective = await style.objective(weight)(gpu, arena, { width, height, color, gradient });
+  const metrics = [objective.metrics].flat() as ObjectiveMetrics[];
+  const run = async (pixels?: Float32Array) => {
+    if (pixels) gpu.write(color, pixels, 'test');
+    const live = gpu.liveBytes;
+    objective.prepare(STEP, views[1]);
+    gpu.run('test', (recorder) => {
+      recorder.clear(gradient);
+      objective.record(recorder, views[1]);
+    });
+    assert.is(gpu.liveBytes, live, 'a step allocates nothing');
+    const values: Record<string, number> = {};
+    for (const { buffer, words, read } of metrics) {
+      Object.assign(values, read(await gpu.readFloats(buffer, 'test', words)));
+    }
+    return values;
+  };
+  return { gaussians, style, color, gradient, run };
+}
+
+const SETS: [string, LossesInput][] = [
+  ['directional from the view', { clip: 0, directional: 2 }],
+  ['directional from the crop', { clip: 0, directional: { weight: 2, from: 'crop' } }],
+  ['patch', { clip: 0, patch: { weight: 3, count: 5, threshold: 0 } }],
+  ['all', { clip: 1, directional: { weight: 2, source: 'a sketch' }, patch: { count: 4, threshold: 0.9 } }],
+];
+
+for (const [name, losses] of SETS) {
+  test(`the gradient is the slope of the weighted sum, and repeats to the byte: ${name}`, () =>
+    withGpu(async (gpu, arena) => {
+      const weight = 0.5;
+      const { run, gradient, style } = await openLosses(gpu, arena, losses, { weight });
+      const chosen = chooseLosses('paper', losses);
+      const loss = async (pixels: Float32Array) => {
+        const values = await run(pixels);
+        // The progress line shows 100 times the cosine.
+        const unweighted = { ...values, clip: -values.clip / 100 } as Record<string, number>;
+        const terms = chosen.map(({ kind, options }) => options.weight * unweighted[kind.name]);
+        return weight * terms.reduce((sum, term) => sum + term, 0);
+      };
+      const pixels = uniform(4 * width * height, 1, 0.2, 0.8);
+      await loss(pixels);
+      const found = await gpu.readFloats(gradient, 'test');
+      const norm = Math.hypot(...found);
+      const moved = (by: number) => pixels.map((value, i) => value + (by * found[i]) / norm);
+      const slope = ((await loss(moved(0.02))) - (await loss(moved(-0.02)))) / 0.04;
+      assert.ok(norm > 1e-3);
+      assert.ok(Math.abs(slope / norm - 1) < 0.01, `${slope} by differences, ${norm} by the gradient`);
+      await loss(pixels);
+      assert.equal(await gpu.readFloats(gradient, 'test'), found);
+      style.destroy();
+    }));
+}
+
+test('the directional loss compares a crop with the whole view of the base', () =>
+  withGpu(async (gpu, arena) => {
+    const losses = { clip: 0, directional: { source: 'a sketch' } };
+    const { run, color, gaussians, style } = await openLosses(gpu, arena, losses, { crops: whole });
+    const clip = await openClip(gpu, model);
+    const scorer = await ClipScorer.create(gpu, clip);
+    const renderer = await SplatRenderer.create(gpu, 'test/renderer');
+    await renderer.render(gaussians, view.camera, { color }, { background: [1, 1, 1] });
+    const before = await scorer.embedImages([{ color, width, height }]);
+    const unchanged = await run();
+    assert.ok(Math.abs(unchanged.directional - 1) < 1e-4, `${unchanged.directional} without a change`);
+    const changed = await run(uniform(4 * width * height, 2, 0, 1));
+    const after = await scorer.embedImages([{ color, width, height }]);
+    const prompt = await clip.embedTexts(['a robot']);
+    const source = await clip.embedTexts(['a sketch']);
+    const direction = prompt.map((value, i) => value - source[i]);
+    const length = Math.hypot(...direction);
+    const unit = direction.map((value) => value / length);
+    const [expected] = directionLosses(after, before, unit);
+    assert.ok(Math.abs(expected - 1) > 0.05, 'the change is along the direction or against it');
+    assert.ok(
+      Math.abs(changed.directional - expected) < 1e-4,
+      `${changed.directional}, expected ${expected}`,
+    );
+    renderer.destroy();
+    scorer.destroy();
+    clip.destroy();
+    style.destroy();
+  }));
+
+test('from: crop, the base is its render of the same crop', () =>
+  withGpu(async (gpu, arena) => {
+    const losses: LossesInput = { clip: 0, directional: { from: 'crop' } };
+    const { run, color, gaussians, style } = await openLosses(gpu, arena, losses);
+    const renderer = await SplatRenderer.create(gpu, 'test/renderer');
+    await renderer.render(gaussians, view.camera, { color }, { background: [1, 1, 1] });
+    // The base is kept in half precision.
+    const { directional } = await run();
+    assert.ok(Math.abs(directional - 1) < 0.02, `${directional} without a change`);
+    renderer.destroy();
+    style.destroy();
+  }));
+
+test('losses change the preset; a weight of 0 removes one; settings keep the weight of the preset', () => {
+  const chosen = (losses: LossesInput) =>
+    chooseLosses('paper', losses).map(({ kind, options }) => [kind.name, options] as const);
+  assert.equal(chosen({}), [['clip', { weight: 1 }]]);
+  assert.equal(chosen({ clip: 0, directional: 3 }), [
+    ['directional', { weight: 3, source: 'a photo', from: 'view' }],
+  ]);
+  const [, [name, options]] = chosen({ patch: { count: 7 } });
+  assert.equal([name, options.weight, (options as { count?: number }).count], ['patch', 1, 7]);
+  assert.throws(
+    () => chosen({ clip: 0 }),
+    (error: Error) => error instanceof InputError && /no loss is left/.test(error.message),
+  );
+});
+
+test('losses that cannot be computed are refused before any work', async () => {
+  const refusal = async (losses: LossesInput, hasBase: boolean) => {
+    const options = { ...target, crops, losses };
+    const error = await checkStyleTarget(options, hasBase).catch((reason: Error) => reason);
+    assert.instance(error, InputError);
+    return (error as InputError).message;
+  };
+  assert.match(await refusal({ directional: 1 }, false), /directional compares .* mode: balanced/);
+  assert.match(
+    await refusal({ patch: { scale: [0.3, 0.1] } }, true),
+    /patch\.scale is \[smallest, largest\]/,
+  );
+  assert.match(await refusal({ patch: { count: 254 } }, true), /257 crops a step \(crops 3, patches 254\)/);
+});
+
+test('a source that is the prompt has no direction', () =>
+  withGpu(async (gpu, arena) => {
+    const losses = { directional: { source: 'a robot' } };
+    const error = await openLosses(gpu, arena, losses).catch((reason: Error) => reason);
+    assert.instance(error, InputError);
+    assert.match((error as Error).message, /source "a robot" are one text/);
+  }));
+
+test.run();
