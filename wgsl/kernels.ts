@@ -5,6 +5,7 @@ import { FROM_RGBA8 } from './image/from-rgba8.ts';
 import { COMPOSITE_HALVES, PACK_HALVES } from './image/half-picture.ts';
 import { PHOTOMETRIC_L1 } from './image/photometric.ts';
 import { PHOTOMETRIC_REDUCE } from './image/picture.ts';
+import { MASKED_L1, MEAN_CHUNKS, TOTAL_VARIATION } from './image/pixel-loss.ts';
 import { SSIM_BACKWARD, SSIM_FORWARD } from './image/ssim-window.ts';
 import {
   STRUCTURE_BACKWARD,
@@ -95,6 +96,9 @@ export const KERNELS: readonly KernelDefinition[] = [
   PHOTOMETRIC_REDUCE,
   SSIM_FORWARD,
   SSIM_BACKWARD,
+  TOTAL_VARIATION,
+  MASKED_L1,
+  MEAN_CHUNKS,
   STRUCTURE_HALVE,
   STRUCTURE_CORRELATE,
   STRUCTURE_FINISH,
