@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Arena, Gpu } from '../wgsl/core/index.ts';
-import { PixelLoss } from '../wgsl/image/pixel-loss.ts';
+import { PixelLoss, type PixelLossKind } from '../wgsl/image/pixel-loss.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { maskedL1, totalVariation } from './reference/pixel-loss.ts';
@@ -18,7 +18,7 @@ function noisy(width: number, height: number, seed: number): RgbaPicture {
 }
 
 interface Case {
-  kind: 'total-variation' | 'masked-l1';
+  kind: PixelLossKind;
   width: number;
   height: number;
   masked?: boolean;

@@ -4,9 +4,12 @@ import { clip } from './clip.ts';
 import { directional } from './directional.ts';
 import type { LossKind, LossOptions } from './loss.ts';
 import { patch } from './patch.ts';
+import { photo } from './photo.ts';
+import { structure } from './structure.ts';
+import { tv } from './tv.ts';
 
 /** The losses of restyling. Schema, help and docs derive from this table; the picture's gradient sums them in its order. */
-export const LOSSES = { clip, directional, patch } as const;
+export const LOSSES = { clip, directional, patch, structure, tv, photo } as const;
 export type LossName = keyof typeof LOSSES;
 
 type WeightOrOptions<Options> = number | Partial<Options>;

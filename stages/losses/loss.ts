@@ -72,6 +72,8 @@ export interface LossContext {
   weight: number;
   /** f32 [H, W, 4]: the base's render of the step's view over the step's background, as `picture.color`. Present if needed. */
   base?: { color: GPUBuffer };
+  /** f32 [H, W] of the step's view: how much of each pixel is to stay as in the base, 0 to 1. Absent: all of the view. */
+  keep?: GPUBuffer;
   /** Present if the loss asks for crops. */
   encoder?: LossEncoder;
   texts: LossTexts;

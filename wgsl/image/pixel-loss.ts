@@ -30,6 +30,8 @@ export const MEAN_CHUNKS = defineKernel({
   variants: { portable: { source: new URL('./mean-chunks.wgsl', import.meta.url) } },
 });
 
+export type PixelLossKind = 'total-variation' | 'masked-l1';
+
 /** Buffers of a loss. Pictures are f32 [H, W, 4] of the largest size, the smaller ones packed at the front. */
 export interface PixelLossOptions {
   /** The largest picture, pixels. */
@@ -79,7 +81,7 @@ export class PixelLoss {
   static async create(
     gpu: Gpu,
     arena: Arena,
-    kind: 'total-variation' | 'masked-l1',
+    kind: PixelLossKind,
     options: PixelLossOptions,
   ): Promise<PixelLoss> {
     const [main, mean] = await Promise.all([
