@@ -1,3 +1,4 @@
+import { blendStage } from './blend/stage.ts';
 import { initStage } from './init/stage.ts';
 import { loadStage } from './load/stage.ts';
 import { orbitStage } from './orbit/stage.ts';
@@ -12,6 +13,7 @@ export const stages: readonly Stage[] = [
   initStage,
   trainStage,
   stylizeStage,
+  blendStage,
   orbitStage,
   scoreStage,
 ];

@@ -108,6 +108,14 @@ test('an option changes its stage and what depends on it, nothing else', async (
   assert.equal(await after('score.metrics=[psnr]'), ['score']);
 });
 
+test('another strength of a restyling reruns neither training nor restyling', async () => {
+  const { keys } = await bench();
+  const file = FILE.replace('  - orbit:', '  - blend: { strength: 0.5 }\n  - orbit:');
+  const before = await keys({ file });
+  const after = await keys({ file, set: ['blend.strength=0.7'] });
+  assert.equal(changed(before, after), ['blend', 'orbit', 'score']);
+});
+
 test('the seed, the adapter, its CPU and the kernels change every stage', async () => {
   const { keys } = await bench();
   const before = await keys();

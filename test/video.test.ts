@@ -3,8 +3,8 @@ import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input } from 'mediabunny'
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { encodePng, PNG_THREADS } from '../stages/artefacts/png.ts';
 import { sideBySide } from '../stages/orbit/frame-files.ts';
-import { encodePng, PNG_THREADS } from '../stages/orbit/png.ts';
 import { encodeVideo, Mp4Writer, withoutTimes } from '../stages/orbit/video.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { mixed } from './helpers/numbers.ts';

@@ -51,6 +51,8 @@ import { SCREEN_STATISTICS } from './splat/densify/screen-statistics.ts';
 import { SPLIT_LONG_AXIS } from './splat/densify/split-long-axis.ts';
 import { SPLIT_ROWS } from './splat/densify/split-rows.ts';
 import { SPLIT_SCORES } from './splat/densify/split-scores.ts';
+import { BLEND_ROWS } from './splat/edit/blend-rows.ts';
+import { REGION_WEIGHTS } from './splat/edit/region-weights.ts';
 import { INTERSECTION_COUNTS, INTERSECTION_OFFSETS } from './splat/intersection-offsets.ts';
 import { PROJECT_BACKWARD } from './splat/parameter-gradients.ts';
 import { EMIT, PROJECT, RASTERIZE_FORWARD, TILE_RANGES } from './splat/rasterizer.ts';
@@ -122,6 +124,8 @@ export const KERNELS: readonly KernelDefinition[] = [
   SPLIT_LONG_AXIS,
   SPLIT_ROWS,
   SPLIT_SCORES,
+  REGION_WEIGHTS,
+  BLEND_ROWS,
   INTERSECTION_COUNTS,
   INTERSECTION_OFFSETS,
   PROJECT_BACKWARD,

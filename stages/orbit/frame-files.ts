@@ -1,8 +1,8 @@
 import { type Arena, type Gpu, Readback, type ReadbackPart } from '../../wgsl/core/index.ts';
 import { i420Bytes, ToI420 } from '../../wgsl/image/to-i420.ts';
 import type { Frame, Frames } from '../artefacts/frames.ts';
+import { encodePng, PNG_THREADS } from '../artefacts/png.ts';
 import type { OutputFolder } from '../stage.ts';
-import { encodePng, PNG_THREADS } from './png.ts';
 import type { FrameList } from './render-frames.ts';
 import { Mp4Writer, type VideoOptions } from './video.ts';
 

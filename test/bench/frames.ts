@@ -1,8 +1,8 @@
 import type { Camera } from '../../stages/artefacts/camera.ts';
 import { type Frames, releaseFrames } from '../../stages/artefacts/frames.ts';
 import type { Gaussians } from '../../stages/artefacts/gaussians.ts';
+import { encodePng, PNG_THREADS } from '../../stages/artefacts/png.ts';
 import { FrameFiles } from '../../stages/orbit/frame-files.ts';
-import { encodePng, PNG_THREADS } from '../../stages/orbit/png.ts';
 import { type OnFrame, renderFrames } from '../../stages/orbit/render-frames.ts';
 import { Mp4Writer } from '../../stages/orbit/video.ts';
 import { type Gpu, Readback } from '../../wgsl/core/index.ts';

@@ -1,0 +1,247 @@
+/** The stage blend: strength, regions, and which bytes stay. */
+
+import { fileURLToPath } from 'node:url';
+import { PNG } from 'pngjs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  GAUSSIAN_PARAMETERS,
+  type Gaussians,
+  parameterWidths,
+  releaseGaussians,
+} from '../stages/artefacts/gaussians.ts';
+import { type BlendInput, blend, blendOptions } from '../stages/blend/stage.ts';
+import { openClip } from '../stages/clip/model.ts';
+import { ClipScorer } from '../stages/clip/scorer.ts';
+import { regionOf } from '../stages/regions/options.ts';
+import { stylize } from '../stages/stylize/stage.ts';
+import { type Arena, type Gpu, InputError } from '../wgsl/core/index.ts';
+import { regionWeights } from '../wgsl/splat/edit/region-weights.ts';
+import { SplatRenderer } from '../wgsl/splat/renderer.ts';
+import { bytesOf, differences } from './helpers/checkpoints.ts';
+import { testGpu, withGpu, withWindows } from './helpers/gpu.ts';
+import { recordingReport } from './helpers/report.ts';
+import { hostRows } from './helpers/state.ts';
+import { balls, ringDataset } from './helpers/tiny-scene.ts';
+import { regionWeight } from './reference/region-weights.ts';
+
+const TINY_CLIP = fileURLToPath(new URL('./data/clip-tiny', import.meta.url));
+const PROMPT = 'a robot';
+const COUNT = 700;
+const SH_DEGREE = 1;
+const host = { base: hostRows(COUNT, SH_DEGREE, 1), styled: hostRows(COUNT, SH_DEGREE, 2) };
+
+function splats(arena: Arena): { base: Gaussians; gaussians: Gaussians } {
+  const upload = (which: 'base' | 'styled') => {
+    const buffers = GAUSSIAN_PARAMETERS.map((name) => [
+      name,
+      arena.upload(`${which}/${name}`, host[which][name], 'test'),
+    ]);
+    return { count: COUNT, shDegree: SH_DEGREE, ...Object.fromEntries(buffers) } as Gaussians;
+  };
+  return { base: upload('base'), gaussians: upload('styled') };
+}
+
+async function blended(gpu: Gpu, arena: Arena, options: BlendInput) {
+  const live = gpu.liveBytes;
+  const result = await blend(gpu, splats(arena), options);
+  const bytes = await bytesOf(gpu, result);
+  releaseGaussians(result);
+  assert.ok(gpu.liveBytes >= live);
+  return bytes;
+}
+
+const floatsOf = (bytes: Record<string, Uint8Array>, name: string) =>
+  new Float32Array(bytes[name].slice().buffer);
+const expectedBytes = (which: 'base' | 'styled') =>
+  Object.fromEntries(GAUSSIAN_PARAMETERS.map((name) => [name, new Uint8Array(host[which][name].buffer)]));
+
+/** Sharp and soft shapes, compositions, and what is outside. */
+const REGIONS: NonNullable<BlendInput['only']>[] = [
+  { box: { min: [-0.5, -0.2, -1], max: [0.4, 0.9, 0.3] } },
+  { box: { min: [-0.5, -0.2, -1], max: [0.4, 0.9, 0.3] }, soft: 0.5 },
+  { sphere: { center: [0.2, 0, -0.1], radius: 0.7 }, soft: 0.3, not: true },
+  { halfSpace: { point: [0, 0.1, 0], normal: [1, -2, 0.5] }, soft: 0.8 },
+  {
+    any: [
+      { sphere: { center: [0.5, 0.5, 0.5], radius: 0.4 } },
+      { sphere: { center: [-0.5, 0, 0], radius: 0.5 }, soft: 0.2 },
+    ],
+  },
+  {
+    all: [
+      { halfSpace: { point: [0, 0, 0], normal: [0, 1, 0] } },
+      { box: { min: [-0.6, -0.6, -0.6], max: [0.6, 0.6, 0.6] }, not: true, soft: 0.1 },
+      { sphere: { center: [0, 0, 0], radius: 1.2 }, soft: 0.6 },
+    ],
+    not: true,
+  },
+];
+
+test('the weight of each Gaussian is that of the plain reference', () =>
+  withGpu(async (gpu, arena) => {
+    const { base } = splats(arena);
+    for (const only of REGIONS) {
+      const region = regionOf(blendOptions.parse({ only }).only!);
+      const { weights, insideCount } = await regionWeights(arena, region, base);
+      const found = await gpu.readFloats(weights, 'test', COUNT);
+      const expected = Array.from({ length: COUNT }, (_, i) => {
+        const [x, y, z] = host.base.means.subarray(3 * i, 3 * i + 3);
+        return regionWeight(region, [x, y, z]);
+      });
+      const worst = Math.max(...expected.map((weight, i) => Math.abs(found[i] - weight)));
+      assert.ok(worst < 2e-6, `${worst}`);
+      const inside = expected.filter((weight) => weight > 0).length;
+      assert.ok(inside > COUNT / 20 && inside < COUNT, `${inside} inside`);
+      assert.is(
+        (await gpu.readWords(insideCount, 'test', 1))[0],
+        found.filter((weight) => weight > 0).length,
+      );
+    }
+  }));
+
+test('strength 0 gives the base’s bytes, 1 the styled ones, and between them every number is in between', () =>
+  withGpu(async (gpu, arena) => {
+    assert.equal(differences(await blended(gpu, arena, { strength: 0 }), expectedBytes('base')), []);
+    assert.equal(differences(await blended(gpu, arena, {}), expectedBytes('styled')), []);
+    const part = await blended(gpu, arena, { strength: 0.3 });
+    for (const name of GAUSSIAN_PARAMETERS) {
+      floatsOf(part, name).forEach((value, i) => {
+        const [from, to] = [host.base[name][i], host.styled[name][i]];
+        const expected = from + 0.3 * (to - from);
+        assert.ok(Math.abs(value - expected) <= 1e-6 * (Math.abs(from) + Math.abs(to)), `${name} ${i}`);
+      });
+    }
+  }));
+
+test('Gaussians outside a region keep every byte, those wholly inside are the styled ones', () =>
+  withGpu(async (gpu, arena) => {
+    for (const only of REGIONS) {
+      const bytes = await blended(gpu, arena, { only });
+      const region = regionOf(blendOptions.parse({ only }).only!);
+      const widths = parameterWidths(SH_DEGREE);
+      const seen = { outside: 0, inside: 0 };
+      for (let i = 0; i < COUNT; i++) {
+        const [x, y, z] = host.base.means.subarray(3 * i, 3 * i + 3);
+        const weight = regionWeight(region, [x, y, z]);
+        if (weight > 0 && weight < 1) continue;
+        const from = weight ? 'styled' : 'base';
+        seen[weight ? 'inside' : 'outside']++;
+        for (const name of GAUSSIAN_PARAMETERS) {
+          const [first, last] = [4 * widths[name] * i, 4 * widths[name] * (i + 1)];
+          const expected = expectedBytes(from)[name].subarray(first, last);
+          assert.is(
+            Buffer.compare(bytes[name].subarray(first, last), expected),
+            0,
+            `${name} of ${i}, ${from}`,
+          );
+        }
+      }
+      assert.ok(seen.outside > 10 && seen.inside > 5, JSON.stringify(seen));
+    }
+  }));
+
+test('the own score of a restyled splat rises with the strength', () =>
+  withGpu(async (gpu, arena) => {
+    const dataset = ringDataset();
+    const base = balls(arena, 'balls');
+    const restyled = await stylize(
+      gpu,
+      { dataset, gaussians: base },
+      { prompt: PROMPT, model: TINY_CLIP, steps: 20, crops: { count: 3 }, rates: { sh: 0.05 } },
+    );
+    const model = await openClip(gpu, TINY_CLIP, 'f32');
+    const scorer = await ClipScorer.create(gpu, model);
+    const renderer = await SplatRenderer.create(gpu, 'test/renderer');
+    const embedding = await model.embedTexts([PROMPT]);
+    const scoreOf = async (splat: Gaussians) => {
+      const pictures = [];
+      for (const { camera } of dataset.views) {
+        const color = arena.buffer('color', 16 * camera.width * camera.height);
+        await renderer.render(splat, camera, { color });
+        pictures.push({ color, width: camera.width, height: camera.height });
+      }
+      const cosines = await scorer.cosines(pictures, embedding);
+      return cosines.reduce((sum, value) => sum + value, 0);
+    };
+    const scores = [];
+    for (const strength of [0, 0.25, 0.5, 0.75, 1]) {
+      const splat = await blend(gpu, { base, gaussians: restyled }, { strength });
+      scores.push(await scoreOf(splat));
+      releaseGaussians(splat);
+    }
+    for (let i = 1; i < scores.length; i++) assert.ok(scores[i] > scores[i - 1], `${scores}`);
+    releaseGaussians(restyled);
+    renderer.destroy();
+    scorer.destroy();
+    model.destroy();
+  }));
+
+test('SH larger than one binding are blended in windows, with the same bytes', async () => {
+  const whole = await (async () => {
+    let bytes: Record<string, Uint8Array> = {};
+    await withGpu(async (gpu, arena) => {
+      bytes = await blended(gpu, arena, { strength: 0.4, only: REGIONS[1] });
+    });
+    return bytes;
+  })();
+  await withWindows(256 * 4 * 12, async (gpu, arena) => {
+    assert.equal(differences(await blended(gpu, arena, { strength: 0.4, only: REGIONS[1] }), whole), []);
+  });
+});
+
+test('the preview shows the region in orange', async () => {
+  const gpu = await testGpu();
+  await withGpu(async (_, arena) => {
+    const files = new Map<string, Uint8Array>();
+    const output = {
+      write: async (path: string, bytes: Uint8Array | string) => void files.set(path, bytes as Uint8Array),
+    };
+    const report = recordingReport();
+    const inputs = { ...splats(arena), dataset: ringDataset() };
+    const orange = async (only: BlendInput['only']) => {
+      releaseGaussians(await blend(gpu, inputs, { only }, { output, report }));
+      const { data } = PNG.sync.read(Buffer.from(files.get('region.png')!));
+      let pixels = 0;
+      for (let i = 0; i < data.length; i += 4) pixels += Number(data[i] > 150 && data[i + 2] < 100);
+      return pixels;
+    };
+    const everything = await orange({ sphere: { center: [0, 0, 0], radius: 9 } });
+    const half = await orange({ halfSpace: { point: [0, 0, 0], normal: [1, 0, 0] } });
+    const nothing = await orange({ sphere: { center: [99, 0, 0], radius: 1 } });
+    assert.ok(everything > half && half > nothing, `${everything}, ${half}, ${nothing}`);
+    assert.match(report.notes[0], /^700 of 700 Gaussians are in the region/);
+    assert.match(
+      report.warnings[0],
+      /^0 of 700 Gaussians are in the region, so nothing of the restyling is left/,
+    );
+  });
+});
+
+test('a splat with other Gaussians than the base, and regions of no or several shapes, are refused', () =>
+  withGpu(async (gpu, arena) => {
+    const { base, gaussians } = splats(arena);
+    const error = await blend(gpu, { base, gaussians: { ...gaussians, count: 3 } }).catch(
+      (error: Error) => error,
+    );
+    assert.instance(error, InputError);
+    assert.match(
+      String(error),
+      /differ in their Gaussians: 3 of SH degree 1, and 700 of degree 1\. Put blend right after/,
+    );
+    const sphere = { center: [0, 0, 0], radius: 1 };
+    for (const only of [
+      {},
+      { sphere, box: { min: [0, 0, 0], max: [1, 1, 1] } },
+      { any: [{ soft: 1 }] },
+      { all: [] },
+    ]) {
+      assert.not(blendOptions.safeParse({ only }).success, JSON.stringify(only));
+    }
+    assert.not(blendOptions.safeParse({ only: { box: { min: [0, 0, 1], max: [1, 1, 1] } } }).success);
+    assert.not(
+      blendOptions.safeParse({ only: { halfSpace: { point: [0, 0, 0], normal: [0, 0, 0] } } }).success,
+    );
+  }));
+
+test.run();
