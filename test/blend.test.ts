@@ -161,7 +161,7 @@ test('the own score of a restyled splat rises with the strength', () =>
         await renderer.render(splat, camera, { color });
         pictures.push({ color, width: camera.width, height: camera.height });
       }
-      const cosines = await scorer.cosines(pictures, embedding);
+      const { cosines } = await scorer.compare(pictures, embedding);
       return cosines.reduce((sum, value) => sum + value, 0);
     };
     const scores = [];
