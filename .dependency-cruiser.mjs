@@ -98,6 +98,12 @@ export default {
       'What train and stylize share knows neither.',
     ),
     rule(
+      'regions-below-stages',
+      { path: '^stages/regions/' },
+      { path: '^stages/(?!regions/|artefacts/|stage\\.ts$)' },
+      'A region knows no stage.',
+    ),
+    rule(
       'losses-below-stages',
       { path: '^stages/losses/' },
       { path: '^stages/(?!losses/|optimizer/|clip/|artefacts/|(stage|checkpoints)\\.ts$)' },

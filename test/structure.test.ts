@@ -8,7 +8,13 @@ import { REFERENCE_OF } from './reference/kernels.ts';
 
 const root = new URL('../', import.meta.url);
 const list = async (folder: string, ending: string) =>
-  (await readdir(new URL(folder, root), { recursive: true })).filter((name) => name.endsWith(ending)).sort();
+  (
+    await readdir(new URL(folder, root), {
+      recursive: true,
+    })
+  )
+    .filter((name) => name.endsWith(ending))
+    .sort();
 const text = (path: string) => readFile(new URL(path, root), 'utf8');
 const isMissing = (path: string) => !existsSync(new URL(path, root));
 
@@ -75,7 +81,7 @@ test('the table of references names existing kernels', () => {
 });
 
 test('every stage folder has a stage.ts and a row in the registry, under the folder’s name', async () => {
-  const shared = new Set(['artefacts', 'clip', 'losses', 'optimizer']);
+  const shared = new Set(['artefacts', 'clip', 'losses', 'optimizer', 'regions']);
   const folders = (await readdir(new URL('stages/', root), { withFileTypes: true }))
     .filter((entry) => entry.isDirectory() && !shared.has(entry.name))
     .map(({ name }) => name);

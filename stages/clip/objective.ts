@@ -95,7 +95,10 @@ export class ClipObjective {
     sampler.recordBackward(recorder, image, backward.gradPixels, gradImage);
   }
 
-  /** @throws InputError when the gradient of a step was not finite, by the value of `nonFiniteStep`. */
+  /**
+   * Checks a value of `nonFiniteStep`.
+   * @throws InputError when the gradient of a step was not finite.
+   */
   check(nonFiniteStep: number): void {
     if (!nonFiniteStep) return;
     throw this.#model.notFinite(`step ${nonFiniteStep}: the gradient`);

@@ -3,6 +3,7 @@
  * a kernel without a row has the kernel's name, and that of a `…-backward` the name of its forward kernel.
  */
 export const REFERENCE_OF: Readonly<Record<string, string>> = {
+  'gradient-squares': 'balance-gradients',
   'radix-histogram': 'radix-sort',
   'radix-scan': 'radix-sort',
   'radix-scatter': 'radix-sort',
