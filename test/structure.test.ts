@@ -8,13 +8,7 @@ import { REFERENCE_OF } from './reference/kernels.ts';
 
 const root = new URL('../', import.meta.url);
 const list = async (folder: string, ending: string) =>
-  (
-    await readdir(new URL(folder, root), {
-      recursive: true,
-    })
-  )
-    .filter((name) => name.endsWith(ending))
-    .sort();
+  (await readdir(new URL(folder, root), { recursive: true })).filter((name) => name.endsWith(ending)).sort();
 const text = (path: string) => readFile(new URL(path, root), 'utf8');
 const isMissing = (path: string) => !existsSync(new URL(path, root));
 
