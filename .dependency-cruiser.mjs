@@ -72,10 +72,10 @@ export default {
     ),
     rule(
       'stages-apart',
-      { path: '^stages/(?!artefacts/|clip/|losses/|optimizer/)([^/]+)/' },
+      { path: '^stages/(?!artefacts/|clip/|losses/|optimizer/|regions/)([^/]+)/' },
       {
         path: '^stages/',
-        pathNot: '^stages/($1|artefacts|clip|losses|optimizer)/|^stages/(stage|checkpoints)\\.ts$',
+        pathNot: '^stages/($1|artefacts|clip|losses|optimizer|regions)/|^stages/(stage|checkpoints)\\.ts$',
       },
       'A stage never imports another stage.',
     ),
