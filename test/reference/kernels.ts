@@ -14,7 +14,6 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'ssim-backward': 'photometric',
   'photometric-l1': 'photometric',
   'photometric-reduce': 'photometric',
-  'gradient-squares': 'balance-gradients',
   'total-variation': 'pixel-loss',
   'masked-l1': 'pixel-loss',
   'mean-chunks': 'pixel-loss',
