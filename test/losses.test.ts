@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openClip } from '../stages/clip/model.ts';
+import { type ClipModel, openClip } from '../stages/clip/model.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
+import { middleLayer } from '../stages/losses/base-embeds.ts';
 import { chooseLosses, type LossesInput } from '../stages/losses/index.ts';
 import { checkStyleTarget, openStyleTarget } from '../stages/losses/target.ts';
 import type { ObjectiveMetrics } from '../stages/optimizer/objectives.ts';
@@ -61,7 +62,16 @@ const SETS: [string, LossesInput][] = [
   ['directional from the view', { clip: 0, directional: 2 }],
   ['directional from the crop', { clip: 0, directional: { weight: 2, from: 'crop' } }],
   ['patch', { clip: 0, patch: { weight: 3, count: 5, threshold: 0 } }],
-  ['all', { clip: 1, directional: { weight: 2, source: 'a sketch' }, patch: { count: 4, threshold: 0.9 } }],
+  ['content', { clip: 0, content: 4 }],
+  [
+    'all',
+    {
+      clip: 1,
+      directional: { weight: 2, source: 'a sketch' },
+      patch: { count: 4, threshold: 0.9 },
+      content: 1,
+    },
+  ],
 ];
 
 for (const [name, losses] of SETS) {
@@ -133,6 +143,29 @@ test('from: crop, the base is its render of the same crop', () =>
     renderer.destroy();
     style.destroy();
   }));
+
+test('the content loss is 0 where the picture is the base, whatever the other crops are', () =>
+  withGpu(async (gpu, arena) => {
+    const { run, color, gradient, gaussians, style } = await openLosses(gpu, arena, { clip: 0, content: 1 });
+    const renderer = await SplatRenderer.create(gpu, 'test/renderer');
+    await renderer.render(gaussians, view.camera, { color }, { background: [1, 1, 1] });
+    const unchanged = await run();
+    assert.ok(Math.abs(unchanged.content) < 1e-5, `${unchanged.content} without a change`);
+    const still = Math.hypot(...(await gpu.readFloats(gradient, 'test')));
+    const changed = await run(uniform(4 * width * height, 2, 0, 1));
+    const moving = Math.hypot(...(await gpu.readFloats(gradient, 'test')));
+    assert.ok(changed.content > 0.01 && changed.content < 2, `${changed.content} with noise`);
+    assert.ok(still < 1e-3 * moving, 'the base is a minimum');
+    renderer.destroy();
+    style.destroy();
+  }));
+
+test('a model of one layer has no content loss', () => {
+  const one = { towers: { vision: { layers: 1 } }, directory: 'folder' } as unknown as ClipModel;
+  assert.throws(() => middleLayer(one), /content needs an image encoder of at least 2 layers/);
+  const twelve = { towers: { vision: { layers: 12 } }, directory: 'folder' } as unknown as ClipModel;
+  assert.is(middleLayer(twelve), 6);
+});
 
 test('losses change the preset; a weight of 0 removes one; settings keep the weight of the preset', () => {
   const chosen = (losses: LossesInput) =>

@@ -23,6 +23,7 @@ import { ACTIVATION, ACTIVATION_BACKWARD, ADD, ADD_BACKWARD } from './nn/element
 import { LAYER_NORM, LAYER_NORM_BACKWARD } from './nn/layer-norm.ts';
 import { PRODUCT } from './nn/product.ts';
 import { PRODUCT_VEC4 } from './nn/product-vec4.ts';
+import { SLICE, SLICE_BACKWARD } from './nn/slice.ts';
 import {
   IMAGE_TOKENS,
   IMAGE_TOKENS_BACKWARD,
@@ -33,6 +34,7 @@ import {
   TEXT_TOKENS,
 } from './nn/tokens.ts';
 import { TRANSPOSE } from './nn/transpose.ts';
+import { UNIT_ROWS } from './nn/unit-rows.ts';
 import { ADAM } from './optim/adam.ts';
 import { RADIX_HISTOGRAM, RADIX_SCAN, RADIX_SCATTER } from './sort/radix-pass.ts';
 import { SCAN, SCAN_REDUCE } from './sort/scan.ts';
@@ -146,6 +148,9 @@ export const KERNELS: readonly KernelDefinition[] = [
   COSINE_SIMILARITY,
   COSINE_SIMILARITY_BACKWARD,
   DIRECTION_LOSS,
+  SLICE,
+  SLICE_BACKWARD,
+  UNIT_ROWS,
   ACTIVATION,
   ACTIVATION_BACKWARD,
   ADD,

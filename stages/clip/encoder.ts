@@ -4,6 +4,7 @@ import { dispatchCosines, dispatchCosinesBackward } from '../../wgsl/nn/cosine-s
 import { Graph } from '../../wgsl/nn/graph.ts';
 import { Program } from '../../wgsl/nn/program.ts';
 import { requireBatch, TensorEncoder } from '../../wgsl/transformer/encoder.ts';
+import type { TokenTap } from '../../wgsl/transformer/tap.ts';
 import type { ClipModel } from './model.ts';
 import { tokenCount } from './towers.ts';
 import { imageEncoder } from './vision.ts';
@@ -14,6 +15,8 @@ export interface Encoder {
   pixels: GPUBuffer;
   /** f32 [B, D], raw. */
   embeds: GPUBuffer;
+  /** f32 [count, tokens, width] of the tap. */
+  tokens?: GPUBuffer;
   recordForward(recorder: Recorder): void;
   backward?: EncoderBackward;
 }
@@ -22,6 +25,8 @@ export interface Encoder {
 export interface EncoderBackward {
   /** dL/dembeds, f32 [B, D], which the caller writes. */
   gradEmbeds: GPUBuffer;
+  /** dL/dtokens, f32 [count, tokens, width], which the caller writes. */
+  gradTokens?: GPUBuffer;
   /** dL/dpixels, f32 [B, 3, S, S]. */
   gradPixels: GPUBuffer;
   record(recorder: Recorder): void;
@@ -34,6 +39,7 @@ export interface EncoderOptions {
   batch: number;
   /** Compiles the gradient too. */
   hasBackward: boolean;
+  tap?: TokenTap;
   /** The variants of kernels that run; those of `Gpu.target` unless given. */
   target?: KernelTarget;
 }
@@ -49,22 +55,25 @@ export function buildEncoder(arena: Arena, model: EncoderModel, options: Encoder
 async function buildSingle(
   arena: Arena,
   model: EncoderModel,
-  { batch, hasBackward, target }: EncoderOptions,
+  { batch, hasBackward, tap, target }: EncoderOptions,
 ): Promise<Encoder> {
   const { towers } = model;
   const { imageSize: size } = towers.vision;
   const graph = new Graph();
   const pixels = graph.input('pixels', [batch, 3, size, size], hasBackward);
-  const embeds = imageEncoder(graph, arena, pixels, towers, await model.vision());
-  const gradOutputs = hasBackward ? [embeds] : [];
-  const program = await Program.compile(arena, graph, { outputs: [embeds], gradOutputs, target });
+  const { embeds, tokens } = imageEncoder(graph, arena, pixels, towers, await model.vision(), tap);
+  const outputs = tokens ? [embeds, tokens] : [embeds];
+  const gradOutputs = hasBackward ? outputs : [];
+  const program = await Program.compile(arena, graph, { outputs, gradOutputs, target });
   return {
     pixels: program.buffer(pixels),
     embeds: program.buffer(embeds),
+    tokens: tokens && program.buffer(tokens),
     recordForward: (recorder) => program.recordForward(recorder),
     backward: hasBackward
       ? {
           gradEmbeds: program.gradient(embeds),
+          gradTokens: tokens && program.gradient(tokens),
           gradPixels: program.gradient(pixels),
           record: (recorder) => program.recordBackward(recorder),
         }
@@ -76,17 +85,18 @@ async function buildSingle(
 async function buildHalf(
   arena: Arena,
   model: EncoderModel,
-  { batch, hasBackward }: EncoderOptions,
+  { batch, hasBackward, tap }: EncoderOptions,
 ): Promise<Encoder> {
   requireBatch(batch, tokenCount(model.towers.vision));
-  const encoder = await TensorEncoder.create(arena, await model.packedVision(), batch, hasBackward);
-  const { pixels, embeds, gradEmbeds, gradPixels } = encoder;
+  const encoder = await TensorEncoder.create(arena, await model.packedVision(), batch, hasBackward, tap);
+  const { pixels, embeds, tokens, gradEmbeds, gradTokens, gradPixels } = encoder;
   return {
     pixels,
     embeds,
+    tokens,
     recordForward: (recorder) => encoder.recordForward(recorder),
     backward: hasBackward
-      ? { gradEmbeds, gradPixels, record: (recorder) => encoder.recordBackward(recorder) }
+      ? { gradEmbeds, gradTokens, gradPixels, record: (recorder) => encoder.recordBackward(recorder) }
       : undefined,
   };
 }

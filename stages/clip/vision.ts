@@ -2,7 +2,9 @@ import type { Arena } from '../../wgsl/core/index.ts';
 import type { Graph, Tensor } from '../../wgsl/nn/graph.ts';
 import { type LayerNormWeights, layerNorm } from '../../wgsl/nn/layer-norm.ts';
 import { type LinearWeights, linear } from '../../wgsl/nn/linear.ts';
+import { slice } from '../../wgsl/nn/slice.ts';
 import { type ImageTokenWeights, imageTokens, patchify } from '../../wgsl/nn/tokens.ts';
+import type { TokenTap } from '../../wgsl/transformer/tap.ts';
 import { type AttentionHeadWeights, attentionHead, loadAttentionHead } from './attention-head.ts';
 import { headNames, layerNames, VISION_NAMES, visionTensors } from './tensors.ts';
 import type { Towers, VisionTower } from './towers.ts';
@@ -47,26 +49,33 @@ export async function loadVision(
   return { patch, tokens, before, layers, after, head, projection };
 }
 
-/** Pixels [B, 3, S, S], normalised as the model's preprocessor does → raw embeddings [B, D]. `arena` owns constants. */
+/**
+ * Pixels [B, 3, S, S], normalised as the model's preprocessor does → raw embeddings [B, D], and the tokens [count, tokens, width]
+ * of the tap, if given. `arena` owns constants.
+ */
 export function imageEncoder(
   graph: Graph,
   arena: Arena,
   pixels: Tensor,
   { vision }: Towers,
   weights: VisionWeights,
-): Tensor {
+  tap?: TokenTap,
+): { embeds: Tensor; tokens?: Tensor } {
   const batch = pixels.shape[0];
   const patches = linear(graph, 'patch', patchify(graph, 'patchify', pixels, vision.patch), weights.patch);
   let x = imageTokens(graph, 'tokens', patches, batch, weights.tokens);
   if (weights.before) x = layerNorm(graph, 'before', x, weights.before);
+  let tokens: Tensor | undefined;
   weights.layers.forEach((layer, i) => {
     // Zeros: the class token is the first.
     const tokenIndices = endsInClassToken(vision, i) ? arena.buffer('class', 4 * batch) : undefined;
     x = transformerLayer(graph, `layer${i}`, x, layer, vision, { tokenIndices });
+    if (tap?.layer === i + 1) tokens = slice(graph, 'tap', x, tap.first, tap.count);
   });
   x = layerNorm(graph, 'after', x, weights.after);
   if (weights.head) x = attentionHead(graph, arena, 'head', x, weights.head, vision);
-  return weights.projection ? linear(graph, 'projection', x, weights.projection) : x;
+  const embeds = weights.projection ? linear(graph, 'projection', x, weights.projection) : x;
+  return { embeds, tokens };
 }
 
 /** Whether layer i outputs the class token alone. */

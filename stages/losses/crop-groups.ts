@@ -29,6 +29,14 @@ export function randomPatches({ seed }: LossSettings, { count, scale, flip }: Pa
   };
 }
 
+/** Key of the crops of `wholeViews`. */
+export const VIEW_CROPS = 'view';
+
+/** The whole view, once. */
+export function wholeViews(): CropGroup {
+  return { key: VIEW_CROPS, count: 1, transforms: (_, { camera }, size) => [wholeView(camera, size)] };
+}
+
 /** The whole view, squashed to the encoder's square. */
 export function wholeView({ width, height }: { width: number; height: number }, size: number): CropTransform {
   return centerTransform(width, height, { kind: 'exact', width: size, height: size }, size);

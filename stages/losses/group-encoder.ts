@@ -3,9 +3,11 @@ import { CropSampler } from '../../wgsl/image/crop.ts';
 import type { View } from '../artefacts/dataset.ts';
 import { buildEncoder, type Encoder, type EncoderBackward } from '../clip/encoder.ts';
 import type { ClipModel } from '../clip/model.ts';
+import { tokenCount } from '../clip/towers.ts';
 import type { ObjectiveMetrics } from '../optimizer/objectives.ts';
-import type { BaseEmbeds } from './base-embeds.ts';
-import type { CropGroup, LossEncoder } from './loss.ts';
+import { type BaseEmbeds, middleLayer } from './base-embeds.ts';
+import { VIEW_CROPS } from './crop-groups.ts';
+import type { CropGroup, LossEncoder, LossFeatures } from './loss.ts';
 
 /** Limit of a step's crops: the backward pass of the crops keeps all of them in the memory of a workgroup. */
 const MAX_CROPS = 256;
@@ -20,6 +22,15 @@ export function countCrops(groups: readonly CropGroup[]): number {
   );
 }
 
+function rowsOf(groups: readonly CropGroup[], key: string): { first: number; count: number } {
+  let first = 0;
+  for (const group of groups) {
+    if (group.key === key) return { first, count: group.count };
+    first += group.count;
+  }
+  throw new Error(`no loss asked for crops ${key}`);
+}
+
 export interface GroupEncoderOptions {
   model: ClipModel;
   groups: readonly CropGroup[];
@@ -27,6 +38,8 @@ export interface GroupEncoderOptions {
   baseEmbeds?: BaseEmbeds;
   /** Whether the base is embedded in the same crops. */
   hasBaseCrops: boolean;
+  /** Whether a loss reads the tokens of the whole view. */
+  hasFeatures: boolean;
 }
 
 /** The image encoder for the crop groups of all losses, as one batch. */
@@ -37,6 +50,7 @@ export class GroupEncoder implements LossEncoder {
   /** Stops the optimisation when a gradient is not finite. */
   readonly metrics: ObjectiveMetrics;
   readonly base: { view?: GPUBuffer; crops?: GPUBuffer };
+  readonly features?: LossFeatures;
   readonly #baseEmbeds?: BaseEmbeds;
   readonly #groups: readonly CropGroup[];
   readonly #sampler: CropSampler;
@@ -51,6 +65,16 @@ export class GroupEncoder implements LossEncoder {
     this.#sampler = sampler;
     this.#encoder = encoder;
     this.#baseEmbeds = baseEmbeds;
+    if (encoder.tokens) {
+      const { vision } = model.towers;
+      this.features = {
+        count: tokenCount(vision),
+        width: vision.width,
+        tokens: encoder.tokens,
+        gradTokens: encoder.backward.gradTokens!,
+        base: baseEmbeds!.tokens!,
+      };
+    }
     this.base = { view: baseEmbeds?.view, crops: baseCrops };
     this.dimensions = model.dimensions;
     this.embeds = encoder.embeds;
@@ -71,7 +95,9 @@ export class GroupEncoder implements LossEncoder {
     const { model, groups, hasBaseCrops } = options;
     const batch = countCrops(groups);
     const { mean, deviation } = model.preprocessor;
-    const encoder = await buildEncoder(arena, model, { batch, hasBackward: true });
+    const { first, count } = options.hasFeatures ? rowsOf(groups, VIEW_CROPS) : { first: 0, count: 0 };
+    const tap = options.hasFeatures ? { layer: middleLayer(model), first, count } : undefined;
+    const encoder = await buildEncoder(arena, model, { batch, hasBackward: true, tap });
     const shape = { batch, size: model.imageSize, mean, deviation };
     const sampler = await CropSampler.create(arena, shape, encoder.pixels);
     const baseCrops = hasBaseCrops ? arena.buffer('baseCrops', 4 * batch * model.dimensions) : undefined;
@@ -79,12 +105,7 @@ export class GroupEncoder implements LossEncoder {
   }
 
   rows(key: string): { first: number; count: number } {
-    let first = 0;
-    for (const group of this.#groups) {
-      if (group.key === key) return { first, count: group.count };
-      first += group.count;
-    }
-    throw new Error(`no loss asked for crops ${key}`);
+    return rowsOf(this.#groups, key);
   }
 
   /** Uploads the crops of the next step. */

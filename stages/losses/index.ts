@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { clip } from './clip.ts';
+import { content } from './content.ts';
 import { directional } from './directional.ts';
 import type { LossKind, LossOptions } from './loss.ts';
 import { patch } from './patch.ts';
@@ -9,7 +10,7 @@ import { structure } from './structure.ts';
 import { tv } from './tv.ts';
 
 /** The losses of restyling. Schema, help and docs derive from this table; the picture's gradient sums them in its order. */
-export const LOSSES = { clip, directional, patch, structure, tv, photo } as const;
+export const LOSSES = { clip, directional, patch, content, structure, tv, photo } as const;
 export type LossName = keyof typeof LOSSES;
 
 type WeightOrOptions<Options> = number | Partial<Options>;

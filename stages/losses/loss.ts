@@ -32,6 +32,8 @@ export interface LossNeeds {
   crops?: CropGroup;
   /** Embeddings of the base, in `LossEncoder.base`: of its whole view, or of the same crops. The latter need `base` too. */
   baseEmbeds?: 'view' | 'crop';
+  /** Tokens of the whole view, in `LossEncoder.features`. At most one loss asks for them, with the crops \`wholeViews\`. */
+  features?: boolean;
 }
 
 /** Settings that all losses share. */
@@ -50,8 +52,21 @@ export interface LossEncoder {
   gradEmbeds: GPUBuffer;
   /** Embeddings of the base, not normalised: f32 [D] of its whole view of the step, f32 [B, D] of the same crops. As needed. */
   base: { view?: GPUBuffer; crops?: GPUBuffer };
+  /** Present if needed. */
+  features?: LossFeatures;
   /** The rows of a crop group. */
   rows(key: string): { first: number; count: number };
+}
+
+/** Tokens of the whole view of the step, after half of the encoder's layers. */
+export interface LossFeatures {
+  count: number;
+  width: number;
+  /** f32 [count, width], and dL/dtokens, which the loss overwrites. */
+  tokens: GPUBuffer;
+  gradTokens: GPUBuffer;
+  /** f32 [count, width], each of unit length: those of the base. */
+  base: GPUBuffer;
 }
 
 /** Embeddings of texts f32 [D], of unit length. */

@@ -109,10 +109,13 @@ export async function createStyle(
   };
   try {
     const groups = uniqueGroups(needs);
+    const hasFeatures = needs.some(({ features }) => features);
     const needsEmbeds = (from: 'view' | 'crop') => needs.some(({ baseEmbeds }) => baseEmbeds === from);
     const baseEmbeds =
-      base && needsEmbeds('view') ? await BaseEmbeds.create(gpu, arena, model, base) : undefined;
-    const encoderOptions = { model, groups, baseEmbeds, hasBaseCrops: needsEmbeds('crop') };
+      base && (needsEmbeds('view') || hasFeatures)
+        ? await BaseEmbeds.create(gpu, arena, model, base, hasFeatures)
+        : undefined;
+    const encoderOptions = { model, groups, baseEmbeds, hasBaseCrops: needsEmbeds('crop'), hasFeatures };
     const encoder = groups.length ? await GroupEncoder.create(arena, encoderOptions) : undefined;
     const views =
       base && needs.some((need) => need.base)
@@ -136,7 +139,7 @@ export async function createStyle(
 function lossNeeds(losses: readonly ChosenLoss[], settings: LossSettings, hasBase: boolean): LossNeeds[] {
   const needs = losses.map(({ kind, options }) => {
     const needs = kind.needs(options, settings);
-    if (!hasBase && (needs.base || needs.baseEmbeds)) {
+    if (!hasBase && (needs.base || needs.baseEmbeds || needs.features)) {
       throw new InputError(
         `the loss ${kind.name} compares with the splat before restyling, which joint optimisation of mode paper does not have; ` +
           'remove it from `losses`, or set mode: balanced',

@@ -5,6 +5,7 @@ import { EncoderBuffers } from './encoder-buffers.ts';
 import { buildLayer } from './layer.ts';
 import { buildProjection } from './projection.ts';
 import { MAX_ROWS } from './rows.ts';
+import { buildTap, type TokenTap } from './tap.ts';
 import type { PackedEncoder } from './weights.ts';
 
 /** @throws GpuError when an encoder cannot take so many images of so many tokens. Needs no weights. */
@@ -22,6 +23,7 @@ interface EncoderProgram {
   embeds: GPUBuffer;
   gradEmbeds: GPUBuffer;
   gradPixels: GPUBuffer;
+  tapped?: { tokens: GPUBuffer; gradTokens: GPUBuffer };
   forward: Dispatch[];
   /** In the order of execution. */
   backward: Dispatch[];
@@ -40,6 +42,9 @@ export class TensorEncoder {
   /** dL/dembeds, f32 [B, D], which the caller writes before `recordBackward`, and dL/dpixels. */
   readonly gradEmbeds: GPUBuffer;
   readonly gradPixels: GPUBuffer;
+  /** Of the tap: f32 [count, tokens, width], and dL/dtokens, which the caller writes before `recordBackward`. */
+  readonly tokens?: GPUBuffer;
+  readonly gradTokens?: GPUBuffer;
   readonly dimensions: number;
   readonly #forward: readonly Dispatch[];
   readonly #backward: readonly Dispatch[];
@@ -49,6 +54,8 @@ export class TensorEncoder {
     this.embeds = program.embeds;
     this.gradEmbeds = program.gradEmbeds;
     this.gradPixels = program.gradPixels;
+    this.tokens = program.tapped?.tokens;
+    this.gradTokens = program.tapped?.gradTokens;
     this.dimensions = dimensions;
     this.#forward = program.forward;
     this.#backward = program.backward;
@@ -60,8 +67,9 @@ export class TensorEncoder {
     model: PackedEncoder,
     batch: number,
     hasBackward: boolean,
+    tap?: TokenTap,
   ): Promise<TensorEncoder> {
-    const program = await buildEncoder(new EncoderBuffers(arena, hasBackward), model, batch);
+    const program = await buildEncoder(new EncoderBuffers(arena, hasBackward), model, batch, tap);
     return new TensorEncoder(program, model.dimensions);
   }
 
@@ -79,6 +87,7 @@ async function buildEncoder(
   buffers: EncoderBuffers,
   model: PackedEncoder,
   batch: number,
+  tap?: TokenTap,
 ): Promise<EncoderProgram> {
   const { arena, hasBackward } = buffers;
   const { layers, pooling, projection, width, dimensions, imageSize, patchSize } = model;
@@ -94,6 +103,12 @@ async function buildEncoder(
   const embeds = projection ? arena.buffer('embeds', 4 * batch * dimensions) : pooled;
   const gradEmbeds = projection ? buffers.gradient('gradEmbeds', batch * dimensions) : gradPooled;
 
+  const tapCount = (tap?.count ?? 0) * tokens * width;
+  const tapped = tap && {
+    tokens: arena.buffer('tokens', 4 * tapCount),
+    gradTokens: buffers.gradient('gradTokens', tapCount),
+  };
+
   const common = { buffers, model, batch };
   const inStream = { tokens, x: stream, y: stream, gradX: gradStream, gradY: gradStream };
   const parts = [await buildEmbedding({ ...common, pixels, gradPixels, stream, gradStream })];
@@ -101,6 +116,10 @@ async function buildEncoder(
     pooling.kind === 'class' ? [layers.slice(0, -1), layers[layers.length - 1]] : [layers, pooling.layer];
   for (const [i, layer] of full.entries()) {
     parts.push(await buildLayer({ ...common, ...inStream, label: `layer${i}`, layer }));
+    if (tapped && tap?.layer === i + 1) {
+      const ends = { tapped: tapped.tokens, gradTapped: tapped.gradTokens };
+      parts.push(await buildTap({ buffers, tap, batch, tokens, width, stream, gradStream, ...ends }));
+    }
   }
   const toPooled = { ...inStream, y: pooled, gradY: gradPooled, pooling };
   parts.push(await buildLayer({ ...common, ...toPooled, label: 'pool', layer: last }));
@@ -109,5 +128,5 @@ async function buildEncoder(
   const forward = parts.flatMap((part) => part.forward);
   const backward: Dispatch[] = [];
   if (hasBackward) for (const part of parts.reverse()) backward.push(...(await part.backward()));
-  return { pixels, embeds, gradEmbeds, gradPixels, forward, backward };
+  return { pixels, embeds, gradEmbeds, gradPixels, tapped, forward, backward };
 }
