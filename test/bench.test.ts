@@ -125,6 +125,7 @@ test('all kinds run at a tiny size, print, and compare with themselves', () =>
       rows.map(({ id }) => id),
       [
         ...['step 1', 'render 1', 'sort depths 1', 'sort tiles 1', 'ssim 65×42'],
+        ...['base', 'structure', 'tv', 'photo'].map((name) => `loss ${name} 65×42`),
         ...['step 2', 'render 2', 'sort depths 2', 'sort tiles 2'],
         ...['clip tiny ×1', 'clip tiny ×2', 'restyle tiny ×2', 'clip demo ×1', 'clip demo ×2'],
       ],

@@ -4,7 +4,7 @@ import type { Measured } from './measure.ts';
 import type { HostScene, Points } from './scene.ts';
 import type { Work } from './traffic.ts';
 
-export const KINDS = ['step', 'render', 'sort', 'ssim', 'clip'] as const;
+export const KINDS = ['step', 'render', 'sort', 'ssim', 'losses', 'clip'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Degree of every scene's SH. */

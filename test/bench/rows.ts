@@ -2,7 +2,7 @@ import type { Gpu } from '../../wgsl/core/index.ts';
 import { rowLimit } from '../../wgsl/splat/row-capacity.ts';
 import { type ClipSelection, clipRows } from './clip-rows.ts';
 import type { Effort } from './measure.ts';
-import { ssimRow } from './picture-rows.ts';
+import { lossRows, ssimRow } from './picture-rows.ts';
 import { type Kind, type Row, rowOf, SH_DEGREE } from './row.ts';
 import { cameraAt, makeScene, type Points } from './scene.ts';
 import { renderRow, stepRow } from './scene-rows.ts';
@@ -58,11 +58,11 @@ export async function bench(
       add(await sceneRows(gpu, points, size, kinds, effort));
     }
     const { width, height } = cameraAt(points, size.width);
-    const id = `ssim ${width}×${height}`;
-    if (kinds.includes('ssim') && !seen.has(id)) {
-      seen.add(id);
-      add([await ssimRow(gpu, points, { id, width }, effort)]);
-    }
+    const picture = `${width}×${height}`;
+    if (seen.has(picture)) continue;
+    seen.add(picture);
+    if (kinds.includes('ssim')) add([await ssimRow(gpu, points, { id: `ssim ${picture}`, width }, effort)]);
+    if (kinds.includes('losses')) add(await lossRows(gpu, points, width, effort));
   }
   if (kinds.includes('clip')) await clipRows(gpu, points, sizes[0].width, clip, effort, (row) => add([row]));
   return rows;

@@ -1,8 +1,8 @@
 /**
- * Measures a training step, pictures, sorts, SSIM and CLIP at five sizes, frames to files, and how a step's time grows with the scene
+ * Measures a training step, pictures, sorts, SSIM, losses and CLIP at five sizes, frames to files, and how a step's time grows with the scene
  * and the picture (docs/performance.md).
  *
- *     npm run bench [-- --garden FILE.npz] [--only step,render,sort,ssim,clip,frames] [--rows 1,2,…] [--steps N] [--json FILE]
+ *     npm run bench [-- --garden FILE.npz] [--only step,render,sort,ssim,losses,clip,frames] [--rows 1,2,…] [--steps N] [--json FILE]
  *     npm run bench -- --only clip [--models b32,b16,l14,demo] [--batches 1,8,64] [--precision auto|f16|f32]
  *     npm run bench -- --scaling [--json FILE]
  *     npm run bench -- --compare A.json B.json
