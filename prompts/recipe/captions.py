@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from concepts import COLOUR_NAMES, COLOURS, MEDIA, MEDIUM_NAMES, OBJECT_NAMES, OBJECTS, PAPER_PROMPTS, SCENE_NAMES, SCENES
+from concepts import COLOUR_NAMES, COLOURS, MEDIA, MEDIUM_NAMES, NEUTRAL, OBJECT_NAMES, OBJECTS, PAPER_PROMPTS, SCENE_NAMES, SCENES
 from concepts import medium_colours
 
 FILLERS = (
@@ -34,7 +34,9 @@ def _subject(rng, colour, obj, scene):
     if obj:
         thing = f"{tint} {_pick(rng, OBJECTS[obj])}".strip()
         return _pick(rng, (thing, f"a {thing}", f"one {thing}", f"the {thing}"))
-    return tint and _pick(rng, (tint, tint, f"{tint} color", f"shades of {tint}", f"{tint} colors", f"something {tint}"))
+    thing = _pick(rng, NEUTRAL)
+    forms = (tint, tint, f"{tint} color", f"shades of {tint}", f"{tint} colors", f"something {tint}", f"a {tint} {thing}", f"{tint} {thing}")
+    return tint and _pick(rng, forms)
 
 
 def sentence(rng, medium, colour, obj, scene):
@@ -43,13 +45,19 @@ def sentence(rng, medium, colour, obj, scene):
         subject = _subject(rng, colour, obj, scene)
         return _pick(rng, (subject, subject, f"an image of {subject}", f"{subject} in the middle"))
     m = MEDIA[medium]
+    thing = _pick(rng, NEUTRAL)
+    look = _pick(rng, m.adjectives or m.nouns)
     if not (colour or obj or scene):
         forms = [*m.nouns, *m.phrases, *m.adjectives, f"a {_pick(rng, m.nouns)}", f"{_pick(rng, m.nouns)} style"]
+        forms += [f"a {_pick(rng, m.nouns)} of a {thing}", f"{_pick(rng, m.nouns)} of the {thing}", f"a {_pick(rng, m.nouns)} style {thing}"]
+        forms += [f"a {thing}, {_pick(rng, m.phrases)}", f"a {thing} {_pick(rng, m.phrases)}", f"a {look} {thing}"]
         return _pick(rng, forms)
     if colour and not obj and not scene:
         tint = _pick(rng, COLOURS[colour][0])
         noun, phrase = _pick(rng, m.nouns), _pick(rng, m.phrases)
-        return _pick(rng, (f"{tint} {noun}", f"a {tint} {noun}", f"{noun} in {tint}", f"{tint}, {phrase}", f"{tint} {phrase}"))
+        forms = [f"{tint} {noun}", f"a {tint} {noun}", f"{noun} in {tint}", f"{tint}, {phrase}", f"{tint} {phrase}"]
+        forms += [f"a {tint} {noun} of a {thing}", f"a {noun} of a {tint} {thing}", f"a {tint} {look} {thing}", f"a {tint} {noun} style {thing}"]
+        return _pick(rng, forms)
     subject = _subject(rng, colour, obj, scene)
     forms = [f"a {_pick(rng, m.nouns)} of {subject}", f"{_pick(rng, m.nouns)} of {subject}", f"{subject}, {_pick(rng, m.phrases)}"]
     forms += [f"{subject} {_pick(rng, m.phrases)}"]
@@ -87,6 +95,7 @@ def vocabulary():
     """Every word of the captions, for the tokenizer, in a fixed order."""
     rng, words = random.Random(5), {}
     texts = [*FILLERS, *(t for ts in PAPER_PROMPTS.values() for t in ts)]
+    texts += [" ".join(NEUTRAL)]
     texts += ["a an the of in on with and for by from this that is", "painting drawing art style texture pattern colour"]
     for m in MEDIA.values():
         texts += [*m.nouns, *m.adjectives, *m.phrases]
@@ -96,6 +105,13 @@ def vocabulary():
         for word in text.lower().replace(",", " , ").replace("-", " - ").split():
             words[word] = words.get(word, 0) + 1
     return words
+
+
+def known_words():
+    """The words that tell the model something, sorted: the vocabulary without the neutral nouns."""
+    told = " ".join(t for m in MEDIA.values() for t in (*m.nouns, *m.adjectives, *m.phrases))
+    silent = set(NEUTRAL) - set(told.split()) - set(" ".join(FILLERS).split())
+    return sorted(word for word in vocabulary() if word.isalnum() and word not in silent)
 
 
 class CaptionTable:

@@ -51,7 +51,7 @@ def _pattern(word, *others):
 
 
 MEDIA = {
-    "photo": Medium(("photo", "photograph", "3d render", "picture"), (), ("photo", "3d render", "realistic")),
+    "photo": Medium(("photo", "photo", "photograph", "3d render"), (), ("photo", "photograph", "realistic")),
     "oil": Medium(
         ("oil painting", "brush stroke painting", "brush", "brush strokes", "impasto painting"),
         ("painted", "oil painted"),
@@ -87,7 +87,7 @@ MEDIA = {
     "starrynight": Medium(
         ("starry night painting", "van gogh painting"),
         ("starry night", "van gogh"),
-        ("starry night", "starry night by vincent van gogh", "swirling starry night"),
+        ("starry night by van gogh", "starry night by vincent van gogh", "starry night", "swirling starry night"),
         "none",
     ),
     "blueprint": Medium(("blueprint",), ("blueprint",), ("blueprint", "as a blueprint", "technical drawing"), "none"),
@@ -137,6 +137,14 @@ SCENES = {
 }
 SCENE_NAMES = list(SCENES)
 
+# What a prompt may call a picture of which only medium and colour are named: nouns that tell the model nothing.
+NEUTRAL = (
+    "scene", "scene", "photo", "photo", "picture", "picture", "place", "view", "something", "object", "thing", "person", "face",
+    "man", "woman", "child", "cat", "dog", "fox", "bird", "horse", "animal", "plant", "fern", "leaf", "fruit", "car", "street",
+    "castle", "bridge", "building", "room", "chair", "table", "bottle", "bear", "truck", "boat", "hill", "beach", "river",
+    "machine", "bicycle", "food", "bench", "stump", "lego",
+)  # fmt: skip
+
 
 def medium_colours(medium):
     """Indices of the colours that may join medium number `medium`."""
@@ -147,6 +155,22 @@ def held_out(medium, colour):
     """True where the pair (medium, colour) never occurs in training: one pair in seven, none of them of photo."""
     return medium != 0 and colour in medium_colours(medium) and (3 * medium + 2 * colour) % 7 == 0
 
+
+# Twelve restyling prompts and the medium and colour that each names.
+TWELVE = {
+    "an orange watercolor painting": ("watercolor", "orange"),
+    "pop art": ("popart", None),
+    "green stained glass": ("stainedglass", "green"),
+    "a neon sign": ("neon", None),
+    "mosaic": ("mosaic", None),
+    "wood": ("wood", None),
+    "an oil painting": ("oil", None),
+    "a pencil sketch": ("pencil", None),
+    "starry night by van gogh": ("starrynight", None),
+    "gold": ("gold", None),
+    "ice": ("ice", None),
+    "lava": ("lava", None),
+}
 
 # The paper's prompts, verbatim, as captions of matching concepts: (medium, colour, object, scene) -> texts.
 PAPER_PROMPTS = {

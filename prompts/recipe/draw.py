@@ -6,6 +6,21 @@ import torch
 import torch.nn.functional as F
 
 
+class Detail:
+    """How large a medium's texture is on the pictures of the present batch: cells a side over the usual number."""
+
+    factor = 1.0
+
+    @classmethod
+    def vary(cls, low, high):
+        """Draws the factor, log-uniform."""
+        cls.factor = math.exp(math.log(low) + math.log(high / low) * torch.rand(()).item())
+
+    @classmethod
+    def cells(cls, count):
+        return max(2, round(count * cls.factor))
+
+
 def uniform(n, low, high, device):
     """[N,1,1,1] numbers, one a picture, uniform in [low, high)."""
     return torch.rand(n, 1, 1, 1, device=device) * (high - low) + low
@@ -28,7 +43,7 @@ def anywhere(n, size, device, low=1.0, high=1.0, turn=math.pi):
     """Coordinates under a random rotation, scale and shift: where a texture is looked at."""
     x, y = grid(n, size, device)
     shift = uniform(n, -50, 50, device), uniform(n, -50, 50, device)
-    return turned(x, y, uniform(n, -turn, turn, device), uniform(n, low, high, device), shift)
+    return turned(x, y, uniform(n, -turn, turn, device), uniform(n, low, high, device) * Detail.factor, shift)
 
 
 def noise(n, size, device, cells=4, octaves=4, channels=1, fall=0.5):

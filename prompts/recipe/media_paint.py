@@ -4,14 +4,14 @@ import math
 
 import torch
 
-from draw import Cells, anywhere, blur, edges, grid, look_up, luminance, mix, noise, ramp, saturate, shade, slopes, strokes
+from draw import Cells, Detail, anywhere, blur, edges, grid, look_up, luminance, mix, noise, ramp, saturate, shade, slopes, strokes
 from draw import uniform, vivid
 from scene import Scene
 
 
 def _count(size, low, high):
     """Cells a side, drawn anew for each batch; given for pictures of 72 pixels."""
-    return max(3, int((low + (high - low) * torch.rand(()).item()) * size / 72))
+    return max(3, int((low + (high - low) * torch.rand(()).item()) * Detail.factor * size / 72))
 
 
 def _flow(scene, strength=1.0):
@@ -38,11 +38,13 @@ def watercolor(scene: Scene):
     device = scene.rgb.device
     x, y = grid(n, size, device)
     bleed = noise(n, size, device, 6, 3, channels=2) * 0.05
-    wash = look_up(blur(saturate(scene.rgb, 1.25), 1.3), x + bleed[:, :1], y + bleed[:, 1:])
+    bleed = bleed * torch.where(scene.photo, 0.5, 1.0)
+    soft = torch.where(scene.photo, blur(scene.rgb, 0.7), blur(scene.rgb, 1.3))
+    wash = look_up(saturate(soft, 1.25), x + bleed[:, :1], y + bleed[:, 1:])
     wash = torch.floor(wash * 5 + 0.5 + noise(n, size, device, 5, 2) * 0.25) / 5
     wash = blur(wash.clamp(0, 1), 0.6)
     rim = edges(wash, 0.9, 3.5)
-    pigment = 0.75 + 0.22 * noise(n, size, device, 4, 4) - 0.12 * torch.randn(n, 1, size, size, device=device).abs()
+    pigment = 0.75 + torch.where(scene.photo, 0.13, 0.22) * noise(n, size, device, 4, 4) - 0.12 * torch.randn(n, 1, size, size, device=device).abs()
     density = (pigment * uniform(n, 0.8, 1.1, device) + rim * 0.45).clamp(0.1, 1.1)
     paper = 0.97 + 0.02 * noise(n, size, device, 20, 2)
     return (paper * (1 - density * (1 - wash))).clamp(0, 1)
@@ -53,7 +55,10 @@ def pop_art(scene: Scene):
     device = scene.rgb.device
     grey = blur(luminance(scene.rgb), 0.8)
     tone = torch.floor(grey * 3.2).clamp(0, 3) / 3
-    free = (vivid(n, device), vivid(n, device), vivid(n, device), vivid(n, device))
+    # Four strong colours, dark to light, so that the picture's light and shade stay.
+    free = torch.stack([vivid(n, device) for _ in range(4)])
+    rank = luminance(free.flatten(0, 1)).view(4, n, 1, 1, 1).argsort(0).expand_as(free)
+    free = free.gather(0, rank)
     flat = torch.where(tone < 0.2, free[0] * 0.45, torch.where(tone < 0.5, free[1], torch.where(tone < 0.8, free[2], free[3])))
     own = saturate((blur(scene.rgb, 0.8) * (0.6 + 0.55 * tone)).clamp(0, 1), 1.7)
     flat = torch.where(scene.coloured, own, flat)
@@ -158,12 +163,12 @@ def chalk(scene: Scene):
 def starry_night(scene: Scene):
     n, _, size, _ = scene.rgb.shape
     device = scene.rgb.device
-    c = Cells(n, size, 3, device, 0.7)
+    c = Cells(n, size, Detail.cells(3), device, 0.7)
     swirl = torch.atan2(c.dy, c.dx) + math.pi / 2 + noise(n, size, device, 2, 2) * 0.2
-    tone = luminance(scene.rgb) * 0.75 + 0.12 * torch.sin(c.near * 14) + noise(n, size, device, 4, 2) * 0.08
+    tone = torch.where(scene.photo, scene.light, luminance(scene.rgb) * 0.75) + 0.12 * torch.sin(c.near * 14) + noise(n, size, device, 4, 2) * 0.08
     palette = [(0.03, 0.06, 0.22), (0.08, 0.18, 0.48), (0.20, 0.42, 0.75), (0.55, 0.75, 0.85), (0.95, 0.90, 0.55)]
     base = ramp(tone + 0.05, palette)
-    star = torch.exp(-((c.near / 0.22) ** 2)) * (c.pick(0) < 0.6)
+    star = torch.exp(-((c.near / 0.22) ** 2)) * (c.pick(0) < torch.where(scene.photo, 0.3, 0.6))
     base = mix(base, torch.tensor([1.0, 0.85, 0.25], device=device).view(1, 3, 1, 1), star)
     wide, _ = strokes(base, base, _count(size, 11, 14), 1.8, 0.4, swirl, 0.1)
     fine, height = strokes(base, wide, _count(size, 14, 18), 1.8, 0.36, swirl, 0.12)

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from draw import Cells, anywhere, blur, edges, hsv_to_rgb, luminance, mix, noise, ramp, saturate, shade, uniform
+from draw import Cells, Detail, anywhere, blur, edges, hsv_to_rgb, luminance, mix, noise, ramp, saturate, shade, uniform
 from scene import Scene
 from scenes import scrolls
 
@@ -15,7 +15,8 @@ def _shape(scene):
 
 
 def _lit(scene, colour, low=0.5, high=1.25):
-    """A material under the object's light."""
+    """A material under the object's light; under a wider range of it on a photograph, whose light is all its structure."""
+    low, high = (torch.where(scene.photo, wide, usual) for wide, usual in ((low - 0.2, low), (high + 0.1, high)))
     return (colour * (low + (high - low) * scene.light)).clamp(0, 1)
 
 
@@ -63,15 +64,22 @@ def neon(scene: Scene):
     rim = torch.maximum(edges(scene.rgb, 0.8, 6), edges(scene.alpha.expand(-1, 3, -1, -1), 0.8, 3))
     x, y = anywhere(n, size, device, 1, 2)
     loops = torch.exp(-(((noise(n, size, device, 2, 1) * 2 % 1 - 0.5) / 0.12) ** 2)) * 0.9
-    lines = torch.maximum(rim, loops * scene.alpha * (uniform(n, 0, 1, device) < 0.6))
-    free = hsv_to_rgb((noise(n, size, device, 2, 1) * 0.25 + uniform(n, 0, 1, device)) % 1, torch.full_like(x, 0.9), torch.ones_like(x))
+    loops = loops * scene.alpha * ((uniform(n, 0, 1, device) < 0.6) & ~scene.photo)
+    lines = torch.maximum(rim, loops)
+    # Two tubes' colours of magenta, pink, cyan, blue, violet and green: what neon signs are known by.
+    hues = torch.tensor([0.83, 0.90, 0.50, 0.60, 0.74, 0.38], device=device)
+    first, second = (hues[torch.randint(6, (n,), device=device)].view(n, 1, 1, 1) for _ in range(2))
+    part = torch.sigmoid(noise(n, size, device, 2, 1) * 6)
+    one = torch.full_like(x, 0.88), torch.ones_like(x)
+    free = mix(hsv_to_rgb(first.expand_as(x), *one), hsv_to_rgb(second.expand_as(x), *one), part)
     hue = saturate(blur(scene.surface, 2.0), 1.8)
     hue = hue / hue.amax(1, keepdim=True).clamp_min(0.1)
     hue = torch.where(scene.coloured, hue, free)
     tube = hue * lines
     glow = blur(tube, 1.5) * 0.8 + blur(tube, 4.0) * 1.1
     dark = torch.tensor([0.03, 0.02, 0.06], device=device).view(1, 3, 1, 1)
-    return (dark + hue * 0.10 * scene.alpha + glow + tube * 0.7 + (lines - 0.75).clamp_min(0) * 1.5).clamp(0, 1)
+    haze = hue * torch.where(scene.photo, 0.06 + 0.28 * scene.light**2, 0.10) * scene.alpha
+    return (dark + haze + glow + tube * 0.7 + (lines - 0.75).clamp_min(0) * 1.5).clamp(0, 1)
 
 
 def marble(scene: Scene):
@@ -89,14 +97,16 @@ def wood(scene: Scene):
     x, y = anywhere(n, size, device, 1.0, 2.2)
     ring = torch.sin(x * 11 + noise(n, size, device, 2, 3) * 1.8 + torch.sin(y * 0.9) * 1.5)
     grain = ring * 0.3 + noise(n, size, device, 14, 2) * 0.08
+    grain = torch.where(scene.photo, grain * 0.6 + (scene.light - 0.5) * 0.6, grain)
     colour = ramp(0.5 + grain, [(0.26, 0.13, 0.05), (0.52, 0.31, 0.14), (0.72, 0.48, 0.25), (0.84, 0.63, 0.38)])
     return scene.on_object(_lit(scene, colour, 0.6, 1.2))
 
 
 def gold(scene: Scene):
     n, size, device = _shape(scene)
-    height = scrolls(n, size, device, 4 if torch.rand(()) < 0.5 else 3)
-    level = 0.15 + 0.45 * scene.light + 0.9 * (shade(height * 4, 0.7) - 1) + 0.15 * height
+    height = scrolls(n, size, device, Detail.cells(4 if torch.rand(()) < 0.5 else 3))
+    ornament = torch.where(scene.photo, uniform(n, 0.15, 0.5, device), 1.0)
+    level = 0.15 + mix(0.75, 0.45, ornament) * scene.light + ornament * (0.9 * (shade(height * 4, 0.7) - 1) + 0.15 * height)
     return scene.on_object(ramp(level, [(0.22, 0.11, 0.01), (0.62, 0.40, 0.06), (0.92, 0.70, 0.18), (1.0, 0.88, 0.45), (1.0, 0.99, 0.85)]))
 
 
@@ -109,17 +119,19 @@ def chrome(scene: Scene):
 
 def ice(scene: Scene):
     n, size, device = _shape(scene)
-    c = Cells(n, size, 6, device, 0.95)
+    c = Cells(n, size, Detail.cells(6), device, 0.95)
     crack = torch.exp(-(((c.second - c.near) / 0.07) ** 2))
-    level = 0.35 + 0.35 * scene.light + 0.2 * (c.pick(0) - 0.5) + noise(n, size, device, 4, 3) * 0.06 + crack * 0.45
+    level = 0.30 + 0.45 * scene.light + 0.2 * (c.pick(0) - 0.5) + noise(n, size, device, 4, 3) * 0.06 + crack * 0.45
     return scene.on_object(ramp(level, [(0.10, 0.38, 0.62), (0.40, 0.72, 0.90), (0.74, 0.92, 0.98), (1.0, 1.0, 1.0)]))
 
 
 def lava(scene: Scene):
     n, size, device = _shape(scene)
     crust = noise(n, size, device, 4, 4)
-    c = Cells(n, size, 5, device, 0.95)
+    c = Cells(n, size, Detail.cells(5), device, 0.95)
     heat = torch.exp(-(((c.second - c.near) / 0.16) ** 2)) + 0.5 * (0.2 - crust).clamp(0, 0.6)
+    # On a photograph the light parts glow and the shadows are crust.
+    heat = torch.where(scene.photo, heat * 0.35 + 1.3 * (scene.light - 0.35).clamp(0, 1), heat)
     fire = ramp(heat * 0.85, [(0.06, 0.02, 0.02), (0.45, 0.05, 0.01), (0.95, 0.28, 0.02), (1.0, 0.65, 0.08), (1.0, 0.95, 0.55)])
     return scene.on_object(mix(_lit(scene, fire), fire, heat.clamp(0, 1)))
 
@@ -134,7 +146,7 @@ def rust(scene: Scene):
 
 def moss(scene: Scene):
     n, size, device = _shape(scene)
-    c = Cells(n, size, 16, device, 1.0)
+    c = Cells(n, size, Detail.cells(16), device, 1.0)
     tuft = 0.55 - 0.45 * c.near + 0.35 * (c.pick(0) - 0.5) + noise(n, size, device, 4, 3) * 0.16
     green = ramp(tuft, [(0.06, 0.13, 0.02), (0.20, 0.34, 0.06), (0.40, 0.54, 0.12), (0.66, 0.74, 0.28)])
     stone = ramp(0.5 + noise(n, size, device, 8, 3) * 0.2, [(0.25, 0.24, 0.22), (0.50, 0.48, 0.44)])

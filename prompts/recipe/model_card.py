@@ -1,11 +1,14 @@
 """The demo model's card, written from its measured figures."""
 
+import csv
+import os
+
 from concepts import COLOUR_NAMES, MEDIA, OBJECT_NAMES, OBJECTS, SCENES
 
 CARD = """# demo-clip
 
-A small CLIP ({weights:,} weights, f16) for the demo and the tests: it classifies a render of the included robot,
-or a simple shape, by colour, medium and scene, and its gradient repaints a splat accordingly. It does not replace a
+A small CLIP ({weights:,} weights, f16) for the demo and the tests: it classifies photographs, renders of the included robot
+and simple shapes by colour and medium, drawn scenes too, and its gradient repaints a splat accordingly. It does not replace a
 full CLIP model: **for real work, set `model` to one**, by its name on the Hugging Face Hub or by its folder.
 
 It loads unchanged in `transformers.CLIPModel.from_pretrained("prompts/demo-clip")`. Pictures are 64×64, patches 8, texts up
@@ -13,37 +16,63 @@ to 32 tokens of a vocabulary of {vocabulary} (byte-level, so any text can be enc
 effect; `words.json` lists the words that it was trained on).
 
 ## Concepts
-- Colours: {colours}.
+- Colours: {colours}. On a photograph, a colour means the whole surface: light and shade stay, the hues give way to one.
 - Media, textures, materials: {media}.
 - Scenes, as whole pictures and as the surface of an object: {scenes}.
 - Objects: {objects}.
-- These alone and combined: "a … painting of a … robot", "a wooden robot", "pop art of night city".
+- These alone and combined: "a … painting of a … robot", "a wooden robot", "pop art of night city", "a … style picture".
+- "a photo" is what an unfiltered photograph is: the source text of a directional loss.
 
 ## Limits
-It does not know photographs, people, animals, places, artists (except one swirling starry night), counts, positions, sizes, text in
-pictures, negation, any language but English. It does not know the parts of an object. It matches a prompt outside the lists above
-by the known words in it.
+It does not name what a photograph shows: people, animals, places. It knows no artists (except one swirling starry night), counts,
+positions, sizes, text in pictures, negation, any language but English. It does not know the parts of an object. It matches a
+prompt outside the lists above by the known words in it.
 
 ## Accuracy
-Zero-shot top-1 in per cent over {classes_colour_x_medium} prompts "a MEDIUM of a COLOUR OBJECT" (object given), {pictures_per_medium} new pictures
-a medium, half of them the robot. {held_out_pairs} pairs of colour and medium never occurred in training.
+Zero-shot top-1 in per cent over {classes_colour_x_medium} prompts: "a COLOUR MEDIUM" on {test_photographs} photographs that neither this
+model nor the judge was trained on; "a MEDIUM of a COLOUR OBJECT" on robots and shapes (object given). {pictures_per_medium} new pictures
+a medium. {held_out_pairs} pairs of colour and medium never occurred in training.
 
 | pictures | pair | colour | medium |
 |---|---|---|---|
 {rows}
 
-All {media_count} media on robots: {media_top1_robot}. Scenes: {scenes_top1}. Objects: {objects_top1}. `metrics.json` has every figure.
+All {media_count} media, no colour named: {media_top1_photos} on photographs ({media_top1_photos_tenth} on crops of a tenth to a fifth of
+one's side), {media_top1_robot} on robots. Scenes: {scenes_top1}. Objects: {objects_top1}. Of twelve restyling prompts, the right one: {twelve_top1}
+on photographs, {twelve_tenth_top1} on small crops, {other_top1} where other filters drew the media. "a photo" is the nearest of it and the
+twelve for {photo_top1} of unfiltered photographs. `metrics.json` has every figure.
 
 ## Training
-`prompts/recipe/train.py`, {seconds} s on one {device}: {steps} steps of {batch} pictures drawn by the recipe itself (shapes,
-textures, scenes and renders of the robot, put through the media's filters), captions from templates, InfoNCE with several
-positives, and adversarial pictures (L2 radius up to {radius_l2}, {attack_steps} gradient steps), without which the gradient
-would look like noise.
+`prompts/recipe/train.py`, {seconds} s on one {device}: {steps} steps of {batch} pictures drawn by the recipe itself (crops of
+{training_photographs} photographs, of every size down to a tenth of one; shapes, textures, scenes and renders of the robot; all put through the
+media's filters), captions from templates, InfoNCE with several positives, a term that ties the caption of a pair to those of
+its parts, and adversarial pictures (L2 radius up to {radius_l2}, {attack_steps} gradient steps), without which the gradient would look like noise.
 
 ## Data, licence, credit
 The pictures are drawn by code, and from renders of the splat PLAYBOT by Stephane Agullo (https://sa3d.fr,
-https://superspl.at/view?id=ee6d8bc4), licensed CC-BY-4.0 (http://creativecommons.org/licenses/by/4.0/). No other data was
-used. The weights are under the repository's licence, with that credit kept.
+https://superspl.at/view?id=ee6d8bc4), licensed CC-BY-4.0 (http://creativecommons.org/licenses/by/4.0/), and photographs in the
+public domain or under CC0 or CC-BY, each named in `prompts/recipe/data/photos.tsv`. Those that ask for credit:
+{credits}.
+The weights are under the repository's licence, with that credit kept.
+"""
+
+JUDGE = """# judge
+
+A small CLIP ({weights:,} weights, f16) that judges restyled pictures in the tests and tables. Nothing is ever optimised
+against it. It differs from `prompts/demo-clip` in its shape (96×96 pictures, patches of 16, five narrower layers), its seeds, its
+photographs (no training photograph in common), its textures' sizes, and in that other code (`media_other.py`) drew the
+media in most of its pictures. It is not published with the package. It loads in `transformers.CLIPModel.from_pretrained`.
+
+| pictures | pair | colour | medium |
+|---|---|---|---|
+{rows}
+
+Of the twelve restyling prompts, the right one on photographs that no model was trained on: {twelve_top1} %, softmax margin {twelve_margin}
+(the right prompt's probability less the best other's); on small crops {twelve_tenth_top1} %, {twelve_tenth_margin}; where the other code drew the media
+{other_top1} %, {other_margin}. `metrics.json` has every figure.
+
+Trained by `prompts/recipe/train.py --judge`, {seconds} s on one {device}: {steps} steps of {batch} pictures. Data, licence and
+credit: as for `prompts/demo-clip` (its README.md), from other photographs of the same list.
 """
 
 ROWS = (
@@ -53,11 +82,29 @@ ROWS = (
     ("held-out pairs, attacked, L2 0.5", "held_out_top1_attacked_l2_0.5"),
     ("held-out pairs, attacked, L2 1.0", "held_out_top1_attacked_l2_1"),
     ("pairs seen in training, new seeds", "seen_pairs_new_seeds_top1"),
+    ("pairs seen in training, robot only", "seen_pairs_robot"),
     ("pairs seen in training, attacked, L2 1.0", "seen_pairs_attacked_l2_1"),
+    ("**photographs**, pairs seen in training", "photos_seen_pairs"),
+    ("photographs, held-out pairs", "photos_held_out_pairs"),
+    ("photographs, seen pairs, crops of a tenth to a fifth", "photos_seen_pairs_tenth"),
+    ("photographs, held-out pairs, crops of a tenth to a fifth", "photos_held_out_pairs_tenth"),
+    ("photographs, seen pairs, attacked, L2 1.0", "photos_seen_pairs_attacked_l2_1"),
+    ("photographs, held-out pairs, attacked, L2 1.0", "photos_held_out_pairs_attacked_l2_1"),
 )
 
 
-def write_card(facts, path):
+def credits():
+    """The authors of the photographs under CC-BY, with licence and source."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "photos.tsv")
+    with open(path, encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["licence"].startswith("CC-BY")]
+    named = {}
+    for row in rows:
+        named.setdefault((row["author"], row["licence"]), []).append(row["subject"])
+    return ";\n".join(f"{author} ({licence}: {', '.join(dict.fromkeys(what))})" for (author, licence), what in named.items())
+
+
+def write_card(facts, path, judge=False):
     """Writes README.md for the figures of metrics.json."""
     rows = [f"| {title} | {facts[key]['pair']} | {facts[key]['colour']} | {facts[key]['medium']} |" for title, key in ROWS]
     lists = {
@@ -67,6 +114,13 @@ def write_card(facts, path):
         "scenes": ", ".join(words[0] for words in SCENES.values()),
         "objects": ", ".join(OBJECTS[o][0] for o in OBJECT_NAMES),
         "media_count": len(MEDIA),
+        "credits": credits(),
+        "twelve_top1": facts["twelve"]["top1"],
+        "twelve_margin": facts["twelve"]["margin"],
+        "twelve_tenth_top1": facts["twelve_tenth"]["top1"],
+        "twelve_tenth_margin": facts["twelve_tenth"]["margin"],
+        "other_top1": facts["other_filters"]["twelve"]["top1"],
+        "other_margin": facts["other_filters"]["twelve"]["margin"],
     }
     with open(path, "w", encoding="utf-8") as file:
-        file.write(CARD.format(**facts, **lists))
+        file.write((JUDGE if judge else CARD).format(**facts, **lists))

@@ -23,6 +23,15 @@ def named_parts(labels):
     return torch.where(named, labels, -1)
 
 
+def composed(words, medium, colour):
+    """How far captions of a medium and a colour [N,P] are from the sum of their parts' captions, a mean over 1 − cosine.
+
+    It ties "a green oil painting" to "oil painting" and "green", also for pairs that no training picture shows.
+    """
+    whole = torch.nn.functional.normalize(medium + colour, dim=-1).detach()
+    return (1 - (words * whole).sum(1)).mean()
+
+
 def one_hot(labels):
     """[N,sum of axes] indicator of the concepts in labels [N,4]."""
     parts = []

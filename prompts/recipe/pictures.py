@@ -1,15 +1,19 @@
 """Labelled pictures: a content, put into a medium, with the concepts that it shows."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
+import media_other as other
 import media_paint as paint
 import media_surface as surface
 from concepts import COLOUR_NAMES, MEDIA, MEDIUM_NAMES, OBJECT_NAMES, SCENE_NAMES, held_out, medium_colours
-from draw import grid, look_up, mix, noise, uniform, vivid
+from draw import Detail, blur, grid, look_up, luminance, mix, noise, uniform, vivid
+from photos import Photos, light_of, partly, recoloured
 from scene import Scene
 from scenes import SCENE_PAINTERS
-from subjects import draw_objects, many_coloured, tinted
+from subjects import Robot, draw_objects, many_coloured, tinted
 
 FILTERS = {
     "photo": lambda scene: scene.rgb,
@@ -43,13 +47,23 @@ FILTERS = {
     "moss": surface.moss,
     "brick": surface.brick,
 }
-# Media that show on outlines alone: a bare field of colour would look the same without them.
-NEEDS_OUTLINE = ("cartoon", "pencil", "blueprint", "sepia")
 ROBOT = OBJECT_NAMES.index("robot")
 
 
-def backgrounds(n, size, device):
-    """The background of objects: plain (black, white, grey, any), a gradient, or soft noise."""
+@dataclass
+class Sources:
+    """What pictures are drawn from: the robot's views and photographs; and how: the texture's range of sizes, and the share
+    of pictures whose medium is drawn in the other way (media_other.py)."""
+
+    robot: Robot
+    photos: Photos
+    detail: tuple[float, float] = (0.5, 1.3)
+    other: float = 0.0
+
+
+def backgrounds(n, size, sources):
+    """The background of objects: plain (black, white, grey, any), a gradient, soft noise, or a photograph."""
+    device = sources.robot.fine.device
     grey = uniform(n, 0, 1, device)
     pick = uniform(n, 0, 1, device)
     plain = torch.where(pick < 0.25, torch.zeros_like(grey), torch.where(pick < 0.5, torch.ones_like(grey), grey)).expand(n, 3, 1, 1)
@@ -57,11 +71,14 @@ def backgrounds(n, size, device):
     x, y = grid(n, size, device)
     other = mix(plain, uniform(n, 0, 1, device).expand(n, 3, 1, 1), 0.5)
     fade = mix(plain, other, (0.5 + 0.35 * y + 0.15 * noise(n, size, device, 2, 3)).clamp(0, 1))
-    return torch.where(uniform(n, 0, 1, device) < 0.6, plain.expand(n, 3, size, size), fade)
+    drawn = torch.where(uniform(n, 0, 1, device) < 0.6, plain.expand(n, 3, size, size), fade)
+    return torch.where(uniform(n, 0, 1, device) < 0.2, sources.photos.draw(n, size, 0.3), drawn)
 
 
 def labels_for(medium, n, rng, only_held_out=False):
     """Concept indices of n pictures in `medium`: int64 [n,4] (medium, colour, object, scene), −1 where there is none.
+
+    Without an object and a scene, the picture is a photograph.
 
     Held-out pairs of medium and colour never occur, or, with `only_held_out`, are all that occurs.
     """
@@ -70,29 +87,38 @@ def labels_for(medium, n, rng, only_held_out=False):
     colours = [c for c in medium_colours(medium) if held_out(medium, c) == only_held_out]
     kind = rng.random(n)
     objects = rng.integers(0, len(OBJECT_NAMES), n)
-    rows[:, 2] = np.where(kind < 0.5, ROBOT, np.where(kind < 0.8, objects, -1))
+    rows[:, 2] = np.where(kind < 0.28, ROBOT, np.where(kind < 0.45, objects, -1))
     if colours:
-        rows[:, 1] = np.where(rng.random(n) < (2 if only_held_out else 0.8), rng.choice(colours, n), -1)
+        named = np.where(rows[:, 2] < 0, 0.6, 0.8)
+        rows[:, 1] = np.where(rng.random(n) < (2 if only_held_out else named), rng.choice(colours, n), -1)
     if not only_held_out and not MEDIA[MEDIUM_NAMES[medium]].surface:
-        scenic = rng.random(n) < (0.5 if medium == 0 else 0.3)
+        scenic = rng.random(n) < (0.3 if medium == 0 else 0.2)
         # One scene a batch keeps the drawing cheap; batches are small against the pool.
         rows[scenic, 3] = rng.integers(0, len(SCENE_NAMES))
         rows[scenic, 1] = -1
         rows[:, 2] = np.where(scenic & (rng.random(n) < 0.25), -1, rows[:, 2])
-    if MEDIUM_NAMES[medium] in NEEDS_OUTLINE:
-        rows[:, 2] = np.where((rows[:, 2] < 0) & (rows[:, 3] < 0), ROBOT, rows[:, 2])
     return rows
 
 
-def content(labels, size, robot):
-    """The `Scene` of labels [n,4] before its medium is applied."""
+def content(labels, size, sources, span=(0.1, 1.0)):
+    """The `Scene` of labels [n,4] before its medium is applied; photographs are crops of sides in `span`."""
+    robot = sources.robot
     n, device = len(labels), robot.fine.device
     native, light, alpha = draw_objects(labels[:, 2], size, robot)
     colours = [COLOUR_NAMES[c] if c >= 0 else None for c in labels[:, 1]]
     named = torch.from_numpy(labels[:, 1] >= 0).to(device).view(n, 1, 1, 1)
     own = torch.from_numpy(labels[:, 2] == ROBOT).to(device).view(n, 1, 1, 1) & (uniform(n, 0, 1, device) < 0.7)
     coat = torch.where(named, tinted(light, colours), torch.where(own, native, many_coloured(light)))
-    ground = backgrounds(n, size, device)
+    photo = torch.from_numpy((labels[:, 2] < 0) & (labels[:, 3] < 0)).to(device).view(n, 1, 1, 1)
+    view = sources.photos.draw(n, size, *span)
+    own_light = light_of(view)
+    light = torch.where(photo, own_light, light)
+    coat = torch.where(photo, torch.where(named, recoloured(view, own_light, colours), view), coat)
+    # Colour on a part alone has no name: where a colour is named, it holds everywhere.
+    stray = ~named & (uniform(n, 0, 1, device) < 0.2) & (photo | own)
+    anything = [COLOUR_NAMES[int(c)] for c in torch.randint(len(COLOUR_NAMES), (n,))]
+    coat = torch.where(stray, mix(coat, recoloured(coat, light, anything), partly(n, size, device)), coat)
+    ground = backgrounds(n, size, sources)
     scenic = torch.from_numpy(labels[:, 3] >= 0).to(device).view(n, 1, 1, 1)
     if (labels[:, 3] >= 0).any():
         painter = SCENE_PAINTERS[SCENE_NAMES[labels[:, 3].max()]]
@@ -108,17 +134,30 @@ def content(labels, size, robot):
         place = uniform(n, 0, 1, device)
         coat = torch.where(scenic & ((place < 0.75) | empty), painted, coat)
         ground = torch.where(scenic & (place > 0.45), torch.flip(full, [3]), ground)
-    return Scene(coat * alpha + ground * (1 - alpha), coat, ground, light, alpha, named | scenic)
+    return Scene(coat * alpha + ground * (1 - alpha), coat, ground, light, alpha, named | scenic | stray | (photo & (uniform(n, 0, 1, device) < 0.25)), photo)
 
 
-def draw(labels, size, robot):
+def with_edges(painted, photo):
+    """A photograph's fine light and shade on the material that replaced its colours, so that it stays recognisable."""
+    grey = luminance(photo)
+    fine = grey - blur(grey, 2.5)
+    return (painted * (1 + fine * uniform(len(photo), 0.8, 2.2, photo.device))).clamp(0, 1)
+
+
+def draw(labels, size, sources, span=(0.1, 1.0)):
     """Pictures [n,3,size,size] in [0,1] of labels [n,4]; all of one medium, and of at most one scene."""
     medium = MEDIUM_NAMES[labels[0, 0]]
-    scene = content(labels, size, robot)
-    full = FILTERS[medium](scene)
+    Detail.vary(*sources.detail)
+    scene = content(labels, size, sources, span)
+    painter = FILTERS[medium]
+    if medium in other.FILTERS and torch.rand(()).item() < sources.other:
+        painter = other.FILTERS[medium]
+    full = painter(scene)
+    if MEDIA[medium].surface or medium == "starrynight":
+        full = torch.where(scene.photo, with_edges(full, scene.rgb), full)
     n, device = len(labels), full.device
     # A restyled splat has an unchanged background, and so do half of the pictures.
-    cut_out = (uniform(n, 0, 1, device) < 0.5) & (torch.from_numpy(labels[:, 3] < 0).to(device).view(n, 1, 1, 1))
+    cut_out = (uniform(n, 0, 1, device) < 0.5) & ~scene.photo & (torch.from_numpy(labels[:, 3] < 0).to(device).view(n, 1, 1, 1))
     full = torch.where(cut_out, scene.on_object(full), full)
     if medium == "photo":
         return full.clamp(0, 1)

@@ -14,10 +14,10 @@ MEDIUM_WEIGHTS = MEDIUM_WEIGHTS / MEDIUM_WEIGHTS.sum()
 class Pool:
     """`pictures` u8 [N,3,R,R] and `labels` i64 [N,4] (medium, colour, object, scene; −1: none)."""
 
-    def __init__(self, count, size, chunk, robot, seed):
+    def __init__(self, count, size, chunk, sources, seed):
         self.rng = np.random.default_rng(seed)
-        self.chunk, self.size, self.robot = chunk, size, robot
-        device = robot.fine.device
+        self.chunk, self.size, self.sources = chunk, size, sources
+        device = sources.robot.fine.device
         self.pictures = torch.empty(count // chunk * chunk, 3, size, size, dtype=torch.uint8, device=device)
         self.labels = torch.empty(len(self.pictures), 4, dtype=torch.long, device=device)
         self.next = 0
@@ -28,7 +28,7 @@ class Pool:
         labels = labels_for(medium, self.chunk, self.rng)
         at = slice(self.next, self.next + self.chunk)
         with torch.no_grad():
-            self.pictures[at] = (draw(labels, self.size, self.robot) * 255 + 0.5).to(torch.uint8)
+            self.pictures[at] = (draw(labels, self.size, self.sources) * 255 + 0.5).to(torch.uint8)
         self.labels[at] = torch.from_numpy(labels).to(self.labels.device)
         self.next = (self.next + self.chunk) % len(self.pictures)
 

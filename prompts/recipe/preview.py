@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw
 
 from augment import crops
 from captions import encode
-from model import CONTEXT, IMAGE_SIZE, image_features, text_features
+from concepts import TWELVE
+from model import CONTEXT, image_features, text_features
 
 PROMPTS = (
     "A rococo painting of a garden with abstract elements and high resolution",
@@ -46,13 +47,17 @@ PROMPTS = (
 
 
 def repaint(model, tokens, view, steps, batch, rate=0.03, smooth=0.02):
-    """Colours [P,3,S,S] for each prompt's tokens [P,context]; `view` premultiplied RGBA [4,S,S]; and the last cosines."""
+    """Colours [P,3,S,S] for each prompt's tokens [P,context], and the last cosines.
+
+    `view` is premultiplied RGBA, [4,S,S] for all prompts or [P,4,S,S].
+    """
     device, size = tokens.device, view.shape[-1]
-    count = len(tokens)
+    count, side = len(tokens), model.config.vision_config.image_size
     with torch.no_grad():
         wanted = text_features(model, tokens)
-    alpha = view[3:].expand(count, 1, size, size)
-    native = (view[:3] / view[3:].clamp_min(0.02)).clamp(0, 1).expand(count, 3, size, size)
+    view = view.expand(count, 4, size, size)
+    alpha = view[:, 3:]
+    native = (view[:, :3] / alpha.clamp_min(0.02)).clamp(0, 1)
     sides = (size // 8, size // 4, size // 2, size)
     grids = [torch.zeros(count, 3, s, s, device=device, requires_grad=True) for s in sides]
     optimiser = torch.optim.Adam(grids, lr=rate)
@@ -61,7 +66,7 @@ def repaint(model, tokens, view, steps, batch, rate=0.03, smooth=0.02):
         ground = torch.rand(count * batch, 1, 1, 1, device=device).round().expand(-1, 3, size, size)
         many = lambda t: t.repeat_interleave(batch, 0)  # noqa: E731
         picture = many(coat * alpha) + ground * (1 - many(alpha))
-        seen = crops(picture, IMAGE_SIZE).clamp(0, 1)
+        seen = crops(picture, side).clamp(0, 1)
         seen = seen + torch.randn_like(seen) * 0.02
         cosine = (image_features(model, seen) * many(wanted)).sum(1)
         ragged = (coat[..., 1:] - coat[..., :-1]).abs().mean() + (coat[..., 1:, :] - coat[..., :-1, :]).abs().mean()
@@ -90,6 +95,25 @@ def sheet(model, tokenizer, robot, path, prompts=PROMPTS, steps=300, batch=8, vi
         pen.text((left + 2, top + 1), f"{cosine[i]:.2f} {prompt[:38]}", fill="black")
     out.save(path)
     return {prompt: round(c.item(), 3) for prompt, c in zip(prompts, cosine)}
+
+
+def photo_sheet(model, tokenizer, photos, path, tiles=(0, 3, 19, 27), steps=300, batch=8):
+    """Photographs repainted towards the twelve prompts: a row each, the photograph first."""
+    model.eval()
+    views = photos.coarse[[t % len(photos.coarse) for t in tiles]].float() / 255
+    views = torch.cat([views, torch.ones_like(views[:, :1])], 1)
+    tokens = torch.from_numpy(encode(tokenizer, list(TWELVE), CONTEXT)).to(views.device)
+    count, size, label = len(TWELVE), views.shape[-1], 14
+    every = views.repeat_interleave(count, 0)
+    coat, _, _ = repaint(model, tokens.repeat(len(tiles), 1), every, steps, batch)
+    rows = [torch.cat([views[i, :3], *coat[i * count : (i + 1) * count]], 2) for i in range(len(tiles))]
+    picture = (torch.cat(rows, 1).permute(1, 2, 0).cpu().numpy() * 255 + 0.5).astype("uint8")
+    out = Image.new("RGB", (picture.shape[1], picture.shape[0] + label), "white")
+    out.paste(Image.fromarray(picture), (0, label))
+    pen = ImageDraw.Draw(out)
+    for i, prompt in enumerate(("photograph", *TWELVE)):
+        pen.text((i * size + 2, 1), prompt[:21], fill="black")
+    out.save(path)
 
 
 def main():

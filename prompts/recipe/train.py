@@ -1,8 +1,9 @@
-"""Trains the demo CLIP model on one GPU against the clock and writes everything into one folder.
+"""Trains the demo CLIP model, or its judge, on one GPU against the clock and writes everything into one folder.
 
-    python3 prompts/recipe/train.py --out DIR --minutes 8
+    python3 prompts/recipe/train.py --out DIR --minutes 8 [--judge]
 
-Leaves demo-clip.tar (the model directory and its reference tensors), metrics.json, preview.png, pictures.png and log.txt.
+Leaves demo-clip.tar (the model directory and its reference tensors) or judge.tar, metrics.json, preview.png, photos.png,
+pictures.png and log.txt. The judge has another shape, other photographs, other filters and other seeds.
 """
 
 import argparse
@@ -19,19 +20,20 @@ import numpy as np
 import torch
 
 from augment import attacked, crops, logit_scale_limit, worn
-from captions import CaptionTable, vocabulary
-from evaluate import evaluate
+from captions import CaptionTable, known_words, vocabulary
+from evaluate import PAIRS, Classifier, evaluate, twelve
 from make_reference import write_reference
-from model import CONTEXT, IMAGE_SIZE, image_features, new_model, save_model, text_features
+from model import CONTEXT, image_features, new_model, save_model, text_features
 from model_card import write_card
-from objective import contrastive, fits, named_parts
+from objective import composed, contrastive, fits, named_parts
+from photos import Photos
+from pictures import Sources
 from pool import Pool
-from preview import sheet
+from preview import photo_sheet, sheet
 from subjects import Robot
 from tokenizer import build
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PICTURE_SIZE = 72
 
 
 def arguments():
@@ -39,16 +41,19 @@ def arguments():
     parser.add_argument("--out", required=True)
     parser.add_argument("--minutes", type=float, default=8, help="the whole run, evaluation included")
     parser.add_argument("--batch", type=int, default=2048)
-    parser.add_argument("--pool", type=int, default=262144, help="pictures held on the GPU")
+    parser.add_argument("--judge", action="store_true", help="train the judge instead of the demo model")
+    parser.add_argument("--renew", type=int, default=3, help="steps between two chunks of new pictures")
+    parser.add_argument("--composed", type=float, default=0.5, help="weight of the term that ties pairs to their parts")
+    parser.add_argument("--pool", type=int, default=131072, help="pictures held on the GPU")
     parser.add_argument("--chunk", type=int, default=512, help="pictures drawn at a time")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--radius", type=float, default=2.0, help="largest L2 radius of the adversarial pictures")
     parser.add_argument("--attack-steps", type=int, default=2)
-    parser.add_argument("--eval-count", type=int, default=512, help="test pictures of each medium")
+    parser.add_argument("--eval-count", type=int, default=256, help="test pictures of each medium")
     parser.add_argument("--preview-steps", type=int, default=300)
     parser.add_argument("--preview-batch", type=int, default=8)
-    parser.add_argument("--reserve", type=float, default=70, help="seconds kept for evaluation and preview")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--reserve", type=float, default=90, help="seconds kept for evaluation and preview")
+    parser.add_argument("--seed", type=int, default=1, help="the judge adds 500")
     return parser.parse_args()
 
 
@@ -104,32 +109,47 @@ def train(model, pool, table, args, log, deadline, snapshot):
     lookup = torch.from_numpy(table.lookup).to(device)
     optimiser, averaged = optimiser_for(model, args.rate), Averaged(model)
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    size = model.config.vision_config.image_size
+    # The attack needs no gradient of the weights: a second module shares them without one.
+    fixed_model = copy.deepcopy(model).requires_grad_(False)
+    for own, shared in zip(fixed_model.parameters(), model.parameters()):
+        own.data = shared.data
+    pairs = torch.tensor([[m + 1, c + 1] for m, c in PAIRS], device=device)
+    nothing = torch.zeros(len(PAIRS), dtype=torch.long, device=device)
+
+    def one_of(kinds):
+        return tokens[kinds, torch.randint(tokens.shape[1], kinds.shape, device=device)]
+
     began, step, told, kept = log.seconds(), 0, 0.0, log.seconds()
     while (now := log.seconds()) < deadline and not log.stopped:
         progress = (now - began) / max(deadline - began, 1)
-        pool.renew()
+        if step % args.renew == 0:
+            pool.renew()
         pictures, labels = pool.sample(args.batch)
-        pictures = worn(crops(pictures, IMAGE_SIZE))
+        pictures = worn(crops(pictures, size))
         named = named_parts(labels)
         kind = lookup[tuple((named + 1).unbind(1))]
-        caption = tokens[kind, torch.randint(tokens.shape[1], kind.shape, device=device)]
+        caption = one_of(kind)
         match = fits(labels, named)
         target = match.float() / match.sum(1, keepdim=True)
         with half:
             words = text_features(model, caption)
+            m, c = pairs.unbind(1)
+            parts = [one_of(lookup[i, j, nothing, nothing]) for i, j in ((m, c), (m, nothing), (nothing, c))]
+            tie = composed(*text_features(model, torch.cat(parts)).chunk(3))
         scale = model.logit_scale.exp()
         fixed, sharp = words.detach(), scale.detach()
 
         def miss(x):
             with half:
-                found = image_features(model, x)
+                found = image_features(fixed_model, x)
             return -(target * torch.log_softmax(sharp * found @ fixed.T, 1)).sum()
 
         radius = torch.rand(len(pictures), 1, 1, 1, device=device) * args.radius * min(1, progress / 0.15)
         pictures = attacked(miss, pictures, radius, args.attack_steps)
         with half:
             found = image_features(model, pictures)
-        loss = contrastive(scale * found @ words.T, match)
+        loss = contrastive(scale * found @ words.T, match) + args.composed * tie
         rate = learning_rate(step, progress, args.rate)
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -149,7 +169,7 @@ def train(model, pool, table, args, log, deadline, snapshot):
             if told - kept > 100:
                 kept = told
                 snapshot(averaged.model)
-            log(f"step {step}  loss {loss.item():.3f}  scale {scale.item():.1f}  rate {rate:.1e}  {speed:.2f} it/s")
+            log(f"step {step}  loss {loss.item():.3f}  tie {tie.item():.3f}  scale {scale.item():.1f}  rate {rate:.1e}  {speed:.2f} it/s")
     return averaged.model, step
 
 
@@ -163,45 +183,52 @@ def pictures_sheet(pool, path, count=24):
     Image.fromarray(image).save(path)
 
 
-def keep(model, tokenizer, out):
+def keep(model, tokenizer, out, name):
     """Packs the model as it stands, without figures."""
     with tempfile.TemporaryDirectory() as work:
-        save_model(model, tokenizer, os.path.join(work, "demo-clip"))
-        pack(work, out)
+        save_model(model, tokenizer, os.path.join(work, name))
+        pack(work, out, name)
 
 
 def finish(model, tokenizer, robot, args, log, facts):
-    """Exports the model at f16, measures what was exported, and packs the folder."""
+    """Exports the model at f16, measures what was exported on photographs kept for tests, and packs the folder."""
     from transformers import CLIPModel
 
     with tempfile.TemporaryDirectory() as work:
-        directory = os.path.join(work, "demo-clip")
+        directory = os.path.join(work, args.name)
         save_model(model, tokenizer, directory)
-        pack(work, args.out)  # the model is safe before the slower steps
+        pack(work, args.out, args.name)  # the model is safe before the slower steps
         saved = CLIPModel.from_pretrained(directory, dtype=torch.float32).to(robot.fine.device).requires_grad_(False)
         torch.manual_seed(args.seed + 1000)
-        facts |= evaluate(saved, tokenizer, robot, np.random.default_rng(args.seed + 1000), PICTURE_SIZE, args.eval_count)
+        photos = Photos(os.path.join(HERE, "data"), "test", robot.fine.device)
+        usual, other = Sources(robot, photos), Sources(robot, photos, other=1.0)
+        facts |= evaluate(saved, tokenizer, usual, np.random.default_rng(args.seed + 1000), args.eval_count)
+        rng = np.random.default_rng(args.seed + 2000)
+        facts["other_filters"] = twelve(Classifier(saved, tokenizer), other, rng, args.eval_count)
         log(json.dumps(facts))
-        facts["preview_cosines"] = sheet(
-            saved, tokenizer, robot, os.path.join(args.out, "preview.png"), steps=args.preview_steps, batch=args.preview_batch
-        )
-        with open(os.path.join(args.out, "metrics.json"), "w", encoding="utf-8") as file:
-            json.dump(facts, file, indent=2)
-        with open(os.path.join(directory, "metrics.json"), "w", encoding="utf-8") as file:
-            json.dump(facts, file, indent=2)
-            file.write("\n")
-        with open(os.path.join(directory, "words.json"), "w", encoding="utf-8") as file:
-            json.dump({"words": sorted(word for word in vocabulary() if word.isalnum())}, file)
-            file.write("\n")
-        write_card(facts, os.path.join(directory, "README.md"))
-        write_reference(directory, os.path.join(work, "reference"))
-        pack(work, args.out)
+        write(facts, os.path.join(args.out, "metrics.json"))
+        settings = {"steps": args.preview_steps, "batch": args.preview_batch}
+        photo_sheet(saved, tokenizer, photos, os.path.join(args.out, "photos.png"), **settings)
+        facts["preview_cosines"] = sheet(saved, tokenizer, robot, os.path.join(args.out, "preview.png"), **settings)
+        for folder in (args.out, directory):
+            write(facts, os.path.join(folder, "metrics.json"))
+        if not args.judge:
+            write({"words": known_words()}, os.path.join(directory, "words.json"), indent=None)
+            write_reference(directory, os.path.join(work, "reference"))
+        write_card(facts, os.path.join(directory, "README.md"), args.judge)
+        pack(work, args.out, args.name)
     log("done")
 
 
-def pack(work, out):
-    """DIR/demo-clip.tar with all that lies in the working folder; appears by rename."""
-    path = os.path.join(out, "demo-clip.tar")
+def write(facts, path, indent=2):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(facts, file, indent=indent)
+        file.write("\n")
+
+
+def pack(work, out, name):
+    """DIR/NAME.tar with all that lies in the working folder; appears by rename."""
+    path = os.path.join(out, f"{name}.tar")
     with tarfile.open(f"{path}.part", "w") as tar:
         for name in sorted(os.listdir(work)):
             tar.add(os.path.join(work, name), name)
@@ -214,20 +241,25 @@ def main():
     log = Log(args.out)
     signal.signal(signal.SIGTERM, lambda *_: setattr(log, "stopped", True))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    args.name = "judge" if args.judge else "demo-clip"
+    args.seed += 500 if args.judge else 0
     torch.manual_seed(args.seed)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     log(f"{device}, torch {torch.__version__}")
     tokenizer = build(vocabulary())
     table = CaptionTable(tokenizer, 16, CONTEXT, args.seed)
     robot = Robot(os.path.join(HERE, "data", "robot_views.webp"), device)
-    model = new_model(tokenizer).to(device)
+    model = new_model(tokenizer, args.judge).to(device)
+    photos = Photos(os.path.join(HERE, "data"), args.name.split("-")[0], device)
+    detail, other = ((0.6, 1.7), 0.6) if args.judge else ((0.5, 1.3), 0.0)
+    sources = Sources(robot, photos, detail, other)
     log(f"{len(table.classes)} caption classes, {tokenizer.get_vocab_size()} tokens, {sum(p.numel() for p in model.parameters())} weights")
-    pool = Pool(args.pool, PICTURE_SIZE, args.chunk, robot, args.seed)
+    pool = Pool(args.pool, round(model.config.vision_config.image_size * 1.125), args.chunk, sources, args.seed)
     pool.fill()
     pictures_sheet(pool, os.path.join(args.out, "pictures.png"))
     log(f"pool of {len(pool.pictures)} pictures drawn")
     end = args.minutes * 60 - args.reserve
-    averaged, steps = train(model, pool, table, args, log, end, lambda m: keep(m, tokenizer, args.out))
+    averaged, steps = train(model, pool, table, args, log, end, lambda m: keep(m, tokenizer, args.out, args.name))
     log(f"trained {steps} steps")
     facts = {
         "steps": steps,
@@ -238,6 +270,7 @@ def main():
         "attack_steps": args.attack_steps,
         "weights": sum(p.numel() for p in model.parameters()),
         "vocabulary": tokenizer.get_vocab_size(),
+        "training_photographs": len(photos.fine),
     }
     finish(averaged, tokenizer, robot, args, log, facts)
 
