@@ -89,7 +89,7 @@ def labels_for(medium, n, rng, only_held_out=False):
     objects = rng.integers(0, len(OBJECT_NAMES), n)
     rows[:, 2] = np.where(kind < 0.28, ROBOT, np.where(kind < 0.45, objects, -1))
     if colours:
-        named = np.where(rows[:, 2] < 0, 0.6, 0.8)
+        named = np.where(rows[:, 2] < 0, 0.6 if medium else 0.3, 0.8)
         rows[:, 1] = np.where(rng.random(n) < (2 if only_held_out else named), rng.choice(colours, n), -1)
     if not only_held_out and not MEDIA[MEDIUM_NAMES[medium]].surface:
         scenic = rng.random(n) < (0.3 if medium == 0 else 0.2)
@@ -163,5 +163,6 @@ def draw(labels, size, sources, span=(0.1, 1.0)):
         return full.clamp(0, 1)
     # Drawings and materials that have their own colours hide the content's more thoroughly.
     slack = 0.35 if medium_colours(labels[0, 0]) else 0.15
+    slack = torch.where(scene.photo, slack * 0.6, slack)
     strength = 1 - slack * uniform(n, 0, 1, device) ** 2
     return mix(scene.rgb, full, strength).clamp(0, 1)

@@ -6,8 +6,11 @@ import torch
 from concepts import MEDIA
 from pictures import draw, labels_for
 
-# Plain pictures anchor the colours, objects and scenes, so they are drawn more often than any one medium.
-MEDIUM_WEIGHTS = np.array([4.0] + [1.4 if m.colours != "none" else 1.0 for m in list(MEDIA.values())[1:]])
+# Plain pictures anchor the colours, objects and scenes, so they are drawn more often than any one medium; then come the
+# media that are hardest to tell apart on photographs.
+HARD = ("oil", "watercolor", "popart", "mosaic", "cartoon", "lowpoly", "pixelart")
+MEDIUM_WEIGHTS = np.array([(1.4 if m.colours != "none" else 1.0) + 0.6 * (name in HARD) for name, m in MEDIA.items()])
+MEDIUM_WEIGHTS[0] = 9.0
 MEDIUM_WEIGHTS = MEDIUM_WEIGHTS / MEDIUM_WEIGHTS.sum()
 
 
