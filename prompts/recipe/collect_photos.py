@@ -5,7 +5,7 @@
 `PACKAGES` holds, unpacked (`dpkg-deb -x`, `unzip`, `npm pack` and `tar -x`), one folder each: Debian's budgie-backgrounds,
 wordpress-theme-twentytwentyfive, wordpress-theme-twentytwentyfour, gcompris-qt-data, lomiri-wallpapers-16.04; PyPI's
 scikit-image 0.16.2, scikit-learn 1.0.2, scipy 1.7.3; npm's @pmndrs/assets 1.7.0 as `assets`. Only pictures in the public domain
-or under CC0 or CC-BY are taken. Writes photos.webp (tiles of 256×256, 12 a row) and photos.tsv (tile, group, subject,
+or under CC0 or CC-BY are taken, except for the moon of scikit-image, whose licence is not stated. Writes photos.webp (tiles of 256×256, 12 a row) and photos.tsv (tile, group, subject,
 author, licence, source). Tiles of one group show the same place; a split by photograph keeps them together.
 """
 
@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 TILE, COLUMNS = 256, 12
+COMMONS = "https://commons.wikimedia.org/wiki/File:"
 RAWPIXEL = "https://www.rawpixel.com/image/"
 # Themes' pictures: group -> (files, author, number at rawpixel.com); the themes' readme names each as CC0.
 THEMES = {
@@ -71,19 +72,75 @@ LOMIRI = {
     "seeding": ("Clemens Engelhardt", "CC0-1.0"),
     "Wine": ("Jakub Mede", "CC-BY-4.0"),
 }
-SCIKIT_IMAGE = {
-    "astronaut.png": ("NASA", "public domain"),
-    "rocket.jpg": ("SpaceX", "CC0-1.0"),
-    "coffee.png": ("Rachel Michetti", "CC0-1.0"),
-    "chelsea.png": ("Stefan van der Walt", "CC0-1.0"),
-    "moon.png": ("NASA", "public domain"),
-    "grass.png": ("Rob Tuytel", "CC0-1.0"),
-    "gravel.png": ("Rob Tuytel", "CC0-1.0"),
+# GCompris's pictures of its quizzes: name -> (author, source: a URL, or a file of Wikimedia Commons), by the README beside each
+# picture in its repository, which dedicates all of these to the public domain. Debian's copyright file names older pictures.
+GCOMPRIS = {
+    "fish1": ("Karelj", "Pomacanthus_arcuatus_1.jpg"),
+    "fish3": ("Paolo Neo", "Placidochromis_electra_Aquarium_fish_stock_photo.jpg"),
+    "fish4": ("United States Department of Agriculture", "YellowPerch.jpg"),
+    "fish5": ("Stefano Guerrieri", "Anthias_anthias_Stefano_Guerrieri.jpg"),
+    "fish8": ("U.S. National Oceanic and Atmospheric Administration", "Atlantischer_Lachs.jpg"),
+    "fish14": ("Stefano Guerrieri", "Anthias_anthias_Stefano_Guerrieri1.jpg"),
+    "fish15": ("Stefano Guerrieri", "Labrus_Merula_Tuscany.jpg"),
+    "fish23": ("Stefano Guerrieri", "Coris_julis_14-07-05_female.jpg"),
+    "fish24": ("Stefano Guerrieri", "Coris_julis_24-05-07_male.jpg"),
+    "fish25": ("Necrophorus", "Goldfisch_1.jpg"),
+    "fish26": ("Stefano Guerrieri", "Atherina_hepsetus_Stefano_Guerrieri.jpg"),
+    "fish27": ("Stefano Guerrieri", "Trachinus_draco_Stefano_Guerrieri.jpg"),
+    "fish28": ("Bernard Spragg", "Spotted_Puffer_Fish._(13421084473).jpg"),
+    "hammer3": ("Video Girl", "https://publicdomainpictures.net/en/view-image.php?image=266857"),
+    "hammer5": ("Evan-Amos", "Claw-hammer.jpg"),
+    "measuringTape3": ("George Hodan", "https://publicdomainpictures.net/en/view-image.php?image=168690"),
+    "measuringTape4": ("George Hodan", "https://publicdomainpictures.net/en/view-image.php?image=168724"),
+    "multimeter2": ("Bougainville", "MultimeterShortTimeDuty.jpg"),
+    "nailCutter": ("Tripy-commonswiki", "Cortaunyas.jpg"),
+    "plier1": ("Baran Ivo", "Plier01.jpg"),
+    "plier2": ("Alex Myasnikov", "Ostrogubetz.jpg"),
+    "scissors2": ("Julo", "Nozyce_stajenne-do_strzyzenia_grzyw_konskich.jpg"),
+    "screwDriver": ("Oktaeder", "Schraubenzieher.jpg"),
+    "screwDriver2": ("hystiff", "Screwdriver_Phillips.jpg"),
+    "sideCutter1": ("M338", "Carbon_steel_diagonal_side_cutters.jpg"),
+    "wrench": ("Raysonho", "AdjustableWrenchWhiteBackground.jpg"),
+    "wrench1": ("M338", "Adjustable_Angle_Wrenches.jpg"),
+    "dam2": ("László Szalai", "Bekes-dam_duzzaszto.jpg"),
+    "dam3": ("Navian", "Iedigawa_dam.jpg"),
+    "solar1": ("Fluffyarse", "%22Sungril%22_solar_cooker_photo1.jpg"),
+    "solar2": ("Ljubica Šaran", "Sun%C4%8Deva_pe%C4%87nica.jpg"),
+    "solar3": ("atlascuisinesolaire.free.fr", "Fours_solaires_ULOG_sun_oven_horno_solar.jpg"),
+    "solar4": ("el.wikipedia", "Solar_tracker_in_Lixouri.jpg"),
+    "solar7": ("MarkBuckawicki", "Solar_Panel_.jpg"),
+    "windmill": ("G-Man", "Chesterton_Windmill.jpg"),
+    "windmill7": ("Dartford Warbler", "Nutley_Windmill_2.jpg"),
+    "windmill12": ("Мастер Снов", "Windmill_in_Khokhlovka.jpg"),
+    "windmill14": ("Aschroet", "Windmill_Linda_1.jpg"),
+    "greatWall": ("Ahazan", "Great_wall_of_china-mutianyu_4.JPG"),
+    "leMusee": ("Wichien W", "The_Grand_Louvre_(235493607).jpeg"),
+    "leaningTowerOfPisa": ("Andrux", "%D0%9F%D1%96%D0%B7%D0%B0%D0%BD%D1%81%D1%8C%D0%BA%D0%B0_%D0%B2%D0%B5%D0%B6%D0%B0._Pisa_tower.JPG"),
+    "mountRushmore": ("Jim Olah", "Mount_Rushmore_-a.jpg"),
+    "zimniPalace": ("AndreyA", "WinterPalactNight-center.jpg"),
+    "buffetset": ("Rijksmuseum", "Kop_en_schotel_beschilderd_met_vlinders_en_libellen,_BK-15423-J.jpg"),
+    "igloo": ("Estormiz", "Igloo_Cafe_Oulu_20180330_02.jpg"),
+    "pan": ("Suricata", "Pfanne_(Gusseisen).jpg"),
+    "pencil": ("Charm", "Pencil-db.jpg"),
+    "volleyball": ("Amada44", "Beach_volleyball_ball.png"),
+    "crocodile": ("Djambalawa", "Saltwater_Crocodile_on_a_river_bank_(cropped).jpg"),
+    "moose": ("Ryan Hagerty", "Male_Moose.jpg"),
+    "panda": ("Jeff Kubina", "Giant_Panda_2004-03-2.jpg"),
 }
-SCIKIT_LEARN = {"china.jpg": "danielbuechele", "flower.jpg": "vultilion"}
+# By the docstrings of skimage.data; of the moon it states neither author nor licence.
+SKIMAGE = "https://github.com/scikit-image/scikit-image"
+SCIKIT_IMAGE = {
+    "astronaut.png": ("NASA", "public domain", SKIMAGE),
+    "rocket.jpg": ("SpaceX", "public domain", "https://www.flickr.com/photos/spacexphotos/16511594820/"),
+    "coffee.png": ("Rachel Michetti", "CC0-1.0", SKIMAGE),
+    "chelsea.png": ("Stefan van der Walt", "CC0-1.0", SKIMAGE),
+    "moon.png": ("", "not stated", SKIMAGE),
+    "grass.png": ("linolafett", "CC0-1.0", "https://www.deviantart.com/linolafett/art/Grass-01-434853879"),
+    "gravel.png": ("CC0Textures", "CC0-1.0", "https://cc0textures.com/view.php?tex=Gravel04"),
+}
+SCIKIT_LEARN = {"china.jpg": ("danielbuechele", "6061409035"), "flower.jpg": ("vultilion", "6056698931")}
 # Pictures of the packages that are no photographs.
 DRAWN = ("abstract-spiral.jpg", "ocean-waves.jpg", "valley-midnight.jpg", "waves-midnight.jpg")
-FREE = re.compile(r"^(public-domain|CC0-1\.0|CC-BY-\d\.\d)$")
 
 
 def squares(picture, closer=0):
@@ -136,22 +193,15 @@ def resources(path):
 
 
 def gcompris(folder):
-    """Photographs of GCompris under free licences, by its machine-readable copyright file."""
-    with open(find(folder, "copyright"), encoding="utf-8") as file:
-        paragraphs = re.split(r"\n\s*\n", file.read())
-    allowed = {}
-    for text in paragraphs:
-        fields = dict(re.findall(r"^(Files|Copyright|License|Comment): *(.*)", text, re.M))
-        if fields.get("Files", "").endswith(".jpg") and FREE.match(fields.get("License", "")):
-            comment = re.search(r"https?://\S+", text)
-            allowed[fields["Files"][:-4]] = (fields["Copyright"], fields["License"], comment.group(0) if comment else "")
+    """Photographs of GCompris in the public domain."""
     for name in ("categorization", "erase", "explore_world_animals"):
         for path, raw in resources(find(folder, f"{name}.rcc")):
-            key = os.path.splitext(path[path.find("src/") :])[0]  # the package holds them as WebP
-            if key in allowed:
-                author, licence, source = allowed[key]
-                subject = os.path.basename(key)
-                yield f"gcompris-{subject}", subject, author, licence, source, squares(Image.open(io.BytesIO(raw)))
+            subject = os.path.splitext(os.path.basename(path))[0]
+            if subject in GCOMPRIS and path.endswith(".webp"):
+                author, source = GCOMPRIS[subject]
+                source = source if source.startswith("https:") else COMMONS + source
+                tiles = squares(Image.open(io.BytesIO(raw)))
+                yield f"gcompris-{subject}", subject, author, "public domain", source, tiles
 
 
 def panorama(path, views=2, size=TILE, field=90):
@@ -208,15 +258,15 @@ def photographs(root):
         if subject in LOMIRI:
             source = "https://gitlab.com/ubports/development/core/lomiri-wallpapers"
             yield f"lomiri-{subject}", subject, *LOMIRI[subject], source, squares(Image.open(os.path.join(pictures, name)), 1)
-    for name, (author, licence) in SCIKIT_IMAGE.items():
+    for name, (author, licence, source) in SCIKIT_IMAGE.items():
         tiles = squares(Image.open(find(os.path.join(root, "scikit-image"), name)))
-        yield f"skimage-{name[:5]}", name.split(".")[0], author, licence, "https://github.com/scikit-image/scikit-image", tiles
-    for name, author in SCIKIT_LEARN.items():
+        yield f"skimage-{name[:5]}", name.split(".")[0], author, licence, source, tiles
+    for name, (author, number) in SCIKIT_LEARN.items():
         tiles = squares(Image.open(find(os.path.join(root, "scikit-learn"), name)), 1)
-        yield f"sklearn-{name[:5]}", name.split(".")[0], author, "CC-BY-2.0", f"https://www.flickr.com/photos/{author}/", tiles
+        yield f"sklearn-{name[:5]}", name.split(".")[0], author, "CC-BY-2.0", f"https://www.flickr.com/photos/{author}/{number}/", tiles
     with open(find(os.path.join(root, "scipy"), "face.dat"), "rb") as file:
         face = np.frombuffer(bz2.decompress(file.read()), np.uint8).reshape(768, 1024, 3)
-    yield "scipy-face", "raccoon", "Dag Peak", "public domain", "https://github.com/scipy/scipy", squares(Image.fromarray(face))
+    yield "scipy-face", "raccoon", "", "public domain", "http://www.public-domain-image.com", squares(Image.fromarray(face))
     yield from gcompris(os.path.join(root, "gcompris-qt-data"))
     places = os.path.dirname(find(os.path.join(root, "assets"), "apartment.exr.js"))
     for name in sorted(os.listdir(places)):

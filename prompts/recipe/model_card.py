@@ -4,6 +4,7 @@ import csv
 import os
 
 from concepts import COLOUR_NAMES, MEDIA, OBJECT_NAMES, OBJECTS, SCENES
+from photos import SPLITS
 
 CARD = """# demo-clip
 
@@ -29,29 +30,48 @@ positions, sizes, text in pictures, negation, any language but English. It does 
 prompt outside the lists above by the known words in it.
 
 ## Accuracy
-Zero-shot top-1 in per cent over {classes_colour_x_medium} prompts: "a COLOUR MEDIUM" on {test_photographs} photographs that neither this
-model nor the judge was trained on; "a MEDIUM of a COLOUR OBJECT" on robots and shapes (object given). {pictures_per_medium} new pictures
-a medium. {held_out_pairs} pairs of colour and medium never occurred in training.
+Zero-shot top-1 in per cent over {classes_colour_x_medium} prompts: "a COLOUR MEDIUM" on {test_photographs} pictures, cut from {test_sources} photographs
+that neither this model nor its judge was trained on; "a MEDIUM of a COLOUR OBJECT" on robots and shapes (object given).
+{pictures_per_medium} new pictures a medium. No training picture shows one of the {held_out_pairs} held-out pairs of colour and medium. Their captions did
+occur, in the one term of the loss that sees texts only.
 
 | pictures | pair | colour | medium |
 |---|---|---|---|
 {rows}
 
 All {media_count} media, no colour named: {media_top1_photos} on photographs ({media_top1_photos_tenth} on crops of a tenth to a fifth of
-one's side), {media_top1_robot} on robots. Scenes: {scenes_top1}. Objects: {objects_top1}. Of twelve restyling prompts, the right one: {twelve_top1}
-on photographs, {twelve_tenth_top1} on small crops, {other_top1} where other filters drew the media. "a photo" is the nearest of it and the
-twelve for {photo_top1} of unfiltered photographs. `metrics.json` has every figure.
+one's side), {media_top1_robot} on robots. The weakest on photographs: {weakest}; here "photo" is a photograph
+in one hue. Scenes: {scenes_top1}. Objects: {objects_top1}. Of twelve restyling prompts, the right one: {twelve_top1} on photographs, {twelve_tenth_top1} on small
+crops, {other_top1} where filters that the model never saw drew the media
+({other_weakest}). "a photo" is the nearest of it and the twelve for {photo_top1} of unfiltered photographs. `metrics.json` has every figure.
+
+Cosines lie close together: an unfiltered photograph has {photo_cosine} with "a photo" and {photo_cosine_best_other} with the best of the twelve, in the mean.
+Compare cosines with those of the same picture before restyling; single values mean little.
+
+## Compared with its predecessor
+The model before this one saw robots and shapes only, no photographs. Each was measured on its own recipe's pictures.
+
+| pictures | before | now |
+|---|---|---|
+| robots and shapes, pairs seen in training | 85.7 | {seen_pairs_new_seeds_top1[pair]} |
+| robots and shapes, pairs seen in training, attacked, L2 1.0 | 61.2 | {seen_pairs_attacked_l2_1[pair]} |
+| robots and shapes, held-out pairs | 61.0 | {held_out_top1[pair]} |
+| robots, held-out pairs | 59.1 | {held_out_top1_robot[pair]} |
+| robots, all media, no colour named | 92.8 | {media_top1_robot} |
+| objects | 66.5 | {objects_top1} |
+| scenes | 99.4 | {scenes_top1} |
 
 ## Training
 `prompts/recipe/train.py`, {seconds} s on one {device}: {steps} steps of {batch} pictures drawn by the recipe itself (crops of
-{training_photographs} photographs, of every size down to a tenth of one; shapes, textures, scenes and renders of the robot; all put through the
-media's filters), captions from templates, InfoNCE with several positives, a term that ties the caption of a pair to those of
+{training_photographs} pictures cut from {training_sources} photographs, of every size down to a tenth of one; shapes, textures, scenes and
+renders of the robot; all put through the media's filters), captions from templates, InfoNCE with several positives, a term that ties the caption of a pair to those of
 its parts, and adversarial pictures (L2 radius up to {radius_l2}, {attack_steps} gradient steps), without which the gradient would look like noise.
 
 ## Data, licence, credit
 The pictures are drawn by code, and from renders of the splat PLAYBOT by Stephane Agullo (https://sa3d.fr,
 https://superspl.at/view?id=ee6d8bc4), licensed CC-BY-4.0 (http://creativecommons.org/licenses/by/4.0/), and photographs in the
-public domain or under CC0 or CC-BY, each named in `prompts/recipe/data/photos.tsv`. Those that ask for credit:
+public domain or under CC0 or CC-BY. `prompts/recipe/data/photos.tsv` in the repository names the author, licence and source of
+each. Those that ask for credit:
 {credits}.
 The weights are under the repository's licence, with that credit kept.
 """
@@ -63,16 +83,25 @@ against it. It differs from `prompts/demo-clip` in its shape (96×96 pictures, p
 photographs (no training photograph in common), its textures' sizes, and in that other code (`media_other.py`) drew the
 media in most of its pictures. It is not published with the package. It loads in `transformers.CLIPModel.from_pretrained`.
 
+Zero-shot top-1 in per cent over {classes_colour_x_medium} prompts: "a COLOUR MEDIUM" on {test_photographs} pictures, cut from {test_sources} photographs
+that neither model was trained on; "a MEDIUM of a COLOUR OBJECT" on robots and shapes (object given). {pictures_per_medium} new
+pictures a medium. No training picture shows one of the {held_out_pairs} held-out pairs; their captions did occur, in a term of the loss that
+sees texts only.
+
 | pictures | pair | colour | medium |
 |---|---|---|---|
 {rows}
 
 Of the twelve restyling prompts, the right one on photographs that no model was trained on: {twelve_top1} %, softmax margin {twelve_margin}
 (the right prompt's probability less the best other's); on small crops {twelve_tenth_top1} %, {twelve_tenth_margin}; where the other code drew the media
-{other_top1} %, {other_margin}. `metrics.json` has every figure.
+{other_top1} %, {other_margin}. The weakest of the twelve: {twelve_weakest}. It recognises robots less surely than
+photographs: all {media_count} media, no colour named, {media_top1_robot} % on robots and {media_top1_photos} % on photographs. `metrics.json` has every figure.
 
-Trained by `prompts/recipe/train.py --judge`, {seconds} s on one {device}: {steps} steps of {batch} pictures. Data, licence and
-credit: as for `prompts/demo-clip` (its README.md), from other photographs of the same list.
+Trained by `prompts/recipe/train.py --judge`, {seconds} s on one {device}: {steps} steps of {batch} pictures. They were drawn from
+{training_photographs} pictures cut from {training_sources} photographs, shapes, scenes and renders of the robot. `prompts/recipe/data/photos.tsv` names the author,
+licence and source of each photograph; of one, the moon of scikit-image, the package states no licence. Credit: the splat PLAYBOT
+by Stephane Agullo (https://sa3d.fr, https://superspl.at/view?id=ee6d8bc4), licensed CC-BY-4.0, and
+{credits}.
 """
 
 ROWS = (
@@ -93,14 +122,30 @@ ROWS = (
 )
 
 
-def credits():
-    """The authors of the photographs under CC-BY, with licence and source."""
+def photographs():
+    """The rows of data/photos.tsv."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "photos.tsv")
     with open(path, encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["licence"].startswith("CC-BY")]
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def sources(split):
+    """How many photographs a split has; one photograph may give several pictures."""
+    groups = dict.fromkeys(row["group"] for row in photographs())
+    return sum(i % 7 in SPLITS[split] for i in range(len(groups)))
+
+
+def weakest(figures, count):
+    """The lowest of the figures by name, as text."""
+    return ", ".join(f"{name} {value}" for name, value in sorted(figures.items(), key=lambda item: item[1])[:count])
+
+
+def credits():
+    """The authors of the photographs under CC-BY, with licence and subjects."""
     named = {}
-    for row in rows:
-        named.setdefault((row["author"], row["licence"]), []).append(row["subject"])
+    for row in photographs():
+        if row["licence"].startswith("CC-BY"):
+            named.setdefault((row["author"], row["licence"]), []).append(row["subject"])
     return ";\n".join(f"{author} ({licence}: {', '.join(dict.fromkeys(what))})" for (author, licence), what in named.items())
 
 
@@ -120,6 +165,11 @@ def write_card(facts, path, judge=False):
         "twelve_tenth_top1": facts["twelve_tenth"]["top1"],
         "twelve_tenth_margin": facts["twelve_tenth"]["margin"],
         "other_top1": facts["other_filters"]["twelve"]["top1"],
+        "training_sources": sources("judge" if judge else "demo"),
+        "test_sources": sources("test"),
+        "weakest": weakest(facts["media_photos"], 3),
+        "twelve_weakest": weakest({text: hits for text, (hits, _) in facts["twelve_by_prompt"].items()}, 3),
+        "other_weakest": weakest({text: hits for text, (hits, _) in facts["other_filters"]["twelve_by_prompt"].items()}, 3),
         "other_margin": facts["other_filters"]["twelve"]["margin"],
     }
     with open(path, "w", encoding="utf-8") as file:
