@@ -116,6 +116,42 @@ test('the package’s own model opens, and separates its prompts', () =>
     model.destroy();
   }));
 
+test('the judge opens, has another shape than the demo model, and names the colour of a picture', () =>
+  withGpu(async (gpu, arena) => {
+    const [judge, demo] = [await openClip(gpu, join(data, 'judge')), await openClip(gpu)];
+    const shapes = [judge, demo].map(({ towers: { vision } }) => [
+      vision.imageSize,
+      vision.patch,
+      vision.layers,
+    ]);
+    assert.equal(shapes, [
+      [96, 16, 5],
+      [64, 8, 4],
+    ]);
+    demo.destroy();
+
+    const scorer = await ClipScorer.create(gpu, judge);
+    const colors = { red: [0.8, 0.1, 0.1], green: [0.1, 0.7, 0.2], blue: [0.1, 0.2, 0.8] };
+    const names = Object.keys(colors);
+    const rows = await judge.embedTexts(names.map((name) => `a ${name} picture`));
+    for (const [at, rgb] of Object.values(colors).entries()) {
+      const color = new Float32Array(96 * 96 * 4);
+      for (let i = 0; i < 96 * 96; i++) {
+        const light = 0.7 + 0.3 * Math.sin((i % 96) / 9) * Math.cos(Math.floor(i / 96) / 7);
+        color.set([...rgb.map((value) => value * light), 1], 4 * i);
+      }
+      const picture = { color: arena.upload(names[at], color, 'test'), width: 96, height: 96 };
+      const cosines = [];
+      for (const i of names.keys()) {
+        const row = rows.subarray(i * judge.dimensions, (i + 1) * judge.dimensions);
+        cosines.push((await scorer.compare([picture], row)).cosines[0]);
+      }
+      assert.is(cosines.indexOf(Math.max(...cosines)), at, `${names[at]}: ${cosines}`);
+    }
+    scorer.destroy();
+    judge.destroy();
+  }));
+
 type Damage = [name: string, file: string, change: (text: string) => string | undefined, expected: RegExp];
 const set = (changes: object) => (text: string) => JSON.stringify({ ...JSON.parse(text), ...changes });
 const vision = (changes: object) => (text: string) => {
