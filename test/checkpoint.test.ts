@@ -162,7 +162,14 @@ test('stylize with losses that compare with the splat before restyling', () =>
       steps: 6,
       background: 'random' as const,
       crops: { count: 2 },
-      losses: { directional: { from: 'crop' as const }, patch: { count: 2, threshold: 0 }, content: 1 },
+      losses: {
+        directional: { from: 'crop' as const },
+        patch: { count: 2, threshold: 0 },
+        content: 1,
+        structure: 1,
+        tv: 1,
+        photo: 1,
+      },
     };
     const work: Work = (settings) => finished(gpu, stylize(gpu, inputs, options, { seed: 7, ...settings }));
     await sameBytes(gpu, work, 6, [2, 5]);

@@ -38,7 +38,7 @@ async function bareCopy(name: string): Promise<string> {
   return folder;
 }
 
-/** The bits of a text's and a picture's embedding. */
+/** The bits of a text's and a picture's embedding, and of the learnt scale of their cosines. */
 async function embeddings(gpu: Gpu, folder: string): Promise<Uint32Array[]> {
   const arena = gpu.arena('test');
   const [width, height] = [40, 30];
@@ -46,7 +46,11 @@ async function embeddings(gpu: Gpu, folder: string): Promise<Uint32Array[]> {
   const picture = { color: arena.upload('picture', color, 'test'), width, height };
   const model = await openClip(gpu, folder);
   const scorer = await ClipScorer.create(gpu, model);
-  const found = [await model.embedTexts(['a red chair', 'robot']), await scorer.embedImages([picture])];
+  const found = [
+    await model.embedTexts(['a red chair', 'robot']),
+    await scorer.embedImages([picture]),
+    [await model.logitScale()],
+  ];
   scorer.destroy();
   model.destroy();
   arena.destroy();
@@ -414,9 +418,10 @@ test('a SigLIP tokenizer without a padding mark is refused', async () => {
 test('a SigLIP opens: texts and pictures have embeddings of one width', () =>
   withGpu(async (gpu) => {
     const folder = await siglipFolder('siglip-run', UNIGRAM, UNIGRAM_CONFIG);
-    const [texts, images] = await embeddings(gpu, folder);
+    const [texts, images, scale] = await embeddings(gpu, folder);
     assert.is(texts.length, 2 * 48);
     assert.is(images.length, 48);
+    assert.ok(Math.abs(new Float32Array(scale.buffer)[0] - 1.0124994) < 1e-6, 'e to its logit_scale');
   }));
 
 test('a vocabulary whose table is larger than a binding: only the rows of the text are uploaded', () =>
