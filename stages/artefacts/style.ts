@@ -4,15 +4,21 @@ import { z } from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { readSavedJson } from './json.ts';
 
+/** A prompt: a name in the prompt library or a text; or several with weights, which may be negative. */
+export type StylePrompt = string | readonly { text: string; weight: number }[];
+
 /** The target of a restyling; score takes its defaults from it. */
 export interface Style {
-  /** The prompt as in the options: a name in the prompt library, or the text itself. */
-  prompt: string;
+  /** As in the options. */
+  prompt: StylePrompt;
   /** Folder of the CLIP model; absent for the model of the package. */
   model?: string;
 }
 
-const styleFile = z.strictObject({ prompt: z.string(), model: z.string().optional() });
+const styleFile = z.strictObject({
+  prompt: z.union([z.string(), z.array(z.strictObject({ text: z.string(), weight: z.number() }))]),
+  model: z.string().optional(),
+});
 
 /** Writes `style.json` into a folder. */
 export async function saveStyle(_gpu: Gpu, { prompt, model }: Style, folder: string): Promise<void> {

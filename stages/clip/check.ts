@@ -1,12 +1,13 @@
 import { cpus } from 'node:os';
 import { InputError } from '../../wgsl/core/index.ts';
+import type { StylePrompt } from '../artefacts/style.ts';
 import type { Reading } from '../stage.ts';
 import { type ClipDescription, describeClip, modelFiles, tokenIds } from './directory.ts';
 import { allFiles } from './model-files.ts';
 import type { CropOptions } from './options.ts';
-import { resolvePrompt } from './prompts.ts';
 import { resolveModel } from './resolve.ts';
 import { textTensors, visionTensors } from './tensors.ts';
+import { resolveWeightedPrompt } from './weighted-prompt.ts';
 import { ModelWeights } from './weights.ts';
 
 /**
@@ -29,13 +30,14 @@ export async function checkClipTarget({
   model,
   crops,
 }: {
-  prompt: string;
+  prompt: StylePrompt;
   model?: string;
   crops?: CropOptions;
 }): Promise<void> {
   if (crops) checkCrops(crops);
-  const { text } = await resolvePrompt(prompt);
-  tokenIds(await checkClip(model), text);
+  const { parts } = await resolveWeightedPrompt(prompt);
+  const description = await checkClip(model);
+  for (const { text } of parts) tokenIds(description, text);
 }
 
 /** The files and texts that a CLIP target depends on: the model, and the text of the prompt. */
@@ -43,11 +45,13 @@ export async function clipTargetReads({
   prompt,
   model,
 }: {
-  prompt: string;
+  prompt: StylePrompt;
   model?: string;
 }): Promise<Reading> {
   const { files, texts } = await clipReads(model);
-  return { files, texts: { ...texts, prompt: (await resolvePrompt(prompt)).text } };
+  const { parts } = await resolveWeightedPrompt(prompt);
+  const named = parts.map(({ text }, i) => [i ? `prompt ${i + 1}` : 'prompt', text] as const);
+  return { files, texts: { ...texts, ...Object.fromEntries(named) } };
 }
 
 /** What a model depends on: its files and, with an ONNX text encoder, the CPU, for which onnxruntime selects its code. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { HUB_NAME } from './hub-cache.ts';
 import { PRECISIONS } from './precision.ts';
 import { FULL_CLIP } from './resolve.ts';
+import { TEMPLATES, type TemplateSet } from './templates.ts';
 
 /** The batch of random crops that CLIP sees in each step. Shared by stylize and joint training. */
 export const cropOptions = z.strictObject({
@@ -15,7 +16,18 @@ export const cropOptions = z.strictObject({
 });
 export type CropOptions = z.output<typeof cropOptions>;
 
-const prompt = z.string().min(1).describe('Text prompt, or the name of a prompt in the library');
+/** One prompt. */
+export const textPrompt = z.string().min(1).describe('Text prompt, or the name of a prompt in the library');
+const weighted = z.strictObject({
+  text: textPrompt,
+  weight: z.number().default(1).describe('Weight of its unit embedding; negative to lead away from it'),
+});
+const prompt = z
+  .union([textPrompt, z.array(weighted).min(1)])
+  .describe(
+    'Text prompt, or the name of a prompt in the library; or a list of { text, weight }, whose embeddings are added. A negative ' +
+      'weight leads away from a text',
+  );
 export const MODEL = 'owner/name[@revision] on the Hugging Face Hub, a folder in its layout, or demo';
 const model = z
   .string()
@@ -34,5 +46,12 @@ const precision = z
     'Numbers of the image encoder: f16 (operands; sums are f32) needs tensor cores that WebGPU offers; auto is f16 there, else f32',
   );
 
+const templates = z
+  .enum(Object.keys(TEMPLATES) as [TemplateSet])
+  .default('none')
+  .describe(
+    "Texts around the prompt whose embeddings are averaged; imagenet: CLIP's 80, such as “a painting of the …”",
+  );
+
 /** The options that define a CLIP target. */
-export const clipTarget = { prompt, model, precision };
+export const clipTarget = { prompt, templates, model, precision };

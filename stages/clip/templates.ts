@@ -1,6 +1,3 @@
-import { meanDirection } from './encoder.ts';
-import type { ClipModel } from './model.ts';
-
 /** The prompt templates of CLIP for ImageNet (Radford et al. 2021), which CLIPstyler and CLIPGaussian use; {} is the text. */
 const IMAGENET = [
   'a bad photo of a {}.',
@@ -88,21 +85,3 @@ const IMAGENET = [
 /** Sets of prompt templates by their name in the options. */
 export const TEMPLATES = { none: ['{}'], imagenet: IMAGENET } as const;
 export type TemplateSet = keyof typeof TEMPLATES;
-
-/** Texts in one pass of the text encoder: its widest activations fit into 128 MiB for all models of 77 tokens. */
-const TEXTS_AT_ONCE = 32;
-
-/** The mean direction f32 [D] of the embeddings of a text in each template, of unit length. */
-export async function embedInTemplates(
-  model: ClipModel,
-  text: string,
-  set: TemplateSet,
-): Promise<Float32Array> {
-  const texts = TEMPLATES[set].map((template) => template.replace('{}', () => text));
-  const embeds = new Float32Array(model.dimensions * texts.length);
-  for (let first = 0; first < texts.length; first += TEXTS_AT_ONCE) {
-    const some = await model.embedTexts(texts.slice(first, first + TEXTS_AT_ONCE));
-    embeds.set(some, first * model.dimensions);
-  }
-  return meanDirection(embeds, model.dimensions);
-}

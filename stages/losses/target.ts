@@ -1,12 +1,16 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
+import type { StylePrompt } from '../artefacts/style.ts';
 import { checkClipTarget, checkCrops } from '../clip/check.ts';
 import { meanDirection } from '../clip/encoder.ts';
 import { type ClipModel, openClip } from '../clip/model.ts';
 import type { CropOptions } from '../clip/options.ts';
 import type { Precision } from '../clip/precision.ts';
-import { type Prompt, resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
+import { embedPrompt } from '../clip/prompt-embeds.ts';
+import { warnOfPrompt } from '../clip/prompts.ts';
+import type { TemplateSet } from '../clip/templates.ts';
+import { resolveWeightedPrompt, type WeightedPrompt } from '../clip/weighted-prompt.ts';
 import type { Objective, ObjectiveFactory } from '../optimizer/objectives.ts';
 import { type Report, silent } from '../stage.ts';
 import { type Base, BaseEmbeds } from './base-embeds.ts';
@@ -17,7 +21,8 @@ import type { CropGroup, LossNeeds, LossSettings, LossTexts } from './loss.ts';
 
 /** The options of a style target, from the stage that restyles. */
 export interface StyleTargetOptions {
-  prompt: string;
+  prompt: StylePrompt;
+  templates?: TemplateSet;
   model?: string;
   precision?: Precision | 'auto';
   crops: CropOptions;
@@ -34,7 +39,7 @@ export interface StyleTargetSettings {
 
 /** The target of a restyling: a prompt, and the losses that lead to it, with the model that they share. */
 export interface StyleTarget {
-  prompt: Prompt;
+  prompt: WeightedPrompt;
   model: ClipModel;
   /** The objective weight · Σ losses. The target must outlive it. */
   objective(weight: number): ObjectiveFactory;
@@ -55,11 +60,11 @@ export async function openStyleTarget(
   const { crops } = options;
   checkCrops(crops);
   const losses = chooseLosses(options.preset, options.losses);
-  const prompt = await resolvePrompt(options.prompt);
+  const prompt = await resolveWeightedPrompt(options.prompt);
   const model = await openClip(gpu, options.model, options.precision);
-  await warnOfPrompt(prompt, model.directory, report);
+  for (const part of prompt.parts) await warnOfPrompt(part, model.directory, report);
   try {
-    const texts = await embedTexts(model, prompt);
+    const texts = await embedTexts(model, prompt, options.templates);
     const style = await createStyle(gpu, { model, texts, losses, crops }, settings);
     return {
       prompt,
@@ -76,14 +81,19 @@ export async function openStyleTarget(
   }
 }
 
-async function embedTexts(model: ClipModel, prompt: Prompt): Promise<LossTexts> {
+async function embedTexts(
+  model: ClipModel,
+  prompt: WeightedPrompt,
+  templates?: TemplateSet,
+): Promise<LossTexts> {
   const embeds = new Map<string, Promise<Float32Array>>();
   const embed = (text: string) => {
-    const found = embeds.get(text) ?? model.embedTexts([text]);
+    const parts = [{ name: text, text, weight: 1 }];
+    const found = embeds.get(text) ?? embedPrompt(model, { name: text, parts }, templates);
     embeds.set(text, found);
     return found;
   };
-  const target = meanDirection(await embed(prompt.text), model.dimensions);
+  const target = meanDirection(await embedPrompt(model, prompt, templates), model.dimensions);
   return { target, embed };
 }
 

@@ -3,9 +3,10 @@ import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor, backgroundOption } from '../artefacts/background.ts';
 import { formatScores, type Score, type Scores } from '../artefacts/scores.ts';
 import { checkClip, checkClipTarget, clipReads, clipTargetReads } from '../clip/check.ts';
-import { clipTarget, MODEL } from '../clip/options.ts';
+import { clipTarget, MODEL, textPrompt } from '../clip/options.ts';
 import { resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
 import { resolveModel } from '../clip/resolve.ts';
+import { resolveWeightedPrompt } from '../clip/weighted-prompt.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
 import { isClipMetric, METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
@@ -34,7 +35,7 @@ export const scoreOptions = z.strictObject({
     `A second model that did not steer the restyling: ${MODEL}. Each clip metric is also measured by it, as judge.…`,
   ),
   among: z
-    .array(clipTarget.prompt)
+    .array(textPrompt)
     .min(1)
     .optional()
     .describe('Prompts that clip.rank tells from the prompt: texts, or names in the library'),
@@ -111,7 +112,8 @@ export async function score(
   // The stage that produced the style has already warned about its prompt.
   if (prompt !== undefined && options.metrics.some(isClipMetric)) {
     const { folder } = await resolveModel(input.settings.model);
-    await warnOfPrompt(await resolvePrompt(prompt), folder, report);
+    const { parts } = await resolveWeightedPrompt(prompt);
+    for (const part of parts) await warnOfPrompt(part, folder, report);
   }
   const names = METRIC_NAMES.filter((name) => options.metrics.includes(name));
   const scores: Score[] = [];

@@ -1,4 +1,4 @@
-import { embedInTemplates } from '../../clip/templates.ts';
+import { embedInTemplates, embedPrompt } from '../../clip/prompt-embeds.ts';
 import { clipMetric, cosine, difference, framesOver } from './clip-metric.ts';
 import { mean } from './metric.ts';
 
@@ -15,9 +15,8 @@ export const clipDirection = clipMetric({
   needs: { prompt: true, before: true },
   async measure(view) {
     const { model, prompt, frames, before } = view;
-    const texts = [];
-    for (const text of [prompt.text, SOURCE]) texts.push(await embedInTemplates(model, text, 'imagenet'));
-    const wanted = difference(texts[0], texts[1]);
+    const target = await embedPrompt(model, prompt, 'imagenet');
+    const wanted = difference(target, await embedInTemplates(model, SOURCE, 'imagenet'));
     const cosines = frames.map(({ embedding }, i) =>
       cosine(difference(embedding, before[i].embedding), wanted),
     );

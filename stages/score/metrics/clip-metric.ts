@@ -2,8 +2,9 @@ import { FromRgba8 } from '../../../wgsl/image/from-rgba8.ts';
 import type { Frame } from '../../artefacts/frames.ts';
 import type { Score } from '../../artefacts/scores.ts';
 import { type ClipModel, openClip } from '../../clip/model.ts';
-import { type Prompt, resolvePrompt } from '../../clip/prompts.ts';
+import { embedPrompt } from '../../clip/prompt-embeds.ts';
 import { ClipScorer } from '../../clip/scorer.ts';
+import { resolveWeightedPrompt, type WeightedPrompt } from '../../clip/weighted-prompt.ts';
 import { countOf, type Metric, type MetricInput, score } from './metric.ts';
 
 /** One frame as a model sees it. */
@@ -18,7 +19,7 @@ export interface EmbeddedFrame {
 export interface ClipView {
   /** For texts: the weights of its image encoder are freed. */
   model: ClipModel;
-  prompt: Prompt;
+  prompt: WeightedPrompt;
   frames: readonly EmbeddedFrame[];
   /** The same cameras before restyling; empty if nothing restyled them. */
   before: readonly EmbeddedFrame[];
@@ -36,7 +37,7 @@ interface ClipMetric {
   measure(view: ClipView): Promise<Score[]>;
 }
 
-const NO_PROMPT: Prompt = { name: '', text: '' };
+const NO_PROMPT: WeightedPrompt = { name: '', parts: [] };
 
 /** A metric of a CLIP model's embeddings: measured for `score.model` and, under names of its own, for `score.judge`. */
 export function clipMetric({ name, summary, needs, measure }: ClipMetric): Metric {
@@ -98,13 +99,11 @@ const scoreOfJudge: typeof score = (name, ...rest) =>
 async function viewOf(input: MetricInput, directory: string | undefined): Promise<Omit<ClipView, 'score'>> {
   const { gpu, scene, settings } = input;
   const { frames, before } = scene.frames!;
-  const prompt = settings.prompt ? await resolvePrompt(settings.prompt) : NO_PROMPT;
+  const prompt = settings.prompt ? await resolveWeightedPrompt(settings.prompt) : NO_PROMPT;
   // In f32 everywhere, so that scores are comparable across adapters.
   const model = await openClip(gpu, directory, 'f32');
   try {
-    const target = settings.prompt
-      ? await model.embedTexts([prompt.text])
-      : new Float32Array(model.dimensions);
+    const target = settings.prompt ? await embedPrompt(model, prompt) : new Float32Array(model.dimensions);
     const embedded = await embedFrames(input, model, [...frames, ...before], target);
     return {
       model,

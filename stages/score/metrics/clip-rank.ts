@@ -1,3 +1,4 @@
+import { embedPrompt } from '../../clip/prompt-embeds.ts';
 import { resolvePrompt } from '../../clip/prompts.ts';
 import { clipMetric, dot, framesOver } from './clip-metric.ts';
 import { mean } from './metric.ts';
@@ -13,20 +14,24 @@ export const clipRank = clipMetric({
   async measure(view) {
     const { model, prompt, frames, among } = view;
     const others = await Promise.all(among.map((name) => resolvePrompt(name)));
-    const prompts = [prompt, ...others.filter(({ text }) => text !== prompt.text)];
-    const texts = await model.embedTexts(prompts.map(({ text }) => text));
+    const isOwn = (text: string) => prompt.parts.length === 1 && prompt.parts[0].text === text;
+    const rest = others.filter(({ text }) => !isOwn(text));
+    const prompts = [prompt, ...rest];
     const width = model.dimensions;
+    const embeds = rest.length ? await model.embedTexts(rest.map(({ text }) => text)) : new Float32Array();
+    const texts = [
+      await embedPrompt(model, prompt),
+      ...rest.map((_, i) => embeds.subarray(i * width, (i + 1) * width)),
+    ];
     const scale = await model.logitScale();
-    const shares = frames.map(({ embedding }) =>
-      softmax(prompts.map((_, i) => scale * dot(embedding, texts.subarray(i * width, (i + 1) * width)))),
-    );
+    const shares = frames.map(({ embedding }) => softmax(texts.map((text) => scale * dot(embedding, text))));
     const means = prompts.map((_, i) => mean(shares.map((share) => share[i])));
-    const [own, ...rest] = means;
+    const [own, ...other] = means;
     const best = prompts[means.indexOf(Math.max(...means))];
     const over = `${framesOver(view, frames.length)}, first of ${prompts.length}: ${JSON.stringify(best.name)}`;
     return [
-      view.score('clip.rank', 1 + rest.filter((share) => share > own).length, 'rank', over),
-      view.score('clip.margin', own - Math.max(0, ...rest), 'softmax', over),
+      view.score('clip.rank', 1 + other.filter((share) => share > own).length, 'rank', over),
+      view.score('clip.margin', own - Math.max(0, ...other), 'softmax', over),
     ];
   },
 });

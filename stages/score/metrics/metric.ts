@@ -4,7 +4,7 @@ import type { Dataset } from '../../artefacts/dataset.ts';
 import type { Frames } from '../../artefacts/frames.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
 import type { Score } from '../../artefacts/scores.ts';
-import type { Style } from '../../artefacts/style.ts';
+import type { Style, StylePrompt } from '../../artefacts/style.ts';
 
 /** The input of score. Artefacts that no earlier stage produced are absent. */
 export interface ScoreScene {
@@ -17,8 +17,7 @@ export interface ScoreScene {
 }
 
 export interface MetricSettings {
-  /** A name in the prompt library, or the text itself. */
-  prompt?: string;
+  prompt?: StylePrompt;
   /** A CLIP model, in one of the forms of `resolveModel`. */
   model?: string;
   /** A second model, which did not steer the restyling. */
