@@ -18,6 +18,7 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'masked-l1': 'pixel-loss',
   'mean-chunks': 'pixel-loss',
   'product-vec4': 'product',
+  'unit-rows': 'slice',
   linear: 'product',
   'linear-heads': 'product',
   'linear-activation': 'activation',
