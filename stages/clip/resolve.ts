@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { InputError } from '../../wgsl/core/index.ts';
 import { cachedSnapshot, hubCache, parseHubName } from './hub-cache.ts';
 
-/** The small model of the package. */
+/** The name of the small model of the package. */
+export const DEMO = 'demo';
+/** Its folder. */
 export const DEMO_CLIP = fileURLToPath(new URL('../../prompts/demo-clip/', import.meta.url));
 
 /** A full model with its weights as safetensors, for advice. */
@@ -25,10 +27,10 @@ export interface ModelFolder {
  * folder that exists wins over a name.
  * @throws InputError when the cache does not hold a named model.
  */
-export async function resolveModel(model = 'demo'): Promise<ModelFolder> {
+export async function resolveModel(model = DEMO): Promise<ModelFolder> {
   const hub = existsSync(model) ? undefined : parseHubName(model);
   if (!hub) {
-    const folder = model === 'demo' ? DEMO_CLIP : model;
+    const folder = model === DEMO ? DEMO_CLIP : model;
     return { folder, name: basename(resolve(folder)) };
   }
   const cached = await cachedSnapshot(hub);

@@ -20,10 +20,29 @@ export type LossesInput = { [Name in LossName]?: WeightOrOptions<(typeof LOSSES)
 // biome-ignore lint/suspicious/noExplicitAny: the options of a row are those of its own schema.
 const kinds: readonly LossKind<any>[] = Object.values(LOSSES);
 
+/** A set of losses. Models differ in the size of their losses: the weights are those for full models, and those for the demo model. */
+interface Preset {
+  summary: string;
+  full: LossesInput;
+  demo: LossesInput;
+}
+
 /** Sets of losses by name. */
 export const PRESETS = {
-  paper: { summary: 'the CLIP loss alone, eq. 5 of the paper', losses: { clip: 1 } },
-} satisfies Record<string, { summary: string; losses: LossesInput }>;
+  paper: { summary: 'the CLIP loss alone, eq. 5 of the paper', full: { clip: 1 }, demo: { clip: 1 } },
+  wall: {
+    summary: 'directional and patch losses against those that keep the scene',
+    // Direction, patch and content as CLIPGaussian (Howil et al. 2025); not tested here.
+    full: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 },
+    // Few patches: a step takes as long as one of `paper` with two more crops.
+    demo: {
+      directional: 5,
+      patch: { weight: 10, count: 2, scale: [0.2, 0.5] },
+      structure: 1,
+      tv: 0.1,
+    },
+  },
+} satisfies Record<string, Preset>;
 export type PresetName = keyof typeof PRESETS;
 
 const presetNames = Object.keys(PRESETS) as [PresetName];
@@ -64,11 +83,11 @@ export interface ChosenLoss {
 
 /**
  * The losses with a weight above 0, in the order of the table: those of the preset, with the given weights and settings in
- * place of its own.
+ * place of its own. `isDemo`: whether the model is the small one of the package.
  * @throws InputError when none is left.
  */
-export function chooseLosses(preset: PresetName, given: LossesInput): ChosenLoss[] {
-  const base: LossesInput = PRESETS[preset].losses;
+export function chooseLosses(preset: PresetName, given: LossesInput, isDemo = false): ChosenLoss[] {
+  const base: LossesInput = PRESETS[preset][isDemo ? 'demo' : 'full'];
   const chosen = kinds.flatMap((kind): ChosenLoss[] => {
     const name = kind.name as LossName;
     if (base[name] === undefined && given[name] === undefined) return [];

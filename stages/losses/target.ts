@@ -9,6 +9,7 @@ import type { CropOptions } from '../clip/options.ts';
 import type { Precision } from '../clip/precision.ts';
 import { embedPrompt } from '../clip/prompt-embeds.ts';
 import { warnOfPrompt } from '../clip/prompts.ts';
+import { DEMO } from '../clip/resolve.ts';
 import type { TemplateSet } from '../clip/templates.ts';
 import { resolveWeightedPrompt, type WeightedPrompt } from '../clip/weighted-prompt.ts';
 import type { Objective, ObjectiveFactory } from '../optimizer/objectives.ts';
@@ -46,6 +47,11 @@ export interface StyleTarget {
   destroy(): void;
 }
 
+/** @throws InputError when no loss is left. */
+function lossesOf({ preset, losses, model = DEMO }: StyleTargetOptions): ChosenLoss[] {
+  return chooseLosses(preset, losses, model === DEMO);
+}
+
 /**
  * Opens the model, embeds the prompt and compiles the image encoder for the crops of all losses. Warns of words that the model
  * does not know.
@@ -59,7 +65,7 @@ export async function openStyleTarget(
 ): Promise<StyleTarget> {
   const { crops } = options;
   checkCrops(crops);
-  const losses = chooseLosses(options.preset, options.losses);
+  const losses = lossesOf(options);
   const prompt = await resolveWeightedPrompt(options.prompt);
   const model = await openClip(gpu, options.model, options.precision);
   for (const part of prompt.parts) await warnOfPrompt(part, model.directory, report);
@@ -166,8 +172,7 @@ function lossNeeds(losses: readonly ChosenLoss[], settings: LossSettings, hasBas
  * @throws InputError on a broken model, an empty prompt, or losses that cannot be computed.
  */
 export async function checkStyleTarget(options: StyleTargetOptions, hasBase: boolean): Promise<void> {
-  const { crops, preset, losses } = options;
-  lossNeeds(chooseLosses(preset, losses), { seed: 0, crops }, hasBase);
+  lossNeeds(lossesOf(options), { seed: 0, crops: options.crops }, hasBase);
   await checkClipTarget(options);
 }
 
