@@ -36,10 +36,7 @@ export const collect = (value: string, before: string[] = []) => [...before, val
 /** The adapter of a single run, by name; sets the driver's variables in this process. @throws InputError for several. */
 export function takeAdapter([first, ...others]: readonly string[] = []): string | undefined {
   if (others.length) {
-    throw new InputError(
-      'a run has one adapter; several are for the cells of a matrix',
-      `--adapter ${others[0]}`,
-    );
+    throw new InputError('a run has one adapter; only a matrix takes several', `--adapter ${others[0]}`);
   }
   if (first === undefined) return undefined;
   const { adapter, env } = parseSlot(first);

@@ -29,7 +29,7 @@ export function cellsOf(axes: Axes): Cell[] {
 }
 
 /** Names that are reserved in the folder of a matrix, or on Windows. */
-const RESERVED = /^(matrix\.json|con|prn|aux|nul|(com|lpt)\d)$/i;
+const RESERVED = /^(matrix\.json|sheet\.(png|webp)|con|prn|aux|nul|(com|lpt)\d)$/i;
 
 /** Maximum length of a value in the name, and of the name, within the 255 bytes of a file name. */
 const MAX_VALUE_LENGTH = 40;

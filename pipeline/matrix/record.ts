@@ -20,6 +20,8 @@ export interface CellRecord {
   /** The driver's name of the adapter that it ran on. */
   adapter?: string;
   scores: readonly Score[];
+  /** The folder of its saved turntable, relative to `matrix.json`. */
+  frames?: string;
 }
 
 /** `matrix.json`: the cells, their outcomes, and all scores. */
@@ -48,15 +50,7 @@ export type MatrixEvent =
   | { event: 'matrix'; name: string; out: string; axes: Axes; cells: string[]; jobs: number }
   | { event: 'cell'; cell: string; index: number; count: number; values: Record<string, Scalar>; out: string }
   | (CellRunEvent & { cell: string })
-  | {
-      event: 'cell-end';
-      cell: string;
-      status: CellStatus;
-      seconds: number;
-      /** Undefined if a signal ended the process. */
-      exitCode?: number;
-      error?: string;
-    }
+  | ({ event: 'cell-end'; cell: string; seconds: number } & Pick<CellRecord, 'status' | 'exitCode' | 'error'>)
   /** A warning about the matrix as a whole. */
   | { event: 'matrix-warn'; text: string }
   /** The running cells save and end; no other cell starts. */

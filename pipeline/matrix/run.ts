@@ -4,12 +4,13 @@ import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { writeContactSheet } from '../../stages/artefacts/contact-sheet.ts';
 import { Stopped } from '../../stages/checkpoints.ts';
 import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
 import { EXIT, exitCodeOf } from '../exit.ts';
 import type { MatrixPlan } from '../file/read.ts';
 import { readManifest } from '../run/manifest.ts';
-import { checkFolder, MANIFEST } from '../run/run-folder.ts';
+import { checkFolder, MANIFEST, STAGES } from '../run/run-folder.ts';
 import { foldersOf, type Range } from '../run/stage-plan.ts';
 import { explainDiskError, quiet, replaceDurably } from '../store/disk.ts';
 import {
@@ -134,7 +135,12 @@ class MatrixRun {
       const end = signal ? `it was ended by ${signal}` : `it ended with exit code ${exitCode}`;
       cell.error ??= lastLines ? `${end}; its last lines:\n${lastLines}` : `${end} and printed nothing`;
     }
-    if (cell.status === 'done') cell.scores = (await readManifest(out)).manifest.scores ?? [];
+    if (cell.status === 'done') {
+      const { scores = [], stages } = (await readManifest(out)).manifest;
+      cell.scores = scores;
+      const orbit = stages.findLast(({ parts }) => parts.frames);
+      if (orbit) cell.frames = `${cell.folder}/${STAGES}/${orbit.id}/frames`;
+    }
     const { status, seconds, error } = cell;
     this.#report({ event: 'cell-end', cell: name, status, seconds, exitCode: cell.exitCode, error });
   }
@@ -209,6 +215,9 @@ class MatrixRun {
     record.exitCode = stopped ? exitCodeOf(stopped) : exitCodeOfCells(record.cells);
     record.status = record.exitCode === EXIT.ok ? 'done' : isStop(record.exitCode) ? 'stopped' : 'failed';
     await this.#save();
+    await writeContactSheet(this.#out, record.cells).catch(({ message }: Error) =>
+      this.#report({ event: 'matrix-warn', text: `there is no contact sheet: ${message}` }),
+    );
     this.#report({ event: 'matrix-result', out: this.#out, record });
     if (stopped && !(stopped instanceof Stopped)) throw stopped;
     return record;

@@ -3,7 +3,8 @@
  * how its name starts:
  *
  *     ok          prints events, writes run.json, ends with 0
- *     meet        the same, once a second cell has started
+ *     turn        the same, with a saved turntable of four frames, each of one colour
+ *     meet        the same as ok, once a second cell has started
  *     fail-N      prints an error event and ends with exit code N
  *     crash       writes to stderr and ends with 1, without an event
  *     killed      dies of SIGKILL
@@ -25,17 +26,47 @@ const log = (at, more = {}) =>
   appendFileSync(process.env.FAKE_LOG, `${JSON.stringify({ at, cell, pid: process.pid, ...more })}\n`);
 const print = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
+/** Colours: red grows with the frame, green with the seed. */
+function saveTurntable() {
+  const folder = join(out, 'stages/orbit/frames');
+  mkdirSync(folder, { recursive: true });
+  const camera = { width: 16, height: 16, fx: 16, fy: 16, cx: 8, cy: 8, viewmat: Array(16).fill(0) };
+  const frames = [0, 1, 2, 3].map((index) => ({ name: String(index), camera }));
+  const header = { format: 'splatline frames 1', fps: 4, frames, before: [] };
+  writeFileSync(join(folder, 'frames.json'), JSON.stringify(header));
+  const bytes = frames.flatMap((_, index) => [
+    ...Array(16 * 16)
+      .fill([60 * index, 60 * Number(seed), 0, 255])
+      .flat(),
+    ...Array(4 * 16 * 16).fill(0),
+  ]);
+  writeFileSync(join(folder, 'frames.bin'), Uint8Array.from(bytes));
+  writeFileSync(join(folder, 'before.bin'), '');
+}
+
 function save(status) {
   mkdirSync(out, { recursive: true });
+  const hasTurntable = cell.startsWith('turn-');
+  if (hasTurntable) saveTurntable();
   const row = {
-    id: 'train',
+    id: hasTurntable ? 'orbit' : 'train',
     stage: 'train',
     key: `key-${seed}`,
     resolvedBy: 'ran',
     seconds: 0.1,
     peakBytes: 0,
   };
-  const stages = [{ ...row, options: {}, seed: 1, outputs: [], parts: {}, identity: {}, places: {} }];
+  const stages = [
+    {
+      ...row,
+      options: {},
+      seed: 1,
+      outputs: [],
+      parts: hasTurntable ? { frames: {} } : {},
+      identity: {},
+      places: {},
+    },
+  ];
   const versions = { splatline: '0', node: process.version, packages: {} };
   const texts = { name: 'fake', command: 'fake', cwd: process.cwd(), file: 'fake.yaml', store: '.store' };
   const scores = [
@@ -77,7 +108,7 @@ process.stdout.write('not an event\n');
 const [what, code] = cell.split('-');
 const started = () => readFileSync(process.env.FAKE_LOG, 'utf8').match(/"at":"start"/g).length;
 while (what === 'meet' && started() < 2) await wait(10);
-if (what === 'ok' || what === 'meet') {
+if (what === 'ok' || what === 'meet' || what === 'turn') {
   save('done');
   print({ event: 'done', stage: 'train', seconds: 0.1 });
   print({ event: 'result', out, files: [], seconds: 0.1, ran: ['train'], ledger: [] });
