@@ -62,6 +62,7 @@ const SETS: [string, LossesInput][] = [
   ['directional from the view', { clip: 0, directional: 2 }],
   ['directional from the crop', { clip: 0, directional: { weight: 2, from: 'crop' } }],
   ['patch', { clip: 0, patch: { weight: 3, count: 5, threshold: 0 } }],
+  ['patch alone, without perspective', { clip: 0, patch: { count: 3, perspective: 0, threshold: 0 } }],
   ['content', { clip: 0, content: 4 }],
   [
     'all',

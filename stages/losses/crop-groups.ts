@@ -1,4 +1,11 @@
-import { type CropTransform, centerTransform, cropTransforms } from '../../wgsl/image/crop-transforms.ts';
+import {
+  type CropRequest,
+  type CropTransform,
+  centerTransform,
+  cropTransforms,
+} from '../../wgsl/image/crop-transforms.ts';
+import { perspectiveCrops } from '../../wgsl/image/homography.ts';
+import type { View } from '../artefacts/dataset.ts';
 import type { CropGroup, LossSettings } from './loss.ts';
 
 /** The random crops of the stage (its option `crops`). */
@@ -16,17 +23,24 @@ export interface PatchOptions {
   count: number;
   scale: readonly [number, number];
   flip: boolean;
+  /** How far corners move inwards at most, as a fraction of half of the side. */
+  perspective: number;
 }
 
-/** Small random crops, upright. */
-export function randomPatches({ seed }: LossSettings, { count, scale, flip }: PatchOptions): CropGroup {
-  const augment = { scale, rotate: 0, flip };
-  return {
-    key: 'patches',
-    count,
-    transforms: (step, { camera: { width, height } }, size) =>
-      cropTransforms({ seed, purpose: 'patch', step, batch: count, width, height, size, augment }),
+/** Small random crops, upright, under perspective. */
+export function randomPatches(
+  { seed }: LossSettings,
+  { count, scale, flip, perspective }: PatchOptions,
+): CropGroup {
+  const request = (step: number, { camera: { width, height } }: View, size: number): CropRequest => {
+    const augment = { scale, rotate: 0, flip };
+    return { seed, purpose: 'patch', step, batch: count, width, height, size, augment };
   };
+  const group = { key: 'patches', count };
+  // The affine kernels are faster.
+  return perspective
+    ? { ...group, homographies: (...at) => perspectiveCrops(request(...at), perspective) }
+    : { ...group, transforms: (...at) => cropTransforms(request(...at)) };
 }
 
 /** Key of the crops of `wholeViews`. */

@@ -1,5 +1,4 @@
 import { type Arena, InputError, type Recorder } from '../../wgsl/core/index.ts';
-import { CropSampler } from '../../wgsl/image/crop.ts';
 import type { View } from '../artefacts/dataset.ts';
 import { buildEncoder, type Encoder, type EncoderBackward } from '../clip/encoder.ts';
 import type { ClipModel } from '../clip/model.ts';
@@ -7,6 +6,7 @@ import { tokenCount } from '../clip/towers.ts';
 import type { ObjectiveMetrics } from '../optimizer/objectives.ts';
 import { type BaseEmbeds, middleLayer } from './base-embeds.ts';
 import { VIEW_CROPS } from './crop-groups.ts';
+import { GroupSampler, orderGroups } from './group-sampler.ts';
 import type { CropGroup, LossEncoder, LossFeatures } from './loss.ts';
 
 /** Limit of a step's crops: the backward pass of the crops keeps all of them in the memory of a workgroup. */
@@ -53,12 +53,12 @@ export class GroupEncoder implements LossEncoder {
   readonly features?: LossFeatures;
   readonly #baseEmbeds?: BaseEmbeds;
   readonly #groups: readonly CropGroup[];
-  readonly #sampler: CropSampler;
+  readonly #sampler: GroupSampler;
   readonly #encoder: Encoder & { backward: EncoderBackward };
 
   private constructor(
     { groups, model, baseEmbeds, baseCrops }: GroupEncoderOptions & { baseCrops?: GPUBuffer },
-    sampler: CropSampler,
+    sampler: GroupSampler,
     encoder: Encoder & { backward: EncoderBackward },
   ) {
     this.#groups = groups;
@@ -92,16 +92,18 @@ export class GroupEncoder implements LossEncoder {
 
   /** @throws InputError when there are too many crops, or a weight of the model is missing or invalid. */
   static async create(arena: Arena, options: GroupEncoderOptions): Promise<GroupEncoder> {
-    const { model, groups, hasBaseCrops } = options;
+    const { model, hasBaseCrops } = options;
+    const groups = orderGroups(options.groups);
     const batch = countCrops(groups);
-    const { mean, deviation } = model.preprocessor;
     const { first, count } = options.hasFeatures ? rowsOf(groups, VIEW_CROPS) : { first: 0, count: 0 };
     const tap = options.hasFeatures ? { layer: middleLayer(model), first, count } : undefined;
     const encoder = await buildEncoder(arena, model, { batch, hasBackward: true, tap });
-    const shape = { batch, size: model.imageSize, mean, deviation };
-    const sampler = await CropSampler.create(arena, shape, encoder.pixels);
+    const sampler = await GroupSampler.create(arena, model, groups, encoder.pixels);
     const baseCrops = hasBaseCrops ? arena.buffer('baseCrops', 4 * batch * model.dimensions) : undefined;
-    return new GroupEncoder({ ...options, baseCrops }, sampler, { ...encoder, backward: encoder.backward! });
+    return new GroupEncoder({ ...options, groups, baseCrops }, sampler, {
+      ...encoder,
+      backward: encoder.backward!,
+    });
   }
 
   rows(key: string): { first: number; count: number } {
@@ -110,14 +112,7 @@ export class GroupEncoder implements LossEncoder {
 
   /** Uploads the crops of the next step. */
   prepare(step: number, view: View): void {
-    const { size } = this.#sampler.shape;
-    const { width, height } = view.camera;
-    this.#sampler.set(
-      width,
-      height,
-      this.#groups.flatMap((group) => group.transforms(step, view, size)),
-      step + 1,
-    );
+    this.#sampler.prepare(step, view);
   }
 
   /** Embeddings of the base of the step's view, before `recordForward`. `color`: its render, where crops of it are needed. */

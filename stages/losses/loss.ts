@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import type { CropTransform } from '../../wgsl/image/crop-transforms.ts';
+import type { Homography } from '../../wgsl/image/homography.ts';
 import type { View } from '../artefacts/dataset.ts';
 import type { CropOptions } from '../clip/options.ts';
 import type { ObjectiveMetrics, Picture } from '../optimizer/objectives.ts';
@@ -18,11 +19,21 @@ export interface Loss {
 }
 
 /** Crops of a render that the image encoder sees in each step. Losses that name the same key share them. */
-export interface CropGroup {
+export type CropGroup = AffineCrops | WarpedCrops;
+
+interface Crops {
   key: string;
   count: number;
+}
+
+export interface AffineCrops extends Crops {
   /** `count` crops of side `size`, a pure function of its arguments. */
   transforms(step: number, view: View, size: number): CropTransform[];
+}
+
+export interface WarpedCrops extends Crops {
+  /** The same by homographies. */
+  homographies(step: number, view: View, size: number): Homography[];
 }
 
 /** What a loss asks for. */

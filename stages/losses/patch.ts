@@ -15,6 +15,13 @@ export const patch = defineLoss({
       .tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)])
       .describe('Smallest and largest side of a patch, as a fraction of the shorter image side'),
     flip: z.boolean().describe('Mirrors half of the patches'),
+    perspective: z
+      .number()
+      .min(0)
+      .max(0.5)
+      .describe(
+        'How far each corner of a patch moves inwards at most, as a fraction of half of its side; 0 is a square',
+      ),
     threshold: z
       .number()
       .min(0)
@@ -22,7 +29,15 @@ export const patch = defineLoss({
       .describe('A patch with a smaller loss counts as 0 and has no gradient'),
     source: z.string().min(1).describe('Text that describes the splat before restyling'),
   },
-  defaults: { weight: 1, count: 64, scale: [0.1, 0.3], flip: true, threshold: 0.7, source: SOURCE },
+  defaults: {
+    weight: 1,
+    count: 64,
+    scale: [0.1, 0.3],
+    flip: true,
+    perspective: 0.5,
+    threshold: 0.7,
+    source: SOURCE,
+  },
   needs(options, settings) {
     const [smallest, largest] = options.scale;
     if (smallest > largest) {
