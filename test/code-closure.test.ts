@@ -98,6 +98,7 @@ test('a module of the library depends on the kernels that it names and on their 
   assert.equal(kernelsOf('wgsl/nn/layer-norm.ts'), [
     'wgsl/nn/layer-norm-backward.wgsl',
     'wgsl/nn/layer-norm.wgsl',
+    'wgsl/shared/finite.wgsl',
     'wgsl/shared/grid.wgsl',
     'wgsl/shared/input-gradient.wgsl',
     'wgsl/shared/rowwise.wgsl',
