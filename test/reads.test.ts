@@ -49,8 +49,10 @@ test('stylize, and train with a prompt, read the model and the prompt’s text',
   assert.equal(names(styled.files), MODEL_PARTS);
   assert.not.equal(styled.texts?.prompt, 'rococo', 'the name in the library, not its text');
   assert.is(styled.texts?.model, MODEL, 'the style names the folder, which score opens');
-  const trained = await stageReads(trainStage, trainOptions.parse({ clip: target }));
-  assert.equal(trained, { files: styled.files, texts: { prompt: styled.texts?.prompt } });
+  const trained = (mode: 'balanced' | 'paper') =>
+    stageReads(trainStage, trainOptions.parse({ clip: { ...target, mode } }));
+  assert.equal(await trained('balanced'), styled, 'it gives a style, too');
+  assert.equal(await trained('paper'), { files: styled.files, texts: { prompt: styled.texts?.prompt } });
   assert.equal(await stageReads(trainStage, trainOptions.parse({})), {});
   const own = await stageReads(stylizeStage, stylizeOptions.parse({ prompt: 'made of moss' }));
   assert.equal(own.texts, { prompt: 'made of moss' });
