@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the syntax under test.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -86,6 +86,23 @@ function maxConcurrent(calls: readonly Call[]): number {
     ...calls.filter(({ at }) => at !== 'signal').map(({ at }) => (running += at === 'start' ? 1 : -1)),
   );
 }
+
+test('matrix.json has the outcome of each cell once it has ended', async () => {
+  await bench(async ({ folder, events, run }) => {
+    const seen: string[][] = [];
+    const onEvent = (event: MatrixEvent) => {
+      events.push(event);
+      if (event.event !== 'cell-end') return;
+      const record = JSON.parse(readFileSync(join(folder, 'out/fox/matrix.json'), 'utf8'));
+      seen.push([record.status, ...statuses(record)]);
+    };
+    await run('ok, ok-2', { onEvent });
+    assert.equal(seen, [
+      ['running', 'ok-1 done', 'ok-2-1 not started'],
+      ['running', 'ok-1 done', 'ok-2-1 done'],
+    ]);
+  });
+});
 
 test('runs every cell, one after the other, and collects scores', async () => {
   await bench(async ({ folder, events, run, calls, saved }) => {

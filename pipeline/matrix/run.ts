@@ -141,6 +141,7 @@ class MatrixRun {
       const orbit = stages.findLast(({ parts }) => parts.frames);
       if (orbit) cell.frames = `${cell.folder}/${STAGES}/${orbit.id}/frames`;
     }
+    await this.#save();
     const { status, seconds, error } = cell;
     this.#report({ event: 'cell-end', cell: name, status, seconds, exitCode: cell.exitCode, error });
   }

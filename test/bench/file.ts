@@ -7,7 +7,7 @@
  * Runs the stages up to the last optimisation (or --stage) in memory, from nothing, and saves nothing. --first N: N steps of that
  * last one instead of all. The wall clock counts from the first step's recording to the end of the last step's work; set-up
  * is not in it. Times by kernel come from a second run under the profiler: each kernel's median over the steps, or with --least
- * its least, where other work shares the machine.
+ * its minimum, where other work shares the machine.
  */
 import { parseArgs } from 'node:util';
 import { readPipeline } from '../../pipeline/file/read.ts';
@@ -128,7 +128,7 @@ function profileSteps(gpu: Gpu) {
     stop() {
       gpu.recorder = make;
     },
-    async print(id: string, least: boolean) {
+    async print(id: string, isMin: boolean) {
       const times = new Map<string, number[]>();
       for (const profiler of profilers) {
         await profiler.collect();
@@ -138,12 +138,12 @@ function profileSteps(gpu: Gpu) {
         profiler.destroy();
       }
       const totals = new Map(
-        [...times].map(([label, list]) => [label, least ? Math.min(...list) : median(list)]),
+        [...times].map(([label, list]) => [label, isMin ? Math.min(...list) : median(list)]),
       );
       const sum = [...totals.values()].reduce((a, b) => a + b, 0);
       const rows = [...totals].sort(([, a], [, b]) => b - a);
       console.log(
-        `\n${id}, ${steps} steps, ms a step by kernel (${least ? 'least' : 'median'} of steps); ${sum.toFixed(2)} in all`,
+        `\n${id}, ${steps} steps, ms a step by kernel (${isMin ? 'minimum' : 'median'} of steps); ${sum.toFixed(2)} in all`,
       );
       const cells = rows.map(([label, ms]) => [label, ms.toFixed(3), `${((100 * ms) / sum).toFixed(1)} %`]);
       for (const line of alignColumns(cells)) console.log(`  ${line}`);

@@ -77,9 +77,9 @@ async function passes(index: number, reference: Reference): Promise<boolean> {
   return passed;
 }
 
-function whole(text: string | undefined, what: string, otherwise: number, least = 1): number {
+function whole(text: string | undefined, what: string, otherwise: number, min = 1): number {
   const value = text === undefined ? otherwise : Number(text);
-  if (Number.isInteger(value) && value >= least) return value;
-  console.error(`${what}: expected a whole number from ${least}, found ${text}`);
+  if (Number.isInteger(value) && value >= min) return value;
+  console.error(`${what}: expected a whole number from ${min}, found ${text}`);
   process.exit(2);
 }
