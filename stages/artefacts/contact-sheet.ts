@@ -83,7 +83,7 @@ export async function writeContactSheet(folder: string, cells: readonly SheetCel
     limitInputPixels: false,
   });
   const delay = pages.map(() => PAGE_MILLISECONDS);
-  await film.webp({ quality: 80, loop: 0, delay }).toFile(animated);
+  await film.webp({ quality: 80, effort: 2, loop: 0, delay }).toFile(animated);
 }
 
 /** The rows from top to bottom. Runs share the splat before restyling if its first frame is the same. */
