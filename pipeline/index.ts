@@ -9,12 +9,12 @@ export { type Gaussians, releaseGaussians } from '../stages/artefacts/gaussians.
 export { loadGaussians, saveGaussians } from '../stages/artefacts/gaussians-file.ts';
 export { exportPly } from '../stages/artefacts/gaussians-ply.ts';
 export { formatScores, type Score, type Scores } from '../stages/artefacts/scores.ts';
+export { type BlendInput as BlendOptions, blend } from '../stages/blend/stage.ts';
 export { type CheckpointStore, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
 export { stages } from '../stages/index.ts';
 export { type InitInput as InitOptions, init } from '../stages/init/stage.ts';
 export { type LoadInput as LoadOptions, load } from '../stages/load/stage.ts';
-export type { OrbitInput as OrbitOptions } from '../stages/orbit/options.ts';
-export { orbit } from '../stages/orbit/stage.ts';
+export { type OrbitInput as OrbitOptions, orbit } from '../stages/orbit/stage.ts';
 export { type ScoreInput as ScoreOptions, score } from '../stages/score/stage.ts';
 export {
   type Artefacts,

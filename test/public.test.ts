@@ -6,6 +6,7 @@ import * as api from '../pipeline/index.ts';
 /** The interface of scripts: adding or removing a name is a decision, repeated here. */
 const SURFACE = {
   functions: [
+    'blend',
     'collect',
     'defineStage',
     'exportPly',
@@ -29,6 +30,7 @@ const SURFACE = {
     'score',
     'stylize',
     'train',
+    'trainJointly',
     'verifyRun',
   ],
   classes: ['GpuError', 'InputError', 'Stopped', 'Store'],
@@ -47,7 +49,7 @@ test('the public API is exactly this', () => {
 test('the stages are these', () => {
   assert.equal(
     api.stages.map(({ name }) => name),
-    ['load', 'init', 'train', 'stylize', 'orbit', 'score'],
+    ['load', 'init', 'train', 'stylize', 'blend', 'orbit', 'score'],
   );
 });
 

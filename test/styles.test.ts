@@ -33,10 +33,9 @@ test('prints a row for each configuration; a second run restyles nothing and pri
   assert.is(cells[0].scores['judge.clip'], cells[0].scores.clip);
 
   const second = await run();
-  assert.equal(
-    second.filter((line) => line.startsWith('| playbot ')),
-    rows,
-  );
+  // The first run's seconds include the saving of the result, those of the store do not.
+  const figures = (row: string) => row.split(' | ').slice(0, -1);
+  assert.equal(second.filter((line) => line.startsWith('| playbot ')).map(figures), rows.map(figures));
   assert.ok(second.includes('0 of 2 restylings ran now'));
 });
 

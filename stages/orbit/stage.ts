@@ -12,6 +12,8 @@ import { checkBudget, renderFrames } from './render-frames.ts';
 import { fitRing, type Ring, ringCameras } from './ring.ts';
 import { checkVideo } from './video.ts';
 
+export type { OrbitInput } from './options.ts';
+
 export interface OrbitScene {
   dataset: Dataset;
   gaussians: Gaussians;
