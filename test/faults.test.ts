@@ -222,7 +222,8 @@ async function shortKeys(): Promise<string[]> {
 test('a truncated checkpoint is reported and the previous one is used; without any, the stage restarts', async () => {
   const places = await freshPlaces();
   await killedAtStep(places, 24);
-  const [older, newer] = await checkpointsOf(places);
+  // A kill right after a save leaves a third one, which that save would have removed.
+  const [older, newer] = (await checkpointsOf(places)).slice(-2);
   assert.ok(newer, 'two are kept');
   await cut(newer);
   const job = start(places);
