@@ -18,7 +18,7 @@ const CHILD = fileURLToPath(new URL('./helpers/store-child.ts', import.meta.url)
 const KEY = keyOf(7);
 /** A lease is refreshed every 20 ms. */
 const QUICK = { expiry: 300 };
-/** For a lease that nobody refreshes, and that a busy machine must not end before it is seen. */
+/** Term of a lease without refreshes; long enough that it is seen on a busy machine before it ends. */
 const UNHURRIED = { expiry: 1500 };
 const newLease = (folder = scratchFolder()) => ({ folder, file: join(folder, `${KEY}.lock`) });
 const ELSEWHERE = `not-${hostname()}`;

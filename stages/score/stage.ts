@@ -38,7 +38,7 @@ export const scoreOptions = z.strictObject({
     .array(textPrompt)
     .min(1)
     .optional()
-    .describe('Prompts that clip.rank tells from the prompt: texts, or names in the library'),
+    .describe('Prompts among which clip.rank ranks the prompt: texts, or names in the library'),
   background: backgroundOption('Background colour on held-out views'),
 });
 

@@ -39,7 +39,7 @@ const FRAMES = 16;
 
 const USAGE = `npm run styles -- [OPTIONS]
   --capture NAME=FOLDER  a COLMAP capture, any number of times; the carried one unless given
-  --prompts LIST         separated by commas; twelve unless given. The judge tells each from all twelve
+  --prompts LIST         separated by commas; twelve unless given. The judge ranks each among all twelve
   --configurations LIST  of paper, wall and wall-without-LOSS; all unless given
   --model MODEL          steers the restyling; the demo model unless given
   --judge MODEL          judges it: ${JUDGE}

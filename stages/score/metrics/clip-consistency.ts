@@ -1,7 +1,7 @@
 import { clipMetric, cosine, difference } from './clip-metric.ts';
 import { countOf, mean } from './metric.ts';
 
-/** Frames between the two of a pair: CLIPGaussian's interval unless told otherwise. */
+/** Frames between the two of a pair: by default CLIPGaussian's interval. */
 const STEP = 1;
 
 /**

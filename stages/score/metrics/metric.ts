@@ -22,7 +22,7 @@ export interface MetricSettings {
   model?: string;
   /** A second model, which did not steer the restyling. */
   judge?: string;
-  /** Prompts that the model tells from the prompt. */
+  /** Prompts among which the model ranks the prompt. */
   among: readonly string[];
   background: Vec3;
 }
