@@ -263,7 +263,13 @@ const CELLS = [
     seconds: 185,
     scores: [score('psnr', 17.510823), score('psnr.before', 20), score('clip', 33.037675)],
   }),
-  cellRecord('wood-1', { seconds: 4, scores: [score('clip', -9.5), score('ssim', 0.71)] }),
+  cellRecord('wood-1', {
+    seconds: 4,
+    scores: [
+      ...[score('clip', -9.5), score('judge.clip', 21.5), score('judge.clip.before', 20)],
+      ...[score('consistency.long', 0.1), score('consistency.long.covisible', 0.9)],
+    ],
+  }),
   cellRecord('day-of-the-dead-1', { status: 'failed', seconds: 0.5, error: 'as asked' }),
   cellRecord('last', { status: 'not started' }),
 ];
@@ -318,9 +324,9 @@ const END: MatrixEvent = {
 test('the table has the cells, how they ended and their scores', () => {
   const text = printed(false, [[0, { event: 'matrix-result', out: '/o/fox', record: RECORD }]]);
   assert.equal(text.split('\n').slice(1, 6), [
-    'cell               status       time   psnr    clip    ssim',
+    'cell               status       time   psnr    clip    judge.clip  consistency.long',
     'rococo-1           done         3:05   17.511  33.038',
-    'wood-1             done         4.0 s          -9.5    0.71',
+    'wood-1             done         4.0 s          -9.5    21.5        0.1',
     'day-of-the-dead-1  failed       0.5 s',
     'last               not started',
   ]);

@@ -54,7 +54,7 @@ async function embed(gpu: Gpu, arena: Arena, model: ClipModel, frames: Frame[]):
 test('the scores of CLIPGaussian follow from the embeddings, for the model and the judge', () =>
   withGpu(async (gpu, arena) => {
     const scene = await restyled(gpu, arena, 3);
-    const among = ['a blue ball', PROMPT, 'a green ball'];
+    const among = ['a blue ball', PROMPT, 'a green ball', ' a blue ball', 'a green ball'];
     const options = { metrics: [...CLIP_METRICS], prompt: PROMPT, model: TINY_CLIP, judge: 'demo', among };
     gpu.ledger.stage = 'score-test';
     const scores = await score(gpu, scene, options);
@@ -174,14 +174,26 @@ test('consistency over a long range sees what changes slowly along the path', ()
 test('what is missing is named, and only clip metrics read models', () =>
   withGpu(async (gpu, arena) => {
     const notes: string[] = [];
-    const report = { ...silent, note: (text: string) => notes.push(text) };
+    const report = {
+      ...silent,
+      note: (text: string) => notes.push(text),
+      warn: (text: string) => notes.push(`warning: ${text}`),
+    };
     const { frames, ...scene } = await restyled(gpu, arena, 3);
     const unchanged = { ...scene, frames: { ...frames, before: [] } };
     const settings = { report };
-    await score(gpu, unchanged, { prompt: PROMPT, model: TINY_CLIP }, settings);
+    await score(gpu, unchanged, { prompt: PROMPT, model: TINY_CLIP, among: [PROMPT] }, settings);
+    const repeated = { metrics: ['clip.rank' as const], prompt: PROMPT, judge: 'demo', among: ['other'] };
+    await score(gpu, scene, { ...repeated, model: TINY_CLIP }, settings);
+    assert.not(notes.some((note) => note.startsWith('warning')));
+    const away = { ...repeated, prompt: [{ text: PROMPT, weight: -1 }], model: TINY_CLIP, judge: undefined };
+    const { scores } = await score(gpu, unchanged, { ...away, among: [PROMPT] });
+    assert.match(scores[0].over, /of 2: /, 'the opposite of the prompt is another');
+    await score(gpu, scene, repeated, settings);
     for (const note of [
       'clip.direction is skipped: it compares with the frames before restyling, and nothing was restyled',
-      'clip.rank is skipped: there are no prompts to tell apart (score.among)',
+      'clip.rank is skipped: there are no other prompts to tell the prompt from (score.among)',
+      'warning: score.judge is the model itself, so its scores are no second opinion',
       'consistency.long is skipped: it compares frames seven apart, and there are 3 frames',
       'structure is skipped: it compares with the frames before restyling, and nothing was restyled',
     ]) {

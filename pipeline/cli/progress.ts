@@ -180,10 +180,10 @@ function resultLines({ seconds, out, files, stale, remarks }: RunResult, isAllCa
   ];
 }
 
-/** The cells and their scores as a table. The parts of a score (`clip.before`) are in `matrix.json` alone. */
+/** The cells and their scores as a table. Scores before restyling and shares of pixels are in `matrix.json` alone. */
 function matrixResultLines({ cells, seconds }: MatrixRecord, out: string): string[] {
   const all = cells.flatMap(({ scores }) => scores.map(({ name }) => name));
-  const names = [...new Set(all)].filter((name) => !name.includes('.'));
+  const names = [...new Set(all)].filter((name) => !/\.(before|covisible)$/.test(name));
   const rows = cells.map(({ name, status, seconds, scores }) => [
     name,
     status,

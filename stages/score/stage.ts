@@ -4,9 +4,9 @@ import { backgroundColor, backgroundOption } from '../artefacts/background.ts';
 import { formatScores, type Score, type Scores } from '../artefacts/scores.ts';
 import { checkClip, checkClipTarget, clipReads, clipTargetReads } from '../clip/check.ts';
 import { clipTarget, MODEL, textPrompt } from '../clip/options.ts';
-import { resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
+import { type Prompt, resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
 import { resolveModel } from '../clip/resolve.ts';
-import { resolveWeightedPrompt } from '../clip/weighted-prompt.ts';
+import { resolveWeightedPrompt, type WeightedPrompt } from '../clip/weighted-prompt.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
 import { isClipMetric, METRIC_NAMES, METRICS } from './metrics/index.ts';
 import type { Metric, MetricInput, ScoreScene } from './metrics/metric.ts';
@@ -89,18 +89,21 @@ export async function score(
   given: ScoreInput = {},
   { report = silent, output }: StageSettings = {},
 ): Promise<Scores> {
-  const options = scoreOptions.parse(given);
+  const { metrics, among, judge, background, ...own } = scoreOptions.parse(given);
+  const hasClip = metrics.some(isClipMetric);
+  const target = own.prompt ?? scene.style?.prompt;
+  const prompt = hasClip && target !== undefined ? await resolveWeightedPrompt(target) : undefined;
+  // The style's model also applies to another prompt without a model.
+  const model = own.model ?? scene.style?.model;
   const shared = new Map<string, Promise<unknown>>();
-  const { prompt, model, judge, among = [], background } = options;
   const input: MetricInput = {
     gpu,
     scene,
     settings: {
-      prompt: prompt ?? scene.style?.prompt,
-      // The style's model also applies to another prompt without a model.
-      model: model ?? scene.style?.model,
+      prompt,
+      model,
       judge,
-      among,
+      among: await otherPrompts(among, prompt),
       background: backgroundColor(background),
     },
     share<Value>(key: string, make: () => Promise<Value>) {
@@ -109,13 +112,13 @@ export async function score(
       return value;
     },
   };
+  const folderOf = async (name?: string) => (await resolveModel(name)).folder;
   // The stage that produced the style has already warned about its prompt.
-  if (prompt !== undefined && options.metrics.some(isClipMetric)) {
-    const { folder } = await resolveModel(input.settings.model);
-    const { parts } = await resolveWeightedPrompt(prompt);
-    for (const part of parts) await warnOfPrompt(part, folder, report);
-  }
-  const names = METRIC_NAMES.filter((name) => options.metrics.includes(name));
+  if (prompt && own.prompt !== undefined)
+    for (const part of prompt.parts) await warnOfPrompt(part, await folderOf(model), report);
+  if (hasClip && judge !== undefined && (await folderOf(judge)) === (await folderOf(model)))
+    report.warn('score.judge is the model itself, so its scores are no second opinion');
+  const names = METRIC_NAMES.filter((name) => metrics.includes(name));
   const scores: Score[] = [];
   for (const [i, name] of names.entries()) {
     const metric: Metric = METRICS[name];
@@ -128,4 +131,16 @@ export async function score(
   for (const { name, value, unit, over } of scores) report.note(`${name} ${value} (${unit}) over ${over}`);
   await output?.write('scores.json', formatScores({ scores }));
   return { scores };
+}
+
+/** The prompts of `score.among`, each text once and without the prompt. */
+async function otherPrompts(among: readonly string[] = [], prompt?: WeightedPrompt): Promise<Prompt[]> {
+  const [first, second] = prompt?.parts ?? [];
+  const own = first && !second && first.weight > 0 ? first.text : undefined;
+  const others = new Map<string, Prompt>();
+  for (const name of among) {
+    const other = await resolvePrompt(name);
+    if (other.text !== own && !others.has(other.text)) others.set(other.text, other);
+  }
+  return [...others.values()];
 }

@@ -3,8 +3,10 @@ import type { Frame } from '../../artefacts/frames.ts';
 import type { Score } from '../../artefacts/scores.ts';
 import { type ClipModel, openClip } from '../../clip/model.ts';
 import { embedPrompt } from '../../clip/prompt-embeds.ts';
+import type { Prompt } from '../../clip/prompts.ts';
+import { resolveModel } from '../../clip/resolve.ts';
 import { ClipScorer } from '../../clip/scorer.ts';
-import { resolveWeightedPrompt, type WeightedPrompt } from '../../clip/weighted-prompt.ts';
+import type { WeightedPrompt } from '../../clip/weighted-prompt.ts';
 import { countOf, type Metric, type MetricInput, score } from './metric.ts';
 
 /** One frame as a model sees it. */
@@ -23,8 +25,8 @@ export interface ClipView {
   frames: readonly EmbeddedFrame[];
   /** The same cameras before restyling; empty if nothing restyled them. */
   before: readonly EmbeddedFrame[];
-  /** The prompts of `score.among`. */
-  among: readonly string[];
+  /** The prompts of `score.among` beside the prompt. */
+  among: readonly Prompt[];
   /** A score with the name of its model: `clip.x` is `judge.x` for the judge, and `clip` is `judge.clip`. */
   score(name: string, value: number, unit: string, over: string): Score;
 }
@@ -55,12 +57,13 @@ export function clipMetric({ name, summary, needs, measure }: ClipMetric): Metri
       if (needs.pairs && frames.length < 2)
         return { skipped: 'it compares neighbouring frames, and there is one frame' };
       if (needs.among && !settings.among.length)
-        return { skipped: 'there are no prompts to tell apart (score.among)' };
+        return { skipped: 'there are no other prompts to tell the prompt from (score.among)' };
       const scores: Score[] = [];
       for (const role of ['clip', 'judge'] as const) {
         if (role === 'judge' && settings.judge === undefined) continue;
         const directory = role === 'judge' ? settings.judge : settings.model;
-        const view = await input.share(`clip ${directory}`, () => viewOf(input, directory));
+        const { folder } = await resolveModel(directory);
+        const view = await input.share(`clip ${folder}`, () => viewOf(input, directory));
         const renamed = role === 'clip' ? score : scoreOfJudge;
         scores.push(...(await measure({ ...view, score: renamed })));
       }
@@ -99,7 +102,7 @@ const scoreOfJudge: typeof score = (name, ...rest) =>
 async function viewOf(input: MetricInput, directory: string | undefined): Promise<Omit<ClipView, 'score'>> {
   const { gpu, scene, settings } = input;
   const { frames, before } = scene.frames!;
-  const prompt = settings.prompt ? await resolveWeightedPrompt(settings.prompt) : NO_PROMPT;
+  const { prompt = NO_PROMPT, among } = settings;
   // In f32 everywhere, so that scores are comparable across adapters.
   const model = await openClip(gpu, directory, 'f32');
   try {
@@ -110,7 +113,7 @@ async function viewOf(input: MetricInput, directory: string | undefined): Promis
       prompt,
       frames: embedded.slice(0, frames.length),
       before: embedded.slice(frames.length),
-      among: settings.among,
+      among,
     };
   } finally {
     model.destroy();

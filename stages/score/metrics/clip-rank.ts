@@ -1,5 +1,4 @@
 import { embedPrompt } from '../../clip/prompt-embeds.ts';
-import { resolvePrompt } from '../../clip/prompts.ts';
 import { clipMetric, dot, framesOver } from './clip-metric.ts';
 import { mean } from './metric.ts';
 
@@ -13,15 +12,12 @@ export const clipRank = clipMetric({
   needs: { prompt: true, among: true },
   async measure(view) {
     const { model, prompt, frames, among } = view;
-    const others = await Promise.all(among.map((name) => resolvePrompt(name)));
-    const isOwn = (text: string) => prompt.parts.length === 1 && prompt.parts[0].text === text;
-    const rest = others.filter(({ text }) => !isOwn(text));
-    const prompts = [prompt, ...rest];
+    const prompts = [prompt, ...among];
     const width = model.dimensions;
-    const embeds = rest.length ? await model.embedTexts(rest.map(({ text }) => text)) : new Float32Array();
+    const embeds = await model.embedTexts(among.map(({ text }) => text));
     const texts = [
       await embedPrompt(model, prompt),
-      ...rest.map((_, i) => embeds.subarray(i * width, (i + 1) * width)),
+      ...among.map((_, i) => embeds.subarray(i * width, (i + 1) * width)),
     ];
     const scale = await model.logitScale();
     const shares = frames.map(({ embedding }) => softmax(texts.map((text) => scale * dot(embedding, text))));
@@ -31,7 +27,7 @@ export const clipRank = clipMetric({
     const over = `${framesOver(view, frames.length)}, first of ${prompts.length}: ${JSON.stringify(best.name)}`;
     return [
       view.score('clip.rank', 1 + other.filter((share) => share > own).length, 'rank', over),
-      view.score('clip.margin', own - Math.max(0, ...other), 'softmax', over),
+      view.score('clip.margin', own - Math.max(...other), 'softmax', over),
     ];
   },
 });

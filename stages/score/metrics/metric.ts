@@ -4,7 +4,9 @@ import type { Dataset } from '../../artefacts/dataset.ts';
 import type { Frames } from '../../artefacts/frames.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
 import type { Score } from '../../artefacts/scores.ts';
-import type { Style, StylePrompt } from '../../artefacts/style.ts';
+import type { Style } from '../../artefacts/style.ts';
+import type { Prompt } from '../../clip/prompts.ts';
+import type { WeightedPrompt } from '../../clip/weighted-prompt.ts';
 
 /** The input of score. Artefacts that no earlier stage produced are absent. */
 export interface ScoreScene {
@@ -17,13 +19,13 @@ export interface ScoreScene {
 }
 
 export interface MetricSettings {
-  prompt?: StylePrompt;
+  prompt?: WeightedPrompt;
   /** A CLIP model, in one of the forms of `resolveModel`. */
   model?: string;
   /** A second model, which did not steer the restyling. */
   judge?: string;
-  /** Prompts among which the model ranks the prompt. */
-  among: readonly string[];
+  /** Other prompts, among which the model ranks the prompt. */
+  among: readonly Prompt[];
   background: Vec3;
 }
 
