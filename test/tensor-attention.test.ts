@@ -18,7 +18,7 @@ import { attentionHead } from './reference/attention.ts';
 import { untile } from './reference/tiles.ts';
 
 const gpu = await openWithMatrices();
-const [HEAD_SCALE, GRAD_OUTPUT_SCALE, GRAD_SCALE] = [0.5, 0.25, 4];
+const [HEAD_SCALE, SHARED_SCALE, GRAD_OUTPUT_SCALE, GRAD_SCALE] = [0.5, 2, 0.25, 4];
 
 interface Case {
   images: number;
@@ -68,8 +68,8 @@ class Sections {
 }
 
 /** Values as the buffers hold them. */
-function scaled(values: Float32Array): Float64Array {
-  return Float64Array.from(values, (value) => HEAD_SCALE * value);
+function scaled(values: Float32Array, scale = HEAD_SCALE): Float64Array {
+  return Float64Array.from(values, (value) => scale * value);
 }
 
 async function check(arena: Arena, given: Case): Promise<void> {
@@ -91,11 +91,12 @@ async function check(arena: Arena, given: Case): Promise<void> {
   for (let pair = 0; pair < pairs; pair++) {
     const head = pair % headCount;
     const all = heads.put(pair, scaled(random(tokens, 4 * pair, 2)));
-    const own = isShared ? shared.put(head, scaled(random(queries, 1e6 + head, 2))) : all;
+    const own = isShared ? shared.put(head, scaled(random(queries, 1e6 + head, 2), SHARED_SCALE)) : all;
     const k = heads.put(pairs + pair, scaled(random(tokens, 4 * pair + 1, 2)), 2 * pairs + pair);
     const v = heads.put(3 * pairs + pair, scaled(random(tokens, 4 * pair + 2, 2)), 4 * pairs + pair);
     const q = own.subarray(0, queries * headWidth);
-    operands.push([q, k, v].map((values) => values.map((value) => value / HEAD_SCALE)));
+    const queryScale = isShared ? SHARED_SCALE : HEAD_SCALE;
+    operands.push([q, k, v].map((values, i) => values.map((value) => value / (i ? HEAD_SCALE : queryScale))));
     const stored = random(queries, 4 * pair + 3, 1).map((value) => GRAD_OUTPUT_SCALE * value);
     const first = Math.floor(pair / headCount) * queries;
     gradOutputs.push(
@@ -118,7 +119,9 @@ async function check(arena: Arena, given: Case): Promise<void> {
     heads: arena.upload('heads', heads.halves, 'test'),
     sectionSize: pairs * tiledSize(tokens, padded),
     headScale: HEAD_SCALE,
-    sharedQueries: isShared ? arena.upload('queries', shared.halves, 'test') : undefined,
+    sharedQueries: isShared
+      ? { buffer: arena.upload('queries', shared.halves, 'test'), scale: SHARED_SCALE }
+      : undefined,
     output: arena.buffer('output', 2 * tiledSize(images * queries, headCount * padded)),
     logSums: arena.buffer('logSums', 4 * pairs * queries),
   };

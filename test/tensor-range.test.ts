@@ -139,6 +139,15 @@ for (const model of ['clip_tiny_random', 'siglip_tiny']) {
     }));
 }
 
+const POOLING: Record<string, number> = {
+  'vision_model.post_layernorm.weight': 1e4,
+  'vision_model.head.attention.k_proj.weight': 0.1,
+  'vision_model.head.attention.q_proj.weight': 1e-3,
+  'vision_model.head.attention.q_proj.bias': 1e-3,
+};
+test('siglip_tiny: layer norm before pooling × 10000, with logits as they were', () =>
+  check('siglip_tiny', (name) => POOLING[name] ?? 1));
+
 test('bytes repeat', async () => {
   const [first, second] = (
     await encode('clip_tiny_random', same, 'f16', [

@@ -4,6 +4,7 @@ import {
   type PackedEncoder,
   type PackedLayer,
   packLinear,
+  safeScale,
   toHalf,
 } from '../../wgsl/transformer/weights.ts';
 import { headNames, type LayerNames, layerNames, VISION_NAMES, visionTensors } from './tensors.ts';
@@ -83,16 +84,19 @@ async function packHead(
   const layer = await packLayer(arena, load, 'head', names, tower, [names.k, names.v]);
   const probe = await load.floats(VISION_NAMES.probe);
   const { weight, bias } = await load.linearValues(names.q);
+  const query = Float64Array.from({ length: width }, (_, output) => {
+    const row = weight.subarray(output * width, (output + 1) * width);
+    return row.reduce((sum, value, i) => sum + value * probe[i], bias?.[output] ?? 0);
+  });
+  const scale = safeScale(query.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
   const map = headMap(1, heads, width / heads, Math.ceil(width / heads / 16));
   // By head, one tile of queries, of which row 0 exists.
   const tiles = new Uint16Array(map.length * 16);
   map.forEach((output, column) => {
-    if (output >= width) return;
-    let query = bias?.[output] ?? 0;
-    for (let i = 0; i < width; i++) query += weight[output * width + i] * probe[i];
-    tiles[Math.floor(column / 16) * 256 + (column % 16)] = toHalf(query);
+    if (output < width) tiles[Math.floor(column / 16) * 256 + (column % 16)] = toHalf(scale * query[output]);
   });
-  return { kind: 'attention', queries: arena.upload('head/queries', tiles, 'weights'), layer };
+  const buffer = arena.upload('head/queries', tiles, 'weights');
+  return { kind: 'attention', queries: { buffer, scale }, layer };
 }
 
 /** The class embedding, if any, and the embeddings of all positions, summed: f32 [tokens, width]. */

@@ -1,6 +1,7 @@
 import { type Arena, type Constants, defineKernel, type KernelDefinition } from '../core/index.ts';
 import type { Dispatch } from '../nn/dispatch.ts';
 import { MATRIX_EXTENSIONS } from './product.ts';
+import type { SharedQueries } from './weights.ts';
 
 /** Tiles of keys that a subgroup takes at once, as in attention-heads.wgsl. */
 const CHUNK = 2;
@@ -48,8 +49,8 @@ export interface AttentionUse {
   heads: GPUBuffer;
   sectionSize: number;
   headScale: number;
-  /** Queries that all images share, f16 tiled by head, multiplied by headScale; those of `heads` unless given. */
-  sharedQueries?: GPUBuffer;
+  /** Those of `heads` unless given. */
+  sharedQueries?: SharedQueries;
   /** f16 tiled [images·queries, heads]: the result, multiplied by headScale. */
   output: GPUBuffer;
   /** f32 [images, heads, queries] */
@@ -74,6 +75,11 @@ export interface AttentionBackwardUse extends AttentionUse {
 /** Bytes of the pairs of an image: tiles of weights and of gradients of logits, of all heads. */
 function imagePairBytes({ headCount, tokens, queries }: PairShape): number {
   return 2 * 512 * headCount * Math.ceil(tokens / 16) * Math.ceil(queries / 16);
+}
+
+/** What the stored queries are multiplied by. */
+function queryScaleOf({ sharedQueries, headScale }: AttentionUse): number {
+  return sharedQueries?.scale ?? headScale;
 }
 
 type PairShape = Pick<AttentionUse, 'headCount' | 'tokens' | 'queries'>;
@@ -102,7 +108,7 @@ function numbersOf(use: AttentionUse): Record<string, number> {
     sectionSize,
     queryLayoutTiles: sharedQueries ? queryTiles : tokenTiles,
     queryStride: sharedQueries ? 0 : headCount * tokenTiles * headTiles * 256,
-    logitScale: 1 / (Math.sqrt(headWidth) * headScale ** 2),
+    logitScale: 1 / (Math.sqrt(headWidth) * headScale * queryScaleOf(use)),
   };
 }
 
@@ -129,7 +135,7 @@ export function dispatchAttention(use: AttentionUse): Promise<Dispatch> {
     use,
     { HEAD_TILES: headTiles, SUBGROUPS: 1 },
     { ...numbers, firstImage: 0, gradScale: 0, queryGradScale: 0, valueGradScale: 0 },
-    { queries: sharedQueries ?? heads, heads, output, logSums },
+    { queries: sharedQueries?.buffer ?? heads, heads, output, logSums },
     numbers.queryTiles,
     images,
   );
@@ -142,11 +148,11 @@ export async function dispatchAttentionBackward(use: AttentionBackwardUse): Prom
   const numbers = {
     ...shape,
     gradScale,
-    queryGradScale: 1 / (gradOutputScale * headScale ** 2 * gradScale * Math.sqrt(headWidth)),
+    queryGradScale: 1 / (gradOutputScale * headScale * queryScaleOf(use) * gradScale * Math.sqrt(headWidth)),
     valueGradScale: 1 / gradOutputScale,
   };
   const { tokenTiles, queryTiles } = shape;
-  const queries = sharedQueries ?? heads;
+  const queries = sharedQueries?.buffer ?? heads;
   const constants = { HEAD_TILES: headTiles, HAS_QUERY_GRADIENTS: !sharedQueries };
   const most = Math.floor(pairs.size / imagePairBytes(use));
   const dispatches: Dispatch[] = [];

@@ -13,7 +13,7 @@ import {
   dispatchLinearHeads,
 } from './product.ts';
 import { dispatchRowGroups, INCOMING, NORMALISE, NORMALISE_BACKWARD, SCALE_ROWS } from './rows.ts';
-import type { PackedEncoder, PackedLayer } from './weights.ts';
+import { type PackedEncoder, type PackedLayer, safeScale } from './weights.ts';
 
 interface LayerUse {
   buffers: EncoderBuffers;
@@ -30,14 +30,6 @@ interface LayerUse {
   y: GPUBuffer;
   gradX: GPUBuffer;
   gradY: GPUBuffer;
-}
-
-/** The largest value that a stored f16 may reach by the bounds of its layer: a quarter of f16's own. */
-const LIMIT = 2 ** 14;
-
-/** The largest power of two, at most 1, that brings a bound below the limit. */
-function safeScale(bound: number): number {
-  return 2 ** Math.min(0, Math.floor(Math.log2(LIMIT / Math.max(bound, 1))));
 }
 
 /** One layer: x += out(attention(norm1(x))); x += fc2(act(fc1(norm2(x)))). */

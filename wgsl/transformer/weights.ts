@@ -51,6 +51,12 @@ export interface PackedLayer {
   fc2: PackedLinear;
 }
 
+/** Queries of attention that all images share, f16 tiled by head, multiplied by `scale`, a power of two. */
+export interface SharedQueries {
+  buffer: GPUBuffer;
+  scale: number;
+}
+
 /** A vision transformer for tensor cores: packed weights and shape. Programs of any batch size share it. */
 export interface PackedEncoder {
   width: number;
@@ -74,9 +80,17 @@ export interface PackedEncoder {
    * How an image's embedding is taken: `class`, the first token of the last layer; `attention`, a further layer whose one query is the same
    * for all images, without the residual of its attention (SigLIP).
    */
-  pooling: { kind: 'class' } | { kind: 'attention'; queries: GPUBuffer; layer: PackedLayer };
+  pooling: { kind: 'class' } | { kind: 'attention'; queries: SharedQueries; layer: PackedLayer };
   /** After the last layer norm; without it the stream itself is the embedding. */
   projection?: PackedLinear;
+}
+
+/** The largest value that a stored f16 may reach by the bounds of its layer: a quarter of f16's own. */
+const LIMIT = 2 ** 14;
+
+/** The largest power of two, at most 1, that brings a bound below the limit. */
+export function safeScale(bound: number): number {
+  return 2 ** Math.min(0, Math.floor(Math.log2(LIMIT / Math.max(bound, 1))));
 }
 
 const PADDING = 0xffffffff;
