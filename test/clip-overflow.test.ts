@@ -120,6 +120,24 @@ test('restyling and joint training stop, also if their last step is the first on
     }
   }, gpu));
 
+for (const losses of [
+  { clip: 0, directional: 1 },
+  { clip: 0, patch: { count: 2 } },
+  { clip: 0, content: 1 },
+]) {
+  const [, name] = Object.keys(losses);
+  test(`restyling by the loss ${name} alone stops`, () =>
+    withGpu(async (_, arena) => {
+      const pattern = name === 'content' ? /vision_model.*position_embedding/ : /visual_projection/;
+      const options = { prompt: 'a robot', model: await scaled(pattern, 1e30), crops: { count: 2 } };
+      const inputs = { dataset: ringDataset(), gaussians: balls(arena, 'balls') };
+      await throwsInput(
+        () => stylize(gpu, inputs, { ...options, losses, precision: 'f32', steps: 2 }),
+        /^.+: step 1: the gradient of the CLIP model is not finite/,
+      );
+    }, gpu));
+}
+
 test('joint training that keeps the scene stops', () =>
   withGpu(async (_, arena) => {
     const model = await scaled(/visual_projection/, 1e30);

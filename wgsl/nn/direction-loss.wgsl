@@ -54,7 +54,8 @@ fn computeRow(row: Row) {
   }
   let divisor = max(length, MIN_LENGTH);
   let loss = 1.0 - along / divisor;
-  let isCounted = loss >= sizes.threshold;
+  // A loss that is not finite counts: its gradient tells that the model overflowed.
+  let isCounted = loss >= sizes.threshold || !isFinite(loss);
   if (row.lane == 0u) {
     losses[row.index] = select(0.0, loss, isCounted);
   }
