@@ -241,6 +241,8 @@ test('a splat with other Gaussians than the base, and regions of no or several s
       { sphere, box: { min: [0, 0, 0], max: [1, 1, 1] } },
       { any: [{ soft: 1 }] },
       { all: [] },
+      { any: [{ sphere }], soft: 1 },
+      { all: [{ sphere, soft: 1 }], soft: 1 },
     ]) {
       assert.not(blendOptions.safeParse({ only }).success, JSON.stringify(only));
     }

@@ -60,7 +60,11 @@ export const regionOption = z
     any: shapes.describe('Union of shapes, each with the keys of a region'),
     all: shapes.describe('Intersection of shapes, each with the keys of a region'),
   })
-  .refine(...exactlyOne('box', 'sphere', 'halfSpace', 'any', 'all'));
+  .refine(...exactlyOne('box', 'sphere', 'halfSpace', 'any', 'all'))
+  .refine(({ any, all, soft }) => !soft || !(any ?? all), {
+    path: ['soft'],
+    message: 'expected in each shape of `any` or `all`, not beside them',
+  });
 export type RegionOption = z.output<typeof regionOption>;
 type ShapeOption = NonNullable<RegionOption['any']>[number];
 
