@@ -119,7 +119,7 @@ test('a run with an unusable prompt or model exits with 2 and one sentence befor
   };
   const said = {
     stylize: /broken: lacks tokenizer/,
-    train: /prompt is empty/,
+    train: /train.yaml:5:\d+: `clip.prompt` of train is ""/,
     score: /broken: lacks tokenizer/,
   };
   const before = await readdir(scratch);

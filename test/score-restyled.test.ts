@@ -201,6 +201,7 @@ test('what is missing is named, and only clip metrics read models', () =>
     }
     releaseFrames(frames);
     const parse = (given: object) => scoreStage.options.parse(given);
+    assert.throws(() => parse({ among: ['wood', ' '] }), /"among",\s*1/);
     const reads = async (given: object) => (await scoreStage.reads!(parse(given))).texts ?? {};
     assert.equal(await reads({ metrics: ['structure'], judge: 'nowhere' }), {});
     const given = { metrics: ['clip.rank'], judge: TINY_CLIP, among: ['wood', 'two'] };

@@ -17,7 +17,11 @@ export const cropOptions = z.strictObject({
 export type CropOptions = z.output<typeof cropOptions>;
 
 /** One prompt. */
-export const textPrompt = z.string().min(1).describe('Text prompt, or the name of a prompt in the library');
+export const textPrompt = z
+  .string()
+  .trim()
+  .min(1)
+  .describe('Text prompt, or the name of a prompt in the library');
 const weighted = z.strictObject({
   text: textPrompt,
   weight: z.number().default(1).describe('Weight of its unit embedding; negative to lead away from it'),
