@@ -1,16 +1,21 @@
+import { cp, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ClipModel, openClip } from '../stages/clip/model.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
 import { middleLayer } from '../stages/losses/base-embeds.ts';
-import { chooseLosses, type LossesInput } from '../stages/losses/index.ts';
+import { chooseLosses, type LossesInput, lossOptions } from '../stages/losses/index.ts';
 import { checkStyleTarget, openStyleTarget } from '../stages/losses/target.ts';
 import type { ObjectiveMetrics } from '../stages/optimizer/objectives.ts';
+import { type Report, silent } from '../stages/stage.ts';
 import { type Arena, type Gpu, InputError } from '../wgsl/core/index.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
+import { recordingReport } from './helpers/report.ts';
+import { scratchFolder } from './helpers/scratch.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
 import { directionLosses } from './reference/direction-loss.ts';
 
@@ -29,13 +34,13 @@ async function openLosses(
   gpu: Gpu,
   arena: Arena,
   losses: LossesInput,
-  { weight = 1, crops: given = crops } = {},
+  { weight = 1, crops: given = crops, model = target.model, report = silent as Report } = {},
 ) {
   const gaussians = balls(arena, 'base');
   const { views } = ringDataset();
   const base = { gaussians, views, background: 'white' as const };
-  const options = { ...target, crops: given, losses };
-  const style = await openStyleTarget(gpu, options, { seed: SEED, base });
+  const options = { ...target, model, crops: given, losses };
+  const style = await openStyleTarget(gpu, options, { seed: SEED, base }, report);
   const color = arena.buffer('color', 16 * width * height);
   const gradient = arena.buffer('gradient', 16 * width * height);
   const objective = await style.objective(weight)(gpu, arena, { width, height, color, gradient });
@@ -200,13 +205,23 @@ test('losses that cannot be computed are refused before any work', async () => {
     await refusal({ patch: { scale: [0.3, 0.1] } }, true),
     /patch\.scale is \[smallest, largest\]/,
   );
+  const { losses } = lossOptions;
+  assert.not(losses.safeParse({ directional: { source: ' ' } }).success, 'an empty source');
   assert.match(await refusal({ patch: { count: 254 } }, true), /257 crops a step \(crops 3, patches 254\)/);
 });
 
-test('a source that is the prompt has no direction', () =>
+test('a source that is the prompt has no direction; its unknown words are reported as those of the prompt', () =>
   withGpu(async (gpu, arena) => {
     const losses = { directional: { source: 'a robot' } };
-    const error = await openLosses(gpu, arena, losses).catch((reason: Error) => reason);
+    const folder = scratchFolder();
+    await cp(model, folder, { recursive: true });
+    await writeFile(join(folder, 'words.json'), JSON.stringify({ words: ['a'] }));
+    const report = recordingReport();
+    const opened = openLosses(gpu, arena, losses, { model: folder, report });
+    const error = await opened.catch((reason: Error) => reason);
+    assert.is(report.warnings.length, 2);
+    assert.match(report.warnings[0], /these words of the prompt: robot\./);
+    assert.match(report.warnings[1], /these words of the source: robot\./);
     assert.instance(error, InputError);
     assert.match((error as Error).message, /source "a robot" are one text/);
   }));

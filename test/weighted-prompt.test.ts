@@ -55,11 +55,26 @@ test('the embedding is the weighted sum of the unit embeddings, of unit length',
       1e-6,
       'opposite',
     );
-    const error = await embed([list[0], { ...list[0], weight: -1 }]).catch((reason: Error) => reason);
+    // Two texts with one embedding.
+    const parts = [list[0], { ...list[0], weight: -1 }].map((part) => ({ ...part, name: part.text }));
+    const error = await embedPrompt(clip, { name: 'both', parts }).catch((reason: Error) => reason);
     assert.instance(error, InputError);
-    assert.match((error as InputError).message, /"a robot − a robot" cancel each other/);
+    assert.match((error as InputError).message, /"both" cancel each other/);
     clip.destroy();
   }));
+
+test('weights that leave no text are refused without a model', async () => {
+  const refusal = (...weights: number[]) =>
+    resolveWeightedPrompt(weights.map((weight) => ({ text: 'a robot', weight }))).then(
+      () => 'accepted',
+      (error: Error) => `${error.constructor.name}: ${error.message}`,
+    );
+  assert.match(await refusal(1, -1), /^InputError: .*"a robot − a robot" cancel each other/);
+  assert.match(await refusal(0), /^InputError: .*"0·a robot" cancel/);
+  assert.match(await refusal(0.3, -0.1, -0.2), /^InputError: .*cancel/);
+  assert.is(await refusal(-1), 'accepted');
+  assert.is(await refusal(1, 0), 'accepted');
+});
 
 test('templates surround each text, and their unit embeddings are averaged', () =>
   withGpu(async (gpu) => {

@@ -1,8 +1,7 @@
-import { InputError } from '../../wgsl/core/index.ts';
 import { meanDirection } from './encoder.ts';
 import type { ClipModel } from './model.ts';
 import { TEMPLATES, type TemplateSet } from './templates.ts';
-import type { WeightedPrompt } from './weighted-prompt.ts';
+import { cancelled, type WeightedPrompt } from './weighted-prompt.ts';
 
 /** Shorter sums of unit vectors have no direction. */
 const MIN_LENGTH = 1e-3;
@@ -46,10 +45,6 @@ export async function embedPrompt(
     });
   }
   const length = Math.hypot(...sum);
-  if (length < MIN_LENGTH) {
-    throw new InputError(
-      `the texts of the prompt ${JSON.stringify(name)} cancel each other; change their weights`,
-    );
-  }
+  if (length < MIN_LENGTH) throw cancelled(name);
   return Float32Array.from(sum, (value) => value / length);
 }

@@ -37,10 +37,7 @@ export async function resolvePrompt(nameOrText: string, path = LIBRARY): Promise
   return prompts.find(({ name }) => name === given) ?? { name: given, text: given };
 }
 
-/**
- * Warns if a prompt looks like a misspelt name of the library, and if it has words that the model was not trained on. The
- * second is known only of a model folder with a `words.json`, as the package's own has.
- */
+/** Warns if a prompt looks like a misspelt name of the library, and of its words as `warnOfWords`. */
 export async function warnOfPrompt({ name, text }: Prompt, model: string, report: Report): Promise<void> {
   const near = name === text && (await nearestName(name));
   if (near) {
@@ -49,10 +46,18 @@ export async function warnOfPrompt({ name, text }: Prompt, model: string, report
         `It is used as the text itself`,
     );
   }
+  await warnOfWords('prompt', text, model, report);
+}
+
+/**
+ * Warns if a text has words that the model was not trained on, which is known only of a model folder with a `words.json`, as the
+ * package's own has. `what` names the option of the text.
+ */
+export async function warnOfWords(what: string, text: string, model: string, report: Report): Promise<void> {
   const unknown = await unknownWords(text, model);
   if (unknown.length) {
     report.warn(
-      `the CLIP model was not trained on these words of the prompt: ${unknown.join(', ')}. They have little effect; ` +
+      `the CLIP model was not trained on these words of the ${what}: ${unknown.join(', ')}. They have little effect; ` +
         `for free text set \`model\` to a full CLIP model, such as ${FULL_CLIP}`,
     );
   }

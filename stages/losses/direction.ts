@@ -1,9 +1,11 @@
+import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { dispatchDirectionLoss } from '../../wgsl/nn/direction-loss.ts';
 import type { Loss, LossContext } from './loss.ts';
 
 /** The text that the direction of a prompt starts from. */
 export const SOURCE = 'a photo';
+export const sourceText = z.string().trim().min(1).describe('Text that describes the splat before restyling');
 
 export interface DirectionTerm {
   /** Of the loss, for the progress line and for labels. */

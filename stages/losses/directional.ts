@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { randomCrops } from './crop-groups.ts';
-import { directionLoss, SOURCE } from './direction.ts';
+import { directionLoss, SOURCE, sourceText } from './direction.ts';
 import { defineLoss } from './loss.ts';
 
 /** The directional CLIP loss (Gal et al. 2022, StyleGAN-NADA, eq. 2) on the random crops. */
@@ -9,7 +9,7 @@ export const directional = defineLoss({
   summary:
     '1 − the cosine between the change of a crop against the base and the change from the source text to the prompt',
   settings: {
-    source: z.string().min(1).describe('Text that describes the splat before restyling'),
+    source: sourceText,
     from: z
       .enum(['view', 'crop'])
       .describe(
@@ -17,10 +17,11 @@ export const directional = defineLoss({
       ),
   },
   defaults: { weight: 1, source: SOURCE, from: 'view' },
-  needs: ({ from }, settings) => ({
+  needs: ({ from, source }, settings) => ({
     crops: randomCrops(settings),
     base: from === 'crop',
     baseEmbeds: from,
+    source,
   }),
   create: (context, { source, from }) =>
     directionLoss(context, { name: 'directional', crops: 'crops', source, from, threshold: 0 }),

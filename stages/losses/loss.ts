@@ -43,7 +43,9 @@ export interface LossNeeds {
   crops?: CropGroup;
   /** Embeddings of the base, in `LossEncoder.base`: of its whole view, or of the same crops. The latter need `base` too. */
   baseEmbeds?: 'view' | 'crop';
-  /** Tokens of the whole view, in `LossEncoder.features`. At most one loss asks for them, with the crops \`wholeViews\`. */
+  /** The text that stands for the base. */
+  source?: string;
+  /** Tokens of the whole view, in `LossEncoder.features`. At most one loss asks for them, with the crops `wholeViews`. */
   features?: boolean;
 }
 

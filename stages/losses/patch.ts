@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { randomPatches } from './crop-groups.ts';
-import { directionLoss, SOURCE } from './direction.ts';
+import { directionLoss, SOURCE, sourceText } from './direction.ts';
 import { defineLoss } from './loss.ts';
 
 /** The patch loss of CLIPstyler (Kwon and Ye 2022, eq. 4 and 5): the directional loss on many small crops. */
@@ -27,7 +27,7 @@ export const patch = defineLoss({
       .min(0)
       .max(2)
       .describe('A patch with a smaller loss counts as 0 and has no gradient'),
-    source: z.string().min(1).describe('Text that describes the splat before restyling'),
+    source: sourceText,
   },
   defaults: {
     weight: 1,
@@ -43,7 +43,7 @@ export const patch = defineLoss({
     if (smallest > largest) {
       throw new InputError(`losses.patch.scale is [smallest, largest], got [${smallest}, ${largest}]`);
     }
-    return { crops: randomPatches(settings, options), baseEmbeds: 'view' };
+    return { crops: randomPatches(settings, options), baseEmbeds: 'view', source: options.source };
   },
   create: (context, { source, threshold }) =>
     directionLoss(context, { name: 'patch', crops: 'patches', source, from: 'view', threshold }),

@@ -8,7 +8,7 @@ import { type ClipModel, openClip } from '../clip/model.ts';
 import type { CropOptions } from '../clip/options.ts';
 import type { Precision } from '../clip/precision.ts';
 import { embedPrompt } from '../clip/prompt-embeds.ts';
-import { warnOfPrompt } from '../clip/prompts.ts';
+import { warnOfPrompt, warnOfWords } from '../clip/prompts.ts';
 import { DEMO } from '../clip/resolve.ts';
 import type { TemplateSet } from '../clip/templates.ts';
 import { resolveWeightedPrompt, type WeightedPrompt } from '../clip/weighted-prompt.ts';
@@ -67,9 +67,12 @@ export async function openStyleTarget(
   checkCrops(crops);
   const losses = lossesOf(options);
   const prompt = await resolveWeightedPrompt(options.prompt);
+  const needs = lossNeeds(losses, { seed: settings.seed, crops }, Boolean(settings.base));
+  const sources = new Set(needs.flatMap(({ source }) => source ?? []));
   const model = await openClip(gpu, options.model, options.precision);
-  for (const part of prompt.parts) await warnOfPrompt(part, model.directory, report);
   try {
+    for (const part of prompt.parts) await warnOfPrompt(part, model.directory, report);
+    for (const source of sources) await warnOfWords('source', source, model.directory, report);
     const texts = await embedTexts(model, prompt, options.templates);
     const style = await createStyle(gpu, { model, texts, losses, crops }, settings);
     return {
