@@ -39,16 +39,20 @@ test('prints a row for each configuration; a second run restyles nothing and pri
   assert.ok(second.includes('0 of 2 restylings ran now'));
 });
 
-test('refuses a configuration that does not exist', async () => {
-  const { exitCode, stderr } = await $({
-    nothrow: true,
-  })`${process.execPath} --import tsx ${script} --configurations wall-without-luck`;
-  assert.is(exitCode, 2);
-  assert.match(
-    stderr,
-    /^--configurations: wall-without-luck is none of paper, wall, wall-without-directional/,
-  );
-});
+const ONE = ['--configurations', 'paper-without-patch'];
+const refusals: [what: string, options: string[], message: RegExp][] = [
+  ['configuration', ONE, /^--configurations: paper-without-patch is none of paper, wall, wall-without-dir/],
+  ['stage', ['--set', 'stlye.steps=1'], /^--set: stlye is none of load, init, train, stylize, orbit, score/],
+];
+for (const [what, options, message] of refusals) {
+  test(`refuses a ${what} that does not exist`, async () => {
+    const { exitCode, stderr } = await $({
+      nothrow: true,
+    })`${process.execPath} --import tsx ${script} ${options}`;
+    assert.is(exitCode, 2);
+    assert.match(stderr, message);
+  });
+}
 
 test('counts by configuration, against paper for the same prompt', () => {
   const cell = (

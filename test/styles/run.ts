@@ -32,6 +32,8 @@ const PROMPTS = [
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const JUDGE = join(ROOT, 'test/data/judge');
 const METRICS = ['clip', 'clip.rank', 'structure', 'consistency', 'consistency.long'];
+/** Of a pipeline with a restyling. */
+const STAGES = ['load', 'init', 'train', 'stylize', 'orbit', 'score'];
 /** Longest side of a frame of the turntable, pixels. */
 const SIDE = 320;
 /** The long range of consistency is seven frames. */
@@ -49,17 +51,20 @@ const USAGE = `npm run styles -- [OPTIONS]
   --json FILE            write the result
   --sheet DIR            write a contact sheet of each capture`;
 
-/** What a configuration sets in the stage stylize. @throws Error when there is no such configuration. */
-function restyling(configuration: string, losses: readonly string[]): object {
+/** What a configuration sets in the stage stylize. */
+function restyling(configuration: string): object {
   const [preset, without] = configuration.split('-without-');
-  if (!(preset in PRESETS) || (without !== undefined && !losses.includes(without))) {
-    const known = losses.map((loss) => `wall-without-${loss}`);
-    throw new Error(
-      `--configurations: ${configuration} is none of ${['paper', 'wall', ...known].join(', ')}`,
-    );
-  }
   return { preset, ...(without && { losses: { [without]: 0 } }) };
 }
+
+/** @throws Error for the first of `given` that is not in `known`. */
+function requireKnown(option: string, given: readonly string[], known: readonly string[]): void {
+  const unknown = given.find((one) => !known.includes(one));
+  if (unknown !== undefined) throw new Error(`${option}: ${unknown} is none of ${known.join(', ')}`);
+}
+
+/** The stage of `STAGE.OPTION=X`. */
+const stageOf = (assignment: string) => assignment.split('.')[0];
 
 interface Settings {
   gpu: Gpu;
@@ -93,11 +98,11 @@ async function runPipeline(
       ...(stylize ? [{ score: { metrics: METRICS, judge, among, background } }] : []),
     ],
   };
-  const folder = join(out, capture.name, name.replaceAll(/[^\w-]+/g, '-'));
+  const folder = join(out, capture.name, encodeURIComponent(name));
   const ids = document.stages.flatMap((stage) => Object.keys(stage));
   const plan = await readPipeline(join(ROOT, 'styles.yaml'), {
     text: JSON.stringify(document),
-    set: set.filter((one) => ids.includes(one.split('.')[0])),
+    set: set.filter((one) => ids.includes(stageOf(one))),
     registry: stages,
   });
   let seconds = 0;
@@ -116,12 +121,11 @@ async function runPipeline(
 async function runCell(
   capture: Capture,
   key: Pick<Cell, 'prompt' | 'configuration'>,
-  losses: readonly string[],
   settings: Settings,
 ): Promise<Cell> {
   const { prompt, configuration } = key;
   const { model } = settings;
-  const stylize = { prompt, ...(model && { model }), ...restyling(configuration, losses) };
+  const stylize = { prompt, ...(model && { model }), ...restyling(configuration) };
   const name = `${prompt}--${configuration}`;
   const { folder, seconds, hasRun } = await runPipeline(capture, name, stylize, settings);
   const { scores } = JSON.parse(await readFile(join(folder, 'scores.json'), 'utf8')) as { scores: Score[] };
@@ -156,11 +160,15 @@ async function main(args: readonly string[]): Promise<number> {
   const { model, steps, out = 'out/styles' } = values;
   const losses = Object.keys(PRESETS.wall[model ? 'full' : 'demo']);
   const captures = await Promise.all((values.capture ?? [undefined]).map(readCapture));
-  const prompts = values.prompts?.split(',').map((prompt) => prompt.trim()) ?? PROMPTS;
+  const names = captures.map(({ name }) => name);
+  if (new Set(names).size < names.length) throw new Error(`--capture: ${names.join(', ')} must differ`);
+  const listOf = (given: string) => given.split(',').map((one) => one.trim());
+  const prompts = values.prompts === undefined ? PROMPTS : listOf(values.prompts);
   const all = ['paper', 'wall', ...losses.map((loss) => `wall-without-${loss}`)];
-  const configurations = values.configurations?.split(',') ?? all;
-  for (const configuration of configurations) restyling(configuration, losses);
+  const configurations = values.configurations === undefined ? all : listOf(values.configurations);
+  requireKnown('--configurations', configurations, all);
   const set = [...(steps ? [`stylize.steps=${steps}`] : []), ...(values.set ?? [])];
+  requireKnown('--set', set.map(stageOf), STAGES);
   const gpu = await openGpu();
   try {
     const settings = { gpu, model, judge: values.judge ?? JUDGE, prompts, set, out: resolve(out) };
@@ -170,7 +178,7 @@ async function main(args: readonly string[]): Promise<number> {
       const base = await runPipeline(capture, 'base', undefined, settings);
       for (const prompt of prompts) {
         for (const configuration of configurations) {
-          const cell = await runCell(capture, { prompt, configuration }, losses, settings);
+          const cell = await runCell(capture, { prompt, configuration }, settings);
           cells.push(cell);
           console.log(rowOf(cell));
         }
