@@ -106,7 +106,7 @@ export default {
     rule(
       'losses-below-stages',
       { path: '^stages/losses/' },
-      { path: '^stages/(?!losses/|optimizer/|clip/|artefacts/|(stage|checkpoints)\\.ts$)' },
+      { path: '^stages/(?!losses/|optimizer/|clip/|regions/|artefacts/|(stage|checkpoints)\\.ts$)' },
       'A loss knows no stage.',
     ),
     rule(

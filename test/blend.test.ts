@@ -1,4 +1,4 @@
-/** The stage blend: strength, regions, and which bytes stay. */
+/** The stage blend and regions of stylize: strength, regions, and which bytes stay. */
 
 import { fileURLToPath } from 'node:url';
 import { PNG } from 'pngjs';
@@ -11,14 +11,16 @@ import {
   releaseGaussians,
 } from '../stages/artefacts/gaussians.ts';
 import { type BlendInput, blend, blendOptions } from '../stages/blend/stage.ts';
+import { Stopped } from '../stages/checkpoints.ts';
 import { openClip } from '../stages/clip/model.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
 import { regionOf } from '../stages/regions/options.ts';
 import { stylize } from '../stages/stylize/stage.ts';
 import { type Arena, type Gpu, InputError } from '../wgsl/core/index.ts';
 import { regionWeights } from '../wgsl/splat/edit/region-weights.ts';
+import { StepScale } from '../wgsl/splat/edit/scale-steps.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
-import { bytesOf, differences } from './helpers/checkpoints.ts';
+import { bytesOf, differences, MemoryStore, stoppingAt, storeOf } from './helpers/checkpoints.ts';
 import { testGpu, withGpu, withWindows } from './helpers/gpu.ts';
 import { recordingReport } from './helpers/report.ts';
 import { hostRows } from './helpers/state.ts';
@@ -147,6 +149,100 @@ test('Gaussians outside a region keep every byte, those wholly inside are the st
     }
   }));
 
+/** The rows of a Gaussian in bytes of a splat. */
+const rowsOf = (bytes: Record<string, Uint8Array>, count: number, row: number) =>
+  GAUSSIAN_PARAMETERS.map((name) => {
+    const width = bytes[name].length / count;
+    return Buffer.from(bytes[name].subarray(width * row, width * (row + 1))).toString('hex');
+  });
+
+/** SH from `base` to `styled` in two steps, both scaled by the weights in a region. */
+async function twoSteps(gpu: Gpu, arena: Arena, weights: GPUBuffer): Promise<Float32Array> {
+  const width = parameterWidths(SH_DEGREE).sh;
+  const values = arena.upload('values', host.base.sh, 'test');
+  const parameters = [{ name: 'sh', values, width }];
+  const scale = await StepScale.create(arena, { parameters, count: COUNT, weights });
+  for (const name of ['styled', 'base'] as const) {
+    gpu.write(values, host[name].sh, 'test');
+    gpu.run('test', (recorder) => scale.record(recorder));
+  }
+  return gpu.readFloats(values, 'test');
+}
+
+test('a step is scaled by the weight of each Gaussian; weights of 0 and 1 keep every bit', async () => {
+  const region = regionOf(blendOptions.parse({ only: REGIONS[1] }).only!);
+  const width = parameterWidths(SH_DEGREE).sh;
+  const scaled = async (gpu: Gpu, arena: Arena) => {
+    const { weights } = await regionWeights(arena, region, splats(arena).base);
+    return twoSteps(gpu, arena, weights);
+  };
+  let whole: Float32Array | undefined;
+  await withGpu(async (gpu, arena) => {
+    const found = await scaled(gpu, arena);
+    whole = found;
+    const weightOf = (row: number) => {
+      const [x, y, z] = host.base.means.subarray(3 * row, 3 * row + 3);
+      return regionWeight(region, [x, y, z]);
+    };
+    const first = blendRows(host.base.sh, host.styled.sh, weightOf, width);
+    // From there, the second step leads back to the base.
+    const expected = blendRows(first, host.base.sh, weightOf, width);
+    const seen = { outside: 0, soft: 0, inside: 0 };
+    expected.forEach((value, i) => {
+      const weight = weightOf(Math.floor(i / width));
+      if (weight > 0 && weight < 1) {
+        seen.soft++;
+        assert.ok(Math.abs(found[i] - value) < 1e-5, `${i}: ${found[i]}, expected ${value}`);
+      } else {
+        seen[weight ? 'inside' : 'outside']++;
+        assert.is(found[i], host.base.sh[i]);
+      }
+    });
+    assert.ok(Math.min(...Object.values(seen)) > 100, JSON.stringify(seen));
+  });
+  await withWindows(256 * 4 * 12, async (gpu, arena) => assert.equal(await scaled(gpu, arena), whole));
+});
+
+/** The first ball is in the soft edge, the second inside, the others outside. */
+const HALF: BlendInput['only'] = {
+  halfSpace: { point: [0, 0.1, 0], normal: [0, -1, 0] },
+  soft: 0.4,
+};
+
+test('stylize restyles a region: Gaussians outside keep every byte, and it resumes to the same bytes', () =>
+  withGpu(async (gpu, arena) => {
+    const base = balls(arena, 'balls');
+    const before = await bytesOf(gpu, base);
+    const work = async (only: BlendInput['only'], settings = {}) => {
+      const options = { prompt: PROMPT, model: TINY_CLIP, steps: 6, crops: { count: 2 } };
+      const train = ['means', 'scales', 'quats', 'opacity', 'sh'] as const;
+      const inputs = { dataset: ringDataset(), gaussians: base };
+      const result = await stylize(gpu, inputs, { ...options, train: [...train], only }, settings);
+      const bytes = await bytesOf(gpu, result);
+      releaseGaussians(result);
+      return bytes;
+    };
+    const live = gpu.liveBytes;
+    const report = recordingReport();
+    const styled = await work(HALF, { report });
+    assert.is(gpu.liveBytes, live, 'all buffers are freed');
+    assert.ok(report.notes.includes(`only: 2 of ${base.count} Gaussians are in the region`));
+    const everywhere = await work(undefined);
+    for (let row = 0; row < base.count; row++) {
+      const [was, is, free] = [before, styled, everywhere].map((bytes) => rowsOf(bytes, base.count, row));
+      if (row > 1) assert.equal(is, was, `${row} is outside`);
+      else is.forEach((bytes, i) => void assert.is.not(bytes, was[i], `${GAUSSIAN_PARAMETERS[i]} of ${row}`));
+      free.forEach((bytes, i) => void assert.is.not(bytes, was[i], `${row} moves without a region`));
+    }
+    const store = new MemoryStore();
+    const stopped = { checkpoints: store, report: stoppingAt(3, store) };
+    assert.instance(await work(HALF, stopped).catch((error: Error) => error), Stopped);
+    assert.equal(differences(await work(HALF, { checkpoints: storeOf(store.saved[0]) }), styled), []);
+    const nothing = await work({ sphere: { center: [99, 0, 0], radius: 1 } }, { report });
+    assert.equal(differences(nothing, before), []);
+    assert.match(report.warnings.join(), /^only: 0 of 8 Gaussians are in the region, so nothing changes/);
+  }));
+
 test('the own score of a restyled splat rises with the strength', () =>
   withGpu(async (gpu, arena) => {
     const dataset = ringDataset();
@@ -216,10 +312,10 @@ test('the preview shows the region in orange', async () => {
     const half = await orange({ halfSpace: { point: [0, 0, 0], normal: [1, 0, 0] } });
     const nothing = await orange({ sphere: { center: [99, 0, 0], radius: 1 } });
     assert.ok(everything > half && half > nothing, `${everything}, ${half}, ${nothing}`);
-    assert.match(report.notes[0], /^700 of 700 Gaussians are in the region/);
+    assert.match(report.notes[0], /^only: 700 of 700 Gaussians are in the region/);
     assert.match(
       report.warnings[0],
-      /^0 of 700 Gaussians are in the region, so nothing of the restyling is left/,
+      /^only: 0 of 700 Gaussians are in the region, so nothing of the restyling is left/,
     );
   });
 });

@@ -99,6 +99,9 @@ test('an option changes its stage and what depends on it, nothing else', async (
   const after = async (set: string) => changed(before, await keys({ set: [set] }));
   assert.equal(await after('orbit.frames=3'), ['orbit', 'score']);
   assert.equal(await after('stylize.prompt=moss'), ['stylize', 'orbit', 'score']);
+  const around = (of: string) => `stylize.${of}={sphere: {center: [0, 0, 0], radius: 1}}`;
+  assert.equal(await after(around('only')), ['stylize', 'orbit', 'score']);
+  assert.equal(await after(around('losses.photo.keep')), ['stylize', 'orbit', 'score']);
   assert.equal(await after('train.steps=301'), ['train', 'stylize', 'orbit', 'score']);
   assert.equal(await after('train.steps=300'), [], 'as it was');
   assert.equal(

@@ -9,6 +9,7 @@ import { middleLayer } from '../stages/losses/base-embeds.ts';
 import { chooseLosses, type LossesInput, lossOptions } from '../stages/losses/index.ts';
 import { checkStyleTarget, openStyleTarget } from '../stages/losses/target.ts';
 import type { ObjectiveMetrics } from '../stages/optimizer/objectives.ts';
+import type { RegionOption } from '../stages/regions/options.ts';
 import { type Report, silent } from '../stages/stage.ts';
 import { type Arena, type Gpu, InputError } from '../wgsl/core/index.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
@@ -63,12 +64,15 @@ async function openLosses(
   return { gaussians, style, color, gradient, run };
 }
 
+const GREEN = { sphere: { center: [0, -0.6, 0], radius: 0.3 }, soft: 0.1, not: false } satisfies RegionOption;
+
 const SETS: [string, LossesInput][] = [
   ['directional from the view', { clip: 0, directional: 2 }],
   ['directional from the crop', { clip: 0, directional: { weight: 2, from: 'crop' } }],
   ['patch', { clip: 0, patch: { weight: 3, count: 5, threshold: 0 } }],
   ['patch alone, without perspective', { clip: 0, patch: { count: 3, perspective: 0, threshold: 0 } }],
   ['content', { clip: 0, content: 4 }],
+  ['photo in a region', { clip: 0, photo: { weight: 3, keep: GREEN } }],
   [
     'all',
     {

@@ -2,13 +2,17 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Vec3 } from '../stages/artefacts/camera.ts';
 import { releaseGaussians } from '../stages/artefacts/gaussians.ts';
-import { LOSSES, type LossesInput } from '../stages/losses/index.ts';
+import { LOSSES } from '../stages/losses/index.ts';
 import type { Loss, LossContext } from '../stages/losses/loss.ts';
-import { stylize } from '../stages/stylize/stage.ts';
+import { RegionMasks } from '../stages/regions/masks.ts';
+import { type StylizeInput, stylize } from '../stages/stylize/stage.ts';
 import type { Arena, Gpu } from '../wgsl/core/index.ts';
+import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
+import { recordingReport } from './helpers/report.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
 import { maskedL1, totalVariation } from './reference/pixel-loss.ts';
 import { type RgbaPicture, structure } from './reference/structure.ts';
@@ -22,7 +26,8 @@ const noisy = (seed: number): RgbaPicture => {
   const data = uniform(4 * PIXELS, seed).map((value, i) => 0.3 * value + 0.5 * Math.sin(i / 40) ** 2);
   return { width, height, data };
 };
-const mask = uniform(PIXELS, 7).map((value) => (value > 0.5 ? value : 0));
+/** Levels of 8 bits, half of them 0. */
+const mask = uniform(PIXELS, 7, 0, 255).map((value) => (value > 127 ? Math.round(value) : 0));
 
 const EXPECTED = {
   structure(picture: RgbaPicture, base: RgbaPicture) {
@@ -31,7 +36,7 @@ const EXPECTED = {
   },
   tv: totalVariation,
   photo: (picture: RgbaPicture, base: RgbaPicture, keep: boolean) =>
-    maskedL1(picture, base, (pixel) => (keep ? mask[pixel] : 1)),
+    maskedL1(picture, base, (pixel) => (keep ? mask[pixel] / 255 : 1)),
 };
 
 /** The unweighted loss, and what it adds to a gradient that is not zero. */
@@ -56,13 +61,14 @@ for (const [name, keep] of [
       const upload = (role: string, { data }: RgbaPicture) =>
         arena.upload(role, Float32Array.from(data), 'test');
       const gradient = arena.upload('gradient', uniform(4 * PIXELS, 3, -1e-3, 1e-3), 'test');
+      const maskBuffer = arena.upload('mask', Uint32Array.from(mask), 'test');
       const context: LossContext = {
         gpu,
         arena,
         picture: { width, height, color: upload('color', picture), gradient },
         weight: 3,
         base: { color: upload('base', base) },
-        keep: keep ? arena.upload('mask', mask, 'test') : undefined,
+        keep: keep ? () => maskBuffer : undefined,
         texts: { target: new Float32Array(), embed: async () => new Float32Array() },
       };
       assert.equal(LOSSES[name].needs(LOSSES[name].defaults, { seed: 0, crops }), { base: true });
@@ -87,13 +93,18 @@ for (const [name, keep] of [
 const crops = { count: 2, scale: [0.5, 1] as [number, number], rotate: 10, flip: true };
 
 /** SH after a few steps of restyling. */
-async function restyled(gpu: Gpu, arena: Arena, losses: LossesInput): Promise<Float32Array> {
+async function restyled(
+  gpu: Gpu,
+  arena: Arena,
+  losses: StylizeInput['losses'],
+  { steps = 20, report = recordingReport() } = {},
+): Promise<Float32Array> {
   const dataset = ringDataset();
   // Views of several sizes: a picture's row stride is its own.
   dataset.views[1].camera = { ...dataset.views[1].camera, width: 24, height: 33 };
   const gaussians = balls(arena, 'base');
-  const options = { prompt: 'a robot', model, steps: 20, crops, losses, background: 'random' as const };
-  const styled = await stylize(gpu, { dataset, gaussians }, options, { seed: 5 });
+  const options = { prompt: 'a robot', model, steps, crops, losses, background: 'random' as const };
+  const styled = await stylize(gpu, { dataset, gaussians }, options, { seed: 5, report });
   const sh = await gpu.readFloats(styled.sh, 'test');
   releaseGaussians(styled);
   return sh;
@@ -109,6 +120,60 @@ test('restyling with all of them repeats to the bit, and photo keeps the splat n
     const moved = (sh: Float32Array) => Math.hypot(...sh.map((value, i) => value - base[i]));
     assert.ok(moved(held) < 0.5 * moved(free), `${moved(held)} of ${moved(free)}`);
     assert.not.equal(all, free);
+  }));
+
+test('the mask of a region is how much of each pixel shows it', () =>
+  withGpu(async (gpu, arena) => {
+    const { views } = ringDataset();
+    views[1].camera = { ...views[1].camera, width: 24, height: 33 };
+    const gaussians = balls(arena, 'base');
+    const weights = arena.upload(
+      'weights',
+      Float32Array.from({ length: 8 }, (_, i) => Number(!i)),
+      'test',
+    );
+    const live = gpu.liveBytes;
+    const masks = await RegionMasks.create(gpu, gaussians, weights, views);
+    const renderer = await SplatRenderer.create(gpu, 'test/renderer');
+    const color = arena.buffer('color', 16 * PIXELS);
+    for (const view of views) {
+      const pixels = view.camera.width * view.camera.height;
+      const found = await gpu.readWords(masks.of(view), 'test', pixels);
+      // Nothing else has any red, so that it hides the ball as in the mask.
+      await renderer.render(gaussians, view.camera, { color });
+      const expected = await gpu.readFloats(color, 'test', 4 * pixels);
+      const levels = found.map((word) => word & 0xff);
+      const worst = levels.reduce(
+        (most, level, i) => Math.max(most, Math.abs(level - 255 * expected[4 * i])),
+        0,
+      );
+      assert.ok(worst < 0.51, `${worst} levels`);
+      assert.ok(levels.some((level) => level > 200) && levels.some((level) => level === 0));
+    }
+    assert.throws(() => masks.of({ ...views[0] }), /no mask of view ring-0/);
+    masks.destroy();
+    renderer.destroy();
+    assert.is(gpu.liveBytes, live + 16 * PIXELS, 'all buffers are freed');
+  }));
+
+test('photo in a region keeps what it shows near its base, and leaves the rest to the other losses', () =>
+  withGpu(async (gpu, arena) => {
+    const base = await gpu.readFloats(balls(arena, 'base').sh, 'test');
+    const moved = (sh: Float32Array, ball: number) =>
+      Math.hypot(...sh.subarray(3 * ball, 3 * ball + 3).map((value, i) => value - base[3 * ball + i]));
+    const report = recordingReport();
+    const photo = (center: Vec3) => ({ photo: { weight: 10, keep: { sphere: { center, radius: 0.3 } } } });
+    const after = (losses: StylizeInput['losses']) => restyled(gpu, arena, losses, { steps: 10, report });
+    const free = await after({});
+    const green = await after(photo([0, -0.6, 0]));
+    assert.equal(await after(photo([0, -0.6, 0])), green, 'the same bits again');
+    const ratios = Array.from({ length: 8 }, (_, ball) => moved(green, ball) / moved(free, ball));
+    assert.ok(ratios[1] < 0.3, `the green ball: ${ratios[1]}`);
+    for (const ratio of ratios.slice(2)) assert.ok(Math.abs(ratio - 1) < 0.05, `the blue balls: ${ratios}`);
+    assert.equal(await after(photo([99, 0, 0])), free, 'an empty region keeps nothing');
+    const counts = [...report.notes, ...report.warnings].map((text) => text.match(/keep: (\d of 8)/)?.[1]);
+    assert.equal(counts.filter(Boolean), ['1 of 8', '1 of 8', '0 of 8']);
+    assert.match(report.warnings.join(), /in the region, so photo has no effect; regions are in world units/);
   }));
 
 test.run();

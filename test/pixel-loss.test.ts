@@ -33,7 +33,9 @@ const cases: Case[] = [
   { kind: 'masked-l1', width: 33, height: 17 },
 ];
 
-const maskOf = (pixels: number) => uniform(pixels, 8, -0.5, 1).map((value) => Math.max(0, value));
+/** Levels of 8 bits, many of them 0. */
+const maskOf = (pixels: number) =>
+  uniform(pixels, 8, -127, 255).map((value) => Math.round(Math.max(0, value)));
 
 async function measure(
   gpu: Gpu,
@@ -56,10 +58,13 @@ async function measure(
     picture: arena.upload('picture', room(picture.data), 'test'),
     base: arena.upload('base', room(base.data), 'test'),
     gradient,
-    mask: masked ? arena.upload('mask', maskOf(FLOATS / 4), 'test') : undefined,
+    hasMask: masked,
   });
   engine.set(picture, weight);
-  gpu.run('test', (recorder) => engine.record(recorder));
+  // Only r counts.
+  const words = Uint32Array.from(maskOf(FLOATS / 4), (level) => 0x80402000 | level);
+  const mask = masked ? engine.bindMask(arena.upload('mask', words, 'test')) : undefined;
+  gpu.run('test', (recorder) => engine.record(recorder, mask));
   const [loss] = await gpu.readFloats(engine.loss, 'test');
   const after = await gpu.readFloats(gradient, 'test');
   return { loss, added: Float64Array.from(after, (value, i) => value - before[i]) };
@@ -68,7 +73,7 @@ async function measure(
 function expectation({ kind, masked }: Case, picture: RgbaPicture, base: RgbaPicture) {
   if (kind === 'total-variation') return totalVariation(picture, base);
   const mask = maskOf(FLOATS / 4);
-  return maskedL1(picture, base, (pixel) => (masked ? mask[pixel] : 1));
+  return maskedL1(picture, base, (pixel) => (masked ? mask[pixel] / 255 : 1));
 }
 
 for (const one of cases) {
@@ -123,6 +128,16 @@ test('a picture that is its base, or changes evenly, has no total variation', ()
     const same = await measure(gpu, arena, cases[5], base, base, 1);
     assert.is(same.loss, 0);
     assert.ok(same.added.every((value) => value === 0));
+  }));
+
+test('a loss has a mask exactly when it was created for one', () =>
+  withGpu(async (gpu, arena) => {
+    const buffer = arena.buffer('all', 4 * FLOATS);
+    const options = { ...LARGEST, label: 'l1', picture: buffer, base: buffer, gradient: buffer };
+    const masked = await PixelLoss.create(gpu, arena, 'masked-l1', { ...options, hasMask: true });
+    assert.throws(() => gpu.run('test', (recorder) => masked.record(recorder)), /no mask is bound/);
+    const plain = await PixelLoss.create(gpu, arena, 'masked-l1', options);
+    assert.throws(() => plain.bindMask(buffer), /created without `hasMask`/);
   }));
 
 test('a picture that does not fit is refused', () =>

@@ -56,6 +56,7 @@ import { SPLIT_ROWS } from './splat/densify/split-rows.ts';
 import { SPLIT_SCORES } from './splat/densify/split-scores.ts';
 import { BLEND_ROWS } from './splat/edit/blend-rows.ts';
 import { REGION_WEIGHTS } from './splat/edit/region-weights.ts';
+import { SCALE_STEPS } from './splat/edit/scale-steps.ts';
 import { INTERSECTION_COUNTS, INTERSECTION_OFFSETS } from './splat/intersection-offsets.ts';
 import { PROJECT_BACKWARD } from './splat/parameter-gradients.ts';
 import { EMIT, PROJECT, RASTERIZE_FORWARD, TILE_RANGES } from './splat/rasterizer.ts';
@@ -131,6 +132,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   SPLIT_SCORES,
   REGION_WEIGHTS,
   BLEND_ROWS,
+  SCALE_STEPS,
   INTERSECTION_COUNTS,
   INTERSECTION_OFFSETS,
   PROJECT_BACKWARD,

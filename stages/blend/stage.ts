@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { blendRows } from '../../wgsl/splat/edit/blend-rows.ts';
-import { regionWeights } from '../../wgsl/splat/edit/region-weights.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import {
   GAUSSIAN_PARAMETERS,
@@ -9,8 +8,8 @@ import {
   type Gaussians,
   parameterWidths,
 } from '../artefacts/gaussians.ts';
-import { regionOf, regionOption } from '../regions/options.ts';
-import { previewRegion } from '../regions/preview.ts';
+import { regionOption } from '../regions/options.ts';
+import { openRegion } from '../regions/weights.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
 
 export const blendOptions = z.strictObject({
@@ -74,27 +73,20 @@ export async function blend(
   const arena = gpu.arena('blend');
   const results = gpu.arena('blend/gaussians');
   try {
-    const region = only && (await regionWeights(arena, regionOf(only), base));
-    const weights = region?.weights ?? everywhere(arena, count);
+    const weights = only
+      ? await openRegion(
+          arena,
+          { name: 'only', option: only, whenEmpty: 'nothing of the restyling is left' },
+          base,
+          { report, output, dataset },
+        )
+      : everywhere(arena, count);
     const blended = {} as Record<GaussianParameter, GPUBuffer>;
     for (const name of GAUSSIAN_PARAMETERS) {
       const width = widths[name];
       blended[name] = results.buffer(name, 4 * width * count);
       const parts = { base: base[name], styled: styled[name], result: blended[name] };
       await blendRows(arena, { ...parts, count, width, strength, weights });
-    }
-    if (region) {
-      const [inside] = await gpu.readWords(region.insideCount, 'metrics', 1);
-      const text = `${inside} of ${count} Gaussians are in the region`;
-      if (!inside) {
-        report.warn(
-          `${text}, so nothing of the restyling is left; regions are in world units of the capture`,
-        );
-      } else report.note(text);
-      const view = dataset?.views.find(({ split }) => split === 'train');
-      if (view && output) {
-        await output.write('region.png', await previewRegion(gpu, base, region.weights, view.camera));
-      }
     }
     await gpu.settle();
     return { count, shDegree, ...blended };

@@ -5,6 +5,7 @@ import type { Homography } from '../../wgsl/image/homography.ts';
 import type { View } from '../artefacts/dataset.ts';
 import type { CropOptions } from '../clip/options.ts';
 import type { ObjectiveMetrics, Picture } from '../optimizer/objectives.ts';
+import type { RegionOption } from '../regions/options.ts';
 
 /** One loss of restyling at work: one term of the objective, with its weight. */
 export interface Loss {
@@ -47,6 +48,8 @@ export interface LossNeeds {
   source?: string;
   /** Tokens of the whole view, in `LossEncoder.features`. At most one loss asks for them, with the crops `wholeViews`. */
   features?: boolean;
+  /** The region of the masks in `LossContext.keep`. At most one loss asks for it. */
+  keep?: RegionOption;
 }
 
 /** Settings that all losses share. */
@@ -100,8 +103,8 @@ export interface LossContext {
   weight: number;
   /** f32 [H, W, 4]: the base's render of the step's view over the step's background, as `picture.color`. Present if needed. */
   base?: { color: GPUBuffer };
-  /** f32 [H, W] of the step's view: how much of each pixel is to stay as in the base, 0 to 1. Absent: all of the view. */
-  keep?: GPUBuffer;
+  /** The mask of a training view, if needed: rgba8 [H, W], in r how much of each pixel shows the region `LossNeeds.keep`, 0 to 1. */
+  keep?: (view: View) => GPUBuffer;
   /** Present if the loss asks for crops. */
   encoder?: LossEncoder;
   texts: LossTexts;
@@ -127,9 +130,13 @@ export interface LossKind<Options extends LossOptions = LossOptions> {
 }
 
 /** The options of a loss whose settings have these schemas. */
-type OptionsOf<Shape extends z.ZodRawShape> = LossOptions & { [Key in keyof Shape]: z.output<Shape[Key]> };
+type OptionsOf<Shape extends z.ZodRawShape> = LossOptions & {
+  [Key in keyof Shape as undefined extends z.output<Shape[Key]> ? never : Key]: z.output<Shape[Key]>;
+} & {
+  [Key in keyof Shape as undefined extends z.output<Shape[Key]> ? Key : never]?: z.output<Shape[Key]>;
+};
 
-/** Declares a loss. `settings` are its options except the weight, each without a default; `defaults` has one for each. */
+/** Declares a loss. `settings` are its options except the weight, each without a default; `defaults` has one for each that is required. */
 export function defineLoss<Shape extends z.ZodRawShape>(
   kind: Omit<LossKind<OptionsOf<Shape>>, 'options'> & { settings: Shape },
 ): LossKind<OptionsOf<Shape>> {

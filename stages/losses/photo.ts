@@ -1,12 +1,17 @@
+import { regionOption } from '../regions/options.ts';
 import { defineLoss } from './loss.ts';
 import { createPixelLoss } from './pixel-loss.ts';
 
-/** L1 to the base's render where `LossContext.keep` says so, or everywhere: the mean over all pixels and channels of the view. */
+/** L1 to the base's render in the region `keep`, or everywhere: the mean over all pixels and channels of the view. */
 export const photo = defineLoss({
   name: 'photo',
-  summary: 'L1 to the render before restyling, where a region is to stay',
-  settings: {},
+  summary: 'L1 to the render before restyling, of the whole view or where it shows a region that is to stay',
+  settings: {
+    keep: regionOption
+      .optional()
+      .describe('The region that is to stay: a pixel counts by the share of it that the region has'),
+  },
   defaults: { weight: 1 },
-  needs: () => ({ base: true }),
+  needs: ({ keep }) => ({ base: true, ...(keep && { keep }) }),
   create: (context) => createPixelLoss(context, 'photo', 'masked-l1', context.keep),
 });

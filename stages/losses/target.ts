@@ -1,6 +1,7 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
+import type { View } from '../artefacts/dataset.ts';
 import type { StylePrompt } from '../artefacts/style.ts';
 import { checkClipTarget, checkCrops } from '../clip/check.ts';
 import { meanDirection } from '../clip/encoder.ts';
@@ -13,6 +14,9 @@ import { DEMO } from '../clip/resolve.ts';
 import type { TemplateSet } from '../clip/templates.ts';
 import { resolveWeightedPrompt, type WeightedPrompt } from '../clip/weighted-prompt.ts';
 import type { Objective, ObjectiveFactory } from '../optimizer/objectives.ts';
+import { RegionMasks } from '../regions/masks.ts';
+import type { RegionOption } from '../regions/options.ts';
+import { openRegion } from '../regions/weights.ts';
 import { type Report, silent } from '../stage.ts';
 import { type Base, BaseEmbeds } from './base-embeds.ts';
 import { BaseViews } from './base-views.ts';
@@ -74,7 +78,7 @@ export async function openStyleTarget(
     for (const part of prompt.parts) await warnOfPrompt(part, model.directory, report);
     for (const source of sources) await warnOfWords('source', source, model.directory, report);
     const texts = await embedTexts(model, prompt, options.templates);
-    const style = await createStyle(gpu, { model, texts, losses, crops }, settings);
+    const style = await createStyle(gpu, { model, texts, losses, crops }, settings, report);
     return {
       prompt,
       model,
@@ -119,6 +123,7 @@ export async function createStyle(
   gpu: Gpu,
   { model, texts, losses, crops }: StyleParts,
   { seed, base }: StyleTargetSettings,
+  report: Report = silent,
 ): Promise<Pick<StyleTarget, 'objective' | 'destroy'>> {
   const needs = lossNeeds(losses, { seed, crops }, Boolean(base));
   const arena = gpu.arena('style');
@@ -141,13 +146,33 @@ export async function createStyle(
         ? await BaseViews.create(gpu, base.gaussians, base.views)
         : undefined;
     if (views) owned.push(views);
+    const region = needs.find(({ keep }) => keep)?.keep;
+    const masks = base && region ? await keepMasks(gpu, region, base, report) : undefined;
+    if (masks) owned.push(masks);
     const backgroundOf = (step: number): Vec3 =>
       base ? backgroundAt(base.background, seed, step) : [0, 0, 0];
-    const shared = { losses, encoder, texts, views, backgroundOf };
+    const shared = { losses, encoder, texts, views, masks, backgroundOf };
     return { objective: (weight) => styleObjective(shared, weight), destroy };
   } catch (error) {
     destroy();
     throw error;
+  }
+}
+
+/** The masks of the region that is to stay, by the weights of the base's Gaussians. */
+async function keepMasks(
+  gpu: Gpu,
+  option: RegionOption,
+  { gaussians, views }: Base,
+  report: Report,
+): Promise<RegionMasks> {
+  const arena = gpu.arena('style/keep');
+  try {
+    const region = { name: 'losses.photo.keep', option, whenEmpty: 'photo has no effect' };
+    const weights = await openRegion(arena, region, gaussians, { report });
+    return await RegionMasks.create(gpu, gaussians, weights, views);
+  } finally {
+    arena.destroy();
   }
 }
 
@@ -190,18 +215,20 @@ interface Shared {
   encoder?: GroupEncoder;
   texts: LossTexts;
   views?: BaseViews;
+  masks?: RegionMasks;
   backgroundOf(step: number): Vec3;
 }
 
 function styleObjective(
-  { losses, encoder, texts, views, backgroundOf }: Shared,
+  { losses, encoder, texts, views, masks, backgroundOf }: Shared,
   weight: number,
 ): ObjectiveFactory {
   return async (gpu, arena, picture): Promise<Objective> => {
     const made = await Promise.all(
       losses.map(({ kind, options }) => {
-        const context = { gpu, arena, picture, weight: weight * options.weight, base: views, encoder, texts };
-        return kind.create(context, options);
+        const keep = masks && ((view: View) => masks.of(view));
+        const shared = { gpu, arena, picture, base: views, keep, encoder, texts };
+        return kind.create({ ...shared, weight: weight * options.weight }, options);
       }),
     );
     return {

@@ -1,4 +1,4 @@
-import type { Gpu } from '../../wgsl/core/index.ts';
+import type { Arena, Gpu } from '../../wgsl/core/index.ts';
 import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
 import { blendRows } from '../../wgsl/splat/edit/blend-rows.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
@@ -11,6 +11,20 @@ const TINT = [1, 0.45, 0];
 const SHARE = 0.7;
 /** SH band 0: colour = 0.5 + C0·coefficient. */
 const C0 = 0.28209479;
+
+/** SH of Gaussians of one colour, f32 [N, K, 3]. */
+export function colorRows(
+  arena: Arena,
+  color: readonly number[],
+  { count, shDegree }: Pick<Gaussians, 'count' | 'shDegree'>,
+): GPUBuffer {
+  const width = parameterWidths(shDegree).sh;
+  const row = new Float32Array(width);
+  row.set(color.map((value) => (value - 0.5) / C0));
+  const rows = new Float32Array(width * Math.max(1, count));
+  for (let i = 0; i < count; i++) rows.set(row, width * i);
+  return arena.upload('color-rows', rows, 'parameters');
+}
 
 /** A picture of the splat in which a region is orange, as PNG. `weights`: f32 [N], the weight of each Gaussian in the region. */
 export async function previewRegion(
@@ -25,13 +39,8 @@ export async function previewRegion(
   const arena = gpu.arena('region/preview');
   const renderer = await SplatRenderer.create(gpu, 'region/renderer');
   try {
-    const row = new Float32Array(width);
-    row.set(TINT.map((value) => (value - 0.5) / C0));
-    const rows = new Float32Array(width * Math.max(1, count));
-    for (let i = 0; i < count; i++) rows.set(row, width * i);
-    const tint = arena.upload('tint', rows, 'parameters');
-    const sh = arena.buffer('sh', rows.byteLength);
-    const parts = { base: gaussians.sh, styled: tint, result: sh };
+    const sh = arena.buffer('sh', 4 * width * Math.max(1, count));
+    const parts = { base: gaussians.sh, styled: colorRows(arena, TINT, gaussians), result: sh };
     await blendRows(arena, { ...parts, count, width, strength: SHARE, weights });
     const color = arena.buffer('color', 16 * pixels);
     const rgba8 = arena.buffer('rgba8', 4 * pixels);

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture-capacity.ts';
+import { StepScale } from '../../wgsl/splat/edit/scale-steps.ts';
 import { backgroundAt, trainingBackgroundOption } from '../artefacts/background.ts';
 import { type Dataset, largestView } from '../artefacts/dataset.ts';
-import type { GaussianParameter, Gaussians } from '../artefacts/gaussians.ts';
+import { type GaussianParameter, type Gaussians, parameterWidths } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { clipTargetReads } from '../clip/check.ts';
 import { styleTarget } from '../losses/options.ts';
@@ -19,6 +20,8 @@ import { runLoop, ViewOrder } from '../optimizer/loop.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates, PARAMETER_NAMES, PARAMETERS, ratesOption } from '../optimizer/parameters.ts';
 import { blankState, createState, detachGaussians, type TrainingState } from '../optimizer/state.ts';
+import { regionOption } from '../regions/options.ts';
+import { openRegion } from '../regions/weights.ts';
 import { DEFAULT_SEED, defineStage, type StageSettings, silent } from '../stage.ts';
 
 /** The rates of 3DGS, except for opacity and colour, which CLIP changes more than photographs do. */
@@ -38,6 +41,12 @@ export const stylizeOptions = z.strictObject({
     .min(1)
     .default(['sh'])
     .describe('Parameters to optimise; all others stay bit-identical'),
+  only: regionOption
+    .optional()
+    .describe(
+      'Restyles this region only: the learning rates of a Gaussian are multiplied by its weight in the region, and Gaussians outside ' +
+        'keep every byte. The losses still see the whole scene',
+    ),
   background: trainingBackgroundOption('Background colour during restyling'),
   rates: ratesOption(RATES),
 });
@@ -76,6 +85,7 @@ export interface StylizeInputs {
 /**
  * Restyles a splat towards a prompt: minimises the weighted sum of losses by Adam on the selected parameters, on one random
  * training view per step. The preset `paper` is −CLIP(render, prompt) on random crops (eq. 5 of the paper). Returns new Gaussians; the input is unchanged. With
+ * `only`, Gaussians outside the region keep every byte; with `output` too, it writes `region.png`, in which the region is orange. With
  * `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
  *
  * @throws Stopped when the checkpoint store is stopping.
@@ -84,7 +94,7 @@ export async function stylize(
   gpu: Gpu,
   { dataset, gaussians }: StylizeInputs,
   given: StylizeInput,
-  { seed = DEFAULT_SEED, report = silent, checkpoints: store }: StageSettings = {},
+  { seed = DEFAULT_SEED, report = silent, output, checkpoints: store }: StageSettings = {},
 ): Promise<Gaussians> {
   const options = stylizeOptions.parse(given);
   const views = dataset.views.filter(({ split }) => split === 'train');
@@ -100,6 +110,19 @@ export async function stylize(
     const identity = { seed, steps, shDegree: gaussians.shDegree };
     const train = options.train.map((name): GaussianParameter => PARAMETERS[name]);
     const { state, from } = await begin(arena, gaussians, train, identity, store);
+    const scale =
+      options.only &&
+      (await scaleSteps(
+        arena,
+        state,
+        train,
+        await openRegion(
+          arena,
+          { name: 'only', option: options.only, whenEmpty: 'nothing changes' },
+          gaussians,
+          { report, output, dataset },
+        ),
+      ));
     const order = new ViewOrder(views, seed);
     const optimizer = await SplatOptimizer.create(state, {
       label: 'stylize',
@@ -118,6 +141,7 @@ export async function stylize(
         shDegree: state.shDegree,
         rates: adamRates(rates, rates.means * dataset.extent),
       }),
+      afterStep: (recorder) => scale?.record(recorder),
       metrics: () => ({ ...optimizer.metrics }),
       report,
       checkpoints: store && {
@@ -144,4 +168,16 @@ async function begin(
   const state = blankState(arena, { count: saved.numbers.count, shDegree: gaussians.shDegree });
   restoreTensors(arena.gpu, stateTensors(state, train), saved);
   return { state, from: saved.step };
+}
+
+/** Multiplies the learning rates of each Gaussian by its weight. */
+function scaleSteps(
+  arena: Arena,
+  { parameters, count, shDegree }: TrainingState,
+  train: readonly GaussianParameter[],
+  weights: GPUBuffer,
+): Promise<StepScale> {
+  const widths = parameterWidths(shDegree);
+  const stepped = train.map((name) => ({ name, values: parameters[name], width: widths[name] }));
+  return StepScale.create(arena, { parameters: stepped, count, weights });
 }

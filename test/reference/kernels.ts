@@ -43,4 +43,5 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'backward-sums': 'raster',
   'adam-geometry': 'adam',
   'adam-sh': 'adam',
+  'scale-steps': 'blend-rows',
 };

@@ -10,7 +10,7 @@
 @group(0) @binding(2) var<storage, read> base: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> gradient: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;
-@group(0) @binding(5) var<storage, read> mask: array<f32>; // [H, W]: 1 keeps, 0 does not
+@group(0) @binding(5) var<storage, read> mask: array<u32>; // rgba8 [H, W], in r: 1 keeps, 0 does not
 
 var<workgroup> workspace: array<vec4f, THREADS>;
 
@@ -26,7 +26,7 @@ fn main(
   for (var pixel = chunk * CHUNK + thread; pixel < end; pixel += THREADS) {
     var share = 1.0;
     if (HAS_MASK) {
-      share = mask[pixel];
+      share = unpack4x8unorm(mask[pixel]).r;
     }
     let difference = picture[pixel].rgb - base[pixel].rgb;
     sum += share * roundedL1(difference);

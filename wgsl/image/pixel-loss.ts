@@ -41,8 +41,8 @@ export interface PixelLossOptions {
   base: GPUBuffer;
   /** f32 [H, W, 4]: `record` adds to it. */
   gradient: GPUBuffer;
-  /** f32 [H, W] of the picture's size, for `masked-l1`: the share of each pixel. All count unless given. */
-  mask?: GPUBuffer;
+  /** Whether `record` takes a mask (`masked-l1`). Otherwise all pixels count. */
+  hasMask?: boolean;
   /** Names the buffers in the arena. */
   label: string;
 }
@@ -56,7 +56,9 @@ export class PixelLoss {
   /** f32 [4]: the loss without its weight, and padding. */
   readonly loss: GPUBuffer;
   readonly #gpu: Gpu;
-  readonly #main: { kernel: Kernel; bound: BoundKernel };
+  readonly #kernel: Kernel;
+  readonly #buffers: Record<string, GPUBuffer>;
+  readonly #unmasked?: BoundKernel;
   readonly #mean: BoundKernel;
   readonly #sizes: GPUBuffer;
   readonly #options: PixelLossOptions;
@@ -69,12 +71,13 @@ export class PixelLoss {
     this.#sizes = arena.uniform(`${label}/sizes`, main.struct('Sizes').size);
     this.loss = arena.buffer(`${label}/loss`, 16);
     const partials = arena.buffer(`${label}/partials`, 16 * Math.ceil((width * height) / CHUNK));
-    const buffers = { sizes: this.#sizes, picture, base, gradient, partials };
-    // The kernel binds a mask even where it reads none.
-    const mask = main.label === MASKED_L1.label && {
-      mask: options.mask ?? arena.buffer(`${label}/no-mask`, 16),
-    };
-    this.#main = { kernel: main, bound: main.bind({ ...buffers, ...mask }) };
+    this.#kernel = main;
+    this.#buffers = { sizes: this.#sizes, picture, base, gradient, partials };
+    if (!options.hasMask) {
+      // The kernel binds a mask even where it reads none.
+      const mask = main.label === MASKED_L1.label && { mask: arena.buffer(`${label}/no-mask`, 16) };
+      this.#unmasked = main.bind({ ...this.#buffers, ...mask });
+    }
     this.#mean = mean.bind({ sizes: this.#sizes, partials, loss: this.loss });
   }
 
@@ -86,7 +89,7 @@ export class PixelLoss {
   ): Promise<PixelLoss> {
     const [main, mean] = await Promise.all([
       kind === 'masked-l1'
-        ? gpu.kernel(MASKED_L1, { constants: { HAS_MASK: Boolean(options.mask) } })
+        ? gpu.kernel(MASKED_L1, { constants: { HAS_MASK: Boolean(options.hasMask) } })
         : gpu.kernel(TOTAL_VARIATION),
       gpu.kernel(MEAN_CHUNKS),
     ]);
@@ -100,11 +103,22 @@ export class PixelLoss {
       throw new Error(`${label}: a picture of ${width}×${height} does not fit ${most}×${high}`);
     this.#chunks = Math.ceil((width * height) / CHUNK);
     const values = { width, height, chunks: this.#chunks, weight };
-    this.#gpu.write(this.#sizes, this.#main.kernel.pack('Sizes', values), 'parameters');
+    this.#gpu.write(this.#sizes, this.#kernel.pack('Sizes', values), 'parameters');
   }
 
-  /** Overwrites `loss` and adds weight·dL/drgb to the gradient. */
-  record(recorder: Recorder): void {
-    recorder.run(this.#main.bound, gridFor(this.#chunks, 1)).run(this.#mean, 1);
+  /**
+   * Binds a mask of a picture's size, rgba8 [H, W]: r is the share of each pixel, from 0 to 1. Bind once, record many times.
+   * @throws Error when the loss was created without `hasMask`.
+   */
+  bindMask(mask: GPUBuffer): BoundKernel {
+    if (this.#unmasked) throw new Error(`${this.#options.label}: created without \`hasMask\``);
+    return this.#kernel.bind({ ...this.#buffers, mask });
+  }
+
+  /** Overwrites `loss` and adds weight·dL/drgb to the gradient. `masked`: from `bindMask`, required with `hasMask`. */
+  record(recorder: Recorder, masked?: BoundKernel): void {
+    const bound = masked ?? this.#unmasked;
+    if (!bound) throw new Error(`${this.#options.label}: no mask is bound`);
+    recorder.run(bound, gridFor(this.#chunks, 1)).run(this.#mean, 1);
   }
 }
