@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
@@ -164,10 +164,17 @@ test('equal runs give equal bytes; fewer than two leave no sheet, and remove an 
     assert.is.not((await bytes())[0], first[0], 'the label counts');
     await writeContactSheet(folder, [cell, { ...cell, frames: undefined }]);
     for (const name of ['sheet.png', 'sheet.webp']) assert.not(existsSync(join(folder, name)), name);
+    const errorOf = async () => {
+      let error = '';
+      await writeContactSheet(folder, [cell, cell]).catch(({ message }: Error) => (error = message));
+      return error;
+    };
+    await truncate(join(folder, 'a/frames.bin'), 100);
+    assert.match(await errorOf(), /frames\.bin: ends inside a frame.*run again from the orbit stage/);
+    await rm(join(folder, 'a/frames.bin'));
+    assert.match(await errorOf(), /frames\.bin: cannot be opened/);
     await writeFile(join(folder, 'a/frames.json'), '{');
-    let error = '';
-    await writeContactSheet(folder, [cell, cell]).catch(({ message }: Error) => (error = message));
-    assert.match(error, /frames\.json.*run again from the orbit stage/);
+    assert.match(await errorOf(), /frames\.json.*run again from the orbit stage/);
   });
 });
 

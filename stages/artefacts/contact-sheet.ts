@@ -1,7 +1,7 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OverlayOptions } from 'sharp';
-import { framesParts, loadFrameCameras } from './frames.ts';
+import { damaged, framesParts, loadFrameCameras } from './frames.ts';
 import type { SavedPart } from './saved-part.ts';
 import type { Score } from './scores.ts';
 import { TextOutlines } from './text-outlines.ts';
@@ -207,10 +207,12 @@ class Turntable {
   /** rgba8 [H, W] of a frame. Alpha is 255, because the colours include the background. */
   async read(index: number): Promise<Buffer> {
     const { file, start, end } = this.#parts[index];
-    const handle = await open(join(this.#folder, file));
+    const path = join(this.#folder, file);
+    const handle = await open(path).catch(({ message }) => damaged(path, `cannot be opened (${message})`));
     try {
       const rgba = Buffer.alloc(end - start);
-      await handle.read(rgba, 0, rgba.length, start);
+      const { bytesRead } = await handle.read(rgba, 0, rgba.length, start);
+      if (bytesRead < rgba.length) damaged(path, 'ends inside a frame');
       for (let i = 3; i < rgba.length; i += 4) rgba[i] = 255;
       return rgba;
     } finally {

@@ -173,6 +173,7 @@ async function readFrame(
   }
 }
 
-function damaged(path: string, found: string): never {
+/** @throws InputError for a saved turntable. */
+export function damaged(path: string, found: string): never {
   throw new InputError(`${found}; the saved file is damaged: run again from the orbit stage`, path);
 }
