@@ -46,11 +46,12 @@ function splats(arena: Arena): { base: Gaussians; gaussians: Gaussians } {
 }
 
 async function blended(gpu: Gpu, arena: Arena, options: BlendInput) {
+  const inputs = splats(arena);
   const live = gpu.liveBytes;
-  const result = await blend(gpu, splats(arena), options);
+  const result = await blend(gpu, inputs, options);
   const bytes = await bytesOf(gpu, result);
   releaseGaussians(result);
-  assert.ok(gpu.liveBytes >= live);
+  assert.is(gpu.liveBytes, live, 'all buffers are freed');
   return bytes;
 }
 

@@ -204,7 +204,10 @@ test('losses that cannot be computed are refused before any work', async () => {
     assert.instance(error, InputError);
     return (error as InputError).message;
   };
-  assert.match(await refusal({ directional: 1 }, false), /directional compares .* mode: balanced/);
+  assert.match(
+    await refusal({ directional: 1 }, false),
+    /directional compares .* give it the weight 0 in `losses`, or set mode: balanced/,
+  );
   assert.match(
     await refusal({ patch: { scale: [0.3, 0.1] } }, true),
     /patch\.scale is \[smallest, largest\]/,

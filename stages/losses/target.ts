@@ -186,7 +186,7 @@ function lossNeeds(losses: readonly ChosenLoss[], settings: LossSettings, hasBas
     if (!hasBase && (needs.base || needs.baseEmbeds || needs.features)) {
       throw new InputError(
         `the loss ${kind.name} compares with the splat before restyling, which joint optimisation of mode paper does not have; ` +
-          'remove it from `losses`, or set mode: balanced',
+          'give it the weight 0 in `losses`, or set mode: balanced',
       );
     }
     return needs;
