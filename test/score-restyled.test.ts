@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { type Frame, type Frames, releaseFrames } from '../stages/artefacts/frames.ts';
 import type { Scores } from '../stages/artefacts/scores.ts';
 import { type ClipModel, openClip } from '../stages/clip/model.ts';
+import { DEMO_CLIP } from '../stages/clip/resolve.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
 import { TEMPLATES } from '../stages/clip/templates.ts';
 import { orbit } from '../stages/orbit/stage.ts';
@@ -189,7 +190,7 @@ test('what is missing is named, and only clip metrics read models', () =>
     const away = { ...repeated, prompt: [{ text: PROMPT, weight: -1 }], model: TINY_CLIP, judge: undefined };
     const { scores } = await score(gpu, unchanged, { ...away, among: [PROMPT] });
     assert.match(scores[0].over, /of 2: /, 'the opposite of the prompt is another');
-    await score(gpu, scene, repeated, settings);
+    await score(gpu, scene, { ...repeated, judge: DEMO_CLIP.replace(/\/$/, '') }, settings);
     for (const note of [
       'clip.direction is skipped: it compares with the frames before restyling, and nothing was restyled',
       'clip.rank is skipped: there are no other prompts to tell the prompt from (score.among)',

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor, backgroundOption } from '../artefacts/background.ts';
@@ -112,7 +113,7 @@ export async function score(
       return value;
     },
   };
-  const folderOf = async (name?: string) => (await resolveModel(name)).folder;
+  const folderOf = async (name?: string) => resolve((await resolveModel(name)).folder);
   // The stage that produced the style has already warned about its prompt.
   if (prompt && own.prompt !== undefined)
     for (const part of prompt.parts) await warnOfPrompt(part, await folderOf(model), report);
