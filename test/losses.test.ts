@@ -212,6 +212,7 @@ test('losses that cannot be computed are refused before any work', async () => {
     await refusal({ patch: { scale: [0.3, 0.1] } }, true),
     /patch\.scale is \[smallest, largest\]/,
   );
+  assert.match(await refusal({ patch: { source: 'a robot' } }, true), /source "a robot" are one text/);
   const { losses } = lossOptions;
   assert.not(losses.safeParse({ directional: { source: ' ' } }).success, 'an empty source');
   assert.match(await refusal({ patch: { count: 254 } }, true), /257 crops a step \(crops 3, patches 254\)/);

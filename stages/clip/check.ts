@@ -24,7 +24,7 @@ export async function checkClip(model?: string): Promise<ClipDescription> {
   return description;
 }
 
-/** Checks the options of `openClipTarget`. @throws InputError on a broken model, an empty prompt, or invalid crops. */
+/** Checks the options of a CLIP target without a GPU. @throws InputError on a broken model, an empty prompt, or invalid crops. */
 export async function checkClipTarget({
   prompt,
   model,

@@ -59,10 +59,13 @@ export async function directionLoss(
 function directionOf(target: Float32Array, source: Float32Array, text: string): Float32Array {
   const difference = target.map((value, i) => value - source[i]);
   const length = Math.hypot(...difference);
-  if (length < 1e-6) {
-    throw new InputError(
-      `the prompt and the source ${JSON.stringify(text)} are one text to the CLIP model; change one`,
-    );
-  }
+  if (length < 1e-6) throw oneText(text);
   return difference.map((value) => value / length);
+}
+
+/** The error about a source without a direction to the prompt. */
+export function oneText(source: string): InputError {
+  return new InputError(
+    `the prompt and the source ${JSON.stringify(source)} are one text to the CLIP model; change one`,
+  );
 }

@@ -20,6 +20,7 @@ import { openRegion } from '../regions/weights.ts';
 import { type Report, silent } from '../stage.ts';
 import { type Base, BaseEmbeds } from './base-embeds.ts';
 import { BaseViews } from './base-views.ts';
+import { oneText } from './direction.ts';
 import { countCrops, GroupEncoder } from './group-encoder.ts';
 import { type ChosenLoss, chooseLosses, type LossesInput, type PresetName } from './index.ts';
 import type { CropGroup, LossNeeds, LossSettings, LossTexts } from './loss.ts';
@@ -197,11 +198,14 @@ function lossNeeds(losses: readonly ChosenLoss[], settings: LossSettings, hasBas
 
 /**
  * Checks the options of `openStyleTarget` without a GPU.
- * @throws InputError on a broken model, an empty prompt, or losses that cannot be computed.
+ * @throws InputError on a broken model, an empty prompt, a source that is the prompt, or losses that cannot be computed.
  */
 export async function checkStyleTarget(options: StyleTargetOptions, hasBase: boolean): Promise<void> {
-  lossNeeds(lossesOf(options), { seed: 0, crops: options.crops }, hasBase);
+  const needs = lossNeeds(lossesOf(options), { seed: 0, crops: options.crops }, hasBase);
   await checkClipTarget(options);
+  const { parts } = await resolveWeightedPrompt(options.prompt);
+  const [{ text, weight }] = parts;
+  if (parts.length === 1 && weight > 0 && needs.some(({ source }) => source === text)) throw oneText(text);
 }
 
 /** Each crop group once. */

@@ -28,7 +28,7 @@ const SPLIT = 2;
 /** Crops per batch: those that the backward pass lists in 16 KiB of workgroup memory. */
 const MAX_BATCH = 256;
 /** A filter with less weight than this inside the picture counts as outside, so that 1/sum stays finite. */
-const MIN_SUM = 1e-6;
+export const MIN_SUM = 1e-6;
 
 export const CROP = defineKernel({
   label: 'image/crop',

@@ -6,16 +6,14 @@ import {
   type Kernel,
   type Recorder,
 } from '../core/index.ts';
-import type { CropShape } from './crop.ts';
+import { type CropShape, MIN_SUM } from './crop.ts';
 import { type Homography, leastReach } from './homography.ts';
 
 const THREADS = 64;
-/** As in `image/crop`. */
-const SMALLEST_SUM = 1e-6;
 
 export const WARP = defineKernel({
   label: 'image/warp',
-  constants: { THREADS, SMALLEST_SUM },
+  constants: { THREADS, MIN_SUM },
   example: { BATCH: 8, SIDE: 224 },
   variants: { portable: { source: new URL('./warp.wgsl', import.meta.url) } },
 });

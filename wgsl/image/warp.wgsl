@@ -46,7 +46,7 @@ fn main(
       sum += weight;
     }
   }
-  let inverse = select(0.0, 1.0 / max(sum, SMALLEST_SUM), sum > SMALLEST_SUM);
+  let inverse = select(0.0, 1.0 / max(sum, MIN_SUM), sum > MIN_SUM);
   let normal = (color * inverse - picture.channelMean) / picture.channelDeviation;
   let at = (picture.first + i / AREA) * 3u * AREA + i % AREA;
   pixels[at] = normal.r;
