@@ -62,11 +62,11 @@ The model before this one saw robots and shapes only, no photographs. Each was m
 | scenes | 99.4 | {scenes_top1} |
 
 ## Training
-`prompts/recipe/train.py`, {seconds} s on one {device}: {steps} steps of {batch} pictures drawn by the recipe itself (crops of
+`prompts/recipe/train.py`, {first[seconds]} s on one {first[device]}: {first[steps]} steps of {first[batch]} pictures drawn by the recipe itself (crops of
 {training_photographs} pictures cut from {training_sources} photographs, of every size down to a tenth of one; shapes, textures, scenes and
 renders of the robot; all put through the media's filters), captions from templates, InfoNCE with several positives, a term that ties the caption of a pair to those of
-its parts, and adversarial pictures (L2 radius up to {radius_l2}, {attack_steps} gradient steps), without which the gradient would look like noise.
-
+its parts, and adversarial pictures (L2 radius up to {first[radius_l2]}, gradient steps: {first[attack_steps]}), without which the gradient would look like noise.
+{second}
 ## Data, licence, credit
 The pictures are drawn by code, and from renders of the splat PLAYBOT by Stephane Agullo (https://sa3d.fr,
 https://superspl.at/view?id=ee6d8bc4), licensed CC-BY-4.0 (http://creativecommons.org/licenses/by/4.0/), and photographs in the
@@ -74,6 +74,12 @@ public domain or under CC0 or CC-BY. `prompts/recipe/data/photos.tsv` in the rep
 each. Those that ask for credit:
 {credits}.
 The weights are under the repository's licence, with that credit kept.
+"""
+
+SECOND = """
+Then {seconds} s more on one {device} from these weights: {steps} steps of {batch} pictures, more of them of objects, L2 radius up to
+{radius_l2}, gradient steps: {attack_steps}. The published weights lie at {blend} of the way from the first result to the second; photographs of
+neither training nor test chose the share.
 """
 
 JUDGE = """# judge
@@ -154,6 +160,8 @@ def write_card(facts, path, judge=False):
     rows = [f"| {title} | {facts[key]['pair']} | {facts[key]['colour']} | {facts[key]['medium']} |" for title, key in ROWS]
     lists = {
         "rows": "\n".join(rows),
+        "first": facts.get("from", facts),
+        "second": SECOND.format(**facts) if "from" in facts else "",
         "colours": ", ".join(COLOUR_NAMES),
         "media": ", ".join(m.nouns[0] if not m.surface else m.phrases[0].replace("made of ", "") for m in MEDIA.values()),
         "scenes": ", ".join(words[0] for words in SCENES.values()),

@@ -7,14 +7,15 @@ from concepts import COLOUR_NAMES, MEDIUM_NAMES, OBJECT_NAMES, SCENE_NAMES
 AXES = (len(MEDIUM_NAMES), len(COLOUR_NAMES), len(OBJECT_NAMES), len(SCENE_NAMES))
 
 
-def named_parts(labels):
+def named_parts(labels, unnamed=0.6):
     """Which concepts of each picture its caption names: labels [N,4] with −1 also where a concept is left out.
 
     At least one stays named. Scenes and media are named more often than objects: they are what prompts ask for.
+    `unnamed` of the unfiltered pictures have no medium in their caption.
     """
     keep = torch.tensor([0.75, 0.8, 0.6, 0.85], device=labels.device)
     named = (torch.rand(labels.shape, device=labels.device) < keep) & (labels >= 0)
-    plain = (labels[:, 0] == 0) & (torch.rand(len(labels), device=labels.device) < 0.6) & (labels[:, 1:] >= 0).any(1)
+    plain = (labels[:, 0] == 0) & (torch.rand(len(labels), device=labels.device) < unnamed) & (labels[:, 1:] >= 0).any(1)
     named[:, 0] &= ~plain
     # Nothing named: name the scene, else the colour, else the medium.
     lone = ~named.any(1)

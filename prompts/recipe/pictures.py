@@ -75,10 +75,11 @@ def backgrounds(n, size, sources):
     return torch.where(uniform(n, 0, 1, device) < 0.2, sources.photos.draw(n, size, 0.3), drawn)
 
 
-def labels_for(medium, n, rng, only_held_out=False):
+def labels_for(medium, n, rng, only_held_out=False, objects=0.45):
     """Concept indices of n pictures in `medium`: int64 [n,4] (medium, colour, object, scene), −1 where there is none.
 
-    Without an object and a scene, the picture is a photograph.
+    Without an object and a scene, the picture is a photograph. `objects` is the share that shows an object before scenes
+    take theirs; five in eight of them are the robot.
 
     Held-out pairs of medium and colour never occur, or, with `only_held_out`, are all that occurs.
     """
@@ -86,8 +87,8 @@ def labels_for(medium, n, rng, only_held_out=False):
     rows[:, 0] = medium
     colours = [c for c in medium_colours(medium) if held_out(medium, c) == only_held_out]
     kind = rng.random(n)
-    objects = rng.integers(0, len(OBJECT_NAMES), n)
-    rows[:, 2] = np.where(kind < 0.28, ROBOT, np.where(kind < 0.45, objects, -1))
+    shapes = rng.integers(0, len(OBJECT_NAMES), n)
+    rows[:, 2] = np.where(kind < objects * 28 / 45, ROBOT, np.where(kind < objects, shapes, -1))
     if colours:
         named = np.where(rows[:, 2] < 0, 0.6 if medium else 0.3, 0.8)
         rows[:, 1] = np.where(rng.random(n) < (2 if only_held_out else named), rng.choice(colours, n), -1)

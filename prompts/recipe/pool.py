@@ -17,9 +17,9 @@ MEDIUM_WEIGHTS = MEDIUM_WEIGHTS / MEDIUM_WEIGHTS.sum()
 class Pool:
     """`pictures` u8 [N,3,R,R] and `labels` i64 [N,4] (medium, colour, object, scene; −1: none)."""
 
-    def __init__(self, count, size, chunk, sources, seed):
+    def __init__(self, count, size, chunk, sources, seed, objects=0.45):
         self.rng = np.random.default_rng(seed)
-        self.chunk, self.size, self.sources = chunk, size, sources
+        self.chunk, self.size, self.sources, self.objects = chunk, size, sources, objects
         device = sources.robot.fine.device
         self.pictures = torch.empty(count // chunk * chunk, 3, size, size, dtype=torch.uint8, device=device)
         self.labels = torch.empty(len(self.pictures), 4, dtype=torch.long, device=device)
@@ -28,7 +28,7 @@ class Pool:
     def renew(self):
         """Draws one chunk (one medium, at most one scene) over the oldest."""
         medium = self.rng.choice(len(MEDIA), p=MEDIUM_WEIGHTS)
-        labels = labels_for(medium, self.chunk, self.rng)
+        labels = labels_for(medium, self.chunk, self.rng, objects=self.objects)
         at = slice(self.next, self.next + self.chunk)
         with torch.no_grad():
             self.pictures[at] = (draw(labels, self.size, self.sources) * 255 + 0.5).to(torch.uint8)

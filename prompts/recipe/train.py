@@ -1,9 +1,11 @@
 """Trains the demo CLIP model, or its judge, on one GPU against the clock and writes everything into one folder.
 
-    python3 prompts/recipe/train.py --out DIR --minutes 8 [--judge]
+    python3 prompts/recipe/train.py --out DIR --minutes 8 [--judge | --from MODEL]
 
 Leaves demo-clip.tar (the model directory and its reference tensors) or judge.tar, metrics.json, preview.png, photos.png,
 pictures.png and log.txt. The judge has another shape, other photographs, other filters and other seeds.
+With --from, training goes on from a demo model. Its weights and those of the result are then interpolated; photographs of
+neither training nor test choose the share. unblended.tar holds the result itself.
 """
 
 import argparse
@@ -21,9 +23,9 @@ import torch
 
 from augment import attacked, crops, logit_scale_limit, worn
 from captions import CaptionTable, known_words, vocabulary
-from evaluate import PAIRS, Classifier, evaluate, twelve
+from evaluate import PAIRS, Classifier, evaluate, pair_accuracy, twelve
 from make_reference import write_reference
-from model import CONTEXT, image_features, new_model, save_model, text_features
+from model import CONTEXT, image_features, load_model, new_model, save_model, text_features
 from model_card import write_card
 from objective import composed, contrastive, fits, named_parts
 from photos import Photos
@@ -42,11 +44,15 @@ def arguments():
     parser.add_argument("--minutes", type=float, default=8, help="the whole run, evaluation included")
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--judge", action="store_true", help="train the judge instead of the demo model")
+    parser.add_argument("--from", dest="start", metavar="MODEL", help="folder of the demo model to go on from")
     parser.add_argument("--renew", type=int, default=3, help="steps between two chunks of new pictures")
     parser.add_argument("--composed", type=float, default=0.5, help="weight of the term that ties pairs to their parts")
     parser.add_argument("--pool", type=int, default=131072, help="pictures held on the GPU")
     parser.add_argument("--chunk", type=int, default=512, help="pictures drawn at a time")
+    parser.add_argument("--objects", type=float, default=0.45, help="share of pictures that show the robot or a shape")
+    parser.add_argument("--unnamed", type=float, default=0.6, help='share of unfiltered pictures whose caption does not say "photo"')
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--warm-up", type=int, default=200, help="steps until the rate is reached")
     parser.add_argument("--radius", type=float, default=2.0, help="largest L2 radius of the adversarial pictures")
     parser.add_argument("--attack-steps", type=int, default=2)
     parser.add_argument("--eval-count", type=int, default=256, help="test pictures of each medium")
@@ -54,7 +60,10 @@ def arguments():
     parser.add_argument("--preview-batch", type=int, default=8)
     parser.add_argument("--reserve", type=float, default=90, help="seconds kept for evaluation and preview")
     parser.add_argument("--seed", type=int, default=1, help="the judge adds 500")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.judge and args.start:
+        parser.error("--from goes on from a demo model: leave --judge out")
+    return args
 
 
 class Log:
@@ -94,9 +103,9 @@ def optimiser_for(model, rate):
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), eps=1e-6)
 
 
-def learning_rate(step, progress, peak):
+def learning_rate(step, progress, peak, warm_up):
     """Warm-up by steps, then a cosine over the share of the time that is spent."""
-    return peak * min(1, (step + 1) / 200) * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(progress, 1))))
+    return peak * min(1, (step + 1) / warm_up) * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(progress, 1))))
 
 
 def train(model, pool, table, args, log, deadline, snapshot):
@@ -127,7 +136,7 @@ def train(model, pool, table, args, log, deadline, snapshot):
             pool.renew()
         pictures, labels = pool.sample(args.batch)
         pictures = worn(crops(pictures, size))
-        named = named_parts(labels)
+        named = named_parts(labels, args.unnamed)
         kind = lookup[tuple((named + 1).unbind(1))]
         caption = one_of(kind)
         match = fits(labels, named)
@@ -150,7 +159,7 @@ def train(model, pool, table, args, log, deadline, snapshot):
         with half:
             found = image_features(model, pictures)
         loss = contrastive(scale * found @ words.T, match) + args.composed * tie
-        rate = learning_rate(step, progress, args.rate)
+        rate = learning_rate(step, progress, args.rate, args.warm_up)
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad(set_to_none=True)
@@ -173,6 +182,27 @@ def train(model, pool, table, args, log, deadline, snapshot):
     return averaged.model, step
 
 
+@torch.no_grad()
+def interpolated(start, end, share):
+    """The model whose weights lie at `share` of the way from `start` to `end` (Wortsman et al. 2022)."""
+    mixed = copy.deepcopy(start).requires_grad_(False)
+    torch._foreach_lerp_(list(mixed.parameters()), list(end.parameters()), share)
+    return mixed
+
+
+def blended(start, end, tokenizer, sources, args, log):
+    """The most accurate of three interpolations, and its share: pairs seen in training, objects and photographs alike."""
+    best = (0.0, None, 0.0)
+    for share in (1.0, 0.75, 0.5):
+        mixed = interpolated(start, end, share)
+        torch.manual_seed(args.seed + 3000)
+        rng, classifier = np.random.default_rng(args.seed + 3000), Classifier(mixed, tokenizer)
+        found = [pair_accuracy(classifier, sources, rng, args.eval_count, False, obj=obj)["pair"] for obj in (None, "photo")]
+        log(f"share {share}: objects {found[0]}, photographs {found[1]}")
+        best = max(best, (sum(found), mixed, share), key=lambda row: row[0])
+    return best[1:]
+
+
 def pictures_sheet(pool, path, count=24):
     """What the pool holds, as one PNG."""
     from PIL import Image
@@ -183,11 +213,11 @@ def pictures_sheet(pool, path, count=24):
     Image.fromarray(image).save(path)
 
 
-def keep(model, tokenizer, out, name):
-    """Packs the model as it stands, without figures."""
+def keep(model, tokenizer, out, name, archive=None):
+    """Packs the model as it stands, without figures, into `archive`.tar, else `name`.tar."""
     with tempfile.TemporaryDirectory() as work:
         save_model(model, tokenizer, os.path.join(work, name))
-        pack(work, out, name)
+        pack(work, out, archive or name)
 
 
 def finish(model, tokenizer, robot, args, log, facts):
@@ -220,6 +250,13 @@ def finish(model, tokenizer, robot, args, log, facts):
     log("done")
 
 
+def first_facts(directory):
+    """The facts of the first training, for the card."""
+    with open(os.path.join(directory, "metrics.json"), encoding="utf-8") as file:
+        facts = json.load(file)
+    return {key: facts[key] for key in ("steps", "batch", "seconds", "device", "radius_l2", "attack_steps")}
+
+
 def write(facts, path, indent=2):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(facts, file, indent=indent)
@@ -249,12 +286,13 @@ def main():
     tokenizer = build(vocabulary())
     table = CaptionTable(tokenizer, 16, CONTEXT, args.seed)
     robot = Robot(os.path.join(HERE, "data", "robot_views.webp"), device)
-    model = new_model(tokenizer, args.judge).to(device)
+    model = (load_model(args.start, tokenizer) if args.start else new_model(tokenizer, args.judge)).to(device)
+    start = copy.deepcopy(model)
     photos = Photos(os.path.join(HERE, "data"), args.name.split("-")[0], device)
     detail, other = ((0.6, 1.7), 0.6) if args.judge else ((0.5, 1.3), 0.0)
     sources = Sources(robot, photos, detail, other)
     log(f"{len(table.classes)} caption classes, {tokenizer.get_vocab_size()} tokens, {sum(p.numel() for p in model.parameters())} weights")
-    pool = Pool(args.pool, round(model.config.vision_config.image_size * 1.125), args.chunk, sources, args.seed)
+    pool = Pool(args.pool, round(model.config.vision_config.image_size * 1.125), args.chunk, sources, args.seed, args.objects)
     pool.fill()
     pictures_sheet(pool, os.path.join(args.out, "pictures.png"))
     log(f"pool of {len(pool.pictures)} pictures drawn")
@@ -268,10 +306,18 @@ def main():
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "radius_l2": args.radius,
         "attack_steps": args.attack_steps,
+        "rate": args.rate,
+        "object_share": args.objects,
+        "unnamed_share": args.unnamed,
         "weights": sum(p.numel() for p in model.parameters()),
         "vocabulary": tokenizer.get_vocab_size(),
         "training_photographs": len(photos.fine),
     }
+    if args.start:
+        facts["from"] = first_facts(args.start)
+        keep(averaged, tokenizer, args.out, args.name, "unblended")
+        unseen = Sources(robot, Photos(os.path.join(HERE, "data"), "judge", device))
+        averaged, facts["blend"] = blended(start, averaged, tokenizer, unseen, args, log)
     finish(averaged, tokenizer, robot, args, log, facts)
 
 
