@@ -2,13 +2,14 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildEncoder } from '../stages/clip/encoder.ts';
+import { buildEncoder, type EncoderModel } from '../stages/clip/encoder.ts';
 import { readConfig } from '../stages/clip/families/index.ts';
 import { packVision } from '../stages/clip/packed-vision.ts';
 import type { Precision } from '../stages/clip/precision.ts';
 import { tokenCount } from '../stages/clip/towers.ts';
 import { loadVision } from '../stages/clip/vision.ts';
 import { ModelWeights } from '../stages/clip/weights.ts';
+import type { Arena } from '../wgsl/core/index.ts';
 import { openWithMatrices } from './helpers/emulated-matrices.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
@@ -24,15 +25,20 @@ interface Result {
   gradPixels: Float32Array;
 }
 
+async function modelOf(arena: Arena, name: string, precision: Precision): Promise<EncoderModel> {
+  const { family, towers } = await readConfig(`${folder}${name}_config.json`);
+  const path = `${folder}${name}_model.safetensors`;
+  const weights = await ModelWeights.open({ path, parts: [path] }, family.place);
+  const vision = () => loadVision(arena, towers, weights);
+  const packedVision = () => packVision(arena, towers, weights);
+  return { precision, towers, vision, packedVision };
+}
+
 async function encode(model: string, precision: Precision, gradients: { embeds: number; tokens: number }) {
   const result = {} as Result;
   await withGpu(async (_, arena) => {
-    const { family, towers } = await readConfig(`${folder}${model}_config.json`);
-    const path = `${folder}${model}_model.safetensors`;
-    const weights = await ModelWeights.open({ path, parts: [path] }, family.place);
-    const vision = () => loadVision(arena, towers, weights);
-    const packedVision = () => packVision(arena, towers, weights);
-    const parts = { precision, towers, vision, packedVision };
+    const parts = await modelOf(arena, model, precision);
+    const { towers } = parts;
     const encoder = await buildEncoder(arena, parts, { batch: BATCH, hasBackward: true, tap });
     const { gradEmbeds, gradTokens, gradPixels, record } = encoder.backward!;
     const pixels = BATCH * 3 * towers.vision.imageSize ** 2;
@@ -80,6 +86,26 @@ for (const model of ['clip_tiny_random', 'siglip_tiny']) {
       assert.ok(parts[1] > 0);
     }
   });
+}
+
+/** Embeddings of random pictures by an encoder in f16, and the tokens of the tap. */
+async function encodeForward(arena: Arena, model: EncoderModel, hasBackward: boolean) {
+  const { vision, dimensions } = model.towers;
+  const encoder = await buildEncoder(arena, model, { batch: BATCH, hasBackward, tap });
+  gpu.write(encoder.pixels, uniform(BATCH * 3 * vision.imageSize ** 2, 2, -2, 2), 'test');
+  gpu.run('test', (recorder) => encoder.recordForward(recorder));
+  return [
+    await gpu.readFloats(encoder.embeds, 'test', BATCH * dimensions),
+    await gpu.readFloats(encoder.tokens!, 'test', tokenCount(vision) * vision.width),
+  ];
+}
+
+for (const name of ['clip_tiny_random', 'siglip_tiny']) {
+  test(`${name}: layers that share their buffers, without a backward pass, give the same bytes`, () =>
+    withGpu(async (_, arena) => {
+      const model = await modelOf(arena, name, 'f16');
+      assert.equal(await encodeForward(arena, model, false), await encodeForward(arena, model, true));
+    }, gpu));
 }
 
 test.run();
