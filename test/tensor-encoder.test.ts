@@ -55,7 +55,10 @@ test('more crops than f16 takes are refused before any work, with the option to 
       ).catch((error: Error) => error);
     const error = (await build(256)) as Error;
     assert.instance(error, GpuError);
-    assert.match(error.message, /256 crops of 257 tokens .*crops\.count to at most 255, or precision: f32/);
+    assert.match(
+      error.message,
+      /256 crops of 257 tokens .*at most 255 a step \(crops\.count, losses\.patch\.count\), or precision: f32/,
+    );
     assert.match(((await build(255)) as Error).message, 'the weights are read');
   }, gpu));
 

@@ -13,7 +13,7 @@ export function requireBatch(batch: number, tokens: number): void {
   if (batch * tokens <= MAX_ROWS) return;
   throw new GpuError(
     `${batch} crops of ${tokens} tokens exceed the ${MAX_ROWS} tokens that CLIP takes in f16: ` +
-      `set crops.count to at most ${Math.floor(MAX_ROWS / tokens)}, or precision: f32`,
+      `use at most ${Math.floor(MAX_ROWS / tokens)} a step (crops.count, losses.patch.count), or precision: f32`,
   );
 }
 
