@@ -116,6 +116,19 @@ test('the package’s own model opens, and separates its prompts', () =>
     model.destroy();
   }));
 
+test('many texts take no more memory than some', () =>
+  withGpu(async (gpu) => {
+    const model = await openClip(gpu, tiny);
+    const texts = Array.from({ length: 70 }, (_, i) => `robot ${i}`);
+    const peakOf = async (count: number) => {
+      gpu.peakBytes = 0;
+      return { embeds: await model.embedTexts(texts.slice(0, count)), bytes: gpu.peakBytes };
+    };
+    const [some, many] = [await peakOf(35), await peakOf(70)];
+    assert.ok(many.bytes < 1.1 * some.bytes, `${many.bytes} and ${some.bytes} bytes`);
+    assert.equal(many.embeds.subarray(0, some.embeds.length), some.embeds);
+  }));
+
 test('the judge opens, has another shape than the demo model, and names the colour of a picture', () =>
   withGpu(async (gpu, arena) => {
     const [judge, demo] = [await openClip(gpu, join(data, 'judge')), await openClip(gpu)];

@@ -10,6 +10,9 @@ import type { Towers } from './towers.ts';
 import { loadVision, type VisionWeights } from './vision.ts';
 import { ModelWeights, type TensorSource } from './weights.ts';
 
+/** Texts in one pass of the text encoder: its widest activations fit into 128 MiB for all models of 77 tokens. */
+const TEXTS_AT_ONCE = 32;
+
 /**
  * A CLIP model: embeds texts, and owns the weights of the image encoder on the GPU for the programs of objectives and
  * scorers. Destroy it after those.
@@ -81,12 +84,17 @@ export class ClipModel {
     if (!texts.length) throw new InputError('no text to embed');
     const ids = texts.map((text) => this.tokenize(text));
     const { onnxText } = this.#description.files;
-    const raw = onnxText
-      ? await encodeTextsOnnx(onnxText, ids, this.dimensions)
-      : await encodeTexts(this.gpu, this.towers, this.weights, ids);
+    const embeds = new Float32Array(this.dimensions * texts.length);
+    for (let first = 0; first < ids.length; first += TEXTS_AT_ONCE) {
+      const some = ids.slice(first, first + TEXTS_AT_ONCE);
+      const raw = onnxText
+        ? await encodeTextsOnnx(onnxText, some, this.dimensions)
+        : await encodeTexts(this.gpu, this.towers, this.weights, some);
+      embeds.set(raw, first * this.dimensions);
+    }
     for (let i = 0; i < texts.length; i++)
-      normalise(raw.subarray(i * this.dimensions, (i + 1) * this.dimensions), texts[i]);
-    return raw;
+      normalise(embeds.subarray(i * this.dimensions, (i + 1) * this.dimensions), texts[i]);
+    return embeds;
   }
 
   /** The error about a number of the image encoder that is infinite or no number. `what` names it. */

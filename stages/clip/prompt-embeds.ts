@@ -6,9 +6,6 @@ import { cancelled, type WeightedPrompt } from './weighted-prompt.ts';
 /** Shorter sums of unit vectors have no direction. */
 const MIN_LENGTH = 1e-3;
 
-/** Texts in one pass of the text encoder: its widest activations fit into 128 MiB for all models of 77 tokens. */
-const TEXTS_AT_ONCE = 32;
-
 /** The mean direction f32 [D] of the embeddings of a text in each template, of unit length. */
 export async function embedInTemplates(
   model: ClipModel,
@@ -16,12 +13,7 @@ export async function embedInTemplates(
   set: TemplateSet,
 ): Promise<Float32Array> {
   const texts = TEMPLATES[set].map((template) => template.replace('{}', () => text));
-  const embeds = new Float32Array(model.dimensions * texts.length);
-  for (let first = 0; first < texts.length; first += TEXTS_AT_ONCE) {
-    const some = await model.embedTexts(texts.slice(first, first + TEXTS_AT_ONCE));
-    embeds.set(some, first * model.dimensions);
-  }
-  return meanDirection(embeds, model.dimensions);
+  return meanDirection(await model.embedTexts(texts), model.dimensions);
 }
 
 /**
