@@ -27,6 +27,7 @@ import { hostRows } from './helpers/state.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
 import { blendRows } from './reference/blend-rows.ts';
 import { regionWeight } from './reference/region-weights.ts';
+import { structure } from './reference/structure.ts';
 
 const TINY_CLIP = fileURLToPath(new URL('./data/clip-tiny', import.meta.url));
 const PROMPT = 'a robot';
@@ -244,7 +245,7 @@ test('stylize restyles a region: Gaussians outside keep every byte, and it resum
     assert.match(report.warnings.join(), /^only: 0 of 8 Gaussians are in the region, so nothing changes/);
   }));
 
-test('the own score of a restyled splat rises with the strength', () =>
+test('with the strength, the own score of a restyled splat rises and its structure falls', () =>
   withGpu(async (gpu, arena) => {
     const dataset = ringDataset();
     const base = balls(arena, 'balls');
@@ -257,15 +258,24 @@ test('the own score of a restyled splat rises with the strength', () =>
     const scorer = await ClipScorer.create(gpu, model);
     const renderer = await SplatRenderer.create(gpu, 'test/renderer');
     const embedding = await model.embedTexts([PROMPT]);
+    /** Of strength 0. */
+    let before: Float32Array[] | undefined;
     const scoreOf = async (splat: Gaussians) => {
-      const pictures = [];
+      const pictures: { color: GPUBuffer; width: number; height: number }[] = [];
       for (const { camera } of dataset.views) {
         const color = arena.buffer('color', 16 * camera.width * camera.height);
         await renderer.render(splat, camera, { color });
         pictures.push({ color, width: camera.width, height: camera.height });
       }
       const { cosines } = await scorer.compare(pictures, embedding);
-      return cosines.reduce((sum, value) => sum + value, 0);
+      const data = await Promise.all(pictures.map(({ color }) => gpu.readFloats(color, 'test')));
+      before ??= data;
+      const correlations = data.map((data, i) => {
+        const { width, height } = pictures[i];
+        return structure({ width, height, data }, { width, height, data: before![i] }).correlation;
+      });
+      const total = (values: Iterable<number>) => [...values].reduce((sum, value) => sum + value, 0);
+      return { own: total(cosines), structure: total(correlations) };
     };
     const scores = [];
     for (const strength of [0, 0.25, 0.5, 0.75, 1]) {
@@ -273,7 +283,11 @@ test('the own score of a restyled splat rises with the strength', () =>
       scores.push(await scoreOf(splat));
       releaseGaussians(splat);
     }
-    for (let i = 1; i < scores.length; i++) assert.ok(scores[i] > scores[i - 1], `${scores}`);
+    assert.ok(Math.abs(scores[0].structure - dataset.views.length) < 1e-6);
+    for (let i = 1; i < scores.length; i++) {
+      assert.ok(scores[i].own > scores[i - 1].own, JSON.stringify(scores));
+      assert.ok(scores[i].structure < scores[i - 1].structure, JSON.stringify(scores));
+    }
     releaseGaussians(restyled);
     renderer.destroy();
     scorer.destroy();

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import type { Dataset } from '../stages/artefacts/dataset.ts';
 import { releaseGaussians } from '../stages/artefacts/gaussians.ts';
 import { type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
-import type { StageSettings } from '../stages/stage.ts';
+import { type Progress, type StageSettings, silent } from '../stages/stage.ts';
 import type { TrainInput } from '../stages/train/options.ts';
 import { train, trainJointly } from '../stages/train/stage.ts';
 import type { TrainInputs } from '../stages/train/train.ts';
@@ -26,6 +26,7 @@ const options: TrainInput = {
   budget: { refineStart: 0, refineEvery: 3, refineUntil: 1 },
 };
 const clip = { prompt: 'the robot', model, steps: STYLE_STEPS, crops: { count: 2 } };
+const REGION = { sphere: { center: [0, 0, 0], radius: 0.8 } };
 const SEED = 7;
 
 function photographs(arena: Arena): Dataset {
@@ -40,8 +41,14 @@ function photographs(arena: Arena): Dataset {
 const inputsOf = (arena: Arena): TrainInputs => ({ dataset: photographs(arena), gaussians: startOf(arena) });
 
 /** The bytes of both splats. */
-async function joint(gpu: Gpu, inputs: TrainInputs, term: object = {}, settings: StageSettings = {}) {
-  const given = { ...options, clip: { ...clip, ...term } };
+async function joint(
+  gpu: Gpu,
+  inputs: TrainInputs,
+  term: object = {},
+  settings: StageSettings = {},
+  background = options.background,
+) {
+  const given = { ...options, background, clip: { ...clip, ...term } };
   const splats = await trainJointly(gpu, inputs, given, { seed: SEED, ...settings });
   const [style, base] = [await bytesOf(gpu, splats.gaussians), await bytesOf(gpu, splats.base)];
   releaseGaussians(splats.gaussians);
@@ -77,20 +84,19 @@ test('progress covers both loops in one count', () =>
     );
   }));
 
-test('it resumes in either loop to the same bytes', () =>
+test('it resumes in either loop to the same bytes, with losses of any kind', () =>
   withGpu(async (gpu, arena) => {
+    const term = { losses: { structure: 1, content: 1, directional: 1, photo: { keep: REGION } } };
     const inputs = inputsOf(arena);
-    const expected = await joint(gpu, inputs);
+    const expected = await joint(gpu, inputs, term);
     const saved: SavedCheckpoint[] = [];
     for (const stop of [3, STEPS + 2]) {
       const store = new MemoryStore();
       const live = gpu.liveBytes;
-      const error = await joint(
-        gpu,
-        inputs,
-        {},
-        { checkpoints: store, report: stoppingAt(stop, store) },
-      ).catch((error: Error) => error);
+      const error = await joint(gpu, inputs, term, {
+        checkpoints: store,
+        report: stoppingAt(stop, store),
+      }).catch((error: Error) => error);
       assert.instance(error, Stopped);
       assert.equal(
         store.saved.map(({ step }) => step),
@@ -99,7 +105,7 @@ test('it resumes in either loop to the same bytes', () =>
       saved.push(...store.saved);
       assert.is(gpu.liveBytes, live, 'all buffers are freed');
       const report = recordingReport();
-      const resumed = await joint(gpu, inputs, {}, { checkpoints: storeOf(store.saved[0]), report });
+      const resumed = await joint(gpu, inputs, term, { checkpoints: storeOf(store.saved[0]), report });
       for (const part of ['style', 'base'] as const) {
         assert.equal(differences(resumed[part], expected[part]), [], `${part}, stopped at ${stop}`);
       }
@@ -108,15 +114,40 @@ test('it resumes in either loop to the same bytes', () =>
     const [, inStyle] = saved;
     for (const name of ['base/sh', 'sh', 'sh/m', 'means']) {
       const tensors = { ...inStyle.tensors, [name]: new Uint8Array(inStyle.tensors[name].length) };
-      const { style, base } = await joint(gpu, inputs, {}, { checkpoints: storeOf({ ...inStyle, tensors }) });
+      const { style, base } = await joint(gpu, inputs, term, {
+        checkpoints: storeOf({ ...inStyle, tensors }),
+      });
       const changed = [...differences(style, expected.style), ...differences(base, expected.base)];
       assert.ok(changed.length, `${name} makes no difference`);
     }
     const other = { ...inStyle, numbers: { ...inStyle.numbers, steps: 3 } };
-    const refusal = await joint(gpu, inputs, {}, { checkpoints: storeOf(other) }).catch(
+    const refusal = await joint(gpu, inputs, term, { checkpoints: storeOf(other) }).catch(
       (error: Error) => error,
     );
     assert.match(String(refusal), /belongs to another training: its steps is 3, expected 6/);
+  }));
+
+test('losses that need the splat before restyling compare with that of the photographs', () =>
+  withGpu(async (gpu, arena) => {
+    const inputs = inputsOf(arena);
+    const losses = { structure: 1, content: 1, directional: { from: 'crop' } };
+    const after = async (term: object) => {
+      let metrics: Record<string, number> = {};
+      const progress = ({ metrics: now }: Progress) => void (metrics = { ...metrics, ...now });
+      return { ...(await joint(gpu, inputs, term, { report: { ...silent, progress } }, 'white')), metrics };
+    };
+    // In its first step, the style's SH are those of the photographs.
+    const first = await after({ losses, steps: 1 });
+    assert.ok(first.metrics.structure < 1e-6 && first.metrics.content < 1e-6, JSON.stringify(first.metrics));
+    assert.ok(Math.abs(first.metrics.directional - 1) < 0.02, JSON.stringify(first.metrics));
+    const later = await after({ losses, rate: 0.2 });
+    for (const name of ['structure', 'content', 'directional']) {
+      const [was, is] = [first.metrics[name], later.metrics[name]];
+      assert.ok(Math.abs(is - was) > 1e-4, `${name}: ${was}, then ${is}`);
+    }
+    const without = await after({ rate: 0.2 });
+    assert.equal(differences(later.base, without.base), [], 'the losses leave the photographs’ splat alone');
+    assert.equal(differences(later.style, without.style), ['sh']);
   }));
 
 test('the weight is the share of the prompt: at 0 the prompt has no effect', () =>
