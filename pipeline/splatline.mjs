@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The command `splatline`. A checkout has the build script beside this file, and builds stale files first.
 import { existsSync, readFileSync } from 'node:fs';
-import process, { argv, stdout } from 'node:process';
+import { argv, stdout } from 'node:process';
 
 const args = argv.slice(2);
 if (args.length === 1 && ['-V', '--version'].includes(args[0])) {
@@ -12,7 +12,6 @@ if (args.length === 1 && ['-V', '--version'].includes(args[0])) {
     const { buildIfStale } = await import('./build.mjs');
     await buildIfStale();
   }
-  process.setSourceMapsEnabled(true); // stack traces name the TypeScript sources
   const { main } = await import('../dist/cli.js');
   await main(args);
 }

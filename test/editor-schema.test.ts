@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the syntax under test.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type JsonSchema, schemaAt } from '../pipeline/file/describe.ts';
-import { jsonSchema } from '../pipeline/file/schema.ts';
+import type { JsonSchema } from '../pipeline/file/describe.ts';
+import { jsonSchema, pipelineParser, schemaAt } from '../pipeline/file/schema.ts';
 import { stages } from '../stages/index.ts';
 import { pipelineSchema } from './generated-files.ts';
 
@@ -18,10 +18,31 @@ test('a substitution may replace a number; the check of other values is unchange
   const steps = optionOf('train', 'steps');
   assert.equal(steps.if, { $ref: '#/definitions/substitution' });
   assert.is(steps.then, true);
-  const { description, default: fallback, ...bare } = schemaAt(jsonSchema(train.options), ['steps'])!;
+  const { description, default: fallback, ...bare } = schemaAt(train.options, ['steps'])!;
   assert.equal(steps.else, bare);
   assert.is(steps.description, description);
   assert.is(steps.default, fallback);
+});
+
+test('the schema of each part of a file is that in the schema of the file', () => {
+  const parser = pipelineParser(stages);
+  let count = 0;
+  const visit = (whole: JsonSchema, path: (string | number)[]) => {
+    assert.equal(schemaAt(parser, path), whole, path.join('.'));
+    count++;
+    const { items, additionalProperties: others } = whole;
+    const parts: [string | number, JsonSchema | boolean | undefined][] = Array.isArray(items)
+      ? [...items.entries()]
+      : [[0, items]];
+    const members = [whole, ...(whole.anyOf ?? [])].flatMap(({ properties = {} }) =>
+      Object.entries(properties),
+    );
+    for (const [key, part] of [...parts, ...new Map(members.reverse()), ['any', others] as const])
+      if (typeof part === 'object') visit(part, [...path, key]);
+  };
+  visit(jsonSchema(parser), []);
+  assert.ok(count > 200, `${count} parts`);
+  assert.is(schemaAt(parser, ['stages', 0, 'train', 'stepz']), undefined);
 });
 
 test('every number, choice and boolean takes a substitution, once', () => {

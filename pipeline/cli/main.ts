@@ -1,3 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { SourceMap } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { Stopped } from '../../stages/checkpoints.ts';
 import { EXIT, exitCodeOf, Regression } from '../exit.ts';
@@ -88,8 +91,20 @@ function report(error: unknown): number {
   const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
   const isBug = code === EXIT.fault && !(error instanceof Regression);
   const lines = isBug
-    ? [stack, 'This is a bug in splatline: please report it with the lines above.']
+    ? [sourceStack(stack), 'This is a bug in splatline: please report it with the lines above.']
     : [message];
   process.stderr.write(`${lines.join('\n')}\n`);
   return code;
+}
+
+/** A stack that names the TypeScript sources. Node's own option would read all source maps at the start. */
+function sourceStack(stack: string): string {
+  return stack.replace(/(file:[^\s()]+\/dist\/[\w-]+\.js):(\d+):(\d+)/g, (place, module, line, column) => {
+    const map = new URL(`${module}.map`);
+    if (!existsSync(map)) return place;
+    const entry = new SourceMap(JSON.parse(readFileSync(map, 'utf8'))).findEntry(line - 1, column - 1);
+    if (!('originalSource' in entry)) return place;
+    const { originalSource, originalLine, originalColumn } = entry;
+    return `${fileURLToPath(new URL(originalSource, map))}:${originalLine + 1}:${originalColumn + 1}`;
+  });
 }

@@ -2,20 +2,8 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { z } from 'zod';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
-import {
-  describe,
-  type JsonSchema,
-  knownKeys,
-  literal,
-  mapPaths,
-  mapTexts,
-  nearest,
-  type Path,
-  type PathOption,
-  schemaAt,
-  withKind,
-} from './describe.ts';
-import { jsonSchema } from './schema.ts';
+import { describe, knownKeys, literal, mapTexts, nearest, type Path, withKind } from './describe.ts';
+import { mapPaths, type PathOption, schemaAt } from './schema.ts';
 import type { Source } from './source.ts';
 import { type Scope, substitute } from './substitute.ts';
 
@@ -46,24 +34,23 @@ export async function parseValue<T>(
   scope: Scope,
   mistakes: Mistake[],
 ): Promise<T | undefined> {
-  const schema = jsonSchema(parser);
   const add = (text: string, path: Path) => void mistakes.push({ text, place: source.placeOf(path) });
   const before = mistakes.length;
   const filled = mapTexts(value, (text, path) => {
-    const wantsText = schemaAt(schema, path)?.type === 'string';
+    const wantsText = schemaAt(parser, path)?.type === 'string';
     return substitute(text, scope, wantsText, (mistake) => add(mistake, path));
   });
   // An unresolved reference in place of a number is reported once only.
   if (mistakes.length > before) return undefined;
   const paths: PathOption[] = [];
-  const resolved = mapPaths(filled, schema, (option) => {
+  const resolved = mapPaths(filled, parser, (option) => {
     const path = source.resolve(option.path, option.value);
     if (option.mayBeName && !existsSync(path)) return option.value;
     paths.push({ ...option, value: path });
     return path;
   });
   const { data, error } = parser.safeParse(resolved, { reportInput: true });
-  for (const issue of error?.issues ?? []) addIssue(issue, schema, add);
+  for (const issue of error?.issues ?? []) addIssue(issue, parser, add);
   for (const option of paths) {
     const text = await pathMistake(option);
     if (text) add(`${nameOf(option.path)}: ${text}`, option.path);
@@ -72,17 +59,13 @@ export async function parseValue<T>(
 }
 
 /** Adds an issue of zod as sentences: the key, what was found, what was expected, the nearest valid key. */
-function addIssue(
-  issue: z.core.$ZodIssue,
-  schema: JsonSchema,
-  add: (text: string, path: Path) => void,
-): void {
+function addIssue(issue: z.core.$ZodIssue, parser: z.ZodType, add: (text: string, path: Path) => void): void {
   const path = issue.path.map((key) => (typeof key === 'number' ? key : String(key)));
   const name = nameOf(path);
-  const expected = schemaAt(schema, path);
+  const expected = schemaAt(parser, path);
   const branch = issue.code === 'invalid_union' ? closestBranch(issue) : undefined;
   if (branch) {
-    for (const inner of branch) addIssue({ ...inner, path: [...path, ...inner.path] }, schema, add);
+    for (const inner of branch) addIssue({ ...inner, path: [...path, ...inner.path] }, parser, add);
   } else if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(expected ?? {});
     for (const key of issue.keys)

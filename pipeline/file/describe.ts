@@ -28,20 +28,7 @@ export interface JsonSchema {
 }
 
 /** A schema and the alternatives of a union. */
-const variants = (schema: JsonSchema): JsonSchema[] => [schema, ...(schema.anyOf ?? [])];
-
-/** The schema of the value at `path`, or undefined where the schema names none. */
-export function schemaAt(schema: JsonSchema, [key, ...rest]: Path): JsonSchema | undefined {
-  if (key === undefined) return schema;
-  for (const { items, properties = {}, additionalProperties: others } of variants(schema)) {
-    const item = Array.isArray(items) ? items[Number(key)] : items;
-    const member = Object.hasOwn(properties, key) ? properties[key] : others;
-    const next = typeof key === 'number' ? item : member;
-    const found = typeof next === 'object' ? schemaAt(next, rest) : undefined;
-    if (found) return found;
-  }
-  return undefined;
-}
+export const variants = (schema: JsonSchema): JsonSchema[] => [schema, ...(schema.anyOf ?? [])];
 
 /** The keys that a map may have by its schema, or by any branch of it. */
 export function knownKeys(schema: JsonSchema): string[] {
@@ -112,33 +99,6 @@ export function mapTexts(
   if (!isMap(value)) return value;
   const entries = Object.entries(value).map(([key, item]) => [key, mapTexts(item, replace, [...path, key])]);
   return Object.fromEntries(entries);
-}
-
-/** An option that is a path: its schema has `path`. */
-export interface PathOption {
-  path: Path;
-  kind: 'file' | 'folder';
-  value: string;
-  /** Whether the value is a name unless such a path exists. */
-  mayBeName: boolean;
-  /** The fix for a wrong path. */
-  advice?: string;
-}
-
-/** A copy of a value in which `replace` replaces each path option, at any depth. */
-export function mapPaths(
-  value: unknown,
-  schema: JsonSchema,
-  replace: (option: PathOption) => string,
-): unknown {
-  return mapTexts(value, (text, path) => {
-    const own = variants(schemaAt(schema, path) ?? {});
-    const { path: kind, names, advice } = own.find((variant) => variant.path) ?? {};
-    const mayBeName = names !== undefined && new RegExp(names).test(text);
-    // An alternative that lists this string (a name such as `demo`) is not a path.
-    const isName = own.some((variant) => variant.const === text || variant.enum?.includes(text));
-    return kind && !isName ? replace({ path, kind, value: text, mayBeName, advice }) : text;
-  });
 }
 
 /** The value at `path`, or undefined. */

@@ -3,9 +3,9 @@ import type { Stage } from '../../stages/stage.ts';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import { type Axes, type Cell, cellsOf, findCell, mergeCells } from './cells.ts';
 import { type Mistake, parseValue, throwMistakes } from './check.ts';
-import { isMap, type JsonSchema, nearest, type Path, schemaAt, valueAt } from './describe.ts';
+import { isMap, nearest, type Path, valueAt } from './describe.ts';
 import { type CheckpointInterval, orderMistakes, type Plan, type PlannedStage } from './plan.ts';
-import { jsonSchema, matrixParser, pipelineParser, RESERVED_IDS } from './schema.ts';
+import { matrixParser, pipelineParser, RESERVED_IDS, schemaAt } from './schema.ts';
 import { checkKey, parseYaml, readSource, type Source } from './source.ts';
 import type { Scalar, Scope } from './substitute.ts';
 
@@ -89,7 +89,7 @@ async function openFile(
 ): Promise<OpenedFile> {
   const source = await readSource(file, cwd, text);
   const parser = pipelineParser(registry);
-  for (const argument of set) override(source, jsonSchema(parser), argument, cwd);
+  for (const argument of set) override(source, parser, argument, cwd);
   const opened = { source, parser, registry, env };
   const { matrix, ...others } = isMap(source.value) ? source.value : {};
   if (matrix === undefined) return opened;
@@ -104,7 +104,7 @@ async function openFile(
  * Sets a value of the file: `train.steps=500`. A text option takes the value as it is; any other one parses it as YAML
  * (`[sh, opacity]`, `500`, `true`). An empty value removes the option. A relative path in it starts at `cwd`.
  */
-function override(source: Source, schema: JsonSchema, argument: string, cwd: string): void {
+function override(source: Source, parser: OpenedFile['parser'], argument: string, cwd: string): void {
   const place = { file: `--set ${argument}` };
   const [, keys, text] = /^([^=]+)=(.*)$/s.exec(argument) ?? [];
   const given = keys?.split('.') ?? [''];
@@ -113,7 +113,7 @@ function override(source: Source, schema: JsonSchema, argument: string, cwd: str
   for (const key of given) checkKey(key, place);
   const isOfHead = given.length === 1 || RESERVED_IDS.includes(given[0]);
   const path = isOfHead ? given : [...stagePath(source, given[0], place), ...given.slice(1)];
-  const wantsText = schemaAt(schema, path)?.type === 'string';
+  const wantsText = schemaAt(parser, path)?.type === 'string';
   const value = wantsText ? text || undefined : (parseYaml(text, place.file).value ?? undefined);
   source.override(value, { path, place, base: cwd });
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Stage } from '../../stages/stage.ts';
-import type { JsonSchema } from './describe.ts';
+import { type JsonSchema, mapTexts, type Path, variants } from './describe.ts';
 
 /** The name of a run or a stage, which is that of a folder. */
 const folderName = z
@@ -125,6 +125,62 @@ export function jsonSchema(parser: z.ZodType): JsonSchema {
   const schema = schemas.get(parser) ?? toJsonSchema(parser);
   schemas.set(parser, schema);
   return schema;
+}
+
+/** The schema of the value at `path`, or undefined where the parser names none. Converts only this part of the parser. */
+export function schemaAt(parser: z.ZodType, path: Path): JsonSchema | undefined {
+  const part = parserAt(parser, path);
+  return part && jsonSchema(part as z.ZodType);
+}
+
+function parserAt(parser: z.core.$ZodType, path: Path): z.core.$ZodType | undefined {
+  const [key, ...rest] = path;
+  const { def } = (parser as z.core.$ZodTypes)._zod;
+  if (key === undefined) return def.type === 'never' ? undefined : parser; // of unknown keys
+  const inside = (part: z.core.$ZodType | null | undefined) => part && parserAt(part, rest);
+  switch (def.type) {
+    case 'object':
+      return inside(Object.hasOwn(def.shape, key) ? def.shape[key] : def.catchall) ?? undefined;
+    case 'record':
+      return parserAt(def.valueType, rest);
+    case 'array':
+      return parserAt(def.element, rest);
+    case 'tuple':
+      return inside(def.items[Number(key)]) ?? undefined;
+    case 'union':
+      return def.options.map((option) => parserAt(option, path)).find((found) => found);
+    case 'pipe':
+      return parserAt(def.in._zod.def.type === 'transform' ? def.out : def.in, path); // a preprocess
+    default:
+      return 'innerType' in def ? parserAt(def.innerType, path) : undefined;
+  }
+}
+
+/** An option that is a path: its schema has `path`. */
+export interface PathOption {
+  path: Path;
+  kind: 'file' | 'folder';
+  value: string;
+  /** Whether the value is a name unless such a path exists. */
+  mayBeName: boolean;
+  /** The fix for a wrong path. */
+  advice?: string;
+}
+
+/** A copy of a parser's value in which `replace` replaces each path option, at any depth. */
+export function mapPaths(
+  value: unknown,
+  parser: z.ZodType,
+  replace: (option: PathOption) => string,
+): unknown {
+  return mapTexts(value, (text, path) => {
+    const own = variants(schemaAt(parser, path) ?? {});
+    const { path: kind, names, advice } = own.find((variant) => variant.path) ?? {};
+    const mayBeName = names !== undefined && new RegExp(names).test(text);
+    // An alternative that lists this string (a name such as `demo`) is not a path.
+    const isName = own.some((variant) => variant.const === text || variant.enum?.includes(text));
+    return kind && !isName ? replace({ path, kind, value: text, mayBeName, advice }) : text;
+  });
 }
 
 export function toJsonSchema(

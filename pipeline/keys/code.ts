@@ -19,6 +19,8 @@ export interface Code {
 
 /** A file of code: a script or a kernel. */
 interface Module {
+  /** Its path relative to this package; undefined outside. */
+  own?: string;
   sha256: string;
   /** Paths of the files that it imports, names by URL or includes. */
   files: string[];
@@ -53,6 +55,8 @@ export const COMMON_CODE = ['stages/artefacts/formats.ts', 'wgsl/core/index.ts']
 export class CodeReader {
   readonly #modules = new Map<string, Module>();
   readonly #manifests = new Map<string, Manifest | undefined>();
+  /** By name and the folder that imports it. */
+  readonly #folders = new Map<string, string | undefined>();
 
   /**
    * The modules, all that they import, and the kernels and scripts that they name (`new URL('./x.wgsl', import.meta.url)`)
@@ -66,12 +70,12 @@ export class CodeReader {
     const packages: Record<string, string> = {};
     const seen = new Set<string>();
     for (const [path, module] of this.reach(paths)) {
-      const own = ownPath(path);
+      const { own } = module;
       files[own ?? `./${posix(relative(dirname(paths[0]), path))}`] = module.sha256;
       for (const name of module.packages) {
         const inlined = own && BUILT?.packages[name];
         if (inlined) packages[name] = inlined;
-        else this.#addPackage(name, dirname(path), packages, seen);
+        else this.#addPackage(name, own ? PACKAGE : dirname(path), packages, seen);
       }
     }
     return { files, packages: { ...packages, splatline: this.#manifest(PACKAGE)?.version ?? 'unknown' } };
@@ -96,20 +100,27 @@ export class CodeReader {
    * image decoder depend on its native library, which is a separate package. Omits what is not installed.
    */
   #addPackage(name: string, from: string, versions: Record<string, string>, seen: Set<string>): void {
-    const path = join(from, 'node_modules', name);
-    const above = dirname(from);
-    if (!this.#manifest(path)) {
-      if (above !== from) this.#addPackage(name, above, versions, seen);
-      return;
-    }
-    const folder = realpathSync(path);
-    if (seen.has(folder) || name.startsWith('@types/')) return;
+    const folder = this.#folderOf(name, from);
+    if (!folder || seen.has(folder) || name.startsWith('@types/')) return;
     seen.add(folder);
     const { version = 'unknown', ...needs } = this.#manifest(folder)!;
     versions[name] = name in versions ? `${versions[name]}, ${version}` : version;
     const { dependencies, optionalDependencies, peerDependencies } = needs;
     for (const need of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }))
       this.#addPackage(need, folder, versions, seen);
+  }
+
+  /** The folder in which Node finds a package from another folder. */
+  #folderOf(name: string, from: string): string | undefined {
+    const request = `${name} from ${from}`;
+    if (this.#folders.has(request)) return this.#folders.get(request);
+    const path = join(from, 'node_modules', name);
+    const above = dirname(from);
+    let folder: string | undefined;
+    if (this.#manifest(path)) folder = realpathSync(path);
+    else if (above !== from) folder = this.#folderOf(name, above);
+    this.#folders.set(request, folder);
+    return folder;
   }
 
   /** The package.json in a folder. */
@@ -140,18 +151,19 @@ function ownPath(path: string): string | undefined {
 }
 
 function builtModule(path: string): Module | undefined {
-  const module = BUILT?.modules[ownPath(path) ?? ''];
+  const own = ownPath(path);
+  const module = BUILT?.modules[own ?? ''];
   // Kernels and scripts of threads are read when they start, perhaps in another version than the build's.
   const isEdited = module && !path.endsWith('.ts') && sha256Of(readFileSync(path)) !== module.sha256;
   if (!module || isEdited) return undefined;
-  return { ...module, files: module.files.map((file) => join(PACKAGE, file)) };
+  return { ...module, own, files: module.files.map((file) => join(PACKAGE, file)) };
 }
 
 /** The build's record of these modules; paths are relative to the package. */
 export function modulesForBuild(paths: readonly string[]): BuiltCode['modules'] {
   const found = new CodeReader().reach([...paths.map((path) => join(PACKAGE, path)), ...COMMON_CODE]);
-  const rows = [...found].map(([path, module]) => {
-    return [ownPath(path), { ...module, files: module.files.map(ownPath) }];
+  const rows = [...found.values()].map(({ own, ...module }) => {
+    return [own, { ...module, files: module.files.map(ownPath) }];
   });
   return Object.fromEntries(rows);
 }
@@ -178,6 +190,7 @@ function readModule(path: string): Module {
   const unknown = bare.find((name) => /^(#|[a-z]+:)/.test(name));
   if (unknown) throw new Error(`${path} imports ${unknown}, which cannot be followed`);
   return {
+    own: ownPath(path),
     sha256: sha256Of(bytes),
     files: near.map((name) => findModule(name, path)),
     packages: [...new Set(bare.map(packageOf))],

@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { hubCache } from '../../stages/clip/hub-cache.ts';
 import { type ArtefactName, type Stage, stageGives, stageReads } from '../../stages/stage.ts';
 import { type AdapterReport, type Gpu, InputError, pcg4d } from '../../wgsl/core/index.ts';
-import { isMap, mapPaths, type PathOption } from '../file/describe.ts';
+import { isMap } from '../file/describe.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
-import { jsonSchema } from '../file/schema.ts';
+import { jsonSchema, mapPaths, type PathOption } from '../file/schema.ts';
 import { eachOf, hashFile, pathOf, sha256Of } from '../hash.ts';
 import { COMMON_CODE, type Code, CodeReader, PACKAGE, pathBelow, posix } from './code.ts';
 
@@ -101,7 +101,7 @@ export async function identities(
     const { id, stage, options } = planned;
     const paths: PathOption[] = [];
     // Where a capture is stored changes no result; its contents do.
-    const marked = mapPaths(canonical(options, id), jsonSchema(stage.options), (option) => {
+    const marked = mapPaths(canonical(options, id), stage.options, (option) => {
       if (option.mayBeName) return option.value; // a path is absolute by now
       paths.push(option);
       return `<${option.kind}>`;

@@ -3,9 +3,8 @@ import { basename, dirname, join } from 'node:path';
 import { type HubModel, hubCache, parseHubName, repositoryFolder } from '../../stages/clip/hub-cache.ts';
 import { pinnedName } from '../../stages/clip/resolve.ts';
 import { InputError } from '../../wgsl/core/index.ts';
-import { mapPaths } from '../file/describe.ts';
 import type { Plan, PlannedStage } from '../file/plan.ts';
-import { jsonSchema } from '../file/schema.ts';
+import { mapPaths } from '../file/schema.ts';
 import { lock } from '../store/lock.ts';
 import { RateMeter, type RunEvent } from './events.ts';
 
@@ -45,7 +44,7 @@ export async function withPinnedModels(
 
 /** The options with `replace` for each name of a model of the Hub. */
 function mapNames({ stage, options }: PlannedStage, replace: (name: string) => string): unknown {
-  return mapPaths(options, jsonSchema(stage.options), ({ mayBeName, value }) =>
+  return mapPaths(options, stage.options, ({ mayBeName, value }) =>
     mayBeName && parseHubName(value) ? replace(value) : value,
   );
 }
