@@ -94,7 +94,7 @@ async function buildModules() {
   await vendor(build);
   const result = await build({
     ...bundled(ENTRIES),
-    define: { BUILT_CODE: JSON.stringify(await codeOfStages(build)) },
+    define: { BUILT_CODE: JSON.stringify(JSON.stringify(await codeOfStages(build))) },
     entryNames: '[name]',
     splitting: true,
     sourcemap: true,
@@ -151,7 +151,7 @@ function bundled(entryPoints) {
     format: 'esm',
     platform: 'node',
     target: 'node20.9',
-    keepNames: true,
+    minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'none',
     tsconfigRaw: {},

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Gpu } from '../wgsl/core/index.ts';
 import type { Dataset } from './artefacts/dataset.ts';
 import type { Frames } from './artefacts/frames.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import { describe, knownKeys, literal, mapTexts, nearest, type Path, withKind } from './describe.ts';
 import { mapPaths, type PathOption, schemaAt } from './schema.ts';

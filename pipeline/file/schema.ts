@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Stage } from '../../stages/stage.ts';
 import { type JsonSchema, mapTexts, type Path, variants } from './describe.ts';
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { cameraSchema } from '../../stages/artefacts/frames.ts';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
 import { scoreSchema } from '../../stages/artefacts/scores.ts';

@@ -34,9 +34,9 @@ interface Manifest
   version?: string;
 }
 
-/** Defined by `pipeline/build.mjs`; missing where the sources run. */
-declare const BUILT_CODE: BuiltCode | undefined;
-const BUILT = typeof BUILT_CODE === 'undefined' ? undefined : BUILT_CODE;
+/** JSON, defined by `pipeline/build.mjs`; missing where the sources run. */
+declare const BUILT_CODE: string | undefined;
+const BUILT: BuiltCode | undefined = typeof BUILT_CODE === 'undefined' ? undefined : JSON.parse(BUILT_CODE);
 
 /** The package's code as recorded by the build, so that a process does not read and parse it. */
 interface BuiltCode {

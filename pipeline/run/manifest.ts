@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
 import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
 import type { Cell } from '../file/cells.ts';

@@ -1,6 +1,6 @@
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CheckpointStore, SavedCheckpoint } from '../../stages/checkpoints.ts';
 import { HASH_BYTES } from '../hash.ts';
 import { namesIn } from './disk.ts';

@@ -1,6 +1,6 @@
 import { chmod, readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize, relative, sep } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { eachOf, hashFile, pathOf } from '../hash.ts';
 import { codeOf, ignore, quiet, sync } from './disk.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { random4 } from '../../wgsl/core/index.ts';
 import type { Vec3 } from './camera.ts';
 

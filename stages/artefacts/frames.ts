@@ -1,6 +1,6 @@
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Camera } from './camera.ts';
 import { readSavedJson } from './json.ts';

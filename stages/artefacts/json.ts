@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 
 /** Upper bound on JSON files; the tokenizer of a large multilingual model has about 20 MB. */

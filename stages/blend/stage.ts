@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { blendRows } from '../../wgsl/splat/edit/blend-rows.ts';
 import type { Dataset } from '../artefacts/dataset.ts';

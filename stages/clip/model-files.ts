@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { checkJson, readJson } from '../artefacts/json.ts';
 import type { WeightFiles } from './weights.ts';

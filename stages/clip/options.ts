@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { HUB_NAME } from './hub-cache.ts';
 import { PRECISIONS } from './precision.ts';
 import { FULL_CLIP } from './resolve.ts';

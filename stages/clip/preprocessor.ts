@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Fit } from '../../wgsl/image/crop-transforms.ts';
 import { checkJson } from '../artefacts/json.ts';

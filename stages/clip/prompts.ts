@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { distance } from 'fastest-levenshtein';
 import { parse, YAMLParseError } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { checkJson, readJson } from '../artefacts/json.ts';
 import type { Report } from '../stage.ts';

@@ -1,5 +1,5 @@
 import type { Tokenizer } from '@huggingface/tokenizers';
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { checkJson, readJson } from '../artefacts/json.ts';
 

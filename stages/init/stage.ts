@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { requireRows } from '../../wgsl/splat/row-capacity.ts';
 import type { Dataset } from '../artefacts/dataset.ts';

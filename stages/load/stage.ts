@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';

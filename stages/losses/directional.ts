@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { randomCrops } from './crop-groups.ts';
 import { directionLoss, SOURCE, sourceText } from './direction.ts';
 import { defineLoss } from './loss.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import type { CropTransform } from '../../wgsl/image/crop-transforms.ts';
 import type { Homography } from '../../wgsl/image/homography.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { randomPatches } from './crop-groups.ts';
 import { directionLoss, SOURCE, sourceText } from './direction.ts';

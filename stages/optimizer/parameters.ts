@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { GaussianParameter } from '../artefacts/gaussians.ts';
 import type { Rates } from './optimizer.ts';
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor, backgroundOption } from '../artefacts/background.ts';
 import { formatScores, type Score, type Scores } from '../artefacts/scores.ts';

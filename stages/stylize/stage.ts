@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture-capacity.ts';
 import { StepScale } from '../../wgsl/splat/edit/scale-steps.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { styleTarget } from '../losses/options.ts';
 
 /** How joint optimisation combines photographs and prompt. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { trainingBackgroundOption } from '../artefacts/background.ts';
 import { PARAMETER_NAMES, type ParameterName } from '../optimizer/parameters.ts';
 import { clipTermOptions } from './clip-options.ts';

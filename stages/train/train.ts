@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture-capacity.ts';
 import { applyStartValues } from '../../wgsl/splat/start-values.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkJson } from '../../artefacts/json.ts';
 import { CLIP_PROCESSOR, parseProcessor } from '../preprocessor.ts';
 import type { Towers } from '../towers.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Activation } from '../../../wgsl/nn/elementwise.ts';
 import type { Preprocessor } from '../preprocessor.ts';
 import type { TokenRule } from '../tokenizer.ts';

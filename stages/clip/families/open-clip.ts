@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
 import { checkJson } from '../../artefacts/json.ts';
 import { checkDeviation, OPENAI_PIXELS, rgb } from '../preprocessor.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkJson } from '../../artefacts/json.ts';
 import { parseProcessor, SIGLIP_PROCESSOR } from '../preprocessor.ts';
 import type { Place } from '../weights.ts';

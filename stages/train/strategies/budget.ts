@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
 import type { CheckpointTensors } from '../../optimizer/checkpoint-tensors.ts';
 import type { TrainingState } from '../../optimizer/state.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError, type Recorder } from '../../../wgsl/core/index.ts';
 import type { GrowthRules } from '../../../wgsl/splat/densify/plan-growth.ts';
 import { ResetOpacity } from '../../../wgsl/splat/densify/reset-opacity.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Recipe } from './strategy.ts';
 
 /** Length of the runs that the published schedules assume. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
 import type { CheckpointTensors } from '../../optimizer/checkpoint-tensors.ts';
 import type { ParameterName } from '../../optimizer/parameters.ts';
