@@ -66,19 +66,24 @@ export async function buildIfStale() {
   replaceFile(STAMP, stamp);
 }
 
-/** Every file that the build, or a stage's key, depends on. */
+/** Every file that the build depends on. A process reads kernels itself and compares them with the build's. */
 function sources() {
-  const below = FOLDERS.flatMap((folder) =>
-    readdirSync(join(ROOT, folder), { recursive: true }).map((name) => join(folder, name)),
-  );
   const manifests = ['package.json', 'package-lock.json'].filter((path) => existsSync(join(ROOT, path)));
-  return [...manifests, ...below.filter((path) => /\.(ts|mjs|wgsl)$/.test(path)).sort()];
+  const scripts = FOLDERS.flatMap(filesBelow).filter((path) => /\.(ts|mjs)$/.test(path));
+  return [...manifests, ...scripts.sort()];
+}
+
+function filesBelow(folder) {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((item) => {
+    const path = `${folder}/${item.name}`;
+    return item.isDirectory() ? filesBelow(path) : [path];
+  });
 }
 
 function stampOf(paths) {
   const hash = createHash('sha256');
   for (const path of paths) {
-    const { mtimeMs, size } = statSync(join(ROOT, path));
+    const { mtimeMs, size } = statSync(ROOT + path);
     hash.update(`${path}\n${mtimeMs} ${size}\n`);
   }
   return hash.digest('hex');

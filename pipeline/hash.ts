@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, type Dirent } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { createReadStream, type Dirent, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Bytes hashed between two turns of the event loop, which submits GPU work meanwhile: a few milliseconds. */
 export const HASH_BYTES = 4 * 2 ** 20;
+/** A file of at most so many bytes is read in one turn: more turns take longer than the reading. */
+const SMALL_BYTES = 2 ** 20;
 
 /** The path of an item that `readdir` lists. Node below 20.12 has no parentPath. */
 export function pathOf({ parentPath, path, name }: Dirent): string {
@@ -25,11 +26,14 @@ export async function hashFile(
   start = 0,
   end = Number.POSITIVE_INFINITY,
 ): Promise<{ bytes: number; sha256: string }> {
+  const { size } = statSync(path);
+  if (size <= SMALL_BYTES) {
+    const contents = readFileSync(path).subarray(start, end);
+    return { bytes: contents.length, sha256: sha256Of(contents) };
+  }
   const hash = createHash('sha256');
   let bytes = 0;
-  const { size } = await stat(path);
-  // The stream allocates so many bytes for every read, also of a small file.
-  const range = { start, end: end - 1, highWaterMark: Math.min(HASH_BYTES, size || HASH_BYTES) };
+  const range = { start, end: end - 1, highWaterMark: HASH_BYTES };
   const chunks = end > start ? createReadStream(path, range) : []; // a stream cannot read an empty range
   for await (const chunk of chunks) {
     hash.update(chunk);

@@ -41,14 +41,14 @@ test('binary and text give the same model', async () => {
     assert.equal([...model.cameras.values()], capture.cameras);
     assert.equal(model.images, capture.images);
     assert.equal(
-      [...model.points.positions],
+      [...model.readPoints().positions],
       capture.points.flatMap(({ position }) => [...position]),
     );
     assert.equal(
-      [...model.points.colors],
+      [...model.readPoints().colors],
       capture.points.flatMap(({ color }) => [...color]),
     );
-    assert.is(model.points.skipped, 0);
+    assert.is(model.readPoints().skipped, 0);
   }
 });
 
@@ -169,7 +169,7 @@ test('contradictions are refused', async () => {
     const folder = scratchFolder();
     const model = binaryModel({ ...tinyCapture(), ...change });
     for (const [name, contents] of Object.entries(model)) put(folder, `sparse/0/${name}`, contents);
-    await throwsInput(() => readModel(folder), folder, ...patterns);
+    await throwsInput(async () => (await readModel(folder)).readPoints(), folder, ...patterns);
   }
 });
 
@@ -233,15 +233,16 @@ test('the error of a folder without a model states the expected files', async ()
 });
 
 testWithData(test, 'colmap_fixture', 'a model by COLMAP itself is read', async (folder) => {
-  const { cameras, images, points } = await readModel(folder);
+  const { cameras, images, readPoints } = await readModel(folder);
+  const points = readPoints();
   assert.ok(cameras.size > 0 && images.length > 1 && points.positions.length > 300);
   assert.is(points.skipped, 0);
   for (const { quat } of images) assert.ok(Math.abs(Math.hypot(...quat) - 1) < 1e-6);
 });
 
 testWithData(test, 'fox', 'the fox has 50 views and 14,748 points', async (folder) => {
-  const { cameras, images, points } = await readModel(folder);
-  assert.equal([cameras.size, images.length, points.positions.length / 3], [1, 50, 14748]);
+  const { cameras, images, readPoints } = await readModel(folder);
+  assert.equal([cameras.size, images.length, readPoints().positions.length / 3], [1, 50, 14748]);
   assert.is(images[0].name, '0001.jpg');
 });
 

@@ -32,7 +32,8 @@ interface RegisteredImage {
 
 /** Checks that the model parses, that its cameras are supported, and that every image exists. */
 export async function checkCapture(options: CaptureOptions): Promise<void> {
-  await surveyCapture(options);
+  const { model } = await surveyCapture(options);
+  model.readPoints();
 }
 
 /** All files that `loadCapture` reads: the model and the images. */
@@ -44,7 +45,7 @@ export async function captureFiles(options: CaptureOptions): Promise<string[]> {
 /** Reads a COLMAP capture and uploads each image once. On failure nothing stays on the GPU. */
 export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Report): Promise<Dataset> {
   const { model, registered } = await surveyCapture(options);
-  const { positions, colors, skipped } = model.points;
+  const { positions, colors, skipped } = model.readPoints();
   if (skipped) report.warn(`${skipped} SfM points have positions that are not finite; they are skipped`);
   const alphas: string[] = [];
   const views: View[] = new Array(registered.length);

@@ -16,7 +16,8 @@ export interface ColmapModel {
   cameras: Map<number, ColmapCamera>;
   /** At least one; sorted by name (code units). Hold-out counts in this order. */
   images: ColmapImage[];
-  points: PointsRead;
+  /** Parses the points. Their file is read already. @throws InputError when it is damaged. */
+  readPoints(): PointsRead;
 }
 
 const PLACES = ['sparse/0', 'sparse', '.'];
@@ -25,7 +26,7 @@ const FORMATS = ['bin', 'txt'] as const;
 
 /**
  * Reads the model of a capture: from `sparse/0`, `sparse` or the folder itself, binary before text.
- * @throws InputError when there is none, when a file is damaged, or when the files contradict each other.
+ * @throws InputError when there is none, when a file but that of the points is damaged, or when the files contradict each other.
  */
 export async function readModel(capture: string): Promise<ColmapModel> {
   const { folder, format } = await findModel(capture);
@@ -35,7 +36,6 @@ export async function readModel(capture: string): Promise<ColmapModel> {
   const binary = format === 'bin';
   const cameras = (binary ? readCamerasBinary : readCamerasText)(path('cameras'), camerasBytes);
   const images = (binary ? readImagesBinary : readImagesText)(path('images'), imagesBytes);
-  const points = (binary ? readPointsBinary : readPointsText)(path('points3D'), pointsBytes);
   if (!images.length) {
     throw new InputError('has no images; expected at least one that COLMAP registered', path('images'));
   }
@@ -48,7 +48,8 @@ export async function readModel(capture: string): Promise<ColmapModel> {
     );
   }
   images.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  return { folder, camerasFile: path('cameras'), files, cameras, images, points };
+  const readPoints = () => (binary ? readPointsBinary : readPointsText)(path('points3D'), pointsBytes);
+  return { folder, camerasFile: path('cameras'), files, cameras, images, readPoints };
 }
 
 async function findModel(capture: string): Promise<{ folder: string; format: 'bin' | 'txt' }> {
