@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
+import { collect } from '../store/gc.ts';
 import { Store } from '../store/store.ts';
 import { number } from './flags.ts';
 import { byteSize } from './format.ts';
@@ -25,7 +26,6 @@ export function gcCommand(): Command {
     .option('--all', 'free all saved work')
     .option('--dry-run', 'list the entries without freeing them')
     .action(async ({ store, olderThan, keep, all, dryRun }: GcFlags) => {
-      const { collect } = await import('../store/gc.ts');
       const limits = {
         olderThanMs: all ? 0 : olderThan && olderThan * DAY_MS,
         maxBytes: keep && keep * GIB,

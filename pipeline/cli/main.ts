@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { Stopped } from '../../stages/checkpoints.ts';
 import { EXIT, exitCodeOf, Regression } from '../exit.ts';
 import { packageVersion } from '../run/manifest.ts';
+import { verifyRun } from '../run/verify.ts';
 import { gcCommand } from './gc.ts';
 import { goldenCommand } from './golden.ts';
 import { watchSignals } from './interruption.ts';
@@ -49,7 +50,6 @@ function verifyCommand(): Command {
     .argument('<run>', "a run's folder, or its run.json")
     .option('--store <folder>', 'the store, if it has moved since the run')
     .action(async (run: string, { store }: { store?: string }) => {
-      const { verifyRun } = await import('../run/verify.ts');
       const { files, entries, damaged, missing } = await verifyRun(run, { store });
       const lines = [
         ...damaged.map(({ path, fault }) => `${path}: ${fault}`),

@@ -10,6 +10,7 @@ import {
 } from '../../stages/clip/hub-cache.ts';
 import { FULL_CLIP } from '../../stages/clip/resolve.ts';
 import { InputError } from '../../wgsl/core/index.ts';
+import { fetchModel } from '../run/models.ts';
 import { byteSize, printJson, table } from './format.ts';
 import { interruptible } from './interruption.ts';
 import { progressPrinter } from './progress.ts';
@@ -38,7 +39,6 @@ export function modelsCommand(): Command {
     .action((name: string, { json }: { json?: boolean }) =>
       interruptible(async (signal) => {
         const onEvent = json ? printJson : progressPrinter(process.stdout);
-        const { fetchModel } = await import('../run/models.ts');
         const model = await fetchModel(name, { signal, onEvent, update: true });
         if (json) printJson({ event: 'model', model });
         else process.stdout.write(`${model} is in ${hubCache()}\n`);

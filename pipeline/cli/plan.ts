@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { stages } from '../../stages/index.ts';
 import { type MatrixPlan, readMatrix, readPipeline } from '../file/read.ts';
-import type { Range, StagePlan } from '../run/stage-plan.ts';
+import { deviceFor, planRun, type Range, rangeOf, type StagePlan } from '../run/stage-plan.ts';
 import { type PlanFlags, takeAdapter, withPlanOptions } from './flags.ts';
 import { duration, table } from './format.ts';
 
@@ -34,7 +34,6 @@ async function planCells(
   cells: readonly Pick<MatrixPlan['cells'][number], 'name' | 'plan'>[],
   { adapter, ...range }: Range & { adapter?: string },
 ): Promise<SharedStagePlan[]> {
-  const { deviceFor, planRun, rangeOf } = await import('../run/stage-plan.ts');
   const rows = new Map<string, SharedStagePlan>();
   const gpu = await deviceFor(rangeOf(cells[0].plan, range).upTo, adapter);
   try {

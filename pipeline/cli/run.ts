@@ -4,6 +4,10 @@ import { InputError } from '../../wgsl/core/index.ts';
 import { exitCodeOf } from '../exit.ts';
 import { readMatrix, readPipeline } from '../file/read.ts';
 import { parseSlot } from '../matrix/slots.ts';
+import { withPinnedModels } from '../run/models.ts';
+import { repeatRun } from '../run/repeat.ts';
+import { runPlan } from '../run/runner.ts';
+import { rangeOf } from '../run/stage-plan.ts';
 import { type PlanFlags, takeAdapter, whole, withPlanOptions } from './flags.ts';
 import { printJson } from './format.ts';
 import { interruptible } from './interruption.ts';
@@ -44,7 +48,6 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   if (frozen !== undefined) {
     if (file !== undefined)
       throw new InputError('repeats a recorded run; remove the pipeline file', `--frozen ${frozen}`);
-    const { repeatRun } = await import('../run/repeat.ts');
     const { compared } = await repeatRun(frozen, stages, { ...settings, adapter: takeAdapter(adapter) });
     if (json) printJson({ event: 'frozen', compared });
     else process.stdout.write(`${compared} tensors, pictures and files are identical\n`);
@@ -55,8 +58,6 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   const matrix = cell === undefined ? await readMatrix(file, { set, registry: stages }) : undefined;
   if (matrix) {
     const { runMatrix } = await import('../matrix/run.ts');
-    const { rangeOf } = await import('../run/stage-plan.ts');
-    const { withPinnedModels } = await import('../run/models.ts');
     for (const { plan } of matrix.cells) {
       await withPinnedModels(plan, { stages: rangeOf(plan, folders).upTo, fetch: { signal, onEvent } });
     }
@@ -67,7 +68,6 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   }
   if (jobs !== undefined) throw new InputError('this run has a single cell: remove --jobs', file);
   const plan = await readPipeline(file, { set, cell, registry: stages });
-  const { runPlan } = await import('../run/runner.ts');
   const command = commandLine(process.argv.slice(2));
   await runPlan(plan, { ...settings, adapter: takeAdapter(adapter), command });
 }

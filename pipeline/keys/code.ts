@@ -117,7 +117,7 @@ export class CodeReader {
     const path = join(from, 'node_modules', name);
     const above = dirname(from);
     let folder: string | undefined;
-    if (this.#manifest(path)) folder = realpathSync(path);
+    if (this.#manifest(path)) folder = realpathSync.native(path);
     else if (above !== from) folder = this.#folderOf(name, above);
     this.#folders.set(request, folder);
     return folder;
