@@ -51,10 +51,7 @@ const INLINED = [
 const VENDORED = '@playcanvas/splat-transform';
 const VENDORED_FILES = /^(LICENSE|dist[\\/](worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
 
-/**
- * Inlined CommonJS packages load Node's modules with `require`. The import is dynamic, because browsers also load the
- * chunk with esbuild's helpers.
- */
+/** Inlined CommonJS packages call `require`. The import is dynamic, because browsers load the chunk, too. */
 const REQUIRE =
   "const require=globalThis.process?.versions?.node?(await import('node:module')).createRequire(import.meta.url):undefined;";
 

@@ -25,10 +25,7 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof GpuError ? EXIT.gpu : EXIT.fault;
 }
 
-/**
- * A picture, a tensor or a score differs from the recorded one. The command line prints the message without a stack and exits
- * with 1.
- */
+/** A result differs from the recorded one. The command line prints the message without a stack and exits with 1. */
 export class Regression extends Error {
   constructor(message: string) {
     super(message);

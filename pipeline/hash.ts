@@ -17,10 +17,7 @@ export function sha256Of(contents: string | Uint8Array): string {
   return createHash('sha256').update(contents).digest('hex');
 }
 
-/**
- * Size and sha256 (hex) of a file, or of its bytes from `start` up to `end`. Rejects with the system's error if
- * it cannot be read.
- */
+/** Size and sha256 (hex) of a file, or of its bytes from `start` to `end`. Rejects with the system's error. */
 export async function hashFile(
   path: string,
   start = 0,

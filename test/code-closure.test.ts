@@ -167,7 +167,7 @@ test('of a build, modules have the recorded code; kernels have that of the file,
   const [module, kernel] = ['wgsl/sort/scan.ts', 'wgsl/sort/scan.wgsl'];
   const recorded = { sha256: 'recorded', packages: [] };
   const modules = { [module]: { ...recorded, files: [kernel] }, [kernel]: { ...recorded, files: [] } };
-  Object.assign(globalThis, { BUILT_CODE: { modules, packages: {} } });
+  Object.assign(globalThis, { BUILT_CODE: JSON.stringify({ modules, packages: {} }) });
   const url = new URL('../pipeline/keys/code.ts?built', import.meta.url).href;
   const { CodeReader: BuiltReader } = (await import(url)) as { CodeReader: typeof CodeReader };
   const { files } = new BuiltReader().codeOf([join(root, module)]);

@@ -55,10 +55,7 @@ export async function readPipeline(
   return plan;
 }
 
-/**
- * Reads a file with a matrix and checks every cell; undefined without a matrix. A mistake of only some cells names
- * them.
- */
+/** Checks every cell of a file; undefined without a matrix. A mistake of only some cells names them. */
 export async function readMatrix(file: string, options: ReadOptions): Promise<MatrixPlan | undefined> {
   const opened = await openFile(file, options);
   const { axes, source } = opened;

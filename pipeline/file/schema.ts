@@ -133,20 +133,19 @@ export function schemaAt(parser: z.ZodType, path: Path): JsonSchema | undefined 
   return part && jsonSchema(part as z.ZodType);
 }
 
-function parserAt(parser: z.core.$ZodType, path: Path): z.core.$ZodType | undefined {
+function parserAt(parser: z.core.$ZodType | undefined, path: Path): z.core.$ZodType | undefined {
   const [key, ...rest] = path;
+  if (!parser || key === undefined) return parser;
   const { def } = (parser as z.core.$ZodTypes)._zod;
-  if (key === undefined) return def.type === 'never' ? undefined : parser; // of unknown keys
-  const inside = (part: z.core.$ZodType | null | undefined) => part && parserAt(part, rest);
   switch (def.type) {
     case 'object':
-      return inside(Object.hasOwn(def.shape, key) ? def.shape[key] : def.catchall) ?? undefined;
+      return Object.hasOwn(def.shape, key) ? parserAt(def.shape[key], rest) : undefined;
     case 'record':
       return parserAt(def.valueType, rest);
     case 'array':
       return parserAt(def.element, rest);
     case 'tuple':
-      return inside(def.items[Number(key)]) ?? undefined;
+      return parserAt(def.items[Number(key)], rest);
     case 'union':
       return def.options.map((option) => parserAt(option, path)).find((found) => found);
     case 'pipe':

@@ -72,10 +72,7 @@ function withValue(node: unknown, [key, ...rest]: Path, value: unknown, place: P
   return map;
 }
 
-/**
- * Reads a pipeline file; relative paths start at `cwd`, and messages name the file as given. `text` replaces its
- * contents. Throws InputError.
- */
+/** Reads a pipeline file, or `text` in its place; relative paths start at `cwd`. @throws InputError */
 export async function readSource(name: string, cwd: string, text?: string): Promise<Source> {
   const file = resolve(cwd, name);
   return new Source(file, parseYaml(text ?? (await readText(file, name)), name));

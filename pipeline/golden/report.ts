@@ -1,10 +1,7 @@
 import { relative, resolve } from 'node:path';
 import { compare, differencePicture, encodePicture, type Picture } from './picture.ts';
 
-/**
- * `bytes`, on the recording adapter: results must be equal. `tolerance`, on any other: within tolerances and bounds. `file`: the
- * pipeline file changed, and nothing ran.
- */
+/** `bytes`: on the recording adapter, results are equal. `tolerance`: on others. `file`: it changed, and nothing ran. */
 type Mode = 'bytes' | 'tolerance' | 'file';
 
 /** One comparison with the recording. */

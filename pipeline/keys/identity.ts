@@ -177,10 +177,7 @@ function codeOf({ name, module, options, run }: Stage): Code {
   return { files, packages };
 }
 
-/**
- * sha256 (hex) of each file, by path. Reads all of them: times and sizes on the disk are not reliable.
- * @throws InputError naming the first that cannot be read.
- */
+/** sha256 by path. Reads all files: times and sizes are not reliable. @throws InputError naming an unreadable one. */
 export async function hashFiles(files: Iterable<string>): Promise<Map<string, string>> {
   const rows = await eachOf([...new Set(files)], async (file) => {
     try {

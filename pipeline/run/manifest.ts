@@ -92,10 +92,7 @@ export interface Outcome extends Pick<StageRow, 'resolvedBy' | 'seconds' | 'peak
   entry?: Entry;
 }
 
-/**
- * Reads a run's `run.json`; `path` is that file or its folder.
- * @throws InputError if there is none, or if it is not one.
- */
+/** Reads a run's `run.json`; `path` is that file or its folder. @throws InputError if there is no valid one. */
 export async function readManifest(
   path: string,
 ): Promise<{ file: string; folder: string; manifest: Manifest }> {

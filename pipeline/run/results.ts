@@ -49,10 +49,7 @@ export class RunResults {
     }
   }
 
-  /**
-   * Links a stage's result files, and in `stages/<id>/` its artefacts and `stage.json`. A folder replaces the previous one as
-   * a whole.
-   */
+  /** Links a stage's result files, and in `stages/<id>/` its artefacts, in place of earlier ones. */
   async show({ id, key, stage, seed, options, identity, places }: KeyedStage, entry: Entry): Promise<void> {
     const files = filesBelow(entry, FILES);
     const linked = await this.#linked(entry, FILES);

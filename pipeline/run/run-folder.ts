@@ -19,10 +19,7 @@ const LOCK = '.run.lock';
 /** Names that do not distinguish a run's folder from others. */
 const OWN = [STAGING, LOCK, STORE];
 
-/**
- * Checks that a folder can take results: it is missing, empty, or contains one of `markers` from an earlier run.
- * @throws InputError
- */
+/** Checks that a folder is missing, empty, or contains one of `markers` from an earlier run. @throws InputError */
 export async function checkFolder(root: string, markers: readonly string[] = [MANIFEST]): Promise<void> {
   const fault = 'this is a file, or is below one; expected a folder for the results';
   const names = await namesIn(root, fault).catch((error: unknown) => {
@@ -59,10 +56,7 @@ export class RunFolder {
     return this.#lock !== undefined;
   }
 
-  /**
-   * Creates the folder, waits for a run that has it open, and removes the staging folder of a killed run.
-   * @throws InputError where the folder cannot be written.
-   */
+  /** Waits for a run that has the folder open, creates it, and removes the staging of a killed run. @throws InputError */
   async open(waiting: LockOptions = {}): Promise<void> {
     await checkFolder(this.root);
     try {
@@ -81,15 +75,19 @@ export class RunFolder {
 
   /** A new folder below the staging folder, to be filled and then placed. */
   async temporary(): Promise<string> {
-    const path = join(this.#staging, String(this.#serial++));
+    const path = this.#unused();
     await this.#write(() => mkdir(path));
     return path;
+  }
+
+  #unused(): string {
+    return join(this.#staging, String(this.#serial++));
   }
 
   /** Moves a finished file or folder to `path` below the root and removes what it replaces. */
   async place(from: string, path: string): Promise<void> {
     const target = join(this.root, path);
-    const old = join(await this.temporary(), 'old');
+    const old = this.#unused();
     await this.#write(async () => {
       await mkdir(dirname(target), { recursive: true });
       // A folder cannot be renamed over one that is not empty.
@@ -101,7 +99,7 @@ export class RunFolder {
 
   /** Writes one file, complete or not at all. */
   async write(path: string, bytes: Uint8Array | string): Promise<void> {
-    const file = join(await this.temporary(), 'file');
+    const file = this.#unused();
     await this.#write(async () => {
       await writeFile(file, bytes);
       await rename(file, join(this.root, path)); // atomic: `run.json` marks the folder

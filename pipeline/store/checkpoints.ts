@@ -33,10 +33,7 @@ interface Options {
   signal?: AbortSignal;
 }
 
-/**
- * The checkpoints of one unfinished stage: one entry per step, the two highest steps are kept. The caller holds the key's
- * lock.
- */
+/** The checkpoints of one unfinished stage; the two of most steps are kept. The caller holds the key's lock. */
 export class Checkpoints implements CheckpointStore {
   /** Whether the stage has asked for saved work. From then on it stops by itself when `stopping` is set. */
   isListening = false;

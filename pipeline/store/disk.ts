@@ -57,10 +57,7 @@ export function quiet<T>(work: () => T): T | undefined {
   }
 }
 
-/**
- * The names in a directory, sorted; none if there is no such directory.
- * @throws InputError with `fault`, if it is given and the path leads to a file.
- */
+/** The names in a directory, sorted; none without one. @throws InputError with `fault` where the path is a file's. */
 export async function namesIn(directory: string, fault?: string): Promise<string[]> {
   const names = await readdir(directory).catch((error: unknown) => {
     if (fault && codeOf(error) === 'ENOTDIR') throw new InputError(fault, directory);

@@ -92,10 +92,7 @@ export function parseOrDamaged<T>(schema: z.ZodType<T>, text: string, what: stri
   throw new DamagedError(`${what}: ${path.join('.') || 'all of it'}: ${message}`);
 }
 
-/**
- * Hashes and syncs all files below a new entry's folder, makes them read-only, and syncs the folders below it. Sorted by
- * path.
- */
+/** Hashes and syncs all files below a new entry's folder, and makes them read-only. Sorted by path. */
 export async function sealFiles(root: string): Promise<EntryFile[]> {
   const items = await readdir(root, { recursive: true, withFileTypes: true });
   const paths = items.flatMap((item) => {

@@ -186,10 +186,7 @@ export class Store {
     }
   }
 
-  /**
-   * Runs `work`, which writes to the store. Creates the store if there is none.
-   * @throws InputError if the disk cannot be written.
-   */
+  /** Runs `work`, which writes to the store, and creates the store before. @throws InputError on an unwritable disk. */
   async #write<T>(work: () => Promise<T>): Promise<T> {
     try {
       if (!(await this.exists())) {
