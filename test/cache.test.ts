@@ -5,7 +5,7 @@ import { chmod, cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readPipeline } from '../pipeline/file/read.ts';
 import type { RunEvent } from '../pipeline/run/events.ts';
 import type { Manifest } from '../pipeline/run/manifest.ts';

@@ -1,6 +1,6 @@
 /** `npm run schema`: writes the files that are generated from the stages' schemas. `test/scenes.test.ts` compares them. */
 import { writeFile } from 'node:fs/promises';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { JsonSchema } from '../pipeline/file/describe.ts';
 import { optionLines, stageText } from '../pipeline/file/options.ts';
 import { jsonSchema, pipelineParser, toJsonSchema } from '../pipeline/file/schema.ts';

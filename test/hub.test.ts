@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readPipeline } from '../pipeline/file/read.ts';
 import { readManifest } from '../pipeline/run/manifest.ts';
 import { type FetchOptions, fetchModel, withPinnedModels } from '../pipeline/run/models.ts';

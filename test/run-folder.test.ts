@@ -4,7 +4,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RunEvent } from '../pipeline/run/events.ts';
 import { defineStage } from '../stages/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';

@@ -4,7 +4,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RunEvent } from '../pipeline/run/events.ts';
 import { verifyRun } from '../pipeline/run/verify.ts';
 import type { Gaussians } from '../stages/artefacts/gaussians.ts';

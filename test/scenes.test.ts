@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { readMatrix, readPipeline } from '../pipeline/file/read.ts';
 import { stages } from '../stages/index.ts';
 import type { stylizeOptions } from '../stages/stylize/stage.ts';

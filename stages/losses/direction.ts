@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { dispatchDirectionLoss } from '../../wgsl/nn/direction-loss.ts';
 import type { Loss, LossContext } from './loss.ts';

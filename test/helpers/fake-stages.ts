@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ArtefactFormat, ArtefactFormats } from '../../stages/artefacts/formats.ts';
 import type { Gaussians } from '../../stages/artefacts/gaussians.ts';
 import { defineStage, type Stage } from '../../stages/stage.ts';
