@@ -295,6 +295,20 @@ test('a frozen run repeats all stages and compares; it names a difference and ke
   });
 });
 
+test('plan counts a damaged entry as absent and deletes nothing', async () => {
+  await bench(async (given) => {
+    const { folder, out, store, run } = given;
+    await run();
+    await rm(await savedFile(given, 'train'), { force: true });
+    const files = async () => (await readdir(folder, { recursive: true })).sort();
+    const before = await files();
+    const plan = await readPipeline('p.yaml', { cwd: folder, registry: fakeStages });
+    const rows = await planRun(plan, { out, store, gpu: fakeGpu() });
+    assert.is(rows.find(({ id }) => id === 'train')!.does, 'run');
+    assert.equal(await files(), before);
+  });
+});
+
 test('plan lists the work of a run, and the reasons', async () => {
   await bench(async ({ folder, out, store, run }) => {
     const planLines = async (...set: string[]) => {

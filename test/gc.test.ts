@@ -68,6 +68,16 @@ test('without a store, gc frees and creates nothing', async () => {
   const { store, root } = newStore();
   assert.equal(await collect(store, { olderThanMs: 0 }), { freed: [], retained: [] });
   assert.not(existsSync(root));
+  const write = process.stdout.write;
+  let printed = '';
+  process.stdout.write = (text) => Boolean((printed += text));
+  try {
+    await gcCommand().parseAsync(['--store', root, '--older-than', '0'], { from: 'user' });
+  } finally {
+    process.stdout.write = write;
+  }
+  assert.is(printed, `there is no store in ${root}: nothing to free\n`);
+  assert.not(existsSync(root));
 });
 
 test('by age: entries that no run has used for that time', async () => {

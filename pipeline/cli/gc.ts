@@ -31,7 +31,11 @@ export function gcCommand(): Command {
         maxBytes: keep && keep * GIB,
         dryRun,
       };
-      const { freed, retained } = await collect(new Store(resolve(store)), limits);
+      const saved = new Store(resolve(store));
+      if (!(await saved.exists())) {
+        return void process.stdout.write(`there is no store in ${saved.root}: nothing to free\n`);
+      }
+      const { freed, retained } = await collect(saved, limits);
       for (const { what, bytes, path } of freed) {
         process.stdout.write(`${what.padEnd(10)}  ${byteSize(bytes).padStart(9)}  ${path}\n`);
       }

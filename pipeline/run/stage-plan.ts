@@ -144,6 +144,7 @@ export interface StagePlan {
 export async function planRun(plan: Plan, options: PrepareOptions = {}): Promise<StagePlan[]> {
   return withPrepared(plan, options, async (prepared) => {
     const { stages, forced, store } = prepared;
+    store.keepsDamaged = true;
     const stale = await staleStages(prepared);
     await preflight(stale);
     const saved = await savedIdentities(prepared);

@@ -57,6 +57,9 @@ export class Store {
   /** Called for a damaged entry or checkpoint, which is deleted and never used, with the fault: found and expected. */
   onDamaged: (damaged: { key: string; path: string; reason: string }) => void = () => undefined;
 
+  /** Whether damaged entries stay on disk. They count as absent either way. */
+  keepsDamaged = false;
+
   /** Creates nothing on disk. */
   constructor(root: string) {
     this.root = root;
@@ -134,6 +137,7 @@ export class Store {
   /** Reports a damaged entry, or checkpoint at `path`, and deletes it. On a disk that cannot be written it stays. */
   async discard(key: string, reason: string, path = this.folderOf(key)): Promise<void> {
     this.onDamaged({ key, path, reason });
+    if (this.keepsDamaged) return;
     await this.remove(path).catch((error: unknown) => {
       if (!(error instanceof InputError)) throw error;
     });
