@@ -47,17 +47,13 @@ class Sections {
     this.halves = new Uint16Array(count * this.#size);
   }
 
-  /** Stores matrix `index`, and its transpose as matrix `across` if given. Returns the stored values. */
-  put(index: number, values: ArrayLike<number>, across?: number): Float64Array {
+  /** Stores matrix `index`. Returns the stored values. */
+  put(index: number, values: ArrayLike<number>): Float64Array {
     const [tokens, padded, width] = [this.#tokens, this.#padded, this.#width];
     const wide = Float64Array.from({ length: tokens * padded }, (_, i) =>
       i % padded < width ? values[Math.floor(i / padded) * width + (i % padded)] : 0,
     );
     this.halves.set(tile(wide, tokens, padded), index * this.#size);
-    if (across !== undefined) {
-      const turned = wide.map((_, i) => wide[(i % tokens) * padded + Math.floor(i / tokens)]);
-      this.halves.set(tile(turned, padded, tokens), across * this.#size);
-    }
     return this.get(index);
   }
 
@@ -81,8 +77,8 @@ async function check(arena: Arena, given: Case): Promise<void> {
   const random = (rows: number, seed: number, range: number) =>
     uniform(rows * headWidth, seed, -range, range);
 
-  // Queries, keys, keysᵀ, values, valuesᵀ.
-  const heads = new Sections(5 * pairs, tokens, headWidth);
+  // Queries, keys, values.
+  const heads = new Sections(3 * pairs, tokens, headWidth);
   const shared = new Sections(headCount, queries, headWidth);
   const gradients = new Sections(pairs, queries, headWidth);
   const rowScales = uniform(images * queries, 9, -12, 4).map((power) => 2 ** Math.round(power));
@@ -92,8 +88,8 @@ async function check(arena: Arena, given: Case): Promise<void> {
     const head = pair % headCount;
     const all = heads.put(pair, scaled(random(tokens, 4 * pair, 2)));
     const own = isShared ? shared.put(head, scaled(random(queries, 1e6 + head, 2), SHARED_SCALE)) : all;
-    const k = heads.put(pairs + pair, scaled(random(tokens, 4 * pair + 1, 2)), 2 * pairs + pair);
-    const v = heads.put(3 * pairs + pair, scaled(random(tokens, 4 * pair + 2, 2)), 4 * pairs + pair);
+    const k = heads.put(pairs + pair, scaled(random(tokens, 4 * pair + 1, 2)));
+    const v = heads.put(2 * pairs + pair, scaled(random(tokens, 4 * pair + 2, 2)));
     const q = own.subarray(0, queries * headWidth);
     const queryScale = isShared ? SHARED_SCALE : HEAD_SCALE;
     operands.push([q, k, v].map((values, i) => values.map((value) => value / (i ? HEAD_SCALE : queryScale))));

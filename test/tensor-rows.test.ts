@@ -6,6 +6,7 @@ import { type Dispatch, dispatchElements } from '../wgsl/nn/dispatch.ts';
 import { PATCH_TILES, PATCH_TILES_BACKWARD } from '../wgsl/transformer/embedding.ts';
 import {
   dispatchRowGroups,
+  dispatchRows,
   EMBED_TOKENS,
   EMBED_TOKENS_BACKWARD,
   INCOMING,
@@ -82,16 +83,16 @@ async function checkPacked(
   const expected: number[] = [];
   for (const o of rows) for (const i of columns) expected.push(o < outputs && i < inputs ? at(o, i) : 0);
   const times = (value: number) => value * packed.scale;
-  const backward = untile(await readHalves(gpu, packed.backward), rows.length, columns.length);
+  const forward = untile(await readHalves(gpu, packed.forward), rows.length, columns.length);
   // f16 below 2⁻¹⁴ has steps of 2⁻²⁴.
   const tolerance = { relative: HALF, absolute: packed.scale * 2 ** -24 };
-  assertClose(backward.map(times), expected, tolerance, 'backward');
-  const forward = untile(await readHalves(gpu, packed.forward), columns.length, rows.length);
-  const turned = forward.map(
-    (_, i) => forward[(i % columns.length) * rows.length + Math.floor(i / columns.length)],
+  assertClose(forward.map(times), expected, tolerance, 'forward');
+  const backward = untile(await readHalves(gpu, packed.backward), columns.length, rows.length);
+  const turned = backward.map(
+    (_, i) => backward[(i % columns.length) * rows.length + Math.floor(i / columns.length)],
   );
-  assert.equal(turned, backward, 'forward is the transpose of backward');
-  const largest = backward.reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
+  assert.equal(turned, forward, 'backward is the transpose of forward');
+  const largest = forward.reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
   assert.ok(largest === 0 || (largest >= 1 && largest <= 2), `the largest packed weight is ${largest}`);
   assert.is(Math.log2(packed.scale) % 1, 0);
 
@@ -196,7 +197,7 @@ test('patches in tiles, and pixels back from them', () =>
     assert.equal(await gpu.readFloats(gradPixels, 'test', pixels.length), expectedPixels);
   }, gpu));
 
-/** Runs a kernel of one workgroup a row that stores scaled rows, and returns these, multiplied by their scales again. */
+/** Runs a kernel that stores scaled rows, and returns these, multiplied by their scales again. */
 async function scaledRows(
   arena: Arena,
   definition: Parameters<typeof dispatchRowGroups>[1],
@@ -208,7 +209,8 @@ async function scaledRows(
   const { width } = sizes;
   const scaled = arena.buffer('scaled', 2 * tiledSize(rows, width));
   const rowScales = arena.upload('rowScales', new Float32Array(rows).fill(9), 'test');
-  run(await dispatchRowGroups(arena, definition, rows, sizes, { ...bindings, scaled, rowScales }, constants));
+  const dispatch = definition === NORMALISE_BACKWARD ? dispatchRows : dispatchRowGroups;
+  run(await dispatch(arena, definition, rows, sizes, { ...bindings, scaled, rowScales }, constants));
   const scales = await gpu.readFloats(rowScales, 'test', rows);
   const halves = untile(await readHalves(gpu, scaled), rows, width);
   for (let row = 0; row < rows; row++) {
@@ -284,7 +286,7 @@ test('normalised rows, and the gradient of the stream with what it was before', 
       const stream = { x: arena.upload('x', x, 'test') };
       const sizes = { width, epsilon: EPSILON };
       const outputs = { normalised, reciprocalDeviations };
-      run(await dispatchRowGroups(arena, NORMALISE, rows, sizes, { ...stream, ...outputs }));
+      run(await dispatchRows(arena, NORMALISE, rows, sizes, { ...stream, ...outputs }));
       const doubles = Float64Array.from(x);
       const found = untile(await readHalves(gpu, normalised), rows, width);
       assertClose(found, plainNorm(doubles, width), { relative: HALF, absolute: 1e-5 }, what);

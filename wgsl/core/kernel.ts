@@ -116,7 +116,9 @@ export class Kernel {
     const known = code
       .replace(/^(enable|requires) .*;$/gm, '')
       .replace(/\bsubgroup_matrix_\w+<[^>]*>/g, 'f32')
-      .replace(/\bsubgroupMatrix(Load|Store)<[^>]*>/g, 'subgroupMatrix$1');
+      .replace(/\bsubgroupMatrix(Load|Store)<[^>]*>/g, 'subgroupMatrix$1')
+      .replace(/: buffer\b(<\w+>)?;/g, ': array<u32>;')
+      .replace(/\bbufferView<array<[^>]*>>/g, 'bufferView');
     const reflected = new WgslReflect(known);
     const bindings = reflected.getBindGroups()[0]?.filter(Boolean).map(toBinding) ?? [];
     const structs = new Map(

@@ -167,7 +167,10 @@ async function wrap(
   return new Gpu(device, report, {
     target: target ?? targetFor(report, numbering ? subgroup : 0),
     numbering,
-    hasMatrices: numbering === 'builtin' && hasSubgroupMatrices(device, info, subgroup),
+    hasMatrices:
+      numbering === 'builtin' &&
+      !!entry?.wgslLanguageFeatures.has('buffer_view') &&
+      hasSubgroupMatrices(device, info, subgroup),
     windowBytes,
   });
 }

@@ -1,8 +1,9 @@
-// Matrix products on tensor cores: C = A·B with f16 operands and f32 sums. Matrices are stored as contiguous row-major tiles of 16 × 16 (tile
-// (i, j) of a matrix with J tiles a row starts at 256·(i·J + j)), so a fragment is one contiguous load. A workgroup has
-// SM × SN × SK subgroups: SM × SN of them tile C with FM × FN fragments each, and SK share the depth, whose sums they add in a fixed
-// order. Each fragment is a variable of its own: arrays of fragments leave the registers. The kernel declares `a`, `b` (array<f16>) and
-// `product: Product`, whose members it may extend, and defines `fn finish(row: u32, column: u32, sum: vec4f)`, called once for
+// Matrix products on tensor cores: C = A·Bᵀ with f16 operands and f32 sums. A [rows, depth] and B [columns, depth] are stored as contiguous
+// row-major tiles of 16 × 16 (tile (i, j) of a matrix with J tiles a row starts at 256·(i·J + j)), so a fragment is one contiguous load. A
+// workgroup has SM × SN × SK subgroups: SM × SN of them tile C with FM × FN fragments each, and SK share the depth, whose sums they add in
+// a fixed order. Each fragment is a variable of its own: arrays of fragments leave the registers. Fragments are loaded at constant places of
+// views that are just as large, because any other load compares its place with the size of the buffer first. The kernel declares `a`, `b`
+// (buffer) and `product: Product`, whose members it may extend, and defines `fn finish(row: u32, column: u32, sum: vec4f)`, called once for
 // every four entries of C side by side.
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
@@ -11,9 +12,14 @@ alias Sum = subgroup_matrix_result<f32, 16, 16>;
 
 const SUBGROUPS = SM * SN * SK;
 const THREADS = SUBGROUPS * SUBGROUP;
+const TILE_BYTES = 512u;
+const VIEW_ELEMENTS = UNROLL * 256u;
+// Of the second step. A constant place must lie in its view also where UNROLL is 1.
+const NEXT_PLACE = (UNROLL - 1u) * 256u;
 
 // One fragment a subgroup: workgroup memory takes from the cache that the loads need.
-var<workgroup> sums: array<f32, SUBGROUPS * 256>;
+const SUM_BYTES = SUBGROUPS * 1024u;
+var<workgroup> memory: buffer<SUM_BYTES>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -25,15 +31,8 @@ fn main(
   let rowTile = (group.y * SM + subgroup / (SK * SN)) * FM;
   let columnTile = (group.x * SN + subgroup / SK % SN) * FN;
   let depthTiles = product.depthTiles;
-  let columnTiles = product.columnTiles;
-  let rowTiles = (product.rows + 15u) / 16u;
-  // Fragments beyond C repeat the last one and are not stored.
-  let a0 = min(rowTile, rowTiles - 1u) * depthTiles;
-  let a1 = min(rowTile + 1u, rowTiles - 1u) * depthTiles;
-  let a2 = min(rowTile + 2u, rowTiles - 1u) * depthTiles;
-  let a3 = min(rowTile + 3u, rowTiles - 1u) * depthTiles;
-  let b0 = min(columnTile, columnTiles - 1u);
-  let b1 = min(columnTile + 1u, columnTiles - 1u);
+  let lastRow = (product.rows + 15u) / 16u - 1u;
+  let lastColumn = product.columnTiles - 1u;
   var s00 = Sum();
   var s01 = Sum();
   var s10 = Sum();
@@ -42,44 +41,57 @@ fn main(
   var s21 = Sum();
   var s30 = Sum();
   var s31 = Sum();
-  // With UNROLL 2, the loads of two steps are under way together; the depth is then a multiple of 2 · SK tiles.
-  for (var k = part; k < depthTiles; k += UNROLL * SK) {
-    let next = k + SK;
-    let right0 = subgroupMatrixLoad<Right, row_major>(&b, (k * columnTiles + b0) * 256u, 16u);
+  // With UNROLL 2, the loads of two steps are under way together; the depth is then a multiple of 2 · SK tiles. Fragments beyond C repeat its
+  // last one and are not stored.
+  let end = depthTiles * (part + 1u) / SK;
+  for (var k = depthTiles * part / SK; k < end; k += UNROLL) {
+    let rightView0 = bufferView<array<f16, VIEW_ELEMENTS>>(&b, (min(columnTile, lastColumn) * depthTiles + k) * TILE_BYTES);
+    let rightView1 = bufferView<array<f16, VIEW_ELEMENTS>>(&b, (min(columnTile + 1u, lastColumn) * depthTiles + k) * TILE_BYTES);
+    let leftView0 = bufferView<array<f16, VIEW_ELEMENTS>>(&a, (min(rowTile, lastRow) * depthTiles + k) * TILE_BYTES);
+    let leftView1 = bufferView<array<f16, VIEW_ELEMENTS>>(&a, (min(rowTile + 1u, lastRow) * depthTiles + k) * TILE_BYTES);
+    let leftView2 = bufferView<array<f16, VIEW_ELEMENTS>>(&a, (min(rowTile + 2u, lastRow) * depthTiles + k) * TILE_BYTES);
+    let leftView3 = bufferView<array<f16, VIEW_ELEMENTS>>(&a, (min(rowTile + 3u, lastRow) * depthTiles + k) * TILE_BYTES);
+    let right0 = subgroupMatrixLoad<Right, col_major>(rightView0, 0u, 16u);
     var right1 = Right();
     if (FN > 1u) {
-      right1 = subgroupMatrixLoad<Right, row_major>(&b, (k * columnTiles + b1) * 256u, 16u);
+      right1 = subgroupMatrixLoad<Right, col_major>(rightView1, 0u, 16u);
     }
-    let left0 = subgroupMatrixLoad<Left, row_major>(&a, (a0 + k) * 256u, 16u);
+    let left0 = subgroupMatrixLoad<Left, row_major>(leftView0, 0u, 16u);
     var left1 = Left();
     if (FM > 1u) {
-      left1 = subgroupMatrixLoad<Left, row_major>(&a, (a1 + k) * 256u, 16u);
+      left1 = subgroupMatrixLoad<Left, row_major>(leftView1, 0u, 16u);
     }
     var left2 = Left();
-    var left3 = Left();
     if (FM > 2u) {
-      left2 = subgroupMatrixLoad<Left, row_major>(&a, (a2 + k) * 256u, 16u);
-      left3 = subgroupMatrixLoad<Left, row_major>(&a, (a3 + k) * 256u, 16u);
+      left2 = subgroupMatrixLoad<Left, row_major>(leftView2, 0u, 16u);
+    }
+    var left3 = Left();
+    if (FM > 3u) {
+      left3 = subgroupMatrixLoad<Left, row_major>(leftView3, 0u, 16u);
     }
     var nextRight0 = Right();
-    var nextRight1 = Right();
-    var nextLeft0 = Left();
-    var nextLeft1 = Left();
-    var nextLeft2 = Left();
-    var nextLeft3 = Left();
     if (UNROLL > 1u) {
-      nextRight0 = subgroupMatrixLoad<Right, row_major>(&b, (next * columnTiles + b0) * 256u, 16u);
-      if (FN > 1u) {
-        nextRight1 = subgroupMatrixLoad<Right, row_major>(&b, (next * columnTiles + b1) * 256u, 16u);
-      }
-      nextLeft0 = subgroupMatrixLoad<Left, row_major>(&a, (a0 + next) * 256u, 16u);
-      if (FM > 1u) {
-        nextLeft1 = subgroupMatrixLoad<Left, row_major>(&a, (a1 + next) * 256u, 16u);
-      }
-      if (FM > 2u) {
-        nextLeft2 = subgroupMatrixLoad<Left, row_major>(&a, (a2 + next) * 256u, 16u);
-        nextLeft3 = subgroupMatrixLoad<Left, row_major>(&a, (a3 + next) * 256u, 16u);
-      }
+      nextRight0 = subgroupMatrixLoad<Right, col_major>(rightView0, NEXT_PLACE, 16u);
+    }
+    var nextRight1 = Right();
+    if (UNROLL > 1u && FN > 1u) {
+      nextRight1 = subgroupMatrixLoad<Right, col_major>(rightView1, NEXT_PLACE, 16u);
+    }
+    var nextLeft0 = Left();
+    if (UNROLL > 1u) {
+      nextLeft0 = subgroupMatrixLoad<Left, row_major>(leftView0, NEXT_PLACE, 16u);
+    }
+    var nextLeft1 = Left();
+    if (UNROLL > 1u && FM > 1u) {
+      nextLeft1 = subgroupMatrixLoad<Left, row_major>(leftView1, NEXT_PLACE, 16u);
+    }
+    var nextLeft2 = Left();
+    if (UNROLL > 1u && FM > 2u) {
+      nextLeft2 = subgroupMatrixLoad<Left, row_major>(leftView2, NEXT_PLACE, 16u);
+    }
+    var nextLeft3 = Left();
+    if (UNROLL > 1u && FM > 3u) {
+      nextLeft3 = subgroupMatrixLoad<Left, row_major>(leftView3, NEXT_PLACE, 16u);
     }
     s00 = subgroupMatrixMultiplyAccumulate(left0, right0, s00);
     if (FN > 1u) {
@@ -120,29 +132,30 @@ fn main(
       }
     }
   }
+  let own = bufferView<array<f32, 256>>(&memory, subgroup * 1024u);
+  let sums = bufferView<array<vec4f, SUBGROUPS * 64u>>(&memory, 0u);
   // A loop with one copy of its body: a function called for each fragment would move the other fragments out of the registers.
   for (var fragment = 0u; fragment < FM * FN; fragment++) {
-    let own = subgroup * 256u;
     let i = fragment / FN;
     if (fragment % FN == 0u) {
       if (i == 0u) {
-        subgroupMatrixStore<row_major>(&sums, own, s00, 16u);
+        subgroupMatrixStore<row_major>(own, 0u, s00, 16u);
       } else if (i == 1u) {
-        subgroupMatrixStore<row_major>(&sums, own, s10, 16u);
+        subgroupMatrixStore<row_major>(own, 0u, s10, 16u);
       } else if (i == 2u) {
-        subgroupMatrixStore<row_major>(&sums, own, s20, 16u);
+        subgroupMatrixStore<row_major>(own, 0u, s20, 16u);
       } else {
-        subgroupMatrixStore<row_major>(&sums, own, s30, 16u);
+        subgroupMatrixStore<row_major>(own, 0u, s30, 16u);
       }
     } else {
       if (i == 0u) {
-        subgroupMatrixStore<row_major>(&sums, own, s01, 16u);
+        subgroupMatrixStore<row_major>(own, 0u, s01, 16u);
       } else if (i == 1u) {
-        subgroupMatrixStore<row_major>(&sums, own, s11, 16u);
+        subgroupMatrixStore<row_major>(own, 0u, s11, 16u);
       } else if (i == 2u) {
-        subgroupMatrixStore<row_major>(&sums, own, s21, 16u);
+        subgroupMatrixStore<row_major>(own, 0u, s21, 16u);
       } else {
-        subgroupMatrixStore<row_major>(&sums, own, s31, 16u);
+        subgroupMatrixStore<row_major>(own, 0u, s31, 16u);
       }
     }
     workgroupBarrier();
@@ -150,8 +163,7 @@ fn main(
     for (var place = part * SUBGROUP + lane; place < 64u; place += SK * SUBGROUP) {
       var sum = vec4f();
       for (var p = 0u; p < SK; p++) {
-        let at = (subgroup - part + p) * 256u + 4u * place;
-        sum += vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
+        sum += sums[(subgroup - part + p) * 64u + place];
       }
       let row = (rowTile + i) * 16u + place / 4u;
       let column = (columnTile + fragment % FN) * 16u + place % 4u * 4u;

@@ -49,8 +49,8 @@ fn main(
   let isQueryTile = group.x < attention.queryTiles;
   let queryTile = min(group.x, attention.queryTiles - 1u);
   let start = startOf(image, head);
-  let keysTransposed = 2u * attention.sectionSize + start;
-  let valuesTransposed = 4u * attention.sectionSize + start;
+  let keys = attention.sectionSize + start;
+  let values = 2u * attention.sectionSize + start;
   let queryAt = queryStartOf(image, head, queryTile);
   let gradAt = gradStartOf(image, head, queryTile);
   let pairsAt = ((group.z * attention.heads + head) * attention.queryTiles + queryTile) * tokenTiles * 512u;
@@ -95,20 +95,19 @@ fn main(
   var q7 = Sum();
   for (var round = 0u; round < tokenTiles; round += SUBGROUPS * CHUNK) {
     let first = round + subgroup * CHUNK;
-    let at0 = min(first, last) * 256u;
-    let at1 = min(first + 1u, last) * 256u;
+    let at0 = min(first, last) * HEAD_TILES * 256u;
+    let at1 = min(first + 1u, last) * HEAD_TILES * 256u;
     var s0 = Sum();
     var s1 = Sum();
     var g0 = Sum();
     var g1 = Sum();
     for (var d = 0u; d < HEAD_TILES; d++) {
-      let row = d * tokenTiles * 256u;
       let left = subgroupMatrixLoad<Left, row_major>(&queries, queryAt + d * 256u, 16u);
-      s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keysTransposed + at0 + row, 16u), s0);
-      s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keysTransposed + at1 + row, 16u), s1);
+      s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, col_major>(&heads, keys + at0 + d * 256u, 16u), s0);
+      s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, col_major>(&heads, keys + at1 + d * 256u, 16u), s1);
       let gradLeft = subgroupMatrixLoad<Left, row_major>(&gradOutput, gradAt + d * 256u, 16u);
-      g0 = subgroupMatrixMultiplyAccumulate(gradLeft, subgroupMatrixLoad<Right, row_major>(&heads, valuesTransposed + at0 + row, 16u), g0);
-      g1 = subgroupMatrixMultiplyAccumulate(gradLeft, subgroupMatrixLoad<Right, row_major>(&heads, valuesTransposed + at1 + row, 16u), g1);
+      g0 = subgroupMatrixMultiplyAccumulate(gradLeft, subgroupMatrixLoad<Right, col_major>(&heads, values + at0 + d * 256u, 16u), g0);
+      g1 = subgroupMatrixMultiplyAccumulate(gradLeft, subgroupMatrixLoad<Right, col_major>(&heads, values + at1 + d * 256u, 16u), g1);
     }
     subgroupMatrixStore<row_major>(&logits, own, s0, 16u);
     subgroupMatrixStore<row_major>(&logits, own + 256u, s1, 16u);
@@ -136,28 +135,28 @@ fn main(
     if (HAS_QUERY_GRADIENTS) {
       for (var t = 0u; t < tiles; t++) {
         let left = subgroupMatrixLoad<Left, row_major>(&gradLogits, own + t * 256u, 16u);
-        let keys = attention.sectionSize + start + (first + t) * HEAD_TILES * 256u;
-        q0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys, 16u), q0);
+        let key = keys + (first + t) * HEAD_TILES * 256u;
+        q0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, key, 16u), q0);
         if (HEAD_TILES > 1u) {
-          q1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 256u, 16u), q1);
+          q1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, key + 256u, 16u), q1);
         }
         if (HEAD_TILES > 2u) {
-          q2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 512u, 16u), q2);
+          q2 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, key + 512u, 16u), q2);
         }
         if (HEAD_TILES > 3u) {
-          q3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 768u, 16u), q3);
+          q3 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, key + 768u, 16u), q3);
         }
         if (HEAD_TILES > 4u) {
-          q4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 1024u, 16u), q4);
+          q4 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, key + 1024u, 16u), q4);
         }
         if (HEAD_TILES > 5u) {
-          q5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 1280u, 16u), q5);
+          q5 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, key + 1280u, 16u), q5);
         }
         if (HEAD_TILES > 6u) {
-          q6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 1536u, 16u), q6);
+          q6 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, key + 1536u, 16u), q6);
         }
         if (HEAD_TILES > 7u) {
-          q7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, keys + 1792u, 16u), q7);
+          q7 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, key + 1792u, 16u), q7);
         }
       }
     }

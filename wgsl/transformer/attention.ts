@@ -45,7 +45,7 @@ export interface AttentionUse {
   tokens: number;
   /** The first so many tokens are queries. */
   queries: number;
-  /** f16 sections: queries, keys, keysᵀ, values, valuesᵀ, all multiplied by headScale. */
+  /** f16 sections: queries, keys, values, all multiplied by headScale. */
   heads: GPUBuffer;
   sectionSize: number;
   headScale: number;

@@ -28,8 +28,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   let tokenTiles = attention.tokenTiles;
   let start = startOf(image, head);
   let queryAt = queryStartOf(image, head, queryTile);
-  let keysTransposed = 2u * attention.sectionSize + start;
-  let values = 3u * attention.sectionSize + start;
+  let keys = attention.sectionSize + start;
+  let values = 2u * attention.sectionSize + start;
   let last = tokenTiles - 1u;
   let chunks = (tokenTiles + CHUNK - 1u) / CHUNK;
 
@@ -52,15 +52,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   let steps = select(2u * chunks, 1u, chunks == 1u);
   for (var step = 0u; step < steps; step++) {
     let first = step % chunks * CHUNK;
-    let k0 = keysTransposed + min(first, last) * 256u;
-    let k1 = keysTransposed + min(first + 1u, last) * 256u;
+    let k0 = keys + min(first, last) * HEAD_TILES * 256u;
+    let k1 = keys + min(first + 1u, last) * HEAD_TILES * 256u;
     var s0 = Sum();
     var s1 = Sum();
     for (var d = 0u; d < HEAD_TILES; d++) {
-      let row = d * tokenTiles * 256u;
       let left = subgroupMatrixLoad<Left, row_major>(&queries, queryAt + d * 256u, 16u);
-      s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k0 + row, 16u), s0);
-      s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, row_major>(&heads, k1 + row, 16u), s1);
+      s0 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, col_major>(&heads, k0 + d * 256u, 16u), s0);
+      s1 = subgroupMatrixMultiplyAccumulate(left, subgroupMatrixLoad<Right, col_major>(&heads, k1 + d * 256u, 16u), s1);
     }
     subgroupMatrixStore<row_major>(&logits, 0u, s0, 16u);
     subgroupMatrixStore<row_major>(&logits, 256u, s1, 16u);

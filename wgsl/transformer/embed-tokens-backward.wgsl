@@ -2,6 +2,7 @@
 
 #include <subgroup-thread>
 #include <row-group>
+#include <row-scale>
 #include <finite>
 #include <patch-token>
 

@@ -12,7 +12,14 @@ import {
   dispatchLinearActivationBackward,
   dispatchLinearHeads,
 } from './product.ts';
-import { dispatchRowGroups, INCOMING, NORMALISE, NORMALISE_BACKWARD, SCALE_ROWS } from './rows.ts';
+import {
+  dispatchRowGroups,
+  dispatchRows,
+  INCOMING,
+  NORMALISE,
+  NORMALISE_BACKWARD,
+  SCALE_ROWS,
+} from './rows.ts';
 import { type PackedEncoder, type PackedLayer, safeScale } from './weights.ts';
 
 interface LayerUse {
@@ -68,7 +75,7 @@ async function buildAttentionBlock(use: LayerUse): Promise<EncoderPart> {
   const normalised = buffers.tiled(`${label}/normalised1`, rows, width, 'normalised');
   const reciprocalDeviations = buffers.floats(`${label}/deviations1`, rows, 'deviations');
   const sectionSize = batch * headCount * Math.ceil(tokens / 16) * headTiles * 256;
-  const heads = buffers.halves(`${label}/heads`, 5 * sectionSize, 'heads');
+  const heads = buffers.halves(`${label}/heads`, 3 * sectionSize, 'heads');
   const output = buffers.tiled(`${label}/attended`, outputRows, 16 * headCount * headTiles, 'attended');
   const logSums = buffers.floats(`${label}/logSums`, batch * headCount * queries, 'logSums');
   const attention: AttentionUse = {
@@ -92,13 +99,7 @@ async function buildAttentionBlock(use: LayerUse): Promise<EncoderPart> {
       ? { residual: x, residualStride: tokens }
       : {};
   const forward = [
-    await dispatchRowGroups(
-      arena,
-      NORMALISE,
-      rows,
-      { width, epsilon },
-      { x, normalised, reciprocalDeviations },
-    ),
+    await dispatchRows(arena, NORMALISE, rows, { width, epsilon }, { x, normalised, reciprocalDeviations }),
     await dispatchLinearHeads({
       arena,
       layer: layer.qkv,
@@ -191,7 +192,7 @@ async function buildAttentionBlock(use: LayerUse): Promise<EncoderPart> {
         y: gradNormalised,
         rowScales: headRowScales,
       }),
-      await dispatchRowGroups(
+      await dispatchRows(
         arena,
         NORMALISE_BACKWARD,
         rows,
@@ -226,7 +227,7 @@ async function buildMlpBlock(use: LayerUse): Promise<EncoderPart> {
   const inputs = buffers.tiled(`${label}/inputs`, rows, inner, 'inputs');
   const hidden = buffers.scratchTiled('hidden', rows, inner);
   const forward = [
-    await dispatchRowGroups(
+    await dispatchRows(
       arena,
       NORMALISE,
       rows,
@@ -286,7 +287,7 @@ async function buildMlpBlock(use: LayerUse): Promise<EncoderPart> {
         scale: 1 / gradHiddenScale,
         rowScales: gradY16.rowScales,
       }),
-      await dispatchRowGroups(
+      await dispatchRows(
         arena,
         NORMALISE_BACKWARD,
         rows,

@@ -14,8 +14,8 @@ struct Product {
 }
 
 @group(0) @binding(0) var<uniform> product: Product;
-@group(0) @binding(1) var<storage, read> a: array<f16>;
-@group(0) @binding(2) var<storage, read> b: array<f16>;
+@group(0) @binding(1) var<storage, read> a: buffer;
+@group(0) @binding(2) var<storage, read> b: buffer;
 @group(0) @binding(3) var<storage, read> inputs: array<vec4<f16>>;
 @group(0) @binding(4) var<storage, read_write> gradInputs: array<vec4<f16>>;
 

@@ -13,8 +13,8 @@ struct Product {
 }
 
 @group(0) @binding(0) var<uniform> product: Product;
-@group(0) @binding(1) var<storage, read> a: array<f16>;
-@group(0) @binding(2) var<storage, read> b: array<f16>;
+@group(0) @binding(1) var<storage, read> a: buffer;
+@group(0) @binding(2) var<storage, read> b: buffer;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> inputs: array<vec4<f16>>;
 @group(0) @binding(5) var<storage, read_write> hidden: array<vec4<f16>>;

@@ -4,20 +4,21 @@
 // follow.
 
 #include <subgroup-thread>
-#include <row-group>
+#include <subgroup-row>
+#include <row-scale>
 
 struct Sizes {
-  width: u32,
+  rows: u32,
   tokens: u32,
 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> gradNormalised: array<f32>;
-@group(0) @binding(2) var<storage, read> normalised: array<f16>;
+@group(0) @binding(1) var<storage, read> gradNormalised: array<vec4f>;
+@group(0) @binding(2) var<storage, read> normalised: array<vec4<f16>>;
 @group(0) @binding(3) var<storage, read> reciprocalDeviations: array<f32>;
-@group(0) @binding(4) var<storage, read> pooled: array<f32>;
-@group(0) @binding(5) var<storage, read_write> gradient: array<f32>;
-@group(0) @binding(6) var<storage, read_write> scaled: array<f16>;
+@group(0) @binding(4) var<storage, read> pooled: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> gradient: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> scaled: array<vec4<f16>>;
 @group(0) @binding(7) var<storage, read_write> rowScales: array<f32>;
 
 const NOTHING = 0u;
@@ -26,53 +27,56 @@ const POOLED = 2u;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
-  let row = group.x;
-  let thread = threadOf(at);
-  let width = sizes.width;
-  let tiles = (width + 15u) / 16u;
-  var g: array<f32, VALUES>;
-  var xHat: array<f32, VALUES>;
-  var sum = 0.0;
-  var dot = 0.0;
-  for (var v = 0u; v < VALUES; v++) {
-    let column = v * THREADS + thread;
-    g[v] = 0.0;
-    xHat[v] = 0.0;
-    if (column < width) {
-      g[v] = gradNormalised[row * width + column];
-      xHat[v] = f32(normalised[tiled(row, column, tiles)]);
-    }
-    sum += g[v];
-    dot += g[v] * xHat[v];
-  }
-  let mean = rowTotal(at, sum) / f32(width);
-  let meanDot = rowTotal(at, dot) / f32(width);
-  let reciprocalDeviation = reciprocalDeviations[row];
-  var largest = 0.0;
-  for (var v = 0u; v < VALUES; v++) {
-    let column = v * THREADS + thread;
-    var value = reciprocalDeviation * (g[v] - mean - xHat[v] * meanDot);
-    if (column < width) {
+  let ownRow = rowOf(group, at);
+  let row = min(ownRow, sizes.rows - 1u);
+  let start = row * ROW_QUADS;
+  var g: array<vec4f, QUADS>;
+  var xHat: array<vec4f, QUADS>;
+  // What the stream's gradient was; loaded here, so that all loads are under way together.
+  var incoming: array<vec4f, QUADS>;
+  var sum = vec4f();
+  var dot = vec4f();
+  for (var q = 0u; q < QUADS; q++) {
+    let quad = q * SUBGROUP + at.lane;
+    g[q] = vec4f();
+    xHat[q] = vec4f();
+    incoming[q] = vec4f();
+    if (quad < ROW_QUADS) {
+      g[q] = gradNormalised[start + quad];
+      xHat[q] = vec4f(normalised[tiledQuad(row, quad)]);
       if (INCOMING == SAME_ROWS) {
-        value += gradient[row * width + column];
+        incoming[q] = gradient[start + quad];
       }
       if (INCOMING == POOLED && row % sizes.tokens == 0u) {
-        value += pooled[row / sizes.tokens * width + column];
+        incoming[q] = pooled[row / sizes.tokens * ROW_QUADS + quad];
       }
-      gradient[row * width + column] = value;
-      largest = max(largest, abs(value));
     }
-    g[v] = value;
+    sum += g[q];
+    dot += g[q] * xHat[q];
   }
-  let scale = powerOfTwo(rowLargest(at, largest));
+  let mean = rowTotal(sum) / f32(WIDTH);
+  let meanDot = rowTotal(dot) / f32(WIDTH);
+  let reciprocalDeviation = reciprocalDeviations[row];
+  var largest = vec4f();
+  for (var q = 0u; q < QUADS; q++) {
+    g[q] = reciprocalDeviation * (g[q] - mean - xHat[q] * meanDot) + incoming[q];
+    if (q * SUBGROUP + at.lane < ROW_QUADS) {
+      largest = max(largest, abs(g[q]));
+    }
+  }
+  let scale = powerOfTwo(rowLargest(largest));
   let inverse = select(0.0, 1.0 / scale, scale > 0.0);
-  for (var v = 0u; v < VALUES; v++) {
-    let column = v * THREADS + thread;
-    if (column < width) {
-      scaled[tiled(row, column, tiles)] = f16(inverse * g[v]);
+  if (ownRow >= sizes.rows) {
+    return;
+  }
+  for (var q = 0u; q < QUADS; q++) {
+    let quad = q * SUBGROUP + at.lane;
+    if (quad < ROW_QUADS) {
+      gradient[start + quad] = g[q];
+      scaled[tiledQuad(row, quad)] = vec4<f16>(inverse * g[q]);
     }
   }
-  if (thread == 0u) {
+  if (at.lane == 0u) {
     rowScales[row] = scale;
   }
 }

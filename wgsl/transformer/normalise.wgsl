@@ -1,49 +1,52 @@
-// x̂ = (x − mean)/√(variance + epsilon) over rows of the residual stream x [rows, width], tiled in f16 for the product that follows; weight
+// x̂ = (x − mean)/√(variance + epsilon) over rows of the residual stream x [rows, WIDTH], tiled in f16 for the product that follows; weight
 // and bias of the layer norm are part of that product's weights. Keeps the reciprocal standard deviation of each row.
 
 #include <subgroup-thread>
-#include <row-group>
+#include <subgroup-row>
+#include <row-scale>
 #include <finite>
 
 struct Sizes {
-  width: u32,
+  rows: u32,
   epsilon: f32,
 }
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> normalised: array<f16>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> normalised: array<vec4<f16>>;
 @group(0) @binding(3) var<storage, read_write> reciprocalDeviations: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
-  let row = group.x;
-  let thread = threadOf(at);
-  let width = sizes.width;
-  var values: array<f32, VALUES>;
-  var sum = 0.0;
-  for (var v = 0u; v < VALUES; v++) {
-    let column = v * THREADS + thread;
-    values[v] = 0.0;
-    if (column < width) {
-      values[v] = x[row * width + column];
+  let row = rowOf(group, at);
+  let start = min(row, sizes.rows - 1u) * ROW_QUADS;
+  var values: array<vec4f, QUADS>;
+  var sum = vec4f();
+  for (var q = 0u; q < QUADS; q++) {
+    let quad = q * SUBGROUP + at.lane;
+    values[q] = vec4f();
+    if (quad < ROW_QUADS) {
+      values[q] = x[start + quad];
     }
-    sum += values[v];
+    sum += values[q];
   }
-  let mean = rowTotal(at, sum) / f32(width);
-  var squares = 0.0;
-  for (var v = 0u; v < VALUES; v++) {
-    let centred = select(0.0, values[v] - mean, v * THREADS + thread < width);
+  let mean = rowTotal(sum) / f32(WIDTH);
+  var squares = vec4f();
+  for (var q = 0u; q < QUADS; q++) {
+    let centred = select(vec4f(), values[q] - mean, q * SUBGROUP + at.lane < ROW_QUADS);
     squares += centred * centred;
   }
-  let reciprocalDeviation = reciprocalRoot(rowTotal(at, squares) / f32(width) + sizes.epsilon);
-  for (var v = 0u; v < VALUES; v++) {
-    let column = v * THREADS + thread;
-    if (column < width) {
-      normalised[tiled(row, column, (width + 15u) / 16u)] = f16((values[v] - mean) * reciprocalDeviation);
+  let reciprocalDeviation = reciprocalRoot(rowTotal(squares) / f32(WIDTH) + sizes.epsilon);
+  if (row >= sizes.rows) {
+    return;
+  }
+  for (var q = 0u; q < QUADS; q++) {
+    let quad = q * SUBGROUP + at.lane;
+    if (quad < ROW_QUADS) {
+      normalised[tiledQuad(row, quad)] = vec4<f16>((values[q] - mean) * reciprocalDeviation);
     }
   }
-  if (thread == 0u) {
+  if (at.lane == 0u) {
     reciprocalDeviations[row] = reciprocalDeviation;
   }
 }

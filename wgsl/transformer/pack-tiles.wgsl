@@ -1,4 +1,4 @@
-// Packs the weights of a linear layer [outputs, inputs] as two tiled f16 matrices: Wᵀ for y = x·Wᵀ, W for the gradient. Both are multiplied
+// Packs the weights of a linear layer [outputs, inputs] as two tiled f16 matrices: W for y = x·Wᵀ, Wᵀ for the gradient. Both are multiplied
 // by `scale`, and column i by inputScales[i]. Rows and columns of the packed matrices are padded: `outputMap` and `inputMap` give the source
 // row and column of each, or 0xffffffff for zeros.
 
@@ -33,6 +33,6 @@ fn computeElement(i: u32) {
   if (output != PADDING && input != PADDING) {
     value = sizes.scale * inputScales[input] * weight[output * sizes.inputs + input];
   }
-  backward[(row / 16u * sizes.inputTiles + column / 16u) * 256u + row % 16u * 16u + column % 16u] = f16(value);
-  forward[(column / 16u * sizes.outputTiles + row / 16u) * 256u + column % 16u * 16u + row % 16u] = f16(value);
+  forward[(row / 16u * sizes.inputTiles + column / 16u) * 256u + row % 16u * 16u + column % 16u] = f16(value);
+  backward[(column / 16u * sizes.outputTiles + row / 16u) * 256u + column % 16u * 16u + row % 16u] = f16(value);
 }

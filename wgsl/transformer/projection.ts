@@ -1,7 +1,14 @@
 import type { Dispatch } from '../nn/dispatch.ts';
 import type { EncoderBuffers, EncoderPart } from './encoder-buffers.ts';
 import { dispatchLinear } from './product.ts';
-import { dispatchRowGroups, INCOMING, NORMALISE, NORMALISE_BACKWARD, SCALE_ROWS } from './rows.ts';
+import {
+  dispatchRowGroups,
+  dispatchRows,
+  INCOMING,
+  NORMALISE,
+  NORMALISE_BACKWARD,
+  SCALE_ROWS,
+} from './rows.ts';
 import type { PackedEncoder } from './weights.ts';
 
 interface ProjectionUse {
@@ -50,7 +57,7 @@ export async function buildProjection(use: ProjectionUse): Promise<EncoderPart> 
   const normalised = buffers.tiled('project/normalised', batch, width);
   const reciprocalDeviations = arena.buffer('project/deviations', 4 * batch);
   const forward = [
-    await dispatchRowGroups(
+    await dispatchRows(
       arena,
       NORMALISE,
       batch,
@@ -90,7 +97,7 @@ export async function buildProjection(use: ProjectionUse): Promise<EncoderPart> 
         y: gradNormalised,
         rowScales,
       }),
-      await dispatchRowGroups(
+      await dispatchRows(
         arena,
         NORMALISE_BACKWARD,
         batch,

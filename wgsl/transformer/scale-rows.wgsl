@@ -2,6 +2,7 @@
 
 #include <subgroup-thread>
 #include <row-group>
+#include <row-scale>
 
 struct Sizes {
   width: u32,
@@ -18,15 +19,24 @@ fn main(@builtin(workgroup_id) group: vec3u, at: SubgroupThread) {
   let thread = threadOf(at);
   let quads = sizes.width / 4u;
   let start = row * quads;
+  var values: array<vec4f, VALUES>;
   var largest = vec4f();
-  for (var quad = thread; quad < quads; quad += THREADS) {
-    largest = max(largest, abs(gradient[start + quad]));
+  for (var v = 0u; v < VALUES; v++) {
+    let quad = v * THREADS + thread;
+    values[v] = vec4f();
+    if (quad < quads) {
+      values[v] = gradient[start + quad];
+    }
+    largest = max(largest, abs(values[v]));
   }
   let scale = powerOfTwo(rowLargest(at, max(max(largest.x, largest.y), max(largest.z, largest.w))));
   let inverse = select(0.0, 1.0 / scale, scale > 0.0);
   let tiles = (sizes.width + 15u) / 16u;
-  for (var quad = thread; quad < quads; quad += THREADS) {
-    scaled[tiled(row, 4u * quad, tiles) / 4u] = vec4<f16>(inverse * gradient[start + quad]);
+  for (var v = 0u; v < VALUES; v++) {
+    let quad = v * THREADS + thread;
+    if (quad < quads) {
+      scaled[tiled(row, 4u * quad, tiles) / 4u] = vec4<f16>(inverse * values[v]);
+    }
   }
   if (thread == 0u) {
     rowScales[row] = scale;

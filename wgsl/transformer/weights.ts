@@ -25,9 +25,9 @@ export interface NormValues {
 
 /** A linear layer as operands of tensor cores, in f16 tiles. Rows and columns are padded to multiples of 16 with zeros. */
 export interface PackedLinear {
-  /** Wᵀ, tiled [inputs, outputs], for y = x·Wᵀ. */
+  /** W, tiled [outputs, inputs], for y = x·Wᵀ. */
   forward: GPUBuffer;
-  /** W, tiled [outputs, inputs], for dx = dy·W. */
+  /** Wᵀ, tiled [inputs, outputs], for dx = dy·W. */
   backward: GPUBuffer;
   /** f32 [outputs] */
   bias?: GPUBuffer;
