@@ -4,7 +4,7 @@ import type { StylePrompt } from '../artefacts/style.ts';
 import type { Reading } from '../stage.ts';
 import { type ClipDescription, describeClip, modelFiles, tokenIds } from './directory.ts';
 import { allFiles } from './model-files.ts';
-import type { CropOptions } from './options.ts';
+import type { GivenCrops } from './options.ts';
 import { resolveModel } from './resolve.ts';
 import { textTensors, visionTensors } from './tensors.ts';
 import { resolveWeightedPrompt } from './weighted-prompt.ts';
@@ -32,7 +32,7 @@ export async function checkClipTarget({
 }: {
   prompt: StylePrompt;
   model?: string;
-  crops?: CropOptions;
+  crops?: GivenCrops;
 }): Promise<void> {
   if (crops) checkCrops(crops);
   const { parts } = await resolveWeightedPrompt(prompt);
@@ -62,7 +62,7 @@ export async function clipReads(model?: string): Promise<Reading> {
 }
 
 /** @throws InputError when the smallest crop is larger than the largest. */
-export function checkCrops({ scale: [smallest, largest] }: CropOptions): void {
+export function checkCrops({ scale: [smallest, largest] = [0, 1] }: GivenCrops): void {
   if (smallest > largest) {
     throw new InputError(`crops.scale is [smallest, largest], got [${smallest}, ${largest}]`);
   }

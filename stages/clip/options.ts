@@ -9,12 +9,16 @@ export const cropOptions = z.strictObject({
   count: z.number().int().min(1).max(256).default(8).describe('Crops per step'),
   scale: z
     .tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)])
-    .default([0.5, 1])
-    .describe('Smallest and largest side of a crop, as a fraction of the shorter image side'),
+    .optional()
+    .describe(
+      'Smallest and largest side of a crop, as a fraction of the shorter image side; that of the preset unless given',
+    ),
   rotate: z.number().min(0).max(180).default(10).describe('Maximum rotation of a crop, degrees'),
   flip: z.boolean().default(true).describe('Mirrors half of the crops'),
 });
-export type CropOptions = z.output<typeof cropOptions>;
+/** Crops as given: the preset adds what is absent. */
+export type GivenCrops = z.output<typeof cropOptions>;
+export type CropOptions = Required<GivenCrops>;
 
 /** One prompt. */
 export const textPrompt = z

@@ -23,15 +23,23 @@ const kinds: readonly LossKind<any>[] = Object.values(LOSSES);
 /** A set of losses. Models differ in the size of their losses: the weights are those for full models, and those for the demo model. */
 interface Preset {
   summary: string;
+  /** The default of `crops.scale`. */
+  cropScale: [number, number];
   full: LossesInput;
   demo: LossesInput;
 }
 
 /** Sets of losses by name. */
 export const PRESETS = {
-  paper: { summary: 'the CLIP loss alone, eq. 5 of the paper', full: { clip: 1 }, demo: { clip: 1 } },
+  paper: {
+    summary: 'the CLIP loss alone, eq. 5 of the paper',
+    cropScale: [0.5, 1],
+    full: { clip: 1 },
+    demo: { clip: 1 },
+  },
   wall: {
-    summary: 'directional and patch losses against those that keep the scene',
+    summary: 'losses that restyle against losses that keep the scene, on crops of many sizes',
+    cropScale: [0.2, 1],
     // Direction, patch and content as CLIPGaussian (Howil et al. 2025); not tested here.
     full: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 },
     // Few patches: a step takes as long as one of `paper` with two more crops.
@@ -51,7 +59,7 @@ const presetNames = Object.keys(PRESETS) as [PresetName];
 export const lossOptions = {
   preset: z
     .enum(presetNames)
-    .default('paper')
+    .default('wall')
     .describe(`Set of losses; ${presetNames.map((name) => `${name}: ${PRESETS[name].summary}`).join('; ')}`),
   losses: z
     .strictObject(Object.fromEntries(kinds.map((kind) => [kind.name, inputOf(kind)])))

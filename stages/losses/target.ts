@@ -6,7 +6,7 @@ import type { StylePrompt } from '../artefacts/style.ts';
 import { checkClipTarget, checkCrops } from '../clip/check.ts';
 import { meanDirection } from '../clip/encoder.ts';
 import { type ClipModel, openClip } from '../clip/model.ts';
-import type { CropOptions } from '../clip/options.ts';
+import type { CropOptions, GivenCrops } from '../clip/options.ts';
 import type { Precision } from '../clip/precision.ts';
 import { embedPrompt } from '../clip/prompt-embeds.ts';
 import { warnOfPrompt, warnOfWords } from '../clip/prompts.ts';
@@ -22,7 +22,7 @@ import { type Base, BaseEmbeds } from './base-embeds.ts';
 import { BaseViews } from './base-views.ts';
 import { oneText } from './direction.ts';
 import { countCrops, GroupEncoder } from './group-encoder.ts';
-import { type ChosenLoss, chooseLosses, type LossesInput, type PresetName } from './index.ts';
+import { type ChosenLoss, chooseLosses, type LossesInput, PRESETS, type PresetName } from './index.ts';
 import type { CropGroup, LossNeeds, LossSettings, LossTexts } from './loss.ts';
 
 /** The options of a style target, from the stage that restyles. */
@@ -31,7 +31,7 @@ export interface StyleTargetOptions {
   templates?: TemplateSet;
   model?: string;
   precision?: Precision | 'auto';
-  crops: CropOptions;
+  crops: GivenCrops;
   preset: PresetName;
   losses: LossesInput;
 }
@@ -57,6 +57,11 @@ function lossesOf({ preset, losses, model = DEMO }: StyleTargetOptions): ChosenL
   return chooseLosses(preset, losses, model === DEMO);
 }
 
+/** The given crops, and those of the preset where nothing is given. */
+function cropsOf({ preset, crops }: StyleTargetOptions): CropOptions {
+  return { ...crops, scale: crops.scale ?? PRESETS[preset].cropScale };
+}
+
 /**
  * Opens the model, embeds the prompt and compiles the image encoder for the crops of all losses. Warns of words that the model
  * does not know.
@@ -68,8 +73,8 @@ export async function openStyleTarget(
   settings: StyleTargetSettings,
   report: Report = silent,
 ): Promise<StyleTarget> {
-  const { crops } = options;
-  checkCrops(crops);
+  checkCrops(options.crops);
+  const crops = cropsOf(options);
   const losses = lossesOf(options);
   const prompt = await resolveWeightedPrompt(options.prompt);
   const needs = lossNeeds(losses, { seed: settings.seed, crops }, Boolean(settings.base));
@@ -201,7 +206,7 @@ function lossNeeds(losses: readonly ChosenLoss[], settings: LossSettings, hasBas
  * @throws InputError on a broken model, an empty prompt, a source that is the prompt, or losses that cannot be computed.
  */
 export async function checkStyleTarget(options: StyleTargetOptions, hasBase: boolean): Promise<void> {
-  const needs = lossNeeds(lossesOf(options), { seed: 0, crops: options.crops }, hasBase);
+  const needs = lossNeeds(lossesOf(options), { seed: 0, crops: cropsOf(options) }, hasBase);
   await checkClipTarget(options);
   const { parts } = await resolveWeightedPrompt(options.prompt);
   const [{ text, weight }] = parts;

@@ -4,9 +4,18 @@ import { styleTarget } from '../losses/options.ts';
 /** How joint optimisation combines photographs and prompt. */
 export const JOINT_MODES = ['balanced', 'paper'] as const;
 
-/** `clip: { prompt, weight }` of joint optimisation. The weight is the paper's k. */
-export const clipTermOptions = z.strictObject({
+/** Defaults by mode. */
+const DEFAULTS = {
+  balanced: { preset: 'wall', weight: 1 },
+  paper: { preset: 'paper', weight: 0.1 },
+} as const;
+
+const options = z.strictObject({
   ...styleTarget,
+  preset: styleTarget.preset
+    .unwrap()
+    .optional()
+    .describe(`${styleTarget.preset.description} (wall; with mode: paper, paper)`),
   mode: z
     .enum(JOINT_MODES)
     .default('balanced')
@@ -30,12 +39,10 @@ export const clipTermOptions = z.strictObject({
     .describe('Steps on the second set of SH (balanced only)'),
   rate: z.number().min(0).default(1e-2).describe('Learning rate of the second set of SH (balanced only)'),
 });
-export type ClipTerm = z.output<typeof clipTermOptions>;
 
-/** Default weight k by mode. */
-const WEIGHTS = { balanced: 1, paper: 0.1 };
-
-/** The weight k of a joint optimisation. */
-export function clipWeight({ mode, weight = WEIGHTS[mode] }: Pick<ClipTerm, 'mode' | 'weight'>): number {
-  return weight;
-}
+/** `clip: { prompt, weight }` of joint optimisation. The weight is the paper's k. */
+export const clipTermOptions = options.transform(({ preset, weight, ...clip }) => ({
+  ...clip,
+  preset: preset ?? DEFAULTS[clip.mode].preset,
+  weight: weight ?? DEFAULTS[clip.mode].weight,
+}));

@@ -25,7 +25,6 @@ import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { SH_REST } from '../optimizer/parameters.ts';
 import { createState, detachGaussians } from '../optimizer/state.ts';
 import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
-import { clipWeight } from './clip-options.ts';
 import { type TrainInput, trainOptions } from './options.ts';
 import { type TrainInputs, train, trainingViews } from './train.ts';
 
@@ -90,7 +89,7 @@ export async function trainJointly(
         balancedObjective(
           photometricObjective({ dssim: options.dssim }),
           target.objective(1),
-          STYLE_RATIO * clipWeight(clip),
+          STYLE_RATIO * clip.weight,
         ),
       ],
     });

@@ -27,7 +27,6 @@ import {
 } from '../optimizer/state.ts';
 import { TimeBudget } from '../optimizer/time-budget.ts';
 import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
-import { clipWeight } from './clip-options.ts';
 import { recipeOf, type TrainInput, type TrainOptions, trainOptions } from './options.ts';
 import { annealed, dropoutAt, meansRate, shDegreeAt } from './schedule.ts';
 import {
@@ -83,7 +82,7 @@ export async function train(
     if (clip) {
       const target = await openStyleTarget(gpu, clip, { seed }, report);
       owned.push(target);
-      objectives.push(target.objective(clipWeight(clip)));
+      objectives.push(target.objective(clip.weight));
     }
     const optimizer = await SplatOptimizer.create(state, {
       label: 'train',
