@@ -42,13 +42,8 @@ export const PRESETS = {
     cropScale: [0.2, 1],
     // Direction, patch and content as CLIPGaussian (Howil et al. 2025); not tested here.
     full: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 },
-    // Few patches: a step takes as long as one of `paper` with two more crops.
-    demo: {
-      directional: 5,
-      patch: { weight: 10, count: 2, scale: [0.2, 0.5] },
-      structure: 1,
-      tv: 0.1,
-    },
+    // Chosen by the table of `npm run styles`.
+    demo: { clip: 1, structure: 0.2 },
   },
 } satisfies Record<string, Preset>;
 export type PresetName = keyof typeof PRESETS;
