@@ -216,7 +216,8 @@ test('stylize restyles a region: Gaussians outside keep every byte, and it resum
     const base = balls(arena, 'balls');
     const before = await bytesOf(gpu, base);
     const work = async (only: BlendInput['only'], settings = {}) => {
-      const options = { prompt: PROMPT, model: TINY_CLIP, steps: 6, crops: { count: 2 } };
+      const target = { prompt: PROMPT, model: TINY_CLIP, preset: 'paper' } as const;
+      const options = { ...target, steps: 6, crops: { count: 2 } };
       const train = ['means', 'scales', 'quats', 'opacity', 'sh'] as const;
       const inputs = { dataset: ringDataset(), gaussians: base };
       const result = await stylize(gpu, inputs, { ...options, train: [...train], only }, settings);
@@ -252,7 +253,14 @@ test('with the strength, the own score of a restyled splat rises and its structu
     const restyled = await stylize(
       gpu,
       { dataset, gaussians: base },
-      { prompt: PROMPT, model: TINY_CLIP, steps: 20, crops: { count: 3 }, rates: { sh: 0.05 } },
+      {
+        prompt: PROMPT,
+        model: TINY_CLIP,
+        preset: 'paper',
+        steps: 20,
+        crops: { count: 3 },
+        rates: { sh: 0.05 },
+      },
     );
     const model = await openClip(gpu, TINY_CLIP, 'f32');
     const scorer = await ClipScorer.create(gpu, model);

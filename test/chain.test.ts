@@ -29,6 +29,7 @@ const TINY = [
   'load.downscale=8',
   'train.steps=12',
   'stylize.steps=4',
+  'stylize.preset=paper',
   `stylize.model=${MODEL}`,
   'orbit.frames=3',
   'orbit.size=[48, 32]',

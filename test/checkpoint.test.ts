@@ -159,6 +159,7 @@ test('stylize with losses that compare with the splat before restyling', () =>
     const options = {
       prompt: 'the robot',
       model: TINY_CLIP,
+      preset: 'paper' as const,
       steps: 6,
       background: 'random' as const,
       crops: { count: 2 },
@@ -181,6 +182,7 @@ test('stylize, which saves only the moments of the trained parameters', () =>
     const options = {
       prompt: 'the robot',
       model: TINY_CLIP,
+      preset: 'paper' as const,
       steps: 8,
       train: ['sh' as const, 'opacity' as const],
       background: 'random' as const,

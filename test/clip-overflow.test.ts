@@ -106,7 +106,7 @@ test('restyling and joint training stop, also if their last step is the first on
     const ring = ringDataset();
     const image = arena.upload('photo', mixed(40 * 40, 3), 'test');
     const dataset = { ...ring, views: ring.views.map((view) => ({ ...view, image })) };
-    const target = { prompt: 'a robot', model, crops: { count: 2 } };
+    const target = { prompt: 'a robot', model, preset: 'paper' as const, crops: { count: 2 } };
     for (const steps of [1, 30]) {
       await throwsInput(
         () => stylize(gpu, { dataset, gaussians }, { ...target, precision: 'f32', steps }),
@@ -129,7 +129,8 @@ for (const losses of [
   test(`restyling by the loss ${name} alone stops`, () =>
     withGpu(async (_, arena) => {
       const pattern = name === 'content' ? /vision_model.*position_embedding/ : /visual_projection/;
-      const options = { prompt: 'a robot', model: await scaled(pattern, 1e30), crops: { count: 2 } };
+      const broken = await scaled(pattern, 1e30);
+      const options = { prompt: 'a robot', model: broken, preset: 'paper' as const, crops: { count: 2 } };
       const inputs = { dataset: ringDataset(), gaussians: balls(arena, 'balls') };
       await throwsInput(
         () => stylize(gpu, inputs, { ...options, losses, precision: 'f32', steps: 2 }),
@@ -144,7 +145,8 @@ test('joint training that keeps the scene stops', () =>
     const image = arena.upload('photo', mixed(40 * 40, 3), 'test');
     const ring = ringDataset();
     const dataset = { ...ring, views: ring.views.map((view) => ({ ...view, image })) };
-    const clip = { prompt: 'a robot', model, precision: 'f32', mode: 'balanced', steps: 2 } as const;
+    const target = { prompt: 'a robot', model, preset: 'paper', precision: 'f32' } as const;
+    const clip = { ...target, mode: 'balanced', steps: 2 } as const;
     await throwsInput(
       () => trainJointly(gpu, { dataset, gaussians: balls(arena, 'balls') }, { steps: 1, clip }),
       /^.+: step 1: the gradient of the CLIP model is not finite/,

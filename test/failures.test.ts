@@ -98,7 +98,7 @@ test('orbit, score, stylize and train free their buffers wherever an allocation 
       5,
     );
     releaseFrames(frames);
-    const clip = { prompt: 'a ball', model: MODEL, crops: { count: 1 } };
+    const clip = { prompt: 'a ball', model: MODEL, preset: 'paper' as const, crops: { count: 1 } };
     await failEverywhere(
       gpu,
       async () => {

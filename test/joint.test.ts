@@ -25,7 +25,13 @@ const options: TrainInput = {
   background: 'random',
   budget: { refineStart: 0, refineEvery: 3, refineUntil: 1 },
 };
-const clip = { prompt: 'the robot', model, steps: STYLE_STEPS, crops: { count: 2 } };
+const clip = {
+  prompt: 'the robot',
+  model,
+  preset: 'paper' as const,
+  steps: STYLE_STEPS,
+  crops: { count: 2 },
+};
 const REGION = { sphere: { center: [0, 0, 0], radius: 0.8 } };
 const SEED = 7;
 

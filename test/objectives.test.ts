@@ -256,7 +256,7 @@ test('stylize of SH alone leaves all else bit-identical, raises the cosine, and 
         stylize(
           gpu,
           { dataset: ringDataset(), gaussians },
-          { prompt: 'a robot', model, steps: 20, train: ['sh'], crops, rates: { sh: 0.05 } },
+          { prompt: 'a robot', model, preset: 'paper', steps: 20, train: ['sh'], crops, rates: { sh: 0.05 } },
           { seed: SEED },
         );
       const before = await read(gaussians);

@@ -103,7 +103,8 @@ async function restyled(
   // Views of several sizes: a picture's row stride is its own.
   dataset.views[1].camera = { ...dataset.views[1].camera, width: 24, height: 33 };
   const gaussians = balls(arena, 'base');
-  const options = { prompt: 'a robot', model, steps, crops, losses, background: 'random' as const };
+  const target = { prompt: 'a robot', model, preset: 'paper', background: 'random' } as const;
+  const options = { ...target, steps, crops, losses };
   const styled = await stylize(gpu, { dataset, gaussians }, options, { seed: 5, report });
   const sh = await gpu.readFloats(styled.sh, 'test');
   releaseGaussians(styled);

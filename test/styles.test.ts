@@ -41,7 +41,7 @@ test('prints a row for each configuration; a second run restyles nothing and pri
 
 const ONE = ['--configurations', 'paper-without-patch'];
 const refusals: [what: string, options: string[], message: RegExp][] = [
-  ['configuration', ONE, /^--configurations: paper-without-patch is none of paper, wall, wall-without-dir/],
+  ['configuration', ONE, /^--configurations: paper-without-patch is none of paper, wall, wall-without-clip/],
   ['stage', ['--set', 'stlye.steps=1'], /^--set: stlye is none of load, init, train, stylize, orbit, score/],
 ];
 for (const [what, options, message] of refusals) {
