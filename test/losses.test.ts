@@ -67,6 +67,7 @@ async function openLosses(
 const GREEN = { sphere: { center: [0, -0.6, 0], radius: 0.3 }, soft: 0.1, not: false } satisfies RegionOption;
 
 const SETS: [string, LossesInput][] = [
+  ['clip on the view', { clip: { weight: 2, on: 'view' } }],
   ['directional from the view', { clip: 0, directional: 2 }],
   ['directional from the crop', { clip: 0, directional: { weight: 2, from: 'crop' } }],
   ['patch', { clip: 0, patch: { weight: 3, count: 5, threshold: 0 } }],
@@ -110,6 +111,26 @@ for (const [name, losses] of SETS) {
       style.destroy();
     }));
 }
+
+test('paper-verbatim is the cosine of the whole view and the prompt', () =>
+  withGpu(async (gpu, arena) => {
+    const [{ kind, options }] = chooseLosses('paper-verbatim', {});
+    const { run, color, style } = await openLosses(gpu, arena, { [kind.name]: options });
+    const picture = uniform(4 * width * height, 2, 0, 1);
+    const { clip: found } = await run(picture);
+    const clip = await openClip(gpu, model);
+    const scorer = await ClipScorer.create(gpu, clip);
+    const [image, prompt] = [
+      await scorer.embedImages([{ color, width, height }]),
+      await clip.embedTexts(['a robot']),
+    ];
+    const dot = image.reduce((sum, value, i) => sum + value * prompt[i], 0);
+    const expected = (100 * dot) / (Math.hypot(...image) * Math.hypot(...prompt));
+    assert.ok(Math.abs(found - expected) < 0.01, `${found}, expected ${expected}`);
+    scorer.destroy();
+    clip.destroy();
+    style.destroy();
+  }));
 
 test('the directional loss compares a crop with the whole view of the base', () =>
   withGpu(async (gpu, arena) => {
@@ -180,7 +201,7 @@ test('a model of one layer has no content loss', () => {
 test('losses change the preset; a weight of 0 removes one; settings keep the weight of the preset', () => {
   const chosen = (losses: LossesInput) =>
     chooseLosses('paper', losses).map(({ kind, options }) => [kind.name, options] as const);
-  assert.equal(chosen({}), [['clip', { weight: 1 }]]);
+  assert.equal(chosen({}), [['clip', { weight: 1, on: 'crops' }]]);
   assert.equal(chosen({ clip: 0, directional: 3 }), [
     ['directional', { weight: 3, source: 'a photo', from: 'view' }],
   ]);

@@ -37,6 +37,12 @@ export const PRESETS = {
     full: { clip: 1 },
     demo: { clip: 1 },
   },
+  'paper-verbatim': {
+    summary: 'eq. 5 as printed, on the whole view instead of random crops',
+    cropScale: [0.5, 1],
+    full: { clip: { weight: 1, on: 'view' } },
+    demo: { clip: { weight: 1, on: 'view' } },
+  },
   wall: {
     summary: 'losses that restyle against losses that keep the scene, on crops of many sizes',
     cropScale: [0.2, 1],
