@@ -45,7 +45,7 @@ export const PRESETS = {
   },
   wall: {
     summary: 'losses that restyle against losses that keep the scene, on crops of many sizes',
-    cropScale: [0.2, 1],
+    cropScale: [0.3, 1],
     // Direction, patch and content as CLIPGaussian (Howil et al. 2025); not tested here.
     full: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 },
     // Chosen by the table of `npm run styles`.
