@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { dispatchCosines, dispatchCosinesBackward } from '../../wgsl/nn/cosine-similarity.ts';
 import { randomCrops, wholeViews } from './crop-groups.ts';
 import { defineLoss } from './loss.ts';
