@@ -6,7 +6,7 @@ import type { Dataset } from '../stages/artefacts/dataset.ts';
 import { releaseGaussians } from '../stages/artefacts/gaussians.ts';
 import { type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
 import { type Progress, type StageSettings, silent } from '../stages/stage.ts';
-import type { TrainInput } from '../stages/train/options.ts';
+import { type TrainInput, trainOptions } from '../stages/train/options.ts';
 import { train, trainJointly } from '../stages/train/stage.ts';
 import type { TrainInputs } from '../stages/train/train.ts';
 import { type Arena, type Gpu, InputError } from '../wgsl/core/index.ts';
@@ -177,9 +177,18 @@ test('each function refuses the other’s mode', () =>
       return String(error);
     };
     assert.match(await refusal(train(gpu, inputs, { ...options, clip })), /call trainJointly/);
-    const paper = { ...options, clip: { ...clip, mode: 'paper' as const } };
+    const { steps: _, ...term } = clip;
+    const paper = { ...options, clip: { ...term, mode: 'paper' as const } };
     assert.match(await refusal(trainJointly(gpu, inputs, paper)), /needs clip, with mode balanced/);
     assert.match(await refusal(trainJointly(gpu, inputs, options)), /needs clip, with mode balanced/);
+    for (const given of [{ steps: 3 }, { rate: 0.1 }]) {
+      const { error } = trainOptions.safeParse({ clip: { ...paper.clip, ...given } });
+      const found = error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+      assert.match(
+        String(found),
+        new RegExp(`^clip.${Object.keys(given)[0]}: .*which mode: paper does not have`),
+      );
+    }
   }));
 
 test.run();

@@ -121,10 +121,7 @@ async function adapterFacts(): Promise<string[]> {
 
 /** A package with native parts, which an install may omit. */
 function packageCheck(name: string, use: string, load: () => Promise<unknown>): Check {
-  const facts = async () => {
-    await load();
-    return [`for ${use}`];
-  };
+  const facts = () => load().then(() => [`for ${use}`]);
   return { name, fix: REINSTALL, facts };
 }
 

@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Stage } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { Regression } from '../exit.ts';
 import type { Plan } from '../file/plan.ts';
-import { namesIn } from '../store/disk.ts';
+import { drafts, namesIn } from '../store/disk.ts';
 import { comparedParts, differences } from './entries.ts';
 import type { RunResult } from './events.ts';
 import { type Manifest, readManifest } from './manifest.ts';
@@ -24,10 +25,11 @@ export async function repeatRun(
 ): Promise<RunResult & { compared: number }> {
   const { file, folder, manifest: before } = await readManifest(path);
   const plan = planOf(before, file, registry);
-  const repeated = resolve(options.out ?? join(dirname(folder), `.frozen-${basename(folder)}`));
-  if (options.out === undefined) await rm(repeated, { recursive: true, force: true });
-  else if ((await namesIn(repeated)).length)
+  const unused = join(dirname(folder), `.frozen-${basename(folder)}-${randomUUID().slice(0, 8)}`);
+  const repeated = resolve(options.out ?? unused);
+  if ((await namesIn(repeated)).length)
     throw new InputError('expected a new or empty folder, which is removed after the comparison', repeated);
+  drafts.add(repeated);
   const result = await runPlan(plan, {
     ...options,
     out: repeated,
@@ -38,6 +40,7 @@ export async function repeatRun(
   const different = before.stages.flatMap((row, at) =>
     differences(row, now.stages[at]).map((name) => `${row.id}: ${name}`),
   );
+  drafts.delete(repeated);
   if (different.length) throw new Regression(sentence(different, before, now, repeated));
   await rm(repeated, { recursive: true, force: true });
   return { ...result, compared: now.stages.flatMap((row) => Object.keys(comparedParts(row))).length };

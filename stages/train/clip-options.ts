@@ -6,7 +6,7 @@ export const JOINT_MODES = ['balanced', 'paper'] as const;
 
 /** Defaults by mode. */
 const DEFAULTS = {
-  balanced: { preset: 'wall', weight: 1 },
+  balanced: { preset: 'wall', weight: 1, steps: 600, rate: 1e-2 },
   paper: { preset: 'paper', weight: 0.1 },
 } as const;
 
@@ -35,14 +35,24 @@ const options = z.strictObject({
     .int()
     .min(1)
     .max(1_000_000)
-    .default(600)
-    .describe('Steps on the second set of SH (balanced only)'),
-  rate: z.number().min(0).default(1e-2).describe('Learning rate of the second set of SH (balanced only)'),
+    .optional()
+    .describe('Steps on the second set of SH (balanced only, 600)'),
+  rate: z.number().min(0).optional().describe('Learning rate of the second set of SH (balanced only, 0.01)'),
 });
 
 /** `clip: { prompt, weight }` of joint optimisation. The weight is the paper's k. */
-export const clipTermOptions = options.transform(({ preset, weight, ...clip }) => ({
-  ...clip,
-  preset: preset ?? DEFAULTS[clip.mode].preset,
-  weight: weight ?? DEFAULTS[clip.mode].weight,
-}));
+export const clipTermOptions = options.transform(
+  ({ mode, preset, weight, steps, rate, ...clip }, context) => {
+    const defaults = DEFAULTS[mode];
+    const target = { ...clip, preset: preset ?? defaults.preset, weight: weight ?? defaults.weight };
+    if (mode === 'balanced') {
+      const { balanced } = DEFAULTS;
+      return { ...target, mode, steps: steps ?? balanced.steps, rate: rate ?? balanced.rate };
+    }
+    for (const [name, value] of Object.entries({ steps, rate })) {
+      const message = 'applies to the second set of SH, which mode: paper does not have; leave it out';
+      if (value !== undefined) context.addIssue({ code: 'custom', path: [name], message });
+    }
+    return { ...target, mode };
+  },
+);
