@@ -12,6 +12,7 @@ export interface SavedCheckpoint {
   tensors: Record<string, Uint8Array>;
 }
 
+/** Where a stage saves unfinished work, and finds that of an earlier process. */
 export interface CheckpointStore {
   /** The newest complete and undamaged checkpoint; undefined if there is none. */
   latest(): Promise<SavedCheckpoint | undefined>;

@@ -21,7 +21,7 @@ export function gcCommand(): Command {
   return new Command('gc')
     .description('Free saved work, the least recently used first. Results in run folders stay.')
     .option('--store <folder>', 'the store', 'out/.store')
-    .option('--older-than <days>', 'free entries that were not used for so many days', number(0))
+    .option('--older-than <days>', 'free entries that were not used for this many days', number(0))
     .option('--keep <GiB>', 'free the least recently used until this much is left', number(0))
     .option('--all', 'free all saved work')
     .option('--dry-run', 'list the entries without freeing them')

@@ -8,11 +8,13 @@ import { readSavedJson } from './json.ts';
 export interface Score {
   name: string;
   value: number;
+  /** `1` for a ratio. */
   unit: string;
   /** What the score was measured on: `7 held-out views`. */
   over: string;
 }
 
+/** The scores of a splat and its frames, in a fixed order. */
 export interface Scores {
   scores: Score[];
 }

@@ -26,6 +26,7 @@ export const blendOptions = z.strictObject({
     ),
 });
 
+/** Options of blend as a caller gives them: docs/options.md has units and defaults. */
 export type BlendInput = z.input<typeof blendOptions>;
 
 export interface BlendInputs {

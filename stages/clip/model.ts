@@ -19,11 +19,15 @@ const TEXTS_AT_ONCE = 32;
  */
 export class ClipModel {
   readonly gpu: Gpu;
+  /** The folder of its files. */
   readonly directory: string;
   /** `owner/name` on the Hugging Face Hub, or the name of the folder. */
   readonly name: string;
+  /** Shapes of the image encoder and the text encoder. */
   readonly towers: Towers;
+  /** Size, mean and standard deviation of the image encoder's input. */
   readonly preprocessor: Preprocessor;
+  /** Tensors by canonical name, read from the files when needed. */
   readonly weights: TensorSource;
   /** Of the image encoder; texts are embedded in f32. */
   readonly precision: Precision;

@@ -13,7 +13,7 @@ export const DEMO_CLIP = fileURLToPath(new URL('../../prompts/demo-clip/', impor
 export const FULL_CLIP = 'laion/CLIP-ViT-B-32-laion2B-s34B-b79K';
 
 /** The line of a pipeline file that works on every machine. */
-export const DEMO_ADVICE = '`model: demo` goes on with the small model of the package';
+export const DEMO_ADVICE = '`model: demo` uses the small model of the package';
 
 /** A model on this machine. */
 export interface ModelFolder {

@@ -44,7 +44,7 @@ export const PRESETS = {
     demo: { clip: { weight: 1, on: 'view' } },
   },
   wall: {
-    summary: 'losses that restyle against losses that keep the scene, on crops of many sizes',
+    summary: 'losses that restyle the scene, balanced by losses that preserve it, on crops of many sizes',
     cropScale: [0.3, 1],
     // Direction, patch and content as CLIPGaussian (Howil et al. 2025); not tested here.
     full: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 },

@@ -5,11 +5,11 @@ import { createPixelLoss } from './pixel-loss.ts';
 /** L1 to the base's render in the region `keep`, or everywhere: the mean over all pixels and channels of the view. */
 export const photo = defineLoss({
   name: 'photo',
-  summary: 'L1 to the render before restyling, of the whole view or where it shows a region that is to stay',
+  summary: 'L1 to the render before restyling, over the whole view, or where it shows the region to keep',
   settings: {
     keep: regionOption
       .optional()
-      .describe('The region that is to stay: a pixel counts by the share of it that the region has'),
+      .describe('The region to keep: each pixel is weighted by the share of it that shows the region'),
   },
   defaults: { weight: 1 },
   needs: ({ keep }) => ({ base: true, ...(keep && { keep }) }),

@@ -7,7 +7,7 @@ import { defineLoss } from './loss.ts';
  */
 export const structure = defineLoss({
   name: 'structure',
-  summary: '1 − correlation of the luminance gradients with those before restyling, so that edges stay',
+  summary: '1 − correlation of the luminance gradients with those before restyling, which preserves edges',
   settings: {},
   defaults: { weight: 1 },
   needs: () => ({ base: true }),

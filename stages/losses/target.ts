@@ -165,7 +165,7 @@ export async function createStyle(
   }
 }
 
-/** The masks of the region that is to stay, by the weights of the base's Gaussians. */
+/** The masks of the region to keep, by the weights of the base's Gaussians. */
 async function keepMasks(
   gpu: Gpu,
   option: RegionOption,

@@ -7,7 +7,7 @@ import { createPixelLoss } from './pixel-loss.ts';
  */
 export const tv = defineLoss({
   name: 'tv',
-  summary: 'total variation of the change of the render, which keeps noise out',
+  summary: 'total variation of the change of the render, which suppresses noise',
   settings: {},
   defaults: { weight: 0.1 },
   needs: () => ({ base: true }),

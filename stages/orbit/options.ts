@@ -43,4 +43,5 @@ export const orbitOptions = z.strictObject({
 });
 
 export type OrbitOptions = z.output<typeof orbitOptions>;
+/** Options of orbit as a caller gives them: docs/options.md has units and defaults. */
 export type OrbitInput = z.input<typeof orbitOptions>;

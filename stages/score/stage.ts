@@ -43,6 +43,7 @@ export const scoreOptions = z.strictObject({
   background: backgroundOption('Background colour on held-out views'),
 });
 
+/** Options of score as a caller gives them: docs/options.md has units and defaults. */
 export type ScoreInput = z.input<typeof scoreOptions>;
 
 /** The stage: scores of the splat and its turntable, in `scores.json`. */

@@ -51,6 +51,7 @@ export const stylizeOptions = z.strictObject({
   rates: ratesOption(RATES),
 });
 
+/** Options of stylize as a caller gives them: docs/options.md has units and defaults. */
 export type StylizeInput = z.input<typeof stylizeOptions>;
 
 export const stylizeStage = defineStage({

@@ -119,6 +119,7 @@ export const trainOptions = z.strictObject({
 });
 
 export type TrainOptions = z.output<typeof trainOptions>;
+/** Options of train as a caller gives them: docs/options.md has units and defaults. */
 export type TrainInput = z.input<typeof trainOptions>;
 
 /** The strategy's recipe, with the given options in place of its defaults. */

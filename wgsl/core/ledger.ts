@@ -19,6 +19,7 @@ export const PURPOSES = [
 export type Purpose = (typeof PURPOSES)[number];
 export type Direction = 'up' | 'down';
 
+/** What one stage transferred for one purpose in one direction. */
 export interface LedgerRow {
   stage: string;
   purpose: Purpose;

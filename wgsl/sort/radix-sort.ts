@@ -16,6 +16,7 @@ export interface RadixSortOptions {
   identityValues?: boolean;
   /** u32 array with the number of pairs at `countWord`, read when the kernels run. */
   count: GPUBuffer;
+  /** Index of a u32 in `count`. */
   countWord: number;
   /**
    * Omit the pairs whose key is 0. u32 array, different from `count`, whose word `nonzeroWord` receives the number of the

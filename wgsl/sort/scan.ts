@@ -17,9 +17,11 @@ export interface ScanOptions {
   values: GPUBuffer;
   /** u32 array with the number of values at `countWord`, read when the kernels run. */
   count: GPUBuffer;
+  /** Index of a u32 in `count`. */
   countWord: number;
   /** u32 array whose word `totalWord` receives the sum of all values. May be the same buffer as `count`. */
   total: GPUBuffer;
+  /** Index of a u32 in `total`. */
   totalWord: number;
   /** The variant of the kernels; the device's unless given. The result is the same. */
   target?: KernelTarget;
