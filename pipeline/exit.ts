@@ -27,8 +27,5 @@ export function exitCodeOf(error: unknown): number {
 
 /** A result differs from the recorded one. The command line prints the message without a stack and exits with 1. */
 export class Regression extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'Regression';
-  }
+  override readonly name = 'Regression';
 }

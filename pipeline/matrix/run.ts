@@ -68,6 +68,7 @@ class MatrixRun {
   /** The adapter that each slot's first cell reported. */
   readonly #reports = new Map<Slot, AdapterReport>();
   #next = 0;
+  #saved = Promise.resolve();
   /** The reason for starting no more cells: a `Stopped`, or an error of the matrix itself. */
   #stopped?: Error;
 
@@ -224,15 +225,17 @@ class MatrixRun {
     return record;
   }
 
-  /** Writes `matrix.json` whole or not at all. */
-  async #save(): Promise<void> {
-    this.#record.seconds = secondsSince(this.#start);
-    try {
+  /** Writes `matrix.json` whole or not at all, after earlier writes: two jobs may save at the same time. */
+  #save(): Promise<void> {
+    const write = async () => {
+      this.#record.seconds = secondsSince(this.#start);
       await mkdir(this.#out, { recursive: true });
       await replaceDurably(join(this.#out, MATRIX_FILE), `${JSON.stringify(this.#record, null, 2)}\n`);
-    } catch (error) {
+    };
+    this.#saved = this.#saved.catch(() => {}).then(write);
+    return this.#saved.catch((error: unknown) => {
       throw explainDiskError(error, this.#out, '--out');
-    }
+    });
   }
 
   #report(event: MatrixEvent): void {
