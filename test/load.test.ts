@@ -104,23 +104,16 @@ test('cameras that cannot be trained on, and splits without training views, are 
   const capture = tinyCapture();
   capture.cameras[0] = {
     id: 7,
-    model: 'OPENCV',
+    model: 'EUCM',
     width: 64,
     height: 48,
-    params: [60, 60, 32, 24, 0.1, 0, 0, 0],
+    params: [60, 60, 32, 24, 0.5, 1],
   };
   const colmap = await writeCapture(capture);
-  await throwsInput(
-    () => preflight({ colmap }),
-    'cameras.bin',
-    'OPENCV',
-    `colmap image_undistorter --image_path ${colmap}/images --input_path ${colmap}/sparse/0`,
-  );
-  const flat = await writeCapture(capture, { place: '.' });
-  await throwsInput(
-    () => preflight({ colmap: flat }),
-    `--input_path ${flat} --output_path ${flat}-undistorted`,
-  );
+  await throwsInput(() => preflight({ colmap }), 'cameras.bin', 'camera 7 has the model EUCM');
+  capture.cameras[0] = { id: 7, model: 'SIMPLE_FISHEYE', width: 64, height: 48, params: [20, 32, 24] };
+  const wide = await writeCapture(capture);
+  await throwsInput(() => preflight({ colmap: wide }), 'cameras.bin', 'SIMPLE_FISHEYE', 'at most 110°');
   const single = await writeCapture({ ...tinyCapture(), images: tinyCapture().images.slice(0, 1) });
   await throwsInput(() => preflight({ colmap: single }), 'holdout 8 leaves none of the 1 views');
   await preflight({ colmap: single, holdout: 0 });

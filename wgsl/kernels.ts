@@ -15,6 +15,7 @@ import {
 } from './image/structure.ts';
 import { TO_I420 } from './image/to-i420.ts';
 import { TO_RGBA8 } from './image/to-rgba8.ts';
+import { UNDISTORT } from './image/undistort.ts';
 import { WARP, WARP_BACKWARD } from './image/warp.ts';
 import { WARP_ERROR, WARP_ERROR_FINISH } from './image/warp-error.ts';
 import { ATTENTION, ATTENTION_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD } from './nn/attention.ts';
@@ -111,6 +112,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   STRUCTURE_BACKWARD,
   TO_I420,
   TO_RGBA8,
+  UNDISTORT,
   WARP,
   WARP_BACKWARD,
   WARP_ERROR,

@@ -2,14 +2,14 @@ import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
-import type { Camera } from '../artefacts/camera.ts';
 import type { Dataset, View } from '../artefacts/dataset.ts';
 import type { Report } from '../stage.ts';
-import { type Pinhole, pinholeOf } from './colmap/cameras.ts';
+import { calibrationOf } from './colmap/cameras.ts';
 import type { ColmapImage } from './colmap/images.ts';
 import { type ColmapModel, readModel } from './colmap/model.ts';
 import { sceneFrame } from './geometry.ts';
-import { readPicture } from './pictures.ts';
+import { type Photograph, PhotographLoader } from './photographs.ts';
+import { type Calibration, undistortedCamera } from './undistorted-camera.ts';
 
 export interface CaptureOptions {
   /** Folder of the capture. */
@@ -21,18 +21,12 @@ export interface CaptureOptions {
   holdout: number;
 }
 
-/** A registered image whose file exists. */
-interface RegisteredImage {
-  name: string;
-  path: string;
-  pinhole: Pinhole;
-  calibrated: { width: number; height: number };
-  viewmat: number[];
-}
-
-/** Checks that the model parses, that its cameras are supported, and that every image exists. */
+/** Checks that the model parses, that its cameras can be undistorted, and that every image exists. */
 export async function checkCapture(options: CaptureOptions): Promise<void> {
-  const { model } = await surveyCapture(options);
+  const { model, registered } = await surveyCapture(options);
+  for (const calibration of new Set(registered.map((image) => image.calibration))) {
+    undistortedCamera(calibration);
+  }
   model.readPoints();
 }
 
@@ -49,23 +43,15 @@ export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Rep
   if (skipped) report.warn(`${skipped} SfM points have positions that are not finite; they are skipped`);
   const alphas: string[] = [];
   const views: View[] = new Array(registered.length);
+  const photographs = new PhotographLoader(gpu, options.downscale);
   let done = 0;
   try {
     await inParallel(registered.length, async (i) => {
-      const image = registered[i];
-      const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
-      const picture = await readPicture(image.path, {
-        calibrated: image.calibrated,
-        downscale: options.downscale,
-        maxBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
-      });
-      if (picture.hadAlpha) alphas.push(image.name);
-      views[i] = {
-        name: image.name,
-        split: options.holdout > 0 && i % options.holdout === 0 ? 'test' : 'train',
-        camera: cameraAt(image, picture.width, picture.height),
-        image: gpu.upload(`load/image/${image.name}`, picture.rgba, 'images'),
-      };
+      const { name } = registered[i];
+      const { camera, image, hadAlpha } = await photographs.load(registered[i]);
+      if (hadAlpha) alphas.push(name);
+      const split = options.holdout > 0 && i % options.holdout === 0 ? 'test' : 'train';
+      views[i] = { name, split, camera, image };
       report.progress({ step: ++done, steps: registered.length });
     });
   } catch (error) {
@@ -85,17 +71,18 @@ export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Rep
 
 async function surveyCapture(
   options: CaptureOptions,
-): Promise<{ model: ColmapModel; registered: RegisteredImage[] }> {
+): Promise<{ model: ColmapModel; registered: Photograph[] }> {
   const model = await readModel(options.colmap);
   const folder = resolve(options.colmap, options.images);
-  const folders = { capture: options.colmap, images: folder, model: model.folder };
-  const registered = model.images.map((image): RegisteredImage => {
+  const calibrations = new Map<number, Calibration>();
+  const registered = model.images.map((image): Photograph => {
     const camera = model.cameras.get(image.cameraId)!;
+    const calibration = calibrations.get(camera.id) ?? calibrationOf(camera, model.camerasFile);
+    calibrations.set(camera.id, calibration);
     return {
       name: image.name,
       path: join(folder, image.name),
-      pinhole: pinholeOf(camera, model.camerasFile, folders),
-      calibrated: { width: camera.width, height: camera.height },
+      calibration,
       viewmat: viewmatOf(image),
     };
   });
@@ -110,7 +97,7 @@ async function surveyCapture(
 }
 
 /** @throws InputError with all images that are missing. */
-async function checkPresent(registered: readonly RegisteredImage[], folder: string): Promise<void> {
+async function checkPresent(registered: readonly Photograph[], folder: string): Promise<void> {
   const folderStat = await stat(folder).catch(() => undefined);
   if (!folderStat?.isDirectory()) {
     throw new InputError(
@@ -128,14 +115,6 @@ async function checkPresent(registered: readonly RegisteredImage[], folder: stri
       folder,
     );
   }
-}
-
-/** The camera at the actual size of the image, which may differ from COLMAP's; scales the axes independently. */
-function cameraAt({ pinhole, calibrated, viewmat }: RegisteredImage, width: number, height: number): Camera {
-  const sx = width / calibrated.width;
-  const sy = height / calibrated.height;
-  const { fx, fy, cx, cy } = pinhole;
-  return { width, height, fx: fx * sx, fy: fy * sy, cx: cx * sx, cy: cy * sy, viewmat };
 }
 
 /** World → camera [4,4] row-major from COLMAP's quaternion (wxyz, normalised here) and translation. */

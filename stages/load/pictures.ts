@@ -19,6 +19,8 @@ export interface PictureOptions {
   downscale: number;
   /** Limit on the bytes on the GPU (rgba8, after `downscale`). */
   maxBytes: number;
+  /** The picture is undistorted at this size: a larger `downscale` is no help. */
+  undistorts?: boolean;
 }
 
 /** Limit on decoded pixels, 16384²: more than any camera produces. A small file may declare more. */
@@ -98,7 +100,7 @@ async function decode(
 }
 
 function checkSize(path: string, width: number, height: number, options: PictureOptions) {
-  const { calibrated, downscale, maxBytes } = options;
+  const { calibrated, downscale, maxBytes, undistorts } = options;
   const ratio = width / calibrated.width / (height / calibrated.height);
   if (ratio > 1.25 || ratio < 0.8) {
     throw new InputError(
@@ -107,20 +109,25 @@ function checkSize(path: string, width: number, height: number, options: Picture
       path,
     );
   }
-  const target = {
-    width: Math.max(1, Math.round(width / downscale)),
-    height: Math.max(1, Math.round(height / downscale)),
-  };
+  const target = downscaled(width, height, downscale);
   const bytes = 4 * target.width * target.height;
   if (bytes > maxBytes) {
     const needed = Math.ceil(10 * downscale * Math.sqrt(bytes / maxBytes)) / 10;
+    const advice = undistorts
+      ? 'it is undistorted before it is reduced, so use files of a smaller size'
+      : `set downscale: ${needed} or more`;
     throw new InputError(
       `is ${target.width}×${target.height} (${bytes} bytes), and this adapter allows ${maxBytes} bytes per image; ` +
-        `set downscale: ${needed} or more`,
+        advice,
       path,
     );
   }
   return target;
+}
+
+/** The size of a picture that is reduced by a factor. */
+export function downscaled(width: number, height: number, factor: number): { width: number; height: number } {
+  return { width: Math.max(1, Math.round(width / factor)), height: Math.max(1, Math.round(height / factor)) };
 }
 
 function aspectError(width: number, height: number, { calibrated }: PictureOptions): number {

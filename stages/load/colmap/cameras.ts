@@ -1,28 +1,16 @@
 import { InputError } from '../../../wgsl/core/index.ts';
+import type { Calibration } from '../undistorted-camera.ts';
 import { ByteReader } from './byte-reader.ts';
-import {
-  CAMERA_MODEL_NAMES,
-  type CameraModel,
-  type CameraModelName,
-  cameraModelById,
-  cameraModelByName,
-} from './camera-models.ts';
+import { CAMERA_MODEL_NAMES, type CameraModel, cameraModelById, cameraModelByName } from './camera-models.ts';
 import { excerpt, TextReader } from './text-reader.ts';
 
 /** A camera in COLMAP: a calibration that several images may share. Parameters in pixels of the camera's size. */
 export interface ColmapCamera {
   id: number;
-  model: CameraModelName;
+  model: string;
   width: number;
   height: number;
   params: number[];
-}
-
-export interface Pinhole {
-  fx: number;
-  fy: number;
-  cx: number;
-  cy: number;
 }
 
 const MAX_SIDE = 2 ** 20;
@@ -84,39 +72,19 @@ export function readCamerasText(file: string, bytes: Uint8Array): Map<number, Co
   return cameras;
 }
 
-/** Folders of a capture, for the command that undistorts it. */
-export interface CaptureFolders {
-  capture: string;
-  images: string;
-  model: string;
-}
-
 /**
- * The intrinsics of a camera without distortion.
- * @throws InputError for every other camera model, with the command that undistorts the pictures.
+ * The lens of a camera, for pictures of its size.
+ * @throws InputError for a model that `load` cannot undistort.
  */
-export function pinholeOf(camera: ColmapCamera, file: string, folders: CaptureFolders): Pinhole {
-  const { model, params } = camera;
-  if (model === 'PINHOLE') {
-    const [fx, fy, cx, cy] = params;
-    return { fx, fy, cx, cy };
-  }
-  if (model === 'SIMPLE_PINHOLE') {
-    const [f, cx, cy] = params;
-    return { fx: f, fy: f, cx, cy };
-  }
+export function calibrationOf({ id, model, width, height, params }: ColmapCamera, file: string): Calibration {
+  const lens = cameraModelByName(model)?.lens?.(params);
+  if (lens) return { width, height, lens, camera: `camera ${id} (${model})`, file };
+  const known = CAMERA_MODEL_NAMES.filter((name) => cameraModelByName(name)?.lens);
   throw new InputError(
-    `camera ${camera.id} has the model ${model}, and only PINHOLE and SIMPLE_PINHOLE (no lens distortion) can be ` +
-      'trained on; undistort the pictures and load the result: ' +
-      `colmap image_undistorter --image_path ${quoted(folders.images)} --input_path ${quoted(folders.model)} ` +
-      `--output_path ${quoted(`${folders.capture}-undistorted`)} --output_type COLMAP`,
+    `camera ${id} has the model ${model}, and \`load\` takes pictures of ${known.join(', ')}; ` +
+      'run COLMAP again with one of these, for example `colmap feature_extractor --ImageReader.camera_model OPENCV`',
     file,
   );
-}
-
-/** A path, quoted for a shell where necessary. */
-function quoted(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function wrongCount(id: number, model: CameraModel, found: number): string {
@@ -132,9 +100,10 @@ function add(
   if (!(width >= 1 && width <= MAX_SIDE && height >= 1 && height <= MAX_SIDE)) {
     throw error(`camera ${id} is ${width}×${height} pixels, expected sides from 1 to ${MAX_SIDE}`);
   }
-  const focal = camera.model === 'PINHOLE' ? params.slice(0, 2) : params.slice(0, 1);
-  if (camera.model.endsWith('PINHOLE') && !focal.every((f) => f > 0)) {
-    throw error(`camera ${id} has the focal length ${focal.join(', ')} pixels, expected more than 0`);
+  const lens = cameraModelByName(camera.model)?.lens?.(params);
+  if (lens && !(lens.fx > 0 && lens.fy > 0)) {
+    const focal = [...new Set([lens.fx, lens.fy])].join(', ');
+    throw error(`camera ${id} has the focal length ${focal} pixels, expected more than 0`);
   }
   if (cameras.has(id)) throw error(`camera ${id} appears twice`);
   cameras.set(id, camera);

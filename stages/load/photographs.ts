@@ -1,0 +1,96 @@
+import type { Gpu } from '../../wgsl/core/index.ts';
+import { Undistorter } from '../../wgsl/image/undistort.ts';
+import { type Camera, resizeCamera } from '../artefacts/camera.ts';
+import { areaResize } from './area-resize.ts';
+import { isPinhole } from './lens.ts';
+import { downscaled, type Picture, readPicture } from './pictures.ts';
+import {
+  type Calibration,
+  scaleCalibration,
+  type UndistortedCamera,
+  undistortedCamera,
+} from './undistorted-camera.ts';
+
+/** A photograph to load, and its camera. */
+export interface Photograph {
+  name: string;
+  path: string;
+  calibration: Calibration;
+  /** World → camera, as in `Camera`. */
+  viewmat: readonly number[];
+}
+
+/** A photograph on the GPU: u32 [H, W], rgba8, without distortion. The caller owns `image`. */
+export interface LoadedPhotograph {
+  camera: Camera;
+  image: GPUBuffer;
+  hadAlpha: boolean;
+}
+
+/** Loads photographs: decodes them, undistorts them at their full size, and reduces them by `downscale`. */
+export class PhotographLoader {
+  readonly #gpu: Gpu;
+  readonly #downscale: number;
+  #undistorter?: Promise<Undistorter>;
+  /** By calibration, then by the picture's size: the search for a size takes milliseconds. */
+  readonly #cameras = new Map<Calibration, Map<string, UndistortedCamera>>();
+
+  constructor(gpu: Gpu, downscale: number) {
+    this.#gpu = gpu;
+    this.#downscale = downscale;
+  }
+
+  /** @throws InputError when the file is no picture of this calibration, or exceeds the adapter's limits. */
+  async load({ name, path, calibration, viewmat }: Photograph): Promise<LoadedPhotograph> {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.#gpu.device.limits;
+    const distorted = !isPinhole(calibration.lens);
+    const picture = await readPicture(path, {
+      calibrated: calibration,
+      downscale: distorted ? 1 : this.#downscale,
+      maxBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
+      undistorts: distorted,
+    });
+    const { hadAlpha } = picture;
+    const label = `load/image/${name}`;
+    if (distorted) return { ...(await this.#undistort(label, picture, calibration, viewmat)), hadAlpha };
+    const { width, height } = picture;
+    const { lens } = scaleCalibration(calibration, width, height);
+    const { fx, fy, cx, cy } = lens;
+    const image = this.#gpu.upload(label, picture.rgba, 'images');
+    return { camera: { width, height, fx, fy, cx, cy, viewmat }, image, hadAlpha };
+  }
+
+  async #undistort(label: string, picture: Picture, calibration: Calibration, viewmat: readonly number[]) {
+    const { width, height } = picture;
+    const { lens } = scaleCalibration(calibration, width, height);
+    const to = this.#undistortedCamera(calibration, width, height);
+    const camera: Camera = { width: to.width, height: to.height, ...to.pinhole, viewmat };
+    this.#undistorter ??= Undistorter.create(this.#gpu);
+    const undistorter = await this.#undistorter;
+    const rgba8 = this.#gpu.buffer(label, 4 * to.width * to.height);
+    try {
+      const photo = this.#gpu.upload(`${label}/distorted`, picture.rgba, 'images');
+      undistorter.run({ photo, width, height, lens }, { ...to, rgba8 });
+      photo.destroy();
+      const target = downscaled(to.width, to.height, this.#downscale);
+      if (target.width === to.width && target.height === to.height) return { camera, image: rgba8 };
+      const full = new Uint8Array(await this.#gpu.read(rgba8, 'images', 4 * to.width * to.height));
+      const pixels = areaResize(full, { ...to, channels: 4 }, target.width, target.height);
+      rgba8.destroy();
+      const image = this.#gpu.upload(label, pixels, 'images');
+      return { camera: resizeCamera(camera, target.width, target.height), image };
+    } catch (error) {
+      rgba8.destroy();
+      throw error;
+    }
+  }
+
+  #undistortedCamera(calibration: Calibration, width: number, height: number): UndistortedCamera {
+    const sizes = this.#cameras.get(calibration) ?? new Map<string, UndistortedCamera>();
+    this.#cameras.set(calibration, sizes);
+    const size = `${width}×${height}`;
+    const camera = sizes.get(size) ?? undistortedCamera(scaleCalibration(calibration, width, height));
+    sizes.set(size, camera);
+    return camera;
+  }
+}
