@@ -17,7 +17,7 @@ export const loadOptions = z
       .optional()
       .meta({ path: 'folder' })
       .describe(
-        'Folder of a COLMAP capture: a model in sparse/0, sparse or the folder itself, and its images',
+        'Folder of a COLMAP capture: a model in sparse/0, sparse or the folder itself, and its images, which are undistorted',
       ),
     ply: z
       .string()
@@ -37,7 +37,9 @@ export const loadOptions = z
       .min(1)
       .max(64)
       .default(1)
-      .describe('Factor by which width and height of the images are reduced, by area averaging'),
+      .describe(
+        'Factor by which width and height of the images are reduced, by area averaging, after lens distortion is removed',
+      ),
     holdout: z
       .int()
       .min(0)
