@@ -78,7 +78,7 @@ export interface Reading {
  * - `needs`: artefacts that an earlier stage must produce. `uses`: artefacts that are passed if an earlier stage produces them.
  * - `gives`: every artefact that the stage can produce. `givesFor` narrows it for given options (call `stageGives`).
  * - `source`: the stage only reads the user's files, so a resumed run repeats it instead of storing a copy.
- * - Options that are paths carry `.meta({ path: 'folder' | 'file' })`: relative to the pipeline file, checked to exist
+ * - Options that are paths carry `.meta({ path: 'folder' | 'file' | 'file or folder' })`: relative to the pipeline file, checked to exist
  *   before anything runs. With `names`, a pattern, such a text is a name unless the path exists.
  * - `needsPhotographs`: its dataset must have photographs. `givesPhotographs`: whether the dataset that it produces has them
  *   (default: yes). A plan where the two do not match is refused.

@@ -225,7 +225,7 @@ test('the error of a folder without a model states the expected files', async ()
   );
   const nerf = join(folder, 'nerf');
   put(folder, 'nerf/transforms_train.json', '{}');
-  await throwsInput(() => readModel(nerf), 'found transforms.json', 'run COLMAP', join(nerf, 'images'));
+  await throwsInput(() => readModel(nerf), 'found transforms.json', `load it with \`transforms: ${nerf}\``);
   put(folder, 'sog/meta.json', '{}');
   put(folder, 'sog/means_l.webp', '');
   await throwsInput(() => readModel(join(folder, 'sog')), `ply: ${join(folder, 'sog', 'meta.json')}`);

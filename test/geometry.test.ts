@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { robustBounds } from '../stages/artefacts/bounds.ts';
 import { type Camera, cameraCenter, lookAt, type Vec3 } from '../stages/artefacts/camera.ts';
 import { emptyGaussians } from '../stages/artefacts/gaussians.ts';
-import { viewmatOf } from '../stages/load/capture.ts';
+import { viewmatOf } from '../stages/load/colmap/images.ts';
 import { sceneFrame } from '../stages/load/geometry.ts';
 import { ringCameras } from '../stages/load/rings.ts';
 import { random4 } from '../wgsl/core/index.ts';

@@ -9,6 +9,7 @@ import { init } from '../stages/init/stage.ts';
 import { random4 } from '../wgsl/core/index.ts';
 import { assertClose } from './helpers/close.ts';
 import { withGpu } from './helpers/gpu.ts';
+import { recordingReport } from './helpers/report.ts';
 import { throwsInput } from './helpers/throws.ts';
 
 function randomCloud(count: number, shape: (u: number) => number = (u) => u): Float32Array {
@@ -146,6 +147,14 @@ test('the stage returns Gaussians on the GPU, or an error with the reason', () =
   withGpu(async (gpu) => {
     const empty = dataset([[0, 0, -2]], [0, 0, 0]);
     await throwsInput(() => init(gpu, { dataset: empty }), 'from: random');
+    const image = gpu.buffer('photograph', 4);
+    const photographed = { ...empty, views: empty.views.map((view) => ({ ...view, image })) };
+    await throwsInput(() => init(gpu, { dataset: photographed }, { from: 'points' }), 'from: random');
+    const report = recordingReport();
+    const random = await init(gpu, { dataset: photographed }, { count: 8, shDegree: 0 }, { report });
+    assert.equal(report.notes, ['8 Gaussians from random positions, because the capture has no points']);
+    releaseGaussians(random);
+    image.destroy();
     const splat = await init(
       gpu,
       { dataset: empty },

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { quatOf } from '../scenes/playbot-points.ts';
 import { lookAt } from '../stages/artefacts/camera.ts';
 import { releaseDataset } from '../stages/artefacts/dataset.ts';
-import { viewmatOf } from '../stages/load/capture.ts';
+import { viewmatOf } from '../stages/load/colmap/images.ts';
 import { load } from '../stages/load/stage.ts';
 import { assertClose } from './helpers/close.ts';
 import { withGpu } from './helpers/gpu.ts';

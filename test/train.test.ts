@@ -98,7 +98,7 @@ test('a dataset without photographs cannot be trained on', () =>
       (error: Error) => error,
     );
     assert.instance(error, InputError);
-    assert.match(String(error), /needs photographs.*load a COLMAP capture, or remove train/);
+    assert.match(String(error), /needs photographs.*load a capture, or remove train/);
   }));
 
 test.run();

@@ -109,6 +109,6 @@ async function pathMistake({ kind, value, advice }: PathOption): Promise<string 
   const info = await stat(value).catch(() => undefined);
   const hint = advice ? `. ${advice}` : '';
   if (!info) return `no such ${kind}: ${value}${hint}`;
-  if (kind === 'folder' ? info.isDirectory() : info.isFile()) return undefined;
-  return `expected a ${kind}, and ${value} is ${info.isDirectory() ? 'a folder' : 'a file'}${hint}`;
+  const found = info.isDirectory() ? 'folder' : info.isFile() ? 'file' : 'device';
+  return kind.includes(found) ? undefined : `expected a ${kind}, and ${value} is a ${found}${hint}`;
 }

@@ -18,8 +18,8 @@ export interface JsonSchema {
   minItems?: number;
   minLength?: number;
   pattern?: string;
-  /** An extension, by `.meta({ path })`: the string is the path of a file or folder that must exist. */
-  path?: 'file' | 'folder';
+  /** An extension, by `.meta({ path })`: the string is the path of something that must exist. */
+  path?: 'file' | 'folder' | 'file or folder';
   /** An extension, by `.meta({ path, names })`: a pattern of texts that are names unless such a path exists. */
   names?: string;
   /** An extension, by `.meta({ path, advice })`: the fix for a wrong path. */

@@ -40,7 +40,7 @@ export function orderMistakes(stages: readonly PlannedStage[], registry: readonl
     const gives = stageGives(stage, options);
     const mistakes = missing.length ? [{ text: needSentence(id, missing, stages, registry), place }] : [];
     if (stage.needsPhotographs && pictureless) {
-      const text = `\`${id}\` needs photographs, and the dataset of \`${pictureless.id}\` has none; load a COLMAP capture, or remove \`${id}\``;
+      const text = `\`${id}\` needs photographs, and the dataset of \`${pictureless.id}\` has none; load a capture, or remove \`${id}\``;
       mistakes.push({ text, place });
     }
     for (const name of gives) given.add(name);

@@ -158,7 +158,7 @@ function parserAt(parser: z.core.$ZodType | undefined, path: Path): z.core.$ZodT
 /** An option that is a path: its schema has `path`. */
 export interface PathOption {
   path: Path;
-  kind: 'file' | 'folder';
+  kind: 'file' | 'folder' | 'file or folder';
   value: string;
   /** Whether the value is a name unless such a path exists. */
   mayBeName: boolean;

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hubCache } from '../../stages/clip/hub-cache.ts';
@@ -108,7 +108,7 @@ export async function identities(
     });
     const { files = [], texts = {} } = stage.reads
       ? await stageReads(stage, options)
-      : { files: await filesOf(paths) };
+      : { files: filesOf(paths) };
     const unknown = files.filter((file) => !hashes.has(file));
     for (const [file, hash] of await hashFiles(unknown)) hashes.set(file, hash);
     const places = Object.fromEntries(files.map((file) => [fileName(file, paths), file]));
@@ -141,13 +141,12 @@ export async function identities(
 }
 
 /** Every file of these paths: a stage without `reads` may read all of them. */
-async function filesOf(paths: readonly PathOption[]): Promise<string[]> {
-  const files = paths.map(async ({ kind, value }) => {
-    if (kind === 'file') return [value];
-    const items = await readdir(value, { recursive: true, withFileTypes: true });
+function filesOf(paths: readonly PathOption[]): string[] {
+  return paths.flatMap(({ value }) => {
+    if (!statSync(value, { throwIfNoEntry: false })?.isDirectory()) return [value];
+    const items = readdirSync(value, { recursive: true, withFileTypes: true });
     return items.filter((item) => !item.isDirectory()).map(pathOf);
   });
-  return (await Promise.all(files)).flat();
 }
 
 /**
@@ -155,9 +154,9 @@ async function filesOf(paths: readonly PathOption[]): Promise<string[]> {
  * (`package:prompts/demo-clip/config.json`) or the cache of the Hugging Face Hub; elsewhere its absolute path.
  */
 function fileName(file: string, paths: readonly PathOption[]): string {
-  const folders = paths.map(({ path, kind, value }) => ({
+  const folders = paths.map(({ path, value }) => ({
     name: path.join('.'),
-    folder: kind === 'folder' ? value : dirname(value),
+    folder: statSync(value, { throwIfNoEntry: false })?.isDirectory() ? value : dirname(value),
   }));
   const known = [
     { name: 'package', folder: PACKAGE },

@@ -6,6 +6,9 @@ export interface PlyElement {
   count: number;
   /** Property names in the file's order. */
   properties: string[];
+  /** Their types, as the file names them, and their first bytes in a binary row. */
+  types: string[];
+  offsets: number[];
   rowBytes: number;
 }
 
@@ -17,7 +20,7 @@ export interface PlyHeader {
   shDegree?: 0 | 1 | 2 | 3;
 }
 
-const MAX_HEADER_BYTES = 128 * 1024;
+export const PLY_HEADER_LIMIT = 128 * 1024; // bytes
 const TYPE_BYTES: Record<string, number> = {
   ...{ char: 1, uchar: 1, int8: 1, uint8: 1 },
   ...{ short: 2, ushort: 2, int16: 2, uint16: 2 },
@@ -46,7 +49,7 @@ export async function readPlyHeader(path: string): Promise<PlyHeader> {
   });
   try {
     const { size } = await file.stat();
-    const head = new Uint8Array(Math.min(size, MAX_HEADER_BYTES));
+    const head = new Uint8Array(Math.min(size, PLY_HEADER_LIMIT));
     const { bytesRead } = await file.read(head, 0, head.length, 0);
     return checkPlyHeader(path, new TextDecoder('latin1').decode(head.subarray(0, bytesRead)), size);
   } catch (error) {
@@ -59,17 +62,8 @@ export async function readPlyHeader(path: string): Promise<PlyHeader> {
 
 /** The checks of `readPlyHeader` on the first bytes of a file of `size` bytes. */
 export function checkPlyHeader(path: string, head: string, size: number): PlyHeader {
-  if (!head.startsWith('ply\n')) {
-    const found = JSON.stringify(head.slice(0, 8));
-    throw new InputError(`begins with ${found}, expected "ply" and a line feed`, { file: path, line: 1 });
-  }
-  const end = head.indexOf('\nend_header\n');
-  if (end < 0) {
-    const searched = head.length < size ? `in its first ${head.length} bytes` : 'before it ends';
-    throw new InputError(`has no line \`end_header\` ${searched}; expected a splat's .ply`, path);
-  }
-  const elements = parseLines(path, head.slice(0, end).split('\n'));
-  const bytes = end + '\nend_header\n'.length;
+  const bytes = plyHeaderEnd(path, head, size);
+  const { elements } = parsePlyHeader(path, head.slice(0, bytes), ['binary_little_endian 1.0']);
   const needed = elements.reduce((sum, { count, rowBytes }) => sum + count * rowBytes, bytes);
   if (size < needed) {
     const declared = elements.map(({ name, count }) => `${count} ${name}`).join(', ');
@@ -81,25 +75,45 @@ export function checkPlyHeader(path: string, head: string, size: number): PlyHea
   return { elements, bytes, shDegree: checkLayout(path, elements) };
 }
 
-function parseLines(path: string, lines: readonly string[]): PlyElement[] {
+/** Bytes of the header of a .ply, `end_header` and its line feed included. `head`: the first of its `size` bytes. */
+export function plyHeaderEnd(path: string, head: string, size: number): number {
+  if (!head.startsWith('ply\n')) {
+    const found = JSON.stringify(head.slice(0, 8));
+    throw new InputError(`begins with ${found}, expected "ply" and a line feed`, { file: path, line: 1 });
+  }
+  const end = head.indexOf('\nend_header\n');
+  if (end < 0) {
+    const searched = head.length < size ? `in its first ${head.length} bytes` : 'before it ends';
+    throw new InputError(`has no line \`end_header\` ${searched}; expected a whole .ply`, path);
+  }
+  return end + '\nend_header\n'.length;
+}
+
+/** Parses a header up to `end_header`. @throws InputError with the invalid line; `formats` lists the valid formats. */
+export function parsePlyHeader(
+  path: string,
+  header: string,
+  formats: readonly string[],
+): { elements: PlyElement[]; format: string } {
+  const lines = header.slice(0, header.lastIndexOf('\nend_header')).split('\n');
   const elements: PlyElement[] = [];
-  let format = false;
+  let format: string | undefined;
   lines.forEach((text, i) => {
     const fail = (message: string) => new InputError(message, { file: path, line: i + 1 });
     const [keyword, ...words] = text.split(' ').filter(Boolean);
     const element = elements.at(-1);
     if (keyword === undefined || keyword === 'comment' || keyword === 'obj_info' || i === 0) return;
     if (keyword === 'format') {
-      if (words.join(' ') !== 'binary_little_endian 1.0') {
-        throw fail(`the format is ${quote(words.join(' '))}, expected binary_little_endian 1.0`);
+      format = words.join(' ');
+      if (!formats.includes(format)) {
+        throw fail(`the format is ${quote(format)}, expected ${formats.join(' or ')}`);
       }
-      format = true;
     } else if (keyword === 'element') {
       const count = Number(words[1]);
       if (words.length !== 2 || !/^\d+$/.test(words[1]) || count > MAX_COUNT) {
         throw fail(`${quote(text)}: expected \`element NAME COUNT\` with a count from 0 to ${MAX_COUNT}`);
       }
-      elements.push({ name: words[0], count, properties: [], rowBytes: 0 });
+      elements.push({ name: words[0], count, properties: [], types: [], offsets: [], rowBytes: 0 });
     } else if (keyword === 'property') {
       const typeBytes = Object.hasOwn(TYPE_BYTES, words[0] ?? '') ? TYPE_BYTES[words[0]] : undefined;
       if (words.length !== 2 || !typeBytes || !element) {
@@ -110,13 +124,15 @@ function parseLines(path: string, lines: readonly string[]): PlyElement[] {
       }
       if (element.properties.includes(words[1])) throw fail(`property ${quote(words[1])} appears twice`);
       element.properties.push(words[1]);
+      element.types.push(words[0]);
+      element.offsets.push(element.rowBytes);
       element.rowBytes += typeBytes;
     } else {
       throw fail(`${quote(text)}: expected format, comment, element, property or end_header`);
     }
   });
-  if (!format) throw new InputError('has no format line; expected `format binary_little_endian 1.0`', path);
-  return elements;
+  if (!format) throw new InputError(`has no format line; expected \`format ${formats[0]}\``, path);
+  return { elements, format };
 }
 
 function checkLayout(path: string, elements: readonly PlyElement[]): PlyHeader['shDegree'] {
@@ -129,7 +145,7 @@ function checkLayout(path: string, elements: readonly PlyElement[]): PlyHeader['
   if (missing.length) {
     throw new InputError(
       `is not a 3D Gaussian splat: element vertex lacks ${missing.join(', ')}` +
-        (has('red') ? ' (a point cloud? only a COLMAP capture can start from points)' : ''),
+        (has('red') ? ' (a point cloud? it can be the ply_file_path of a transforms.json)' : ''),
       path,
     );
   }

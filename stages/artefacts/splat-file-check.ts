@@ -16,13 +16,19 @@ export const SPLAT_FILES = [
   '.ksplat',
 ] as const;
 
+/** Whether a path is named as a splat file is. */
+export function isSplatFile(path: string): boolean {
+  const lower = path.toLowerCase();
+  return SPLAT_FILES.some((end) => lower.endsWith(end));
+}
+
 /**
  * Checks a splat file without reading its contents: the format by its name and, for .ply, the header against the file size.
  * @throws InputError
  */
 export async function checkSplatFile(path: string): Promise<void> {
   const lower = path.toLowerCase();
-  if (!SPLAT_FILES.some((end) => lower.endsWith(end))) {
+  if (!isSplatFile(path)) {
     throw new InputError(`is not a supported splat file; expected a name in ${SPLAT_FILES.join(', ')}`, path);
   }
   if (lower.endsWith('.ply')) await readPlyHeader(path);

@@ -10,11 +10,11 @@ import { gaussiansFromPoints, randomPoints } from './init.ts';
 export const initOptions = z.strictObject({
   from: z
     .enum(['points', 'random'])
-    .default('points')
+    .optional()
     .describe(
-      'Initial positions: the SfM points of the capture, or random positions in the bounding box of the cameras',
+      'Initial positions: the SfM points of the capture, or random positions in the bounding box of the cameras. Default: points; random for photographs without points',
     ),
-  count: z.int().min(1).max(10_000_000).default(100_000).describe('Number of Gaussians with `from: random`'),
+  count: z.int().min(1).max(10_000_000).default(100_000).describe('Number of Gaussians at random positions'),
   shDegree: z.literal([0, 1, 2, 3]).default(3).describe('Maximum degree of the spherical harmonics'),
 });
 
@@ -32,7 +32,10 @@ export async function init(
   options: InitInput = {},
   { seed = DEFAULT_SEED, report = silent }: StageSettings = {},
 ): Promise<Gaussians> {
-  const { from, count, shDegree } = initOptions.parse(options);
+  const { from: chosen, count, shDegree } = initOptions.parse(options);
+  const hasPhotographs = dataset.views.some(({ image }) => image);
+  const pointless = hasPhotographs && !dataset.points.positions.length;
+  const from = chosen ?? (pointless ? 'random' : 'points');
   const points = from === 'points' ? dataset.points : randomPoints(dataset, count, seed);
   if (!points.positions.length) {
     throw new InputError('init: the dataset has no SfM points to start from; set `from: random`');
@@ -44,7 +47,9 @@ export async function init(
       : `Set init.count to at most ${limit}`,
   );
   const host = gaussiansFromPoints(points, shDegree, dataset.extent);
-  report.note(`${host.count} Gaussians from ${from === 'points' ? 'the SfM points' : 'random positions'}`);
+  const why = chosen ? '' : ', because the capture has no points';
+  const origin = from === 'points' ? 'the SfM points' : `random positions${why}`;
+  report.note(`${host.count} Gaussians from ${origin}`);
   return uploadGaussians(gpu, 'init/gaussians', host, 'points');
 }
 

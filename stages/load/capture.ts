@@ -1,58 +1,63 @@
-import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
-import type { Dataset, View } from '../artefacts/dataset.ts';
+import type { Dataset, SfmPoints, View } from '../artefacts/dataset.ts';
 import type { Report } from '../stage.ts';
-import { calibrationOf } from './colmap/cameras.ts';
-import type { ColmapImage } from './colmap/images.ts';
-import { type ColmapModel, readModel } from './colmap/model.ts';
 import { sceneFrame } from './geometry.ts';
 import { type Photograph, PhotographLoader } from './photographs.ts';
-import { type Calibration, undistortedCamera } from './undistorted-camera.ts';
+
+/** A photograph whose split the capture itself may name. */
+export type CapturePhotograph = Photograph & { split?: View['split'] };
+
+/** Points with finite positions, in file order, and the number of skipped points. */
+export interface PointsRead extends SfmPoints {
+  skipped: number;
+}
+
+/** What a reader finds in a capture, before a photograph is decoded. */
+export interface Capture {
+  /** The file or folder that errors about the whole capture name. */
+  place: string;
+  /** The files of the capture besides the photographs. */
+  files: string[];
+  /** At least one; sorted by name (code units). Hold-out counts in this order. */
+  photographs: CapturePhotograph[];
+  /** Reads the points, if there are any. @throws InputError when their file is damaged. */
+  readPoints(): PointsRead | Promise<PointsRead>;
+  /** What the reader left out, in words. */
+  warnings: string[];
+}
 
 export interface CaptureOptions {
-  /** Folder of the capture. */
-  colmap: string;
-  /** Folder of the images, relative to `colmap`. */
+  /** Folder of the images, relative to the capture. */
   images: string;
   downscale: number;
   /** Every n-th view is held out for testing; 0 holds out none. */
   holdout: number;
 }
 
-/** Checks that the model parses, that its cameras can be undistorted, and that every image exists. */
-export async function checkCapture(options: CaptureOptions): Promise<void> {
-  const { model, registered } = await surveyCapture(options);
-  for (const calibration of new Set(registered.map((image) => image.calibration))) {
-    undistortedCamera(calibration);
-  }
-  model.readPoints();
-}
-
-/** All files that `loadCapture` reads: the model and the images. */
-export async function captureFiles(options: CaptureOptions): Promise<string[]> {
-  const { model, registered } = await surveyCapture(options);
-  return [...model.files, ...registered.map(({ path }) => path)];
-}
-
-/** Reads a COLMAP capture and uploads each image once. On failure nothing stays on the GPU. */
-export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Report): Promise<Dataset> {
-  const { model, registered } = await surveyCapture(options);
-  const { positions, colors, skipped } = model.readPoints();
+/** Uploads each photograph of a capture once. On failure nothing stays on the GPU. */
+export async function loadCapture(
+  gpu: Gpu,
+  capture: Capture,
+  options: CaptureOptions,
+  report: Report,
+): Promise<Dataset> {
+  for (const warning of capture.warnings) report.warn(warning);
+  const splits = splitsOf(capture, options);
+  const { positions, colors, skipped } = await capture.readPoints();
   if (skipped) report.warn(`${skipped} SfM points have positions that are not finite; they are skipped`);
+  const { photographs } = capture;
   const alphas: string[] = [];
-  const views: View[] = new Array(registered.length);
-  const photographs = new PhotographLoader(gpu, options.downscale);
+  const views: View[] = new Array(photographs.length);
+  const loader = new PhotographLoader(gpu, options.downscale);
   let done = 0;
   try {
-    await inParallel(registered.length, async (i) => {
-      const { name } = registered[i];
-      const { camera, image, hadAlpha } = await photographs.load(registered[i]);
+    await inParallel(photographs.length, async (i) => {
+      const { name } = photographs[i];
+      const { camera, image, hadAlpha } = await loader.load(photographs[i]);
       if (hadAlpha) alphas.push(name);
-      const split = options.holdout > 0 && i % options.holdout === 0 ? 'test' : 'train';
-      views[i] = { name, split, camera, image };
-      report.progress({ step: ++done, steps: registered.length });
+      views[i] = { name, split: splits[i], camera, image };
+      report.progress({ step: ++done, steps: photographs.length });
     });
   } catch (error) {
     for (const view of views) view?.image?.destroy();
@@ -69,65 +74,21 @@ export async function loadCapture(gpu: Gpu, options: CaptureOptions, report: Rep
   return { views, points: { positions, colors }, ...frame };
 }
 
-async function surveyCapture(
-  options: CaptureOptions,
-): Promise<{ model: ColmapModel; registered: Photograph[] }> {
-  const model = await readModel(options.colmap);
-  const folder = resolve(options.colmap, options.images);
-  const calibrations = new Map<number, Calibration>();
-  const registered = model.images.map((image): Photograph => {
-    const camera = model.cameras.get(image.cameraId)!;
-    const calibration = calibrations.get(camera.id) ?? calibrationOf(camera, model.camerasFile);
-    calibrations.set(camera.id, calibration);
-    return {
-      name: image.name,
-      path: join(folder, image.name),
-      calibration,
-      viewmat: viewmatOf(image),
-    };
-  });
-  if (registered.every(({ name }, i) => options.holdout > 0 && i % options.holdout === 0 && name)) {
-    throw new InputError(
-      `holdout ${options.holdout} leaves none of the ${registered.length} views to train on; use 0 or a larger number`,
-      model.folder,
-    );
-  }
-  await checkPresent(registered, folder);
-  return { model, registered };
-}
-
-/** @throws InputError with all images that are missing. */
-async function checkPresent(registered: readonly Photograph[], folder: string): Promise<void> {
-  const folderStat = await stat(folder).catch(() => undefined);
-  if (!folderStat?.isDirectory()) {
-    throw new InputError(
-      'is not a folder; expected the pictures that COLMAP registered (set `images` to their folder, relative to the capture)',
-      folder,
-    );
-  }
-  const present = await Promise.all(
-    registered.map(async ({ path }) => (await stat(path).catch(() => undefined))?.isFile()),
+/**
+ * Which photographs are held out: those that the capture names, or every n-th one.
+ * @throws InputError when none is left to train on.
+ */
+export function splitsOf({ photographs, place }: Capture, { holdout }: CaptureOptions): View['split'][] {
+  const splits = photographs.map(
+    ({ split }, i) => split ?? (holdout > 0 && i % holdout === 0 ? 'test' : 'train'),
   );
-  const missing = registered.filter((_, i) => !present[i]).map(({ name }) => name);
-  if (missing.length) {
+  if (!splits.includes('train')) {
     throw new InputError(
-      `lacks ${missing.length} of the ${registered.length} pictures that COLMAP registered: ${missing.join(', ')}`,
-      folder,
+      `holdout ${holdout} leaves none of the ${splits.length} views to train on; use 0 or a larger number`,
+      place,
     );
   }
-}
-
-/** World → camera [4,4] row-major from COLMAP's quaternion (wxyz, normalised here) and translation. */
-export function viewmatOf({ quat, translation }: Pick<ColmapImage, 'quat' | 'translation'>): number[] {
-  const length = Math.hypot(...quat);
-  const [w, x, y, z] = quat.map((value) => value / length);
-  const [tx, ty, tz] = translation;
-  return [
-    ...[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y), tx],
-    ...[2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x), ty],
-    ...[2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y), tz],
-    ...[0, 0, 0, 1],
-  ];
+  return splits;
 }
 
 /** Runs `work` for 0…count−1, a few at a time, because decoding takes memory. Stops at the first failure. */

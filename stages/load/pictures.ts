@@ -57,9 +57,25 @@ export async function readPicture(path: string, options: PictureOptions): Promis
     return { ...target, rgba: addAlpha(rgb), hadAlpha: hasAlpha };
   } catch (error) {
     if (error instanceof InputError) throw error;
-    const reason = (error as Error).message.replaceAll(path, '').replace(/\s+/g, ' ').trim();
-    throw new InputError(`cannot be decoded (${reason}); expected a whole PNG, JPEG or WebP picture`, path);
+    throw undecodable(path, error as Error);
   }
+}
+
+function undecodable(path: string, { message }: Error): InputError {
+  const reason = message.replaceAll(path, '').replace(/\s+/g, ' ').trim();
+  return new InputError(`cannot be decoded (${reason}); expected a whole PNG, JPEG or WebP picture`, path);
+}
+
+/** The size of a picture as stored, without its EXIF rotation; reads the header alone. */
+export async function pictureSize(path: string): Promise<{ width: number; height: number }> {
+  await checkSignature(path);
+  const { default: sharp } = await import('sharp');
+  const { width, height } = await sharp(path)
+    .metadata()
+    .catch((error: Error) => {
+      throw undecodable(path, error);
+    });
+  return { width, height };
 }
 
 /** Checks the first bytes, so that no other decoder ever opens the file. */

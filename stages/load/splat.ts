@@ -9,7 +9,6 @@ import { sceneFrame } from './geometry.ts';
 import { RING_UP, ringCameras } from './rings.ts';
 
 export interface SplatOptions {
-  ply: string;
   views: number;
   size: readonly [width: number, height: number];
 }
@@ -20,18 +19,19 @@ export interface SplatOptions {
  */
 export async function loadSplat(
   gpu: Gpu,
+  path: string,
   options: SplatOptions,
   report: Report,
 ): Promise<{ dataset: Dataset; gaussians: Gaussians }> {
-  const { gaussians: host, skipped, skippedCount, clampedOpacities } = await importGaussians(options.ply);
+  const { gaussians: host, skipped, skippedCount, clampedOpacities } = await importGaussians(path);
   if (skippedCount) {
     report.warn(
-      `${options.ply}: ${skippedCount} of ${skippedCount + host.count} Gaussians are skipped: ${describeFaults(skipped)}`,
+      `${path}: ${skippedCount} of ${skippedCount + host.count} Gaussians are skipped: ${describeFaults(skipped)}`,
     );
   }
   if (clampedOpacities) {
     report.warn(
-      `${options.ply}: ${clampedOpacities} opacities are infinite logits; they are clamped to opacity 0 or 1`,
+      `${path}: ${clampedOpacities} opacities are infinite logits; they are clamped to opacity 0 or 1`,
     );
   }
   const { center, radius } = robustBounds(host);

@@ -1,16 +1,25 @@
 import * as z from 'zod';
-import { type Gpu, InputError } from '../../wgsl/core/index.ts';
-import type { Dataset } from '../artefacts/dataset.ts';
-import type { Gaussians } from '../artefacts/gaussians.ts';
-import { checkSplatFile, splatFiles } from '../artefacts/splat-file-check.ts';
+import type { Gpu } from '../../wgsl/core/index.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
-import { captureFiles, checkCapture, loadCapture } from './capture.ts';
-import { loadSplat } from './splat.ts';
+import { READERS, readerOf, unrecognised } from './readers/index.ts';
+import type { Loaded, Reader } from './readers/reader.ts';
+
+export type { Loaded } from './readers/reader.ts';
 
 const MAX_SIDE = 16384;
+/** The options that name the input. */
+const SOURCES = ['path', 'colmap', 'transforms', 'ply'] as const;
 
 export const loadOptions = z
   .strictObject({
+    path: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ path: 'file or folder' })
+      .describe(
+        'Anything that `colmap`, `transforms` and `ply` take; load recognises its kind by the names of the files',
+      ),
     colmap: z
       .string()
       .min(1)
@@ -18,6 +27,14 @@ export const loadOptions = z
       .meta({ path: 'folder' })
       .describe(
         'Folder of a COLMAP capture: a model in sparse/0, sparse or the folder itself, and its images, which are undistorted',
+      ),
+    transforms: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ path: 'file or folder' })
+      .describe(
+        'transforms.json of instant-ngp or nerfstudio, or the folder with it; or the folder with transforms_train.json of Blender',
       ),
     ply: z
       .string()
@@ -31,7 +48,9 @@ export const loadOptions = z
       .string()
       .min(1)
       .default('images')
-      .describe('Folder of the images, relative to the capture (PNG, JPEG, WebP)'),
+      .describe(
+        'Folder of the images, relative to the capture (PNG, JPEG, WebP); of transforms.json, the folder that replaces images/ in its paths',
+      ),
     downscale: z
       .number()
       .min(1)
@@ -56,23 +75,18 @@ export const loadOptions = z
       .default([512, 512])
       .describe('[width, height] of the synthetic views, pixels'),
   })
-  .refine(({ colmap, ply }) => (colmap === undefined) !== (ply === undefined), {
-    message: 'expected exactly one of `colmap` (a capture) and `ply` (a splat)',
+  .refine((options) => SOURCES.filter((key) => options[key] !== undefined).length === 1, {
+    message:
+      'expected exactly one of `path` (any input), `colmap`, `transforms` (captures) and `ply` (a splat)',
   });
 
 /** The options of `load`, as written in a file or a script. */
 export type LoadInput = z.input<typeof loadOptions>;
 export type LoadOptions = z.output<typeof loadOptions>;
 
-/** A dataset; also the Gaussians when a splat was loaded. */
-export interface Loaded {
-  dataset: Dataset;
-  gaussians?: Gaussians;
-}
-
 /**
- * Loads a COLMAP capture (`colmap`) or a splat (`ply`) onto the GPU. The caller owns the buffers (`releaseDataset`,
- * `releaseGaussians`).
+ * Loads a capture (`colmap`, `transforms`), a splat (`ply`), or any of them (`path`) onto the GPU. The caller owns the
+ * buffers (`releaseDataset`, `releaseGaussians`).
  *
  * @throws InputError with the file and the position of anything that cannot be used.
  */
@@ -82,53 +96,56 @@ export async function load(
   options: LoadInput,
   { report = silent }: StageSettings = {},
 ): Promise<Loaded> {
-  const source = sourceOf(loadOptions.parse(options));
-  if (source.kind === 'splat') {
-    const loaded = await loadSplat(gpu, source, report);
-    const { count, shDegree } = loaded.gaussians;
-    report.note(
-      `${count} Gaussians of SH degree ${shDegree}, ${loaded.dataset.views.length} views around them`,
-    );
-    return loaded;
-  }
-  const dataset = await loadCapture(gpu, source, report);
-  report.note(describeDataset(dataset));
-  return { dataset };
+  const parsed = loadOptions.parse(options);
+  const { reader, path } = sourceOf(parsed);
+  const loaded = await reader.load(gpu, path, parsed, report);
+  report.note(`${parsed.path === undefined ? '' : `found ${reader.title}: `}${describeLoaded(loaded)}`);
+  return loaded;
 }
 
 /** The stage: a capture, or a splat with synthetic views, on the GPU. */
 export const loadStage = defineStage({
   name: 'load',
   module: import.meta.url,
-  summary: 'Loads a COLMAP capture or a splat file',
+  summary: 'Loads a capture with its cameras, or a splat file',
   options: loadOptions,
   needs: [],
   gives: ['dataset', 'gaussians'],
   source: true,
-  givesFor: (options) => (options.ply === undefined ? ['dataset'] : ['dataset', 'gaussians']),
-  givesPhotographs: (options) => options.ply === undefined,
+  givesFor: (options) => (hasPhotographs(options) ? ['dataset'] : ['dataset', 'gaussians']),
+  givesPhotographs: hasPhotographs,
   async reads(options) {
-    const source = sourceOf(options);
-    return { files: await (source.kind === 'splat' ? splatFiles(source.ply) : captureFiles(source)) };
+    const { reader, path } = sourceOf(options);
+    return { files: await reader.files(path, options) };
   },
   async preflight(options) {
-    const source = sourceOf(options);
-    if (source.kind === 'splat') await checkSplatFile(source.ply);
-    else await checkCapture(source);
+    const { reader, path } = sourceOf(options);
+    await reader.check(path, options);
   },
   run: async (...args) => ({ ...(await load(...args)) }),
 });
 
-type Source = ({ kind: 'capture'; colmap: string } | { kind: 'splat'; ply: string }) & LoadOptions;
-
-function sourceOf(options: LoadOptions): Source {
-  const { colmap, ply } = options;
-  if (colmap !== undefined) return { ...options, kind: 'capture', colmap };
-  if (ply !== undefined) return { ...options, kind: 'splat', ply };
-  throw new InputError('load: neither `colmap` nor `ply` is given');
+/** @throws InputError when no reader recognises `path`. */
+function sourceOf(options: LoadOptions): { reader: Reader; path: string } {
+  const { path } = options;
+  if (path === undefined) {
+    const reader = READERS.find(({ key }) => options[key] !== undefined)!;
+    return { reader, path: options[reader.key]! };
+  }
+  const reader = readerOf(path);
+  if (!reader) throw unrecognised(path);
+  return { reader, path };
 }
 
-function describeDataset({ views, points }: Dataset): string {
+/** An unrecognised path counts as a capture: `preflight` reports it. */
+function hasPhotographs({ path, ply }: LoadOptions): boolean {
+  return path === undefined ? ply === undefined : (readerOf(path)?.photographs ?? true);
+}
+
+function describeLoaded({ dataset: { views, points }, gaussians }: Loaded): string {
+  if (gaussians) {
+    return `${gaussians.count} Gaussians of SH degree ${gaussians.shDegree}, ${views.length} views around them`;
+  }
   const test = views.filter(({ split }) => split === 'test').length;
   const sizes = new Set(views.map(({ camera }) => `${camera.width}×${camera.height}`));
   const size = sizes.size === 1 ? [...sizes][0] : `${sizes.size} sizes`;

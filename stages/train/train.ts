@@ -106,7 +106,7 @@ export function trainingViews({ views }: Dataset): View[] {
   const photographed = views.filter(({ split, image }) => split === 'train' && image);
   if (photographed.length) return photographed;
   throw new InputError(
-    'train needs photographs, and the dataset has none among its training views; load a COLMAP capture, or remove train',
+    'train needs photographs, and the dataset has none among its training views; load a capture, or remove train',
   );
 }
 

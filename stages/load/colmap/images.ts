@@ -56,6 +56,19 @@ export function readImagesText(file: string, bytes: Uint8Array): ColmapImage[] {
   return images.list;
 }
 
+/** World → camera [4,4] row-major from COLMAP's quaternion (wxyz, normalised here) and translation. */
+export function viewmatOf({ quat, translation }: Pick<ColmapImage, 'quat' | 'translation'>): number[] {
+  const length = Math.hypot(...quat);
+  const [w, x, y, z] = quat.map((value) => value / length);
+  const [tx, ty, tz] = translation;
+  return [
+    ...[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y), tx],
+    ...[2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x), ty],
+    ...[2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y), tz],
+    ...[0, 0, 0, 1],
+  ];
+}
+
 /** Images in file order. Names are unique and stay below the image folder; poses are rotations. */
 class ImageList {
   readonly list: ColmapImage[] = [];

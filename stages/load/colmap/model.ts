@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../../../wgsl/core/index.ts';
+import type { PointsRead } from '../capture.ts';
 import { type ColmapCamera, readCamerasBinary, readCamerasText } from './cameras.ts';
 import { type ColmapImage, readImagesBinary, readImagesText } from './images.ts';
-import { type PointsRead, readPointsBinary, readPointsText } from './points.ts';
+import { readPointsBinary, readPointsText } from './points.ts';
 
 /** A sparse reconstruction by COLMAP. */
 export interface ColmapModel {
@@ -23,6 +25,13 @@ export interface ColmapModel {
 const PLACES = ['sparse/0', 'sparse', '.'];
 const SPLAT_FILE = /\.(ply|sog|spz|splat|ksplat)$/i;
 const FORMATS = ['bin', 'txt'] as const;
+
+/** Whether a folder has the model of a capture at one of its places, by the names of files alone. */
+export function hasModel(capture: string): boolean {
+  return PLACES.some((place) =>
+    FORMATS.some((format) => existsSync(join(capture, place, `cameras.${format}`))),
+  );
+}
 
 /**
  * Reads the model of a capture: from `sparse/0`, `sparse` or the folder itself, binary before text.
@@ -81,10 +90,7 @@ async function findModel(capture: string): Promise<{ folder: string; format: 'bi
 async function foundInstead(capture: string): Promise<string> {
   const names = await readdir(capture);
   if (names.some((name) => /^transforms.*\.json$/.test(name))) {
-    return (
-      'found transforms.json, the cameras of a NeRF data set, which is not supported: run COLMAP on its pictures, for example ' +
-      `colmap automatic_reconstructor --workspace_path ${capture} --image_path ${join(capture, 'images')}`
-    );
+    return `found transforms.json: load it with \`transforms: ${capture}\``;
   }
   if (names.includes('meta.json') && names.some((name) => name.endsWith('.webp'))) {
     return `found a SOG splat: load it with \`ply: ${join(capture, 'meta.json')}\``;

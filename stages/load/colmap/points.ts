@@ -1,11 +1,6 @@
-import type { SfmPoints } from '../../artefacts/dataset.ts';
+import type { PointsRead } from '../capture.ts';
 import { ByteReader } from './byte-reader.ts';
 import { type TextLine, TextReader } from './text-reader.ts';
-
-/** Points with finite positions, in file order, and the number of skipped points. */
-export interface PointsRead extends SfmPoints {
-  skipped: number;
-}
 
 const TRACK_BYTES = 4 + 4; // image id, index of the 2D point
 const MIN_RECORD_BYTES = 8 + 3 * 8 + 3 + 8 + 8;

@@ -1,0 +1,64 @@
+import type { Gpu } from '../../../wgsl/core/index.ts';
+import type { Dataset } from '../../artefacts/dataset.ts';
+import type { Gaussians } from '../../artefacts/gaussians.ts';
+import type { Report } from '../../stage.ts';
+import { type Capture, type CaptureOptions, loadCapture, splitsOf } from '../capture.ts';
+import type { SplatOptions } from '../splat.ts';
+import { undistortedCamera } from '../undistorted-camera.ts';
+
+/** A dataset; also the Gaussians when a splat was loaded. */
+export interface Loaded {
+  dataset: Dataset;
+  gaussians?: Gaussians;
+}
+
+/** The options of `load` besides those that name the input. */
+export type ReaderOptions = CaptureOptions & SplatOptions;
+
+/** A kind of input. */
+export interface Reader {
+  /** The option of `load` that takes this kind alone. */
+  key: 'colmap' | 'transforms' | 'ply';
+  /** In words: `a COLMAP capture`. */
+  title: string;
+  /** What a path of this kind looks like, for the error about a path of no kind. */
+  shape: string;
+  /** Whether the input has photographs; without them it is a splat. */
+  photographs: boolean;
+  /** Whether a path is of this kind, by the names of files alone. Synchronous: a plan depends on it. */
+  recognises(path: string): boolean;
+  /** Every file that `load` reads. @throws InputError when that cannot be determined. */
+  files(path: string, options: ReaderOptions): Promise<string[]>;
+  /** Checks everything but the contents of large files. @throws InputError */
+  check(path: string, options: ReaderOptions): Promise<void>;
+  /** Puts the input on the GPU. On failure nothing stays there. @throws InputError */
+  load(gpu: Gpu, path: string, options: ReaderOptions, report: Report): Promise<Loaded>;
+}
+
+/** A reader of photographs with cameras, from a function that finds them. */
+export function captureReader({
+  survey,
+  ...row
+}: Pick<Reader, 'key' | 'title' | 'shape' | 'recognises'> & {
+  survey(path: string, options: CaptureOptions): Promise<Capture>;
+}): Reader {
+  return {
+    ...row,
+    photographs: true,
+    async files(path, options) {
+      const { files, photographs } = await survey(path, options);
+      return [...files, ...photographs.map((photograph) => photograph.path)];
+    },
+    async check(path, options) {
+      const capture = await survey(path, options);
+      splitsOf(capture, options);
+      for (const calibration of new Set(capture.photographs.map((photograph) => photograph.calibration))) {
+        undistortedCamera(calibration);
+      }
+      await capture.readPoints();
+    },
+    async load(gpu, path, options, report) {
+      return { dataset: await loadCapture(gpu, await survey(path, options), options, report) };
+    },
+  };
+}

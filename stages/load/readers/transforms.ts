@@ -1,0 +1,318 @@
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import * as z from 'zod';
+import { InputError } from '../../../wgsl/core/index.ts';
+import { cross, dot, normalize, type Vec3 } from '../../artefacts/camera.ts';
+import type { View } from '../../artefacts/dataset.ts';
+import { checkJson, readJson } from '../../artefacts/json.ts';
+import type { Capture, CaptureOptions, CapturePhotograph } from '../capture.ts';
+import { lensOf } from '../lens.ts';
+import type { Photograph } from '../photographs.ts';
+import { pictureSize } from '../pictures.ts';
+import { readPointCloud } from '../point-cloud.ts';
+import type { Calibration } from '../undistorted-camera.ts';
+import { captureReader } from './reader.ts';
+
+/** One file for all views (instant-ngp, nerfstudio). */
+const WHOLE = 'transforms.json';
+/** Blender's files: the views to train on, and those to hold out, of which the first that exists is taken. */
+const TRAIN = 'transforms_train.json';
+const HELD_OUT = ['transforms_test.json', 'transforms_val.json'];
+
+/** Tried in this order where `file_path` names no file. */
+const SUFFIXES = ['.png', '.jpg', '.jpeg', '.webp'];
+/** The folder in `file_path` that the option `images` replaces. */
+const IMAGES = 'images';
+/** A distortion coefficient up to this moves no pixel of a photograph visibly: less than 0.01 pixels at 45° off the axis. */
+const NO_DISTORTION = 1e-6;
+/** Tolerance of the axes' lengths and angles in `transform_matrix`; the axes are then made orthonormal. */
+const ROTATION_TOLERANCE = 1e-3;
+const MAX_SIDE = 2 ** 20;
+const COEFFICIENTS = ['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'p1', 'p2'] as const;
+const FISHEYE = 'OPENCV_FISHEYE';
+const PINHOLE_MODELS = ['PINHOLE', 'SIMPLE_PINHOLE', 'OPENCV'];
+
+/** `transforms.json` of instant-ngp and nerfstudio, and Blender's three files. */
+export const transformsReader = captureReader({
+  key: 'transforms',
+  title: 'cameras in transforms.json',
+  shape: `a .json file, or a folder with ${WHOLE} or ${TRAIN}`,
+  recognises: (path) =>
+    isFolder(path)
+      ? [WHOLE, TRAIN].some((name) => existsSync(join(path, name)))
+      : path.toLowerCase().endsWith('.json') && !basename(path).toLowerCase().endsWith('meta.json'),
+  survey,
+});
+
+const focal = z.number().positive().optional();
+const side = z.int().min(1).max(MAX_SIDE).optional();
+const angle = z.number().gt(0).lt(Math.PI).optional();
+const coefficient = z.number().optional();
+
+/** Intrinsics, for all frames at the top of the file, or for one frame. Lengths in pixels, angles in radians. */
+const intrinsicsSchema = z.object({
+  ...{ fl_x: focal, fl_y: focal, cx: coefficient, cy: coefficient, w: side, h: side },
+  ...{ camera_angle_x: angle, camera_angle_y: angle },
+  camera_model: z.string().optional(),
+  is_fisheye: z.boolean().optional(),
+  ...Object.fromEntries(COEFFICIENTS.map((name) => [name, coefficient])),
+}) as z.ZodType<Intrinsics>;
+
+type Intrinsics = Partial<
+  Record<
+    | ('fl_x' | 'fl_y' | 'cx' | 'cy' | 'w' | 'h' | 'camera_angle_x' | 'camera_angle_y')
+    | (typeof COEFFICIENTS)[number],
+    number
+  >
+> & { camera_model?: string; is_fisheye?: boolean };
+
+const row = z.array(z.number()).length(4, 'expected four numbers');
+const fileSchema = z.object({
+  ply_file_path: z.string().min(1).optional(),
+  frames: z
+    .array(
+      z.object({
+        file_path: z.string().min(1),
+        transform_matrix: z
+          .array(row)
+          .min(3, 'expected a camera-to-world matrix of 4 rows')
+          .max(4, 'expected a camera-to-world matrix of 4 rows'),
+      }),
+    )
+    .min(1, 'is empty; expected at least one frame'),
+});
+
+/** A frame whose picture exists. */
+interface Frame {
+  name: string;
+  path: string;
+  /** Where it is in its file, for errors: `frames.3`. */
+  key: string;
+  intrinsics: Intrinsics;
+  viewmat: number[];
+}
+
+interface TransformsFile {
+  file: string;
+  frames: Frame[];
+  /** The paths of frames without a picture. */
+  missing: string[];
+  pointCloud?: string;
+}
+
+async function survey(path: string, options: CaptureOptions): Promise<Capture> {
+  const chosen = chooseFiles(path);
+  const calibrations = new Map<string, Calibration>();
+  const parts = await Promise.all(
+    chosen.map(async ({ file, split }) => {
+      const transforms = await readTransforms(file, options.images);
+      const photographs = await Promise.all(
+        transforms.frames.map(async (frame) => ({
+          ...(await photographOf(file, frame, calibrations)),
+          split,
+        })),
+      );
+      return { ...transforms, photographs };
+    }),
+  );
+  const photographs: CapturePhotograph[] = parts.flatMap((part) => part.photographs);
+  photographs.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  const cloud = parts.find(({ pointCloud }) => pointCloud)?.pointCloud;
+  return {
+    place: chosen[0].file,
+    files: [...chosen.map(({ file }) => file), ...(cloud ? [cloud] : [])],
+    photographs,
+    readPoints: () =>
+      cloud ? readPointCloud(cloud) : { positions: new Float32Array(), colors: new Uint8Array(), skipped: 0 },
+    warnings: parts.flatMap(({ file, missing, frames }) =>
+      missing.length
+        ? `${file}: ${missing.length} of ${missing.length + frames.length} frames have no picture and are left out: ${missing.join(', ')}`
+        : [],
+    ),
+  };
+}
+
+/** The files of a path, each with the split that it stands for. */
+function chooseFiles(path: string): { file: string; split?: View['split'] }[] {
+  if (!isFolder(path)) return [{ file: path }];
+  if (existsSync(join(path, WHOLE))) return [{ file: join(path, WHOLE) }];
+  if (!existsSync(join(path, TRAIN))) {
+    throw new InputError(`has no ${WHOLE} and no ${TRAIN}; give the path of the .json file itself`, path);
+  }
+  const heldOut = HELD_OUT.map((name) => join(path, name)).find((file) => existsSync(file));
+  return [
+    { file: join(path, TRAIN), split: 'train' },
+    ...(heldOut ? [{ file: heldOut, split: 'test' as const }] : []),
+  ];
+}
+
+async function readTransforms(file: string, images: string): Promise<TransformsFile> {
+  const json = await readJson(file);
+  const parsed = checkJson(file, fileSchema, json);
+  const raw = json as { frames: unknown[] };
+  const shared = checkJson(file, intrinsicsSchema, json);
+  const folder = dirname(file);
+  if (images !== IMAGES && !parsed.frames.some(({ file_path }) => file_path.match(/^(\.\/)*images\//))) {
+    throw new InputError(
+      `no file_path begins with ${IMAGES}/, which the option \`images\` replaces; leave out \`images: ${images}\``,
+      file,
+    );
+  }
+  const frames: Frame[] = [];
+  const missing: string[] = [];
+  const names = new Set<string>();
+  for (const [i, { file_path, transform_matrix }] of parsed.frames.entries()) {
+    const key = `frames.${i}`;
+    const relative = file_path.replace(/^(\.\/+)+/, '');
+    checkInside(file, `${key}.file_path`, relative);
+    const viewmat = viewmatOf(transform_matrix, file, `${key}.transform_matrix`);
+    const inImages = relative.startsWith(`${IMAGES}/`);
+    const below = inImages ? relative.slice(IMAGES.length + 1) : relative;
+    const stem = inImages ? join(folder, images, below) : join(folder, below);
+    const suffix = ['', ...SUFFIXES].find((end) => isFile(stem + end));
+    if (suffix === undefined) {
+      missing.push(file_path);
+      continue;
+    }
+    const name = below + suffix;
+    if (names.has(name)) {
+      throw new InputError(`${key}.file_path: ${JSON.stringify(file_path)} appears twice`, file);
+    }
+    names.add(name);
+    const own = checkKey(file, key, raw.frames[i]);
+    frames.push({ name, path: stem + suffix, key, intrinsics: { ...shared, ...own }, viewmat });
+  }
+  if (!frames.length) {
+    const tried = SUFFIXES.join(', ');
+    throw new InputError(
+      `none of its ${missing.length} pictures exists below ${folder}, as named or with ${tried}: ${missing.slice(0, 3).join(', ')}, …; ` +
+        `set \`images\` to the folder, relative to ${folder}, that replaces ${IMAGES}/`,
+      file,
+    );
+  }
+  return { file, frames, missing, pointCloud: pointCloudOf(file, parsed.ply_file_path) };
+}
+
+/** The intrinsics of one frame, with the place of the frame in errors. */
+function checkKey(file: string, key: string, frame: unknown): Intrinsics {
+  const [list, index] = key.split('.');
+  const schema = z.object({ [list]: z.object({ [index]: intrinsicsSchema }) });
+  return checkJson(file, schema, { [list]: { [index]: frame } })[list][index];
+}
+
+function pointCloudOf(file: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  checkInside(file, 'ply_file_path', path);
+  const cloud = join(dirname(file), path);
+  if (!isFile(cloud)) {
+    throw new InputError(
+      `ply_file_path: ${cloud} is missing; add it, or remove the key to load no points`,
+      file,
+    );
+  }
+  return cloud;
+}
+
+/** Files stay below the folder of transforms.json, as the pictures of COLMAP below theirs. */
+function checkInside(file: string, key: string, path: string): void {
+  if (/^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)/.test(path)) {
+    throw new InputError(
+      `${key}: ${JSON.stringify(path)} leads out of the folder; expected a path below ${dirname(file)}`,
+      file,
+    );
+  }
+}
+
+/** `calibrations`: those of earlier frames, because pictures of one camera share one calibration. */
+async function photographOf(
+  file: string,
+  { name, path, key, intrinsics, viewmat }: Frame,
+  calibrations: Map<string, Calibration>,
+): Promise<Photograph> {
+  const { w, h } = intrinsics;
+  const size = w && h ? { width: w, height: h } : await pictureSize(path);
+  const id = JSON.stringify([file, intrinsics, size]);
+  const calibration = calibrations.get(id) ?? calibrationOf(intrinsics, size, file, key);
+  calibrations.set(id, calibration);
+  return { name, path, viewmat, calibration };
+}
+
+/**
+ * The lens of a frame. A focal length in pixels is taken before an angle; the vertical one defaults to the horizontal one,
+ * the principal point to the centre. Coefficients are those of OpenCV, with `k1` to `k4` as one polynomial, as in nerfstudio.
+ * @throws InputError without a focal length, and for other camera models.
+ */
+function calibrationOf(
+  intrinsics: Intrinsics,
+  { width, height }: { width: number; height: number },
+  file: string,
+  key: string,
+): Calibration {
+  const { fl_x, fl_y, camera_angle_x, camera_angle_y, cx = width / 2, cy = height / 2 } = intrinsics;
+  const fromAngle = (size: number, angle?: number) => angle && size / 2 / Math.tan(angle / 2);
+  const fx = fl_x ?? fromAngle(width, camera_angle_x);
+  if (!fx) {
+    throw new InputError(
+      `${key} has no focal length: expected fl_x (pixels) or camera_angle_x (radians), there or at the top of the file`,
+      file,
+    );
+  }
+  const model = intrinsics.is_fisheye ? FISHEYE : (intrinsics.camera_model ?? 'OPENCV');
+  if (![...PINHOLE_MODELS, FISHEYE].includes(model) || intrinsics.k5 || intrinsics.k6) {
+    throw new InputError(
+      `${key} has the camera model ${model}${intrinsics.k5 || intrinsics.k6 ? ' with k5 or k6' : ''}; expected ` +
+        `${[...PINHOLE_MODELS, FISHEYE].join(', ')} with at most k1 to k4, p1 and p2; run COLMAP on the pictures instead`,
+      file,
+    );
+  }
+  const coefficient = (name: (typeof COEFFICIENTS)[number]) => {
+    const value = intrinsics[name] ?? 0;
+    return Math.abs(value) > NO_DISTORTION ? value : 0;
+  };
+  const [k1, k2, k3, k4, p1, p2] = (['k1', 'k2', 'k3', 'k4', 'p1', 'p2'] as const).map(coefficient);
+  const fy = fl_y ?? fl_x ?? fromAngle(height, camera_angle_y) ?? fx;
+  const lens = lensOf(
+    { fx, fy, cx, cy },
+    {
+      radial: [k1, k2, k3, k4],
+      tangential: [p1, p2],
+      ...(model === FISHEYE ? { angular: { scale: 1, divisor: 1 } } : {}),
+    },
+  );
+  return { width, height, lens, camera: `${key} (${model})`, file };
+}
+
+/**
+ * World → camera of OpenCV (x right, y down, z forward), row-major [4,4], from camera → world of OpenGL (x right, y up,
+ * z back).
+ */
+function viewmatOf(matrix: readonly (readonly number[])[], file: string, key: string): number[] {
+  const column = (k: number): Vec3 => [matrix[0][k], matrix[1][k], matrix[2][k]];
+  const [x, y, z, center] = [0, 1, 2, 3].map(column);
+  const products = [dot(x, x) - 1, dot(y, y) - 1, dot(z, z) - 1, dot(x, y), dot(y, z), dot(z, x)];
+  const last = matrix[3] ?? [0, 0, 0, 1];
+  const isPose =
+    products.every((value) => Math.abs(value) <= ROTATION_TOLERANCE) &&
+    dot(cross(x, y), z) > 0 &&
+    last.every((value, i) => Math.abs(value - Number(i === 3)) <= ROTATION_TOLERANCE);
+  if (!isPose) {
+    throw new InputError(
+      `${key}: is not a pose; expected camera to world, [R t; 0 0 0 1], with orthonormal axes and determinant 1`,
+      file,
+    );
+  }
+  const back = normalize(z);
+  const right = normalize(cross(y, back));
+  const up = cross(back, right);
+  const line = (axis: Vec3) => [...axis, -dot(axis, center)];
+  const flip = ([a, b, c]: Vec3): Vec3 => [-a, -b, -c];
+  return [...line(right), ...line(flip(up)), ...line(flip(back)), 0, 0, 0, 1];
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
