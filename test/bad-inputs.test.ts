@@ -100,7 +100,7 @@ test('a plan that trains on photographs refuses a splat without photographs', as
   const read = () => readPipeline('p.yaml', { cwd: scratch, registry: stages });
   await throwsInput(
     read,
-    /^p\.yaml:3:5: `train` needs photographs, and the dataset of `load` has none; load a COLMAP/,
+    /^p\.yaml:3:5: `train` needs photographs, and the dataset of `load` has none; load a capture, or/,
   );
   const whole = await writeCapture(tinyCapture());
   await write(
