@@ -140,7 +140,7 @@ test('the mask of a region is how much of each pixel shows it', () =>
     for (const view of views) {
       const pixels = view.camera.width * view.camera.height;
       const found = await gpu.readWords(masks.of(view), 'test', pixels);
-      // Nothing else has any red, so that it hides the ball as in the mask.
+      // Only the ball in the region has red, so the red channel of a render is the mask, occlusion included.
       await renderer.render(gaussians, view.camera, { color });
       const expected = await gpu.readFloats(color, 'test', 4 * pixels);
       const levels = found.map((word) => word & 0xff);

@@ -5,6 +5,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import { scratchFolder } from './scratch.ts';
 
 const TINY = fileURLToPath(new URL('../data/clip-tiny/', import.meta.url));
 
@@ -102,3 +104,27 @@ export class TestHub {
 function json(response: ServerResponse, value: unknown): void {
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
 }
+
+/** Registers a test with a new hub and an empty cache. */
+export function hubTest(name: string, body: (hub: TestHub) => Promise<void>): void {
+  test(name, async () => {
+    for (const name of Object.keys(process.env))
+      if (/^(HF|HUGGINGFACE)_/.test(name)) delete process.env[name];
+    const hub = new TestHub();
+    process.env.HF_HOME = scratchFolder();
+    process.env.HF_ENDPOINT = await hub.start();
+    try {
+      await body(hub);
+    } finally {
+      hub.stop();
+    }
+  });
+}
+
+/** Answers every request with a status. */
+export const answering =
+  (status: number, headers: Record<string, string> = {}): TestHub['fault'] =>
+  (_, __, response) => {
+    response.writeHead(status, headers).end();
+    return true;
+  };

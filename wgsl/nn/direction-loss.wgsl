@@ -54,7 +54,7 @@ fn computeRow(row: Row) {
   }
   let divisor = max(length, MIN_LENGTH);
   let loss = 1.0 - along / divisor;
-  // A loss that is not finite counts: its gradient tells that the model overflowed.
+  // A non-finite loss is counted, so that its gradient reaches the check for overflow of the model.
   let isCounted = loss >= sizes.threshold || !isFinite(loss);
   if (row.lane == 0u) {
     losses[row.index] = select(0.0, loss, isCounted);
