@@ -13,7 +13,13 @@ const PARAMETERS = ['means', 'logScales', 'quats', 'opacityLogits', 'sh'] as con
 const PICTURE = { tolerance: 2e-5, outlierTolerance: 1e-2, outlierShare: 0.0003, minOutliers: 2 };
 
 function reference(scene: RasterCase, splat: SplatArrays = scene.splat): RasterReference {
-  return new RasterReference(splat, referenceCamera(scene), scene.background, scene.shDegree);
+  return new RasterReference(
+    splat,
+    referenceCamera(scene),
+    scene.background,
+    scene.shDegree,
+    scene.antialias,
+  );
 }
 
 function compare(found: Rasterized, judge: RasterReference, scene: RasterCase): Row[] {
@@ -54,29 +60,41 @@ test('the plain reference agrees with gsplat', async () => {
   ]);
 });
 
-test('the plain reference agrees with finite differences, entry by entry', () => {
-  const scene = rasterScene({ seed: 40, count: 12, width: 17, height: 13, shDegree: 3 });
-  const judge = reference(scene);
-  assert.ok(judge.visible >= 6, `${judge.visible} visible`);
-  const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
-  const wrong: string[] = [];
-  for (const name of PARAMETERS) {
-    const values = Float64Array.from(scene.splat[name]);
-    for (let i = 0; i < values.length; i += name === 'sh' ? 7 : 1) {
-      const at = (offset: number) => {
-        const moved = values.slice();
-        moved[i] += offset;
-        return loss(reference(scene, { ...scene.splat, [name]: moved }).picture, scene);
-      };
-      const step = 1e-5;
-      const numeric = (at(step) - at(-step)) / (2 * step);
-      const error = Math.abs(numeric - gradients[name][i]);
-      if (!(error <= 1e-5 * Math.max(1, Math.abs(numeric))))
-        wrong.push(`${name}[${i}]: ${gradients[name][i]}, ${numeric}`);
+/** Small Gaussians, where antialiasing lowers the opacity; at this size it does not hide them. */
+const SMALL = { logScales: [-3.2, -1.5] as [number, number], antialias: true };
+
+for (const antialias of [false, true]) {
+  test(`the plain reference agrees with finite differences, entry by entry${antialias ? ', antialiased' : ''}`, () => {
+    const scene = rasterScene({
+      seed: 40,
+      count: 12,
+      width: 17,
+      height: 13,
+      shDegree: 3,
+      ...(antialias && SMALL),
+    });
+    const judge = reference(scene);
+    assert.ok(judge.visible >= 6, `${judge.visible} visible`);
+    const gradients = judge.backward(scene.weightImage, scene.weightAlpha);
+    const wrong: string[] = [];
+    for (const name of PARAMETERS) {
+      const values = Float64Array.from(scene.splat[name]);
+      for (let i = 0; i < values.length; i += name === 'sh' ? 7 : 1) {
+        const at = (offset: number) => {
+          const moved = values.slice();
+          moved[i] += offset;
+          return loss(reference(scene, { ...scene.splat, [name]: moved }).picture, scene);
+        };
+        const step = 1e-5;
+        const numeric = (at(step) - at(-step)) / (2 * step);
+        const error = Math.abs(numeric - gradients[name][i]);
+        if (!(error <= 1e-5 * Math.max(1, Math.abs(numeric))))
+          wrong.push(`${name}[${i}]: ${gradients[name][i]}, ${numeric}`);
+      }
     }
-  }
-  assert.equal(wrong, []);
-});
+    assert.equal(wrong, []);
+  });
+}
 
 const SCENES = [
   { seed: 1, count: 400, width: 61, height: 37, shDegree: 3 },
@@ -96,12 +114,14 @@ const SCENES = [
     logScales: [-2.5, 0],
   },
   { seed: 7, count: 3, width: 1, height: 1, shDegree: 0, logScales: [0, 1] },
+  { seed: 13, count: 300, width: 61, height: 37, shDegree: 1, ...SMALL },
 ] as const;
 
 for (const shape of shapesOf(await testGpu())) {
   for (const options of SCENES) {
     const { count, width, height, shDegree } = options;
-    test(`${shape.target}: ${count} Gaussians, ${width}×${height}, SH ${shDegree}`, () =>
+    const antialias = 'antialias' in options ? ', antialiased' : '';
+    test(`${shape.target}: ${count} Gaussians, ${width}×${height}, SH ${shDegree}${antialias}`, () =>
       withGpu(async (gpu) => {
         const scene = rasterScene({ ...options } as Parameters<typeof rasterScene>[0]);
         const judge = reference(scene);

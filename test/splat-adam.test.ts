@@ -50,6 +50,7 @@ interface Given {
   active?: number;
   train?: readonly GaussianParameter[];
   rows?: HostRows;
+  antialias?: boolean;
   /** Both moments at the start; unless given, such that a step is in proportion to the gradient. */
   moments?: 'ones';
 }
@@ -77,11 +78,18 @@ const linearObjective: ObjectiveFactory = async (_gpu, arena, picture) => {
 /** Takes the steps, and reads their results. */
 async function optimize(
   gpu: Gpu,
-  { shDegree, active = shDegree, train = GAUSSIAN_PARAMETERS, rows = rowsOf(shDegree), moments }: Given,
+  {
+    shDegree,
+    active = shDegree,
+    train = GAUSSIAN_PARAMETERS,
+    rows = rowsOf(shDegree),
+    antialias = false,
+    moments,
+  }: Given,
 ): Promise<Result<Float32Array>> {
   const arena = gpu.arena('test/run');
   try {
-    const state = stateOf(arena, rows, shDegree);
+    const state = { ...stateOf(arena, rows, shDegree), antialias };
     for (const name of GAUSSIAN_PARAMETERS) {
       const start = startMoments(rows[name], moments);
       gpu.write(state.moments[name].m, start.m, 'test');
@@ -140,6 +148,7 @@ function expected({
   active = shDegree,
   train = GAUSSIAN_PARAMETERS,
   rows = rowsOf(shDegree),
+  antialias,
   moments,
 }: Given): Result<Float64Array> & { margin: number } {
   const each = (make: (name: GaussianParameter) => ArrayLike<number>) =>
@@ -161,6 +170,7 @@ function expected({
       { ...CAMERA, viewmat },
       BACKGROUND,
       active,
+      antialias,
     );
     const gradients = judge.backward(weightImage, weightAlpha);
     margin = Math.min(margin, judge.margin);
@@ -253,6 +263,13 @@ test('unused bands have no gradient, and their moments decay', () =>
     assertAlike(found, result, 'SH 1 of 3');
     const m = found.m.sh.filter((_, i) => i % 48 >= 12);
     assert.ok(m.every((value) => Math.abs(value - 0.9 ** STEPS) < 1e-6));
+  }));
+
+test('antialiased, the parameters move as in double precision', () =>
+  withGpu(async (gpu) => {
+    const given = { shDegree: 1, antialias: true } as const;
+    const { rows, result } = decided(given);
+    assertAlike(await optimize(gpu, { ...given, rows }), result, 'antialiased');
   }));
 
 test('the kernels of every target move as in double precision', () =>

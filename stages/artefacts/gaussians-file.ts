@@ -14,7 +14,7 @@ import type { SavedPart } from './saved-part.ts';
 
 /**
  * The exact format of saved splats: the five f32 tensors as they are on the GPU, in the safetensors layout, which Python opens
- * too. Count and degree determine every byte of the header, so the reader checks it by generating it again.
+ * too. Count, degree and antialias determine every byte of the header, so the reader checks it by generating it again.
  */
 const FORMAT = 'splatline gaussians 1';
 const MAX_HEADER_BYTES = 4096;
@@ -32,7 +32,7 @@ export async function saveGaussians(gpu: Gpu, gaussians: Gaussians, path: string
   try {
     const file = await open(partial, 'w');
     try {
-      await writeAll(file, headerOf(host.count, host.shDegree));
+      await writeAll(file, headerOf(host));
       for (const name of GAUSSIAN_PARAMETERS) await writeAll(file, new Uint8Array(host[name].buffer));
     } finally {
       await file.close();
@@ -51,7 +51,7 @@ export async function loadGaussians(gpu: Gpu, path: string): Promise<Gaussians> 
   });
   try {
     const { size } = await file.stat();
-    const { count, shDegree, bytes } = await readHeader(file, path, size);
+    const { count, shDegree, antialias, bytes } = await readHeader(file, path, size);
     const widths = parameterWidths(shDegree);
     const floats = GAUSSIAN_PARAMETERS.reduce((sum, name) => sum + widths[name], 0);
     const expected = bytes + 4 * count * floats;
@@ -62,7 +62,7 @@ export async function loadGaussians(gpu: Gpu, path: string): Promise<Gaussians> 
         path,
       );
     }
-    const host = emptyGaussians(count, shDegree);
+    const host = emptyGaussians(count, shDegree, antialias);
     let at = bytes;
     for (const name of GAUSSIAN_PARAMETERS) {
       at += await readAll(file, path, new Uint8Array(host[name].buffer), at);
@@ -91,7 +91,11 @@ export async function gaussiansParts(path: string): Promise<SavedPart[]> {
 }
 
 /** The length of the JSON as u64, then the JSON, padded with spaces to a multiple of 8. */
-function headerOf(count: number, shDegree: Gaussians['shDegree']): Uint8Array {
+function headerOf({
+  count,
+  shDegree,
+  antialias,
+}: Pick<Gaussians, 'count' | 'shDegree' | 'antialias'>): Uint8Array {
   const bands = (shDegree + 1) ** 2;
   const shapes = {
     means: [count, 3],
@@ -107,7 +111,12 @@ function headerOf(count: number, shDegree: Gaussians['shDegree']): Uint8Array {
     offset += 4 * shape.reduce((a, b) => a * b, 1);
     return [name, { dtype: 'F32', shape, data_offsets: [start, offset] }] as const;
   });
-  const metadata = { format: FORMAT, count: String(count), shDegree: String(shDegree) };
+  const metadata = {
+    format: FORMAT,
+    count: String(count),
+    shDegree: String(shDegree),
+    ...(antialias && { antialias: 'true' }),
+  };
   const json = JSON.stringify({ __metadata__: metadata, ...Object.fromEntries(tensors) });
   const text = new TextEncoder().encode(json.padEnd(Math.ceil(json.length / 8) * 8));
   const header = new Uint8Array(8 + text.length);
@@ -122,14 +131,16 @@ async function readHeader(file: FileHandle, path: string, size: number) {
   const found = new TextDecoder().decode(head);
   const count = Number(/"count":"(\d{1,10})"/.exec(found)?.[1]);
   const shDegree = DEGREES.find((degree) => found.includes(`"shDegree":"${degree}"`));
-  const header = shDegree !== undefined && Number.isInteger(count) ? headerOf(count, shDegree) : undefined;
+  const antialias = found.includes('"antialias":"true"');
+  const header =
+    shDegree !== undefined && Number.isInteger(count) ? headerOf({ count, shDegree, antialias }) : undefined;
   if (!header || shDegree === undefined || header.some((byte, i) => head[i] !== byte)) {
     throw new InputError(
       `byte 0: is not a saved splat ("${FORMAT}"), or damaged; delete it and run the stage again`,
       path,
     );
   }
-  return { count, shDegree, bytes: header.length };
+  return { count, shDegree, antialias, bytes: header.length };
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {

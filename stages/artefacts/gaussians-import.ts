@@ -2,6 +2,7 @@ import { InputError } from '../../wgsl/core/index.ts';
 import { emptyGaussians, type HostGaussians, parameterWidths } from './gaussians.ts';
 import { SPLAT_PROPERTIES } from './ply-header.ts';
 import { checkSplatFile } from './splat-file-check.ts';
+import { readAntialias } from './splat-model.ts';
 import { type DataTable, openSource, splatTransform } from './splat-transform.ts';
 
 export interface ImportedGaussians {
@@ -31,10 +32,12 @@ const OPAQUE_LOGIT = 16; // 1 − 1e-7: f32 has no value between this and 1
  */
 export async function importGaussians(path: string): Promise<ImportedGaussians> {
   await checkSplatFile(path);
-  return cleanTable(await readTable(path), path);
+  const { table, antialias } = await readTable(path);
+  const imported = cleanTable(table, path);
+  return { ...imported, gaussians: { ...imported.gaussians, ...(antialias && { antialias }) } };
 }
 
-async function readTable(path: string): Promise<DataTable> {
+async function readTable(path: string): Promise<{ table: DataTable; antialias: boolean }> {
   const library = await splatTransform();
   const sources = new Set<{ close(): void }>();
   const createSource = async (name: string) => {
@@ -59,7 +62,7 @@ async function readTable(path: string): Promise<DataTable> {
     if (!table?.numRows) throw new Error('it contains no Gaussians');
     const missing = SPLAT_PROPERTIES.filter((name) => !table.hasColumn(name));
     if (missing.length) throw new Error(`no ${missing.join(', ')}`);
-    return table;
+    return { table, antialias: await readAntialias(library, path, await createSource(path)) };
   } catch (error) {
     if (error instanceof InputError) throw error;
     throw new InputError(`cannot be read as a splat: ${(error as Error).message ?? error}`, path);

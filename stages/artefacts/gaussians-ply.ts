@@ -1,11 +1,12 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { Gaussians } from './gaussians.ts';
 import { assertFinite, type HostGaussians, readGaussians } from './gaussians.ts';
+import { ANTIALIAS_COMMENT } from './splat-model.ts';
 import { splatTransform } from './splat-transform.ts';
 
 /**
  * The splat as a .ply in the layout of 3DGS, which viewers read: x y z, zero normals, f_dc, f_rest by channel, opacity logit,
- * log scales, quaternion wxyz; f32, little-endian. Equal splats give equal bytes.
+ * log scales, quaternion wxyz; f32, little-endian. A comment marks a splat with `antialias`. Equal splats give equal bytes.
  * @throws Error when a value is NaN or infinite.
  */
 export async function exportPly(gpu: Gpu, gaussians: Gaussians): Promise<Uint8Array> {
@@ -43,7 +44,10 @@ export async function encodePly(host: HostGaussians): Promise<Uint8Array> {
     Transform.PLY,
   );
   const files = new MemoryFileSystem();
-  const plyData = { comments: [], elements: [{ name: 'vertex', dataTable: table }] };
+  const plyData = {
+    comments: host.antialias ? [ANTIALIAS_COMMENT] : [],
+    elements: [{ name: 'vertex', dataTable: table }],
+  };
   await writePly({ filename: 'splat.ply', plyData }, files);
   return files.results.get('splat.ply')!;
 }

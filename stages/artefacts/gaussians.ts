@@ -11,6 +11,8 @@ import { requireRows } from '../../wgsl/splat/row-capacity.ts';
 export interface Gaussians {
   count: number;
   shDegree: 0 | 1 | 2 | 3;
+  /** Trained with Mip-Splatting's 2D filter: to be rendered with `RasterizerOptions.antialias`. Absent: no. */
+  antialias?: boolean;
   means: GPUBuffer;
   logScales: GPUBuffer;
   quats: GPUBuffer;
@@ -32,18 +34,21 @@ export function releaseGaussians(gaussians: Gaussians): void {
 }
 
 /** A splat in host memory: the same tensors as `Gaussians`, exactly `count` rows each. */
-export type HostGaussians = { count: number; shDegree: Gaussians['shDegree'] } & Record<
-  GaussianParameter,
-  Float32Array<ArrayBuffer>
->;
+export type HostGaussians = Pick<Gaussians, 'count' | 'shDegree' | 'antialias'> &
+  Record<GaussianParameter, Float32Array<ArrayBuffer>>;
 
 /** Zero-filled tensors of the right sizes. */
-export function emptyGaussians(count: number, shDegree: Gaussians['shDegree']): HostGaussians {
+export function emptyGaussians(
+  count: number,
+  shDegree: Gaussians['shDegree'],
+  antialias = false,
+): HostGaussians {
   const widths = parameterWidths(shDegree);
   const tensor = (name: GaussianParameter) => new Float32Array(count * widths[name]);
   return {
     count,
     shDegree,
+    ...(antialias && { antialias }),
     means: tensor('means'),
     logScales: tensor('logScales'),
     quats: tensor('quats'),
@@ -69,6 +74,7 @@ export function uploadGaussians(gpu: Gpu, label: string, host: HostGaussians, pu
     return {
       count: host.count,
       shDegree: host.shDegree,
+      ...(host.antialias && { antialias: true }),
       means: upload('means'),
       logScales: upload('logScales'),
       quats: upload('quats'),
@@ -87,8 +93,8 @@ export async function readGaussians(
   gaussians: Gaussians,
   purpose: Purpose,
 ): Promise<HostGaussians> {
-  const { count, shDegree } = gaussians;
-  const host = emptyGaussians(count, shDegree);
+  const { count, shDegree, antialias } = gaussians;
+  const host = emptyGaussians(count, shDegree, antialias);
   if (count === 0) return host;
   for (const name of GAUSSIAN_PARAMETERS) {
     host[name] = new Float32Array(await gpu.read(gaussians[name], purpose, 4 * host[name].length));

@@ -34,6 +34,7 @@ export interface SplatTransform {
   DataTable: new (columns: Column[], transform: unknown) => DataTable;
   ReadStream: abstract new (expectedSize: number) => ReadStream;
   BufferedReadStream: new (inner: ReadStream, chunkBytes: number) => ReadStream;
+  ZipReadFileSystem: new (source: ReadSource) => { createSource(filename: string): Promise<ReadSource> };
   MemoryFileSystem: new () => { results: Map<string, Uint8Array> };
   /** `PLY` is the coordinate space of stored splats: no format is rotated on reading or writing. */
   Transform: { PLY: unknown };

@@ -69,7 +69,7 @@ export async function blend(
         `${styled.shDegree}, and ${base.count} of degree ${base.shDegree}. Put blend right after stylize`,
     );
   }
-  const { count, shDegree } = base;
+  const { count, shDegree, antialias } = base;
   const widths = parameterWidths(shDegree);
   const arena = gpu.arena('blend');
   const results = gpu.arena('blend/gaussians');
@@ -90,7 +90,7 @@ export async function blend(
       await blendRows(arena, { ...parts, count, width, strength, weights });
     }
     await gpu.settle();
-    return { count, shDegree, ...blended };
+    return { count, shDegree, ...(antialias && { antialias }), ...blended };
   } catch (error) {
     results.destroy();
     throw error;

@@ -291,7 +291,7 @@ async function buildEngine(
   options: OptimizerOptions,
   intersections: number,
 ): Promise<Engine> {
-  const { gpu, parameters, gaussianCount, capacity, shDegree, screen, version } = state;
+  const { gpu, parameters, gaussianCount, capacity, shDegree, antialias, screen, version } = state;
   const { width, height } = options;
   const rasterizer = await Rasterizer.create(gpu, arena, {
     label: 'rasterizer',
@@ -299,6 +299,7 @@ async function buildEngine(
     gaussianCount,
     rows: capacity,
     shDegree,
+    antialias,
     width,
     height,
     intersections,

@@ -28,6 +28,7 @@ export interface TrainingState {
   /** Rows in every buffer. */
   capacity: number;
   readonly shDegree: 0 | 1 | 2 | 3;
+  readonly antialias: boolean;
   readonly parameters: Record<GaussianParameter, GPUBuffer>;
   readonly moments: Record<GaussianParameter, Moments>;
   /**
@@ -71,7 +72,7 @@ export function createState(
  */
 export function blankState(
   arena: Arena,
-  { count, shDegree }: Pick<Gaussians, 'count' | 'shDegree'>,
+  { count, shDegree, antialias = false }: Pick<Gaussians, 'count' | 'shDegree' | 'antialias'>,
   capacity: number = count,
 ): TrainingState {
   const { gpu } = arena;
@@ -86,6 +87,7 @@ export function blankState(
     count: 0,
     capacity: rows,
     shDegree,
+    antialias,
     parameters: make((name) => arena.buffer(name, wholeWords(widths[name] * rows))),
     moments: make((name) => ({
       m: arena.buffer(`${name}/m`, wholeWords(widths[name] * rows)),
@@ -148,7 +150,11 @@ export function growState(state: TrainingState, rows: number, limit = Number.POS
 
 /** The state's Gaussians, without copying: valid until the state grows or is destroyed. */
 export function gaussiansOf(state: TrainingState): Gaussians {
-  return { count: state.count, shDegree: state.shDegree, ...state.parameters };
+  return { ...properties(state), ...state.parameters };
+}
+
+function properties({ count, shDegree, antialias }: TrainingState) {
+  return { count, shDegree, ...(antialias && { antialias }) };
 }
 
 function requireCapacity(gpu: Gpu, shDegree: number, rows: number): void {
@@ -174,7 +180,7 @@ export function detachGaussians(state: TrainingState, label: string): Gaussians 
         return [name, copy] as const;
       }),
     );
-    return { count, shDegree, ...(Object.fromEntries(copies) as Record<GaussianParameter, GPUBuffer>) };
+    return { ...properties(state), ...(Object.fromEntries(copies) as Record<GaussianParameter, GPUBuffer>) };
   } catch (error) {
     owner.destroy();
     throw error;

@@ -166,7 +166,7 @@ async function begin(
 ): Promise<{ state: TrainingState; from: number }> {
   const saved = await latestCheckpoint(store, identity);
   if (!saved) return { state: createState(arena, gaussians), from: 0 };
-  const state = blankState(arena, { count: saved.numbers.count, shDegree: gaussians.shDegree });
+  const state = blankState(arena, { ...gaussians, count: saved.numbers.count });
   restoreTensors(arena.gpu, stateTensors(state, train), saved);
   return { state, from: saved.step };
 }

@@ -63,10 +63,12 @@ export async function trainJointly(
   const views = trainingViews(inputs.dataset);
   const steps = options.steps + clip.steps;
   const store = checkpoints && loopStore(checkpoints, STYLE_LOOP, options.steps);
-  const identity = { seed, steps: clip.steps, shDegree: inputs.gaussians.shDegree };
+  const { shDegree } = inputs.gaussians;
+  const antialias = options.antialias ?? inputs.gaussians.antialias;
+  const identity = { seed, steps: clip.steps, shDegree };
   const saved = await latestCheckpoint(store, identity);
   const base = saved
-    ? restoreBase(gpu, saved, identity.shDegree)
+    ? restoreBase(gpu, saved, { shDegree, antialias })
     : await train(gpu, inputs, options, { seed, report: shifted(report, 0, steps), checkpoints });
   const arena = gpu.arena('train/style');
   const owned: { destroy(): void }[] = [arena];
@@ -125,7 +127,7 @@ export async function trainJointly(
 function restoreBase(
   gpu: Gpu,
   { numbers, tensors }: SavedCheckpoint,
-  shDegree: Gaussians['shDegree'],
+  { shDegree, antialias }: Pick<Gaussians, 'shDegree' | 'antialias'>,
 ): Gaussians {
   const floats = (name: string) => {
     const bytes = tensors[name] ?? new Uint8Array();
@@ -135,7 +137,7 @@ function restoreBase(
   return uploadGaussians(
     gpu,
     'train/style/base',
-    { count: numbers.count, shDegree, ...Object.fromEntries(values) },
+    { count: numbers.count, shDegree, antialias, ...Object.fromEntries(values) },
     'checkpoints',
   );
 }

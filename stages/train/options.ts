@@ -75,6 +75,13 @@ export const trainOptions = z.strictObject({
     .max(1)
     .default(0.2)
     .describe('Weight of the D-SSIM loss; L1 has the weight 1 − dssim'),
+  antialias: z
+    .boolean()
+    .optional()
+    .describe(
+      "Mip-Splatting's 2D filter: opacity makes up for the blur of small Gaussians, so that the splat keeps its look at other " +
+        'resolutions. The splat and its files carry the mark, and later stages render with the filter. Default: as the initial splat',
+    ),
   shInterval: z
     .number()
     .int()

@@ -131,12 +131,17 @@ async function begin(
   checkpoints?: CheckpointStore,
 ): Promise<Training> {
   const { shDegree } = gaussians;
+  const antialias = options.antialias ?? gaussians.antialias ?? false;
   const saved = await latestCheckpoint(checkpoints, identityOf(given, shDegree));
   const from = saved?.step ?? 0;
   const context = { ...given, from };
   const state = saved
-    ? blankState(arena, { count: saved.numbers.count, shDegree }, rowsFor(saved.numbers.count, options, from))
-    : createState(arena, gaussians, rowsFor(gaussians.count, options, from));
+    ? blankState(
+        arena,
+        { count: saved.numbers.count, shDegree, antialias },
+        rowsFor(saved.numbers.count, options, from),
+      )
+    : createState(arena, { ...gaussians, antialias }, rowsFor(gaussians.count, options, from));
   const strategy = await createStrategy(state, options, context);
   try {
     if (saved) restoreTensors(arena.gpu, tensorsOf(state, strategy), saved);

@@ -16,6 +16,7 @@ export interface SceneOptions {
   opacityLogits?: [number, number];
   /** Range of log scales; −3.5 to −1 unless given. */
   logScales?: [number, number];
+  antialias?: boolean;
 }
 
 /**
@@ -48,6 +49,7 @@ export function rasterScene(options: SceneOptions): RasterCase {
       viewmat: aslant(),
     },
     background: [0.2, 0.5, 0.8],
+    antialias: options.antialias,
     shDegree,
     storedDegree,
     weightImage: uniform(3 * pixels, seed + 7, -1, 1),

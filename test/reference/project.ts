@@ -49,13 +49,23 @@ const BLUR = 0.3;
 const MARGIN = 0.3;
 const MIN_ALPHA = 1 / 255;
 
-/** gsplat's classic projection of one Gaussian, in double precision; undefined where it is culled. */
-export function project(gaussian: Gaussian, camera: Camera, shDegree: number): Splat | undefined {
-  const opacity = 1 / (1 + Math.exp(-gaussian.opacityLogit));
+/**
+ * gsplat's projection of one Gaussian, in double precision; undefined where it is culled. `antialias`: its antialiased mode, otherwise
+ * its classic one.
+ */
+export function project(
+  gaussian: Gaussian,
+  camera: Camera,
+  shDegree: number,
+  antialias = false,
+): Splat | undefined {
   const view = viewOf(gaussian, camera);
   const [x, y, z] = view.position;
-  if (!(z >= NEAR && z <= FAR) || opacity < MIN_ALPHA) return undefined;
-  const { xx, xy, yy, determinant } = covariance2d(gaussian, camera);
+  if (!(z >= NEAR && z <= FAR)) return undefined;
+  const { xx, xy, yy, determinant, sharp } = covariance2d(gaussian, camera);
+  const compensation = antialias ? Math.sqrt(Math.max(0, sharp / determinant)) : 1;
+  const opacity = compensation / (1 + Math.exp(-gaussian.opacityLogit));
+  if (opacity < MIN_ALPHA) return undefined;
   if (!(determinant > 0)) return undefined;
   const { raw } = colorOf(gaussian, camera, shDegree);
   return {
@@ -74,11 +84,15 @@ export function projectBackward(
   camera: Camera,
   shDegree: number,
   gradient: SplatGradient,
+  antialias = false,
 ): Gaussian {
   const { rotation: world, position } = viewOf(gaussian, camera);
   const [x, y, z] = position;
   const { fx, fy } = camera;
-  const { xx, xy, yy, determinant, jacobian, clampedX, clampedY, tx, ty } = covariance2d(gaussian, camera);
+  const { xx, xy, yy, determinant, sharp, jacobian, clampedX, clampedY, tx, ty } = covariance2d(
+    gaussian,
+    camera,
+  );
 
   // conic = Σ⁻¹, so dL/dΣ = −Σ⁻¹ G Σ⁻¹, G the symmetric matrix of the conic's gradient.
   const conic = scale(
@@ -92,7 +106,21 @@ export function projectBackward(
     [gradient.conic[0], gradient.conic[1] / 2],
     [gradient.conic[1] / 2, gradient.conic[2]],
   ];
-  const byFlat = scale(multiply(multiply(conic, byConic), conic), -1);
+  let byFlat = scale(multiply(multiply(conic, byConic), conic), -1);
+  const opacity = 1 / (1 + Math.exp(-gaussian.opacityLogit));
+  const compensation = antialias ? Math.sqrt(Math.max(0, sharp / determinant)) : 1;
+  if (antialias) {
+    // c² = det Σ / det (Σ + BLUR·I), and d det M = adj(M) : dM.
+    const adjugate = [
+      [yy - BLUR, -xy],
+      [-xy, xx - BLUR],
+    ];
+    const byRatio = adjugate.map((row, i) =>
+      row.map((value, k) => value / determinant - compensation ** 2 * conic[i][k]),
+    );
+    const weight = (gradient.opacity * opacity) / (2 * compensation);
+    byFlat = byFlat.map((row, i) => row.map((value, k) => value + weight * byRatio[i][k]));
+  }
 
   // Σ = J C Jᵀ with C the covariance in camera space.
   const { covariance, shape, unit, scales, length } = covariance3d(gaussian);
@@ -135,8 +163,8 @@ export function projectBackward(
     mean[i] += (value - outward * direction[i]) / distance;
   });
 
-  const opacity = 1 / (1 + Math.exp(-gaussian.opacityLogit));
-  return { mean, logScales, quat, opacityLogit: gradient.opacity * opacity * (1 - opacity), sh };
+  const opacityLogit = gradient.opacity * compensation * opacity * (1 - opacity);
+  return { mean, logScales, quat, opacityLogit, sh };
 }
 
 function viewOf({ mean }: Gaussian, { viewmat }: Camera) {
@@ -169,7 +197,8 @@ function covariance2d(gaussian: Gaussian, camera: Camera) {
   const flat = multiply(jacobian, world);
   const [[a, b], [, d]] = multiply(multiply(flat, covariance3d(gaussian).covariance), transpose(flat));
   const [xx, xy, yy] = [a + BLUR, b, d + BLUR];
-  return { xx, xy, yy, determinant: xx * yy - xy * xy, jacobian, clampedX, clampedY, tx, ty };
+  const sharp = a * d - b * b;
+  return { xx, xy, yy, determinant: xx * yy - xy * xy, sharp, jacobian, clampedX, clampedY, tx, ty };
 }
 
 function clampSlope(slope: number, low: number, high: number): [number, boolean] {

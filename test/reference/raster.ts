@@ -38,18 +38,26 @@ export class RasterReference {
   readonly #camera: Camera;
   readonly #background: ArrayLike<number>;
   readonly #shDegree: number;
+  readonly #antialias: boolean;
   readonly #gaussians: Gaussian[];
   /** By Gaussian; absent where culled. */
   readonly #splats: (Splat | undefined)[];
   /** By pixel: Gaussians that can reach it, nearest first. */
   readonly #reaching: number[][];
 
-  constructor(splat: SplatArrays, camera: Camera, background: ArrayLike<number>, shDegree: number) {
+  constructor(
+    splat: SplatArrays,
+    camera: Camera,
+    background: ArrayLike<number>,
+    shDegree: number,
+    antialias = false,
+  ) {
     this.#camera = camera;
     this.#background = background;
     this.#shDegree = shDegree;
+    this.#antialias = antialias;
     this.#gaussians = gaussiansOf(splat);
-    this.#splats = this.#gaussians.map((gaussian) => project(gaussian, camera, shDegree));
+    this.#splats = this.#gaussians.map((gaussian) => project(gaussian, camera, shDegree, antialias));
     this.#reaching = this.#sortByPixel();
     this.picture = this.#render();
   }
@@ -80,7 +88,7 @@ export class RasterReference {
     });
     const rows = this.#gaussians.map((gaussian, i) =>
       this.#splats[i]
-        ? projectBackward(gaussian, this.#camera, this.#shDegree, gradients[i])
+        ? projectBackward(gaussian, this.#camera, this.#shDegree, gradients[i], this.#antialias)
         : zero(gaussian),
     );
     return {

@@ -2,7 +2,7 @@
 
 const NEAR = 0.01;
 const FAR = 1e10;
-// Low-pass filter in pixels², on both diagonal entries (3DGS, no opacity compensation).
+// Low-pass filter in pixels², on both diagonal entries (3DGS).
 const BLUR = 0.3;
 const ALPHA_MIN = 1.0 / 255.0;
 const ALPHA_MAX = 0.99;
@@ -44,6 +44,19 @@ fn rotationFromQuat(q: vec4f) -> mat3x3f {
 fn toCamera(view: View, mean: vec3f) -> vec3f {
   let m = vec4f(mean, 1.0);
   return vec3f(dot(view.row0, m), dot(view.row1, m), dot(view.row2, m));
+}
+
+// The determinants of the 2D covariance, without blur and with it. The first is |u0 × u1|², which rounding never makes negative.
+fn filterDeterminants(p: Projection) -> vec2f {
+  let normal = cross(p.u0, p.u1);
+  let sharp = dot(normal, normal);
+  return vec2f(sharp, sharp + BLUR * (dot(p.u0, p.u0) + dot(p.u1, p.u1)) + BLUR * BLUR);
+}
+
+// The factor of the opacity that makes up for the blur (Mip-Splatting's 2D filter; gsplat's "antialiased" mode).
+fn compensation(p: Projection) -> f32 {
+  let determinants = filterDeterminants(p);
+  return sqrt(determinants.x / determinants.y);
 }
 
 // `t` must be in front of the near plane.

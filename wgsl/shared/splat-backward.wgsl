@@ -1,10 +1,12 @@
-// From a Gaussian's summed gradients to those of its raw parameters, except SH. Needs <view>, <dropout>, <projection>.
+// From a Gaussian's summed gradients to those of its raw parameters, except SH. Needs <view>, <dropout>, <projection> and the constant
+// ANTIALIAS.
 
 struct GeometryGradient {
   // Without the contribution of the viewing direction.
   mean: vec3f,
   logScale: vec3f,
   quat: vec4f,
+  opacityLogit: f32,
 }
 
 // dL/d(mean in pixels): sigma = ½ dᵀ Q d with d = mean − pixel.
@@ -22,8 +24,10 @@ fn colorGradient(color: vec3f, gradient: vec3f) -> vec3f {
   return select(vec3f(0.0), gradient, color > vec3f(0.0));
 }
 
-// alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o). Dropout scales o by a constant.
-fn opacityLogitGradient(view: View, opacity: f32, e: f32) -> f32 {
+// alpha = o·exp(−sigma): with e = dL/dsigma summed, dL/do = −e / o; through the logistic o(1 − o). Dropout scales o by a constant, and
+// antialiasing by the compensation.
+fn opacityLogitGradient(view: View, p: Projection, opacity: f32, e: f32) -> f32 {
+  if (ANTIALIAS) { return -e * (1.0 - ownOpacity(view) * opacity / compensation(p)); }
   return -e * (1.0 - ownOpacity(view) * opacity);
 }
 
@@ -44,8 +48,9 @@ fn quatBackward(q: vec4f, g: mat3x3f) -> vec4f {
   );
 }
 
+// `opacity` is the projected one, and e, e2 are sums per intersection.
 fn geometryBackward(
-  view: View, conic: vec3f, gradMean2d: vec2f, e2: vec3f, mean: vec3f, quat: vec4f, logScale: vec3f,
+  view: View, conic: vec3f, opacity: f32, gradMean2d: vec2f, e: f32, e2: vec3f, mean: vec3f, quat: vec4f, logScale: vec3f,
 ) -> GeometryGradient {
   // dL/dQ as a full symmetric matrix, then dL/dcov = −Q (dL/dQ) Q.
   let gradConic = 0.5 * e2;
@@ -59,8 +64,17 @@ fn geometryBackward(
   let p = project(view, t, quat, logScale);
 
   // cov = u·uᵀ with u = JW·R·S, rows u0, u1.
-  let gradU0 = 2.0 * (gradCov.x * p.u0 + gradCov.y * p.u1);
-  let gradU1 = 2.0 * (gradCov.y * p.u0 + gradCov.z * p.u1);
+  var gradU0 = 2.0 * (gradCov.x * p.u0 + gradCov.y * p.u1);
+  var gradU1 = 2.0 * (gradCov.y * p.u0 + gradCov.z * p.u1);
+  if (ANTIALIAS) {
+    // dL/d ln(compensation) = −e, and ln(compensation) = ½·(ln det without blur − ln det with it). A visible Gaussian's compensation is at
+    // least 1/255, so both determinants are positive.
+    let determinants = filterDeterminants(p);
+    let normal = cross(p.u0, p.u1);
+    let both = 1.0 / determinants.x - 1.0 / determinants.y;
+    gradU0 -= e * (both * cross(p.u1, normal) - BLUR / determinants.y * p.u0);
+    gradU1 -= e * (both * cross(normal, p.u0) - BLUR / determinants.y * p.u1);
+  }
   // u = jw·M, M = R·S: to M by columns, and to jw.
   let gradColumn0 = p.jw0 * gradU0.x + p.jw1 * gradU1.x;
   let gradColumn1 = p.jw0 * gradU0.y + p.jw1 * gradU1.y;
@@ -93,5 +107,6 @@ fn geometryBackward(
     view.row0.xyz * gradT.x + view.row1.xyz * gradT.y + view.row2.xyz * gradT.z,
     gradScale,
     (gradQuat - p.q * dot(gradQuat, p.q)) / p.qLength,
+    opacityLogitGradient(view, p, opacity, e),
   );
 }

@@ -24,7 +24,7 @@ export const SUM_CONSTANTS = { portable, cpu };
 
 export const PROJECT_BACKWARD = defineKernel({
   label: 'splat/project-backward',
-  example: shConstants(3),
+  example: { ...shConstants(3), ANTIALIAS: true },
   variants: {
     portable: { source: new URL('./project-backward.wgsl', import.meta.url), constants: portable },
     cpu: { constants: cpu },
@@ -59,10 +59,10 @@ export class ParameterGradients {
     forward: Rasterizer,
     { intersectionGradients }: RasterizerBackward,
   ): Promise<ParameterGradients> {
-    const { label, gaussians, gaussianCount, rows, shDegree, target } = forward.options;
+    const { label, gaussians, gaussianCount, rows, shDegree, target, antialias } = forward.options;
     const kernel = await gpu.kernel(PROJECT_BACKWARD, {
       target,
-      constants: shConstants(shDegree),
+      constants: { ...shConstants(shDegree), ANTIALIAS: antialias },
     });
     const shBytes = shRowBytes(shDegree);
     const buffer = (role: string, bytes: number) => arena.buffer(`${label}/${role}`, bytes);

@@ -59,12 +59,12 @@ fn backward(i: u32, sums: IntersectionSums) {
   let b = projected[3u * i + 1u];
   let c = projected[3u * i + 2u];
   let conic = vec3f(a.zw, b.x);
-  gradOpacityLogits[i] = opacityLogitGradient(view, b.y, sums.e);
 
   let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
   let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
   let gradMean2d = mean2dGradient(conic, sums.e1);
-  let g = geometryBackward(view, conic, gradMean2d, sums.e2, mean, quats[i], logScale);
+  let g = geometryBackward(view, conic, b.y, gradMean2d, sums.e, sums.e2, mean, quats[i], logScale);
+  gradOpacityLogits[i] = g.opacityLogit;
   writeScales(i, g.logScale);
   gradQuats[i] = g.quat;
 

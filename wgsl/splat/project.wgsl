@@ -1,5 +1,6 @@
 // Projects every Gaussian: 2D mean and conic, opacity, view-dependent colour, depth key, and the number of tiles that it touches.
-// One thread a Gaussian of the window. Culled Gaussians get tile count 0. Exact rules: docs/rasterizer.md.
+// One thread a Gaussian of the window. Culled Gaussians get tile count 0. Exact rules: docs/rasterizer.md. ANTIALIAS: opacity is compensated
+// for the blur.
 #include <grid>
 #include <view>
 #include <window>
@@ -80,12 +81,16 @@ fn candidate(i: u32) -> Candidate {
   if (!allFinite(vec4f(mean, 0.0)) || !allFinite(vec4f(t, 0.0)) || t.z < NEAR || t.z > FAR) { return culled; }
   if (isDropped(view, i)) { return culled; }
   let logit = opacityLogits[i];
-  let opacity = 1.0 / (1.0 + exp(-logit)) / ownOpacity(view);
+  var opacity = 1.0 / (1.0 + exp(-logit)) / ownOpacity(view);
   if (!allFinite(vec4f(logit, opacity, 0.0, 0.0)) || opacity < ALPHA_MIN) { return culled; }
   let quat = quats[i];
   let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
   let p = project(view, t, quat, logScale);
   if (!allFinite(quat) || !allFinite(vec4f(logScale, p.det)) || p.det <= 0.0) { return culled; }
+  if (ANTIALIAS) {
+    opacity *= compensation(p);
+    if (!allFinite(vec4f(opacity, 0.0, 0.0, 0.0)) || opacity < ALPHA_MIN) { return culled; }
+  }
   let sigma = log(255.0 * opacity);
   let conic = vec3f(p.cov.z, -p.cov.y, p.cov.x) / p.det;
   let radius = sqrt(2.0 * sigma * max(p.cov.x, p.cov.z));

@@ -49,6 +49,8 @@ export interface RasterizerOptions {
    * `gaussianCount` to 0, so that all later work is void until the host has grown the buffers.
    */
   intersections: number;
+  /** Compensates opacity for the blur of the 2D covariance (Mip-Splatting's 2D filter; gsplat's `antialiased` mode). */
+  antialias?: boolean;
   /** Also renders depth. */
   depth?: boolean;
   /** Tile side in pixels; `tileFor` the target unless given. The pictures do not depend on it. */
@@ -73,7 +75,7 @@ const DEPTH_BITS = 29;
 export const PROJECT = defineKernel({
   label: 'splat/project',
   constants: { SIZE, LARGE },
-  example: { TILE: 16, ...shConstants(3) },
+  example: { TILE: 16, ...shConstants(3), ANTIALIAS: true },
   variants: { portable: { source: new URL('./project.wgsl', import.meta.url) } },
 });
 export const EMIT = defineKernel({
@@ -180,7 +182,7 @@ export class Rasterizer {
    */
   static async create(gpu: Gpu, arena: Arena, given: RasterizerOptions): Promise<Rasterizer> {
     const shape = shapeOf(gpu, given.label, given);
-    const options = { depth: false, backward: true, ...given, ...shape };
+    const options = { antialias: false, depth: false, backward: true, ...given, ...shape };
     const { label, gaussians, gaussianCount, rows, width, height, intersections, tile, target } = options;
     const pixels = width * height;
     const tiles = tilesOf(options, tile);
@@ -383,11 +385,11 @@ export class Rasterizer {
 
 async function rasterKernels(
   gpu: Gpu,
-  { tile: TILE, target, shDegree, depth, backward }: Required<RasterizerOptions>,
+  { tile: TILE, target, shDegree, antialias, depth, backward }: Required<RasterizerOptions>,
 ) {
   const load = (kernel: KernelDefinition, constants: Constants) => gpu.kernel(kernel, { target, constants });
   const [project, emit, tileRanges, forward] = await Promise.all([
-    load(PROJECT, { TILE, ...shConstants(shDegree) }),
+    load(PROJECT, { TILE, ...shConstants(shDegree), ANTIALIAS: antialias }),
     load(EMIT, { TILE }),
     gpu.kernel(TILE_RANGES),
     load(RASTERIZE_FORWARD, { TILE, DEPTH: depth, STATE: backward }),

@@ -16,8 +16,8 @@ const INTERSECTIONS_PER_GAUSSIAN = 4;
 /** Each of the rasteriser's buffers takes a word per intersection. */
 const BYTES_PER_INTERSECTION = 4;
 
-/** A splat: its buffers, the number of its Gaussians, and the degree of its SH. */
-export type Gaussians = GaussianBuffers & { count: number; shDegree: number };
+/** A splat: its buffers, the number of its Gaussians, the degree of its SH, and whether it was trained with `antialias`. */
+export type Gaussians = GaussianBuffers & { count: number; shDegree: number; antialias?: boolean };
 
 /**
  * Renders pictures for frames and scores. It sizes its own buffers; when a view has more intersections than they hold, it grows them
@@ -116,9 +116,9 @@ export class SplatRenderer {
     const now = this.#rasterizer?.options;
     const same =
       this.#gaussians &&
-      (['means', 'logScales', 'quats', 'opacityLogits', 'sh', 'count', 'shDegree'] as const).every(
-        (name) => this.#gaussians![name] === gaussians[name],
-      );
+      (
+        ['means', 'logScales', 'quats', 'opacityLogits', 'sh', 'count', 'shDegree', 'antialias'] as const
+      ).every((name) => this.#gaussians![name] === gaussians[name]);
     if (same && now && camera.width <= now.width && camera.height <= now.height) return;
     const width = Math.max(camera.width, now?.width ?? 0);
     const height = Math.max(camera.height, now?.height ?? 0);
@@ -146,6 +146,7 @@ export class SplatRenderer {
       gaussianCount: this.#gaussianCount,
       rows: Math.max(1, gaussians.count),
       shDegree: gaussians.shDegree,
+      antialias: gaussians.antialias ?? false,
       width: size.width,
       height: size.height,
       intersections,

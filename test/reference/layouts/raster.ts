@@ -19,6 +19,8 @@ export interface RasterCase {
   splat: Record<keyof SplatArrays, Float32Array>;
   camera: PinholeCamera;
   background: Rgb;
+  /** gsplat's antialiased mode; its classic one unless true. */
+  antialias?: boolean;
   /** Bands in use, and bands that `sh` stores. */
   shDegree: number;
   storedDegree: number;
@@ -27,7 +29,7 @@ export interface RasterCase {
 }
 
 /**
- * gsplat's rasteriser (classic mode): `means` [N,3], `log_scales` [N,3], `quats` [N,4], `opacity_logits` [N], `sh` [N,K,3],
+ * gsplat's rasteriser (classic mode, or with `rasterize_mode: antialiased` in the metadata the antialiased one): `means` [N,3], `log_scales` [N,3], `quats` [N,4], `opacity_logits` [N], `sh` [N,K,3],
  * `viewmat` [4,4], `K` [3,3], `background` [3]; `image` [H,W,3] and `alpha` [H,W,1]; `weight_image`, `weight_alpha`
  * likewise, and `grad_…` of the five parameters.
  */
@@ -92,6 +94,7 @@ export function readCase(path: string, shapes: Shapes, metadata: Record<string, 
       viewmat: [...shapes.floats('viewmat', [4, 4])],
     },
     background: [...shapes.floats('background', [3])] as [number, number, number],
+    antialias: metadata.rasterize_mode === 'antialiased',
     shDegree,
     storedDegree,
     weightImage,
@@ -137,7 +140,7 @@ async function attempt(
   intersections: number,
   shape: RasterShape,
 ): Promise<{ rendered: Rasterized } | { needed: number }> {
-  const { splat, camera, background, shDegree, storedDegree } = given;
+  const { splat, camera, background, antialias = false, shDegree, storedDegree } = given;
   const { width, height } = camera;
   const count = splat.opacityLogits.length;
   const arena = gpu.arena('reference/raster');
@@ -148,6 +151,7 @@ async function attempt(
       gaussianCount: arena.upload('gaussianCount', new Uint32Array([count]), 'test'),
       rows: count,
       shDegree: storedDegree,
+      antialias,
       width,
       height,
       intersections,

@@ -48,9 +48,9 @@ fn backward(i: u32, sums: IntersectionSums) {
     let rows = arrayLength(&gradGeometry) / 3u;
     let mean = vec3f(means[3u * i], means[3u * i + 1u], means[3u * i + 2u]);
     let logScale = vec3f(logScales[3u * i], logScales[3u * i + 1u], logScales[3u * i + 2u]);
-    let g = geometryBackward(view, conic, gradMean2d, sums.e2, mean, quats[i], logScale);
+    let g = geometryBackward(view, conic, b.y, gradMean2d, sums.e, sums.e2, mean, quats[i], logScale);
     let gradMean = g.mean + directionBackward(i, mean - view.center, gradColor, view.shDegree);
-    gradGeometry[i] = vec4f(gradMean, opacityLogitGradient(view, b.y, sums.e));
+    gradGeometry[i] = vec4f(gradMean, g.opacityLogit);
     gradGeometry[rows + i] = vec4f(g.logScale, 0.0);
     gradGeometry[2u * rows + i] = g.quat;
   }

@@ -50,7 +50,7 @@ const EPSILON = 1e-15;
 const adam = { SIZE, BETA1, BETA2, EPSILON };
 export const BACKWARD_SUMS = defineKernel({
   label: 'splat/backward-sums',
-  example: { ...shConstants(3), GEOMETRY: true },
+  example: { ...shConstants(3), GEOMETRY: true, ANTIALIAS: true },
   variants: {
     portable: { source: new URL('./backward-sums.wgsl', import.meta.url), constants: SUM_CONSTANTS.portable },
     cpu: { constants: SUM_CONSTANTS.cpu },
@@ -111,7 +111,7 @@ export class SplatAdam {
     backward: RasterizerBackward,
     { label, moments, screen, train, regularizers = { opacity: 0, scale: 0 } }: SplatAdamOptions,
   ): Promise<SplatAdam> {
-    const { gaussians, gaussianCount, rows, shDegree, target } = forward.options;
+    const { gaussians, gaussianCount, rows, shDegree, target, antialias } = forward.options;
     const { view, windows, projected, tileCounts, intersectionFromGaussian } = forward.internals;
     requireWholeVectors(label, gaussians, moments);
     const { means, logScales, quats, opacityLogits, sh } = gaussians;
@@ -120,7 +120,7 @@ export class SplatAdam {
     const load = (kernel: KernelDefinition, constants: Constants) =>
       gpu.kernel(kernel, { target, constants });
     const [intersectionSums, adamGeometry, adamSh] = await Promise.all([
-      load(BACKWARD_SUMS, { ...shConstants(shDegree), GEOMETRY: geometry }),
+      load(BACKWARD_SUMS, { ...shConstants(shDegree), GEOMETRY: geometry, ANTIALIAS: antialias }),
       load(ADAM_GEOMETRY, {
         MEANS: moves('means'),
         LOG_SCALES: moves('logScales'),
