@@ -34,7 +34,7 @@ async function run(
   arena: Arena,
   { render, photo }: { render: Float32Array; photo: Uint32Array },
   size: { width: number; height: number },
-  options: Pick<LossOptions, 'dssimWeight' | 'padding' | 'target'>,
+  options: Pick<LossOptions, 'dssimWeight' | 'padding' | 'target' | 'alpha'>,
   // Larger than the picture, so that strides and capacities differ.
   largest = { width: size.width + 7, height: size.height },
 ) {
@@ -42,7 +42,7 @@ async function run(
   const buffers = {
     render: arena.buffer('render', 16 * pixels),
     gradient: arena.upload('gradient', new Float32Array(4 * pixels).fill(77), 'test'),
-    metrics: arena.upload('metrics', new Float32Array(4).fill(77), 'test'),
+    metrics: arena.upload('metrics', new Float32Array(6).fill(77), 'test'),
   };
   gpu.write(buffers.render, render, 'test');
   const loss = await PhotometricLoss.create(gpu, arena, {
@@ -155,6 +155,137 @@ test('SSIM keeps its digits where the pictures are flat', () =>
     assert.ok(Math.abs(metrics[1] - expected.ssim) < 1e-6, `${metrics[1]}, expected ${expected.ssim}`);
   }));
 
+function sameFloats(a: Float32Array, b: Float32Array): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
+
+/** Masks an ellipse, a border of two columns and single pixels; gives what lies there the colour of `under`. */
+function masked(photo: Uint32Array, { width, height }: { width: number; height: number }, under: number) {
+  return photo.map((word, pixel) => {
+    const [x, y] = [pixel % width, Math.floor(pixel / width)];
+    const inside = ((x - width / 2) / 14) ** 2 + ((y - height / 3) / 6) ** 2 < 1;
+    return inside || x >= width - 2 || pixel === 30 * width + 40 ? under & 0xffffff : word;
+  });
+}
+
+for (const { dssimWeight, padding, target } of [
+  { dssimWeight: 0.2, padding: 'valid', target: 'portable' },
+  { dssimWeight: 0.2, padding: 'valid', target: 'cpu' },
+  { dssimWeight: 0.7, padding: 'same', target: 'portable' },
+  { dssimWeight: 0.7, padding: 'same', target: 'cpu' },
+  { dssimWeight: 0, padding: 'valid', target: undefined },
+] as const) {
+  test(`masked pixels add neither loss nor gradient: λ ${dssimWeight}, ${padding}, ${target ?? 'L1'}`, () =>
+    withGpu(async (gpu, arena) => {
+      const size = { width: 118, height: 37 };
+      const { render, photo: whole } = pictures(size.width, size.height);
+      const photo = masked(whole, size, 0);
+      const isMasked = (pixel: number) => photo[pixel] >>> 24 === 0;
+      const expected = photometric(
+        asPicture(size.width, size.height, (pixel, c) => render[4 * pixel + c]),
+        asPicture(size.width, size.height, (pixel, c) => ((photo[pixel] >>> (8 * c)) & 255) / 255),
+        dssimWeight,
+        padding,
+        isMasked,
+      );
+      const options = { dssimWeight, padding, target, alpha: 'mask' } as const;
+      const { gradient, metrics } = await run(gpu, arena, { render, photo }, size, options);
+      for (const [i, name] of (['l1', 'ssim', 'mse', 'loss'] as const).entries()) {
+        const off = Math.abs(metrics[i] - expected[name]);
+        assert.ok(off < 2e-6, `${name}: ${metrics[i]}, expected ${expected[name]}`);
+      }
+      const compared = Array.from(photo.keys()).filter((pixel) => !isMasked(pixel)).length;
+      assert.is(metrics[4], compared);
+      assert.ok(dssimWeight === 0 ? metrics[5] === 0 : metrics[5] > 0 && metrics[5] < compared);
+      let [norm, error] = [0, 0];
+      for (let i = 0; i < 3 * photo.length; i++) {
+        const [pixel, got] = [Math.floor(i / 3), gradient[4 * Math.floor(i / 3) + (i % 3)]];
+        if (isMasked(pixel)) assert.is(got, 0);
+        norm += expected.gradient[i] ** 2;
+        error += (got - expected.gradient[i]) ** 2;
+      }
+      assert.ok(Math.sqrt(error / norm) < 1e-4, `gradient off by ${Math.sqrt(error / norm)}`);
+
+      // Neither the photograph nor the render below the mask has any influence.
+      const other = render.map((value, i) => (isMasked(Math.floor(i / 4)) ? 5 - value : value));
+      const again = await run(gpu, arena, { render: other, photo }, size, options);
+      assert.equal(again.metrics, metrics);
+      assert.ok(sameFloats(again.gradient, gradient));
+    }));
+}
+
+test('a masked border is a smaller picture, and without masked pixels the loss is that without masks', () =>
+  withGpu(async (gpu, arena) => {
+    const size = { width: 60, height: 40 };
+    const { render, photo } = pictures(size.width, size.height);
+    const options = { dssimWeight: 0.3, alpha: 'mask' } as const;
+    const none = await run(gpu, arena, { render, photo }, size, options);
+    const plain = await run(gpu, arena, { render, photo }, size, { dssimWeight: 0.3 });
+    for (let i = 0; i < 4; i++) assert.ok(Math.abs(none.metrics[i] - plain.metrics[i]) < 1e-6);
+    for (const [i, value] of plain.gradient.entries()) {
+      assert.ok(Math.abs(none.gradient[i] - value) < 1e-9, `${none.gradient[i]}, expected ${value}`);
+    }
+    assert.equal([...none.metrics.subarray(4)], [2400, 50 * 30]);
+
+    const rows = 29;
+    const cut = { width: size.width, height: rows };
+    const above = photo.map((word, pixel) => (pixel < rows * size.width ? word : 0));
+    const masked = await run(gpu, arena, { render, photo: above }, size, options);
+    const smaller = {
+      render: render.slice(0, 4 * rows * size.width),
+      photo: photo.slice(0, rows * size.width),
+    };
+    const alone = await run(gpu, arena, smaller, cut, { dssimWeight: 0.3 });
+    for (let i = 0; i < 3; i++) assert.ok(Math.abs(masked.metrics[i] - alone.metrics[i]) < 1e-6);
+  }));
+
+test('a premultiplied photograph is composited over the background, which may change', () =>
+  withGpu(async (gpu, arena) => {
+    const size = { width: 33, height: 21 };
+    const { render, photo: opaque } = pictures(size.width, size.height);
+    const photo = opaque.map((word, pixel) => {
+      const alpha = (37 * pixel) % 256;
+      const byte = (c: number) => Math.round((((word >>> (8 * c)) & 255) * alpha) / 255);
+      return (byte(0) | (byte(1) << 8) | (byte(2) << 16) | (alpha << 24)) >>> 0;
+    });
+    const metrics = arena.buffer('metrics', 16);
+    const loss = await PhotometricLoss.create(gpu, arena, {
+      label: 'loss',
+      ...size,
+      render: arena.upload('render', render, 'test'),
+      gradient: arena.buffer('gradient', 16 * size.width * size.height),
+      metrics,
+      dssimWeight: 0.2,
+      alpha: 'composite',
+    });
+    const backgrounds = [
+      [0.25, 0.5, 1],
+      [1, 0, 0.1],
+    ] as const;
+    const bound = loss.bindPhoto(arena.upload('photo', photo, 'test'), {
+      ...size,
+      background: backgrounds[0],
+    });
+    for (const [i, background] of backgrounds.entries()) {
+      if (i) bound.setBackground(background);
+      gpu.run('test', (recorder) => loss.record(recorder, bound));
+      const composited = asPicture(size.width, size.height, (pixel, c) => {
+        const [value, alpha] = [(photo[pixel] >>> (8 * c)) & 255, photo[pixel] >>> 24];
+        return value / 255 + (1 - alpha / 255) * background[c];
+      });
+      const expected = photometric(
+        asPicture(size.width, size.height, (pixel, c) => render[4 * pixel + c]),
+        composited,
+        0.2,
+      );
+      const [l1, ssim, mse, total] = await gpu.readFloats(metrics, 'test');
+      const got = { l1, ssim, mse, loss: total };
+      for (const name of ['l1', 'ssim', 'mse', 'loss'] as const) {
+        assert.ok(Math.abs(got[name] - expected[name]) < 2e-6, `${name}: ${got[name]}`);
+      }
+    }
+  }));
+
 test('metrics of a finished render clamp it and need no gradient', () =>
   withGpu(async (gpu, arena) => {
     const size = { width: 33, height: 21 };
@@ -210,7 +341,7 @@ test('a picture smaller than the window is refused, except by L1 alone', () =>
     );
     assert.match(message, /SSIM compares windows of 11×11 pixels, and a picture has 10×10/);
     const { metrics } = await run(gpu, arena, pictures, size, { dssimWeight: 0 });
-    assert.equal([...metrics], [0, 0, 0, 0]);
+    assert.equal([...metrics.subarray(0, 4)], [0, 0, 0, 0]);
   }));
 
 test('the window sums to 1 and is symmetric', () => {

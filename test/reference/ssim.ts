@@ -11,18 +11,22 @@ const SIGMA = 1.5;
 const C1 = 0.01 ** 2;
 const C2 = 0.03 ** 2;
 
-/** Mean SSIM of x and y over windows and channels, and its gradient to x [H, W, C]; all 121 taps, in double precision. */
+/**
+ * Mean SSIM of x and y over windows and channels, and its gradient to x [H, W, C]; all 121 taps, in double precision. Windows with a
+ * masked pixel are left out of the mean; `share` of all windows is in it, and the gradient is that of mean·share.
+ */
 export function ssim(
   x: Picture,
   y: Picture,
   padding: 'valid' | 'same',
-): { mean: number; gradient: Float64Array } {
+  masked: (pixel: number) => boolean = () => false,
+): { mean: number; gradient: Float64Array; share: number } {
   const { width, height, channels } = x;
   const taps = window();
   const margin = padding === 'valid' ? RADIUS : 0;
   const windows = (width - 2 * margin) * (height - 2 * margin) * channels;
   const gradient = new Float64Array(width * height * channels);
-  let sum = 0;
+  let [sum, included] = [0, 0];
   for (let c = 0; c < channels; c++) {
     for (let row = margin; row < height - margin; row++) {
       for (let column = margin; column < width - margin; column++) {
@@ -30,6 +34,8 @@ export function ssim(
           .map(({ dx, dy, weight }) => ({ column: column + dx, row: row + dy, weight }))
           .filter((tap) => tap.column >= 0 && tap.column < width && tap.row >= 0 && tap.row < height)
           .map((tap) => ({ at: (tap.row * width + tap.column) * channels + c, weight: tap.weight }));
+        if (inside.some(({ at }) => masked(Math.floor(at / channels)))) continue;
+        included++;
         let [mx, my, mxx, myy, mxy] = [0, 0, 0, 0, 0];
         for (const { at, weight } of inside) {
           const [a, b] = [x.data[at], y.data[at]];
@@ -58,7 +64,7 @@ export function ssim(
       }
     }
   }
-  return { mean: sum / windows, gradient };
+  return { mean: included ? sum / included : 0, gradient, share: included / windows };
 }
 
 function window(): { dx: number; dy: number; weight: number }[] {

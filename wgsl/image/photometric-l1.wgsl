@@ -1,5 +1,6 @@
 // L1 alone (λ = 0): its gradient and the sums of one tile of 16×16 pixels a workgroup, in one pass and without SSIM.
-// gradient [H, W, 4]: overwritten; the alpha entry is 0. partials [tiles]: Σ|r − p|, Σ(r − p)², 0.
+// gradient [H, W, 4]: overwritten; the alpha entry is 0. partials [tiles]: Σ|r − p|, Σ(r − p)², 0, and with SKIPS_MASKED the packed
+// counts. Masked pixels add nothing, and their gradient is 0.
 
 #include <photometric>
 #include <picture>
@@ -21,20 +22,32 @@ fn main(
 ) {
   let scale = 1.0 / (3.0 * f32(picture.width * picture.height));
   var sums = vec3f();
+  var counts = vec3f();
   for (var i = thread; i < TILE * TILE; i += THREADS) {
     let at = group.xy * TILE + vec2u(i % TILE, i / TILE);
     if (at.x < picture.width && at.y < picture.height) {
       let pixel = at.y * picture.width + at.x;
       for (var channel = 0u; channel < 3u; channel++) {
-        let difference = renderChannel(pixel, channel) - photoChannel(pixel, channel);
+        var difference = renderChannel(pixel, channel) - photoChannel(pixel, channel);
+        if (SKIPS_MASKED && isMasked(pixel)) {
+          difference = 0.0;
+        }
         gradient[4u * pixel + channel] = scale * sign(difference);
         sums += vec3f(abs(difference), difference * difference, 0.0);
       }
       gradient[4u * pixel + 3u] = 0.0;
+      if (SKIPS_MASKED && !isMasked(pixel)) {
+        counts.x += 1.0;
+      }
     }
   }
   let total = tileSum(thread, sums);
+  var packed = 0.0;
+  if (SKIPS_MASKED) {
+    workgroupBarrier();
+    packed = packCounts(tileSum(thread, counts));
+  }
   if (thread == 0u) {
-    partials[group.y * groups.x + group.x] = vec4f(total, 0.0);
+    partials[group.y * groups.x + group.x] = vec4f(total, packed);
   }
 }

@@ -38,7 +38,7 @@ export class PhotometricMetrics {
     const constants = { ...pictureConstants(options, true), WITH_MAPS: false };
     const [forward, reduce] = await Promise.all([
       gpu.kernel(SSIM_FORWARD, { target: options.target, constants }),
-      gpu.kernel(PHOTOMETRIC_REDUCE),
+      gpu.kernel(PHOTOMETRIC_REDUCE, { constants: { SKIPS_MASKED: constants.SKIPS_MASKED } }),
     ]);
     return new PhotometricMetrics(gpu, arena, options, forward, reduce);
   }
@@ -48,9 +48,11 @@ export class PhotometricMetrics {
     const { render, metrics, target = this.#gpu.target } = this.#options;
     const tiling = ssimTiling(target, size);
     const groups = tiling.grid;
-    const picture = pictureNumbers(this.#gpu, this.#arena, this.#reduce, this.#options, size, tiling, 1);
+    const numbers = pictureNumbers(this.#gpu, this.#arena, this.#reduce, this.#options, size, tiling, 1);
+    const { picture, setBackground } = numbers;
     const partials = this.#partials.of(groups);
     return {
+      setBackground,
       steps: [
         { bound: this.#forward.bind({ picture, render, photo, maps: this.#unused, partials }), groups },
         { bound: this.#reduce.bind({ picture, partials, metrics }), groups: [1, 1] },

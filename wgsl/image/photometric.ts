@@ -89,13 +89,15 @@ export class PhotometricLoss {
     } = this.#options;
     const { comparison, reduce } = this.#kernels;
     const tiling = comparison.kind === 'l1' ? l1Tiling(size) : ssimTiling(target, size);
-    const picture = pictureNumbers(this.#gpu, this.#arena, reduce, this.#options, size, tiling, dssimWeight);
+    const numbers = pictureNumbers(this.#gpu, this.#arena, reduce, this.#options, size, tiling, dssimWeight);
+    const { picture, setBackground } = numbers;
     const { grid } = tiling;
     const compared = { picture, render, photo };
     const partials = this.#partials.of(grid);
     const last = { bound: reduce.bind({ picture, partials, metrics }), groups: [1, 1] as const };
     if (comparison.kind === 'l1') {
       return {
+        setBackground,
         steps: [{ bound: comparison.l1.bind({ ...compared, gradient, partials }), groups: grid }, last],
       };
     }
@@ -107,6 +109,7 @@ export class PhotometricLoss {
       );
     }
     return {
+      setBackground,
       steps: [
         { bound: forward.bind({ ...compared, maps, partials }), groups: grid },
         { bound: backward.bind({ ...compared, maps, gradient }), groups: grid },
@@ -128,7 +131,8 @@ interface LossKernels {
 
 async function loadKernels(gpu: Gpu, options: LossOptions): Promise<LossKernels> {
   const constants = pictureConstants(options, false);
-  const reduce = await gpu.kernel(PHOTOMETRIC_REDUCE);
+  const { SKIPS_MASKED } = constants;
+  const reduce = await gpu.kernel(PHOTOMETRIC_REDUCE, { constants: { SKIPS_MASKED } });
   if (options.dssimWeight === 0) {
     const l1 = await gpu.kernel(PHOTOMETRIC_L1, { constants });
     return { comparison: { kind: 'l1', l1 }, reduce };

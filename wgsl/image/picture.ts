@@ -14,6 +14,7 @@ import { mapPitch, SSIM_RADIUS } from './ssim-window.ts';
 export const PHOTOMETRIC_REDUCE = defineKernel({
   label: 'image/photometric-reduce',
   constants: { THREADS: 256 },
+  example: { SKIPS_MASKED: false },
   variants: { portable: { source: new URL('./photometric-reduce.wgsl', import.meta.url) } },
 });
 
@@ -26,12 +27,21 @@ export interface PictureOptions {
   height: number;
   /** f32 [H, W, 4], rgb and alpha; alpha is ignored. A smaller picture is at the front, tightly packed. */
   render: GPUBuffer;
-  /** f32 [≥ 4]: L1, SSIM, MSE, loss, each the mean over pixels and channels. SSIM is 0 where it is not computed. */
+  /**
+   * f32 [≥ 4]: L1, SSIM, MSE, loss, each the mean over pixels and channels. SSIM is 0 where it is not computed. With masks f32 [≥ 6]: the
+   * numbers of compared pixels and of SSIM's windows follow.
+   */
   metrics: GPUBuffer;
   /** Windows at the border: `valid` counts those wholly inside (5 pixels cropped), `same` all, with zeros outside. */
   padding?: 'valid' | 'same';
   /** `rgba8`: u32 [H, W]. `float`: f32 [H, W, 4]. */
   photo?: 'rgba8' | 'float';
+  /**
+   * What the alpha of rgba8 photographs means; nothing unless given. `mask`: a pixel with alpha below 255 is masked, which means that neither
+   * it nor any window of SSIM with it is compared, and that its gradient is 0. `composite`: the premultiplied photograph is composited
+   * over `PictureSize.background`.
+   */
+  alpha?: 'mask' | 'composite';
   /** The variant of the SSIM kernels; the device's unless given. */
   target?: KernelTarget;
 }
@@ -48,12 +58,16 @@ export interface Tiling {
 export interface PictureSize {
   width: number;
   height: number;
+  /** With `alpha: 'composite'`, r, g and b behind the photograph; black unless given. */
+  background?: readonly [number, number, number];
 }
 
 /** A photograph bound to a `PhotometricLoss` or `PhotometricMetrics`: keep one per view. */
 export interface BoundPhoto {
   /** The dispatches, in order. */
   readonly steps: readonly { bound: BoundKernel; groups: readonly [number, number] }[];
+  /** Replaces the background of the photograph, from the next submission on. */
+  setBackground(background: readonly [number, number, number]): void;
 }
 
 export function recordPhoto(recorder: Recorder, photo: BoundPhoto): void {
@@ -82,7 +96,7 @@ export class Partials {
 }
 
 /**
- * A uniform with the struct Picture of shared/picture.wgsl.
+ * A uniform with the struct Picture of shared/picture.wgsl, and the function that replaces its background.
  * @throws Error for a picture larger than the engine's; InputError for one smaller than SSIM's window.
  */
 export function pictureNumbers(
@@ -90,11 +104,12 @@ export function pictureNumbers(
   arena: Arena,
   kernel: Kernel,
   options: PictureOptions,
-  { width, height }: PictureSize,
+  { width, height, background = [0, 0, 0] }: PictureSize,
   { grid, reach = [0, 0] }: Tiling,
   dssimWeight: number,
-): GPUBuffer {
-  const { label, padding = 'valid' } = options;
+): { picture: GPUBuffer; setBackground: BoundPhoto['setBackground'] } {
+  const { label, padding = 'valid', alpha, photo } = options;
+  if (alpha && photo === 'float') throw new Error(`${label}: photographs in f32 have no alpha`);
   if (width * height > options.width * options.height) {
     throw new Error(
       `${label}: a picture of ${width}×${height} does not fit ${options.width}×${options.height}`,
@@ -108,7 +123,7 @@ export function pictureNumbers(
         'use larger pictures, or set the weight of SSIM to 0',
     );
   }
-  const numbers = arena.uniform(`${label}/picture`, kernel.struct('Picture').size);
+  const picture = arena.uniform(`${label}/picture`, kernel.struct('Picture').size);
   const values = {
     width,
     height,
@@ -119,6 +134,8 @@ export function pictureNumbers(
     reachRight: reach[0],
     reachDown: reach[1],
   };
-  gpu.write(numbers, kernel.pack('Picture', values), 'parameters');
-  return numbers;
+  const setBackground: BoundPhoto['setBackground'] = (background) =>
+    gpu.write(picture, kernel.pack('Picture', { ...values, background }), 'parameters');
+  setBackground(background);
+  return { picture, setBackground };
 }

@@ -29,18 +29,23 @@ fn main(
   let middle = min(origin + vec2u(TILE_WIDTH, TILE_HEIGHT) / 2u, size - 1u);
   let plane = picture.mapPitch * size.y;
   var sums = vec3f();
+  var taken = vec3f();
 
   for (var channel = 0u; channel < 3u; channel++) {
-    let shift = colours(middle, channel); // see ssim-forward
+    let shift = shiftAt(middle, channel); // see ssim-forward
     var last = Window();
     for (var s = 0u; s < picture.reachDown; s++) {
       let next = moments(source + vec2u(0u, s), channel, shift);
       if (s >= 2u * RADIUS) {
         let row = s - 2u * RADIUS;
         workspace[row * THREADS + thread] = meanWith(last, next);
-        if (own && origin.y + row < size.y) {
+        let compared = !SKIPS_MASKED || last.f.z < LARGEST_SQUARE;
+        if (own && origin.y + row < size.y && compared) {
           let difference = last.f.x - last.f.y + (shift.x - shift.y);
           sums += vec3f(abs(difference), difference * difference, 0.0);
+          if (SKIPS_MASKED) {
+            taken.x += 1.0;
+          }
         }
       }
       last = advanced(last, next);
@@ -53,10 +58,14 @@ fn main(
         let next = workspace[thread * THREADS + s];
         if (s >= 2u * RADIUS) {
           let x = origin.x + s - 2u * RADIUS;
-          let similarity = ssim(meanWith(last, next), shift);
-          let counts = x >= MARGIN && x < size.x - MARGIN;
+          let window = meanWith(last, next);
+          let similarity = ssim(window, shift);
+          let counts = x >= MARGIN && x < size.x - MARGIN && (!SKIPS_MASKED || window.z < LARGEST_SQUARE);
           if (counts) {
             sums.z += similarity.w;
+            if (SKIPS_MASKED) {
+              taken.y += 1.0;
+            }
           }
           let mapX = x - MAP_LEFT; // wraps left of it
           if (WITH_MAPS && mapX < picture.mapPitch) {
@@ -73,8 +82,13 @@ fn main(
   }
 
   let total = tileSum(thread, sums);
+  var packed = 0.0;
+  if (SKIPS_MASKED) {
+    workgroupBarrier();
+    packed = packCounts(round(tileSum(thread, taken) / 3.0)); // three channels
+  }
   if (thread == 0u) {
-    partials[group.y * groups.x + group.x] = vec4f(total, 0.0);
+    partials[group.y * groups.x + group.x] = vec4f(total, packed);
   }
 }
 

@@ -1,7 +1,8 @@
 // SSIM of a render and a photograph (Wang et al. 2004; windows as in fused-ssim), one tile a workgroup, channel by channel:
 // filters the moments down the columns, then along the rows (shared/ssim-filter.wgsl).
 //
-// partials [tiles]: Σ|r − p|, Σ(r − p)², Σ SSIM over the tile's pixels and channels.
+// partials [tiles]: Σ|r − p|, Σ(r − p)², Σ SSIM over the tile's pixels and channels, and with SKIPS_MASKED the packed counts. A window
+// is then included only if none of its pixels is masked, as one beyond the border is excluded.
 // maps [3 channels, 3, H, mapPitch / 4], with WITH_MAPS, four neighbours a vec4f: d SSIM(window) / d (mean of r, mean of r²,
 // mean of r·p) at each window's centre from column MAP_LEFT on, 0 where the window is excluded.
 
@@ -32,11 +33,12 @@ fn main(
   let ownRows = select(0u, size.y, own);
   let middle = min(origin + vec2u(TILE_WIDTH, TILE_HEIGHT) / 2u, size - 1u);
   var sums = vec3f();
+  var taken = vec3f();
 
   for (var channel = 0u; channel < 3u; channel++) {
     // A shift of all values does not change the variances. Relative to a colour of the tile, they keep their digits where the
     // picture is flat: E[r²] − E[r]² would lose them.
-    let shift = colours(middle, channel);
+    let shift = shiftAt(middle, channel);
     if (thread < PATCH_WIDTH) {
       var a = moments(source, channel, shift);
       var b = moments(source + vec2u(0u, 1u), channel, shift);
@@ -61,7 +63,12 @@ fn main(
         // The four pixels in the middle of the windows.
         let y = origin.y + row + vec4u(0u, 1u, 2u, 3u);
         let difference = vec4f(f.x - f.y, g.x - g.y, h.x - h.y, i.x - i.y) + (shift.x - shift.y);
-        let counted = select(vec4f(), difference, y < vec4u(ownRows));
+        var compared = y < vec4u(ownRows);
+        if (SKIPS_MASKED) {
+          compared &= vec4f(f.z, g.z, h.z, i.z) < vec4f(LARGEST_SQUARE);
+          taken.x += dot(select(vec4f(), vec4f(1.0), compared), vec4f(1.0));
+        }
+        let counted = select(vec4f(), difference, compared);
         sums += vec3f(dot(abs(counted), vec4f(1.0)), dot(counted, counted), 0.0);
         a = e;
         b = f;
@@ -80,10 +87,15 @@ fn main(
     for (var run = thread; run < RUNS; run += THREADS) {
       let row = run % TILE_HEIGHT;
       let at = origin + vec2u(run / TILE_HEIGHT * RUN, row);
-      let similarity = ssim(filteredRow(row, at.x - origin.x), shift);
+      let windows = filteredRow(row, at.x - origin.x);
+      let similarity = ssim(windows, shift);
       let x = at.x + vec4u(0u, 1u, 2u, 3u);
       let end = select(0u, size.x - MARGIN, at.y >= MARGIN && at.y < size.y - MARGIN);
-      let counts = (x >= vec4u(MARGIN)) & (x < vec4u(end));
+      var counts = (x >= vec4u(MARGIN)) & (x < vec4u(end));
+      if (SKIPS_MASKED) {
+        counts &= transpose(windows)[2] < vec4f(LARGEST_SQUARE);
+        taken.y += dot(select(vec4f(), vec4f(1.0), counts), vec4f(1.0));
+      }
       sums.z += dot(select(vec4f(), similarity.value, counts), vec4f(1.0));
       let mapX = at.x - MAP_LEFT; // wraps left of it
       if (WITH_MAPS && at.y < size.y && mapX < picture.mapPitch) {
@@ -98,8 +110,13 @@ fn main(
   }
 
   let total = tileSum(thread, sums);
+  var packed = 0.0;
+  if (SKIPS_MASKED) {
+    workgroupBarrier();
+    packed = packCounts(round(tileSum(thread, taken) / 3.0)); // three channels
+  }
   if (thread == 0u) {
-    partials[group.y * groups.x + group.x] = vec4f(total, 0.0);
+    partials[group.y * groups.x + group.x] = vec4f(total, packed);
   }
 }
 

@@ -46,7 +46,11 @@ const cpu = constantsOf(CPU_TILE);
 
 /** The constants that a use of the SSIM and L1 kernels adds. */
 export function pictureConstants(
-  { padding = 'valid', photo }: { padding?: 'valid' | 'same'; photo?: 'rgba8' | 'float' },
+  {
+    padding = 'valid',
+    photo,
+    alpha,
+  }: { padding?: 'valid' | 'same'; photo?: 'rgba8' | 'float'; alpha?: 'mask' | 'composite' },
   clampRender: boolean,
 ) {
   return {
@@ -55,6 +59,8 @@ export function pictureConstants(
     MAP_LEFT: mapLeft(padding),
     FLOAT_PHOTO: photo === 'float',
     CLAMP_RENDER: clampRender,
+    SKIPS_MASKED: alpha === 'mask',
+    COMPOSITES: alpha === 'composite',
   };
 }
 

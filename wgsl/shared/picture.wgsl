@@ -11,4 +11,17 @@ struct Picture {
   // software drivers compile the result for seconds.
   reachDown: u32,
   reachRight: u32,
+  background: vec3f, // behind a photograph that is composited
+}
+
+// A tile's numbers of compared pixels and of included windows, at most TILE_COUNT of each, in one f32.
+const TILE_COUNT = 1024u;
+
+fn packCounts(counts: vec3f) -> f32 {
+  return counts.x + f32(TILE_COUNT) * counts.y;
+}
+
+fn unpackCounts(packed: f32) -> vec3f {
+  let counts = u32(packed);
+  return vec3f(f32(counts % TILE_COUNT), f32(counts / TILE_COUNT), 0.0);
 }

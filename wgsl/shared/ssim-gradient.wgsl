@@ -3,7 +3,7 @@
 // w, dΣSSIM/dr = (w∗m) + 2r·(w∗s) + p·(w∗q). The window is symmetric, so the filter is that of the forward pass.
 //
 // maps [3 channels, 3, H, mapPitch]: those of ssim-forward, from column MAP_LEFT on.
-// gradient [H, W, 4]: overwritten; the alpha entry is 0. L1's derivative at r = p is 0.
+// gradient [H, W, 4]: overwritten; the alpha entry is 0. L1's derivative at r = p is 0. The gradient of a masked pixel is 0.
 // The including kernel includes picture and photometric, and binds `maps` and `gradient`.
 
 // The values m, s, q of a pixel; 0 where its window is excluded. The maps contain the zeros at the right.
@@ -26,6 +26,9 @@ fn gradientScales() -> vec2f {
 
 // The gradient of a pixel's channel, from its filtered m, s, q.
 fn gradientOf(pixel: u32, channel: u32, filtered: vec4f, scales: vec2f) -> f32 {
+  if (SKIPS_MASKED && isMasked(pixel)) {
+    return 0.0;
+  }
   let r = renderChannel(pixel, channel);
   let p = photoChannel(pixel, channel);
   let bySsim = filtered.x + 2.0 * r * filtered.y + p * filtered.z;

@@ -15,8 +15,23 @@ fn colours(at: vec2u, channel: u32) -> vec2f {
   return found;
 }
 
+// The shift of a tile, near its colours: those of its middle, or grey where the middle is masked.
+fn shiftAt(middle: vec2u, channel: u32) -> vec2f {
+  if (SKIPS_MASKED && isMasked(middle.y * picture.width + middle.x)) {
+    return vec2f(0.5);
+  }
+  return colours(middle, channel);
+}
+
+// Stands for r² + p² of a masked pixel. The mean square of a window with one is above LARGEST_SQUARE, that of any other window below.
+const MASKED_SQUARE = 1e30;
+const LARGEST_SQUARE = 1e20;
+
 // r and p relative to the shift, r² + p² and r·p: SSIM needs only the sum of the variances.
 fn moments(at: vec2u, channel: u32, shift: vec2f) -> vec4f {
+  if (SKIPS_MASKED && all(at < vec2u(picture.width, picture.height)) && isMasked(at.y * picture.width + at.x)) {
+    return vec4f(0.0, 0.0, MASKED_SQUARE, 0.0);
+  }
   let colour = colours(at, channel) - shift;
   return vec4f(colour, dot(colour, colour), colour.x * colour.y);
 }
