@@ -49,7 +49,7 @@ async function openLosses(
   const run = async (pixels?: Float32Array) => {
     if (pixels) gpu.write(color, pixels, 'test');
     const live = gpu.liveBytes;
-    objective.prepare(STEP, views[1]);
+    objective.prepare(STEP, views[1], [0, 0, 0]);
     gpu.run('test', (recorder) => {
       recorder.clear(gradient);
       objective.record(recorder, views[1]);

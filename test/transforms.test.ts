@@ -150,7 +150,9 @@ test('Blender: an angle, no suffix, pictures with alpha, and files for the split
     const { viewmat, ...intrinsics } = dataset.views[3].camera;
     assertClose(Object.values(intrinsics), [40, 30, 20, 20, 20, 15], { absolute: 1e-12 });
     assertClose(viewmat, viewmatOf(tinyCapture().images[0]), { absolute: 1e-12 });
-    assert.equal(report.warnings, ['6 pictures have an alpha channel; it is ignored, without blending']);
+    assert.equal(report.warnings, [
+      '6 pictures have an alpha channel; it is ignored, without blending (load.masking takes it as a mask)',
+    ]);
     assert.equal(report.notes, [
       'found cameras in transforms.json: 3 train and 3 test views, 40×30, 0 points',
     ]);

@@ -9,6 +9,11 @@ export interface View {
   camera: Camera;
   /** Pixels on the GPU: u32 [H, W], rgba8 with r in the lowest byte, row-major. Uploaded once, by load. */
   image: GPUBuffer | null;
+  /**
+   * What alpha below 255 in `image` means; absent where alpha is 255 everywhere. The colours are premultiplied, so what is masked is
+   * black. `ignore`: the pixel takes no part in losses and scores. `remove`: the photograph is composited over the background.
+   */
+  masking?: 'ignore' | 'remove';
 }
 
 /** Structure-from-motion points, in host memory: init reads them once. */
@@ -30,6 +35,12 @@ export interface Dataset {
   center: Vec3;
   /** 1.1 × the largest distance of a camera centre from their mean (gsplat's scene scale), world units. */
   extent: number;
+}
+
+/** What the alpha of photographs means to a comparison with them (`PictureOptions.alpha`). The views of a dataset agree. */
+export function alphaOf(views: readonly View[]): 'mask' | 'composite' | undefined {
+  const masking = views.find((view) => view.masking)?.masking;
+  return masking && (masking === 'ignore' ? 'mask' : 'composite');
 }
 
 /** The image size that contains every view. */

@@ -1,8 +1,11 @@
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import type { Dataset, SfmPoints, View } from '../artefacts/dataset.ts';
 import type { Report } from '../stage.ts';
 import { sceneFrame } from './geometry.ts';
+import { type Masking, maskOf } from './masks.ts';
 import { type Photograph, PhotographLoader } from './photographs.ts';
 
 /** A photograph whose split the capture itself may name. */
@@ -17,6 +20,8 @@ export interface PointsRead extends SfmPoints {
 export interface Capture {
   /** The file or folder that errors about the whole capture name. */
   place: string;
+  /** The folder to which options are relative. */
+  folder: string;
   /** The files of the capture besides the photographs. */
   files: string[];
   /** At least one; sorted by name (code units). Hold-out counts in this order. */
@@ -33,6 +38,31 @@ export interface CaptureOptions {
   downscale: number;
   /** Every n-th view is held out for testing; 0 holds out none. */
   holdout: number;
+  /** Folder of the masks, relative to the capture. */
+  masks: string;
+  masking: Masking | 'none';
+}
+
+/** The default of the option `masks`. */
+export const MASKS = 'masks';
+
+/** Every photograph with its mask: the one that the capture names, or that of the folder. */
+export function withMasks(
+  { photographs, folder }: Capture,
+  { masks, masking }: CaptureOptions,
+): CapturePhotograph[] {
+  const place = resolve(folder, masks);
+  const isFolder = statSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (masking !== 'none' && masks !== MASKS && !isFolder) {
+    throw new InputError(
+      'is not a folder; expected masks (set `masks` to their folder, relative to the capture)',
+      place,
+    );
+  }
+  return photographs.map((photograph) => {
+    const mask = photograph.mask ?? (isFolder ? maskOf(place, photograph.name) : undefined);
+    return { ...photograph, mask };
+  });
 }
 
 /** Uploads each photograph of a capture once. On failure nothing stays on the GPU. */
@@ -46,26 +76,40 @@ export async function loadCapture(
   const splits = splitsOf(capture, options);
   const { positions, colors, skipped } = await capture.readPoints();
   if (skipped) report.warn(`${skipped} SfM points have positions that are not finite; they are skipped`);
-  const { photographs } = capture;
-  const alphas: string[] = [];
+  const photographs = withMasks(capture, options);
+  const masking = options.masking === 'none' ? undefined : options.masking;
+  const found = { alphas: 0, masks: 0 };
   const views: View[] = new Array(photographs.length);
-  const loader = new PhotographLoader(gpu, options.downscale);
+  const loader = new PhotographLoader(gpu, { downscale: options.downscale, masking });
   let done = 0;
   try {
     await inParallel(photographs.length, async (i) => {
       const { name } = photographs[i];
-      const { camera, image, hadAlpha } = await loader.load(photographs[i]);
-      if (hadAlpha) alphas.push(name);
-      views[i] = { name, split: splits[i], camera, image };
+      const { camera, image, hadAlpha, masked } = await loader.load(photographs[i]);
+      if (hadAlpha) found.alphas++;
+      if (masked) found.masks++;
+      views[i] = { name, split: splits[i], camera, image, ...(masked && { masking }) };
       report.progress({ step: ++done, steps: photographs.length });
     });
+    if (masking && !found.masks) {
+      throw new InputError(
+        `masking ${masking} finds no masks: no picture has alpha, and there is no file ${options.masks}/NAME.png or ` +
+          `${options.masks}/NAME.jpg.png; set \`masks\` to their folder, relative to the capture`,
+        capture.folder,
+      );
+    }
   } catch (error) {
     for (const view of views) view?.image?.destroy();
     throw error;
   }
-  if (alphas.length) {
-    report.warn(`${alphas.length} pictures have an alpha channel; it is ignored, without blending`);
+  if (masking) report.note(`masks of ${found.masks} of ${views.length} pictures: ${masking}`);
+  else if (found.alphas) {
+    report.warn(
+      `${found.alphas} pictures have an alpha channel; it is ignored, without blending (load.masking takes it as a mask)`,
+    );
   }
+  const unused = masking ? 0 : photographs.filter(({ mask }) => mask).length;
+  if (unused) report.warn(`masks of ${unused} pictures are not used; load.masking uses them`);
   const frame = sceneFrame(
     views.map(({ camera }) => camera),
     positions,

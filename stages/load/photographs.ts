@@ -3,6 +3,7 @@ import { Undistorter } from '../../wgsl/image/undistort.ts';
 import { type Camera, resizeCamera } from '../artefacts/camera.ts';
 import { areaResize } from './area-resize.ts';
 import { isPinhole } from './lens.ts';
+import type { Masking } from './masks.ts';
 import { downscaled, type Picture, readPicture } from './pictures.ts';
 import {
   type Calibration,
@@ -18,6 +19,15 @@ export interface Photograph {
   calibration: Calibration;
   /** World → camera, as in `Camera`. */
   viewmat: readonly number[];
+  /** The file of its mask. */
+  mask?: string;
+}
+
+/** How photographs are loaded. */
+export interface PhotographOptions {
+  downscale: number;
+  /** What masked pixels mean. Without it masks and alpha are not used. */
+  masking?: Masking;
 }
 
 /** A photograph on the GPU: u32 [H, W], rgba8, without distortion. The caller owns `image`. */
@@ -25,39 +35,43 @@ export interface LoadedPhotograph {
   camera: Camera;
   image: GPUBuffer;
   hadAlpha: boolean;
+  masked: boolean;
 }
 
 /** Loads photographs: decodes them, undistorts them at their full size, and reduces them by `downscale`. */
 export class PhotographLoader {
   readonly #gpu: Gpu;
-  readonly #downscale: number;
+  readonly #options: PhotographOptions;
   #undistorter?: Promise<Undistorter>;
   /** By calibration, then by the picture's size: the search for a size takes milliseconds. */
   readonly #cameras = new Map<Calibration, Map<string, UndistortedCamera>>();
 
-  constructor(gpu: Gpu, downscale: number) {
+  constructor(gpu: Gpu, options: PhotographOptions) {
     this.#gpu = gpu;
-    this.#downscale = downscale;
+    this.#options = options;
   }
 
   /** @throws InputError when the file is no picture of this calibration, or exceeds the adapter's limits. */
-  async load({ name, path, calibration, viewmat }: Photograph): Promise<LoadedPhotograph> {
+  async load({ name, path, calibration, viewmat, mask }: Photograph): Promise<LoadedPhotograph> {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.#gpu.device.limits;
     const distorted = !isPinhole(calibration.lens);
     const picture = await readPicture(path, {
       calibrated: calibration,
-      downscale: distorted ? 1 : this.#downscale,
+      downscale: distorted ? 1 : this.#options.downscale,
       maxBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
       undistorts: distorted,
+      masking: this.#options.masking,
+      mask,
     });
-    const { hadAlpha } = picture;
+    const { hadAlpha, masked } = picture;
     const label = `load/image/${name}`;
-    if (distorted) return { ...(await this.#undistort(label, picture, calibration, viewmat)), hadAlpha };
+    if (distorted)
+      return { ...(await this.#undistort(label, picture, calibration, viewmat)), hadAlpha, masked };
     const { width, height } = picture;
     const { lens } = scaleCalibration(calibration, width, height);
     const { fx, fy, cx, cy } = lens;
     const image = this.#gpu.upload(label, picture.rgba, 'images');
-    return { camera: { width, height, fx, fy, cx, cy, viewmat }, image, hadAlpha };
+    return { camera: { width, height, fx, fy, cx, cy, viewmat }, image, hadAlpha, masked };
   }
 
   async #undistort(label: string, picture: Picture, calibration: Calibration, viewmat: readonly number[]) {
@@ -72,7 +86,7 @@ export class PhotographLoader {
       const photo = this.#gpu.upload(`${label}/distorted`, picture.rgba, 'images');
       undistorter.run({ photo, width, height, lens }, { ...to, rgba8 });
       photo.destroy();
-      const target = downscaled(to.width, to.height, this.#downscale);
+      const target = downscaled(to.width, to.height, this.#options.downscale);
       if (target.width === to.width && target.height === to.height) return { camera, image: rgba8 };
       const full = new Uint8Array(await this.#gpu.read(rgba8, 'images', 4 * to.width * to.height));
       const pixels = areaResize(full, { ...to, channels: 4 }, target.width, target.height);

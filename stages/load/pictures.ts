@@ -1,15 +1,18 @@
-import { open } from 'node:fs/promises';
 import type { Sharp } from 'sharp';
 import { InputError } from '../../wgsl/core/index.ts';
 import { areaResize } from './area-resize.ts';
+import { withPicture } from './decode.ts';
+import { applyMask, type Masking, readMask } from './masks.ts';
 
-/** Pixels for the GPU: rgba8, row-major, alpha 255. */
+/** Pixels for the GPU: rgba8, row-major, premultiplied; alpha 255 without a mask. */
 export interface Picture {
   width: number;
   height: number;
   rgba: Uint8Array;
-  /** The file had an alpha channel, which was dropped without blending. */
+  /** The file has an alpha channel. Without masking it was dropped without blending. */
   hadAlpha: boolean;
+  /** Alpha is that of a mask, or the file's own. */
+  masked: boolean;
 }
 
 export interface PictureOptions {
@@ -21,97 +24,55 @@ export interface PictureOptions {
   maxBytes: number;
   /** The picture is undistorted at this size: a larger `downscale` is no help. */
   undistorts?: boolean;
+  /** What masked pixels mean. Without it every pixel counts. */
+  masking?: Masking;
+  /** The file of the picture's mask. Without it the picture's own alpha counts. */
+  mask?: string;
 }
-
-/** Limit on decoded pixels, 16384²: more than any camera produces. A small file may declare more. */
-const MAX_PIXELS = 2 ** 28;
-
-const SIGNATURES = [
-  { format: 'PNG', offset: 0, bytes: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] },
-  { format: 'JPEG', offset: 0, bytes: [0xff, 0xd8, 0xff] },
-  { format: 'WebP', offset: 8, bytes: [0x57, 0x45, 0x42, 0x50] },
-];
 
 /**
  * Decodes a photograph (PNG, JPEG, WebP) to 8-bit rgb without colour management. COLMAP uses pixels as
  * stored, so the EXIF rotation is applied only if the calibrated size requires it.
  */
-export async function readPicture(path: string, options: PictureOptions): Promise<Picture> {
-  await checkSignature(path);
-  const { default: sharp } = await import('sharp');
-  try {
-    const image = sharp(path, {
-      failOn: 'error',
-      limitInputPixels: MAX_PIXELS,
-      ignoreIcc: true,
-      sequentialRead: true,
-    });
+export function readPicture(path: string, options: PictureOptions): Promise<Picture> {
+  return withPicture(path, async (image) => {
     const { width, height, orientation = 1, hasAlpha } = await image.metadata();
     const turned =
       orientation >= 5 && aspectError(width, height, options) > aspectError(height, width, options) + 0.01;
     const [w, h] = turned ? [height, width] : [width, height];
     const target = checkSize(path, w, h, options);
-    const { data, info } = await decode(turned ? image.autoOrient() : image);
+    const { masking, mask } = options;
+    const ownAlpha = masking !== undefined && mask === undefined && hasAlpha;
+    const { data, info } = await decode(turned ? image.autoOrient() : image, ownAlpha ? 4 : 3);
+    const masked = masking !== undefined && (ownAlpha || mask !== undefined);
+    const alpha = masked && mask !== undefined ? await readMask(mask, info) : undefined;
+    const pixels = masked ? applyMask(data, masking, alpha) : data;
+    const channels = masked ? 4 : 3;
     const shrink = target.width < info.width || target.height < info.height;
-    const rgb = shrink ? areaResize(data, info, target.width, target.height) : data;
-    return { ...target, rgba: addAlpha(rgb), hadAlpha: hasAlpha };
-  } catch (error) {
-    if (error instanceof InputError) throw error;
-    throw undecodable(path, error as Error);
-  }
-}
-
-function undecodable(path: string, { message }: Error): InputError {
-  const reason = message.replaceAll(path, '').replace(/\s+/g, ' ').trim();
-  return new InputError(`cannot be decoded (${reason}); expected a whole PNG, JPEG or WebP picture`, path);
+    const { width: fromWidth, height: fromHeight } = info;
+    const from = { width: fromWidth, height: fromHeight, channels };
+    const reduced = shrink ? areaResize(pixels, from, target.width, target.height) : pixels;
+    return { ...target, rgba: masked ? reduced : addAlpha(reduced), hadAlpha: hasAlpha, masked };
+  });
 }
 
 /** The size of a picture as stored, without its EXIF rotation; reads the header alone. */
-export async function pictureSize(path: string): Promise<{ width: number; height: number }> {
-  await checkSignature(path);
-  const { default: sharp } = await import('sharp');
-  const { width, height } = await sharp(path)
-    .metadata()
-    .catch((error: Error) => {
-      throw undecodable(path, error);
-    });
-  return { width, height };
-}
-
-/** Checks the first bytes, so that no other decoder ever opens the file. */
-async function checkSignature(path: string): Promise<void> {
-  const head = new Uint8Array(16);
-  const file = await open(path).catch((error: Error) => {
-    throw new InputError(`cannot be opened: ${error.message}`, path);
+export function pictureSize(path: string): Promise<{ width: number; height: number }> {
+  return withPicture(path, async (image) => {
+    const { width, height } = await image.metadata();
+    return { width, height };
   });
-  let bytesRead: number;
-  try {
-    ({ bytesRead } = await file.read(head, 0, head.length, 0));
-  } catch (error) {
-    throw new InputError(`cannot be read: ${(error as Error).message}`, path);
-  } finally {
-    await file.close();
-  }
-  if (!bytesRead) throw new InputError('is empty; expected a PNG, JPEG or WebP picture', path);
-  const known = SIGNATURES.some(({ offset, bytes }) => bytes.every((byte, i) => head[offset + i] === byte));
-  if (!known) {
-    const found = [...head.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-    throw new InputError(
-      `is not a supported image: it begins with ${found}, expected PNG, JPEG or WebP`,
-      path,
-    );
-  }
 }
 
 async function decode(
   image: Sharp,
+  channels: 3 | 4,
 ): Promise<{ data: Uint8Array; info: { width: number; height: number; channels: number } }> {
-  const { data, info } = await image
-    .removeAlpha()
+  const { data, info } = await (channels === 3 ? image.removeAlpha() : image)
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
-  if (info.channels !== 3) throw new Error(`${info.channels} channels`);
+  if (info.channels !== channels) throw new Error(`${info.channels} channels`);
   return { data, info };
 }
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
+import { MASKS } from './capture.ts';
 import { READERS, readerOf, unrecognised } from './readers/index.ts';
 import type { Loaded, Reader } from './readers/reader.ts';
 
@@ -50,6 +51,19 @@ export const loadOptions = z
       .default('images')
       .describe(
         'Folder of the images, relative to the capture (PNG, JPEG, WebP); of transforms.json, the folder that replaces images/ in its paths',
+      ),
+    masking: z
+      .enum(['none', 'ignore', 'remove'])
+      .default('none')
+      .describe(
+        'Masks, from the folder `masks` or else the alpha of the pictures; none: not used; ignore: masked pixels take no part in losses and scores; remove: pictures are composited over the background, and Gaussians outside the masks are removed',
+      ),
+    masks: z
+      .string()
+      .min(1)
+      .default(MASKS)
+      .describe(
+        'Folder of the masks, relative to the capture: NAME.png or NAME.jpg.png for images/NAME.jpg, black where masked',
       ),
     downscale: z
       .number()

@@ -25,8 +25,8 @@ export function balancedObjective(
     );
     return {
       overwrites: true,
-      prepare(step, view) {
-        for (const { objective } of parts) objective.prepare(step, view);
+      prepare(step, view, background) {
+        for (const { objective } of parts) objective.prepare(step, view, background);
         balance.setPixels(view.camera.width * view.camera.height);
       },
       record(recorder, view) {

@@ -1,5 +1,6 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import { PhotometricLoss } from '../../wgsl/image/photometric.ts';
+import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 
 /** The picture that a step renders and its gradient, in buffers of the largest view's size. */
@@ -17,7 +18,7 @@ export interface Objective {
   /** Overwrites the gradient instead of adding to it. Allowed only for the first objective. */
   readonly overwrites?: boolean;
   /** Uploads the parameters of the next step; then `record` records the work on the view. */
-  prepare(step: number, view: View): void;
+  prepare(step: number, view: View, background: Vec3): void;
   record(recorder: Recorder, view: View): void;
   readonly metrics: ObjectiveMetrics | readonly ObjectiveMetrics[];
 }
@@ -33,10 +34,18 @@ export interface ObjectiveMetrics {
 /** Creates an objective for a picture. Called again when the picture's buffers are replaced. */
 export type ObjectiveFactory = (gpu: Gpu, arena: Arena, picture: Picture) => Promise<Objective>;
 
+export interface PhotometricOptions {
+  /** Weight of 1 − SSIM, 0 to 1. */
+  dssim: number;
+  /** What the alpha of the photographs means (`alphaOf`). */
+  alpha?: 'mask' | 'composite';
+}
+
 /** (1 − dssim)·L1 + dssim·(1 − SSIM) against the view's photograph (3DGS, eq. 7). */
-export function photometricObjective({ dssim }: { dssim: number }): ObjectiveFactory {
+export function photometricObjective({ dssim, alpha }: PhotometricOptions): ObjectiveFactory {
   return async (gpu, arena, { width, height, color, gradient }) => {
-    const metrics = arena.buffer('photometric/metrics', 16);
+    const words = alpha === 'mask' ? 5 : 4;
+    const metrics = arena.buffer('photometric/metrics', alpha === 'mask' ? 24 : 16);
     const loss = await PhotometricLoss.create(gpu, arena, {
       label: 'photometric',
       width,
@@ -45,20 +54,25 @@ export function photometricObjective({ dssim }: { dssim: number }): ObjectiveFac
       gradient,
       metrics,
       dssimWeight: dssim,
+      alpha,
     });
     const photos = new Map<View, ReturnType<PhotometricLoss['bindPhoto']>>();
     return {
       overwrites: true,
-      prepare(_, view) {
+      prepare(_, view, background) {
         if (!photos.has(view)) photos.set(view, loss.bindPhoto(view.image!, view.camera));
+        if (alpha === 'composite') photos.get(view)!.setBackground(background);
       },
       record(recorder, view) {
         loss.record(recorder, photos.get(view)!);
       },
       metrics: {
         buffer: metrics,
-        words: 4,
-        read: ([, , mse, total]) => ({ loss: total, psnr: -10 * Math.log10(mse) }),
+        words,
+        read([, , mse, total, compared]): Record<string, number> {
+          // A picture that is masked everywhere has no PSNR.
+          return compared === 0 ? { loss: total } : { loss: total, psnr: -10 * Math.log10(mse) };
+        },
       },
     };
   };

@@ -131,7 +131,7 @@ export class SplatOptimizer {
       dropout: step.dropout,
     });
     update.setStep(step.step + 1, step.rates);
-    for (const objective of objectives) objective.prepare(step.step, step.view);
+    for (const objective of objectives) objective.prepare(step.step, step.view, step.background);
     const sample = this.#gpu.run(`${this.#options.label}/step`, (recorder) => {
       rasterizer.record(recorder);
       if (!objectives[0]?.overwrites) {

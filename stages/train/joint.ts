@@ -1,6 +1,6 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { backgroundAt } from '../artefacts/background.ts';
-import { largestView } from '../artefacts/dataset.ts';
+import { alphaOf, largestView } from '../artefacts/dataset.ts';
 import {
   GAUSSIAN_PARAMETERS,
   type Gaussians,
@@ -89,7 +89,7 @@ export async function trainJointly(
       train: ['sh'],
       objectives: [
         balancedObjective(
-          photometricObjective({ dssim: options.dssim }),
+          photometricObjective({ dssim: options.dssim, alpha: alphaOf(views) }),
           target.objective(1),
           STYLE_RATIO * clip.weight,
         ),

@@ -3,7 +3,7 @@ import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture-capacity.ts';
 import { applyStartValues } from '../../wgsl/splat/start-values.ts';
 import { backgroundAt } from '../artefacts/background.ts';
-import { type Dataset, largestView, type View } from '../artefacts/dataset.ts';
+import { alphaOf, type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { openStyleTarget } from '../losses/target.ts';
@@ -78,7 +78,7 @@ export async function train(
     const { state, strategy } = training;
     owned.push(strategy);
     const { clip, dssim } = options;
-    const objectives = [photometricObjective({ dssim })];
+    const objectives = [photometricObjective({ dssim, alpha: alphaOf(views) })];
     if (clip) {
       const target = await openStyleTarget(gpu, clip, { seed }, report);
       owned.push(target);

@@ -30,7 +30,7 @@ export function ssimRow(
     const objective = await make(gpu, arena, { width, height, color, gradient });
     let at = 0;
     const frame = () => {
-      objective.prepare(at++, view);
+      objective.prepare(at++, view, [0, 0, 0]);
       gpu.run('bench/ssim', (recorder) => objective.record(recorder, view));
     };
     const measured = await measure(gpu, frame, effort);

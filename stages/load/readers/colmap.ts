@@ -36,6 +36,7 @@ async function survey(folder: string, options: CaptureOptions): Promise<Capture>
   await checkPresent(photographs, images);
   return {
     place: model.folder,
+    folder,
     files: model.files,
     photographs,
     readPoints: model.readPoints,

@@ -2,7 +2,7 @@ import type { Gpu } from '../../../wgsl/core/index.ts';
 import type { Dataset } from '../../artefacts/dataset.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
 import type { Report } from '../../stage.ts';
-import { type Capture, type CaptureOptions, loadCapture, splitsOf } from '../capture.ts';
+import { type Capture, type CaptureOptions, loadCapture, splitsOf, withMasks } from '../capture.ts';
 import type { SplatOptions } from '../splat.ts';
 import { undistortedCamera } from '../undistorted-camera.ts';
 
@@ -46,12 +46,18 @@ export function captureReader({
     ...row,
     photographs: true,
     async files(path, options) {
-      const { files, photographs } = await survey(path, options);
-      return [...files, ...photographs.map((photograph) => photograph.path)];
+      const capture = await survey(path, options);
+      const masks = withMasks(capture, options).flatMap(({ mask }) => mask ?? []);
+      return [
+        ...capture.files,
+        ...capture.photographs.map((photograph) => photograph.path),
+        ...(options.masking === 'none' ? [] : masks),
+      ];
     },
     async check(path, options) {
       const capture = await survey(path, options);
       splitsOf(capture, options);
+      withMasks(capture, options);
       for (const calibration of new Set(capture.photographs.map((photograph) => photograph.calibration))) {
         undistortedCamera(calibration);
       }

@@ -120,6 +120,7 @@ async function survey(path: string, options: CaptureOptions): Promise<Capture> {
   const cloud = parts.find(({ pointCloud }) => pointCloud)?.pointCloud;
   return {
     place: chosen[0].file,
+    folder: dirname(chosen[0].file),
     files: [...chosen.map(({ file }) => file), ...(cloud ? [cloud] : [])],
     photographs,
     readPoints: () =>

@@ -1,13 +1,16 @@
 import { PhotometricMetrics, psnr } from '../../../wgsl/image/photometric-metrics.ts';
 import { SplatRenderer } from '../../../wgsl/splat/renderer.ts';
-import { largestView, type View } from '../../artefacts/dataset.ts';
+import { alphaOf, largestView, type View } from '../../artefacts/dataset.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
 import { countOf, type Measured, type Metric, type MetricInput, mean, score } from './metric.ts';
 
-/** One held-out view: colours clamped to 0–1 and not rounded, against the photograph. */
+/**
+ * One held-out view: colours clamped to 0–1 and not rounded, against the photograph, without masked pixels. Undefined where nothing is
+ * compared: the picture is masked everywhere, or in every window of SSIM.
+ */
 interface Fidelity {
-  psnr: number;
-  ssim: number;
+  psnr?: number;
+  ssim?: number;
 }
 
 interface HeldOut {
@@ -27,9 +30,13 @@ export async function measureHeldOut(
   const views = input.scene.dataset.views.filter(({ split, image }) => split === 'test' && image);
   if (!views.length) return { skipped: 'there are no held-out photographs (load.holdout)' };
   const { now, before } = await input.share('held-out', () => compareWithPhotos(input, views));
-  const over = countOf(views.length, 'held-out view');
+  const values = (fidelities: Fidelity[]) => fidelities.flatMap((one) => one[metric.name] ?? []);
+  const compared = values(now).length;
+  if (!compared) return { skipped: 'masks cover all held-out photographs' };
+  const masked = alphaOf(views) === 'mask' ? ', without masked pixels' : '';
+  const over = countOf(compared, 'held-out view') + masked;
   const scoreOf = (fidelities: Fidelity[], suffix: string, note: string) =>
-    score(metric.name + suffix, mean(fidelities.map((one) => one[metric.name])), metric.unit, over + note);
+    score(metric.name + suffix, mean(values(fidelities)), metric.unit, over + note);
   return [scoreOf(now, '', ''), ...(before.length ? [scoreOf(before, '.before', ', before restyling')] : [])];
 }
 
@@ -40,29 +47,38 @@ async function compareWithPhotos(input: MetricInput, views: View[]): Promise<Hel
   try {
     const { width, height } = largestView(views);
     const render = arena.buffer('render', 16 * width * height);
-    const metrics = arena.buffer('metrics', 16);
-    const results = arena.buffer('results', 16 * views.length);
+    const alpha = alphaOf(views);
+    const words = alpha === 'mask' ? 6 : 4;
+    const metrics = arena.buffer('metrics', 4 * words);
+    const results = arena.buffer('results', 4 * words * views.length);
     const engine = await PhotometricMetrics.create(gpu, arena, {
       label: 'photo',
       width,
       height,
       render,
       metrics,
+      alpha,
     });
-    const bound = views.map(({ image, camera }) => engine.bindPhoto(image!, camera));
+    const { background } = settings;
+    const bound = views.map(({ image, camera: { width, height } }) =>
+      engine.bindPhoto(image!, { width, height, background }),
+    );
     const compare = async (splat: Gaussians): Promise<Fidelity[]> => {
       for (const [i, { camera }] of views.entries()) {
-        await renderer.render(splat, camera, { color: render }, { background: settings.background });
+        await renderer.render(splat, camera, { color: render }, { background });
         gpu.run('score/held-out', (recorder) => {
           engine.record(recorder, bound[i]);
-          recorder.copy(metrics, results, 16, 0, 16 * i);
+          recorder.copy(metrics, results, 4 * words, 0, 4 * words * i);
         });
       }
-      const floats = await gpu.readFloats(results, 'metrics', 4 * views.length);
-      return views.map((_, i) => ({
-        psnr: psnr(Math.max(MIN_MSE, floats[4 * i + 2])),
-        ssim: floats[4 * i + 1],
-      }));
+      const floats = await gpu.readFloats(results, 'metrics', words * views.length);
+      return views.map((_, i) => {
+        const [, ssim, mse, , pixels, windows] = floats.subarray(words * i, words * (i + 1));
+        return {
+          psnr: pixels === 0 ? undefined : psnr(Math.max(MIN_MSE, mse)),
+          ssim: windows === 0 ? undefined : ssim,
+        };
+      });
     };
     return { now: await compare(scene.gaussians), before: scene.base ? await compare(scene.base) : [] };
   } finally {
