@@ -9,7 +9,7 @@ import {
   normalize,
   type Vec3,
 } from '../stages/artefacts/camera.ts';
-import { coverage, fitRing, ringCameras } from '../stages/orbit/ring.ts';
+import { coverage, fitRing, ringCameras } from '../stages/orbit/paths/ring.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { project } from './reference/warp-error.ts';
 
@@ -17,7 +17,7 @@ const UP: Vec3 = normalize([0.1, -1, 0.05]);
 const CENTER: Vec3 = [1, 2, 3];
 const SCENE = { up: UP, center: CENTER, extent: 5 };
 const LENS = { width: 90, height: 160, fx: 120, fy: 120, cx: 45, cy: 80 };
-const SIZE = { frames: 24, width: 320, height: 180, zoom: 1 };
+const SIZE = { frames: 24, width: 320, height: 180 };
 
 const add = (a: Vec3, b: Vec3, s = 1): Vec3 => [a[0] + s * b[0], a[1] + s * b[1], a[2] + s * b[2]];
 const distance = (a: Vec3, b: Vec3) => Math.hypot(...add(a, b, -1));

@@ -8,7 +8,7 @@ import { readGaussians, releaseGaussians } from '../stages/artefacts/gaussians.t
 import { encodePly } from '../stages/artefacts/gaussians-ply.ts';
 import { load } from '../stages/load/stage.ts';
 import { orbitOptions } from '../stages/orbit/options.ts';
-import { fitRing, ringCameras } from '../stages/orbit/ring.ts';
+import { fitRing, ringCameras } from '../stages/orbit/paths/ring.ts';
 import { orbit, orbitStage } from '../stages/orbit/stage.ts';
 import { type Report, silent } from '../stages/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
@@ -162,7 +162,7 @@ test('pictures in flight at once equal those rendered one by one', () =>
     const large = { ...splat, logScales: arena.upload('large', new Float32Array(24).fill(3), 'test') };
     const cameras = ringCameras(
       fitRing({ ...ringDataset(), cameras: ringDataset().views.map(({ camera }) => camera) }, 'full'),
-      { frames: 7, width: 1600, height: 900, zoom: 1 },
+      { frames: 7, width: 1600, height: 900 },
     );
     const render = async (atOnce: boolean) => {
       const renderer = await SplatRenderer.create(gpu, 'test/renderer');

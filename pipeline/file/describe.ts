@@ -55,7 +55,8 @@ export function describe(schema: JsonSchema): string {
     case 'array':
       return list(schema);
     case 'object':
-      return schema.properties ? `a map of ${knownKeys(schema).join(', ')}` : 'a map';
+      if (!schema.properties) return 'a map';
+      return knownKeys(schema).length ? `a map of ${knownKeys(schema).join(', ')}` : 'an empty map';
     default:
       return 'another value';
   }

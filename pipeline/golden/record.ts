@@ -5,6 +5,7 @@ import { resizeCamera } from '../../stages/artefacts/camera.ts';
 import type { Score } from '../../stages/artefacts/scores.ts';
 import { stages } from '../../stages/index.ts';
 import type { OrbitOptions } from '../../stages/orbit/options.ts';
+import { chosenPath } from '../../stages/orbit/paths/index.ts';
 import { readPipeline } from '../file/read.ts';
 import { hashFile } from '../hash.ts';
 import { openDevice } from '../open-device.ts';
@@ -64,8 +65,8 @@ export async function recordGolden(file: string, options: RecordOptions) {
       tolerance: TOLERANCE,
       chain: {
         ...chain,
-        // A path around the bounds of the splat depends on training.
-        cameras: orbit.path === 'bounds' ? undefined : cameras,
+        // A path that depends on the splat depends on training.
+        cameras: chosenPath(orbit.path).path.usesSplat ? undefined : cameras,
         scores: scores.map((score) => ({ ...score, bound: boundOf(score) })),
       },
     };

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { backgroundOption } from '../artefacts/background.ts';
+import { pathOption } from './paths/index.ts';
 
 const side = z
   .number()
@@ -13,17 +14,8 @@ export const orbitOptions = z.strictObject({
   frames: z.number().int().min(1).max(3600).default(120).describe('Number of frames along the path'),
   fps: z.number().min(1).max(120).default(30).describe('Frames per second of the video'),
   size: z.tuple([side, side]).default([960, 540]).describe('[width, height] of the frames, pixels'),
-  path: z
-    .enum(['cameras', 'bounds'])
-    .default('cameras')
-    .describe('Camera path: a circle fitted to the training cameras, or around the bounds of the splat'),
-  turn: z
-    .enum(['auto', 'full', 'swing'])
-    .default('auto')
-    .describe(
-      'Motion along the path `cameras`; full: one turn; swing: back and forth over the arc that the training cameras cover; auto: swing if cameras with photographs leave a gap above 90 degrees, else full',
-    ),
-  zoom: z.number().min(0.1).max(10).default(1).describe('Focal length, relative to the training cameras'),
+  path: pathOption,
+  zoom: z.number().min(0.1).max(10).default(1).describe('Multiplies the focal length of the path'),
   background: backgroundOption(),
   pictures: z.boolean().default(true).describe('Writes frames/*.png'),
   video: z.boolean().default(true).describe('Writes turntable.mp4'),

@@ -1,15 +1,14 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor } from '../artefacts/background.ts';
 import type { Camera } from '../artefacts/camera.ts';
-import type { Dataset, View } from '../artefacts/dataset.ts';
+import type { Dataset } from '../artefacts/dataset.ts';
 import { type Frames, releaseFrames } from '../artefacts/frames.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { defineStage, type Report, type StageSettings, silent } from '../stage.ts';
-import { boundsRing } from './bounds.ts';
 import { FrameFiles } from './frame-files.ts';
 import { type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
+import { chosenPath } from './paths/index.ts';
 import { checkBudget, renderFrames } from './render-frames.ts';
-import { fitRing, type Ring, ringCameras } from './ring.ts';
 import { checkVideo } from './video.ts';
 
 export type { OrbitInput } from './options.ts';
@@ -21,16 +20,18 @@ export interface OrbitScene {
   base?: Gaussians;
 }
 
-/** The stage: a turntable of the splat as frames on the GPU, PNG files and a video. */
+/** The stage: a camera path around the splat as frames on the GPU, PNG files and a video. */
 export const orbitStage = defineStage({
   name: 'orbit',
   module: import.meta.url,
-  summary: 'Renders a turntable into frames/*.png and turntable.mp4',
+  summary: 'Renders a camera path into frames/*.png and turntable.mp4',
   options: orbitOptions,
   needs: ['dataset', 'gaussians'],
   uses: ['base'],
   gives: ['frames'],
-  async preflight({ size: [width, height], frames, fps, bitrate, video, compare, memory }) {
+  async preflight({ path: option, size: [width, height], frames, fps, bitrate, video, compare, memory }) {
+    const { path, options } = chosenPath(option);
+    await path.check?.(options);
     checkBudget(width * height, frames, memory);
     if (video) await checkVideo({ width, height, fps, bitrate });
     if (compare) await checkVideo({ width: 2 * width, height, fps, bitrate });
@@ -39,10 +40,10 @@ export const orbitStage = defineStage({
 });
 
 /**
- * Renders a turntable. Without `output` no file is written and no pixel leaves the GPU. The caller owns the frames
+ * Renders the splat along a camera path. Without `output` no file is written and no pixel leaves the GPU. The caller owns the frames
  * (`releaseFrames`).
  *
- * @throws InputError when the frames do not fit in memory or the cameras define no path.
+ * @throws InputError when the frames do not fit in memory or the scene has no such path.
  */
 export async function orbit(
   gpu: Gpu,
@@ -52,14 +53,9 @@ export async function orbit(
 ): Promise<Frames> {
   const options = orbitOptions.parse(given);
   const [width, height] = options.size;
-  const { fps, bitrate, pictures, video, zoom, memory } = options;
+  const { fps, bitrate, pictures, video, memory } = options;
   const background = backgroundColor(options.background);
-  const cameras = ringCameras(await chooseRing(gpu, scene, options, report), {
-    frames: options.frames,
-    width,
-    height,
-    zoom,
-  });
+  const cameras = await pathCameras(gpu, scene, options, report);
   if (options.compare && !scene.base) {
     report.warn('compare.mp4 is not written: no stage restyled the splat');
   }
@@ -89,23 +85,14 @@ export async function orbit(
   }
 }
 
-/** Synthetic views around a splat do not imply unseen sides: `auto` is then a full turn. */
-function turnOf({ turn }: OrbitOptions, views: readonly View[]): OrbitOptions['turn'] {
-  return turn === 'auto' && !views.some(({ image }) => image) ? 'full' : turn;
-}
-
-async function chooseRing(gpu: Gpu, scene: OrbitScene, options: OrbitOptions, report: Report): Promise<Ring> {
-  const { views, up, center, extent } = scene.dataset;
-  const cameras: Camera[] = views.filter(({ split }) => split === 'train').map(({ camera }) => camera);
-  const ring =
-    options.path === 'bounds'
-      ? await boundsRing(gpu, scene.gaussians, { up, cameras })
-      : fitRing({ cameras, up, center, extent }, turnOf(options, views));
-  const degrees = Math.round((ring.arc * 180) / Math.PI);
-  const kind =
-    degrees >= 360 ? 'a full turn' : `a swing of ${degrees}°, the arc that the training cameras cover`;
-  report.note(
-    `${kind}, radius ${ring.radius.toPrecision(3)}, ${options.frames} frames of ${options.size.join('×')}`,
-  );
-  return ring;
+/** The cameras of the frames, along the path, with the focal length that `zoom` gives. */
+async function pathCameras(
+  gpu: Gpu,
+  scene: OrbitScene,
+  { path: option, frames, size: [width, height], zoom }: OrbitOptions,
+  report: Report,
+): Promise<Camera[]> {
+  const { path, options } = chosenPath(option);
+  const { cameras } = await path.cameras({ gpu, scene, picture: { frames, width, height }, report }, options);
+  return cameras.map((camera) => ({ ...camera, fx: zoom * camera.fx, fy: zoom * camera.fy }));
 }

@@ -1,4 +1,4 @@
-import { InputError } from '../../wgsl/core/index.ts';
+import { InputError } from '../../../wgsl/core/index.ts';
 import {
   type Camera,
   cameraCenter,
@@ -8,7 +8,8 @@ import {
   normalize,
   subtract,
   type Vec3,
-} from '../artefacts/camera.ts';
+} from '../../artefacts/camera.ts';
+import type { Picture } from './path.ts';
 
 /**
  * A circle of camera positions around a vertical axis, or an arc of it. Azimuth 0 is the direction `front` and grows towards
@@ -58,7 +59,7 @@ export interface RingScene {
  */
 export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn): Ring {
   if (!cameras.length)
-    throw new InputError('orbit.path: cameras needs training views, and there are none; use path: bounds');
+    throw new InputError('orbit.path: turntable needs training views, and there are none; use path: bounds');
   const axis = normalize(up);
   const offsets = cameras.map((camera) => subtract(cameraCenter(camera), center));
   const heights = offsets.map((offset) => dot(offset, axis));
@@ -129,21 +130,13 @@ export function along(a: Vec3, axis: Vec3, s: number): Vec3 {
   return [a[0] + s * axis[0], a[1] + s * axis[1], a[2] + s * axis[2]];
 }
 
-export interface PathOptions {
-  frames: number;
-  width: number;
-  height: number;
-  /** Multiplies the focal length. */
-  zoom: number;
-}
-
 /**
  * Cameras along a ring. A full turn is divided evenly and its last camera is one step before its first; a swing follows a
  * sine from the middle to one end, the other, and back, so that both loop without a jump. The camera moves towards growing
  * azimuth, and the smaller image side has the field of view of the smaller side of a training view.
  */
-export function ringCameras(ring: Ring, { frames, width, height, zoom }: PathOptions): Camera[] {
-  const focal = zoom * ring.focal * Math.min(width, height);
+export function ringCameras(ring: Ring, { frames, width, height }: Picture): Camera[] {
+  const focal = ring.focal * Math.min(width, height);
   return Array.from({ length: frames }, (_, i) => {
     const turn = (2 * Math.PI * i) / frames;
     const eye = ringPoint(
@@ -161,4 +154,12 @@ export function ringPoint({ center, up, front, radius, height }: Ring, azimuth: 
   const side = cross(up, front);
   const out = along(along([0, 0, 0], front, radius * Math.cos(azimuth)), side, radius * Math.sin(azimuth));
   return along(along(center, out, 1), up, height);
+}
+
+/** `a full turn, radius 4.2, 120 frames of 960×540`. */
+export function describeRing({ arc, radius }: Ring, { frames, width, height }: Picture): string {
+  const degrees = Math.round((arc * 180) / Math.PI);
+  const kind =
+    degrees >= 360 ? 'a full turn' : `a swing of ${degrees}°, the arc that the training cameras cover`;
+  return `${kind}, radius ${radius.toPrecision(3)}, ${frames} frames of ${width}×${height}`;
 }
