@@ -49,6 +49,8 @@ const INLINED = [
 ];
 /** Included as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
 const VENDORED = '@playcanvas/splat-transform';
+/** In `dist/`. */
+const VENDORED_MODULE = `./vendor/${basename(VENDORED)}/dist/index.mjs`;
 const VENDORED_FILES = /^(LICENSE|dist[\\/](worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
 
 /** Inlined CommonJS packages call `require`. The import is dynamic, because browsers load the chunk, too. */
@@ -166,7 +168,7 @@ function bundled(entryPoints) {
 function usePackage(build) {
   build.onResolve({ filter: /^[^./]/ }, ({ path, importer, kind }) => {
     if (kind === 'entry-point' || importer.includes('node_modules')) return undefined;
-    if (path === VENDORED) return { path: `./vendor/${basename(VENDORED)}/dist/index.mjs`, external: true };
+    if (path === VENDORED) return { path: VENDORED_MODULE, external: true };
     return INLINED.includes(packageOf(path)) ? undefined : { path, external: true };
   });
   // Zod carries its messages in 50 languages, which is half of its code.
@@ -184,10 +186,12 @@ function usePackage(build) {
 /** A URL that is a literal stays one, `new URL('../wgsl/x.wgsl', import.meta.url)`: bundlers of a web page find it. */
 function withOwnUrl(text, path) {
   const urls = /new URL\('(\.[^']*)', import\.meta\.url\)|import\.meta\.url/g;
-  return text.replace(urls, (_, literal) => {
+  const owned = text.replace(urls, (_, literal) => {
     const place = literal ? posix.join(dirname(path), literal) : path;
     return `new URL('../${place}', import.meta.url)${literal ? '' : '.href'}`;
   });
+  const vendored = `new URL('${VENDORED_MODULE}', import.meta.url).href`;
+  return owned.replaceAll(`import.meta.resolve('${VENDORED}')`, vendored);
 }
 
 async function vendor(build) {

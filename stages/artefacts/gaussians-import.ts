@@ -3,7 +3,7 @@ import { emptyGaussians, type HostGaussians, parameterWidths } from './gaussians
 import { SPLAT_PROPERTIES } from './ply-header.ts';
 import { checkSplatFile } from './splat-file-check.ts';
 import { readAntialias } from './splat-model.ts';
-import { type DataTable, openSource, splatTransform } from './splat-transform.ts';
+import { type DataTable, openSource, type ReadSource, splatTransform } from './splat-transform.ts';
 
 export interface ImportedGaussians {
   gaussians: HostGaussians;
@@ -32,16 +32,31 @@ const OPAQUE_LOGIT = 16; // 1 − 1e-7: f32 has no value between this and 1
  */
 export async function importGaussians(path: string): Promise<ImportedGaussians> {
   await checkSplatFile(path);
-  const { table, antialias } = await readTable(path);
+  const library = await splatTransform();
+  return readSplat(path, (name) => openSource(library, name));
+}
+
+/** Reads a splat from the bytes of a file called `name`, as `importGaussians`. */
+export async function parseGaussians(bytes: Uint8Array, name: string): Promise<ImportedGaussians> {
+  const library = await splatTransform();
+  const files = new library.MemoryReadFileSystem();
+  files.set(name, bytes);
+  return readSplat(name, (file) => files.createSource(file));
+}
+
+type OpenSource = (name: string) => Promise<ReadSource>;
+
+async function readSplat(path: string, open: OpenSource): Promise<ImportedGaussians> {
+  const { table, antialias } = await readTable(path, open);
   const imported = cleanTable(table, path);
   return { ...imported, gaussians: { ...imported.gaussians, ...(antialias && { antialias }) } };
 }
 
-async function readTable(path: string): Promise<{ table: DataTable; antialias: boolean }> {
+async function readTable(path: string, open: OpenSource): Promise<{ table: DataTable; antialias: boolean }> {
   const library = await splatTransform();
-  const sources = new Set<{ close(): void }>();
+  const sources = new Set<ReadSource>();
   const createSource = async (name: string) => {
-    const source = await openSource(library, name);
+    const source = await open(name);
     sources.add(source);
     return source;
   };

@@ -15,15 +15,26 @@ export async function exportPly(gpu: Gpu, gaussians: Gaussians): Promise<Uint8Ar
   return encodePly(host);
 }
 
+/** The bytes of the .ply, as `exportPly`. */
 export async function encodePly(host: HostGaussians): Promise<Uint8Array> {
   const { Column, DataTable, MemoryFileSystem, Transform, writePly } = await splatTransform();
+  const columns = plyColumns(host).map(({ name, data }) => new Column(name, data));
+  const files = new MemoryFileSystem();
+  const dataTable = new DataTable(columns, Transform.PLY);
+  const comments = host.antialias ? [ANTIALIAS_COMMENT] : [];
+  const plyData = { comments, elements: [{ name: 'vertex', dataTable }] };
+  await writePly({ filename: 'splat.ply', plyData }, files);
+  return files.results.get('splat.ply')!;
+}
+
+/** The splat as the columns of 3DGS's .ply, in its order. */
+export function plyColumns(host: HostGaussians): { name: string; data: Float32Array<ArrayBuffer> }[] {
   const { count, shDegree } = host;
   const bands = (shDegree + 1) ** 2;
-  const column = (name: string, tensor: Float32Array, width: number, at: number) =>
-    new Column(
-      name,
-      Float32Array.from({ length: count }, (_, i) => tensor[i * width + at]),
-    );
+  const column = (name: string, tensor: Float32Array, width: number, at: number) => ({
+    name,
+    data: Float32Array.from({ length: count }, (_, i) => tensor[i * width + at]),
+  });
   const axes = (name: (c: number) => string, tensor: Float32Array, width = 3) =>
     [0, 1, 2].map((c) => column(name(c), tensor, width, c));
   const rest = [0, 1, 2].flatMap((c) =>
@@ -31,23 +42,13 @@ export async function encodePly(host: HostGaussians): Promise<Uint8Array> {
       column(`f_rest_${c * (bands - 1) + k}`, host.sh, 3 * bands, 3 * (k + 1) + c),
     ),
   );
-  const table = new DataTable(
-    [
-      ...axes((c) => 'xyz'[c], host.means),
-      ...['nx', 'ny', 'nz'].map((name) => new Column(name, new Float32Array(count))),
-      ...axes((c) => `f_dc_${c}`, host.sh, 3 * bands),
-      ...rest,
-      column('opacity', host.opacityLogits, 1, 0),
-      ...axes((c) => `scale_${c}`, host.logScales),
-      ...[0, 1, 2, 3].map((k) => column(`rot_${k}`, host.quats, 4, k)),
-    ],
-    Transform.PLY,
-  );
-  const files = new MemoryFileSystem();
-  const plyData = {
-    comments: host.antialias ? [ANTIALIAS_COMMENT] : [],
-    elements: [{ name: 'vertex', dataTable: table }],
-  };
-  await writePly({ filename: 'splat.ply', plyData }, files);
-  return files.results.get('splat.ply')!;
+  return [
+    ...axes((c) => 'xyz'[c], host.means),
+    ...['nx', 'ny', 'nz'].map((name) => ({ name, data: new Float32Array(count) })),
+    ...axes((c) => `f_dc_${c}`, host.sh, 3 * bands),
+    ...rest,
+    column('opacity', host.opacityLogits, 1, 0),
+    ...axes((c) => `scale_${c}`, host.logScales),
+    ...[0, 1, 2, 3].map((k) => column(`rot_${k}`, host.quats, 4, k)),
+  ];
 }

@@ -36,6 +36,10 @@ export interface SplatTransform {
   BufferedReadStream: new (inner: ReadStream, chunkBytes: number) => ReadStream;
   ZipReadFileSystem: new (source: ReadSource) => { createSource(filename: string): Promise<ReadSource> };
   MemoryFileSystem: new () => { results: Map<string, Uint8Array> };
+  MemoryReadFileSystem: new () => {
+    set(name: string, bytes: Uint8Array): void;
+    createSource(filename: string): Promise<ReadSource>;
+  };
   /** `PLY` is the coordinate space of stored splats: no format is rotated on reading or writing. */
   Transform: { PLY: unknown };
   getInputFormat(filename: string): string;
@@ -61,6 +65,11 @@ export interface SplatTransform {
  */
 export async function splatTransform(): Promise<SplatTransform> {
   return import('@playcanvas/splat-transform');
+}
+
+/** The module of the library, for a thread that imports it. The build replaces this by the copy in the package. */
+export function splatTransformUrl(): string {
+  return import.meta.resolve('@playcanvas/splat-transform');
 }
 
 /** A file as a source of the library: read in pieces, so that its size is not limited by one buffer. */

@@ -1,0 +1,165 @@
+import { Worker } from 'node:worker_threads';
+import type { Vec3 } from './camera.ts';
+import { assertFinite, emptyGaussians, type HostGaussians } from './gaussians.ts';
+import { encodePly, plyColumns } from './gaussians-ply.ts';
+import { splatTransformUrl } from './splat-transform.ts';
+
+/** The formats in which a splat is written, all by @playcanvas/splat-transform. */
+export const SPLAT_FORMATS = {
+  ply: { output: 'ply', summary: '3DGS, exact' },
+  'compressed.ply': { output: 'compressed-ply', summary: 'PlayCanvas, quantised' },
+  sog: { output: 'sog-bundle', summary: 'PlayCanvas, quantised and clustered, for the web' },
+  spz: { output: 'spz', summary: 'Niantic, quantised' },
+  glb: { output: 'glb', summary: 'glTF with KHR_gaussian_splatting' },
+  html: { output: 'html-bundle', summary: 'SuperSplat viewer with the SOG inside, opens without a network' },
+} as const;
+export type SplatFormat = keyof typeof SPLAT_FORMATS;
+export const SPLAT_FORMAT_NAMES = Object.keys(SPLAT_FORMATS) as [SplatFormat, ...SplatFormat[]];
+
+export interface SplatWriterOptions {
+  /** Iterations of SOG's k-means over SH of degree 1 and above. */
+  iterations?: number;
+  /** Of SOG's k-means. */
+  seed?: number;
+  /** The first view of the viewer's page. */
+  viewer?: ViewerCamera;
+}
+
+/** Where the viewer starts, in world units of the splat. */
+export interface ViewerCamera {
+  position: Vec3;
+  target: Vec3;
+  /** Field of view, degrees. */
+  fov: number;
+  /** RGB behind the splat, 0–1. */
+  background?: Vec3;
+}
+
+const DEFAULT_SEED = 42;
+const DEFAULT_ITERATIONS = 1;
+
+/**
+ * The splat as a file of this format. Runs in a thread of its own, one job at a time; equal splats and options give equal bytes.
+ * @throws Error when a value is NaN or infinite.
+ */
+export async function writeSplat(
+  host: HostGaussians,
+  format: SplatFormat,
+  options: SplatWriterOptions = {},
+): Promise<Uint8Array> {
+  assertFinite(host, `writing .${format}`);
+  if (format === 'ply') return encodePly(host);
+  if (format === 'html') return writeViewer(await writeSplat(host, 'sog', options), options.viewer);
+  return runWriter(host, format, options);
+}
+
+/** The SuperSplat viewer as one page with a SOG inside. It loads nothing from a network. */
+export async function writeViewer(sog: Uint8Array, camera?: ViewerCamera): Promise<Uint8Array<ArrayBuffer>> {
+  // The library writes a page with a SOG of one Gaussian; this one replaces it, so that no SOG is computed twice.
+  const one = emptyGaussians(1, 0);
+  one.quats[0] = 1;
+  const page = new TextDecoder().decode(await runWriter(one, 'html', { viewer: camera }));
+  const [before, after] = splitViewer(page);
+  return new TextEncoder().encode(before + Buffer.from(sog).toString('base64') + after);
+}
+
+/** The SOG inside a page of `writeViewer`. */
+export function sogOfViewer(page: Uint8Array): Uint8Array {
+  const text = new TextDecoder().decode(page);
+  const [before, after] = splitViewer(text);
+  return Buffer.from(text.slice(before.length, text.length - after.length), 'base64');
+}
+
+function splitViewer(page: string): [before: string, after: string] {
+  const opening = 'fetch("data:application/octet-stream;base64,';
+  const start = page.indexOf(opening) + opening.length;
+  const end = page.indexOf('"', start);
+  if (start < opening.length || end < 0) throw new Error("the viewer's page has no SOG");
+  return [page.slice(0, start), page.slice(end)];
+}
+
+/** SuperSplat's settings. Its world is the file's, turned by 180° about z. */
+function viewerSettings({ position, target, fov, background = [0, 0, 0] }: ViewerCamera): object {
+  const turned = ([x, y, z]: Vec3) => [-x, -y, z];
+  return {
+    version: 2,
+    tonemapping: 'none',
+    highPrecisionRendering: false,
+    background: { color: background },
+    postEffectSettings: {
+      sharpness: { enabled: false, amount: 0 },
+      bloom: { enabled: false, intensity: 1, blurLevel: 2 },
+      grading: { enabled: false, brightness: 0, contrast: 1, saturation: 1, tint: [1, 1, 1] },
+      vignette: { enabled: false, intensity: 0.5, inner: 0.3, outer: 0.75, curvature: 1 },
+      fringing: { enabled: false, intensity: 0.5 },
+    },
+    animTracks: [],
+    cameras: [{ initial: { position: turned(position), target: turned(target), fov } }],
+    annotations: [],
+    startMode: 'default',
+  };
+}
+
+interface Answer {
+  bytes?: Uint8Array<ArrayBuffer>;
+  failed?: string;
+}
+
+/** Shared by the process, because the library takes seconds to load. While idle it does not keep the process alive. */
+let thread: Worker | undefined;
+let turn: Promise<unknown> = Promise.resolve();
+
+function runWriter(
+  host: HostGaussians,
+  format: SplatFormat,
+  { iterations = DEFAULT_ITERATIONS, seed = DEFAULT_SEED, viewer }: SplatWriterOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const columns = plyColumns(host);
+  const { output } = SPLAT_FORMATS[format];
+  const job = {
+    columns,
+    output,
+    iterations,
+    seed,
+    viewer: viewer && viewerSettings(viewer),
+    antialias: host.antialias,
+  };
+  const written = turn.then(async () => {
+    thread ??= startThread();
+    const worker = thread;
+    worker.ref();
+    worker.postMessage(
+      job,
+      columns.map(({ data }) => data.buffer),
+    );
+    const { bytes, failed } = await answerOf(worker);
+    worker.unref();
+    if (!bytes) throw new Error(`writing .${format}: ${failed}`);
+    return bytes;
+  });
+  turn = written.catch(() => {});
+  return written;
+}
+
+function startThread(): Worker {
+  return new Worker(new URL('./splat-writer-worker.mjs', import.meta.url), {
+    // Without the options of the process, which may load a compiler.
+    execArgv: [],
+    // The library prints; that is not shown.
+    stdout: true,
+    workerData: { library: splatTransformUrl() },
+  });
+}
+
+function answerOf(worker: Worker): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) => {
+      thread = undefined;
+      reject(error instanceof Error ? error : new Error(`the thread that writes splats ended with ${error}`));
+    };
+    worker.removeAllListeners();
+    worker.once('message', resolve);
+    worker.once('error', fail);
+    worker.once('exit', fail);
+  });
+}
