@@ -80,25 +80,34 @@ test('the stage renders before and after, and compares them side by side', () =>
     const { frames } = await orbitStage.run(
       gpu,
       { dataset: ringDataset(), gaussians: balls(arena, 'now', 0), base: balls(arena, 'base', 1) },
-      orbitOptions.parse({ ...SMALL, compare: true, background: 'white' }),
+      orbitOptions.parse({ ...SMALL, outputs: ['color', 'compare'], background: 'white' }),
       { seed: 1, report, output },
     );
     gpu.ledger.stage = 'test';
     assert.ok(frames);
     assert.equal([frames.frames.length, frames.before.length], [5, 5]);
-    assert.is(seen.at(-1), '10/10');
+    assert.is(seen.at(-1), '15/15');
     const compare = output.files.get('compare.mp4') as Uint8Array;
     assert.is(new TextDecoder().decode(compare.subarray(4, 8)), 'ftyp');
     const middle = 18 * WIDTH + 32;
     const [now] = await gpu.readWords(frames.frames[2].color, 'test').then((words) => [words[middle]]);
     const [then] = await gpu.readWords(frames.before[2].color, 'test').then((words) => [words[middle]]);
     assert.ok((now & 255) < 60 && (then & 255) > 200);
+    const wide = PNG.sync.read(Buffer.from(output.files.get('compare/0002.png') as Uint8Array));
+    assert.equal([wide.width, wide.height], [2 * WIDTH, HEIGHT]);
+    const sides = [frames.before[2], frames.frames[2]].map(({ color }) => gpu.readWords(color, 'test'));
+    for (const [side, words] of (await Promise.all(sides)).entries()) {
+      for (const [i, word] of words.entries()) {
+        const at = 2 * WIDTH * Math.floor(i / WIDTH) + side * WIDTH + (i % WIDTH);
+        assert.is(wide.data.readUIntLE(4 * at, 3), word & 0xffffff, `pixel ${i} of side ${side}`);
+      }
+    }
     const down = gpu.ledger.rows().filter((row) => row.stage === 'orbit-test' && row.direction === 'down');
     const bytes = (purpose: string) => down.find((row) => row.purpose === purpose)?.bytes ?? 0;
     const [rgba, planes] = [4 * WIDTH * HEIGHT, 1.5 * WIDTH * HEIGHT];
     assert.is(
       bytes('frames'),
-      5 * (rgba + planes) + 10 * planes,
+      5 * (rgba + planes) + 10 * (rgba + planes),
       'files and turntable, two by five to compare',
     );
     assert.ok(bytes('metrics') < 4096);
@@ -137,7 +146,7 @@ test('two runs give the same pixels and PNG bytes', () =>
     const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now') };
     const [a, b] = [folder(), folder()];
     for (const output of [a, b])
-      releaseFrames(await orbit(gpu, scene, { ...SMALL, video: false }, { output }));
+      releaseFrames(await orbit(gpu, scene, { ...SMALL, files: ['png'] }, { output }));
     assert.is(a.files.size, 5);
     for (const [path, bytes] of a.files) assert.equal(bytes, b.files.get(path), path);
   }));
@@ -147,9 +156,9 @@ test('two runs give the same video, with or without pictures in files, and nothi
     const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now'), base: balls(arena, 'base', 0.5) };
     const live = gpu.liveBytes;
     const [a, b] = [folder(), folder()];
-    const options = { ...SMALL, compare: true };
+    const options = { ...SMALL, outputs: ['color' as const, 'compare' as const] };
     releaseFrames(await orbit(gpu, scene, options, { output: a }));
-    releaseFrames(await orbit(gpu, scene, { ...options, pictures: false }, { output: b }));
+    releaseFrames(await orbit(gpu, scene, { ...options, files: ['mp4'] }, { output: b }));
     assert.is(gpu.liveBytes, live);
     assert.equal([...b.files.keys()], ['turntable.mp4', 'compare.mp4']);
     for (const [path, bytes] of b.files) assert.equal(a.files.get(path), bytes, path);
@@ -240,13 +249,21 @@ test('impossible options are refused before anything runs', async () => {
     assert.instance(error, InputError, error.message);
     assert.match(error.message, pattern);
   };
-  await orbitStage.preflight!(orbitOptions.parse({ compare: true }));
+  await orbitStage.preflight!(orbitOptions.parse({ outputs: ['color', 'compare'] }));
   await refuses({ frames: 3600, size: [8192, 8192] }, /orbit.memory allows 4096 MiB/);
+  await refuses(
+    { frames: 1, size: [8192, 16], outputs: ['compare'], files: ['webp'] },
+    /WebP holds up to 16383 pixels a side, found 16384×16/,
+  );
 });
 
 test('options: odd sizes and unknown keys are mistakes', () => {
   assert.match(orbitOptions.safeParse({ size: [961, 540] }).error?.issues[0].message ?? '', /even/);
   assert.not(orbitOptions.safeParse({ frame: 3 }).success);
+  assert.match(
+    orbitOptions.safeParse({ files: ['png', 'png'] }).error?.issues[0].message ?? '',
+    /a file twice/,
+  );
   assert.equal(orbitOptions.parse({}).size, [960, 540]);
 });
 

@@ -94,7 +94,7 @@ const CHECKS: readonly Check[] = [
   },
   {
     name: 'video encoder',
-    fix: `${REINSTALL}, or set \`video: false\` in the orbit stage; frames/*.png are still written`,
+    fix: `${REINSTALL}, or set \`files: [png]\` in the orbit stage`,
     facts: videoFacts,
   },
 ];

@@ -48,7 +48,7 @@ export interface StageOutput {
 }
 
 /** A video's bytes depend on the machine's cores, and at a given bitrate on its threads. Its pictures are compared instead. */
-const VIDEO = /\.mp4$/;
+const VIDEO = /\.(mp4|webm)$/;
 
 /**
  * The hashes by which two results of one stage are compared: tensors and pictures of artefacts that have parts, and other files.

@@ -1,10 +1,17 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 
+/**
+ * The pixels of a picture and what a PNG keeps of them. `rgb`: rgba8 without alpha; `rgba`: rgba8 with straight alpha; `gray`: the red
+ * of rgba8; `gray16`: u16, little-endian.
+ */
+export type PixelKind = 'rgb' | 'rgba' | 'gray' | 'gray16';
+
 interface Job {
   pixels: ArrayBuffer;
   width: number;
   height: number;
+  kind: PixelKind;
   resolve(png: Uint8Array): void;
   reject(error: Error): void;
 }
@@ -19,20 +26,33 @@ const waiting: Job[] = [];
 const spare: ArrayBuffer[] = [];
 let threads = 0;
 
+/** Bytes of a picture's pixels. */
+export function pixelBytes(kind: PixelKind, width: number, height: number): number {
+  return (kind === 'gray16' ? 2 : 4) * width * height;
+}
+
 /**
- * Encodes rgba8 pixels [H, W] as an 8-bit RGB PNG; drops alpha, because colours include the background. Equal pixels give
- * equal bytes with the same zlib. Encodes in up to `PNG_THREADS` threads; the pixels may change as soon as this returns.
+ * Encodes pixels [H, W] as a PNG of 8 or 16 bits a channel; by default as RGB, because colours include the background. Equal
+ * pixels give equal bytes with the same zlib. Encodes in up to `PNG_THREADS` threads; the pixels may change as soon as this returns.
  */
-export function encodePng(rgba: Uint8Array, width: number, height: number): Promise<Uint8Array> {
-  const bytes = 4 * width * height;
-  if (rgba.length !== bytes) {
-    throw new Error(`a picture of ${width}×${height} pixels has ${bytes} bytes as rgba8, got ${rgba.length}`);
+export function encodePng(
+  given: Uint8Array,
+  width: number,
+  height: number,
+  kind: PixelKind = 'rgb',
+): Promise<Uint8Array> {
+  const bytes = pixelBytes(kind, width, height);
+  if (given.length !== bytes) {
+    const format = kind === 'gray16' ? 'u16' : 'rgba8';
+    throw new Error(
+      `a picture of ${width}×${height} pixels has ${bytes} bytes as ${format}, got ${given.length}`,
+    );
   }
   const fitting = spare.findIndex(({ byteLength }) => byteLength === bytes);
   const pixels = fitting < 0 ? new ArrayBuffer(bytes) : spare.splice(fitting, 1)[0];
-  new Uint8Array(pixels).set(rgba);
+  new Uint8Array(pixels).set(given);
   return new Promise((resolve, reject) => {
-    waiting.push({ pixels, width, height, resolve, reject });
+    waiting.push({ pixels, width, height, kind, resolve, reject });
     next();
   });
 }
@@ -40,7 +60,7 @@ export function encodePng(rgba: Uint8Array, width: number, height: number): Prom
 function next(): void {
   if (!waiting.length || (!idle.length && threads === PNG_THREADS)) return;
   const worker = idle.pop() ?? start();
-  const { pixels, width, height, resolve, reject } = waiting.shift()!;
+  const { pixels, width, height, kind, resolve, reject } = waiting.shift()!;
   worker.ref();
   worker.removeAllListeners();
   worker.once('message', (done: { png: Uint8Array; pixels: ArrayBuffer }) => {
@@ -56,7 +76,7 @@ function next(): void {
     reject(error);
     next();
   });
-  worker.postMessage({ pixels, width, height }, [pixels]);
+  worker.postMessage({ pixels, width, height, kind }, [pixels]);
 }
 
 function start(): Worker {

@@ -1,13 +1,22 @@
 import * as z from 'zod';
 import { backgroundOption } from '../artefacts/background.ts';
+import { FILE_NAMES, FILES } from './files/index.ts';
+import { OUTPUT_NAMES, OUTPUTS } from './outputs/index.ts';
 import { pathOption } from './paths/index.ts';
+
+const list = (rows: Record<string, { summary: string }>) =>
+  Object.entries(rows)
+    .map(([name, { summary }]) => `${name}: ${summary}`)
+    .join('; ');
+
+const eachOnce = (names: readonly string[]) => new Set(names).size === names.length;
 
 const side = z
   .number()
   .int()
   .min(16)
   .max(8192)
-  .multipleOf(2, 'H.264 needs an even width and height')
+  .multipleOf(2, 'videos need an even width and height')
   .describe('Pixels; even');
 
 export const orbitOptions = z.strictObject({
@@ -17,19 +26,24 @@ export const orbitOptions = z.strictObject({
   path: pathOption,
   zoom: z.number().min(0.1).max(10).default(1).describe('Multiplies the focal length of the path'),
   background: backgroundOption(),
-  pictures: z.boolean().default(true).describe('Writes frames/*.png'),
-  video: z.boolean().default(true).describe('Writes turntable.mp4'),
-  compare: z
-    .boolean()
-    .default(false)
-    .describe('Also writes compare.mp4: before restyling on the left, after on the right'),
+  outputs: z
+    .array(z.enum(OUTPUT_NAMES))
+    .min(1)
+    .refine(eachOnce, 'names an output twice')
+    .default(['color'])
+    .describe(`Pictures that are written. ${list(OUTPUTS)}`),
+  files: z
+    .array(z.enum(FILE_NAMES))
+    .refine(eachOnce, 'names a file twice')
+    .default(['png', 'mp4'])
+    .describe(`Files of each output. ${list(FILES)}`),
   bitrate: z
     .number()
     .min(0.05)
     .max(500)
     .optional()
     .describe(
-      'Bit rate of turntable.mp4, Mbit/s; its bytes are then not reproducible. Default: constant quality, reproducible bytes',
+      'Bit rate of videos, Mbit/s; their bytes are then not reproducible. Default: constant quality, reproducible bytes',
     ),
   memory: z.number().min(0.01).max(1024).default(4).describe('GPU memory limit of all frames together, GiB'),
 });

@@ -5,11 +5,12 @@ import type { Dataset } from '../artefacts/dataset.ts';
 import { type Frames, releaseFrames } from '../artefacts/frames.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { defineStage, type Report, type StageSettings, silent } from '../stage.ts';
-import { FrameFiles } from './frame-files.ts';
 import { type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
+import { checkOutputs, OutputFiles } from './output-files.ts';
+import { OUTPUTS } from './outputs/index.ts';
+import type { FrameOutput } from './outputs/output.ts';
 import { chosenPath } from './paths/index.ts';
 import { checkBudget, renderFrames } from './render-frames.ts';
-import { checkVideo } from './video.ts';
 
 export type { OrbitInput } from './options.ts';
 
@@ -24,17 +25,16 @@ export interface OrbitScene {
 export const orbitStage = defineStage({
   name: 'orbit',
   module: import.meta.url,
-  summary: 'Renders a camera path into frames/*.png and turntable.mp4',
+  summary: 'Renders a camera path into pictures and videos',
   options: orbitOptions,
   needs: ['dataset', 'gaussians'],
   uses: ['base'],
   gives: ['frames'],
-  async preflight({ path: option, size: [width, height], frames, fps, bitrate, video, compare, memory }) {
+  async preflight({ path: option, size: [width, height], memory, ...writing }) {
     const { path, options } = chosenPath(option);
     await path.check?.(options);
-    checkBudget(width * height, frames, memory);
-    if (video) await checkVideo({ width, height, fps, bitrate });
-    if (compare) await checkVideo({ width: 2 * width, height, fps, bitrate });
+    checkBudget(width * height, writing.frames, memory);
+    await checkOutputs({ width, height, ...writing });
   },
   run: async (...args) => ({ frames: await orbit(...args) }),
 });
@@ -53,17 +53,21 @@ export async function orbit(
 ): Promise<Frames> {
   const options = orbitOptions.parse(given);
   const [width, height] = options.size;
-  const { fps, bitrate, pictures, video, memory } = options;
+  const { fps, bitrate, memory } = options;
   const background = backgroundColor(options.background);
   const cameras = await pathCameras(gpu, scene, options, report);
-  if (options.compare && !scene.base) {
-    report.warn('compare.mp4 is not written: no stage restyled the splat');
-  }
-  const compare = options.compare && Boolean(scene.base);
-  const files =
-    output &&
-    (await FrameFiles.create(gpu, output, { width, height, fps, bitrate, pictures, video, compare }));
-  const steps = cameras.length * (scene.base ? 2 : 1);
+  const outputs = options.outputs.filter((name) => {
+    const row: FrameOutput = OUTPUTS[name];
+    if (!row.needsBefore || scene.base) return true;
+    report.warn(`${name} is not written: no stage restyled the splat`);
+    return false;
+  });
+  const writing = { outputs, files: options.files, width, height, fps, bitrate, background };
+  if (output) await checkOutputs(writing);
+  const files = output && new OutputFiles(gpu, output, scene.gaussians, writing);
+  const steps = cameras.length * ((scene.base ? 2 : 1) + (files?.later ?? 0));
+  let step = 0;
+  const advance = () => report.progress({ step: ++step, steps });
   let frames: Frames | undefined;
   try {
     frames = await renderFrames(
@@ -73,10 +77,10 @@ export async function orbit(
       { fps, background, memory },
       async (soFar, list, index) => {
         await files?.take(soFar, list, index);
-        report.progress({ step: index + 1 + (list === 'before' ? cameras.length : 0), steps });
+        advance();
       },
     );
-    await files?.finish();
+    await files?.finish(frames, advance);
     return frames;
   } catch (error) {
     await files?.cancel();

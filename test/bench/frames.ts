@@ -2,9 +2,10 @@ import type { Camera } from '../../stages/artefacts/camera.ts';
 import { type Frames, releaseFrames } from '../../stages/artefacts/frames.ts';
 import type { Gaussians } from '../../stages/artefacts/gaussians.ts';
 import { encodePng, PNG_THREADS } from '../../stages/artefacts/png.ts';
-import { FrameFiles } from '../../stages/orbit/frame-files.ts';
+import type { FileName } from '../../stages/orbit/files/index.ts';
+import { mp4 } from '../../stages/orbit/files/mp4.ts';
+import { OutputFiles } from '../../stages/orbit/output-files.ts';
 import { type OnFrame, renderFrames } from '../../stages/orbit/render-frames.ts';
-import { Mp4Writer } from '../../stages/orbit/video.ts';
 import { type Gpu, Readback } from '../../wgsl/core/index.ts';
 import { i420Bytes, ToI420 } from '../../wgsl/image/to-i420.ts';
 import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
@@ -102,7 +103,7 @@ export async function benchFrames(
       parts: { 'render (GPU)': gpuMs, ...pick(parts, ['to rgba8 (GPU)', 'read rgba8']) },
     });
 
-    const mp4 = await toFiles(gpu, size, render, cameras, { video: true });
+    const mp4 = await toFiles(gpu, size, gaussians, render, cameras, 'mp4');
     add({
       ...base,
       id: 'frames mp4',
@@ -119,7 +120,7 @@ export async function benchFrames(
       },
     });
     const some = cameras.slice(0, size.pictures);
-    const png = await toFiles(gpu, size, render, some, { video: false });
+    const png = await toFiles(gpu, size, gaussians, render, some, 'png');
     add({
       ...base,
       id: 'frames png',
@@ -166,26 +167,27 @@ async function readAll(
   releaseFrames(frames);
 }
 
-/** Pictures to files in memory, as the stage orbit writes them, ms a frame; starting the encoder is not in it. */
+/** Pictures to files in memory, as the stage orbit writes them, ms a frame. */
 async function toFiles(
   gpu: Gpu,
   { width, height }: FramesSize,
+  gaussians: Gaussians,
   render: Render,
   cameras: readonly Camera[],
-  { video }: { video: boolean },
+  file: FileName,
 ): Promise<{ ms: number }> {
   const output = { write: async () => {} };
-  const files = await FrameFiles.create(gpu, output, {
+  const files = new OutputFiles(gpu, output, gaussians, {
+    outputs: ['color'],
+    files: [file],
     width,
     height,
     fps: FPS,
-    pictures: !video,
-    video,
-    compare: false,
+    background: [0, 0, 0],
   });
   const { ms, result } = await timed(cameras.length, async () => {
     const frames = await render(cameras, (soFar, list, index) => files.take(soFar, list, index));
-    await files.finish();
+    await files.finish(frames);
     return frames;
   });
   releaseFrames(result);
@@ -266,12 +268,13 @@ async function encodeAlone(
   width: number,
   height: number,
 ): Promise<Record<string, number>> {
-  const writer = await Mp4Writer.create({ width, height, fps: FPS });
+  const options = { stem: '', folder: '', poster: '', kind: 'rgb' as const, width, height, fps: FPS };
+  const writer = await mp4.open({ write: async () => {} }, options);
   let handing = 0;
   const { ms } = await timed(pictures.length, async () => {
     for (const planes of pictures) {
       const start = performance.now();
-      const added = writer.add(planes);
+      const added = writer.add(planes, '');
       // What `add` does before it first waits.
       handing += performance.now() - start;
       await added;

@@ -19,7 +19,7 @@ stages:
       start: keep
       background: white
       rates: { means: 6.4e-4, scales: 2e-2, quats: 1e-2, opacity: 0.1, sh: 2e-2 }
-  - orbit: { frames: 6, fps: 6, size: [96, 96], background: white, video: false }
+  - orbit: { frames: 6, fps: 6, size: [96, 96], background: white, files: [png] }
   - score: { metrics: [psnr, ssim, consistency], background: white }
 `;
 

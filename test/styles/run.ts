@@ -94,7 +94,7 @@ async function runPipeline(
       { init: {} },
       { train: { background } },
       ...(stylize ? [{ stylize: { ...stylize, background } }] : []),
-      { orbit: { frames: FRAMES, size, background, video: false } },
+      { orbit: { frames: FRAMES, size, background, files: ['png'] } },
       ...(stylize ? [{ score: { metrics: METRICS, judge, among, background } }] : []),
     ],
   };

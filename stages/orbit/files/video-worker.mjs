@@ -1,20 +1,27 @@
 /**
- * The thread of video.ts: takes the I420 planes of picture after picture, encodes them, and gives an MP4 of one H.264 track. The
+ * The thread of video.ts: takes the I420 planes of picture after picture, encodes them, and gives a file of one track. The
  * encoder's library copies each picture into memory of its own before it encodes, several ms that the main thread has no time
  * for. Plain JavaScript: a thread starts sooner without a compiler.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { VideoEncoder, VideoFrame } from '@napi-rs/webcodecs';
-import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from 'mediabunny';
+import {
+  BufferTarget,
+  EncodedPacket,
+  EncodedVideoPacketSource,
+  Mp4OutputFormat,
+  Output,
+  WebMOutputFormat,
+} from 'mediabunny';
 
 /** Pictures that may wait in the encoder; beyond that, their memory is not given back. */
 const QUEUE = 8;
 
-const { config, width, height, fps, keyFrames, colorSpace } = workerData;
+const { config, container, track: codec, width, height, fps, keyFrames, colorSpace } = workerData;
 
-const track = new EncodedVideoPacketSource('avc');
+const track = new EncodedVideoPacketSource(codec);
 const output = new Output({
-  format: new Mp4OutputFormat({ fastStart: 'in-memory' }),
+  format: container === 'mp4' ? new Mp4OutputFormat({ fastStart: 'in-memory' }) : new WebMOutputFormat(),
   target: new BufferTarget(),
 });
 output.addVideoTrack(track, { frameRate: fps });
@@ -64,7 +71,8 @@ async function add(planes) {
     duration: Math.round(1e6 / fps),
     colorSpace,
   });
-  encoder.encode(frame, { keyFrame: index % keyFrames === 0 });
+  // The first picture is one anyway; libaom makes two of those that are asked for.
+  encoder.encode(frame, { keyFrame: index > 0 && index % keyFrames === 0 });
   frame.close();
   while (encoder.encodeQueueSize > QUEUE) await new Promise((resolve) => setTimeout(resolve, 2));
   parentPort.postMessage({ planes }, [planes]);

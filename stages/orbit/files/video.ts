@@ -1,10 +1,28 @@
 import { Worker } from 'node:worker_threads';
 import type { VideoEncoderConfig } from '@napi-rs/webcodecs';
-import { InputError } from '../../wgsl/core/index.ts';
-import { BT709, i420Bytes } from '../../wgsl/image/to-i420.ts';
+import { InputError } from '../../../wgsl/core/index.ts';
+import { BT709, i420Bytes } from '../../../wgsl/image/to-i420.ts';
+import type { FileFormat } from './format.ts';
 
+/** One codec in one container. */
+export interface VideoCodec {
+  summary: string;
+  /** For messages. */
+  name: string;
+  /** Of the file's name. */
+  ending: string;
+  container: 'mp4' | 'webm';
+  /** The codec, as mediabunny names it. */
+  track: 'avc' | 'av1' | 'vp9';
+  /** The codec string of WebCodecs for pictures of that many pixels. */
+  codec(pixels: number): string;
+  /** Further settings of the encoder. */
+  settings?: Partial<VideoEncoderConfig>;
+}
+
+/** The pictures of a video. */
 export interface VideoOptions {
-  /** Even numbers: H.264 with 4:2:0 chroma has no odd sizes. */
+  /** Even numbers: 4:2:0 chroma has no odd sizes. */
   width: number;
   height: number;
   fps: number;
@@ -28,11 +46,30 @@ interface Answer {
   failed?: string;
 }
 
+/** A row of the files: a video of one codec. */
+export function videoFormat(codec: VideoCodec): FileFormat {
+  return {
+    summary: codec.summary,
+    kinds: ['rgb', 'gray'],
+    reads: 'i420',
+    check: async (options) => void (await checkVideo(codec, options)),
+    async open(output, options) {
+      const writer = await VideoWriter.create(codec, options);
+      return {
+        add: (planes) => writer.add(planes),
+        finish: async () => output.write(`${options.stem}${codec.ending}`, await writer.finish()),
+        cancel: () => writer.cancel(),
+      };
+    },
+  };
+}
+
 /**
- * Writes an MP4 with one H.264 track (BT.709, 4:2:0), frame by frame, in memory and in its own thread. The encoder splits
- * each frame into one slice per core and encodes the slices in parallel.
+ * Encodes one video track (BT.709, 4:2:0), frame by frame, in memory and in its own thread. The H.264 encoder splits each
+ * frame into one slice per core and encodes the slices in parallel.
  */
-export class Mp4Writer {
+class VideoWriter {
+  readonly #container: VideoCodec['container'];
   readonly #options: VideoOptions;
   readonly #worker: Worker;
   readonly #free: ArrayBuffer[];
@@ -43,7 +80,8 @@ export class Mp4Writer {
   #failure?: Error;
   #count = 0;
 
-  private constructor(options: VideoOptions, worker: Worker) {
+  private constructor(container: VideoCodec['container'], options: VideoOptions, worker: Worker) {
+    this.#container = container;
     this.#options = options;
     this.#worker = worker;
     this.#free = Array.from(
@@ -68,16 +106,25 @@ export class Mp4Writer {
   }
 
   /** @throws InputError as `checkVideo` does. */
-  static async create(options: VideoOptions): Promise<Mp4Writer> {
-    const { config } = await checkVideo(options);
+  static async create(codec: VideoCodec, options: VideoOptions): Promise<VideoWriter> {
+    const { config } = await checkVideo(codec, options);
     const { width, height, fps } = options;
     const keyFrames = Math.max(1, Math.round(KEY_FRAME_SECONDS * fps));
-    const worker = new Worker(new URL('./mp4-worker.mjs', import.meta.url), {
+    const worker = new Worker(new URL('./video-worker.mjs', import.meta.url), {
       // Without the options of the process, which may load a compiler.
       execArgv: [],
-      workerData: { config, width, height, fps, keyFrames, colorSpace: BT709 },
+      workerData: {
+        config,
+        container: codec.container,
+        track: codec.track,
+        width,
+        height,
+        fps,
+        keyFrames,
+        colorSpace: BT709,
+      },
     });
-    const writer = new Mp4Writer(options, worker);
+    const writer = new VideoWriter(codec.container, options, worker);
     while (!writer.#ready && !writer.#failure) await writer.#answer();
     if (writer.#failure) {
       await worker.terminate();
@@ -108,7 +155,7 @@ export class Mp4Writer {
     while (!this.#file && !this.#failure) await this.#answer();
     if (this.#failure) throw this.#failure;
     await this.#worker.terminate();
-    return withoutTimes(this.#file!);
+    return this.#container === 'mp4' ? withoutTimes(this.#file!) : this.#file!;
   }
 
   /** Aborts and frees everything. */
@@ -129,61 +176,40 @@ export class Mp4Writer {
  * The encoder settings of a video. @throws InputError for odd sizes, for sizes that the encoder does not support, and on
  * platforms without an encoder.
  */
-export async function checkVideo(options: VideoOptions) {
-  const { width, height, fps } = options;
+async function checkVideo(codec: VideoCodec, { width, height, fps, bitrate }: VideoOptions) {
   if (width % 2 || height % 2) {
     throw new InputError(
-      `orbit.size: H.264 needs an even width and height, found ${width}×${height}; ` +
+      `orbit.size: ${codec.name} needs an even width and height, found ${width}×${height}; ` +
         `use [${width + (width % 2)}, ${height + (height % 2)}]`,
     );
   }
   const codecs = await import('@napi-rs/webcodecs').catch((error: Error) => {
     throw new InputError(
-      `orbit.video: the video encoder does not load on this platform (${error.message.split('\n')[0]}); ` +
-        'set orbit.video to false to write frames only',
+      `orbit.files: the video encoder does not load on this platform (${error.message.split('\n')[0]}); ` +
+        'set orbit.files to [png] to write frames only',
     );
   });
   const config: VideoEncoderConfig = {
-    codec: `avc1.64${level(width * height)}`,
+    codec: codec.codec(width * height),
     width,
     height,
     framerate: fps,
-    ...(options.bitrate === undefined
+    ...(bitrate === undefined
       ? { bitrateMode: 'quantizer' }
-      : { bitrateMode: 'constant', bitrate: Math.round(1e6 * options.bitrate) }),
+      : { bitrateMode: 'constant', bitrate: Math.round(1e6 * bitrate) }),
     // The same encoder everywhere, independent of video hardware.
     hardwareAcceleration: 'prefer-software',
     latencyMode: 'quality',
-    avc: { format: 'avc' },
+    ...codec.settings,
   };
   const { supported } = await codecs.VideoEncoder.isConfigSupported(config);
   if (!supported) {
     throw new InputError(
-      `orbit.size: the H.264 encoder does not support ${width}×${height} at ${fps} frames per second; ` +
-        'choose a smaller size, or set orbit.video to false',
+      `orbit.size: the ${codec.name} encoder does not support ${width}×${height} at ${fps} frames per second; ` +
+        'choose a smaller size, or leave that video out of orbit.files',
     );
   }
   return { config };
-}
-
-/** All frames (I420 planes each) as one MP4. */
-export async function encodeVideo(
-  pictures: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  options: VideoOptions,
-): Promise<Uint8Array> {
-  const writer = await Mp4Writer.create(options);
-  try {
-    for await (const picture of pictures) await writer.add(picture);
-    return await writer.finish();
-  } catch (error) {
-    await writer.cancel();
-    throw error;
-  }
-}
-
-/** Profile-compatibility and level bytes of the codec string: 4.0 to 1080p, 5.1 to 4K, 6.0 beyond. */
-function level(pixels: number): string {
-  return pixels <= 2048 * 1088 ? '0028' : pixels <= 4096 * 2304 ? '0033' : '003c';
 }
 
 /** Container boxes that lead to the boxes with times. */
