@@ -33,6 +33,8 @@ const ENTRIES = {
   index: 'pipeline/index.ts',
   gpu: 'pipeline/gpu.ts',
   cli: 'pipeline/cli/main.ts',
+  // A thread that imports a package which the build includes.
+  'splat-writer-worker': 'stages/artefacts/splat-writer-worker.mjs',
 };
 /**
  * Small npm packages of plain JavaScript that are part of the build: every start needs them, or (wgsl_reflect) a browser, which
@@ -49,8 +51,6 @@ const INLINED = [
 ];
 /** Included as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
 const VENDORED = '@playcanvas/splat-transform';
-/** In `dist/`. */
-const VENDORED_MODULE = `./vendor/${basename(VENDORED)}/dist/index.mjs`;
 const VENDORED_FILES = /^(LICENSE|dist[\\/](worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
 
 /** Inlined CommonJS packages call `require`. The import is dynamic, because browsers load the chunk, too. */
@@ -168,7 +168,7 @@ function bundled(entryPoints) {
 function usePackage(build) {
   build.onResolve({ filter: /^[^./]/ }, ({ path, importer, kind }) => {
     if (kind === 'entry-point' || importer.includes('node_modules')) return undefined;
-    if (path === VENDORED) return { path: VENDORED_MODULE, external: true };
+    if (path === VENDORED) return { path: `./vendor/${basename(VENDORED)}/dist/index.mjs`, external: true };
     return INLINED.includes(packageOf(path)) ? undefined : { path, external: true };
   });
   // Zod carries its messages in 50 languages, which is half of its code.
@@ -186,12 +186,12 @@ function usePackage(build) {
 /** A URL that is a literal stays one, `new URL('../wgsl/x.wgsl', import.meta.url)`: bundlers of a web page find it. */
 function withOwnUrl(text, path) {
   const urls = /new URL\('(\.[^']*)', import\.meta\.url\)|import\.meta\.url/g;
-  const owned = text.replace(urls, (_, literal) => {
+  return text.replace(urls, (_, literal) => {
     const place = literal ? posix.join(dirname(path), literal) : path;
-    return `new URL('../${place}', import.meta.url)${literal ? '' : '.href'}`;
+    const entry = Object.keys(ENTRIES).find((name) => literal && ENTRIES[name] === place);
+    const built = entry ? `./${entry}.js` : `../${place}`;
+    return `new URL('${built}', import.meta.url)${literal ? '' : '.href'}`;
   });
-  const vendored = `new URL('${VENDORED_MODULE}', import.meta.url).href`;
-  return owned.replaceAll(`import.meta.resolve('${VENDORED}')`, vendored);
 }
 
 async function vendor(build) {

@@ -11,6 +11,7 @@ export { exportPly } from '../stages/artefacts/gaussians-ply.ts';
 export { formatScores, type Score, type Scores } from '../stages/artefacts/scores.ts';
 export { type BlendInput as BlendOptions, blend } from '../stages/blend/stage.ts';
 export { type CheckpointStore, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';
+export { type ExportInput as ExportOptions, exportSplat } from '../stages/export/stage.ts';
 export { stages } from '../stages/index.ts';
 export { type InitInput as InitOptions, init } from '../stages/init/stage.ts';
 export { type LoadInput as LoadOptions, load } from '../stages/load/stage.ts';

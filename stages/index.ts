@@ -1,4 +1,5 @@
 import { blendStage } from './blend/stage.ts';
+import { exportStage } from './export/stage.ts';
 import { initStage } from './init/stage.ts';
 import { loadStage } from './load/stage.ts';
 import { orbitStage } from './orbit/stage.ts';
@@ -16,4 +17,5 @@ export const stages: readonly Stage[] = [
   blendStage,
   orbitStage,
   scoreStage,
+  exportStage,
 ];

@@ -10,6 +10,7 @@ const SURFACE = {
     'collect',
     'defineStage',
     'exportPly',
+    'exportSplat',
     'formatScores',
     'init',
     'load',
@@ -49,7 +50,7 @@ test('the public API is exactly this', () => {
 test('the stages are these', () => {
   assert.equal(
     api.stages.map(({ name }) => name),
-    ['load', 'init', 'train', 'stylize', 'blend', 'orbit', 'score'],
+    ['load', 'init', 'train', 'stylize', 'blend', 'orbit', 'score', 'export'],
   );
 });
 

@@ -41,6 +41,7 @@ import { ADAM } from './optim/adam.ts';
 import { RADIX_HISTOGRAM, RADIX_SCAN, RADIX_SCATTER } from './sort/radix-pass.ts';
 import { SCAN, SCAN_REDUCE } from './sort/scan.ts';
 import { AXIS_QUANTILES } from './splat/axis-quantiles.ts';
+import { ADD_CONTRIBUTIONS } from './splat/contributions.ts';
 import { ASSIGN_SOURCES } from './splat/densify/assign-sources.ts';
 import { COPY_ROWS } from './splat/densify/copy-rows.ts';
 import { DRAW_SOURCES } from './splat/densify/draw-sources.ts';
@@ -117,6 +118,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   WARP_BACKWARD,
   WARP_ERROR,
   WARP_ERROR_FINISH,
+  ADD_CONTRIBUTIONS,
   AXIS_QUANTILES,
   ASSIGN_SOURCES,
   COPY_ROWS,

@@ -19,6 +19,21 @@ export interface Scores {
   scores: Score[];
 }
 
+/** Scores are rounded, so that they print alike everywhere. */
+const DECIMALS = 6;
+
+/** A score with its value rounded to six decimals. @throws Error when the value is not finite. */
+export function scoreOf(name: string, value: number, unit: string, over: string): Score {
+  if (!Number.isFinite(value)) throw new Error(`score ${name} is ${value}`);
+  return { name, value: Number(value.toFixed(DECIMALS)), unit, over };
+}
+
+/** The scores of an earlier stage, if there is one, and then those of this stage, which replace those of the same name. */
+export function mergeScores(earlier: Scores | undefined, { scores }: Scores): Scores {
+  const names = new Set(scores.map(({ name }) => name));
+  return { scores: [...(earlier?.scores ?? []).filter(({ name }) => !names.has(name)), ...scores] };
+}
+
 export const scoreSchema = z.strictObject({
   name: z.string(),
   value: z.number(),

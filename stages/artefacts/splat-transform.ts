@@ -67,11 +67,6 @@ export async function splatTransform(): Promise<SplatTransform> {
   return import('@playcanvas/splat-transform');
 }
 
-/** The module of the library, for a thread that imports it. The build replaces this by the copy in the package. */
-export function splatTransformUrl(): string {
-  return import.meta.resolve('@playcanvas/splat-transform');
-}
-
 /** A file as a source of the library: read in pieces, so that its size is not limited by one buffer. */
 export async function openSource(library: SplatTransform, path: string): Promise<ReadSource> {
   const file = await open(path).catch((error: Error) => {

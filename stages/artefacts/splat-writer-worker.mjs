@@ -4,7 +4,8 @@
  * JavaScript: a thread starts sooner without a compiler.
  */
 import { basename } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
+import { gunzipSync, gzipSync } from 'node:zlib';
 
 let state = 0;
 /** Mulberry32 (T. Ettinger). */
@@ -21,7 +22,7 @@ globalThis.Date = class extends Date {
   }
 };
 
-const library = await import(workerData.library);
+const library = await import('@playcanvas/splat-transform');
 
 parentPort.on('message', async (job) => {
   try {
@@ -40,7 +41,8 @@ async function write({ columns, output, iterations, seed, viewer, antialias }) {
     columns.map(({ name, data }) => new Column(name, data)),
     Transform.PLY,
   );
-  const options = { iterations, viewerSettingsJson: viewer };
+  // Version 4 of SPZ is too new for most viewers.
+  const options = { iterations, viewerSettingsJson: viewer, spzVersion: 3 };
   const mark = antialias ? MARKS[output] : undefined;
   const outputFormat = mark?.output ?? output;
   await writeFile({ filename: 'splat', outputFormat, dataTable, options }, files);
@@ -59,8 +61,10 @@ const MARKS = {
   },
   spz: {
     apply({ results }) {
+      const packed = gunzipSync(results.get('splat'));
       const flags = 14; // after magic, version and count (u32 each), SH degree and fractional bits
-      results.get('splat')[flags] |= 1;
+      packed[flags] |= 1;
+      results.set('splat', gzipSync(packed));
     },
   },
   'sog-bundle': {

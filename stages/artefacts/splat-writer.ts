@@ -2,7 +2,6 @@ import { Worker } from 'node:worker_threads';
 import type { Vec3 } from './camera.ts';
 import { assertFinite, emptyGaussians, type HostGaussians } from './gaussians.ts';
 import { encodePly, plyColumns } from './gaussians-ply.ts';
-import { splatTransformUrl } from './splat-transform.ts';
 
 /** The formats in which a splat is written, all by @playcanvas/splat-transform. */
 export const SPLAT_FORMATS = {
@@ -147,7 +146,6 @@ function startThread(): Worker {
     execArgv: [],
     // The library prints; that is not shown.
     stdout: true,
-    workerData: { library: splatTransformUrl() },
   });
 }
 

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor, backgroundOption } from '../artefacts/background.ts';
-import { formatScores, type Score, type Scores } from '../artefacts/scores.ts';
+import { formatScores, mergeScores, type Score, type Scores } from '../artefacts/scores.ts';
 import { checkClip, checkClipTarget, clipReads, clipTargetReads } from '../clip/check.ts';
 import { clipTarget, MODEL, textPrompt } from '../clip/options.ts';
 import { type Prompt, resolvePrompt, warnOfPrompt } from '../clip/prompts.ts';
@@ -53,7 +53,7 @@ export const scoreStage = defineStage({
   summary: 'Measures quality, CLIP scores, view consistency and structure into scores.json',
   options: scoreOptions,
   needs: ['dataset', 'gaussians'],
-  uses: ['base', 'style', 'frames'],
+  uses: ['base', 'style', 'frames', 'scores'],
   gives: ['scores'],
   async reads({ metrics, prompt, model, judge, among = [] }) {
     if (!metrics.some(isClipMetric)) return {};
@@ -131,8 +131,9 @@ export async function score(
   }
   await gpu.settle();
   for (const { name, value, unit, over } of scores) report.note(`${name} ${value} (${unit}) over ${over}`);
-  await output?.write('scores.json', formatScores({ scores }));
-  return { scores };
+  const all = mergeScores(scene.scores, { scores });
+  await output?.write('scores.json', formatScores(all));
+  return all;
 }
 
 /** The prompts of `score.among`, each text once and without the prompt. */

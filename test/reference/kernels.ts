@@ -41,6 +41,7 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'rasterize-forward': 'raster',
   'rasterize-backward': 'raster',
   'backward-sums': 'raster',
+  'add-contributions': 'raster',
   'adam-geometry': 'adam',
   'adam-sh': 'adam',
   'scale-steps': 'blend-rows',

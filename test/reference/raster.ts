@@ -67,6 +67,15 @@ export class RasterReference {
     return this.#splats.filter(Boolean).length;
   }
 
+  /** The blending weight of each Gaussian, summed over the pixels, [N]. */
+  contributions(): Float64Array {
+    const sums = new Float64Array(this.#gaussians.length);
+    for (let pixel = 0; pixel < this.#reaching.length; pixel++) {
+      for (const { gaussian, alpha, before } of this.#blend(pixel).hits) sums[gaussian] += before * alpha;
+    }
+    return sums;
+  }
+
   /**
    * Gradients of Σ image·weightImage + Σ alpha·weightAlpha to the stored parameters. `screen` [N, 2]: the length of the gradient
    * to the projected mean times half the picture's size, and the radius ÷ the longest side; 0 where culled.

@@ -3,10 +3,12 @@ import type { Vec3 } from '../../artefacts/camera.ts';
 import type { Dataset } from '../../artefacts/dataset.ts';
 import type { Frames } from '../../artefacts/frames.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
-import type { Score } from '../../artefacts/scores.ts';
+import type { Score, Scores } from '../../artefacts/scores.ts';
 import type { Style } from '../../artefacts/style.ts';
 import type { Prompt } from '../../clip/prompts.ts';
 import type { WeightedPrompt } from '../../clip/weighted-prompt.ts';
+
+export { scoreOf as score } from '../../artefacts/scores.ts';
 
 /** The input of score. Artefacts that no earlier stage produced are absent. */
 export interface ScoreScene {
@@ -16,6 +18,8 @@ export interface ScoreScene {
   base?: Gaussians;
   frames?: Frames;
   style?: Style;
+  /** Of an earlier stage; they are kept. */
+  scores?: Scores;
 }
 
 export interface MetricSettings {
@@ -45,15 +49,6 @@ export interface Metric {
   name: string;
   summary: string;
   measure(input: MetricInput): Promise<Measured>;
-}
-
-/** Scores are rounded, so that they print alike everywhere. */
-const DECIMALS = 6;
-
-/** A score with its value rounded to six decimals. @throws Error when the value is not finite. */
-export function score(name: string, value: number, unit: string, over: string): Score {
-  if (!Number.isFinite(value)) throw new Error(`score ${name} is ${value}`);
-  return { name, value: Number(value.toFixed(DECIMALS)), unit, over };
 }
 
 export function mean(values: readonly number[]): number {
