@@ -119,10 +119,11 @@ export default {
       'few-processes',
       {
         path: '^(pipeline|stages|scenes)/',
-        pathNot: '^pipeline/(matrix/run\\.ts|run/manifest\\.ts|(setup|build)\\.mjs)$',
+        pathNot:
+          '^(pipeline/(matrix/run\\.ts|run/manifest\\.ts|(setup|build)\\.mjs)|stages/sfm/colmap\\.ts)$',
       },
       { path: '^(child_process|node:child_process)$|^node_modules/zx/', dependencyTypesNot: ['type-only'] },
-      'The product starts the cells of a matrix and git, set-up and build their tools, and nothing else starts a process.',
+      'The product starts the cells of a matrix, git and COLMAP, set-up and build their tools, and nothing else starts a process.',
     ),
     rule(
       'declared-packages',

@@ -17,6 +17,7 @@ export { type InitInput as InitOptions, init } from '../stages/init/stage.ts';
 export { type LoadInput as LoadOptions, load } from '../stages/load/stage.ts';
 export { type OrbitInput as OrbitOptions, orbit } from '../stages/orbit/stage.ts';
 export { type ScoreInput as ScoreOptions, score } from '../stages/score/stage.ts';
+export { type SfmInput as SfmOptions, sfm } from '../stages/sfm/stage.ts';
 export {
   type Artefacts,
   defineStage,

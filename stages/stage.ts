@@ -3,12 +3,15 @@ import type { Gpu } from '../wgsl/core/index.ts';
 import type { Dataset } from './artefacts/dataset.ts';
 import type { Frames } from './artefacts/frames.ts';
 import type { Gaussians } from './artefacts/gaussians.ts';
+import type { Reconstruction } from './artefacts/reconstruction.ts';
 import type { Scores } from './artefacts/scores.ts';
 import type { Style } from './artefacts/style.ts';
 import type { CheckpointStore } from './checkpoints.ts';
 
 /** Everything that stages pass to each other, by name. */
 export interface Artefacts {
+  /** Cameras that sfm found for the pictures that load reads. */
+  reconstruction: Reconstruction;
   dataset: Dataset;
   gaussians: Gaussians;
   /** The splat before the first restyling. */
@@ -29,6 +32,12 @@ export interface Progress {
   from?: number;
   /** The adapter compiles kernels until the next report. Rates count from there. */
   compiling?: boolean;
+}
+
+/** A stage that another one requires, by name, and the options that it requires. */
+export interface StageBefore {
+  stage: string;
+  options: Record<string, unknown>;
 }
 
 /** Receives what a stage reports while it works. The runner prints it as progress lines or as JSON events. */
@@ -55,10 +64,12 @@ export interface StageSettings {
   output?: OutputFolder;
   /** Saves and restores the unfinished work of long stages. Without it an interrupted stage starts over. */
   checkpoints?: CheckpointStore;
+  /** Aborted when the run is asked to stop; for a stage that waits for another process. */
+  signal?: AbortSignal;
 }
 
-/** The settings that a pipeline passes: complete, except that a stage may have no checkpoints. */
-export type PipelineSettings = StageSettings & Required<Omit<StageSettings, 'checkpoints'>>;
+/** The settings that a pipeline passes: complete, except for checkpoints and the signal. */
+export type PipelineSettings = StageSettings & Required<Omit<StageSettings, 'checkpoints' | 'signal'>>;
 
 export const DEFAULT_SEED = 42;
 
@@ -80,6 +91,8 @@ export interface Reading {
  * - `source`: the stage only reads the user's files, so a resumed run repeats it instead of storing a copy.
  * - Options that are paths carry `.meta({ path: 'folder' | 'file' | 'file or folder' })`: relative to the pipeline file, checked to exist
  *   before anything runs. With `names`, a pattern, such a text is a name unless the path exists.
+ * - `before`: the stage that must run before it with these options. A plan puts it there, unless an earlier stage of that name
+ *   has the same options.
  * - `needsPhotographs`: its dataset must have photographs. `givesPhotographs`: whether the dataset that it produces has them
  *   (default: yes). A plan where the two do not match is refused.
  * - `reads` lists the inputs from outside the run, so that a later run detects changes. Default: all files under its path
@@ -97,6 +110,7 @@ export interface Stage<Options = unknown> {
   uses?: readonly ArtefactName[];
   gives: readonly ArtefactName[];
   source?: boolean;
+  before?(options: Options): StageBefore | undefined;
   needsPhotographs?: boolean;
   givesPhotographs?(options: Options): boolean;
   givesFor?(options: Options): readonly ArtefactName[];

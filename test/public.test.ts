@@ -29,6 +29,7 @@ const SURFACE = {
     'runPlan',
     'saveGaussians',
     'score',
+    'sfm',
     'stylize',
     'train',
     'trainJointly',
@@ -50,7 +51,7 @@ test('the public API is exactly this', () => {
 test('the stages are these', () => {
   assert.equal(
     api.stages.map(({ name }) => name),
-    ['load', 'init', 'train', 'stylize', 'blend', 'orbit', 'score', 'export'],
+    ['sfm', 'load', 'init', 'train', 'stylize', 'blend', 'orbit', 'score', 'export'],
   );
 });
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { checkClip } from '../../stages/clip/check.ts';
 import { hubCache } from '../../stages/clip/hub-cache.ts';
 import { FULL_CLIP } from '../../stages/clip/resolve.ts';
+import { findColmap, installLine } from '../../stages/sfm/colmap.ts';
 import { EXIT } from '../exit.ts';
 import { openDevice } from '../open-device.ts';
 import { packageVersion } from '../run/manifest.ts';
@@ -85,6 +86,14 @@ const CHECKS: readonly Check[] = [
     ...packageCheck('onnxruntime-node', 'text encoders in ONNX format', () => import('onnxruntime-node')),
     optional: true,
     fix: 'npm install --ignore-scripts onnxruntime-node   (its install script downloads CUDA, which is not needed)',
+  },
+  {
+    name: 'colmap',
+    optional: true,
+    get fix() {
+      return installLine();
+    },
+    facts: async () => [`${(await findColmap()).title}, for photographs and videos without cameras`],
   },
   {
     name: 'models of the Hub',

@@ -2,7 +2,7 @@ import { type ArtefactName, type Stage, stageGives } from '../../stages/stage.ts
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import type { Cell } from './cells.ts';
 import type { Mistake } from './check.ts';
-import { choices, nearest } from './describe.ts';
+import { choices, literal, nearest } from './describe.ts';
 
 /** One stage with its checked options, ready to run. */
 export interface PlannedStage {
@@ -28,6 +28,34 @@ export interface Plan {
 
 /** Seconds or finished steps between two checkpoints. */
 export type CheckpointInterval = { seconds: number } | { steps: number } | 'off';
+
+/**
+ * Puts the stages that others require before them (`Stage.before`), unless the last earlier stage of that name has the same options.
+ * Mistakes: one that has other options.
+ */
+export function addStagesBefore(stages: PlannedStage[], registry: readonly Stage[]): Mistake[] {
+  const mistakes: Mistake[] = [];
+  for (const planned of [...stages]) {
+    const { id, place } = planned;
+    const before = planned.stage.before?.(planned.options);
+    if (!before) continue;
+    const at = stages.indexOf(planned);
+    const earlier = stages.slice(0, at).findLast(({ stage }) => stage.name === before.stage);
+    if (!earlier) {
+      const stage = registry.find(({ name }) => name === before.stage)!;
+      const own = id === planned.stage.name ? stage.name : `${id}-${stage.name}`;
+      stages.splice(at, 0, { id: own, stage, options: stage.options.parse(before.options), place });
+      continue;
+    }
+    const given = earlier.options as Record<string, unknown>;
+    const other = Object.keys(before.options).find((key) => given[key] !== before.options[key]);
+    if (other) {
+      const text = `\`${id}\` needs \`${earlier.id}\` with \`${other}: ${literal(before.options[other])}\`, and there it is ${literal(given[other])}`;
+      mistakes.push({ text, place });
+    }
+  }
+  return mistakes;
+}
 
 /** Stages with missing inputs at their position, each with the stages that produce them. */
 export function orderMistakes(stages: readonly PlannedStage[], registry: readonly Stage[]): Mistake[] {

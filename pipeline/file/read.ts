@@ -4,7 +4,13 @@ import { InputError, type Place } from '../../wgsl/core/index.ts';
 import { type Axes, type Cell, cellsOf, findCell, mergeCells } from './cells.ts';
 import { type Mistake, parseValue, throwMistakes } from './check.ts';
 import { isMap, nearest, type Path, valueAt } from './describe.ts';
-import { type CheckpointInterval, orderMistakes, type Plan, type PlannedStage } from './plan.ts';
+import {
+  addStagesBefore,
+  type CheckpointInterval,
+  orderMistakes,
+  type Plan,
+  type PlannedStage,
+} from './plan.ts';
 import { matrixParser, pipelineParser, RESERVED_IDS, schemaAt } from './schema.ts';
 import { checkKey, parseYaml, readSource, type Source } from './source.ts';
 import type { Scalar, Scope } from './substitute.ts';
@@ -163,6 +169,7 @@ async function readPlan(
     const stage = registry.find((candidate) => candidate.name === name)!;
     return { id, stage, options, place: source.placeOf(['stages', index, name]) };
   });
+  mistakes.push(...addStagesBefore(stages, registry));
   for (const [index, { id, place }] of stages.entries()) {
     const isSecond = stages.slice(0, index).some((stage) => stage.id === id);
     if (isSecond) mistakes.push({ text: `a second stage called ${id}: give this one an \`id\``, place });

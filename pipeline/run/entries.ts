@@ -47,8 +47,11 @@ export interface StageOutput {
   outputs: Entry['record']['files'];
 }
 
-/** A video's bytes depend on the machine's cores, and at a given bitrate on its threads. Its pictures are compared instead. */
-const VIDEO = /\.(mp4|webm)$/;
+/**
+ * A video's bytes depend on the machine's cores, and at a given bitrate on its threads. Its pictures are compared instead. A log
+ * has times.
+ */
+const VARYING = /\.(mp4|webm|log)$/;
 
 /**
  * The hashes by which two results of one stage are compared: tensors and pictures of artefacts that have parts, and other files.
@@ -58,7 +61,7 @@ export function comparedParts({ parts, outputs }: StageOutput): PartHashes {
     Object.entries(hashes).map(([part, sha256]) => [name, part, sha256]),
   );
   const isCovered = (path: string) => named.some(([name]) => path.startsWith(`${ARTEFACTS}/${name}/`));
-  const files = outputs.filter(({ path }) => !VIDEO.test(path) && !isCovered(path));
+  const files = outputs.filter(({ path }) => !VARYING.test(path) && !isCovered(path));
   return Object.fromEntries([
     ...named.map(([name, part, sha256]) => [`${name} ${part}`, sha256]),
     ...files.map(({ path, sha256 }) => [path, sha256]),

@@ -58,14 +58,15 @@ export class StageExecutor {
     else await this.#run(stage, { isForced });
   }
 
-  /** Runs a source stage. It only reads the user's files, and the store keeps no copy of them. */
+  /** Runs a source stage. It only reads files, and the store keeps no copy of them. */
   async read(source: KeyedStage): Promise<void> {
     const { id, key } = source;
     const done = this.#start(source);
     const output: OutputFolder = {
       write: async (path) => Promise.reject(new Error(`a source stage cannot write ${path}`)),
     };
-    const given = await countedUnder(this.#options.gpu, id, () => this.#perform(source, {}, output));
+    const inputs = await this.#inputsOf(source);
+    const given = await countedUnder(this.#options.gpu, id, () => this.#perform(source, inputs, output));
     for (const [name, value] of entriesOf(given)) this.#live.add({ key, name }, value);
     await done('read');
   }
@@ -135,10 +136,7 @@ export class StageExecutor {
   async #execute(stage: KeyedStage, isForced: boolean): Promise<Entry> {
     const { plan, gpu, store, formats, signal } = this.#options;
     const { key } = stage;
-    const inputs: Partial<Artefacts> = {};
-    for (const [name, producer] of stage.inputs) {
-      Object.assign(inputs, { [name]: await this.value({ key: producer.key, name }) });
-    }
+    const inputs = await this.#inputsOf(stage);
     // A forced stage starts over: it resumes only from checkpoints of a forced run.
     const forcedKey = sha256Of(`${key} forced`);
     const options = { interval: plan.checkpoints, signal };
@@ -164,6 +162,14 @@ export class StageExecutor {
     return entry;
   }
 
+  async #inputsOf(stage: KeyedStage): Promise<Partial<Artefacts>> {
+    const inputs: Partial<Artefacts> = {};
+    for (const [name, producer] of stage.inputs) {
+      Object.assign(inputs, { [name]: await this.value({ key: producer.key, name }) });
+    }
+    return inputs;
+  }
+
   /** Runs the stage's function and checks that it returned all artefacts and that the device is alive. */
   async #perform(
     { id, stage, seed, options }: KeyedStage,
@@ -172,7 +178,7 @@ export class StageExecutor {
     checkpoints?: Checkpoints,
   ): Promise<Partial<Artefacts>> {
     const { gpu, signal } = this.#options;
-    const settings = { seed, report: this.#stageReport(id), output, checkpoints };
+    const settings = { seed, report: this.#stageReport(id), output, checkpoints, signal };
     const running = stage.run(gpu, inputs, options, settings);
     const given = await orStopped(signal, checkpoints, orDeviceLost(gpu, running));
     await gpu.settle();

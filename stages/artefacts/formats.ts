@@ -5,6 +5,7 @@ import { framesParts, loadFrames, saveFrames } from './frames.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from './gaussians.ts';
 import { gaussiansParts, loadGaussians, saveGaussians } from './gaussians-file.ts';
 import { exportPly } from './gaussians-ply.ts';
+import { loadReconstruction, saveReconstruction } from './reconstruction.ts';
 import type { SavedPart } from './saved-part.ts';
 import { loadScores, saveScores } from './scores.ts';
 import { loadStyle, saveStyle } from './style.ts';
@@ -28,6 +29,7 @@ export type ArtefactFormats = { readonly [Name in ArtefactName]: ArtefactFormat<
 
 /** One row per artefact. The dataset is never saved: its stage reads the capture again. */
 export const artefactFormats: ArtefactFormats = {
+  reconstruction: { buffers: () => [], save: saveReconstruction, load: loadReconstruction },
   dataset: { buffers: ({ views }) => views.flatMap(({ image }) => image ?? []) },
   gaussians: splatFormat('splat.ply'),
   base: splatFormat('base.ply'),

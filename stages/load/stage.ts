@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
+import type { Reconstruction } from '../artefacts/reconstruction.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
 import { MASKS } from './capture.ts';
 import { READERS, readerOf, unrecognised } from './readers/index.ts';
@@ -9,7 +10,7 @@ export type { Loaded } from './readers/reader.ts';
 
 const MAX_SIDE = 16384;
 /** The options that name the input. */
-const SOURCES = ['path', 'colmap', 'transforms', 'ply'] as const;
+const SOURCES = ['path', 'colmap', 'transforms', 'photos', 'video', 'ply'] as const;
 
 export const loadOptions = z
   .strictObject({
@@ -19,7 +20,7 @@ export const loadOptions = z
       .optional()
       .meta({ path: 'file or folder' })
       .describe(
-        'Anything that `colmap`, `transforms` and `ply` take; load recognises its kind by the names of the files',
+        'Anything that `colmap`, `transforms`, `photos`, `video` and `ply` take; load recognises its kind by the names of the files',
       ),
     colmap: z
       .string()
@@ -36,6 +37,28 @@ export const loadOptions = z
       .meta({ path: 'file or folder' })
       .describe(
         'transforms.json of instant-ngp or nerfstudio, or the folder with it; or the folder with transforms_train.json of Blender',
+      ),
+    photos: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ path: 'folder' })
+      .describe('Folder of photographs without cameras, which the stage sfm finds with COLMAP'),
+    video: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ path: 'file' })
+      .describe(
+        'Video (MP4, MOV, WebM, MKV), of which the stage sfm takes frames and finds their cameras with COLMAP',
+      ),
+    frames: z
+      .int()
+      .min(3)
+      .max(10_000)
+      .optional()
+      .describe(
+        'Frames of the video: the sharpest of each of so many equal intervals (120 without this option)',
       ),
     ply: z
       .string()
@@ -91,7 +114,7 @@ export const loadOptions = z
   })
   .refine((options) => SOURCES.filter((key) => options[key] !== undefined).length === 1, {
     message:
-      'expected exactly one of `path` (any input), `colmap`, `transforms` (captures) and `ply` (a splat)',
+      'expected exactly one of `path` (any input), `colmap`, `transforms` (captures), `photos`, `video` (without cameras) and `ply` (a splat)',
   });
 
 /** The options of `load`, as written in a file or a script. */
@@ -99,20 +122,21 @@ export type LoadInput = z.input<typeof loadOptions>;
 export type LoadOptions = z.output<typeof loadOptions>;
 
 /**
- * Loads a capture (`colmap`, `transforms`), a splat (`ply`), or any of them (`path`) onto the GPU. The caller owns the
- * buffers (`releaseDataset`, `releaseGaussians`).
+ * Loads a capture (`colmap`, `transforms`), a splat (`ply`), or any of them (`path`) onto the GPU. Pictures without cameras
+ * (`photos`, `video`) need the `reconstruction` that `sfm` returns for them. The caller owns the buffers (`releaseDataset`,
+ * `releaseGaussians`).
  *
  * @throws InputError with the file and the position of anything that cannot be used.
  */
 export async function load(
   gpu: Gpu,
-  _inputs: Record<never, never>,
+  { reconstruction }: { reconstruction?: Reconstruction },
   options: LoadInput,
   { report = silent }: StageSettings = {},
 ): Promise<Loaded> {
   const parsed = loadOptions.parse(options);
   const { reader, path } = sourceOf(parsed);
-  const loaded = await reader.load(gpu, path, parsed, report);
+  const loaded = await reader.load(gpu, path, parsed, report, reconstruction);
   report.note(`${parsed.path === undefined ? '' : `found ${reader.title}: `}${describeLoaded(loaded)}`);
   return loaded;
 }
@@ -121,13 +145,19 @@ export async function load(
 export const loadStage = defineStage({
   name: 'load',
   module: import.meta.url,
-  summary: 'Loads a capture with its cameras, or a splat file',
+  summary: 'Loads a capture with its cameras, photographs, a video or a splat file',
   options: loadOptions,
   needs: [],
+  uses: ['reconstruction'],
   gives: ['dataset', 'gaussians'],
   source: true,
   givesFor: (options) => (hasPhotographs(options) ? ['dataset'] : ['dataset', 'gaussians']),
   givesPhotographs: hasPhotographs,
+  before(options) {
+    if (options.path !== undefined && !readerOf(options.path)) return undefined; // preflight reports it
+    const { reader, path } = sourceOf(options);
+    return reader.before?.(path, options);
+  },
   async reads(options) {
     const { reader, path } = sourceOf(options);
     return { files: await reader.files(path, options) };

@@ -136,6 +136,7 @@ const splatFormat = (file: string): ArtefactFormat<Gaussians> => ({
 });
 
 export const fakeFormats: ArtefactFormats = {
+  reconstruction: { buffers: () => [] },
   dataset: { buffers: () => [] },
   gaussians: splatFormat('splat.ply'),
   base: splatFormat('base.ply'),

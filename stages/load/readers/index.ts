@@ -1,11 +1,18 @@
 import { InputError } from '../../../wgsl/core/index.ts';
 import { colmapReader } from './colmap.ts';
+import { photosReader, videoReader } from './pictures.ts';
 import type { Reader } from './reader.ts';
 import { splatReader } from './splat.ts';
 import { transformsReader } from './transforms.ts';
 
 /** Every kind of input. Where a folder is of several kinds, the first one that recognises it reads it. */
-export const READERS: readonly Reader[] = [colmapReader, transformsReader, splatReader];
+export const READERS: readonly Reader[] = [
+  colmapReader,
+  transformsReader,
+  photosReader,
+  videoReader,
+  splatReader,
+];
 
 /** The reader that recognises a path. */
 export function readerOf(path: string): Reader | undefined {

@@ -1,7 +1,8 @@
 import type { Gpu } from '../../../wgsl/core/index.ts';
 import type { Dataset } from '../../artefacts/dataset.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
-import type { Report } from '../../stage.ts';
+import type { Reconstruction } from '../../artefacts/reconstruction.ts';
+import type { Report, StageBefore } from '../../stage.ts';
 import { type Capture, type CaptureOptions, loadCapture, splitsOf, withMasks } from '../capture.ts';
 import type { SplatOptions } from '../splat.ts';
 import { undistortedCamera } from '../undistorted-camera.ts';
@@ -13,12 +14,12 @@ export interface Loaded {
 }
 
 /** The options of `load` besides those that name the input. */
-export type ReaderOptions = CaptureOptions & SplatOptions;
+export type ReaderOptions = CaptureOptions & SplatOptions & { frames?: number };
 
 /** A kind of input. */
 export interface Reader {
   /** The option of `load` that takes this kind alone. */
-  key: 'colmap' | 'transforms' | 'ply';
+  key: 'colmap' | 'transforms' | 'photos' | 'video' | 'ply';
   /** In words: `a COLMAP capture`. */
   title: string;
   /** What a path of this kind looks like, for the error about a path of no kind. */
@@ -27,12 +28,20 @@ export interface Reader {
   photographs: boolean;
   /** Whether a path is of this kind, by the names of files alone. Synchronous: a plan depends on it. */
   recognises(path: string): boolean;
+  /** The stage that finds what the input lacks. */
+  before?(path: string, options: ReaderOptions): StageBefore;
   /** Every file that `load` reads. @throws InputError when that cannot be determined. */
   files(path: string, options: ReaderOptions): Promise<string[]>;
   /** Checks everything but the contents of large files. @throws InputError */
   check(path: string, options: ReaderOptions): Promise<void>;
   /** Puts the input on the GPU. On failure nothing stays there. @throws InputError */
-  load(gpu: Gpu, path: string, options: ReaderOptions, report: Report): Promise<Loaded>;
+  load(
+    gpu: Gpu,
+    path: string,
+    options: ReaderOptions,
+    report: Report,
+    reconstruction?: Reconstruction,
+  ): Promise<Loaded>;
 }
 
 /** A reader of photographs with cameras, from a function that finds them. */
