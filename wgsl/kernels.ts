@@ -1,6 +1,13 @@
 import type { KernelDefinition } from './core/index.ts';
 import { BALANCE_GRADIENTS, GRADIENT_SQUARES } from './image/balance-gradients.ts';
 import { CROP, CROP_BACKWARD } from './image/crop.ts';
+import {
+  ALPHA_PICTURE,
+  DEPTH_HISTOGRAM,
+  DEPTH_PICTURE,
+  NORMAL_PICTURE,
+  STRAIGHT_ALPHA,
+} from './image/frame-pictures.ts';
 import { FROM_RGBA8 } from './image/from-rgba8.ts';
 import { COMPOSITE_HALVES, PACK_HALVES } from './image/half-picture.ts';
 import { PHOTOMETRIC_L1 } from './image/photometric.ts';
@@ -63,6 +70,7 @@ import { INTERSECTION_COUNTS, INTERSECTION_OFFSETS } from './splat/intersection-
 import { PROJECT_BACKWARD } from './splat/parameter-gradients.ts';
 import { EMIT, PROJECT, RASTERIZE_FORWARD, TILE_RANGES } from './splat/rasterizer.ts';
 import { RASTERIZE_BACKWARD } from './splat/rasterizer-backward.ts';
+import { SHORTEST_AXES } from './splat/shortest-axes.ts';
 import { START_VALUES } from './splat/start-values.ts';
 import { ADAM_GEOMETRY, ADAM_SH, BACKWARD_SUMS } from './splat/update/splat-adam.ts';
 import {
@@ -113,6 +121,11 @@ export const KERNELS: readonly KernelDefinition[] = [
   STRUCTURE_BACKWARD,
   TO_I420,
   TO_RGBA8,
+  STRAIGHT_ALPHA,
+  ALPHA_PICTURE,
+  DEPTH_HISTOGRAM,
+  DEPTH_PICTURE,
+  NORMAL_PICTURE,
   UNDISTORT,
   WARP,
   WARP_BACKWARD,
@@ -146,6 +159,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   TILE_RANGES,
   RASTERIZE_FORWARD,
   START_VALUES,
+  SHORTEST_AXES,
   BACKWARD_SUMS,
   ADAM_GEOMETRY,
   ADAM_SH,

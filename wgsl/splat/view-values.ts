@@ -35,6 +35,6 @@ function dropoutWord(dropout: ViewOptions['dropout'], step: number): number {
 }
 
 /** −Rᵀt of a row-major [4,4] world → camera matrix. */
-function centerOf(m: readonly number[]): number[] {
+export function centerOf(m: readonly number[]): number[] {
   return [0, 1, 2].map((k) => -(m[k] * m[3] + m[4 + k] * m[7] + m[8 + k] * m[11]));
 }
