@@ -4,6 +4,7 @@
  */
 export { type Camera, lookAt } from '../stages/artefacts/camera.ts';
 export { type Dataset, releaseDataset, type View } from '../stages/artefacts/dataset.ts';
+export type { Exposures } from '../stages/artefacts/exposures.ts';
 export { type Frames, releaseFrames } from '../stages/artefacts/frames.ts';
 export { type Gaussians, releaseGaussians } from '../stages/artefacts/gaussians.ts';
 export { loadGaussians, saveGaussians } from '../stages/artefacts/gaussians-file.ts';
@@ -29,7 +30,7 @@ export {
 } from '../stages/stage.ts';
 export { type StylizeInput as StylizeOptions, stylize } from '../stages/stylize/stage.ts';
 export type { TrainInput as TrainOptions } from '../stages/train/options.ts';
-export { type JointSplats, train, trainJointly } from '../stages/train/stage.ts';
+export { type JointSplats, type TrainedScene, train, trainJointly, trainScene } from '../stages/train/stage.ts';
 export {
   type Gpu,
   GpuError,

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type { Gpu } from '../wgsl/core/index.ts';
 import type { Dataset } from './artefacts/dataset.ts';
+import type { Exposures } from './artefacts/exposures.ts';
 import type { Frames } from './artefacts/frames.ts';
 import type { Gaussians } from './artefacts/gaussians.ts';
 import type { Reconstruction } from './artefacts/reconstruction.ts';
@@ -18,6 +19,8 @@ export interface Artefacts {
   base: Gaussians;
   /** The target of the last restyling; score's default prompt. */
   style: Style;
+  /** Of the photographs, as train learnt them. */
+  exposures: Exposures;
   frames: Frames;
   scores: Scores;
 }

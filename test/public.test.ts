@@ -33,6 +33,7 @@ const SURFACE = {
     'stylize',
     'train',
     'trainJointly',
+    'trainScene',
     'verifyRun',
   ],
   classes: ['GpuError', 'InputError', 'Stopped', 'Store'],

@@ -1,6 +1,8 @@
 import type { KernelDefinition } from './core/index.ts';
 import { BALANCE_GRADIENTS, GRADIENT_SQUARES } from './image/balance-gradients.ts';
 import { CROP, CROP_BACKWARD } from './image/crop.ts';
+import { EXPOSURE, EXPOSURE_BACKWARD, EXPOSURE_UPDATE } from './image/exposure.ts';
+import { EXPOSURE_FIT } from './image/exposure-fit.ts';
 import {
   ALPHA_PICTURE,
   DEPTH_HISTOGRAM,
@@ -105,6 +107,10 @@ export const KERNELS: readonly KernelDefinition[] = [
   BALANCE_GRADIENTS,
   CROP,
   CROP_BACKWARD,
+  EXPOSURE,
+  EXPOSURE_BACKWARD,
+  EXPOSURE_UPDATE,
+  EXPOSURE_FIT,
   FROM_RGBA8,
   PACK_HALVES,
   COMPOSITE_HALVES,

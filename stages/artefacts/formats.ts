@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Gpu } from '../../wgsl/core/index.ts';
 import type { ArtefactName, Artefacts } from '../stage.ts';
+import { formatExposures, loadExposures, saveExposures } from './exposures.ts';
 import { framesParts, loadFrames, saveFrames } from './frames.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from './gaussians.ts';
 import { gaussiansParts, loadGaussians, saveGaussians } from './gaussians-file.ts';
@@ -34,6 +35,15 @@ export const artefactFormats: ArtefactFormats = {
   gaussians: splatFormat('splat.ply'),
   base: splatFormat('base.ply'),
   style: { buffers: () => [], save: saveStyle, load: loadStyle },
+  exposures: {
+    buffers: () => [],
+    save: saveExposures,
+    load: loadExposures,
+    published: {
+      file: 'exposures.json',
+      bytes: async (_, exposures) => new TextEncoder().encode(formatExposures(exposures)),
+    },
+  },
   frames: {
     buffers: ({ frames, before }) => [...frames, ...before].flatMap(({ color, depth }) => [color, depth]),
     save: saveFrames,

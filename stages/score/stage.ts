@@ -53,7 +53,7 @@ export const scoreStage = defineStage({
   summary: 'Measures quality, CLIP scores, view consistency and structure into scores.json',
   options: scoreOptions,
   needs: ['dataset', 'gaussians'],
-  uses: ['base', 'style', 'frames', 'scores'],
+  uses: ['base', 'style', 'exposures', 'frames', 'scores'],
   gives: ['scores'],
   async reads({ metrics, prompt, model, judge, among = [] }) {
     if (!metrics.some(isClipMetric)) return {};

@@ -26,8 +26,8 @@ function perStrategy(value: (kind: { cap?: number; recipe: Recipe }) => string |
   return texts.join(', ');
 }
 
-const rates = z.strictObject(
-  Object.fromEntries(
+const rates = z.strictObject({
+  ...(Object.fromEntries(
     PARAMETER_NAMES.map((name) => [
       name,
       z
@@ -36,8 +36,13 @@ const rates = z.strictObject(
         .optional()
         .describe(`${RATE_OF[name]} (${perStrategy(({ recipe }) => recipe.rates[name])})`),
     ]),
-  ) as Record<ParameterName, z.ZodOptional<z.ZodNumber>>,
-);
+  ) as Record<ParameterName, z.ZodOptional<z.ZodNumber>>),
+  exposure: z
+    .number()
+    .min(0)
+    .default(0.02)
+    .describe('Learning rate of the exposures; decays exponentially to 10 %'),
+});
 
 export const trainOptions = z.strictObject({
   steps: z
@@ -81,6 +86,13 @@ export const trainOptions = z.strictObject({
     .describe(
       "Mip-Splatting's 2D filter: opacity makes up for the blur of small Gaussians, so that the splat keeps its look at other " +
         'resolutions. The splat and its files carry the mark, and later stages render with the filter. Default: as the initial splat',
+    ),
+  exposure: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Learns an affine transform of the colours per photograph, for captures whose exposure or white balance varies. The splat is what ' +
+        'all of them see; score fits the exposures of held-out photographs and names such scores psnr.exposure and ssim.exposure',
     ),
   shInterval: z
     .number()
@@ -133,6 +145,7 @@ export type TrainInput = z.input<typeof trainOptions>;
 export function recipeOf(options: TrainOptions): Recipe {
   const { recipe } = STRATEGIES[options.strategy];
   const { anneal = recipe.anneal, dropout = recipe.dropout, shInterval = recipe.shInterval } = options;
-  const given = Object.entries(options.rates).filter(([, rate]) => rate !== undefined);
+  const { exposure: _, ...ofParameters } = options.rates;
+  const given = Object.entries(ofParameters).filter(([, rate]) => rate !== undefined);
   return { rates: { ...recipe.rates, ...Object.fromEntries(given) }, anneal, dropout, shInterval };
 }

@@ -12,6 +12,13 @@ export function meansRate(step: number, steps: number, rate: number, extent: num
   return rate * extent * MEANS_DECAY ** (step / steps);
 }
 
+/** Final learning rate of the exposures relative to the initial one (3DGS); the decay is exponential. */
+const EXPOSURE_DECAY = 0.1;
+
+export function exposureRate(step: number, steps: number, rate: number): number {
+  return rate * EXPOSURE_DECAY ** (step / steps);
+}
+
 /** Factor of all learning rates except that of the means at a step. */
 export function annealed(step: number, steps: number, anneal: Recipe['anneal']): number {
   if (!anneal) return 1;

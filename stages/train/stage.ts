@@ -1,9 +1,10 @@
+import { InputError } from '../../wgsl/core/index.ts';
 import { clipTargetReads } from '../clip/check.ts';
 import { checkStyleTarget } from '../losses/target.ts';
 import { defineStage } from '../stage.ts';
 import { trainJointly } from './joint.ts';
 import { trainOptions } from './options.ts';
-import { train } from './train.ts';
+import { trainScene } from './train.ts';
 
 export const trainStage = defineStage({
   name: 'train',
@@ -12,8 +13,12 @@ export const trainStage = defineStage({
   options: trainOptions,
   needs: ['dataset', 'gaussians'],
   needsPhotographs: true,
-  gives: ['gaussians', 'base', 'style'],
-  givesFor: ({ clip }) => (clip?.mode === 'balanced' ? ['gaussians', 'base', 'style'] : ['gaussians']),
+  gives: ['gaussians', 'base', 'style', 'exposures'],
+  givesFor: ({ clip, exposure }) => [
+    'gaussians',
+    ...(clip?.mode === 'balanced' ? (['base', 'style'] as const) : []),
+    ...(exposure ? (['exposures'] as const) : []),
+  ],
   async reads({ clip }) {
     if (!clip) return {};
     const { files, texts } = await clipTargetReads(clip);
@@ -23,12 +28,17 @@ export const trainStage = defineStage({
       texts: { ...texts, ...(clip.mode === 'balanced' && clip.model ? { model: clip.model } : {}) },
     };
   },
-  async preflight({ clip }) {
+  async preflight({ clip, exposure }) {
+    if (exposure && clip?.mode === 'balanced') {
+      throw new InputError(
+        'train.exposure does not apply to the second set of SH of clip.mode balanced; leave one of them out, or restyle with stylize',
+      );
+    }
     if (clip) await checkStyleTarget(clip, clip.mode === 'balanced');
   },
   async run(gpu, inputs, options, settings) {
     const { clip } = options;
-    if (clip?.mode !== 'balanced') return { gaussians: await train(gpu, inputs, options, settings) };
+    if (clip?.mode !== 'balanced') return { ...(await trainScene(gpu, inputs, options, settings)) };
     const { prompt, model } = clip;
     return {
       ...(await trainJointly(gpu, inputs, options, settings)),
@@ -38,4 +48,4 @@ export const trainStage = defineStage({
 });
 
 export { type JointSplats, trainJointly } from './joint.ts';
-export { train } from './train.ts';
+export { type TrainedScene, train, trainScene } from './train.ts';

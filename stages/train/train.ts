@@ -4,6 +4,7 @@ import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture-capacity
 import { applyStartValues } from '../../wgsl/splat/start-values.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import { alphaOf, type Dataset, largestView, type View } from '../artefacts/dataset.ts';
+import type { Exposures } from '../artefacts/exposures.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { openStyleTarget } from '../losses/target.ts';
@@ -14,6 +15,7 @@ import {
   restoreTensors,
   stateTensors,
 } from '../optimizer/checkpoint-tensors.ts';
+import { ViewExposures } from '../optimizer/exposures.ts';
 import { runLoop, ViewOrder } from '../optimizer/loop.ts';
 import { photometricObjective } from '../optimizer/objectives.ts';
 import { type Rates, SplatOptimizer } from '../optimizer/optimizer.ts';
@@ -28,7 +30,7 @@ import {
 import { TimeBudget } from '../optimizer/time-budget.ts';
 import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
 import { recipeOf, type TrainInput, type TrainOptions, trainOptions } from './options.ts';
-import { annealed, dropoutAt, meansRate, shDegreeAt } from './schedule.ts';
+import { annealed, dropoutAt, exposureRate, meansRate, shDegreeAt } from './schedule.ts';
 import {
   type Recipe,
   STRATEGIES,
@@ -42,6 +44,18 @@ export interface TrainInputs {
   gaussians: Gaussians;
 }
 
+/** What training gives. */
+export interface TrainedScene {
+  gaussians: Gaussians;
+  /** With `exposure`. */
+  exposures?: Exposures;
+}
+
+/** Trains a splat as `trainScene`; returns the Gaussians alone. */
+export async function train(...args: Parameters<typeof trainScene>): Promise<Gaussians> {
+  return (await trainScene(...args)).gaussians;
+}
+
 /**
  * Trains a splat on the photographs of the training views: (1 − dssim)·L1 + dssim·(1 − SSIM) (Kerbl et al. 2023, eq. 7), with
  * `clip` in mode `paper` also − weight·CLIP (eq. 3 of the paper if dssim is 0). `trainJointly` is for mode `balanced`. Returns new
@@ -49,17 +63,22 @@ export interface TrainInputs {
  *
  * @throws Stopped when the checkpoint store is stopping.
  */
-export async function train(
+export async function trainScene(
   gpu: Gpu,
   { dataset, gaussians }: TrainInputs,
   given: TrainInput = {},
   { seed = DEFAULT_SEED, report = silent, checkpoints }: StageSettings = {},
-): Promise<Gaussians> {
+): Promise<TrainedScene> {
   const began = performance.now();
   const options = trainOptions.parse(given);
   const views = trainingViews(dataset);
   if (options.clip?.mode === 'balanced') {
     throw new InputError('train returns one splat, and clip.mode balanced makes two: call trainJointly');
+  }
+  if (options.exposure && alphaOf(views) === 'composite') {
+    throw new InputError(
+      'train.exposure needs whole photographs or masks: the background that fills transparent photographs has no exposure. Set load.masking to ignore',
+    );
   }
   const pixelBytes = options.dssim ? PICTURE_BYTES.ssim : PICTURE_BYTES.render;
   requirePicture(gpu, largestView(views), pixelBytes, 'load.downscale');
@@ -74,11 +93,18 @@ export async function train(
   const context = { seed, steps: options.steps, extent: dataset.extent, views: views.length };
   const owned: { destroy(): void }[] = [arena];
   try {
-    const training = await begin(arena, gaussians, options, context, checkpoints);
+    const exposures = options.exposure ? new ViewExposures(arena, views) : undefined;
+    const training = await begin(arena, gaussians, options, context, { ...exposures?.tensors }, checkpoints);
     const { state, strategy } = training;
     owned.push(strategy);
-    const { clip, dssim } = options;
-    const objectives = [photometricObjective({ dssim, alpha: alphaOf(views) })];
+    const { clip, dssim, steps, rates } = options;
+    const photometric = photometricObjective({ dssim, alpha: alphaOf(views) });
+    const objectives = [
+      exposures?.objective(photometric, {
+        gaussianCount: state.gaussianCount,
+        rateAt: (step) => exposureRate(step, steps, rates.exposure),
+      }) ?? photometric,
+    ];
     if (clip) {
       const target = await openStyleTarget(gpu, clip, { seed }, report);
       owned.push(target);
@@ -95,7 +121,8 @@ export async function train(
     await optimizer.sizeBuffers(views);
     training.spent += (performance.now() - began) / 1000;
     await optimize(optimizer, training, views, options, report, checkpoints);
-    return detachGaussians(state, 'train/gaussians');
+    const learnt = exposures && { exposures: await exposures.read() };
+    return { gaussians: detachGaussians(state, 'train/gaussians'), ...learnt };
   } finally {
     for (const part of owned.reverse()) part.destroy();
   }
@@ -113,6 +140,8 @@ export function trainingViews({ views }: Dataset): View[] {
 interface Training {
   state: TrainingState;
   strategy: Strategy;
+  /** What else outlives a step: the parameters of the views. */
+  viewTensors: CheckpointTensors;
   context: StrategyContext;
   /** The first step. */
   from: number;
@@ -128,6 +157,7 @@ async function begin(
   gaussians: Gaussians,
   options: TrainOptions,
   given: StrategyContext,
+  viewTensors: CheckpointTensors,
   checkpoints?: CheckpointStore,
 ): Promise<Training> {
   const { shDegree } = gaussians;
@@ -144,11 +174,12 @@ async function begin(
     : createState(arena, { ...gaussians, antialias }, rowsFor(gaussians.count, options, from));
   const strategy = await createStrategy(state, options, context);
   try {
-    if (saved) restoreTensors(arena.gpu, tensorsOf(state, strategy), saved);
+    if (saved) restoreTensors(arena.gpu, tensorsOf({ state, strategy, viewTensors }), saved);
     else if (options.start === 'strategy') await applyStartValues(arena, gaussiansOf(state), strategy.start);
     return {
       state,
       strategy,
+      viewTensors,
       context,
       from,
       spent: saved?.numbers.spent ?? 0,
@@ -165,19 +196,24 @@ function identityOf({ seed, steps }: StrategyContext, shDegree: number) {
 }
 
 /** All tensors that outlive a step. */
-function tensorsOf(state: TrainingState, strategy: Strategy): CheckpointTensors {
+function tensorsOf({
+  state,
+  strategy,
+  viewTensors,
+}: Pick<Training, 'state' | 'strategy' | 'viewTensors'>): CheckpointTensors {
   const own = Object.entries(strategy.checkpointTensors()).map(([name, part]) => [`strategy/${name}`, part]);
-  return { ...stateTensors(state, GAUSSIAN_PARAMETERS), ...Object.fromEntries(own) };
+  return { ...stateTensors(state, GAUSSIAN_PARAMETERS), ...Object.fromEntries(own), ...viewTensors };
 }
 
 async function optimize(
   optimizer: SplatOptimizer,
-  { state, strategy, context, from, spent, taken }: Training,
+  training: Training,
   views: readonly View[],
   options: TrainOptions,
   report: Report,
   store?: CheckpointStore,
 ): Promise<void> {
+  const { state, strategy, context, from, spent, taken } = training;
   const { seed, steps, extent } = context;
   const { seconds } = options;
   const budget = seconds === undefined ? undefined : new TimeBudget({ seconds, steps, spent, taken });
@@ -206,7 +242,7 @@ async function optimize(
           ...checkpointNumbers(state, identityOf(context, state.shDegree)),
           ...(budget && { spent: budget.spent, taken: budget.taken }),
         },
-        tensors: tensorsOf(state, strategy),
+        tensors: tensorsOf(training),
       }),
     },
   });

@@ -141,6 +141,7 @@ export const fakeFormats: ArtefactFormats = {
   gaussians: splatFormat('splat.ply'),
   base: splatFormat('base.ply'),
   style: { buffers: () => [] },
+  exposures: { buffers: () => [] },
   frames: { buffers: () => [] },
   scores: {
     buffers: () => [],

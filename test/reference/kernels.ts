@@ -19,6 +19,8 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'ssim-backward': 'photometric',
   'photometric-l1': 'photometric',
   'photometric-reduce': 'photometric',
+  'exposure-update': 'exposure',
+  'exposure-fit': 'exposure',
   'total-variation': 'pixel-loss',
   'masked-l1': 'pixel-loss',
   'mean-chunks': 'pixel-loss',

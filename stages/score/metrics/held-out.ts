@@ -1,3 +1,6 @@
+import type { Arena, Gpu } from '../../../wgsl/core/index.ts';
+import { EXPOSURE_FLOATS, Exposure } from '../../../wgsl/image/exposure.ts';
+import { ExposureFit } from '../../../wgsl/image/exposure-fit.ts';
 import { PhotometricMetrics, psnr } from '../../../wgsl/image/photometric-metrics.ts';
 import { SplatRenderer } from '../../../wgsl/splat/renderer.ts';
 import { alphaOf, largestView, type View } from '../../artefacts/dataset.ts';
@@ -15,6 +18,8 @@ interface Fidelity {
 
 interface HeldOut {
   now: Fidelity[];
+  /** The splat before any restyling, through the exposure that fits each photograph best; empty if training learnt no exposures. */
+  exposed: Fidelity[];
   /** The splat before restyling; empty if nothing restyled it. */
   before: Fidelity[];
 }
@@ -22,14 +27,17 @@ interface HeldOut {
 /** Lower bound of the MSE (100 dB), so that the PSNR of equal pictures is finite. */
 const MIN_MSE = 1e-10;
 
-/** PSNR or SSIM: the mean over the held-out views, for the splat and for the splat before restyling. */
+/**
+ * PSNR or SSIM: the mean over the held-out views, for the splat and for the splat before restyling; where training learnt exposures, also
+ * through the exposure that fits each photograph best.
+ */
 export async function measureHeldOut(
   input: MetricInput,
   metric: { name: keyof Fidelity; unit: string },
 ): Promise<Measured> {
   const views = input.scene.dataset.views.filter(({ split, image }) => split === 'test' && image);
   if (!views.length) return { skipped: 'there are no held-out photographs (load.holdout)' };
-  const { now, before } = await input.share('held-out', () => compareWithPhotos(input, views));
+  const { now, exposed, before } = await input.share('held-out', () => compareWithPhotos(input, views));
   const values = (fidelities: Fidelity[]) => fidelities.flatMap((one) => one[metric.name] ?? []);
   const compared = values(now).length;
   if (!compared) return { skipped: 'masks cover all held-out photographs' };
@@ -37,7 +45,12 @@ export async function measureHeldOut(
   const over = countOf(compared, 'held-out view') + masked;
   const scoreOf = (fidelities: Fidelity[], suffix: string, note: string) =>
     score(metric.name + suffix, mean(values(fidelities)), metric.unit, over + note);
-  return [scoreOf(now, '', ''), ...(before.length ? [scoreOf(before, '.before', ', before restyling')] : [])];
+  const suffix = before.length ? '.exposure.before' : '.exposure';
+  return [
+    scoreOf(now, '', ''),
+    ...(before.length ? [scoreOf(before, '.before', ', before restyling')] : []),
+    ...(exposed.length ? [scoreOf(exposed, suffix, ', exposure fitted to each')] : []),
+  ];
 }
 
 async function compareWithPhotos(input: MetricInput, views: View[]): Promise<HeldOut> {
@@ -63,9 +76,10 @@ async function compareWithPhotos(input: MetricInput, views: View[]): Promise<Hel
     const bound = views.map(({ image, camera: { width, height } }) =>
       engine.bindPhoto(image!, { width, height, background }),
     );
-    const compare = async (splat: Gaussians): Promise<Fidelity[]> => {
-      for (const [i, { camera }] of views.entries()) {
-        await renderer.render(splat, camera, { color: render }, { background });
+    const compare = async (splat: Gaussians, expose?: (view: View) => Promise<void>): Promise<Fidelity[]> => {
+      for (const [i, view] of views.entries()) {
+        await renderer.render(splat, view.camera, { color: render }, { background });
+        await expose?.(view);
         gpu.run('score/held-out', (recorder) => {
           engine.record(recorder, bound[i]);
           recorder.copy(metrics, results, 4 * words, 0, 4 * words * i);
@@ -80,11 +94,42 @@ async function compareWithPhotos(input: MetricInput, views: View[]): Promise<Hel
         };
       });
     };
-    return { now: await compare(scene.gaussians), before: scene.base ? await compare(scene.base) : [] };
+    const now = await compare(scene.gaussians);
+    // Restyling changes colours by design, and a fit would undo it.
+    const photographic = scene.base ?? scene.gaussians;
+    const exposed = scene.exposures
+      ? await compare(
+          photographic,
+          await exposing(gpu, arena, { render, pixels: width * height, masked: alpha === 'mask' }),
+        )
+      : [];
+    return { now, exposed, before: scene.base ? await compare(scene.base) : [] };
   } finally {
     renderer.destroy();
     arena.destroy();
   }
+}
+
+/** Fits an exposure to a view's photograph, and applies it to the render. */
+async function exposing(
+  gpu: Gpu,
+  arena: Arena,
+  { render, pixels, masked }: { render: GPUBuffer; pixels: number; masked: boolean },
+): Promise<(view: View) => Promise<void>> {
+  const exposures = arena.buffer('exposure', 4 * EXPOSURE_FLOATS);
+  const exposed = arena.buffer('exposed', 16 * pixels);
+  const options = { label: 'exposure', pixels, exposures, color: render, exposed };
+  const exposure = await Exposure.create(gpu, arena, options);
+  const fit = await ExposureFit.create(gpu, arena, { ...options, view: exposure.view, masked });
+  return async ({ image, camera }) => {
+    const own = camera.width * camera.height;
+    exposure.setView(0, own);
+    gpu.write(exposures, await fit.fit(image!), 'parameters');
+    gpu.run('score/exposure', (recorder) => {
+      exposure.record(recorder);
+      recorder.copy(exposed, render, 16 * own);
+    });
+  };
 }
 
 /** −10·log10 of the mean squared error over pixels and channels; mean over views. */

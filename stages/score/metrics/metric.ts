@@ -1,6 +1,7 @@
 import type { Gpu } from '../../../wgsl/core/index.ts';
 import type { Vec3 } from '../../artefacts/camera.ts';
 import type { Dataset } from '../../artefacts/dataset.ts';
+import type { Exposures } from '../../artefacts/exposures.ts';
 import type { Frames } from '../../artefacts/frames.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
 import type { Score, Scores } from '../../artefacts/scores.ts';
@@ -16,6 +17,8 @@ export interface ScoreScene {
   gaussians: Gaussians;
   /** The splat before restyling. */
   base?: Gaussians;
+  /** Training learnt exposures: held-out views are also scored with one that is fitted to the photograph. */
+  exposures?: Exposures;
   frames?: Frames;
   style?: Style;
   /** Of an earlier stage; they are kept. */
