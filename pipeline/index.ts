@@ -30,7 +30,13 @@ export {
 } from '../stages/stage.ts';
 export { type StylizeInput as StylizeOptions, stylize } from '../stages/stylize/stage.ts';
 export type { TrainInput as TrainOptions } from '../stages/train/options.ts';
-export { type JointSplats, type TrainedScene, train, trainJointly, trainScene } from '../stages/train/stage.ts';
+export {
+  type JointSplats,
+  type TrainedScene,
+  train,
+  trainJointly,
+  trainScene,
+} from '../stages/train/stage.ts';
 export {
   type Gpu,
   GpuError,
