@@ -298,7 +298,7 @@ test('the nearest name is suggested only where it is near', () => {
     ['region', namesOf('stylize')],
     ['region', namesOf('train')],
     ['depth', namesOf('orbit')],
-    ['export', stageNames],
+    ['render', stageNames],
   ] as const)
     assert.not.match(nearest(name, known), /nearest/, name);
   for (const [name, known, meant] of [

@@ -6,6 +6,7 @@ import { Stopped } from '../../stages/checkpoints.ts';
 import { EXIT, exitCodeOf, Regression } from '../exit.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { verifyRun } from '../run/verify.ts';
+import { convertCommand } from './convert.ts';
 import { gcCommand } from './gc.ts';
 import { goldenCommand } from './golden.ts';
 import { watchSignals } from './interruption.ts';
@@ -27,6 +28,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .exitOverride()
     .addCommand(runCommand())
     .addCommand(planCommand())
+    .addCommand(convertCommand())
     .addCommand(verifyCommand())
     .addCommand(gcCommand())
     .addCommand(goldenCommand())

@@ -99,11 +99,11 @@ export async function sync(path: string, what: 'file' | 'directory'): Promise<vo
 }
 
 /** Writes or replaces a file durably, completely or not at all. */
-export async function replaceDurably(path: string, text: string): Promise<void> {
+export async function replaceDurably(path: string, contents: string | Uint8Array): Promise<void> {
   // Random: processes in different containers may have the same pid, and a killed one leaves its file.
   const partial = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.partial`);
   try {
-    await writeFile(partial, text);
+    await writeFile(partial, contents);
     await sync(partial, 'file');
     await rename(partial, path);
   } finally {

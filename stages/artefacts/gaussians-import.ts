@@ -61,19 +61,21 @@ async function readTable(path: string, open: OpenSource): Promise<{ table: DataT
     return source;
   };
   try {
-    const [table] = await library.readFile({
-      filename: path,
-      inputFormat: library.getInputFormat(path),
-      params: [],
-      options: {
-        iterations: 0,
-        lodSelect: [],
-        unbundled: false,
-        lodChunkCount: 0,
-        lodChunkExtent: 0,
-      },
-      fileSystem: { createSource },
-    });
+    const read = () =>
+      library.readFile({
+        filename: path,
+        inputFormat: library.getInputFormat(path),
+        params: [],
+        options: {
+          iterations: 0,
+          lodSelect: [],
+          unbundled: false,
+          lodChunkCount: 0,
+          lodChunkExtent: 0,
+        },
+        fileSystem: { createSource },
+      });
+    const [table] = await (path.toLowerCase().endsWith('.spz') ? silently(read) : read());
     if (!table?.numRows) throw new Error('it contains no Gaussians');
     const missing = SPLAT_PROPERTIES.filter((name) => !table.hasColumn(name));
     if (missing.length) throw new Error(`no ${missing.join(', ')}`);
@@ -83,6 +85,21 @@ async function readTable(path: string, open: OpenSource): Promise<{ table: DataT
     throw new InputError(`cannot be read as a splat: ${(error as Error).message ?? error}`, path);
   } finally {
     for (const source of sources) source.close();
+  }
+}
+
+let isSilent = false;
+
+/** The decoder of SPZ prints what it reads, with the `console.log` that it finds at its first use. */
+async function silently<Result>(firstUse: () => Promise<Result>): Promise<Result> {
+  if (isSilent) return firstUse();
+  isSilent = true;
+  const { log } = console;
+  console.log = () => {};
+  try {
+    return await firstUse();
+  } finally {
+    console.log = log;
   }
 }
 
