@@ -304,7 +304,15 @@ test('the examples of docs/inputs.md load', async () => {
   const examples = [...text.matchAll(/`(load: \{[^`]*\})`/g)].map(([, example]) => example);
   const transforms = await writeTransforms();
   const ply = put(scratchFolder(), 'splat.ply', await encodePly(emptyGaussians(1, 0)));
-  const places: Record<string, string> = { colmap: PLAYBOT, transforms, path: transforms, ply };
+  const photos = join(PLAYBOT, 'images');
+  const places: Record<string, string> = {
+    colmap: PLAYBOT,
+    transforms,
+    path: transforms,
+    photos,
+    video: ply,
+    ply,
+  };
   const keys = new Set<string>();
   for (const example of examples) {
     const { load: options } = parse(example) as { load: Record<string, string> };
@@ -312,7 +320,7 @@ test('the examples of docs/inputs.md load', async () => {
     keys.add(key);
     await preflight({ ...options, [key]: places[key] });
   }
-  assert.equal([...keys].sort(), ['colmap', 'path', 'ply', 'transforms']);
+  assert.equal([...keys].sort(), ['colmap', 'path', 'photos', 'ply', 'transforms', 'video']);
 });
 
 testWithData(test, 'fox_transforms.json', 'the fox of instant-ngp loads, undistorted', async (path) => {
