@@ -94,6 +94,8 @@ export interface Reading {
  * - `source`: the stage only reads the user's files, so a resumed run repeats it instead of storing a copy.
  * - Options that are paths carry `.meta({ path: 'folder' | 'file' | 'file or folder' })`: relative to the pipeline file, checked to exist
  *   before anything runs. With `names`, a pattern, such a text is a name unless the path exists.
+ * - `repeats`: false if the stage may give other results from the same inputs. When it runs again, so do the stages that depend on
+ *   its results.
  * - `before`: the stage that must run before it with these options. A plan puts it there, unless an earlier stage of that name
  *   has the same options.
  * - `needsPhotographs`: its dataset must have photographs. `givesPhotographs`: whether the dataset that it produces has them
@@ -113,6 +115,7 @@ export interface Stage<Options = unknown> {
   uses?: readonly ArtefactName[];
   gives: readonly ArtefactName[];
   source?: boolean;
+  repeats?: false;
   before?(options: Options): StageBefore | undefined;
   needsPhotographs?: boolean;
   givesPhotographs?(options: Options): boolean;

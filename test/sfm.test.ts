@@ -9,6 +9,7 @@ import { readPipeline } from '../pipeline/file/read.ts';
 import type { RunEvent } from '../pipeline/run/events.ts';
 import { type RunOptions, runPlan } from '../pipeline/run/runner.ts';
 import { planRun } from '../pipeline/run/stage-plan.ts';
+import { Store } from '../pipeline/store/store.ts';
 import { stages } from '../stages/index.ts';
 import { FILES } from '../stages/orbit/files/index.ts';
 import { extractFrames, sharpnessOf } from '../stages/sfm/frames.ts';
@@ -102,6 +103,14 @@ test('load of photographs runs sfm before it, once', async () => {
 
   put(photos, 'a.jpg', readFileSync(join(photos, 'b.jpg')));
   assert.equal((await run(other)).ran, ['sfm', 'init'], 'a photograph changed');
+  const { key } = (await planRun(await read(other), { out, gpu }))[0];
+  const store = new Store(join(out, '.store'));
+  assert.equal((await run(other)).ran, []);
+  await store.remove(store.folderOf(key));
+  const lost = (await planRun(await read(other), { out, gpu })).find(({ id }) => id === 'init');
+  assert.match(lost!.why, 'a stage before it runs again and may give other results');
+  assert.equal((await run(other)).ran, ['sfm', 'init'], 'a splat of other cameras is not used');
+
   process.env.FAKE_COLMAP = 'new';
   assert.equal((await run(other)).ran, ['sfm', 'init'], 'another version of COLMAP');
 });

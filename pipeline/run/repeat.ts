@@ -41,7 +41,7 @@ export async function repeatRun(
     differences(row, now.stages[at]).map((name) => `${row.id}: ${name}`),
   );
   drafts.delete(repeated);
-  if (different.length) throw new Regression(sentence(different, before, now, repeated));
+  if (different.length) throw new Regression(sentence(different, before, now, repeated, plan));
   await rm(repeated, { recursive: true, force: true });
   return { ...result, compared: now.stages.flatMap((row) => Object.keys(comparedParts(row))).length };
 }
@@ -62,12 +62,20 @@ function planOf({ status, name, seed, ...run }: Manifest, file: string, registry
   return { name, seed, stages, file: run.file, checkpoints: { seconds: 30 } };
 }
 
-function sentence(different: readonly string[], before: Manifest, now: Manifest, repeated: string): string {
+function sentence(
+  different: readonly string[],
+  before: Manifest,
+  now: Manifest,
+  repeated: string,
+  { stages }: Plan,
+): string {
   const [first, ...more] = different;
   const rest = more.length ? ` (and ${more.length} more)` : '';
   const changed = before.stages.find((row, at) => row.key !== now.stages[at].key);
-  const cause =
-    JSON.stringify(before.adapter) !== JSON.stringify(now.adapter)
+  const varying = stages.find(({ stage }) => stage.repeats === false);
+  const cause = varying
+    ? `${varying.id} may give other results from the same inputs, so this run cannot be repeated to the byte`
+    : JSON.stringify(before.adapter) !== JSON.stringify(now.adapter)
       ? `The run used another adapter: ${before.adapter.description}; this one is ${now.adapter.description}`
       : changed
         ? `The identity of ${changed.id} has changed since: compare it in both run.json files`

@@ -136,6 +136,7 @@ export class StageExecutor {
   async #execute(stage: KeyedStage, isForced: boolean): Promise<Entry> {
     const { plan, gpu, store, formats, signal } = this.#options;
     const { key } = stage;
+    if (stage.stage.repeats === false) await this.#removeDependents(stage);
     const inputs = await this.#inputsOf(stage);
     // A forced stage starts over: it resumes only from checkpoints of a forced run.
     const forcedKey = sha256Of(`${key} forced`);
@@ -160,6 +161,18 @@ export class StageExecutor {
     });
     await checkpoints.remove();
     return entry;
+  }
+
+  /** Removes the saved work of the plan that depends on a stage which may not repeat its results. */
+  async #removeDependents({ key }: KeyedStage): Promise<void> {
+    const { planned, store } = this.#options;
+    const outdated = new Set([key]);
+    for (const { key, inputs } of planned) {
+      if (![...inputs.values()].some((input) => outdated.has(input.key))) continue;
+      outdated.add(key);
+      await store.remove(store.folderOf(key));
+      await new Checkpoints(store, key).remove();
+    }
   }
 
   async #inputsOf(stage: KeyedStage): Promise<Partial<Artefacts>> {

@@ -116,9 +116,15 @@ export async function withPrepared<T>(
 /** The stages that have to run, in order, with the sources that they read. Decided without reading saved results. */
 export async function staleStages({ stages, forced, store }: PreparedPlan): Promise<KeyedStage[]> {
   const stale = new Set<KeyedStage>();
+  /** Keys of results that may differ from those that saved results depend on. */
+  const differing = new Set<string>();
   for (const stage of stages) {
+    const isOutdated = [...stage.inputs.values()].some(({ key }) => differing.has(key));
+    if (isOutdated) differing.add(stage.key);
     if (stage.stage.source) continue;
-    if (forced.has(stage.id) || !(await store.find(stage.key))) stale.add(stage);
+    if (!isOutdated && !forced.has(stage.id) && (await store.find(stage.key))) continue;
+    stale.add(stage);
+    if (stage.stage.repeats === false) differing.add(stage.key);
   }
   const inputs = new Set([...stale].flatMap((stage) => [...stage.inputs.values()].map(({ key }) => key)));
   const onlySources = stages.every(({ stage }) => stage.source);
@@ -155,6 +161,10 @@ export async function planRun(plan: Plan, options: PrepareOptions = {}): Promise
         const entry = await store.find(key);
         const seconds = entry && aboutOf(entry).seconds;
         if (forced.has(id)) return { id, key, does: 'run', why: '--from requires it', seconds };
+        if (entry && stale.includes(stage)) {
+          const why = 'a stage before it runs again and may give other results';
+          return { id, key, does: 'run', why, seconds };
+        }
         if (entry) {
           return { id, key, does: 'cached', why: 'nothing that it depends on has changed', seconds };
         }

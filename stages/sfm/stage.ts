@@ -134,13 +134,13 @@ export const sfmStage = defineStage({
   options: sfmOptions,
   needs: [],
   gives: ['reconstruction'],
+  repeats: false, // COLMAP searches matches with random numbers that it does not seed
   async reads({ photos, video }) {
     const names = photos ? await photographsIn(photos) : [];
     const { title } = await findColmap();
     return { files: video ? [video] : names.map((name) => join(photos!, name)), texts: { colmap: title } };
   },
   async preflight({ photos, video }) {
-    await findColmap();
     if (photos) await haveOneSize(photos, await photographsIn(photos));
     if (video) await checkVideo(video);
   },
