@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import { EncodedVideoChunk, VideoDecoder, type VideoFrame } from '@napi-rs/webcodecs';
 import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input } from 'mediabunny';
 import { PNG } from 'pngjs';
@@ -9,7 +10,10 @@ import type { PictureOptions } from '../stages/orbit/files/format.ts';
 import { FILES } from '../stages/orbit/files/index.ts';
 import { withoutTimes } from '../stages/orbit/files/video.ts';
 import { InputError } from '../wgsl/core/index.ts';
+import { noChromium, Page } from './helpers/chromium.ts';
 import { mixed } from './helpers/numbers.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+import { testUnless } from './helpers/skip.ts';
 import { i420Bytes } from './reference/to-i420.ts';
 
 const WIDTH = 96;
@@ -155,16 +159,96 @@ async function decodesAlike(name: Video, bitrate?: number): Promise<void> {
   );
   assert.is(video.colorSpace?.matrix, 'bt709');
   assert.is(video.colorSpace?.fullRange, false);
-  for (const [i, { rgba }] of video.frames.entries()) {
-    const [got, expected] = [mean(rgba), mean(pictures[i])];
-    got.forEach((value, channel) => {
-      // AV1's encoder blends its key frames with their neighbours, and grounds change from one to the next here.
-      const tolerance = name === 'av1' ? 4 : 3;
-      const message = `picture ${i}: mean ${got} instead of ${expected}`;
-      assert.ok(Math.abs(value - expected[channel]) < tolerance, message);
-    });
-  }
+  for (const [i, { rgba }] of video.frames.entries()) assertMean(name, i, rgba);
 }
+
+/** Grounds differ by 8 codes from one picture to the next. */
+function assertMean(name: Video, index: number, rgba: Uint8Array): void {
+  const [got, expected] = [mean(rgba), mean(pictures[index])];
+  // AV1's encoder blends its key frames with their neighbours.
+  const tolerance = name === 'av1' ? 4 : 3;
+  got.forEach((value, channel) => {
+    const message = `${name}, picture ${index}: mean ${got} instead of ${expected}`;
+    assert.ok(Math.abs(value - expected[channel]) < tolerance, message);
+  });
+}
+
+/** A page that decodes: the pictures of a video in the middle of each frame, and the frames of an animation. */
+const PAGE = `<!doctype html><script>
+async function seek(address, count, fps) {
+  const video = document.createElement('video');
+  const event = (name) =>
+    new Promise((resolve, reject) => {
+      video.addEventListener(name, resolve, { once: true });
+      video.addEventListener('error', () => reject(new Error(video.error.message)), { once: true });
+    });
+  const loaded = event('loadeddata');
+  video.src = address;
+  await loaded;
+  const canvas = document.createElement('canvas');
+  const [width, height] = [(canvas.width = video.videoWidth), (canvas.height = video.videoHeight)];
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  const pictures = [];
+  for (let i = 0; i < count; i++) {
+    const found = event('seeked');
+    video.currentTime = (i + 0.5) / fps;
+    await found;
+    context.drawImage(video, 0, 0);
+    pictures.push([...context.getImageData(0, 0, width, height).data]);
+  }
+  return { width, height, pictures, duration: video.duration };
+}
+
+async function animation(base64) {
+  const data = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const decoder = new ImageDecoder({ data, type: 'image/webp' });
+  await decoder.tracks.ready;
+  const { frameCount, repetitionCount } = decoder.tracks.selectedTrack;
+  let duration = 0;
+  for (let frameIndex = 0; frameIndex < frameCount; frameIndex++) {
+    const { image } = await decoder.decode({ frameIndex });
+    duration += image.duration / 1e6;
+  }
+  return { frameCount, loops: repetitionCount === Infinity, duration };
+}
+</script>`;
+
+testUnless(
+  test,
+  noChromium,
+  'Chromium decodes every video and animation, with every frame in its time',
+  async () => {
+    const path = put(scratchFolder(), 'page.html', PAGE);
+    const page = await Page.open(pathToFileURL(path).href);
+    try {
+      await page.until("typeof animation === 'function'");
+      for (const name of VIDEOS) {
+        const base64 = Buffer.from(await encode(name, planes)).toString('base64');
+        const address = `data:video/${name === 'webm' ? 'webm' : 'mp4'};base64,${base64}`;
+        const found = (await page.evaluate(`seek('${address}', ${FRAMES}, ${FPS})`)) as {
+          width: number;
+          height: number;
+          duration: number;
+          pictures: number[][];
+        };
+        assert.equal([found.width, found.height], [WIDTH, HEIGHT]);
+        // The first picture that is missing would be the one at the end.
+        assert.ok(Math.abs(found.duration - FRAMES / FPS) < 0.5 / FPS, `${name}: ${found.duration} s`);
+        for (const [i, rgba] of found.pictures.entries()) assertMean(name, i, Uint8Array.from(rgba));
+      }
+      const webp = Buffer.from(await encode('webp', pictures)).toString('base64');
+      const { frameCount, loops, duration } = (await page.evaluate(`animation('${webp}')`)) as {
+        frameCount: number;
+        loops: boolean;
+        duration: number;
+      };
+      assert.equal([frameCount, loops], [FRAMES, true]);
+    assert.ok(Math.abs(duration - FRAMES / FPS) < 1e-3, `${duration} s`);
+    } finally {
+      await page.close();
+    }
+  },
+);
 
 test('equal pictures give equal files, however the threads run and whenever they are written', async () => {
   const first = await Promise.all(VIDEOS.map((name) => encode(name, planes)));
