@@ -243,7 +243,7 @@ testUnless(
         duration: number;
       };
       assert.equal([frameCount, loops], [FRAMES, true]);
-    assert.ok(Math.abs(duration - FRAMES / FPS) < 1e-3, `${duration} s`);
+      assert.ok(Math.abs(duration - FRAMES / FPS) < 1e-3, `${duration} s`);
     } finally {
       await page.close();
     }
