@@ -174,7 +174,7 @@ function assertMean(name: Video, index: number, rgba: Uint8Array): void {
 }
 
 /** A page that decodes: the pictures of a video in the middle of each frame, and the frames of an animation. */
-const PAGE = `<!doctype html><script>
+const PAGE = `<!doctype html><body><script>
 async function seek(address, count, fps) {
   const video = document.createElement('video');
   const event = (name) =>
@@ -182,6 +182,13 @@ async function seek(address, count, fps) {
       video.addEventListener(name, resolve, { once: true });
       video.addEventListener('error', () => reject(new Error(video.error.message)), { once: true });
     });
+  let shown = -1;
+  const onFrame = (_, { mediaTime }) => {
+    shown = mediaTime;
+    video.requestVideoFrameCallback(onFrame);
+  };
+  video.requestVideoFrameCallback(onFrame);
+  document.body.append(video);
   const loaded = event('loadeddata');
   video.src = address;
   await loaded;
@@ -193,6 +200,11 @@ async function seek(address, count, fps) {
     const found = event('seeked');
     video.currentTime = (i + 0.5) / fps;
     await found;
+    // A seek ends before its frame is shown.
+    for (let waits = 0; Math.abs(shown - i / fps) > 0.4 / fps; waits++) {
+      if (waits === 500) throw new Error('frame ' + i + ' is not shown, but the one at ' + shown + ' s');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     context.drawImage(video, 0, 0);
     pictures.push([...context.getImageData(0, 0, width, height).data]);
   }
