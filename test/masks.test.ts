@@ -7,15 +7,21 @@ import { releaseDataset } from '../stages/artefacts/dataset.ts';
 import { GAUSSIAN_PARAMETERS, releaseGaussians } from '../stages/artefacts/gaussians.ts';
 import { init } from '../stages/init/stage.ts';
 import { type LoadInput, load, loadOptions, loadStage } from '../stages/load/stage.ts';
+import { createState } from '../stages/optimizer/state.ts';
 import { score } from '../stages/score/stage.ts';
 import { stageReads } from '../stages/stage.ts';
+import { removeOutsideMasks } from '../stages/train/outside-masks.ts';
 import { train } from '../stages/train/stage.ts';
 import type { Gpu } from '../wgsl/core/index.ts';
+import { insideMasks } from '../wgsl/splat/edit/outside-masks.ts';
 import { tinyCapture, writeCapture } from './helpers/colmap.ts';
 import { withGpu } from './helpers/gpu.ts';
+import { uniform } from './helpers/numbers.ts';
 import { recordingReport } from './helpers/report.ts';
 import { put } from './helpers/scratch.ts';
 import { throwsInput } from './helpers/throws.ts';
+import { balls, ringDataset } from './helpers/tiny-scene.ts';
+import * as reference from './reference/outside-masks.ts';
 
 const [WIDTH, HEIGHT] = [64, 48];
 const NAMES = tinyCapture().images.map(({ name }) => name);
@@ -152,6 +158,49 @@ test('unused masks and pictures without masks are reported, and unusable masks a
     put(colmap, `masks/${NAMES[2]}`, await mask((x) => x % 2));
     await throwsInput(() => load(gpu, {}, { colmap, masking: 'ignore' }), '1 as its largest value', '255');
     assert.is(gpu.liveBytes, before);
+  }));
+
+test('Gaussians outside the masks of half of the views that show them are removed', () =>
+  withGpu(async (gpu, arena) => {
+    const { views } = ringDataset();
+    const count = 700; // several workgroups, and Gaussians behind and beside every camera
+    const means = uniform(3 * count, 8, -4, 4);
+    const masked = views.map(({ camera, name }, i) => {
+      const alpha = Array.from({ length: 1600 }, (_, pixel) =>
+        pixel % 40 < 12 + i ? (pixel % 2 ? 127 : 0) : 128 + i,
+      );
+      const words = Uint32Array.from(alpha, (value) => (value << 24) >>> 0);
+      return { camera, alpha, photo: arena.upload(name, words, 'test') };
+    });
+    const given = { means: arena.upload('means', means, 'test'), count };
+    const kept = await gpu.readWords(await insideMasks(arena, given, masked), 'test', count);
+    const expected = reference.insideMasks(means, masked);
+    assert.equal(Array.from(kept, Boolean), expected);
+    const inside = expected.filter(Boolean).length;
+    assert.ok(inside > 100 && inside < 600, `${inside}`);
+
+    // In training: the balls that every mask shows stay, and one far outside goes.
+    const state = createState(arena, balls(arena, 'balls'), 16);
+    const photo = (alpha: number) =>
+      arena.upload(
+        'photo',
+        new Uint32Array(1600).map((_, pixel) => ((pixel < 960 ? 255 : alpha) << 24) >>> 0),
+        'test',
+      );
+    const before = await gpu.readFloats(state.parameters.means, 'test', 24);
+    const opaque = views.map((view) => ({ ...view, image: photo(255) }));
+    assert.is(await removeOutsideMasks(state, opaque), 0);
+    // The lower part of each picture is masked: the blue balls lie there.
+    const halves = views.map((view) => ({ ...view, image: photo(0) }));
+    const removed = await removeOutsideMasks(state, halves);
+    const after = await gpu.readFloats(state.parameters.means, 'test', 3 * state.count);
+    assert.equal([removed, state.count], [6, 2]);
+    assert.equal([...after], [...before.subarray(0, 6)]);
+    const nothing = views.map((view) => ({
+      ...view,
+      image: arena.upload('none', new Uint32Array(1600), 'test'),
+    }));
+    await throwsInput(() => removeOutsideMasks(state, nothing), 'none of the 2 Gaussians', 'inverted');
   }));
 
 test.run();

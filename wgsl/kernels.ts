@@ -66,6 +66,7 @@ import { SPLIT_LONG_AXIS } from './splat/densify/split-long-axis.ts';
 import { SPLIT_ROWS } from './splat/densify/split-rows.ts';
 import { SPLIT_SCORES } from './splat/densify/split-scores.ts';
 import { BLEND_ROWS } from './splat/edit/blend-rows.ts';
+import { OUTSIDE_MASKS } from './splat/edit/outside-masks.ts';
 import { REGION_WEIGHTS } from './splat/edit/region-weights.ts';
 import { SCALE_STEPS } from './splat/edit/scale-steps.ts';
 import { INTERSECTION_COUNTS, INTERSECTION_OFFSETS } from './splat/intersection-offsets.ts';
@@ -154,6 +155,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   SPLIT_ROWS,
   SPLIT_SCORES,
   REGION_WEIGHTS,
+  OUTSIDE_MASKS,
   BLEND_ROWS,
   SCALE_STEPS,
   INTERSECTION_COUNTS,

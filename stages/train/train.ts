@@ -30,6 +30,7 @@ import {
 import { TimeBudget } from '../optimizer/time-budget.ts';
 import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
 import { recipeOf, type TrainInput, type TrainOptions, trainOptions } from './options.ts';
+import { removeOutsideMasks } from './outside-masks.ts';
 import { annealed, dropoutAt, exposureRate, meansRate, shDegreeAt } from './schedule.ts';
 import {
   type Recipe,
@@ -93,12 +94,23 @@ export async function trainScene(
   const context = { seed, steps: options.steps, extent: dataset.extent, views: views.length };
   const owned: { destroy(): void }[] = [arena];
   try {
+    const alpha = alphaOf(views);
+    const trim = (state: TrainingState) =>
+      removeBackground(state, alpha === 'composite' ? views : [], report);
     const exposures = options.exposure ? new ViewExposures(arena, views) : undefined;
-    const training = await begin(arena, gaussians, options, context, { ...exposures?.tensors }, checkpoints);
+    const training = await begin(
+      arena,
+      gaussians,
+      options,
+      context,
+      { ...exposures?.tensors },
+      trim,
+      checkpoints,
+    );
     const { state, strategy } = training;
     owned.push(strategy);
     const { clip, dssim, steps, rates } = options;
-    const photometric = photometricObjective({ dssim, alpha: alphaOf(views) });
+    const photometric = photometricObjective({ dssim, alpha });
     const objectives = [
       exposures?.objective(photometric, {
         gaussianCount: state.gaussianCount,
@@ -121,6 +133,7 @@ export async function trainScene(
     await optimizer.sizeBuffers(views);
     training.spent += (performance.now() - began) / 1000;
     await optimize(optimizer, training, views, options, report, checkpoints);
+    await trim(state);
     const learnt = exposures && { exposures: await exposures.read() };
     return { gaussians: detachGaussians(state, 'train/gaussians'), ...learnt };
   } finally {
@@ -151,13 +164,24 @@ interface Training {
   taken: number;
 }
 
-/** The initial state, from a checkpoint, or from the Gaussians with the strategy's start values. */
+/** Removes the Gaussians outside the masks of views with `remove`, with a note. */
+async function removeBackground(state: TrainingState, views: readonly View[], report: Report): Promise<void> {
+  const removed = views.length ? await removeOutsideMasks(state, views) : 0;
+  if (removed)
+    report.note(`${removed} of ${state.count + removed} Gaussians lie outside the masks; they are removed`);
+}
+
+/**
+ * The initial state, from a checkpoint, or from the Gaussians with the strategy's start values. `trim` removes Gaussians of the start that
+ * are not trained.
+ */
 async function begin(
   arena: Arena,
   gaussians: Gaussians,
   options: TrainOptions,
   given: StrategyContext,
   viewTensors: CheckpointTensors,
+  trim: (state: TrainingState) => Promise<void>,
   checkpoints?: CheckpointStore,
 ): Promise<Training> {
   const { shDegree } = gaussians;
@@ -172,6 +196,7 @@ async function begin(
         rowsFor(saved.numbers.count, options, from),
       )
     : createState(arena, { ...gaussians, antialias }, rowsFor(gaussians.count, options, from));
+  if (!saved) await trim(state);
   const strategy = await createStrategy(state, options, context);
   try {
     if (saved) restoreTensors(arena.gpu, tensorsOf({ state, strategy, viewTensors }), saved);
