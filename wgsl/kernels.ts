@@ -1,4 +1,5 @@
 import type { KernelDefinition } from './core/index.ts';
+import { AREA_RESIZE } from './image/area-resize.ts';
 import { BALANCE_GRADIENTS, GRADIENT_SQUARES } from './image/balance-gradients.ts';
 import { CROP, CROP_BACKWARD } from './image/crop.ts';
 import { EXPOSURE, EXPOSURE_BACKWARD, EXPOSURE_UPDATE } from './image/exposure.ts';
@@ -104,6 +105,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   RADIX_SCATTER,
   SCAN_REDUCE,
   SCAN,
+  AREA_RESIZE,
   GRADIENT_SQUARES,
   BALANCE_GRADIENTS,
   CROP,

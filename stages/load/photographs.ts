@@ -1,7 +1,7 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
+import { AreaResizer } from '../../wgsl/image/area-resize.ts';
 import { Undistorter } from '../../wgsl/image/undistort.ts';
 import { type Camera, resizeCamera } from '../artefacts/camera.ts';
-import { areaResize } from './area-resize.ts';
 import { isPinhole } from './lens.ts';
 import type { Masking } from './masks.ts';
 import { downscaled, type Picture, readPicture } from './pictures.ts';
@@ -43,6 +43,7 @@ export class PhotographLoader {
   readonly #gpu: Gpu;
   readonly #options: PhotographOptions;
   #undistorter?: Promise<Undistorter>;
+  #resizer?: Promise<AreaResizer>;
   /** By calibration, then by the picture's size: the search for a size takes milliseconds. */
   readonly #cameras = new Map<Calibration, Map<string, UndistortedCamera>>();
 
@@ -88,10 +89,11 @@ export class PhotographLoader {
       photo.destroy();
       const target = downscaled(to.width, to.height, this.#options.downscale);
       if (target.width === to.width && target.height === to.height) return { camera, image: rgba8 };
-      const full = new Uint8Array(await this.#gpu.read(rgba8, 'images', 4 * to.width * to.height));
-      const pixels = areaResize(full, { ...to, channels: 4 }, target.width, target.height);
+      this.#resizer ??= AreaResizer.create(this.#gpu);
+      const resizer = await this.#resizer;
+      const image = this.#gpu.buffer(label, 4 * target.width * target.height);
+      resizer.run({ ...to, rgba8 }, { ...target, rgba8: image });
       rgba8.destroy();
-      const image = this.#gpu.upload(label, pixels, 'images');
       return { camera: resizeCamera(camera, target.width, target.height), image };
     } catch (error) {
       rgba8.destroy();

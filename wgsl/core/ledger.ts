@@ -3,7 +3,7 @@
  * (`splat-out`); between the stages only the small purposes may appear.
  */
 export const PURPOSES = [
-  'images', // up: training photographs, once, by load; down and up again: undistorted ones that load reduces
+  'images', // up: training photographs, once, by load
   'points', // up: SfM points, by init
   'splat-in', // up: a splat from a file
   'weights', // up: CLIP weights
