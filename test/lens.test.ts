@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { calibrationOf } from '../stages/load/colmap/cameras.ts';
-import { distort, isPinhole, undistort } from '../stages/load/lens.ts';
+import { distort, foldRadius, isPinhole, undistort } from '../stages/load/lens.ts';
 import { undistortedCamera } from '../stages/load/undistorted-camera.ts';
-import { COLMAP_VALUES, RAYS } from './helpers/colmap-cameras.ts';
+import { BLANK_PIXELS, COLMAP_VALUES, RAYS } from './helpers/colmap-cameras.ts';
 import { throwsInput } from './helpers/throws.ts';
 
 const near = (a: readonly number[], b: readonly number[], tolerance: number, what: string) =>
@@ -34,6 +34,22 @@ test('the undistorted camera is that of COLMAP without blank pixels', () => {
     assert.equal([width, height], undistorted.slice(0, 2), camera.model);
     near([fx, fy, cx, cy], undistorted.slice(2), 2e-6, camera.model);
   }
+});
+
+test('the undistorted camera is that of COLMAP with blank pixels', () => {
+  for (const { model, blankPixels, undistorted } of BLANK_PIXELS) {
+    const { camera } = COLMAP_VALUES.find((values) => values.camera.model === model)!;
+    const { width, height, pinhole } = undistortedCamera(calibrationOf(camera, 'cameras.bin'), blankPixels);
+    const { fx, fy, cx, cy } = pinhole;
+    near([width, height, fx, fy, cx, cy], undistorted, 2e-6, `${model}, ${blankPixels}`);
+  }
+});
+
+test('the fold of a lens is where its radius turns back', () => {
+  const { lens } = calibrate('SIMPLE_RADIAL', [300, 320, 240, -0.6]);
+  assert.ok(Math.abs(foldRadius(lens, 2) - Math.sqrt(1 / 1.8)) < 1e-3);
+  assert.is(foldRadius(calibrate('SIMPLE_RADIAL', [300, 320, 240, 0.6]).lens, 2), Number.POSITIVE_INFINITY);
+  assert.is(foldRadius(calibrate('FOV', [480, 485, 322, 238, 0.7]).lens, 2), Number.POSITIVE_INFINITY);
 });
 
 test('a FOV lens without distortion is a pinhole', () => {

@@ -41,6 +41,8 @@ export interface CaptureOptions {
   /** Folder of the masks, relative to the capture. */
   masks: string;
   masking: Masking | 'none';
+  /** 0 to 1; see `undistortedCamera`. */
+  blankPixels: number;
 }
 
 /** The default of the option `masks`. */
@@ -80,15 +82,16 @@ export async function loadCapture(
   const masking = options.masking === 'none' ? undefined : options.masking;
   const found = { alphas: 0, masks: 0 };
   const views: View[] = new Array(photographs.length);
-  const loader = new PhotographLoader(gpu, { downscale: options.downscale, masking });
+  const loader = new PhotographLoader(gpu, { ...options, masking });
   let done = 0;
   try {
     await inParallel(photographs.length, async (i) => {
       const { name } = photographs[i];
-      const { camera, image, hadAlpha, masked } = await loader.load(photographs[i]);
+      const { camera, image, hadAlpha, masked, blank } = await loader.load(photographs[i]);
       if (hadAlpha) found.alphas++;
       if (masked) found.masks++;
-      views[i] = { name, split: splits[i], camera, image, ...(masked && { masking }) };
+      const means = masked ? masking : blank ? 'ignore' : undefined;
+      views[i] = { name, split: splits[i], camera, image, ...(means && { masking: means }) };
       report.progress({ step: ++done, steps: photographs.length });
     });
     if (masking && !found.masks) {

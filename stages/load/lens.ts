@@ -68,6 +68,23 @@ export function undistort(lens: Lens, x: number, y: number): [u: number, v: numb
   return undefined;
 }
 
+/** Steps of the search for a fold. */
+const RADII = 4096;
+
+/**
+ * The radius of a ray, after the `angular` step, where the radial polynomial first turns back: the lens has no inverse beyond. Infinite
+ * if it does not turn back below `limit`.
+ */
+export function foldRadius(lens: Lens, limit: number): number {
+  const radial: Lens = { ...lens, tangential: [0, 0], prism: [0, 0] };
+  const turnsBack = (radius: number) => polynomial(radial, radius, 0).xu <= 0;
+  for (let i = 1; i <= RADII; i++) {
+    const radius = (limit * i) / RADII;
+    if (turnsBack(radius)) return (limit * (i - 1)) / RADII;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
 /** Undoes the `angular` step. */
 function rayOf({ angular }: Lens, u: number, v: number): [u: number, v: number] | undefined {
   const radius = Math.hypot(u, v);

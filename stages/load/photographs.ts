@@ -2,7 +2,7 @@ import type { Gpu } from '../../wgsl/core/index.ts';
 import { AreaResizer } from '../../wgsl/image/area-resize.ts';
 import { Undistorter } from '../../wgsl/image/undistort.ts';
 import { type Camera, resizeCamera } from '../artefacts/camera.ts';
-import { isPinhole } from './lens.ts';
+import { foldRadius, isPinhole } from './lens.ts';
 import type { Masking } from './masks.ts';
 import { downscaled, type Picture, readPicture } from './pictures.ts';
 import {
@@ -11,6 +11,9 @@ import {
   type UndistortedCamera,
   undistortedCamera,
 } from './undistorted-camera.ts';
+
+/** Folds of a lens beyond this radius, 60° off the axis, are in no undistorted picture. */
+const FOLD_LIMIT = Math.tan(Math.PI / 3);
 
 /** A photograph to load, and its camera. */
 export interface Photograph {
@@ -28,6 +31,8 @@ export interface PhotographOptions {
   downscale: number;
   /** What masked pixels mean. Without it masks and alpha are not used. */
   masking?: Masking;
+  /** 0 to 1: see `undistortedCamera`. Above 0, pixels that do not exist are masked. */
+  blankPixels: number;
 }
 
 /** A photograph on the GPU: u32 [H, W], rgba8, without distortion. The caller owns `image`. */
@@ -35,7 +40,10 @@ export interface LoadedPhotograph {
   camera: Camera;
   image: GPUBuffer;
   hadAlpha: boolean;
+  /** It has a mask. */
   masked: boolean;
+  /** It may have pixels that do not exist, with alpha 0. */
+  blank: boolean;
 }
 
 /** Loads photographs: decodes them, undistorts them at their full size, and reduces them by `downscale`. */
@@ -67,20 +75,27 @@ export class PhotographLoader {
     const { hadAlpha, masked } = picture;
     const label = `load/image/${name}`;
     if (distorted)
-      return { ...(await this.#undistort(label, picture, calibration, viewmat)), hadAlpha, masked };
+      return {
+        ...(await this.#undistort(label, picture, calibration, viewmat)),
+        hadAlpha,
+        masked,
+        blank: this.#options.blankPixels > 0,
+      };
     const { width, height } = picture;
     const { lens } = scaleCalibration(calibration, width, height);
     const { fx, fy, cx, cy } = lens;
     const image = this.#gpu.upload(label, picture.rgba, 'images');
-    return { camera: { width, height, fx, fy, cx, cy, viewmat }, image, hadAlpha, masked };
+    return { camera: { width, height, fx, fy, cx, cy, viewmat }, image, hadAlpha, masked, blank: false };
   }
 
   async #undistort(label: string, picture: Picture, calibration: Calibration, viewmat: readonly number[]) {
     const { width, height } = picture;
-    const { lens } = scaleCalibration(calibration, width, height);
+    const scaled = scaleCalibration(calibration, width, height);
     const to = this.#undistortedCamera(calibration, width, height);
+    const blanks = this.#options.blankPixels > 0;
+    const lens = blanks ? { ...scaled.lens, foldRadius: foldRadius(scaled.lens, FOLD_LIMIT) } : scaled.lens;
     const camera: Camera = { width: to.width, height: to.height, ...to.pinhole, viewmat };
-    this.#undistorter ??= Undistorter.create(this.#gpu);
+    this.#undistorter ??= Undistorter.create(this.#gpu, { blanks });
     const undistorter = await this.#undistorter;
     const rgba8 = this.#gpu.buffer(label, 4 * to.width * to.height);
     try {
@@ -105,7 +120,9 @@ export class PhotographLoader {
     const sizes = this.#cameras.get(calibration) ?? new Map<string, UndistortedCamera>();
     this.#cameras.set(calibration, sizes);
     const size = `${width}×${height}`;
-    const camera = sizes.get(size) ?? undistortedCamera(scaleCalibration(calibration, width, height));
+    const camera =
+      sizes.get(size) ??
+      undistortedCamera(scaleCalibration(calibration, width, height), this.#options.blankPixels);
     sizes.set(size, camera);
     return camera;
   }

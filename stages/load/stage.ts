@@ -88,6 +88,14 @@ export const loadOptions = z
       .describe(
         'Folder of the masks, relative to the capture: NAME.png or NAME.jpg.png for images/NAME.jpg, black where masked',
       ),
+    blankPixels: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .describe(
+        "How much undistorted pictures keep, as COLMAP's blank_pixels: 0 crops them so that every pixel exists; 1 keeps every pixel of the photographs, and those that do not exist are masked as by masking: ignore",
+      ),
     downscale: z
       .number()
       .min(1)
@@ -115,6 +123,10 @@ export const loadOptions = z
   .refine((options) => SOURCES.filter((key) => options[key] !== undefined).length === 1, {
     message:
       'expected exactly one of `path` (any input), `colmap`, `transforms` (captures), `photos`, `video` (without cameras) and `ply` (a splat)',
+  })
+  .refine(({ blankPixels, masking }) => blankPixels === 0 || masking !== 'remove', {
+    path: ['blankPixels'],
+    message: 'expected 0 with masking remove: pixels that do not exist are no background',
   });
 
 /** The options of `load`, as written in a file or a script. */

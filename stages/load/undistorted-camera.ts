@@ -35,58 +35,90 @@ export function scaleCalibration(calibration: Calibration, width: number, height
 }
 
 /**
- * The pinhole camera to which pictures of this calibration are undistorted: the largest with the same focal lengths, and the principal point
- * at the same part of the picture, that has no blank pixel. Size and intrinsics are those of COLMAP's `image_undistorter
- * --blank_pixels 0` (`UndistortCamera` in colmap/src/colmap/image/undistortion.cc).
+ * The pinhole camera to which pictures of this calibration are undistorted, with the same focal lengths, and the principal point at the same
+ * part of the picture: with `blankPixels` 0 the largest that has no blank pixel, with 1 the smallest that keeps every pixel of the
+ * photograph. Size and intrinsics are those of COLMAP's `image_undistorter --blank_pixels` (`UndistortCamera` in
+ * colmap/src/colmap/image/undistortion.cc).
  *
  * @throws InputError where a pinhole camera cannot hold the field of view, or the distortion has no inverse.
  */
-export function undistortedCamera(calibration: Calibration): UndistortedCamera {
+export function undistortedCamera(calibration: Calibration, blankPixels = 0): UndistortedCamera {
   const { width, height, lens } = calibration;
   const { fx, fy, cx, cy } = lens;
   if (isPinhole(lens)) return { width, height, pinhole: { fx, fy, cx, cy } };
-  const inner = innerBorder(calibration);
-  const scaleX = scaleOf(cx, width, inner.left, inner.right);
-  const scaleY = scaleOf(cy, height, inner.top, inner.bottom);
+  const { inner, outer } = borders(calibration);
+  const across = [outer.left, inner.left, inner.right, outer.right] as const;
+  const down = [outer.top, inner.top, inner.bottom, outer.bottom] as const;
+  const scaleX = scaleOf(cx, width, across, blankPixels);
+  const scaleY = scaleOf(cy, height, down, blankPixels);
   const to = {
     width: Math.floor(Math.max(1, scaleX * width)),
     height: Math.floor(Math.max(1, scaleY * height)),
   };
   const pinhole = { fx, fy, cx: (cx * to.width) / width, cy: (cy * to.height) / height };
   const camera = { ...to, pinhole };
-  checkBorder(calibration, camera);
-  checkFieldOfView(calibration, camera);
+  if (blankPixels === 0) checkBorder(calibration, camera);
+  checkFieldOfView(calibration, camera, blankPixels);
   return camera;
 }
 
-/**
- * The places, in pixels of a pinhole camera with the lens's intrinsics, of the border's pixels that are nearest to the middle; infinite for a
- * side that no ray below 90° reaches.
- */
-function innerBorder({ width, height, lens }: Calibration) {
-  const inner = { left: -Infinity, right: Infinity, top: -Infinity, bottom: Infinity };
-  for (let y = 0.5; y < height; y++) {
-    const left = undistort(lens, 0.5, y);
-    const right = undistort(lens, width - 0.5, y);
-    if (left) inner.left = Math.max(inner.left, lens.fx * left[0] + lens.cx);
-    if (right) inner.right = Math.min(inner.right, lens.fx * right[0] + lens.cx);
-  }
-  for (let x = 0.5; x < width; x++) {
-    const top = undistort(lens, x, 0.5);
-    const bottom = undistort(lens, x, height - 0.5);
-    if (top) inner.top = Math.max(inner.top, lens.fy * top[1] + lens.cy);
-    if (bottom) inner.bottom = Math.min(inner.bottom, lens.fy * bottom[1] + lens.cy);
-  }
-  return inner;
+interface Border {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
 }
 
-/** The factor of the size along one axis: the nearer of both sides decides. */
-function scaleOf(center: number, size: number, first: number, last: number): number {
-  const inverse = Math.max(center / (center - first), (size - 0.5 - center) / (last - center));
+/**
+ * The places, in pixels of a pinhole camera with the lens's intrinsics, of the border's pixels that are nearest to the middle (`inner`) and
+ * farthest from it (`outer`); infinite for a side that no ray below 90° reaches.
+ */
+function borders({ width, height, lens }: Calibration): { inner: Border; outer: Border } {
+  const inner = { left: -Infinity, right: Infinity, top: -Infinity, bottom: Infinity };
+  const outer = { left: Infinity, right: -Infinity, top: Infinity, bottom: -Infinity };
+  const note = (first: 'left' | 'top', last: 'right' | 'bottom', low?: number, high?: number) => {
+    if (low !== undefined) {
+      inner[first] = Math.max(inner[first], low);
+      outer[first] = Math.min(outer[first], low);
+    }
+    if (high !== undefined) {
+      inner[last] = Math.min(inner[last], high);
+      outer[last] = Math.max(outer[last], high);
+    }
+  };
+  const across = (ray?: readonly number[]) => ray && lens.fx * ray[0] + lens.cx;
+  const down = (ray?: readonly number[]) => ray && lens.fy * ray[1] + lens.cy;
+  for (let y = 0.5; y < height; y++) {
+    note('left', 'right', across(undistort(lens, 0.5, y)), across(undistort(lens, width - 0.5, y)));
+  }
+  for (let x = 0.5; x < width; x++) {
+    note('top', 'bottom', down(undistort(lens, x, 0.5)), down(undistort(lens, x, height - 0.5)));
+  }
+  return { inner, outer };
+}
+
+/** The factor of the size along one axis, from the outer and inner places of both sides: between those that keep no blank pixel and all. */
+function scaleOf(
+  center: number,
+  size: number,
+  [outerFirst, innerFirst, innerLast, outerLast]: readonly [number, number, number, number],
+  blankPixels: number,
+): number {
+  const shares = (first: number, last: number) => [
+    center / (center - first),
+    (size - 0.5 - center) / (last - center),
+  ];
+  const none = Math.max(...shares(innerFirst, innerLast));
+  const all = Math.min(...shares(outerFirst, outerLast));
+  const inverse = blankPixels === 0 ? none : all * blankPixels + none * (1 - blankPixels);
   return Math.min(MAX_SCALE, Math.max(MIN_SCALE, 1 / inverse));
 }
 
-function checkFieldOfView({ camera, file }: Calibration, { width, height, pinhole }: UndistortedCamera) {
+function checkFieldOfView(
+  { camera, file }: Calibration,
+  { width, height, pinhole }: UndistortedCamera,
+  blankPixels: number,
+) {
   const { fx, fy, cx, cy } = pinhole;
   const angle = (focal: number, center: number, size: number) =>
     ((Math.atan(center / focal) + Math.atan((size - center) / focal)) * 180) / Math.PI;
@@ -94,7 +126,8 @@ function checkFieldOfView({ camera, file }: Calibration, { width, height, pinhol
   if (widest > MAX_FIELD_OF_VIEW) {
     throw new InputError(
       `${camera} sees ${Math.round(widest)}° or more, and pictures are undistorted to pinhole cameras of at most ` +
-        `${MAX_FIELD_OF_VIEW}°; crop the pictures to their middle and calibrate them again`,
+        `${MAX_FIELD_OF_VIEW}°; ${blankPixels > 0 ? 'lower `blankPixels`, or ' : ''}crop the pictures to their middle and ` +
+        'calibrate them again',
       file,
     );
   }

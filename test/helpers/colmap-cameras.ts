@@ -146,3 +146,21 @@ export const COLMAP_VALUES: ColmapValues[] = [
     undistorted: [798, 535, 420.0, 425.0, 401.49375, 265.270833],
   },
 ];
+
+/** The cameras that `image_undistorter --blank_pixels` writes for cameras above. */
+export const BLANK_PIXELS: {
+  model: string;
+  blankPixels: number;
+  undistorted: ColmapValues['undistorted'];
+}[] = [
+  { model: 'SIMPLE_RADIAL', blankPixels: 0.5, undistorted: [691, 510, 500.0, 500.0, 343.340625, 258.1875] },
+  { model: 'SIMPLE_RADIAL', blankPixels: 1, undistorted: [707, 529, 500.0, 500.0, 351.290625, 267.80625] },
+  { model: 'OPENCV', blankPixels: 0.5, undistorted: [720, 529, 500.0, 505.0, 357.75, 267.80625] },
+  { model: 'OPENCV', blankPixels: 1, undistorted: [751, 562, 500.0, 505.0, 373.153125, 284.5125] },
+  { model: 'FULL_OPENCV', blankPixels: 0.5, undistorted: [682, 506, 500.0, 505.0, 338.86875, 256.1625] },
+  { model: 'FULL_OPENCV', blankPixels: 1, undistorted: [699, 523, 500.0, 505.0, 347.315625, 264.76875] },
+  { model: 'FOV', blankPixels: 0.5, undistorted: [677, 498, 480.0, 485.0, 340.615625, 246.925] },
+  { model: 'FOV', blankPixels: 1, undistorted: [693, 520, 480.0, 485.0, 348.665625, 257.833333] },
+  { model: 'RADIAL_FISHEYE', blankPixels: 0.5, undistorted: [906, 634, 420.0, 420.0, 455.83125, 314.358333] },
+  { model: 'RADIAL_FISHEYE', blankPixels: 1, undistorted: [1009, 758, 420.0, 420.0, 507.653125, 375.841667] },
+];

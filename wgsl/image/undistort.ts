@@ -2,8 +2,12 @@ import { defineKernel, type Gpu, gridFor, type Kernel } from '../core/index.ts';
 
 export const UNDISTORT = defineKernel({
   label: 'image/undistort',
+  example: { BLANKS: false },
   variants: { portable: { source: new URL('./undistort.wgsl', import.meta.url) } },
 });
+
+/** In place of an infinite radius; its square is finite in f32. */
+const LARGEST_RADIUS = 1e18;
 
 /** Intrinsics of a camera without distortion, pixels; pixel centres at +0.5. */
 export interface Pinhole {
@@ -27,6 +31,8 @@ export interface Lens extends Pinhole {
   radialDivisor: readonly [number, number, number];
   tangential: readonly [number, number];
   prism: readonly [number, number];
+  /** Radius of a ray after step 1 beyond which the lens has no inverse; used with `blanks`. Infinite unless given. */
+  foldRadius?: number;
 }
 
 /** A photograph on the GPU, u32 [H, W] rgba8, and the lens that took it. */
@@ -47,7 +53,7 @@ export interface PinholePhoto {
 
 /**
  * Resamples photographs to pinhole cameras that look the same way, bilinearly on the stored values. Pixels outside of the photograph repeat
- * its border.
+ * its border, or with `blanks` are 0, alpha included.
  */
 export class Undistorter {
   readonly #gpu: Gpu;
@@ -58,8 +64,8 @@ export class Undistorter {
     this.#kernel = kernel;
   }
 
-  static async create(gpu: Gpu): Promise<Undistorter> {
-    return new Undistorter(gpu, await gpu.kernel(UNDISTORT));
+  static async create(gpu: Gpu, { blanks = false } = {}): Promise<Undistorter> {
+    return new Undistorter(gpu, await gpu.kernel(UNDISTORT, { constants: { BLANKS: blanks } }));
   }
 
   /** Submits the work: `to.rgba8` has the picture for everything that is submitted later. */
@@ -81,6 +87,7 @@ export class Undistorter {
       height: to.height,
       fromWidth: from.width,
       fromHeight: from.height,
+      foldRadius: Math.min(lens.foldRadius ?? LARGEST_RADIUS, LARGEST_RADIUS),
     });
     this.#gpu.write(undistortion, numbers, 'parameters');
     const bound = this.#kernel.bind({ undistortion, photo: from.photo, rgba8: to.rgba8 });

@@ -1,6 +1,6 @@
 // A photograph as a pinhole camera sees it: for each output pixel the ray, its place in the photograph by the lens (`distort` of
 // stages/load/lens.ts has the formulas), and the four nearest pixels there, interpolated linearly on the stored values; the border
-// continues outside. Channels are rounded half up. rgba8 [fromHeight, fromWidth] to rgba8 [height, width], one thread a pixel.
+// continues outside, or with BLANKS those pixels are 0, and so are the rays beyond the fold of the lens. Channels are rounded half up. rgba8 [fromHeight, fromWidth] to rgba8 [height, width], one thread a pixel.
 
 #include <grid>
 
@@ -19,6 +19,8 @@ struct Undistortion {
   height: u32,
   fromWidth: u32,
   fromHeight: u32,
+  // Of a ray after the atan step.
+  foldRadius: f32,
 }
 
 @group(0) @binding(0) var<uniform> undistortion: Undistortion;
@@ -41,7 +43,8 @@ fn arctangent(x: f32) -> f32 {
   return offset + (series * z * t + t);
 }
 
-fn distort(ray: vec2f) -> vec2f {
+// Place in the photograph, and 1 where the lens has an inverse there, else 0.
+fn distort(ray: vec2f) -> vec3f {
   var p = ray;
   let lens = undistortion;
   if (lens.atanDivisor > 0.0) {
@@ -57,7 +60,8 @@ fn distort(ray: vec2f) -> vec2f {
   let powers = vec4f(r2, r2 * r2, r2 * r2 * r2, r2 * r2 * r2 * r2);
   let factor = (1.0 + dot(lens.radial, powers)) / (1.0 + dot(lens.radialDivisor, powers.xyz));
   let tangential = 2.0 * p * dot(p, lens.tangential.yx) + lens.tangential.yx * r2;
-  return lens.focal * (p * factor + tangential + lens.prism * r2) + lens.center;
+  let place = lens.focal * (p * factor + tangential + lens.prism * r2) + lens.center;
+  return vec3f(place, select(0.0, 1.0, r2 < lens.foldRadius * lens.foldRadius));
 }
 
 fn colorAt(place: vec2i) -> vec4f {
@@ -79,7 +83,15 @@ fn main(
     return;
   }
   let center = vec2f(f32(pixel % width), f32(pixel / width)) + 0.5;
-  let place = distort((center - undistortion.pinholeCenter) / undistortion.pinholeFocal) - 0.5;
+  let distorted = distort((center - undistortion.pinholeCenter) / undistortion.pinholeFocal);
+  if (BLANKS) {
+    let size = vec2f(f32(undistortion.fromWidth), f32(undistortion.fromHeight));
+    if (distorted.z == 0.0 || any(distorted.xy < vec2f(0.0)) || any(distorted.xy > size)) {
+      rgba8[pixel] = 0u;
+      return;
+    }
+  }
+  let place = distorted.xy - 0.5;
   let corner = floor(place);
   let part = place - corner;
   let at = vec2i(corner);

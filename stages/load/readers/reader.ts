@@ -68,7 +68,7 @@ export function captureReader({
       splitsOf(capture, options);
       withMasks(capture, options);
       for (const calibration of new Set(capture.photographs.map((photograph) => photograph.calibration))) {
-        undistortedCamera(calibration);
+        undistortedCamera(calibration, options.blankPixels);
       }
       await capture.readPoints();
     },
