@@ -31,6 +31,8 @@ export interface Progress {
   step: number;
   steps: number;
   metrics?: Record<string, number>;
+  /** The metrics are exactly those of this step, in every run: a line of the stage's `metrics.jsonl`. */
+  logged?: boolean;
   /** Steps that were finished before this process resumed the stage; rates count from here. */
   from?: number;
   /** The adapter compiles kernels until the next report. Rates count from there. */
@@ -65,14 +67,17 @@ export interface StageSettings {
   report?: Report;
   /** Receives files. Without it no file is written. */
   output?: OutputFolder;
+  /** Receives files about the stage's work, such as the pictures behind a score. Without it none are made. */
+  records?: OutputFolder;
   /** Saves and restores the unfinished work of long stages. Without it an interrupted stage starts over. */
   checkpoints?: CheckpointStore;
   /** Aborted when the run is asked to stop; for a stage that waits for another process. */
   signal?: AbortSignal;
 }
 
-/** The settings that a pipeline passes: complete, except for checkpoints and the signal. */
-export type PipelineSettings = StageSettings & Required<Omit<StageSettings, 'checkpoints' | 'signal'>>;
+/** The settings that a pipeline passes: complete, except for checkpoints, records and the signal. */
+export type PipelineSettings = StageSettings &
+  Required<Omit<StageSettings, 'checkpoints' | 'records' | 'signal'>>;
 
 export const DEFAULT_SEED = 42;
 

@@ -2,11 +2,12 @@ import type { ArtefactName } from '../../stages/stage.ts';
 import type { Entry } from '../store/entry.ts';
 
 /*
- * The contents of a store entry: `artefacts/<name>/` for later stages, the stage's result files in `files/`, and the fields
- * of `OutputAbout`. Only the entry of the producing stage contains a pass-through artefact.
+ * The contents of a store entry: `artefacts/<name>/` for later stages, the stage's result files in `files/`, files about its
+ * work in `records/` (`metrics.jsonl`, pictures behind a score), and the fields of `OutputAbout`. Only the entry of the producing stage contains a pass-through artefact.
  */
 export const ARTEFACTS = 'artefacts';
 export const FILES = 'files';
+export const RECORDS = 'records';
 
 /** An artefact by the key of the stage that produced it. */
 export interface ArtefactRef {

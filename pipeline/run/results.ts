@@ -4,7 +4,7 @@ import { sha256Of } from '../hash.ts';
 import type { KeyedStage } from '../keys/identity.ts';
 import { placeFile } from '../store/disk.ts';
 import { damagesOf, type Entry } from '../store/entry.ts';
-import { ARTEFACTS, aboutOf, FILES, filesBelow } from './entries.ts';
+import { ARTEFACTS, aboutOf, FILES, filesBelow, RECORDS } from './entries.ts';
 import { type RunFile, readManifest } from './manifest.ts';
 import { type RunFolder, STAGES } from './run-folder.ts';
 
@@ -49,7 +49,7 @@ export class RunResults {
     }
   }
 
-  /** Links a stage's result files, and in `stages/<id>/` its artefacts, in place of earlier ones. */
+  /** Links a stage's result files, and in `stages/<id>/` its artefacts and records, in place of earlier ones. */
   async show({ id, key, stage, seed, options, identity, places }: KeyedStage, entry: Entry): Promise<void> {
     const files = filesBelow(entry, FILES);
     const linked = await this.#linked(entry, FILES);
@@ -64,7 +64,7 @@ export class RunResults {
     const { seconds, artefacts } = aboutOf(entry);
     const { made } = entry.record;
     const about = { id, stage: stage.name, key, seed, options, artefacts, made, seconds, identity, places };
-    const staging = await this.#linked(entry, ARTEFACTS);
+    const staging = await this.#linked(entry, ARTEFACTS, RECORDS);
     await writeFile(join(staging, 'stage.json'), `${JSON.stringify(about, null, 2)}\n`);
     await this.#folder.place(staging, join(STAGES, id));
   }
@@ -118,11 +118,13 @@ export class RunResults {
     );
   }
 
-  /** A new staging folder with links to the files below a folder of an entry. */
-  async #linked(entry: Entry, folder: string): Promise<string> {
+  /** A new staging folder with links to the files below folders of an entry. */
+  async #linked(entry: Entry, ...folders: string[]): Promise<string> {
     const staging = await this.#folder.temporary();
-    for (const { path } of filesBelow(entry, folder)) {
-      await placeFile(join(entry.folder, folder, path), join(staging, path));
+    for (const folder of folders) {
+      for (const { path } of filesBelow(entry, folder)) {
+        await placeFile(join(entry.folder, folder, path), join(staging, path));
+      }
     }
     return staging;
   }

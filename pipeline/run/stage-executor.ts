@@ -11,9 +11,18 @@ import type { KeyedStage } from '../keys/identity.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
 import type { Entry } from '../store/entry.ts';
 import { countedUnder, LiveArtefacts, loadArtefact, RESUME, saveArtefact } from './artefacts.ts';
-import { ARTEFACTS, type ArtefactRef, aboutOf, differences, FILES, type OutputAbout } from './entries.ts';
+import {
+  ARTEFACTS,
+  type ArtefactRef,
+  aboutOf,
+  differences,
+  FILES,
+  type OutputAbout,
+  RECORDS,
+} from './entries.ts';
 import { RateMeter, type RunEvent } from './events.ts';
 import type { Outcome } from './manifest.ts';
+import { METRICS_FILE, MetricsLog } from './metrics-log.ts';
 import { stagedOutput } from './run-folder.ts';
 import type { PreparedPlan } from './stage-plan.ts';
 import { orDeviceLost, orStopped } from './waiting.ts';
@@ -23,6 +32,14 @@ interface ExecutorOptions extends PreparedPlan {
   report(event: RunEvent): void;
   /** Called when a stage has an entry; again if it ran a second time because its results were damaged or missing. */
   onEntry(stage: KeyedStage, entry: Entry): Promise<void>;
+}
+
+/** Where a stage puts its results and keeps unfinished work. */
+interface Work {
+  output: OutputFolder;
+  records: OutputFolder;
+  checkpoints?: Checkpoints;
+  log?: MetricsLog;
 }
 
 /**
@@ -66,7 +83,9 @@ export class StageExecutor {
       write: async (path) => Promise.reject(new Error(`a source stage cannot write ${path}`)),
     };
     const inputs = await this.#inputsOf(source);
-    const given = await countedUnder(this.#options.gpu, id, () => this.#perform(source, inputs, output));
+    const given = await countedUnder(this.#options.gpu, id, () =>
+      this.#perform(source, inputs, { output, records: output }),
+    );
     for (const [name, value] of entriesOf(given)) this.#live.add({ key, name }, value);
     await done('read');
   }
@@ -107,7 +126,7 @@ export class StageExecutor {
   /** A stage's entry if its result files, and those below `folder`, are intact. */
   async #find(stage: KeyedStage, ...folder: string[]): Promise<Entry | undefined> {
     const { store } = this.#options;
-    const entry = await store.find(stage.key, [FILES, ...folder]);
+    const entry = await store.find(stage.key, [FILES, RECORDS, ...folder]);
     if (entry) await store.used(stage.key);
     return entry;
   }
@@ -144,7 +163,10 @@ export class StageExecutor {
     const checkpoints = new Checkpoints(store, isForced ? forcedKey : key, options);
     const entry = await store.commit(key, async (folder) => {
       const start = performance.now();
-      const given = await this.#perform(stage, inputs, stagedOutput(join(folder, FILES)), checkpoints);
+      const [output, records] = [FILES, RECORDS].map((name) => stagedOutput(join(folder, name)));
+      const log = new MetricsLog();
+      const given = await this.#perform(stage, inputs, { output, records, checkpoints, log });
+      if (log.text()) await records.write(METRICS_FILE, log.text());
       const artefacts: OutputAbout['artefacts'] = {};
       const parts: OutputAbout['parts'] = {};
       for (const [name, value] of entriesOf(given)) {
@@ -187,11 +209,15 @@ export class StageExecutor {
   async #perform(
     { id, stage, seed, options }: KeyedStage,
     inputs: Partial<Artefacts>,
-    output: OutputFolder,
-    checkpoints?: Checkpoints,
+    { output, records, checkpoints, log }: Work,
   ): Promise<Partial<Artefacts>> {
     const { gpu, signal } = this.#options;
-    const settings = { seed, report: this.#stageReport(id), output, checkpoints, signal };
+    const report = this.#stageReport(id);
+    const settings = {
+      ...{ seed, output, records, signal },
+      report: log?.over(report) ?? report,
+      checkpoints: checkpoints && (log?.keptIn(checkpoints) ?? checkpoints),
+    };
     const running = stage.run(gpu, inputs, options, settings);
     const given = await orStopped(signal, checkpoints, orDeviceLost(gpu, running));
     await gpu.settle();

@@ -30,8 +30,11 @@ export interface TrainingLoop {
   };
 }
 
-/** Steps between two checks of the overflow flag: the largest number of steps that are ever redone. */
+/** Steps between two checks of the overflow flag: the largest number of steps that are ever redone, and those of a line of the log. */
 const CHECK_EVERY = 50;
+/** Whether a multiple of `CHECK_EVERY` lies in (step, finished]. It does not depend on where a loop resumed. */
+const isCheckDue = (step: number, finished: number) =>
+  Math.floor(finished / CHECK_EVERY) > Math.floor(step / CHECK_EVERY);
 
 /**
  * Runs all steps. When a view overflows the intersection buffers, grows them and resumes with the step that failed. A loop
@@ -70,7 +73,8 @@ async function runSteps(
     const last = finished >= steps;
     const stop = !last && Boolean(checkpoints?.stopping);
     const save = !last && !stop && Boolean(checkpoints?.due(finished));
-    if (refineDue(step) || stop || save || last || budget?.measureDue || taken % CHECK_EVERY === 0) {
+    const logged = last || isCheckDue(step, finished);
+    if (refineDue(step) || stop || save || logged || budget?.measureDue) {
       const overflow = await optimizer.settle();
       budget?.measure(overflow?.step ?? step);
       if (overflow) {
@@ -88,6 +92,7 @@ async function runSteps(
       step: Math.min(finished, steps),
       steps,
       metrics: loop.metrics(),
+      ...(logged && { logged }),
       ...resumed,
     });
     if (stop) {

@@ -74,8 +74,11 @@ export class SplatOptimizer {
   #readback?: Readback;
   /** What the metrics of a submitted step showed: the next step throws it. */
   #fault?: unknown;
-  /** The latest metrics that arrived, for the progress line. */
+  /** The latest metrics that arrived, for the progress line; after `settle`, those of the last step. */
   metrics: Record<string, number> = {};
+  /** Steps that were submitted, and their number when `settle` last read the metrics. */
+  #submitted = 0;
+  #settled = 0;
 
   private constructor(state: TrainingState, options: OptimizerOptions) {
     this.#gpu = state.gpu;
@@ -143,8 +146,10 @@ export class SplatOptimizer {
       afterStep?.(recorder);
       return this.#sample(recorder);
     });
+    const submitted = ++this.#submitted;
     await this.#throttle.submitted();
     sample?.deliver(({ metrics }) => {
+      if (submitted <= this.#settled) return; // those of a later step are known
       try {
         this.#readMetrics(new Float32Array(metrics.buffer, metrics.byteOffset, metrics.byteLength / 4));
       } catch (error) {
@@ -213,6 +218,7 @@ export class SplatOptimizer {
     this.#throttle.settled();
     if (!counters[RASTER_COUNTERS.FAILED]) {
       this.#readMetrics(new Float32Array(words.slice(RASTER_COUNTER_WORDS).buffer));
+      this.#settled = this.#submitted;
       const share = this.#lastView && this.#shares?.get(this.#lastView);
       if (share) {
         const intersections = counters[RASTER_COUNTERS.WANTED] / share;

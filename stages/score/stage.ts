@@ -84,12 +84,13 @@ export const scoreStage = defineStage({
   run: async (...args) => ({ scores: await score(...args) }),
 });
 
-/** Scores a scene. Only numbers are read back. A metric whose input is missing is skipped with a note. */
+/** Scores a scene. Only numbers are read back, and with `records` the held-out views, which
+ * it saves small. A metric whose input is missing is skipped with a note. */
 export async function score(
   gpu: Gpu,
   scene: ScoreScene,
   given: ScoreInput = {},
-  { report = silent, output }: StageSettings = {},
+  { report = silent, output, records }: StageSettings = {},
 ): Promise<Scores> {
   const { metrics, among, judge, background, ...own } = scoreOptions.parse(given);
   const hasClip = metrics.some(isClipMetric);
@@ -108,6 +109,7 @@ export async function score(
       among: await otherPrompts(among, prompt),
       background: backgroundColor(background),
     },
+    records,
     share<Value>(key: string, make: () => Promise<Value>) {
       let value = shared.get(key) as Promise<Value> | undefined;
       if (!value) shared.set(key, (value = make()));

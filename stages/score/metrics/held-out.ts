@@ -5,6 +5,8 @@ import { PhotometricMetrics, psnr } from '../../../wgsl/image/photometric-metric
 import { SplatRenderer } from '../../../wgsl/splat/renderer.ts';
 import { alphaOf, largestView, type View } from '../../artefacts/dataset.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
+import { HELD_OUT_FILE, type HeldOutView } from '../../artefacts/held-out-views.ts';
+import { HeldOutPictures } from '../held-out-pictures.ts';
 import { countOf, type Measured, type Metric, type MetricInput, mean, score } from './metric.ts';
 
 /**
@@ -54,7 +56,7 @@ export async function measureHeldOut(
 }
 
 async function compareWithPhotos(input: MetricInput, views: View[]): Promise<HeldOut> {
-  const { gpu, scene, settings } = input;
+  const { gpu, scene, settings, records } = input;
   const arena = gpu.arena('score/held-out');
   const renderer = await SplatRenderer.create(gpu, 'score/renderer');
   try {
@@ -76,14 +78,22 @@ async function compareWithPhotos(input: MetricInput, views: View[]): Promise<Hel
     const bound = views.map(({ image, camera: { width, height } }) =>
       engine.bindPhoto(image!, { width, height, background }),
     );
-    const compare = async (splat: Gaussians, expose?: (view: View) => Promise<void>): Promise<Fidelity[]> => {
+    const pictures = records && new HeldOutPictures(arena, records, { width, height }, background);
+    const renders = { now: [] as string[], before: [] as string[] };
+    const compare = async (
+      splat: Gaussians,
+      { shown, expose }: { shown?: keyof typeof renders; expose?(view: View): Promise<void> },
+    ): Promise<Fidelity[]> => {
       for (const [i, view] of views.entries()) {
-        await renderer.render(splat, view.camera, { color: render }, { background });
+        const { camera } = view;
+        await renderer.render(splat, camera, { color: render }, { background });
         await expose?.(view);
         gpu.run('score/held-out', (recorder) => {
           engine.record(recorder, bound[i]);
           recorder.copy(metrics, results, 4 * words, 0, 4 * words * i);
         });
+        if (pictures && shown)
+          renders[shown].push(await pictures.saveRender(`${i}-${shown}`, render, camera));
       }
       const floats = await gpu.readFloats(results, 'metrics', words * views.length);
       return views.map((_, i) => {
@@ -94,16 +104,31 @@ async function compareWithPhotos(input: MetricInput, views: View[]): Promise<Hel
         };
       });
     };
-    const now = await compare(scene.gaussians);
+    const now = await compare(scene.gaussians, { shown: 'now' });
     // Restyling changes colours by design, and a fit would undo it.
     const photographic = scene.base ?? scene.gaussians;
     const exposed = scene.exposures
-      ? await compare(
-          photographic,
-          await exposing(gpu, arena, { render, pixels: width * height, masked: alpha === 'mask' }),
-        )
+      ? await compare(photographic, {
+          expose: await exposing(gpu, arena, { render, pixels: width * height, masked: alpha === 'mask' }),
+        })
       : [];
-    return { now, exposed, before: scene.base ? await compare(scene.base) : [] };
+    const before = scene.base ? await compare(scene.base, { shown: 'before' }) : [];
+    if (pictures) {
+      const rows: HeldOutView[] = [];
+      for (const [i, { name, image, camera }] of views.entries()) {
+        const photograph = await pictures.savePhotograph(`${i}-photograph`, image!, camera);
+        const side = (which: keyof typeof renders, fidelity: Fidelity) => {
+          return { ...fidelity, render: renders[which][i] };
+        };
+        rows.push({
+          ...{ name, photograph },
+          now: side('now', now[i]),
+          ...(before.length && { before: side('before', before[i]) }),
+        });
+      }
+      await records!.write(HELD_OUT_FILE, `${JSON.stringify(rows, null, 1)}\n`);
+    }
+    return { now, exposed, before };
   } finally {
     renderer.destroy();
     arena.destroy();

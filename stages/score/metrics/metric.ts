@@ -8,6 +8,7 @@ import type { Score, Scores } from '../../artefacts/scores.ts';
 import type { Style } from '../../artefacts/style.ts';
 import type { Prompt } from '../../clip/prompts.ts';
 import type { WeightedPrompt } from '../../clip/weighted-prompt.ts';
+import type { OutputFolder } from '../../stage.ts';
 
 export { scoreOf as score } from '../../artefacts/scores.ts';
 
@@ -41,6 +42,8 @@ export interface MetricInput {
   gpu: Gpu;
   scene: ScoreScene;
   settings: MetricSettings;
+  /** Receives the pictures behind a score, if anyone wants them. */
+  records?: OutputFolder;
   share<Value>(key: string, make: () => Promise<Value>): Promise<Value>;
 }
 
