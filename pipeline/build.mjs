@@ -28,6 +28,8 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const DIST = join(ROOT, 'dist');
 const STAMP = join(DIST, '.stamp');
 const FOLDERS = ['pipeline', 'stages', 'wgsl'];
+/** The page of reports: one HTML file with its style, its script and the libraries that they import. */
+const PAGE = 'pipeline/report/page';
 /** `dist/NAME.js` and the module that it exports. */
 const ENTRIES = {
   index: 'pipeline/index.ts',
@@ -49,6 +51,8 @@ const INLINED = [
   'yaml',
   'zod',
 ];
+/** Packages in the page of reports. */
+const OF_PAGE = ['uplot'];
 /** Included as files: its own dependencies (a second Dawn and a game engine, 250 MB) are not used. */
 const VENDORED = '@playcanvas/splat-transform';
 const VENDORED_FILES = /^(LICENSE|dist[\\/](worker\.mjs|spz-[\w-]+\.js)|lib[\\/]webp\.(mjs|wasm))$/;
@@ -65,10 +69,33 @@ export async function buildIfStale() {
   replaceFile(STAMP, stamp);
 }
 
+/** The page of reports, in one file. */
+async function buildPage(build) {
+  const { outputFiles } = await build({
+    entryPoints: ['page.ts', 'page.css'],
+    absWorkingDir: join(ROOT, PAGE),
+    outdir: DIST,
+    write: false,
+    bundle: true,
+    format: 'iife',
+    platform: 'browser',
+    target: ['chrome111', 'firefox113', 'safari16.4'],
+    minify: true,
+    legalComments: 'none',
+    tsconfigRaw: {},
+    logLevel: 'error',
+  });
+  const textOf = (ending) => outputFiles.find(({ path }) => path.endsWith(ending)).text.trim();
+  const page = readFileSync(join(ROOT, PAGE, 'page.html'), 'utf8')
+    .replace('<link rel="stylesheet" href="page.css">', () => `<style>${textOf('.css')}</style>`)
+    .replace('<script type="module" src="page.ts"></script>', () => `<script>${textOf('.js')}</script>`);
+  replaceFile(join(DIST, 'report.html'), page);
+}
+
 /** Every file that the build depends on. A process reads kernels itself and compares them with the build's. */
 function sources() {
   const manifests = ['package.json', 'package-lock.json'].filter((path) => existsSync(join(ROOT, path)));
-  const scripts = FOLDERS.flatMap(filesBelow).filter((path) => /\.(ts|mjs)$/.test(path));
+  const scripts = FOLDERS.flatMap(filesBelow).filter((path) => /\.(ts|mjs|html|css)$/.test(path));
   return [...manifests, ...scripts.sort()];
 }
 
@@ -96,6 +123,7 @@ async function buildModules() {
   const { build } = await import('esbuild');
   mkdirSync(DIST, { recursive: true });
   await vendor(build);
+  await buildPage(build);
   const result = await build({
     ...bundled(ENTRIES),
     define: { BUILT_CODE: JSON.stringify(JSON.stringify(await codeOfStages(build))) },
@@ -212,7 +240,7 @@ async function vendor(build) {
     logLevel: 'error',
   });
   replaceFile(join(to, 'dist', 'index.mjs'), outputFiles[0].contents);
-  const licences = INLINED.map((name) => {
+  const licences = [...INLINED, ...OF_PAGE].map((name) => {
     const file = readdirSync(packageFolder(name)).find((entry) => /^licen[cs]e/i.test(entry));
     return `${name}\n\n${file ? readFileSync(join(packageFolder(name), file), 'utf8') : ''}`;
   });

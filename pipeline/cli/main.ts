@@ -12,6 +12,7 @@ import { goldenCommand } from './golden.ts';
 import { watchSignals } from './interruption.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
+import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
 import { stagesCommand } from './stages.ts';
 
@@ -29,6 +30,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .addCommand(runCommand())
     .addCommand(planCommand())
     .addCommand(convertCommand())
+    .addCommand(reportCommand())
     .addCommand(verifyCommand())
     .addCommand(gcCommand())
     .addCommand(goldenCommand())

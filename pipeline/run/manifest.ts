@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { arch, availableParallelism, cpus, release, totalmem, type } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import * as z from 'zod';
@@ -22,6 +23,8 @@ const stageSchema = z.object({
   key: z.string(),
   /** How the run resolved it. `read`: a source stage, which has no entry; `unused`: no stage that ran needed it. */
   resolvedBy: z.enum(['ran', 'cached', 'read', 'unused']),
+  /** Why it ran or did not, in words. */
+  why: z.string().optional(),
   /** In this run; `madeIn` is the time of the run that made the entry. */
   seconds: z.number(),
   madeIn: z.number().optional(),
@@ -73,6 +76,10 @@ const manifestSchema = z.object({
   /** The working tree of the pipeline file; `dirty` if tracked files differ from the commit. */
   git: z.object({ commit: z.string(), dirty: z.boolean() }).optional(),
   adapter: object<AdapterReport>(),
+  /** The computer around the adapter. */
+  machine: z
+    .object({ system: z.string(), cpu: z.string(), cores: z.number(), memoryBytes: z.number() })
+    .optional(),
   seconds: z.number(),
   stages: z.array(stageSchema).min(1),
   files: z.array(fileSchema),
@@ -103,6 +110,16 @@ export async function readManifest(
 export async function packageVersion(): Promise<string> {
   const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
+}
+
+/** The machine of this process. */
+export function thisMachine(): NonNullable<Manifest['machine']> {
+  return {
+    system: `${type()} ${release()}, ${arch()}`,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+  };
 }
 
 /** The working tree of a pipeline file. Undefined outside a repository, before its first commit, or without git. */

@@ -8,7 +8,7 @@ import type { KeyedStage } from '../keys/identity.ts';
 import { countedUnder, RESULTS } from './artefacts.ts';
 import { aboutOf } from './entries.ts';
 import type { RunEvent, RunResult } from './events.ts';
-import { gitState, type Manifest, packageVersion, type StageRow } from './manifest.ts';
+import { gitState, type Manifest, packageVersion, type StageRow, thisMachine } from './manifest.ts';
 import { RunResults } from './results.ts';
 import { checkFolder, MANIFEST, RunFolder } from './run-folder.ts';
 import { StageExecutor } from './stage-executor.ts';
@@ -17,6 +17,7 @@ import {
   type PreparedPlan,
   type PrepareOptions,
   preflight,
+  reasonsOf,
   staleStages,
   withPrepared,
 } from './stage-plan.ts';
@@ -53,6 +54,7 @@ class Run {
   /** Whether run.json is this run's. */
   #hasMarked = false;
   #scores: Manifest['scores'];
+  #reasons: ReadonlyMap<string, { why: string }> = new Map();
 
   constructor(prepared: PreparedPlan, options: RunOptions) {
     const { signal, onEvent: report = () => {} } = options;
@@ -108,6 +110,7 @@ class Run {
     const { store, out } = this.#prepared;
     const stale = await staleStages(this.#prepared);
     await preflight(stale);
+    this.#reasons = await reasonsOf(this.#prepared, stale);
     for (const stage of stale) {
       if (!stage.stage.source) break;
       await this.#executor.read(stage);
@@ -222,6 +225,7 @@ class Run {
       versions: { splatline: await packageVersion(), node: process.version, packages },
       git: await this.#git,
       adapter: gpu.adapter,
+      machine: thisMachine(),
       seconds: this.#seconds,
       stages: stages.map((stage) => this.#row(stage)),
       files: this.#results.files,
@@ -238,7 +242,7 @@ class Run {
     const outputs = entry?.record.files ?? [];
     return {
       ...{ id, stage: stage.name, key, options, seed, identity, places },
-      ...{ ...outcome, madeIn, parts, outputs },
+      ...{ ...outcome, why: this.#reasons.get(id)?.why, madeIn, parts, outputs },
     };
   }
 }

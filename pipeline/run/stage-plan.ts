@@ -149,34 +149,46 @@ export interface StagePlan {
 /** Lists the work of `runPlan` and changes nothing. @throws the errors of `runPlan` before its first stage. */
 export async function planRun(plan: Plan, options: PrepareOptions = {}): Promise<StagePlan[]> {
   return withPrepared(plan, options, async (prepared) => {
-    const { stages, forced, store } = prepared;
+    const { stages, store } = prepared;
     store.keepsDamaged = true;
     const stale = await staleStages(prepared);
     await preflight(stale);
-    const saved = await savedIdentities(prepared);
+    const reasons = await reasonsOf(prepared, stale);
     return Promise.all(
       stages.map(async (stage): Promise<StagePlan> => {
         const { id, key } = stage;
-        if (stage.stage.source) return { id, key, ...sourcePlan(stage, stale) };
+        const { does, why } = reasons.get(id)!;
+        if (stage.stage.source) return { id, key, does, why };
         const entry = await store.find(key);
-        const seconds = entry && aboutOf(entry).seconds;
-        if (forced.has(id)) return { id, key, does: 'run', why: '--from requires it', seconds };
-        if (entry && stale.includes(stage)) {
-          const why = 'a stage before it runs again and may give other results';
-          return { id, key, does: 'run', why, seconds };
-        }
-        if (entry) {
-          return { id, key, does: 'cached', why: 'nothing that it depends on has changed', seconds };
-        }
+        if (entry) return { id, key, does, why, seconds: aboutOf(entry).seconds };
         const resumes = (await new Checkpoints(store, key).steps()).at(-1);
-        const because = explain(stage, saved, plan.name);
-        return { id, key, does: 'run', why: because, ...(resumes === undefined ? {} : { resumes }) };
+        return { id, key, does, why, ...(resumes === undefined ? {} : { resumes }) };
       }),
     );
   });
 }
 
-function sourcePlan(source: KeyedStage, stale: readonly KeyedStage[]): Pick<StagePlan, 'does' | 'why'> {
+type Reason = Pick<StagePlan, 'does' | 'why'>;
+
+/** Whether each stage runs, by id, and why, before anything runs. */
+export async function reasonsOf(
+  prepared: PreparedPlan,
+  stale: readonly KeyedStage[],
+): Promise<Map<string, Reason>> {
+  const { plan, stages, forced, store } = prepared;
+  const saved = stale.length ? await savedIdentities(prepared) : [];
+  const reasonOf = async (stage: KeyedStage): Promise<Reason> => {
+    if (stage.stage.source) return sourcePlan(stage, stale);
+    if (forced.has(stage.id)) return { does: 'run', why: '--from requires it' };
+    if (!stale.includes(stage)) return { does: 'cached', why: 'nothing that it depends on has changed' };
+    if (await store.find(stage.key))
+      return { does: 'run', why: 'a stage before it runs again and may give other results' };
+    return { does: 'run', why: explain(stage, saved, plan.name) };
+  };
+  return new Map(await Promise.all(stages.map(async (one) => [one.id, await reasonOf(one)] as const)));
+}
+
+function sourcePlan(source: KeyedStage, stale: readonly KeyedStage[]): Reason {
   if (!stale.includes(source)) return { does: 'cached', why: 'nothing that runs needs it' };
   const reader = stale.find(({ inputs }) => [...inputs.values()].some(({ key }) => key === source.key));
   return {

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { damagesOf } from '../store/entry.ts';
 import { Store } from '../store/store.ts';
-import { ARTEFACTS, FILES } from './entries.ts';
+import { ARTEFACTS, FILES, RECORDS } from './entries.ts';
 import { readManifest } from './manifest.ts';
 
 export interface Verification {
@@ -31,7 +31,7 @@ export async function verifyRun(
   const saved = manifest.stages.filter(({ resolvedBy }) => resolvedBy === 'ran' || resolvedBy === 'cached');
   for (const { id, key } of saved) {
     const before = damaged.length;
-    const entry = await store.find(key, [ARTEFACTS, FILES]);
+    const entry = await store.find(key, [ARTEFACTS, FILES, RECORDS]);
     if (!entry && damaged.length === before) missing.push(id);
   }
   return { files: manifest.files.length, entries: saved.length - missing.length, damaged, missing };

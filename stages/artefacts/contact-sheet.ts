@@ -1,8 +1,7 @@
-import { open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OverlayOptions } from 'sharp';
-import { damaged, framesParts, loadFrameCameras } from './frames.ts';
-import type { SavedPart } from './saved-part.ts';
+import { type HostPicture, rawRgb, SavedTurntable } from './saved-turntable.ts';
 import type { Score } from './scores.ts';
 import { TextOutlines } from './text-outlines.ts';
 
@@ -39,19 +38,7 @@ const MAX_HEADING_LINES = 10;
 interface Row {
   heading: string[];
   details: string[];
-  turntable: Turntable;
-}
-
-/** Pixels. */
-interface Size {
-  width: number;
-  height: number;
-}
-
-/** A picture in host memory, rgb8 [H, W]. */
-interface Picture {
-  data: Buffer;
-  info: Size;
+  turntable: SavedTurntable;
 }
 
 /**
@@ -72,14 +59,14 @@ export async function writeContactSheet(folder: string, cells: readonly SheetCel
   const { default: sharp } = await import('sharp');
   const rows = await rowsOf(pictured);
   const [page] = await drawPages(rows, STILL_SIDE, 1);
-  await sharp(page.data, { raw: rgb(page.info) })
+  await sharp(page.data, { raw: rawRgb(page.info) })
     .png()
     .toFile(still);
   const pages = await drawPages(rows, ANIMATED_SIDE, MAX_PAGES);
   const { width, height } = pages[0].info;
   if (height > MAX_WEBP_SIDE) return;
   const film = sharp(Buffer.concat(pages.map(({ data }) => data)), {
-    raw: { ...rgb({ width, height: height * pages.length }), pageHeight: height },
+    raw: { ...rawRgb({ width, height: height * pages.length }), pageHeight: height },
     limitInputPixels: false,
   });
   const delay = pages.map(() => PAGE_MILLISECONDS);
@@ -91,7 +78,7 @@ async function rowsOf(cells: readonly Required<SheetCell>[]): Promise<Row[]> {
   const rows: Row[] = [];
   let base: Buffer | undefined;
   for (const { values, scores, frames } of cells) {
-    const before = await Turntable.open(frames, 'before');
+    const before = await SavedTurntable.open(frames, 'before');
     if (before.count) {
       const first = await before.read(0);
       if (!base?.equals(first)) {
@@ -107,14 +94,14 @@ async function rowsOf(cells: readonly Required<SheetCell>[]): Promise<Row[]> {
         const unit = now.unit === 'dB' ? ' dB' : '';
         return `${name} ${now.value.toFixed(2)}${unit}${old ? ` (before ${old.value.toFixed(2)})` : ''}`;
       }),
-      turntable: await Turntable.open(frames, 'frames'),
+      turntable: await SavedTurntable.open(frames, 'frames'),
     });
   }
   return rows;
 }
 
-/** The sheet as pages on which the turntables advance, at most `maxPages`; `side` as in `Turntable.view`. */
-async function drawPages(rows: readonly Row[], side: number, maxPages: number): Promise<Picture[]> {
+/** The sheet as pages on which the turntables advance, at most `maxPages`; `side` as in `SavedTurntable.view`. */
+async function drawPages(rows: readonly Row[], side: number, maxPages: number): Promise<HostPicture[]> {
   const { default: sharp } = await import('sharp');
   const text = await TextOutlines.load();
   const sizes = await Promise.all(rows.map(async ({ turntable }) => (await turntable.view(0, side)).info));
@@ -137,23 +124,23 @@ async function drawPages(rows: readonly Row[], side: number, maxPages: number): 
   const pageCount = Math.min(maxPages, count, Math.max(1, Math.floor(MAX_PIXELS / (width * height))));
   /** A turn in steps: one for each page, and at least one for each column. */
   const steps = Math.max(pageCount, columns);
-  const views: Picture[][] = [];
+  const views: HostPicture[][] = [];
   for (const { turntable } of rows) {
-    const own: Picture[] = [];
+    const own: HostPicture[] = [];
     for (let step = 0; step < steps; step++)
       own.push(await turntable.view(Math.floor((step * turntable.count) / steps), side));
     views.push(own);
   }
-  const pages: Picture[] = [];
+  const pages: HostPicture[] = [];
   for (let page = 0; page < pageCount; page++) {
     const tiles = views.flatMap((own, row) =>
       Array.from({ length: columns }, (_, column) => {
         const { data, info } = own[(page + Math.floor((column * steps) / columns)) % steps];
         const left = GAP + LABEL_WIDTH + GAP + column * pitch;
-        return { input: data, raw: rgb(info), left, top: tops[row] };
+        return { input: data, raw: rawRgb(info), left, top: tops[row] };
       }),
     );
-    const sheet = sharp(labelled, { raw: rgb({ width, height }) }).composite(tiles);
+    const sheet = sharp(labelled, { raw: rawRgb({ width, height }) }).composite(tiles);
     pages.push(await sheet.removeAlpha().raw().toBuffer({ resolveWithObject: true }));
   }
   return pages;
@@ -172,62 +159,4 @@ function drawLabel({ heading, details }: Row, text: TextOutlines): { svg: string
     svg: `<svg xmlns="http://www.w3.org/2000/svg" width="${LABEL_WIDTH}" height="${y}">${paths}</svg>`,
     height: y,
   };
-}
-
-/** How sharp reads raw rgb8 pixels. */
-function rgb({ width, height }: Size) {
-  return { width, height, channels: 3 as const };
-}
-
-/** The colours of a saved turntable, read one frame at a time. */
-class Turntable {
-  readonly #folder: string;
-  readonly #parts: readonly SavedPart[];
-  readonly #sizes: readonly Size[];
-
-  private constructor(folder: string, parts: readonly SavedPart[], sizes: readonly Size[]) {
-    this.#folder = folder;
-    this.#parts = parts;
-    this.#sizes = sizes;
-  }
-
-  static async open(folder: string, list: 'frames' | 'before'): Promise<Turntable> {
-    const parts = (await framesParts(folder)).filter(
-      ({ name }) => name.startsWith(`${list} `) && name.endsWith(' color'),
-    );
-    // The frames before restyling have the same cameras.
-    const sizes = (await loadFrameCameras(folder)).map(({ camera }) => camera);
-    return new Turntable(folder, parts, sizes);
-  }
-
-  get count(): number {
-    return this.#parts.length;
-  }
-
-  /** rgba8 [H, W] of a frame. Alpha is 255, because the colours include the background. */
-  async read(index: number): Promise<Buffer> {
-    const { file, start, end } = this.#parts[index];
-    const path = join(this.#folder, file);
-    const handle = await open(path).catch(({ message }) => damaged(path, `cannot be opened (${message})`));
-    try {
-      const rgba = Buffer.alloc(end - start);
-      const { bytesRead } = await handle.read(rgba, 0, rgba.length, start);
-      if (bytesRead < rgba.length) damaged(path, 'ends inside a frame');
-      for (let i = 3; i < rgba.length; i += 4) rgba[i] = 255;
-      return rgba;
-    } finally {
-      await handle.close();
-    }
-  }
-
-  /** A frame, scaled down to `side` pixels on its longest side. */
-  async view(index: number, side: number): Promise<Picture> {
-    const { default: sharp } = await import('sharp');
-    const { width, height } = this.#sizes[index];
-    return sharp(await this.read(index), { raw: { width, height, channels: 4 } })
-      .removeAlpha()
-      .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-  }
 }

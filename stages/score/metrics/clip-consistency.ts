@@ -11,6 +11,8 @@ const STEP = 1;
 export const clipConsistency = clipMetric({
   name: 'clip.consistency',
   summary: '100 × cosine of the step from one frame to the next after and before restyling (CLIP-CONS)',
+  meaning:
+    'Whether a step of the camera changes what CLIP sees as it did before restyling: higher is better.',
   needs: { before: true, pairs: true },
   async measure({ frames, before, model, score }) {
     const cosines = frames.slice(STEP).map(({ embedding }, i) => {

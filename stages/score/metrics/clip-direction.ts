@@ -12,6 +12,7 @@ const SOURCE = 'a Photo';
 export const clipDirection = clipMetric({
   name: 'clip.direction',
   summary: '100 × cosine of the change of a frame and the step from “a Photo” to the prompt (CLIP-SIM)',
+  meaning: 'Whether restyling moved the frames towards the prompt, as CLIP sees it: higher is better.',
   needs: { prompt: true, before: true },
   async measure(view) {
     const { model, prompt, frames, before } = view;

@@ -7,6 +7,8 @@ import { countOf, mean } from './metric.ts';
 export const clipFrames = clipMetric({
   name: 'clip.frames',
   summary: '100 × cosine of neighbouring frames ÷ that before restyling (CLIP-F)',
+  meaning:
+    'How alike CLIP finds neighbouring frames, relative to the splat before restyling: 100 is as alike as before.',
   needs: { before: true, pairs: true },
   async measure({ frames, before, model, score }) {
     const similarity = (list: readonly EmbeddedFrame[]) =>

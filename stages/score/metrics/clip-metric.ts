@@ -34,6 +34,7 @@ export interface ClipView {
 interface ClipMetric {
   name: string;
   summary: string;
+  meaning: string;
   /** Inputs besides frames, without which it is skipped. */
   needs: { prompt?: true; before?: true; pairs?: true; among?: true };
   measure(view: ClipView): Promise<Score[]>;
@@ -42,10 +43,11 @@ interface ClipMetric {
 const NO_PROMPT: WeightedPrompt = { name: '', parts: [] };
 
 /** A metric of a CLIP model's embeddings: measured for `score.model` and, under names of its own, for `score.judge`. */
-export function clipMetric({ name, summary, needs, measure }: ClipMetric): Metric {
+export function clipMetric({ name, summary, meaning, needs, measure }: ClipMetric): Metric {
   return {
     name,
     summary,
+    meaning,
     async measure(input) {
       const { scene, settings } = input;
       const { frames, before } = scene.frames ?? { frames: [], before: [] };

@@ -9,6 +9,8 @@ import { mean } from './metric.ts';
 export const clipRank = clipMetric({
   name: 'clip.rank',
   summary: 'rank and margin of the prompt among those of score.among, by the softmax of the model',
+  meaning:
+    'The place of the prompt among the compared prompts when CLIP names each frame: 1 is the right one.',
   needs: { prompt: true, among: true },
   async measure(view) {
     const { model, prompt, frames, among } = view;

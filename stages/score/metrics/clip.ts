@@ -8,6 +8,8 @@ import { mean } from './metric.ts';
 export const clip = clipMetric({
   name: 'clip',
   summary: '100 × cosine similarity of the frames and the prompt',
+  meaning:
+    'How well CLIP finds the prompt in the frames: higher is closer. Compare scores of one model only.',
   needs: { prompt: true },
   async measure(view) {
     const scoreOf = (name: string, frames: readonly EmbeddedFrame[]) => {

@@ -11,6 +11,7 @@ const DEPTH_TOLERANCE = 0.02;
 interface Range {
   name: string;
   summary: string;
+  meaning: string;
   /** Frames from the earlier picture of a pair to the later one. */
   gap: number;
   /** What the pairs are, in `over`. */
@@ -22,10 +23,11 @@ interface Range {
  * co-visible pixels, mean over pairs; and the fraction of covered pixels that are co-visible.
  */
 function consistencyOver(range: Range): Metric {
-  const { name, summary, gap, pairs } = range;
+  const { name, summary, meaning, gap, pairs } = range;
   return {
     name,
     summary,
+    meaning,
     async measure(input) {
       const { frames } = input.scene;
       if (!frames) return { skipped: 'no orbit stage rendered frames' };
@@ -46,6 +48,7 @@ function consistencyOver(range: Range): Metric {
 export const consistency = consistencyOver({
   name: 'consistency',
   summary: 'difference between neighbouring frames after warping one into the next by rendered depth',
+  meaning: 'How much a surface changes its colour from one frame to the next: lower is steadier.',
   gap: 1,
   pairs: 'neighbouring frames',
 });
@@ -54,6 +57,7 @@ export const consistency = consistencyOver({
 export const longConsistency = consistencyOver({
   name: 'consistency.long',
   summary: 'the same between frames that are seven apart',
+  meaning: 'How much a surface changes its colour over seven frames: lower is steadier.',
   gap: 7,
   pairs: 'frames seven apart',
 });

@@ -161,6 +161,8 @@ async function exposing(
 export const psnrMetric: Metric = {
   name: 'psnr',
   summary: 'peak signal-to-noise ratio on the held-out views',
+  meaning:
+    'How close renders of the held-out views come to their photographs: from 30 dB on differences are hard to see.',
   measure: (input) => measureHeldOut(input, { name: 'psnr', unit: 'dB' }),
 };
 
@@ -168,5 +170,6 @@ export const psnrMetric: Metric = {
 export const ssimMetric: Metric = {
   name: 'ssim',
   summary: 'structural similarity on the held-out views',
+  meaning: 'How alike renders and photographs are in local contrast and detail: 1 is equal.',
   measure: (input) => measureHeldOut(input, { name: 'ssim', unit: '1' }),
 };

@@ -50,10 +50,11 @@ export interface MetricInput {
 /** Scores, or the reason why there is nothing to measure. */
 export type Measured = Score[] | { skipped: string };
 
-/** A metric: its name in the options, its description, and its measurement. */
+/** A metric: its name in the options, its description, what its score says to a reader, and its measurement. */
 export interface Metric {
   name: string;
   summary: string;
+  meaning: string;
   measure(input: MetricInput): Promise<Measured>;
 }
 

@@ -9,6 +9,7 @@ import { countOf, type Metric, mean, score } from './metric.ts';
 export const structure: Metric = {
   name: 'structure',
   summary: 'correlation of the luminance gradients of a frame after and before restyling',
+  meaning: 'How much of the shapes and edges the restyling kept: 1 keeps all of them.',
   async measure({ gpu, scene }) {
     const { frames, before } = scene.frames ?? { frames: [], before: [] };
     if (!frames.length) return { skipped: 'no orbit stage rendered frames' };

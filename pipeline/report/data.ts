@@ -1,0 +1,178 @@
+/*
+ * The contents of a report, as plain JSON: a page embeds them and its script shows them. Pictures and videos are data URIs, or
+ * paths relative to the page.
+ */
+
+export interface Picture {
+  src: string;
+  width: number;
+  height: number;
+}
+
+/** Frames along one camera path, equally many in both lists. */
+export interface Turntable {
+  width: number;
+  height: number;
+  /** Names of the frames: `0007`. */
+  names: string[];
+  frames: string[];
+  /** Before restyling; empty where nothing restyled the splat. */
+  before: string[];
+}
+
+export interface ScoreData {
+  name: string;
+  value: number;
+  unit: string;
+  over: string;
+  /** The same measurement before restyling. */
+  before?: number;
+  /** A sentence; only scores that carry one are headlines. */
+  meaning?: string;
+}
+
+/** A render of a held-out view beside its photograph. */
+export interface HeldOutRender {
+  render: Picture;
+  /** |render − photograph|, brightened `gain` times. */
+  difference: Picture;
+  gain: number;
+  /** dB. */
+  psnr: number;
+  ssim: number;
+}
+
+export interface HeldOutData {
+  name: string;
+  photograph: Picture;
+  /** The splat of the run. */
+  now: HeldOutRender;
+  /** The splat before restyling. */
+  before?: HeldOutRender;
+}
+
+/** Metrics of a stage over its steps: a value for each step. */
+export interface CurveData {
+  stage: string;
+  steps: number[];
+  series: { name: string; values: (number | null)[] }[];
+}
+
+export interface OptionData {
+  /** `rates.means`. */
+  name: string;
+  value: string;
+  /** Absent where the option has no default. */
+  standard?: string;
+}
+
+export interface StageData {
+  id: string;
+  stage: string;
+  summary: string;
+  resolvedBy: 'ran' | 'cached' | 'read' | 'unused' | 'not reached';
+  why?: string;
+  /** Of the computation of the result, in this run or in an earlier one. */
+  seconds: number;
+  peakBytes: number;
+  bytesUp: number;
+  bytesDown: number;
+  /** What it takes from which stage. */
+  inputs: { artefact: string; from: string }[];
+  /** The options that differ from the defaults. */
+  options: OptionData[];
+  seed: number;
+  key: string;
+}
+
+export interface FileData {
+  path: string;
+  bytes: number;
+  sha256: string;
+}
+
+/** Labels and values. */
+export type Facts = [label: string, value: string][];
+
+interface Head {
+  name: string;
+  /** When it was written, ISO. */
+  made: string;
+  status: 'running' | 'done' | 'failed' | 'stopped';
+  error?: string;
+}
+
+export interface RunReport extends Head {
+  kind: 'run';
+  prompt?: string;
+  gaussians?: number;
+  seconds: number;
+  video?: { src: string; poster?: Picture };
+  turntable?: Turntable;
+  scores: ScoreData[];
+  heldOut: HeldOutData[];
+  curves: CurveData[];
+  stages: StageData[];
+  /** Bytes between CPU and GPU outside of the stages. */
+  otherTransfers: { name: string; bytesUp: number; bytesDown: number }[];
+  machine: Facts;
+  versions: Facts;
+  command: string;
+  cwd: string;
+  files: FileData[];
+}
+
+export interface MatrixCell {
+  name: string;
+  values: Record<string, string | number | boolean>;
+  status: string;
+  error?: string;
+  seconds?: number;
+  /** By the name of the score. */
+  scores: Record<string, number>;
+  /** The path of its report. */
+  report?: string;
+  picture?: Picture;
+}
+
+export interface MatrixReport extends Head {
+  kind: 'matrix';
+  seconds: number;
+  axes: string[];
+  /** Names of the scores that any cell has, with their units. */
+  scores: { name: string; unit: string }[];
+  cells: MatrixCell[];
+  /** The contact sheet. */
+  sheet?: string;
+  command: string;
+}
+
+export interface ComparedRun {
+  name: string;
+  folder: string;
+  prompt?: string;
+  status: string;
+  turntable?: Turntable;
+  report?: string;
+}
+
+export interface ComparisonReport extends Head {
+  kind: 'comparison';
+  runs: ComparedRun[];
+  /** A value for each run; absent where a run has no such stage or option. */
+  options: { name: string; values: (string | undefined)[] }[];
+  scores: { name: string; unit: string; values: (number | undefined)[] }[];
+}
+
+/** A golden check: each camera as recorded, now, their difference, and the splat of this run. */
+export interface GoldenReport extends Head {
+  kind: 'golden';
+  text: string;
+  cameras: {
+    name: string;
+    found: string;
+    pictures: { caption: string; picture: Picture }[];
+  }[];
+}
+
+export type ReportData = RunReport | MatrixReport | ComparisonReport | GoldenReport;

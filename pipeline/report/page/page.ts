@@ -1,0 +1,26 @@
+import type { ReportData } from '../data.ts';
+import { byId, element } from './dom.ts';
+import { dateText } from './format.ts';
+import { runPage } from './run.ts';
+
+const data = JSON.parse(byId('data').textContent ?? '') as ReportData;
+
+function contentOf(report: ReportData): DocumentFragment {
+  switch (report.kind) {
+    case 'run':
+      return runPage(report);
+    default:
+      throw new Error(`this page cannot show a report of the kind ${report.kind}`);
+  }
+}
+
+byId('main').replaceChildren(contentOf(data));
+const sections = [...document.querySelectorAll<HTMLElement>('main [data-section]')];
+byId('sections').replaceChildren(
+  ...sections.map(({ id, dataset }) => {
+    const link = element('a', '', dataset.section!);
+    link.href = `#${id}`;
+    return link;
+  }),
+);
+byId('footer').textContent = `Written by splatline on ${dateText(data.made)}.`;

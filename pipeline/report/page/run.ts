@@ -1,0 +1,204 @@
+import { byteSize, count, duration } from '../../units.ts';
+import type { HeldOutData, RunReport, ScoreData, StageData } from '../data.ts';
+import { comparison } from './comparison.ts';
+import { curveGroup } from './curves.ts';
+import { type Content, element, facts, Piece, showPicture, table } from './dom.ts';
+import { dateText, numberText, unitText } from './format.ts';
+
+/** The page of one run. */
+export function runPage(run: RunReport): DocumentFragment {
+  const { turntable, heldOut, curves, stages, prompt } = run;
+  const piece = new Piece('run-page');
+  const [headlines, others] = [run.scores.filter(({ meaning }) => meaning), run.scores];
+  const title = prompt === undefined ? run.name : `“${prompt}”`;
+  piece.fill({
+    name: run.name,
+    status: run.status,
+    title,
+    lead: leadOf(run),
+    problem: run.error && [element('h2', '', 'The run failed'), element('pre', '', run.error)],
+    comparison: turntable && comparison(turntable, prompt === undefined ? 'the turntable' : `the splat restyled to ${title}`),
+    video: run.video && videoOf(run.video),
+    scores: headlines.length ? headlines.map(scoreCard) : undefined,
+    viewer: undefined,
+    splat: undefined,
+    flow: stages.map((stage) => flowNode(stage, stages)),
+    command: run.command,
+    cwd: run.cwd,
+    options: optionGroups(stages),
+    costs: costTable(run),
+    machine: facts(run.machine),
+    versions: facts(run.versions),
+    files: table(
+      ['File', 'Size', 'SHA-256'],
+      run.files.map(({ path, bytes, sha256 }) => [path, byteSize(bytes), element('code', '', sha256)]),
+    ),
+  });
+  piece.get('status').classList.add(run.status);
+  if (others.length) piece.fill({ scoreTable: scoreTable(others) });
+  else piece.fill({ otherScores: undefined });
+  if (curves.length) piece.fill({ curves: curves.map(curveGroup) });
+  else piece.fill({ curvesSection: undefined });
+  if (heldOut.length) fillHeldOut(piece, heldOut);
+  else piece.fill({ heldOutSection: undefined });
+  copyButton(piece.get<HTMLButtonElement>('copy'), run.command);
+  return piece.content;
+}
+
+function leadOf({ name, prompt, gaussians, seconds, made, heldOut, turntable }: RunReport): string {
+  const parts = [
+    prompt === undefined ? undefined : `${name} restyled by a prompt`,
+    gaussians === undefined ? undefined : `${gaussians.toLocaleString('en-US')} Gaussians`,
+    turntable && count(turntable.names.length, 'frame'),
+    heldOut.length ? count(heldOut.length, 'held-out view') : undefined,
+    duration(seconds),
+    dateText(made),
+  ];
+  return parts.filter((part) => part !== undefined).join(' · ');
+}
+
+function videoOf({ src, poster }: NonNullable<RunReport['video']>): Content {
+  const piece = new Piece('video');
+  const video = piece.get<HTMLVideoElement>('video');
+  video.src = src;
+  if (poster) Object.assign(video, { poster: poster.src, width: poster.width, height: poster.height });
+  video.setAttribute('aria-label', 'Video of the turntable');
+  return piece.content;
+}
+
+function scoreCard({ name, value, unit, over, before, meaning }: ScoreData): Node {
+  const was = before === undefined ? undefined : `${numberText(before)} before restyling`;
+  const fields = { name, value: numberText(value), unit: unitText(unit) || undefined, was, meaning };
+  return new Piece('score').fill({ ...fields, over: `over ${over}` }).content;
+}
+
+function scoreTable(scores: readonly ScoreData[]): Node {
+  const rows = scores.map(({ name, value, unit, over, before }) => [
+    name,
+    numberText(value),
+    before === undefined ? '' : numberText(before),
+    unitText(unit),
+    over,
+  ]);
+  return table(['Score', 'Value', 'Before restyling', 'Unit', 'Over'], rows);
+}
+
+/** The views; where the splat was restyled, a choice between the trained splat, which comes first, and the restyled one. */
+function fillHeldOut(piece: Piece, views: readonly HeldOutData[]): void {
+  const list = piece.get('heldOut');
+  const show = (which: 'before' | 'now') => list.replaceChildren(...views.map((view) => heldOutView(view, which)));
+  const hasBefore = views.every(({ before }) => before);
+  show(hasBefore ? 'before' : 'now');
+  if (!hasBefore) return void piece.fill({ heldOutChoice: undefined });
+  const option = (which: 'before' | 'now', text: string) => {
+    const input = element('input', '');
+    Object.assign(input, { type: 'radio', name: 'held-out', checked: which === 'before' });
+    input.addEventListener('change', () => show(which));
+    return element('label', '', input, element('span', '', text));
+  };
+  const group = element('fieldset', 'choice', option('before', 'Trained splat'), option('now', 'Restyled splat'));
+  group.prepend(element('legend', 'hidden', 'Splat'));
+  piece.fill({ heldOutChoice: group });
+}
+
+function heldOutView(view: HeldOutData, which: 'before' | 'now'): Node {
+  const { name, photograph } = view;
+  const { render, difference, gain, psnr, ssim } = view[which] ?? view.now;
+  const piece = new Piece('held-out-view');
+  piece.fill({
+    name,
+    psnr: `PSNR ${numberText(psnr)} dB`,
+    ssim: `SSIM ${numberText(ssim)}`,
+    gain: gain > 1 ? `difference × ${gain}` : 'difference',
+  });
+  showPicture(piece.get('photograph'), photograph, `Photograph ${name}`);
+  showPicture(piece.get('render'), render, `Render of ${name}`);
+  showPicture(piece.get('difference'), difference, `Difference of ${name} from its photograph`);
+  return piece.content;
+}
+
+const HOW: Record<StageData['resolvedBy'], string> = {
+  ran: 'ran',
+  cached: 'cached',
+  read: 'read',
+  unused: 'not needed',
+  'not reached': 'not reached',
+};
+
+function flowNode(stage: StageData, all: readonly StageData[]): Node {
+  const { id, resolvedBy, seconds, why, inputs, summary } = stage;
+  const piece = new Piece('flow-stage');
+  const longest = Math.max(...all.map((one) => one.seconds));
+  const took = resolvedBy === 'cached' ? `took ${duration(seconds)}` : duration(seconds);
+  const from = new Map<string, string[]>();
+  for (const { artefact, from: producer } of inputs)
+    from.set(producer, [...(from.get(producer) ?? []), artefact]);
+  const sources = [...from].map(([producer, names]) => `${names.join(', ')} from ${producer}`);
+  piece.fill({
+    id,
+    how: HOW[resolvedBy],
+    time: seconds ? took : '—',
+    why,
+    inputs: sources.length ? `Takes ${sources.join('; ')}` : undefined,
+  });
+  piece.get('how').classList.add(resolvedBy.replace(' ', '-'));
+  piece.get('bar').style.width = `${longest ? (100 * seconds) / longest : 0}%`;
+  piece.get('id').title = summary;
+  return piece.content;
+}
+
+function optionGroups(stages: readonly StageData[]): Node[] {
+  return stages
+    .filter(({ options }) => options.length)
+    .map(({ id, options }) => {
+      const rows = options.map(({ name, value, standard }) => {
+        const term = element('dt', '', name);
+        const now = element('dd', '', element('code', '', value));
+        if (standard !== undefined) now.append(element('span', 'standard', `default ${standard}`));
+        return element('div', '', term, now);
+      });
+      return new Piece('stage-options').fill({ stage: id, options: rows }).content;
+    });
+}
+
+function costTable({ stages, otherTransfers }: RunReport): Node {
+  const size = (bytes: number) => (bytes ? byteSize(bytes) : '');
+  const rows = stages.map(({ id, seconds, peakBytes, bytesUp, bytesDown }) => [
+    id,
+    seconds ? duration(seconds) : '',
+    size(peakBytes),
+    size(bytesUp),
+    size(bytesDown),
+  ]);
+  const between = otherTransfers.map(({ name, bytesUp, bytesDown }) => [
+    `(${name})`,
+    '',
+    '',
+    size(bytesUp),
+    size(bytesDown),
+  ]);
+  return table(['Stage', 'Time', 'GPU memory, peak so far', 'To the GPU', 'From the GPU'], [...rows, ...between]);
+}
+
+function copyButton(button: HTMLButtonElement, text: string): void {
+  button.addEventListener('click', async () => {
+    await copy(text);
+    button.textContent = 'Copied';
+    setTimeout(() => {
+      button.textContent = 'Copy';
+    }, 2000);
+  });
+}
+
+/** Pages of `file:` may have no clipboard of their own. */
+async function copy(text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = element('textarea', 'hidden', text);
+    document.body.append(field);
+    field.select();
+    document.execCommand('copy');
+    field.remove();
+  }
+}

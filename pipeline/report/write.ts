@@ -1,0 +1,71 @@
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256Of } from '../hash.ts';
+import { type Manifest, readManifest } from '../run/manifest.ts';
+import { REPORT } from '../run/run-folder.ts';
+import { replaceDurably } from '../store/disk.ts';
+import type { ReportData } from './data.ts';
+
+/** The built page: HTML with its style and script, and a place for the data. */
+const PAGE = new URL('../../dist/report.html', import.meta.url);
+const PLACE = '{"kind":"none"}';
+/** Names the inputs of a written page, within its first bytes. */
+const INPUTS = (hash: string) => `<meta name="splatline-inputs" content="${hash}">`;
+const HEAD_BYTES = 1024;
+
+/** A written report. */
+export interface WrittenReport {
+  file: string;
+  /** False where the file already shows these results. */
+  isNew: boolean;
+}
+
+/**
+ * Writes `report.html` into a run's folder, unless it shows these results already: a report describes the run that made the
+ * results, and a run that finds everything cached changes nothing. @throws InputError without a valid run.json.
+ */
+export async function writeRunReport(path: string): Promise<WrittenReport> {
+  const { folder, manifest } = await readManifest(path);
+  const file = join(folder, REPORT);
+  const page = await readPage();
+  const inputs = sha256Of(JSON.stringify([sha256Of(page), inputsOf(manifest)]));
+  if (await shows(file, inputs)) return { file, isNew: false };
+  const { readRun } = await import('./run-report.ts');
+  await replaceDurably(file, fill(page, await readRun(folder), inputs));
+  return { file, isNew: true };
+}
+
+/** What decides whether a report is still that of the results. */
+function inputsOf({ status, error, command, cwd, stages, files, scores }: Manifest): unknown {
+  const keys = stages.map(({ id, key, outputs }) => [id, key, outputs.map(({ sha256 }) => sha256)]);
+  return { status, error, command, cwd, keys, files, scores };
+}
+
+async function shows(file: string, inputs: string): Promise<boolean> {
+  const handle = await open(file).catch(() => undefined);
+  if (!handle) return false;
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    return buffer.toString('utf8', 0, bytesRead).includes(INPUTS(inputs));
+  } finally {
+    await handle.close();
+  }
+}
+
+function readPage(): Promise<string> {
+  return readFile(PAGE, 'utf8');
+}
+
+/** A page with its data. */
+export async function pageWith(data: ReportData): Promise<string> {
+  return fill(await readPage(), data, '');
+}
+
+function fill(page: string, data: ReportData, inputs: string): string {
+  const title = `${data.name} · splatline`.replace(/[<&]/g, (found) => (found === '<' ? '&lt;' : '&amp;'));
+  const json = JSON.stringify(data).replaceAll('<', '\\u003c'); // no text ends the script
+  return page
+    .replace('<meta charset="utf-8">', () => `<meta charset="utf-8">\n${INPUTS(inputs)}`)
+    .replace(/<title>[^<]*<\/title>/, () => `<title>${title}</title>`)
+    .replace(PLACE, () => json);
+}
