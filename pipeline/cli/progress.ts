@@ -77,6 +77,8 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
         return lines.print(stageRow(event.stage, `warning: ${event.text}`));
       case 'result':
         return cell ? undefined : lines.print(...resultLines(event, isAllCached));
+      case 'report':
+        return cell ? undefined : lines.print(`Report: ${shortPath(event.file)}`);
       case 'cell-end': {
         const { status, seconds, error } = event;
         lines.remove(cell);

@@ -1,13 +1,18 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { stages } from '../../stages/index.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { exitCodeOf } from '../exit.ts';
+import type { Plan } from '../file/plan.ts';
 import { readMatrix, readPipeline } from '../file/read.ts';
 import { parseSlot } from '../matrix/slots.ts';
+import type { RunEvent } from '../run/events.ts';
 import { withPinnedModels } from '../run/models.ts';
 import { repeatRun } from '../run/repeat.ts';
+import { MANIFEST } from '../run/run-folder.ts';
 import { runPlan } from '../run/runner.ts';
-import { rangeOf } from '../run/stage-plan.ts';
+import { foldersOf, type Range, rangeOf } from '../run/stage-plan.ts';
 import { type PlanFlags, takeAdapter, whole, withPlanOptions } from './flags.ts';
 import { printJson } from './format.ts';
 import { interruptible } from './interruption.ts';
@@ -69,7 +74,24 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   if (jobs !== undefined) throw new InputError('this run has a single cell: remove --jobs', file);
   const plan = await readPipeline(file, { set, cell, registry: stages });
   const command = commandLine(process.argv.slice(2));
-  await runPlan(plan, { ...settings, adapter: takeAdapter(adapter), command });
+  try {
+    await runPlan(plan, { ...settings, adapter: takeAdapter(adapter), command });
+  } finally {
+    await report(plan, folders, onEvent);
+  }
+}
+
+/** Writes the report of a run that succeeded or failed. A report that cannot be written fails no run. */
+async function report(plan: Plan, folders: Range, onEvent: (event: RunEvent) => void): Promise<void> {
+  const { out } = foldersOf(plan, folders);
+  if (!existsSync(join(out, MANIFEST))) return;
+  try {
+    const { writeRunReport } = await import('../report/write.ts');
+    onEvent({ event: 'report', ...(await writeRunReport(out)) });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    onEvent({ event: 'warn', stage: 'report', text: `the report could not be written: ${reason}` });
+  }
 }
 
 /** The shell command that repeats this one. */

@@ -19,6 +19,7 @@ export function changedOptions(stage: Stage | undefined, options: unknown, cwd: 
 
 /** A value of an option as a pipeline file writes it. */
 export function optionText(value: unknown, cwd: string): string {
+  if (Array.isArray(value)) return `[${value.map((item) => optionText(item, cwd)).join(', ')}]`;
   if (typeof value !== 'string') return JSON.stringify(value);
   const below = value.startsWith('/') || /^[A-Z]:\\/.test(value) ? relative(cwd, value) : value;
   return below.startsWith('..') || below === '' ? value : below;

@@ -13,7 +13,9 @@ export type RunEvent =
   | { event: 'note'; stage: string; text: string }
   | { event: 'warn'; stage: string; text: string }
   | { event: 'done'; stage: string; seconds: number }
-  | ({ event: 'result' } & RunResult);
+  | ({ event: 'result' } & RunResult)
+  /** The page that shows the run; `isNew` if it was written, as it did not show these results yet. */
+  | { event: 'report'; file: string; isNew: boolean };
 
 /** A model is fetched from the Hugging Face Hub; `bytes` of `total` are on this machine. */
 export interface FetchEvent {

@@ -30,7 +30,10 @@ function panel(stage: string, steps: number[], name: string, values: (number | n
   const plot = piece.get('plot');
   const rest = numberText(last);
   piece.fill({ name: label, readout: rest });
-  plot.setAttribute('aria-label', `${label} of ${stage}: from ${numberText(first)} to ${rest} in ${steps.at(-1)} steps`);
+  plot.setAttribute(
+    'aria-label',
+    `${label} of ${stage}: from ${numberText(first)} to ${rest} in ${steps.at(-1)} steps`,
+  );
 
   const options = (width: number): uPlot.Options => {
     const color = (property: string) => getComputedStyle(plot).getPropertyValue(property).trim();

@@ -59,7 +59,10 @@ export function showPicture(
 }
 
 /** A table: a head, and rows whose first cell names the row. Columns of numbers are aligned to the right. */
-export function table(head: readonly string[], rows: readonly (readonly (string | Node)[])[]): HTMLTableElement {
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly (string | Node)[])[],
+): HTMLTableElement {
   const isNumeric = (column: number) =>
     rows.some((row) => typeof row[column] === 'string' && /^[-+−]?[\d.,]+( |$)/.test(row[column] as string));
   const numeric = head.map((_, column) => column > 0 && isNumeric(column));
@@ -85,7 +88,5 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
 
 /** A list of labels and values. */
 export function facts(rows: readonly (readonly [string, string])[]): Node[] {
-  return rows.map(([label, value]) =>
-    element('div', '', element('dt', '', label), element('dd', '', value)),
-  );
+  return rows.map(([label, value]) => element('div', '', element('dt', '', label), element('dd', '', value)));
 }

@@ -10,6 +10,11 @@ export function numberText(value: number): string {
   return size >= 0.1 ? value.toFixed(3) : String(Number(value.toPrecision(3)));
 }
 
+/** `PSNR`, `CLIP direction`, `consistency`. */
+export function scoreLabel(name: string): string {
+  return name.replaceAll('.', ' ').replace(/\b(psnr|ssim|clip)\b/g, (word) => word.toUpperCase());
+}
+
 /** The unit of a score behind its value: `dB`; nothing for a ratio. */
 export function unitText(unit: string): string {
   return unit === '1' ? '' : unit;

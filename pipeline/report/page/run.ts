@@ -3,7 +3,7 @@ import type { HeldOutData, RunReport, ScoreData, StageData } from '../data.ts';
 import { comparison } from './comparison.ts';
 import { curveGroup } from './curves.ts';
 import { type Content, element, facts, Piece, showPicture, table } from './dom.ts';
-import { dateText, numberText, unitText } from './format.ts';
+import { dateText, numberText, scoreLabel, unitText } from './format.ts';
 
 /** The page of one run. */
 export function runPage(run: RunReport): DocumentFragment {
@@ -17,7 +17,9 @@ export function runPage(run: RunReport): DocumentFragment {
     title,
     lead: leadOf(run),
     problem: run.error && [element('h2', '', 'The run failed'), element('pre', '', run.error)],
-    comparison: turntable && comparison(turntable, prompt === undefined ? 'the turntable' : `the splat restyled to ${title}`),
+    comparison:
+      turntable &&
+      comparison(turntable, prompt === undefined ? 'the turntable' : `the splat restyled to ${title}`),
     video: run.video && videoOf(run.video),
     scores: headlines.length ? headlines.map(scoreCard) : undefined,
     viewer: undefined,
@@ -67,9 +69,18 @@ function videoOf({ src, poster }: NonNullable<RunReport['video']>): Content {
 }
 
 function scoreCard({ name, value, unit, over, before, meaning }: ScoreData): Node {
-  const was = before === undefined ? undefined : `${numberText(before)} before restyling`;
-  const fields = { name, value: numberText(value), unit: unitText(unit) || undefined, was, meaning };
-  return new Piece('score').fill({ ...fields, over: `over ${over}` }).content;
+  const isRatio = unit === '1';
+  // Restyling changes colours on purpose: the fidelity that counts is the one before it.
+  const isFidelity = name === 'psnr' || name === 'ssim';
+  const was = `${before === undefined ? '' : numberText(before)} before restyling`;
+  return new Piece('score').fill({
+    name: scoreLabel(name),
+    value: numberText(value),
+    unit: unit === 'dB' ? unit : undefined,
+    was: before === undefined ? undefined : isFidelity ? `${was}: the trained splat` : was,
+    meaning,
+    over: isRatio || unit === 'dB' ? `over ${over}` : `${unit}, over ${over}`,
+  }).content;
 }
 
 function scoreTable(scores: readonly ScoreData[]): Node {
@@ -86,7 +97,8 @@ function scoreTable(scores: readonly ScoreData[]): Node {
 /** The views; where the splat was restyled, a choice between the trained splat, which comes first, and the restyled one. */
 function fillHeldOut(piece: Piece, views: readonly HeldOutData[]): void {
   const list = piece.get('heldOut');
-  const show = (which: 'before' | 'now') => list.replaceChildren(...views.map((view) => heldOutView(view, which)));
+  const show = (which: 'before' | 'now') =>
+    list.replaceChildren(...views.map((view) => heldOutView(view, which)));
   const hasBefore = views.every(({ before }) => before);
   show(hasBefore ? 'before' : 'now');
   if (!hasBefore) return void piece.fill({ heldOutChoice: undefined });
@@ -96,7 +108,12 @@ function fillHeldOut(piece: Piece, views: readonly HeldOutData[]): void {
     input.addEventListener('change', () => show(which));
     return element('label', '', input, element('span', '', text));
   };
-  const group = element('fieldset', 'choice', option('before', 'Trained splat'), option('now', 'Restyled splat'));
+  const group = element(
+    'fieldset',
+    'choice',
+    option('before', 'Trained splat'),
+    option('now', 'Restyled splat'),
+  );
   group.prepend(element('legend', 'hidden', 'Splat'));
   piece.fill({ heldOutChoice: group });
 }
@@ -177,7 +194,10 @@ function costTable({ stages, otherTransfers }: RunReport): Node {
     size(bytesUp),
     size(bytesDown),
   ]);
-  return table(['Stage', 'Time', 'GPU memory, peak so far', 'To the GPU', 'From the GPU'], [...rows, ...between]);
+  return table(
+    ['Stage', 'Time', 'GPU memory, peak so far', 'To the GPU', 'From the GPU'],
+    [...rows, ...between],
+  );
 }
 
 function copyButton(button: HTMLButtonElement, text: string): void {
