@@ -37,9 +37,9 @@ export interface HeldOutRender {
   /** |render − photograph|, brightened `gain` times. */
   difference: Picture;
   gain: number;
-  /** dB. */
-  psnr: number;
-  ssim: number;
+  /** dB. Both are absent where a mask covers the photograph. */
+  psnr?: number;
+  ssim?: number;
 }
 
 export interface HeldOutData {

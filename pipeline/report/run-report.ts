@@ -117,7 +117,7 @@ async function heldOutOf(folder: string, { stages }: Manifest): Promise<HeldOutD
       before: before && (await side(before)),
     });
   }
-  const quality = ({ now, before = now }: HeldOutData) => before.psnr;
+  const quality = ({ now, before = now }: HeldOutData) => before.psnr ?? Number.POSITIVE_INFINITY;
   return rows.sort((a, b) => quality(a) - quality(b));
 }
 

@@ -124,8 +124,8 @@ function heldOutView(view: HeldOutData, which: 'before' | 'now'): Node {
   const piece = new Piece('held-out-view');
   piece.fill({
     name,
-    psnr: `PSNR ${numberText(psnr)} dB`,
-    ssim: `SSIM ${numberText(ssim)}`,
+    psnr: psnr === undefined ? 'masked' : `PSNR ${numberText(psnr)} dB`,
+    ssim: ssim === undefined ? undefined : `SSIM ${numberText(ssim)}`,
     gain: gain > 1 ? `difference × ${gain}` : 'difference',
   });
   showPicture(piece.get('photograph'), photograph, `Photograph ${name}`);
