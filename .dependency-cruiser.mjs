@@ -132,7 +132,7 @@ export default {
         path: '^node_modules/',
         // These are part of the build: see INLINED and VENDORED in pipeline/build.mjs.
         pathNot:
-          '^node_modules/(@huggingface/hub|commander|es-module-lexer|fastest-levenshtein|wgsl_reflect|yaml|zod|@playcanvas/splat-transform)/',
+          '^node_modules/(@huggingface/hub|commander|es-module-lexer|fastest-levenshtein|uplot|wgsl_reflect|yaml|zod|@playcanvas/splat-transform)/',
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
         dependencyTypesNot: ['type-only'],
       },

@@ -27,6 +27,7 @@ const PACKAGES = [
   'es-module-lexer',
   'esbuild',
   'fastest-levenshtein',
+  'uplot',
   'wgsl_reflect',
   'yaml',
   'zod',
