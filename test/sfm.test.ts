@@ -2,6 +2,16 @@
 import { chmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  ALL_FORMATS,
+  BufferTarget,
+  EncodedPacketSink,
+  EncodedVideoPacketSource,
+  FilePathSource,
+  Input,
+  Mp4OutputFormat,
+  Output,
+} from 'mediabunny';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,6 +24,7 @@ import { stages } from '../stages/index.ts';
 import { FILES } from '../stages/orbit/files/index.ts';
 import { extractFrames, sharpnessOf } from '../stages/sfm/frames.ts';
 import { sfm } from '../stages/sfm/stage.ts';
+import { silent } from '../stages/stage.ts';
 import { testGpu } from './helpers/gpu.ts';
 import { recordingReport } from './helpers/report.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
@@ -100,6 +111,14 @@ test('load of photographs runs sfm before it, once', async () => {
   const again = await run(other);
   assert.equal(again.ran, ['init'], 'the dataset differs by its hold-out, and sfm does not run again');
   assert.match(again.notes, /found photographs: 3 train and 1 test views/);
+
+  const mask = await sharp({ create: { width: 64, height: 48, channels: 3, background: 'white' } })
+    .png()
+    .toBuffer();
+  put(photos, 'masks/a.png', mask);
+  const masked = await run(`stages:\n  - load: { photos: ${photos}, masking: ignore }\n  - init:\n`);
+  assert.equal(masked.ran, ['init'], 'masks are no photographs');
+  assert.match(masked.notes, /masks of 1 of 4 pictures: ignore/);
 
   put(photos, 'a.jpg', readFileSync(join(photos, 'b.jpg')));
   assert.equal((await run(other)).ran, ['sfm', 'init'], 'a photograph changed');
@@ -264,6 +283,33 @@ async function sharpestFrames(format: 'mp4' | 'av1' | 'webm'): Promise<void> {
   }
   assert.equal(report.steps, [1, 2, 3, 4]);
 }
+
+/** The same video, which a player turns by 90° clockwise. */
+async function turned(file: string): Promise<string> {
+  const input = new Input({ source: new FilePathSource(file), formats: ALL_FORMATS });
+  const track = (await input.getPrimaryVideoTrack())!;
+  const output = new Output({ format: new Mp4OutputFormat(), target: new BufferTarget() });
+  const source = new EncodedVideoPacketSource('avc');
+  output.addVideoTrack(source, { rotation: 90 });
+  await output.start();
+  const decoderConfig = (await track.getDecoderConfig())!;
+  for await (const packet of new EncodedPacketSink(track).packets())
+    await source.add(packet, { decoderConfig });
+  await output.finalize();
+  return put(scratchFolder(), 'turned.mp4', new Uint8Array(output.target.buffer!));
+}
+
+test('frames are turned as a player shows them', async () => {
+  const [folder, upright] = [scratchFolder(), scratchFolder()];
+  const file = await video();
+  await extractFrames(file, { frames: 4, folder: upright, report: silent });
+  const [name] = await extractFrames(await turned(file), { frames: 4, folder, report: silent });
+  const expected = await sharp(join(upright, name)).rotate(90).raw().toBuffer();
+  const { data, info } = await sharp(join(folder, name)).raw().toBuffer({ resolveWithObject: true });
+  assert.equal([info.width, info.height], [HEIGHT, WIDTH]);
+  const error = data.reduce((sum, value, i) => sum + Math.abs(value - expected[i]), 0) / data.length;
+  assert.ok(error < 3, `mean error ${error}`);
+});
 
 test('sharpness is the variance of the Laplacian', () => {
   const data = Uint8Array.from([9, 9, 9, 9, 9, 9, 9, 9, 19, 9, 9, 9]); // [3, 4], inner pixels (1, 1) and (1, 2)
