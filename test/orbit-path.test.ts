@@ -9,7 +9,9 @@ import {
   normalize,
   type Vec3,
 } from '../stages/artefacts/camera.ts';
-import { coverage, fitRing, ringCameras } from '../stages/orbit/paths/ring.ts';
+import { subjectPoints, subjectZoom } from '../stages/orbit/paths/framing.ts';
+import { coverage, fitRing, ringCameras, supportedRing } from '../stages/orbit/paths/ring.ts';
+import { pictureSize } from '../stages/orbit/picture-size.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { project } from './reference/warp-error.ts';
 
@@ -84,14 +86,17 @@ test('cameras on one side define a swing over the arc that they cover, and it lo
   const ring = fitRing({ ...SCENE, cameras }, 'auto');
   assert.ok(Math.abs(ring.arc - (60 * Math.PI) / 180) < 1e-9, `arc ${ring.arc}`);
   const eyes = ringCameras(ring, SIZE).map(cameraCenter);
-  assert.ok(distance(eyes[0], around(5)) < 1e-9, 'it starts in the middle');
+  assert.ok(distance(eyes[0], around(-25)) < 1e-9, 'it starts at one end');
+  assert.ok(distance(eyes[6], around(5)) < 1e-9, 'and is in the middle after a quarter of the frames');
+  const steps = eyes.map((eye, i) => distance(eye, eyes[(i + 1) % eyes.length]));
+  assert.ok(steps[0] < 0.2 * steps[6] && steps[11] < 0.2 * steps[6], 'it is at rest at both ends');
   assert.ok(Math.min(...eyes.map((eye) => distance(eye, around(35)))) < 1e-9);
   assert.ok(Math.min(...eyes.map((eye) => distance(eye, around(-25)))) < 1e-9);
   assert.ok(
     eyes.every((eye) => dot(add(eye, CENTER, -1), add(around(5), CENTER, -1)) > 0),
     'never from behind',
   );
-  assert.ok(distance(eyes[0], eyes[23]) < 1.1 * distance(eyes[0], eyes[1]));
+  assert.ok(distance(eyes[0], eyes[23]) < (1 + 1e-9) * distance(eyes[0], eyes[1]), 'it loops');
   assert.is(fitRing({ ...SCENE, cameras }, 'full').arc, 2 * Math.PI);
   const all = Array.from({ length: 12 }, (_, i) => looking(around(30 * i)));
   assert.ok(fitRing({ ...SCENE, cameras: all }, 'swing').arc < 2 * Math.PI);
@@ -132,6 +137,72 @@ test('coverage finds the largest gap across the wrap', () => {
   assert.ok(Math.abs(arc - (30 * Math.PI) / 180) < 1e-9);
   assert.ok(Math.abs(gap - (330 * Math.PI) / 180) < 1e-9);
   assert.ok(Math.abs(Math.cos(middle) - Math.cos((175 * Math.PI) / 180)) < 1e-9);
+});
+
+/** A wall of points around CENTER, perpendicular to the view from azimuth 5°. */
+function wall(width: number, height: number): Float32Array {
+  const across = normalize(cross(UP, add(around(5, 1, 0), CENTER, -1)));
+  const points: number[] = [];
+  for (let i = 0; i <= 20; i++)
+    for (let j = 0; j <= 20; j++)
+      points.push(...add(add(CENTER, across, width * (i / 20 - 0.5)), UP, height * (j / 20 - 0.5)));
+  return Float32Array.from(points);
+}
+
+test('the subject is what most photographs show, and a picture of another aspect shows it too', () => {
+  const cameras = [-25, -10, 0, 5, 10, 20, 35].map((degrees) => looking(around(degrees)));
+  // Portrait pictures: 3 wide and 5.3 high at the distance of CENTER.
+  const [small, large] = [wall(1, 1.5), wall(12, 3)];
+  const subject = subjectPoints(small, cameras);
+  assert.is(subject.length, 441);
+  const far = Float32Array.from([...small, ...wall(12, 3).subarray(0, 60)]);
+  assert.is(
+    subjectPoints(far, cameras).length,
+    441,
+    'points at the edge of few photographs do not belong to it',
+  );
+  assert.ok(subjectPoints(large, cameras).length < 200);
+  const ring = fitRing({ ...SCENE, cameras }, 'swing');
+  assert.is(subjectZoom(ringCameras(ring, { frames: 12, width: 90, height: 160 }), subject), 1, 'fits');
+  const tall = subjectPoints(wall(1, 4), cameras);
+  const wide = ringCameras(ring, { frames: 12, width: 320, height: 180 });
+  const zoom = subjectZoom(wide, tall);
+  assert.ok(zoom > 0.5 && zoom < 0.85, `${zoom}`);
+  for (const camera of wide) {
+    const zoomed = { ...camera, fx: zoom * camera.fx, fy: zoom * camera.fy };
+    const shown = tall.filter((point) => {
+      const { x, y } = project(zoomed, point);
+      return x >= -1e-9 && x <= 320 && y >= -1e-9 && y <= 180 + 1e-9;
+    });
+    assert.ok(shown.length >= 0.99 * tall.length, `${shown.length} of ${tall.length}`);
+  }
+  assert.is(subjectZoom(wide, tall.slice(0, 20)), 1, 'too few points tell nothing');
+});
+
+test('a swing ends where photographs no longer support the view', () => {
+  const near = [-20, -10, 0, 10, 20].map((degrees) => looking(around(degrees)));
+  // One photograph far to the side widens the arc, and does not support it alone.
+  const cameras = [...near, looking(around(80, 4, 1))];
+  const picture = { frames: 24, width: 90, height: 160 };
+  const fitted = fitRing({ ...SCENE, cameras }, 'swing');
+  assert.ok(Math.abs(fitted.arc - (100 * Math.PI) / 180) < 1e-6);
+  const ring = supportedRing(fitted, cameras, picture);
+  const degrees = (angle: number) => (angle * 180) / Math.PI;
+  const ends = [ring.azimuth - ring.arc / 2, ring.azimuth + ring.arc / 2].map(degrees);
+  const first = degrees(fitted.azimuth - fitted.arc / 2);
+  assert.ok(Math.abs(ends[0] - first) < 1e-6, 'the supported end stays');
+  assert.ok(ends[1] - first > 40 && ends[1] - first < 70, `${ends[1] - first}° of 100°`);
+  const alone = supportedRing(fitRing({ ...SCENE, cameras: near }, 'swing'), near, picture);
+  assert.ok(Math.abs(degrees(alone.arc) - 40) < 1e-6, 'photographs support what they cover');
+  const full = fitRing({ ...SCENE, cameras }, 'full');
+  assert.is(supportedRing(full, cameras, picture), full);
+});
+
+test('the picture has the aspect of the photographs, in even numbers', () => {
+  assert.equal(pictureSize(960, 16 / 9), { width: 960, height: 540 });
+  assert.equal(pictureSize(960, 530 / 947), { width: 538, height: 960 });
+  assert.equal(pictureSize([320, 180], 0.5), { width: 320, height: 180 });
+  assert.equal(pictureSize(32, 100), { width: 32, height: 16 });
 });
 
 test.run();

@@ -23,6 +23,18 @@ export function cameraCenter({ viewmat: m }: Camera): Vec3 {
   ];
 }
 
+/** Where a point appears: pixel coordinates, and its depth z (world units), at most 0 behind the camera. */
+export function projectPoint({ fx, fy, cx, cy, viewmat: m }: Camera, [x, y, z]: Vec3) {
+  const row = (k: number) => m[k] * x + m[k + 1] * y + m[k + 2] * z + m[k + 3];
+  const depth = row(8);
+  return { x: (fx * row(0)) / depth + cx, y: (fy * row(4)) / depth + cy, z: depth };
+}
+
+/** Whether a projected point is in front of the camera and inside its picture. */
+export function isInPicture({ width, height }: Camera, { x, y, z }: { x: number; y: number; z: number }) {
+  return z > 0 && x >= 0 && x <= width && y >= 0 && y <= height;
+}
+
 /** The same view at another image size; principal point and focal lengths scale per axis. */
 export function resizeCamera(camera: Camera, width: number, height: number): Camera {
   const sx = width / camera.width;

@@ -22,7 +22,12 @@ const side = z
 export const orbitOptions = z.strictObject({
   frames: z.number().int().min(1).max(3600).default(120).describe('Number of frames along the path'),
   fps: z.number().min(1).max(120).default(30).describe('Frames per second of the video'),
-  size: z.tuple([side, side]).default([960, 540]).describe('[width, height] of the frames, pixels'),
+  size: z
+    .union([side, z.tuple([side, side])])
+    .default(960)
+    .describe(
+      'Size of the frames, pixels: the longer side, with the aspect of the photographs (16:9 without them), or [width, height]',
+    ),
   path: pathOption,
   zoom: z.number().min(0.1).max(10).default(1).describe('Multiplies the focal length of the path'),
   background: backgroundOption(),

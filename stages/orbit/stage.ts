@@ -10,6 +10,7 @@ import { checkOutputs, OutputFiles } from './output-files.ts';
 import { OUTPUTS } from './outputs/index.ts';
 import type { FrameOutput } from './outputs/output.ts';
 import { chosenPath } from './paths/index.ts';
+import { photographAspect, pictureSize, WIDE } from './picture-size.ts';
 import { checkBudget, renderFrames } from './render-frames.ts';
 
 export type { OrbitInput } from './options.ts';
@@ -30,9 +31,11 @@ export const orbitStage = defineStage({
   needs: ['dataset', 'gaussians'],
   uses: ['base'],
   gives: ['frames'],
-  async preflight({ path: option, size: [width, height], memory, ...writing }) {
+  async preflight({ path: option, size, memory, ...writing }) {
     const { path, options } = chosenPath(option);
     await path.check?.(options);
+    // The photographs' aspect is unknown before they are loaded; the run checks the actual size again.
+    const { width, height } = pictureSize(size, WIDE);
     checkBudget(width * height, writing.frames, memory);
     await checkOutputs({ width, height, ...writing });
   },
@@ -52,10 +55,10 @@ export async function orbit(
   { report = silent, output }: StageSettings = {},
 ): Promise<Frames> {
   const options = orbitOptions.parse(given);
-  const [width, height] = options.size;
   const { fps, bitrate, memory } = options;
   const background = backgroundColor(options.background);
   const cameras = await pathCameras(gpu, scene, options, report);
+  const { width, height } = cameras[0];
   const outputs = options.outputs.filter((name) => {
     const row: FrameOutput = OUTPUTS[name];
     if (!row.needsBefore || scene.base) return true;
@@ -93,10 +96,11 @@ export async function orbit(
 async function pathCameras(
   gpu: Gpu,
   scene: OrbitScene,
-  { path: option, frames, size: [width, height], zoom }: OrbitOptions,
+  { path: option, frames, size, zoom }: OrbitOptions,
   report: Report,
 ): Promise<Camera[]> {
   const { path, options } = chosenPath(option);
-  const { cameras } = await path.cameras({ gpu, scene, picture: { frames, width, height }, report }, options);
+  const picture = { frames, ...pictureSize(size, photographAspect(scene.dataset) ?? WIDE) };
+  const { cameras } = await path.cameras({ gpu, scene, picture, report }, options);
   return cameras.map((camera) => ({ ...camera, fx: zoom * camera.fx, fy: zoom * camera.fy }));
 }

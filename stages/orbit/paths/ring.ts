@@ -9,6 +9,7 @@ import {
   subtract,
   type Vec3,
 } from '../../artefacts/camera.ts';
+import { isSupported } from './framing.ts';
 import type { Picture } from './path.ts';
 
 /**
@@ -132,7 +133,7 @@ export function along(a: Vec3, axis: Vec3, s: number): Vec3 {
 
 /**
  * Cameras along a ring. A full turn is divided evenly and its last camera is one step before its first; a swing follows a
- * sine from the middle to one end, the other, and back, so that both loop without a jump. The camera moves towards growing
+ * cosine from one end to the other and back, at rest at both ends, so that both loop without a jump. The camera moves towards growing
  * azimuth, and the smaller image side has the field of view of the smaller side of a training view.
  */
 export function ringCameras(ring: Ring, { frames, width, height }: Picture): Camera[] {
@@ -141,12 +142,36 @@ export function ringCameras(ring: Ring, { frames, width, height }: Picture): Cam
     const turn = (2 * Math.PI * i) / frames;
     const eye = ringPoint(
       ring,
-      ring.azimuth + (ring.arc >= 2 * Math.PI ? turn : (ring.arc / 2) * Math.sin(turn)),
+      ring.azimuth + (ring.arc >= 2 * Math.PI ? turn : (-ring.arc / 2) * Math.cos(turn)),
     );
     const target: Vec3 = ring.facing === 'in' ? ring.center : along(along(eye, eye, 1), ring.center, -1);
     const viewmat = lookAt(eye, target, ring.up);
     return { width, height, fx: focal, fy: focal, cx: width / 2, cy: height / 2, viewmat };
   });
+}
+
+/** Parts of an arc by which `supportedRing` moves an end. */
+const ARC_STEPS = 32;
+
+/** A swing that ends where photographs no longer support the view; a full turn as it is. */
+export function supportedRing(ring: Ring, photographs: readonly Camera[], picture: Picture): Ring {
+  if (ring.arc >= 2 * Math.PI || ring.facing === 'out') return ring;
+  const distance = Math.hypot(ring.radius, ring.height);
+  /** The distance of the end from the middle, on one side. */
+  const reach = (side: 1 | -1) => {
+    for (let step = ARC_STEPS; step > 0; step--) {
+      const angle = (step / ARC_STEPS) * (ring.arc / 2);
+      if (angle <= MIN_ARC / 2) break;
+      const [view] = ringCameras(
+        { ...ring, azimuth: ring.azimuth + side * angle, arc: 2 * Math.PI },
+        { ...picture, frames: 1 },
+      );
+      if (isSupported(view, distance, photographs)) return angle;
+    }
+    return Math.min(MIN_ARC, ring.arc) / 2;
+  };
+  const [left, right] = [reach(-1), reach(1)];
+  return { ...ring, azimuth: ring.azimuth + (right - left) / 2, arc: left + right };
 }
 
 /** The camera position at an azimuth (radians). */
@@ -160,6 +185,6 @@ export function ringPoint({ center, up, front, radius, height }: Ring, azimuth: 
 export function describeRing({ arc, radius }: Ring, { frames, width, height }: Picture): string {
   const degrees = Math.round((arc * 180) / Math.PI);
   const kind =
-    degrees >= 360 ? 'a full turn' : `a swing of ${degrees}°, the arc that the training cameras cover`;
+    degrees >= 360 ? 'a full turn' : `a swing of ${degrees}°, the arc that the photographs support`;
   return `${kind}, radius ${radius.toPrecision(3)}, ${frames} frames of ${width}×${height}`;
 }
