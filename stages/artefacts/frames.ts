@@ -20,9 +20,11 @@ export interface Frame {
   depth: GPUBuffer;
 }
 
-/** A rendered camera path. Neighbours in the list are neighbours on the path. */
+/** A rendered camera path. Neighbours in the list are neighbours on the path, unless it is `unordered`. */
 export interface Frames {
   fps: number;
+  /** Separate views instead of a path: nothing compares neighbours. */
+  unordered?: true;
   /** The current splat (restyled, if a stylize stage ran). */
   frames: Frame[];
   /** The same cameras on the splat before restyling; empty if nothing restyled it. */
@@ -63,6 +65,7 @@ const list = z
 const header = z.strictObject({
   format: z.literal(FORMAT),
   fps: z.number().positive(),
+  unordered: z.literal(true).optional(),
   frames: list,
   before: list,
 });
@@ -73,6 +76,7 @@ export async function saveFrames(gpu: Gpu, frames: Frames, folder: string): Prom
   const head = {
     format: FORMAT,
     fps: frames.fps,
+    unordered: frames.unordered, // JSON leaves out what is undefined
     frames: names(frames.frames),
     before: names(frames.before),
   };
@@ -97,6 +101,7 @@ export async function saveFrames(gpu: Gpu, frames: Frames, folder: string): Prom
 export async function loadFrames(gpu: Gpu, folder: string): Promise<Frames> {
   const head = await readSavedJson(join(folder, 'frames.json'), header, 'orbit');
   const frames: Frames = { fps: head.fps, frames: [], before: [] };
+  if (head.unordered) frames.unordered = true;
   try {
     for (const which of LISTS) {
       const path = join(folder, `${which}.bin`);

@@ -1,6 +1,5 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor } from '../artefacts/background.ts';
-import type { Camera } from '../artefacts/camera.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import { type Frames, releaseFrames } from '../artefacts/frames.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
@@ -9,7 +8,9 @@ import { type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
 import { checkOutputs, OutputFiles } from './output-files.ts';
 import { OUTPUTS } from './outputs/index.ts';
 import type { FrameOutput } from './outputs/output.ts';
+import { pathDrawing } from './path-drawing.ts';
 import { chosenPath } from './paths/index.ts';
+import type { PathCameras } from './paths/path.ts';
 import { photographAspect, pictureSize, WIDE } from './picture-size.ts';
 import { checkBudget, renderFrames } from './render-frames.ts';
 
@@ -57,7 +58,7 @@ export async function orbit(
   const options = orbitOptions.parse(given);
   const { fps, bitrate, memory } = options;
   const background = backgroundColor(options.background);
-  const cameras = await pathCameras(gpu, scene, options, report);
+  const { cameras, unordered } = await pathCameras(gpu, scene, options, report);
   const { width, height } = cameras[0];
   const outputs = options.outputs.filter((name) => {
     const row: FrameOutput = OUTPUTS[name];
@@ -68,6 +69,7 @@ export async function orbit(
   const writing = { outputs, files: options.files, width, height, fps, bitrate, background };
   if (output) await checkOutputs(writing);
   const files = output && new OutputFiles(gpu, output, scene.gaussians, writing);
+  await output?.write('path.svg', pathDrawing(scene.dataset, cameras));
   const steps = cameras.length * ((scene.base ? 2 : 1) + (files?.later ?? 0));
   let step = 0;
   const advance = () => report.progress({ step: ++step, steps });
@@ -83,6 +85,7 @@ export async function orbit(
         advance();
       },
     );
+    if (unordered) frames.unordered = true;
     await files?.finish(frames, advance);
     return frames;
   } catch (error) {
@@ -98,9 +101,11 @@ async function pathCameras(
   scene: OrbitScene,
   { path: option, frames, size, zoom }: OrbitOptions,
   report: Report,
-): Promise<Camera[]> {
+): Promise<PathCameras> {
   const { path, options } = chosenPath(option);
-  const picture = { frames, ...pictureSize(size, photographAspect(scene.dataset) ?? WIDE) };
-  const { cameras } = await path.cameras({ gpu, scene, picture, report }, options);
-  return cameras.map((camera) => ({ ...camera, fx: zoom * camera.fx, fy: zoom * camera.fy }));
+  const aspect = (await path.aspect?.(options)) ?? photographAspect(scene.dataset) ?? WIDE;
+  const picture = { frames, ...pictureSize(size, aspect) };
+  const { cameras, unordered } = await path.cameras({ gpu, scene, picture, report }, options);
+  const zoomed = cameras.map((camera) => ({ ...camera, fx: zoom * camera.fx, fy: zoom * camera.fy }));
+  return { cameras: zoomed, unordered };
 }

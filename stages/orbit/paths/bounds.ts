@@ -60,7 +60,7 @@ async function boundsRing(
 }
 
 /** A unit vector perpendicular to up: the projection of −z, or of −y if up is nearly along z. */
-function horizontal(up: Vec3): Vec3 {
+export function horizontal(up: Vec3): Vec3 {
   const axis: Vec3 = Math.abs(up[2]) < 0.9 ? [0, 0, -1] : [0, -1, 0];
   return normalize(along(axis, up, -dot(axis, up)));
 }

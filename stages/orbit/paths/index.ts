@@ -1,10 +1,25 @@
 import * as z from 'zod';
 import { bounds } from './bounds.ts';
+import { ellipse } from './ellipse.ts';
+import { interpolate } from './interpolate.ts';
+import { keyframes } from './keyframes.ts';
+import { nerfstudio } from './nerfstudio.ts';
 import type { CameraPath } from './path.ts';
+import { spiral } from './spiral.ts';
 import { turntable } from './turntable.ts';
+import { views } from './views.ts';
 
 /** The camera paths. The option `orbit.path`, help and docs derive from this table. */
-export const PATHS = { turntable, bounds } as const;
+export const PATHS = {
+  turntable,
+  bounds,
+  ellipse,
+  spiral,
+  interpolate,
+  keyframes,
+  nerfstudio,
+  views,
+} as const;
 type PathName = keyof typeof PATHS;
 
 // biome-ignore lint/suspicious/noExplicitAny: the options of a row are those of its own schema.

@@ -22,8 +22,10 @@ export interface PathInput {
 }
 
 export interface PathCameras {
-  /** One for each frame, all of the size of the picture. */
+  /** One for each frame, all of the size of the picture. Paths that list their cameras decide their number. */
   cameras: Camera[];
+  /** Separate views: neighbours in the list are not neighbours in space. */
+  unordered?: true;
 }
 
 /** A way to place the cameras of the frames. */
@@ -37,6 +39,8 @@ export interface CameraPath<Options = unknown> {
   usesSplat?: boolean;
   /** Checks files before anything runs. @throws InputError */
   check?(options: Options): Promise<void>;
+  /** width ÷ height of the pictures that the path is made for; otherwise that of the photographs. */
+  aspect?(options: Options): Promise<number | undefined>;
   /** @throws InputError when the scene has no such path. */
   cameras(input: PathInput, options: Options): Promise<PathCameras>;
 }

@@ -7,7 +7,7 @@ import type { Prompt } from '../../clip/prompts.ts';
 import { resolveModel } from '../../clip/resolve.ts';
 import { ClipScorer } from '../../clip/scorer.ts';
 import type { WeightedPrompt } from '../../clip/weighted-prompt.ts';
-import { countOf, type Metric, type MetricInput, score } from './metric.ts';
+import { countOf, type Metric, type MetricInput, score, UNORDERED } from './metric.ts';
 
 /** One frame as a model sees it. */
 export interface EmbeddedFrame {
@@ -56,6 +56,7 @@ export function clipMetric({ name, summary, meaning, needs, measure }: ClipMetri
         return { skipped: 'there is no prompt (score.prompt, or a stylize stage)' };
       if (needs.before && !before.length)
         return { skipped: 'it compares with the frames before restyling, and nothing was restyled' };
+      if (needs.pairs && scene.frames?.unordered) return { skipped: UNORDERED };
       if (needs.pairs && frames.length < 2)
         return { skipped: 'it compares neighbouring frames, and there is one frame' };
       if (needs.among && !settings.among.length)

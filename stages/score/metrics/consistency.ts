@@ -1,7 +1,7 @@
 import { WarpError, type WarpSums } from '../../../wgsl/image/warp-error.ts';
 import type { Frame } from '../../artefacts/frames.ts';
 import type { Score } from '../../artefacts/scores.ts';
-import { countOf, type Metric, type MetricInput, mean, score } from './metric.ts';
+import { countOf, type Metric, type MetricInput, mean, score, UNORDERED } from './metric.ts';
 
 /** Minimum alpha (90 %) of a covered pixel: below it the depth mixes several surfaces. */
 const MIN_ALPHA = 230;
@@ -31,6 +31,7 @@ function consistencyOver(range: Range): Metric {
     async measure(input) {
       const { frames } = input.scene;
       if (!frames) return { skipped: 'no orbit stage rendered frames' };
+      if (frames.unordered) return { skipped: UNORDERED };
       const { length } = frames.frames;
       if (length <= gap) {
         const there = length === 1 ? 'is one frame' : `are ${length} frames`;

@@ -66,3 +66,6 @@ export function mean(values: readonly number[]): number {
 export function countOf(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? '' : 's'}`;
 }
+
+/** Why a metric that compares neighbouring frames skips separate views. */
+export const UNORDERED = 'it compares neighbouring frames, and those of orbit.path: views are separate views';
