@@ -72,7 +72,12 @@ test('frames are loaded as they were saved, to the bit', () =>
       }
     }
     releaseFrames(loaded);
+    assert.is(loaded.unordered, undefined);
     const again = await folder();
+    await saveFrames(gpu, { ...frames, unordered: true }, again);
+    const views = await loadFrames(gpu, again);
+    assert.is(views.unordered, true);
+    releaseFrames(views);
     await saveFrames(gpu, frames, again);
     for (const file of ['frames.json', 'frames.bin', 'before.bin']) {
       assert.equal(await readFile(join(path, file)), await readFile(join(again, file)));

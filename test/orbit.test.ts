@@ -217,6 +217,18 @@ test('the path around the bounds shows the whole splat', () =>
     releaseFrames(frames);
   }));
 
+test('the path of views renders the training views as they are, and says that they are no sequence', () =>
+  withGpu(async (gpu, arena) => {
+    const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now') };
+    const frames = await orbit(gpu, scene, { path: 'views', size: [40, 40], frames: 3 });
+    assert.is(frames.unordered, true);
+    assert.equal(
+      frames.frames.map(({ camera }) => camera),
+      scene.dataset.views.map(({ camera }) => camera),
+    );
+    releaseFrames(frames);
+  }));
+
 test('too large a request is an error before any allocation, and failures free everything', () =>
   withGpu(async (gpu, arena) => {
     const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now') };

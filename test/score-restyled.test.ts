@@ -191,7 +191,20 @@ test('what is missing is named, and only clip metrics read models', () =>
     const { scores } = await score(gpu, unchanged, { ...away, among: [PROMPT] });
     assert.match(scores[0].over, /of 2: /, 'the opposite of the prompt is another');
     await score(gpu, scene, { ...repeated, judge: DEMO_CLIP.replace(/\/$/, '') }, settings);
+    const neighbours = ['clip.consistency', 'clip.frames', 'consistency', 'consistency.long'] as const;
+    const views = { ...scene, frames: { ...frames, unordered: true as const } };
+    const apart = await score(
+      gpu,
+      views,
+      { metrics: [...neighbours], prompt: PROMPT, model: TINY_CLIP },
+      settings,
+    );
+    assert.equal(apart.scores, [], 'separate views have no neighbours');
     for (const note of [
+      ...neighbours.map(
+        (name) =>
+          `${name} is skipped: it compares neighbouring frames, and those of orbit.path: views are separate views`,
+      ),
       'clip.direction is skipped: it compares with the frames before restyling, and nothing was restyled',
       'clip.rank is skipped: there are no other prompts to tell the prompt from (score.among)',
       'warning: score.judge is the model itself, so its scores are no second opinion',
