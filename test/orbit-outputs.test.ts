@@ -162,6 +162,25 @@ test('an output that no file can hold is refused', async () => {
   );
 });
 
+test('a failure in any output frees everything', () =>
+  withGpu(async (gpu, arena) => {
+    const scene = { dataset: ringDataset(), gaussians: balls(arena, 'now') };
+    const live = gpu.liveBytes;
+    const outputs = ['color' as const, 'depth' as const, 'normal' as const];
+    for (const failing of ['frames/0001.png', 'depth/depth.json', 'depth-preview.mp4', 'normal/0002.png']) {
+      const write = async (path: string) => {
+        if (path === failing) throw new Error(`no room for ${path}`);
+      };
+      const options = { ...SMALL, outputs, files: ['png' as const, 'mp4' as const] };
+      const error = await orbit(gpu, scene, options, { output: { write } }).then(
+        () => new Error('it ran'),
+        (error: Error) => error,
+      );
+      assert.is(error.message, `no room for ${failing}`);
+      assert.is(gpu.liveBytes, live, failing);
+    }
+  }));
+
 test('a splat that nothing shows has a depth of 0 everywhere', () =>
   withGpu(async (gpu, arena) => {
     const files = new Map<string, Uint8Array>();
