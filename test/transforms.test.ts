@@ -239,6 +239,17 @@ test('what cannot be trained on is refused with its place', async () => {
     [(json) => Object.assign(json, { frames: [] }), 'frames', 'is empty'],
     [(json) => Object.assign(json, { frames: 3 }), 'frames'],
     [(json) => Object.assign(json, { ply_file_path: 'a.ply' }), 'ply_file_path', 'is missing'],
+    [(json) => Object.assign(json, { test_filenames: ['a.png'] }), 'test_filenames.0', 'of no frame'],
+    [(json) => Object.assign(json, { train_filenames: [] }), 'train_filenames is empty'],
+    [
+      (json) => {
+        const both = [json.frames[1].file_path];
+        Object.assign(json, { train_filenames: both, test_filenames: both });
+      },
+      'test_filenames.0',
+      'is in train_filenames too',
+    ],
+    [(json) => Object.assign(json.frames[2], { mask_path: '/a.png' }), 'frames.2.mask_path', 'leads out'],
     [
       (json) => Object.assign(json, { ply_file_path: '../a.ply' }),
       'ply_file_path',
@@ -261,6 +272,41 @@ test('what cannot be trained on is refused with its place', async () => {
     'holdout 1 leaves none of the 9 views',
   );
 });
+
+test('nerfstudio’s lists of file names give the splits, and mask_path the masks', () =>
+  withGpu(async (gpu) => {
+    const names = (first: number, end: number) =>
+      Array.from({ length: end - first }, (_, i) => `images/view ${first + i}.png`);
+    const splitsOf = async (lists: object, report = recordingReport()) => {
+      const folder = await writeTransforms((json) => Object.assign(json, lists));
+      const { dataset } = await load(gpu, {}, { transforms: folder }, { report });
+      releaseDataset(dataset);
+      return dataset.views.map(({ name, split }) => `${split} ${name.slice(5, 6)}`).join(', ');
+    };
+    const report = recordingReport();
+    const lists = { train_filenames: names(3, 6), val_filenames: names(0, 1), test_filenames: names(6, 8) };
+    const expected = 'train 3, train 4, train 5, test 6, test 7';
+    assert.is(await splitsOf(lists, report), expected);
+    assert.match(report.warnings[0], '4 of 9 frames are in no list of filenames and are left out');
+    assert.match(
+      report.warnings[0],
+      'images/view 0.png, images/view 1.png, images/view 2.png, images/view 8.png',
+    );
+    assert.is(
+      await splitsOf({ val_filenames: ['./images/view 1.png'] }),
+      'train 0, test 1, train 2, train 3, train 4, train 5, train 6, train 7, train 8',
+    );
+
+    const folder = await writeTransforms((json) => {
+      json.frames[4].mask_path = 'mattes/of four.png';
+    });
+    const mask = sharp({ create: { width: 64, height: 48, channels: 3, background: 'white' } });
+    put(folder, 'mattes/of four.png', await mask.png().toBuffer());
+    const { dataset } = await load(gpu, {}, { transforms: folder, masking: 'ignore' });
+    const masked = dataset.views.flatMap(({ masking }, i) => (masking ? [i] : []));
+    assert.equal(masked, [4]);
+    releaseDataset(dataset);
+  }));
 
 test('a point cloud: colours are optional, points that are not finite are skipped, damage is refused', async () => {
   const folder = scratchFolder();

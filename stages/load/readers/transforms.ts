@@ -67,12 +67,17 @@ type Intrinsics = Partial<
 > & { camera_model?: string; is_fisheye?: boolean };
 
 const row = z.array(z.number()).length(4, 'expected four numbers');
+const filenames = z.array(z.string().min(1)).optional();
 const fileSchema = z.object({
   ply_file_path: z.string().min(1).optional(),
+  train_filenames: filenames,
+  val_filenames: filenames,
+  test_filenames: filenames,
   frames: z
     .array(
       z.object({
         file_path: z.string().min(1),
+        mask_path: z.string().min(1).optional(),
         transform_matrix: z
           .array(row)
           .min(3, 'expected a camera-to-world matrix of 4 rows')
@@ -90,6 +95,9 @@ interface Frame {
   key: string;
   intrinsics: Intrinsics;
   viewmat: number[];
+  mask?: string;
+  /** From the lists of the file. */
+  split?: View['split'];
 }
 
 interface TransformsFile {
@@ -97,6 +105,8 @@ interface TransformsFile {
   frames: Frame[];
   /** The paths of frames without a picture. */
   missing: string[];
+  /** The paths of frames in none of the file's lists. */
+  unlisted: string[];
   pointCloud?: string;
 }
 
@@ -109,7 +119,7 @@ async function survey(path: string, options: CaptureOptions): Promise<Capture> {
       const photographs = await Promise.all(
         transforms.frames.map(async (frame) => ({
           ...(await photographOf(file, frame, calibrations)),
-          split,
+          split: split ?? frame.split,
         })),
       );
       return { ...transforms, photographs };
@@ -125,11 +135,14 @@ async function survey(path: string, options: CaptureOptions): Promise<Capture> {
     photographs,
     readPoints: () =>
       cloud ? readPointCloud(cloud) : { positions: new Float32Array(), colors: new Uint8Array(), skipped: 0 },
-    warnings: parts.flatMap(({ file, missing, frames }) =>
-      missing.length
-        ? `${file}: ${missing.length} of ${missing.length + frames.length} frames have no picture and are left out: ${missing.join(', ')}`
-        : [],
-    ),
+    warnings: parts.flatMap(({ file, missing, unlisted, frames }) => {
+      const count = missing.length + unlisted.length + frames.length;
+      const leftOut = (paths: string[], why: string) =>
+        paths.length
+          ? [`${file}: ${paths.length} of ${count} frames ${why} and are left out: ${paths.join(', ')}`]
+          : [];
+      return [...leftOut(missing, 'have no picture'), ...leftOut(unlisted, 'are in no list of filenames')];
+    }),
   };
 }
 
@@ -161,10 +174,12 @@ async function readTransforms(file: string, images: string): Promise<TransformsF
   }
   const frames: Frame[] = [];
   const missing: string[] = [];
+  const unlisted: string[] = [];
   const names = new Set<string>();
-  for (const [i, { file_path, transform_matrix }] of parsed.frames.entries()) {
+  const splits = listedSplits(file, parsed);
+  for (const [i, { file_path, transform_matrix, mask_path }] of parsed.frames.entries()) {
     const key = `frames.${i}`;
-    const relative = file_path.replace(/^(\.\/+)+/, '');
+    const relative = withoutDot(file_path);
     checkInside(file, `${key}.file_path`, relative);
     const viewmat = viewmatOf(transform_matrix, file, `${key}.transform_matrix`);
     const inImages = relative.startsWith(`${IMAGES}/`);
@@ -180,8 +195,15 @@ async function readTransforms(file: string, images: string): Promise<TransformsF
       throw new InputError(`${key}.file_path: ${JSON.stringify(file_path)} appears twice`, file);
     }
     names.add(name);
+    const split = splits?.get(relative) ?? splits?.get(OTHERS);
+    if (splits && !split) {
+      unlisted.push(file_path);
+      continue;
+    }
+    if (mask_path) checkInside(file, `${key}.mask_path`, mask_path);
+    const mask = mask_path && join(folder, mask_path);
     const own = checkKey(file, key, raw.frames[i]);
-    frames.push({ name, path: stem + suffix, key, intrinsics: { ...shared, ...own }, viewmat });
+    frames.push({ name, path: stem + suffix, key, intrinsics: { ...shared, ...own }, viewmat, mask, split });
   }
   if (!frames.length) {
     const tried = SUFFIXES.join(', ');
@@ -191,7 +213,52 @@ async function readTransforms(file: string, images: string): Promise<TransformsF
       file,
     );
   }
-  return { file, frames, missing, pointCloud: pointCloudOf(file, parsed.ply_file_path) };
+  const cloud = parsed.ply_file_path;
+  const pointCloud = cloud && fileBelow(file, 'ply_file_path', cloud);
+  return { file, frames, missing, unlisted, pointCloud };
+}
+
+/** In place of a path: frames that no list has. No file has this name. */
+const OTHERS = '';
+
+/**
+ * The splits that nerfstudio's lists of file names give, by path; undefined without lists. `test_filenames` are held out (`val_filenames`
+ * without them), `train_filenames` trained on; without the latter, all other frames are.
+ */
+function listedSplits(
+  file: string,
+  { frames, train_filenames, val_filenames, test_filenames }: z.output<typeof fileSchema>,
+): Map<string, View['split']> | undefined {
+  const heldOut = test_filenames ?? val_filenames;
+  if (!train_filenames && !heldOut) return undefined;
+  if (train_filenames?.length === 0)
+    throw new InputError('train_filenames is empty: no view is left to train on', file);
+  const splits = new Map<string, View['split']>(train_filenames ? [] : [[OTHERS, 'train']]);
+  const known = new Set(frames.map(({ file_path }) => withoutDot(file_path)));
+  const heldOutKey = test_filenames ? 'test_filenames' : 'val_filenames';
+  for (const [key, list, split] of [
+    ['train_filenames', train_filenames, 'train'],
+    [heldOutKey, heldOut, 'test'],
+  ] as const) {
+    for (const [i, name] of (list ?? []).entries()) {
+      const path = withoutDot(name);
+      if (!known.has(path)) {
+        throw new InputError(`${key}.${i}: ${JSON.stringify(name)} is the file_path of no frame`, file);
+      }
+      if (splits.has(path) && splits.get(path) !== split) {
+        throw new InputError(
+          `${key}.${i}: ${JSON.stringify(name)} is in train_filenames too; a view is trained on or held out, so remove it from one`,
+          file,
+        );
+      }
+      splits.set(path, split);
+    }
+  }
+  return splits;
+}
+
+function withoutDot(path: string): string {
+  return path.replace(/^(\.\/+)+/, '');
 }
 
 /** The intrinsics of one frame, with the place of the frame in errors. */
@@ -201,17 +268,12 @@ function checkKey(file: string, key: string, frame: unknown): Intrinsics {
   return checkJson(file, schema, { [list]: { [index]: frame } })[list][index];
 }
 
-function pointCloudOf(file: string, path: string | undefined): string | undefined {
-  if (path === undefined) return undefined;
-  checkInside(file, 'ply_file_path', path);
-  const cloud = join(dirname(file), path);
-  if (!isFile(cloud)) {
-    throw new InputError(
-      `ply_file_path: ${cloud} is missing; add it, or remove the key to load no points`,
-      file,
-    );
-  }
-  return cloud;
+/** A file that the key names. @throws InputError when it is missing or elsewhere. */
+function fileBelow(file: string, key: string, path: string): string {
+  checkInside(file, key, path);
+  const full = join(dirname(file), path);
+  if (!isFile(full)) throw new InputError(`${key}: ${full} is missing; add it, or remove the key`, file);
+  return full;
 }
 
 /** Files stay below the folder of transforms.json, as the pictures of COLMAP below theirs. */
@@ -227,7 +289,7 @@ function checkInside(file: string, key: string, path: string): void {
 /** `calibrations`: those of earlier frames, because pictures of one camera share one calibration. */
 async function photographOf(
   file: string,
-  { name, path, key, intrinsics, viewmat }: Frame,
+  { name, path, key, intrinsics, viewmat, mask }: Frame,
   calibrations: Map<string, Calibration>,
 ): Promise<Photograph> {
   const { w, h } = intrinsics;
@@ -235,7 +297,7 @@ async function photographOf(
   const id = JSON.stringify([file, intrinsics, size]);
   const calibration = calibrations.get(id) ?? calibrationOf(intrinsics, size, file, key);
   calibrations.set(id, calibration);
-  return { name, path, viewmat, calibration };
+  return { name, path, viewmat, calibration, mask };
 }
 
 /**
