@@ -305,6 +305,20 @@ test('keyframes: targets stay in the middle, fov and time are those of the file'
   near(turned[0].fx, (50 / 40) * 36, 1e-9, 'without fov, the focal length of the capture');
 });
 
+test('a camera that looks straight down has a picture', async () => {
+  const text = `keyframes:
+  - { position: [-1, -5, 0], target: [0, 0, 0] }
+  - { position: [1, -5, 0], target: [0, 0, 0] }
+  - { position: [0, -6, 0], target: [0, 0, 0] }
+`;
+  const file = put(scratchFolder(), 'down.yaml', text);
+  const { cameras } = await along(ringDataset(), { keyframes: { file } }, { ...PICTURE, frames: 101 });
+  for (const { viewmat: m } of cameras) {
+    const [right, down, forward] = [0, 4, 8].map((k): Vec3 => [m[k], m[k + 1], m[k + 2]]);
+    near(dot(cross(right, down), forward), 1, 1e-6);
+  }
+});
+
 test('bad keyframes: one sentence with the file and the place', async () => {
   const folder = scratchFolder();
   const keys = (text: string) => along(ringDataset(), { keyframes: { file: put(folder, 'k.yaml', text) } });
@@ -312,6 +326,8 @@ test('bad keyframes: one sentence with the file and the place', async () => {
   const cases: [string, RegExp][] = [
     ['keyframes: [', /k\.yaml:1:\d+: is neither JSON nor YAML/],
     ['{}', /k\.yaml: keyframes: /],
+    ['['.repeat(50_000), /k\.yaml(:1:\d+)?: is (neither JSON nor|not plain) YAML/],
+    [`keyframes: [${a}, { position: [1e300, 0, 0], target: [0, 0, 1] }]`, /keyframes\.1\.position\.0: /],
     [`keyframes: [${a}]`, /keyframes: expected at least two keyframes/],
     [`keyframes: [${a}, { position: [1, 0] , target: [0, 0, 1] }]`, /keyframes\.1\.position/],
     [

@@ -8,21 +8,24 @@ import { definePath, trainingCameras } from './path.ts';
 import { focalOfFov } from './pose.ts';
 import { medianFocal } from './ring.ts';
 
-const MAX_BYTES = 8 * 2 ** 20;
+const MAX_BYTES = 2 ** 20;
+/** Larger coordinates lose the scene in f32. */
+const FAR = 1e9;
 /** Vertical field of view without cameras, degrees. */
 const FOV = 45;
 
-const triple = z.tuple([z.number(), z.number(), z.number()]);
+const coordinate = z.number().min(-FAR).max(FAR);
+const triple = z.tuple([coordinate, coordinate, coordinate]);
 const keyframe = z
   .strictObject({
     position: triple,
     target: triple.optional(),
     quaternion: z
-      .tuple([z.number(), z.number(), z.number(), z.number()])
+      .tuple([coordinate, coordinate, coordinate, coordinate])
       .refine((q) => Math.hypot(...q) > 1e-6, 'expected a rotation [w, x, y, z], got a length of 0')
       .optional(),
     fov: z.number().min(1).max(170).optional(),
-    time: z.number().optional(),
+    time: coordinate.optional(),
   })
   .refine(({ target, quaternion }) => (target === undefined) !== (quaternion === undefined), {
     message: 'expected exactly one of `target` and `quaternion`',
@@ -123,16 +126,17 @@ async function readYaml(file: string): Promise<unknown> {
     throw new InputError(`cannot be read (${error.code ?? error.message})`, file);
   });
   if (size > MAX_BYTES) throw new InputError(`${size} bytes; at most ${MAX_BYTES} are expected`, file);
+  const text = await readFile(file, 'utf8');
   const lineCounter = new LineCounter();
-  const document = parseDocument(await readFile(file, 'utf8'), { lineCounter, prettyErrors: false });
-  const [error] = document.errors;
-  if (error) {
+  try {
+    const document = parseDocument(text, { lineCounter, prettyErrors: false });
+    const [error] = document.errors;
+    if (!error) return document.toJS({ maxAliasCount: 100 });
     const { line, col } = lineCounter.linePos(error.pos[0]);
     throw new InputError(`is neither JSON nor YAML: ${error.message}`, { file, line, column: col });
-  }
-  try {
-    return document.toJS({ maxAliasCount: 100 });
-  } catch (cause) {
-    throw new InputError(`is not plain YAML: ${(cause as Error).message}`, file);
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    // Too many aliases, or lists that are nested too deeply.
+    throw new InputError(`is not plain YAML: ${(error as Error).message}`, file);
   }
 }

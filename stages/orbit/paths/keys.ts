@@ -1,4 +1,4 @@
-import { type Camera, lookAt, subtract, type Vec3 } from '../../artefacts/camera.ts';
+import { type Camera, cross, lookAt, normalize, subtract, type Vec3 } from '../../artefacts/camera.ts';
 import type { Picture } from './path.ts';
 import { centredCamera, type Quaternion, quaternionOf, viewmatOf } from './pose.ts';
 import { centripetalKnots, evenlySpaced, spline } from './spline.ts';
@@ -11,6 +11,9 @@ export interface PathKey {
   /** Focal length ÷ height of the picture. */
   focal: number;
 }
+
+/** Sine of the angle to up below which a camera looks straight up or down. */
+const MIN_SINE = 1e-6;
 
 export interface KeyOptions {
   up: Vec3;
@@ -50,10 +53,18 @@ export function keyCameras(
     const [x, y, z, focal, ...aim] = curve.at(t);
     const eye: Vec3 = [x, y, z];
     const viewmat = aimed
-      ? lookAt(eye, [aim[0], aim[1], aim[2]], up)
+      ? lookAt(eye, [aim[0], aim[1], aim[2]], upright(subtract([aim[0], aim[1], aim[2]], eye), up))
       : viewmatOf(eye, [aim[0], aim[1], aim[2], aim[3]]);
     return centredCamera(viewmat, Math.exp(focal) * picture.height, picture);
   });
+}
+
+/** Up for a viewing direction: straight up or down, where up says nothing of the picture, the axis that is farthest from it. */
+function upright(direction: Vec3, up: Vec3): Vec3 {
+  const sine = Math.hypot(...cross(normalize(direction), normalize(up)));
+  if (sine > MIN_SINE) return up;
+  const smallest = up.map(Math.abs).indexOf(Math.min(...up.map(Math.abs)));
+  return [Number(smallest === 0), Number(smallest === 1), Number(smallest === 2)];
 }
 
 function evenTime(knots: readonly number[], step: number, steps: number): number {
@@ -66,7 +77,9 @@ function alignedRotations(keys: readonly PathKey[], up: Vec3): Quaternion[] {
   const rotations: Quaternion[] = [];
   for (const { eye, look } of keys) {
     const q =
-      'quaternion' in look ? look.quaternion : quaternionOf({ viewmat: lookAt(eye, look.target, up) });
+      'quaternion' in look
+        ? look.quaternion
+        : quaternionOf({ viewmat: lookAt(eye, look.target, upright(subtract(look.target, eye), up)) });
     const last = rotations.at(-1) ?? q;
     const sign = last.reduce((sum, value, i) => sum + value * q[i], 0) < 0 ? -1 : 1;
     const length = sign * Math.hypot(...q);

@@ -8,6 +8,9 @@ import { centredCamera, focalOfFov } from './pose.ts';
 /** Tolerance of the axes' lengths and angles; the axes are then made orthonormal. */
 const ROTATION_TOLERANCE = 1e-3;
 
+/** Larger coordinates lose the scene in f32. */
+const FAR = 1e9;
+const coordinate = z.number().min(-FAR).max(FAR);
 const side = z.int().min(16).max(8192);
 const fileSchema = z.object({
   camera_type: z.string().optional(),
@@ -17,7 +20,7 @@ const fileSchema = z.object({
   camera_path: z
     .array(
       z.object({
-        camera_to_world: z.array(z.number()).length(16, 'expected 16 numbers, camera to world by rows'),
+        camera_to_world: z.array(coordinate).length(16, 'expected 16 numbers, camera to world by rows'),
         fov: z.number().min(1).max(170),
       }),
     )
@@ -27,8 +30,11 @@ const fileSchema = z.object({
 
 /** `dataparser_transforms.json`: nerfstudio's coordinates are scale · (transform · x). */
 const transformsSchema = z.object({
-  transform: z.array(z.array(z.number()).length(4, 'expected four numbers')).length(3, 'expected three rows'),
-  scale: z.number().positive(),
+  transform: z.array(z.array(coordinate).length(4, 'expected four numbers')).length(3, 'expected three rows'),
+  scale: z
+    .number()
+    .min(1 / FAR)
+    .max(FAR),
 });
 
 /** The cameras of a path that nerfstudio's viewer exported, one for each frame. */
