@@ -108,7 +108,7 @@ test('Ctrl-C ends a run with 130 and leaves nothing half-written', async () => {
     process.kill(run.pid!, 'SIGINT');
     const { exitCode, stderr } = await run;
     assert.is(exitCode, 130, stderr);
-    assert.equal((await readdir(out)).sort(), ['.store', 'run.json', 'stages']);
+    assert.equal((await readdir(out)).sort(), ['.store', 'report.html', 'run.json', 'stages']);
     assert.equal(await readdir(join(out, 'stages')), ['init']);
     assert.equal(await readdir(join(out, '.store', 'tmp')), []);
     assert.is(JSON.parse(await readFile(join(out, 'run.json'), 'utf8')).status, 'stopped');

@@ -67,8 +67,11 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
       await withPinnedModels(plan, { stages: rangeOf(plan, folders).upTo, fetch: { signal, onEvent } });
     }
     const slots = adapter?.map(parseSlot);
-    const { exitCode } = await runMatrix({ ...settings, matrix, set, jobs, slots });
-    process.exitCode = exitCode; // the table has each cell's error
+    const record = await runMatrix({ ...settings, matrix, set, jobs, slots });
+    const { writeMatrixReport } = await import('../report/write.ts');
+    const file = await writeMatrixReport(foldersOf(matrix, folders).out, record);
+    onEvent({ event: 'report', file, isNew: true });
+    process.exitCode = record.exitCode; // the table has each cell's error
     return;
   }
   if (jobs !== undefined) throw new InputError('this run has a single cell: remove --jobs', file);

@@ -132,7 +132,6 @@ export interface MatrixCell {
   scores: Record<string, number>;
   /** The path of its report. */
   report?: string;
-  picture?: Picture;
 }
 
 export interface MatrixReport extends Head {
@@ -150,10 +149,8 @@ export interface MatrixReport extends Head {
 export interface ComparedRun {
   name: string;
   folder: string;
-  prompt?: string;
   status: string;
   turntable?: Turntable;
-  report?: string;
 }
 
 export interface ComparisonReport extends Head {
@@ -164,15 +161,4 @@ export interface ComparisonReport extends Head {
   scores: { name: string; unit: string; values: (number | undefined)[] }[];
 }
 
-/** A golden check: each camera as recorded, now, their difference, and the splat of this run. */
-export interface GoldenReport extends Head {
-  kind: 'golden';
-  text: string;
-  cameras: {
-    name: string;
-    found: string;
-    pictures: { caption: string; picture: Picture }[];
-  }[];
-}
-
-export type ReportData = RunReport | MatrixReport | ComparisonReport | GoldenReport;
+export type ReportData = RunReport | MatrixReport | ComparisonReport;

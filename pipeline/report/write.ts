@@ -1,9 +1,11 @@
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { InputError } from '../../wgsl/core/index.ts';
 import { sha256Of } from '../hash.ts';
+import type { MatrixRecord } from '../matrix/record.ts';
 import { type Manifest, readManifest } from '../run/manifest.ts';
 import { REPORT } from '../run/run-folder.ts';
-import { replaceDurably } from '../store/disk.ts';
+import { codeOf, replaceDurably } from '../store/disk.ts';
 import type { ReportData } from './data.ts';
 
 /** The built page: HTML with its style and script, and a place for the data. */
@@ -56,9 +58,24 @@ function readPage(): Promise<string> {
   return readFile(PAGE, 'utf8');
 }
 
-/** A page with its data. */
-export async function pageWith(data: ReportData): Promise<string> {
-  return fill(await readPage(), data, '');
+/** Writes `report.html` beside the `matrix.json` of a matrix. Returns its path. */
+export async function writeMatrixReport(folder: string, record: MatrixRecord): Promise<string> {
+  const { readMatrixReport } = await import('./matrix-report.ts');
+  const file = join(folder, REPORT);
+  await replaceDurably(file, fill(await readPage(), await readMatrixReport(folder, record), ''));
+  return file;
+}
+
+/** Writes a page that compares runs. @throws InputError if a run has no valid run.json, or the page cannot be written. */
+export async function writeComparison(runs: readonly string[], file: string): Promise<void> {
+  const { readComparison } = await import('./comparison-report.ts');
+  const page = fill(await readPage(), await readComparison(runs), '');
+  await replaceDurably(file, page).catch((error: unknown) => {
+    throw new InputError(
+      `cannot be written (${codeOf(error) ?? error}); choose another file with --out`,
+      file,
+    );
+  });
 }
 
 function fill(page: string, data: ReportData, inputs: string): string {

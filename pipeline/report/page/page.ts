@@ -1,7 +1,9 @@
 import type { ReportData } from '../data.ts';
 import { byId, element } from './dom.ts';
 import { dateText } from './format.ts';
+import { matrixPage } from './matrix.ts';
 import { runPage } from './run.ts';
+import { comparisonPage } from './runs.ts';
 
 const data = JSON.parse(byId('data').textContent ?? '') as ReportData;
 
@@ -9,8 +11,10 @@ function contentOf(report: ReportData): DocumentFragment {
   switch (report.kind) {
     case 'run':
       return runPage(report);
-    default:
-      throw new Error(`this page cannot show a report of the kind ${report.kind}`);
+    case 'matrix':
+      return matrixPage(report);
+    case 'comparison':
+      return comparisonPage(report);
   }
 }
 

@@ -1,6 +1,7 @@
 import { byteSize, count, duration } from '../../units.ts';
 import type { HeldOutData, RunReport, ScoreData, StageData } from '../data.ts';
 import { comparison } from './comparison.ts';
+import { copyButton } from './copy.ts';
 import { curveGroup } from './curves.ts';
 import { type Content, element, facts, Piece, showPicture, table } from './dom.ts';
 import { dateText, numberText, scoreLabel, unitText } from './format.ts';
@@ -22,8 +23,6 @@ export function runPage(run: RunReport): DocumentFragment {
       comparison(turntable, prompt === undefined ? 'the turntable' : `the splat restyled to ${title}`),
     video: run.video && videoOf(run.video),
     scores: headlines.length ? headlines.map(scoreCard) : undefined,
-    viewer: undefined,
-    splat: undefined,
     flow: stages.map((stage) => flowNode(stage, stages)),
     command: run.command,
     cwd: run.cwd,
@@ -198,27 +197,4 @@ function costTable({ stages, otherTransfers }: RunReport): Node {
     ['Stage', 'Time', 'GPU memory, peak so far', 'To the GPU', 'From the GPU'],
     [...rows, ...between],
   );
-}
-
-function copyButton(button: HTMLButtonElement, text: string): void {
-  button.addEventListener('click', async () => {
-    await copy(text);
-    button.textContent = 'Copied';
-    setTimeout(() => {
-      button.textContent = 'Copy';
-    }, 2000);
-  });
-}
-
-/** Pages of `file:` may have no clipboard of their own. */
-async function copy(text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const field = element('textarea', 'hidden', text);
-    document.body.append(field);
-    field.select();
-    document.execCommand('copy');
-    field.remove();
-  }
 }
