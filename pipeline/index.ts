@@ -9,6 +9,7 @@ export { type Frames, releaseFrames } from '../stages/artefacts/frames.ts';
 export { type Gaussians, releaseGaussians } from '../stages/artefacts/gaussians.ts';
 export { loadGaussians, saveGaussians } from '../stages/artefacts/gaussians-file.ts';
 export { exportPly } from '../stages/artefacts/gaussians-ply.ts';
+export type { Poses } from '../stages/artefacts/poses.ts';
 export { formatScores, type Score, type Scores } from '../stages/artefacts/scores.ts';
 export { type BlendInput as BlendOptions, blend } from '../stages/blend/stage.ts';
 export { type CheckpointStore, type SavedCheckpoint, Stopped } from '../stages/checkpoints.ts';

@@ -4,6 +4,7 @@ import type { Dataset } from './artefacts/dataset.ts';
 import type { Exposures } from './artefacts/exposures.ts';
 import type { Frames } from './artefacts/frames.ts';
 import type { Gaussians } from './artefacts/gaussians.ts';
+import type { Poses } from './artefacts/poses.ts';
 import type { Reconstruction } from './artefacts/reconstruction.ts';
 import type { Scores } from './artefacts/scores.ts';
 import type { Style } from './artefacts/style.ts';
@@ -21,6 +22,8 @@ export interface Artefacts {
   style: Style;
   /** Of the photographs, as train learnt them. */
   exposures: Exposures;
+  /** Of the training views, as train refined them. */
+  poses: Poses;
   frames: Frames;
   scores: Scores;
 }

@@ -76,6 +76,7 @@ import { EMIT, PROJECT, RASTERIZE_FORWARD, TILE_RANGES } from './splat/rasterize
 import { RASTERIZE_BACKWARD } from './splat/rasterizer-backward.ts';
 import { SHORTEST_AXES } from './splat/shortest-axes.ts';
 import { START_VALUES } from './splat/start-values.ts';
+import { POSE_GRADIENTS, POSE_UPDATE } from './splat/update/pose-training.ts';
 import { ADAM_GEOMETRY, ADAM_SH, BACKWARD_SUMS } from './splat/update/splat-adam.ts';
 import {
   ATTENTION_BACKWARD_KEYS,
@@ -171,6 +172,8 @@ export const KERNELS: readonly KernelDefinition[] = [
   START_VALUES,
   SHORTEST_AXES,
   BACKWARD_SUMS,
+  POSE_GRADIENTS,
+  POSE_UPDATE,
   ADAM_GEOMETRY,
   ADAM_SH,
   ADAM,

@@ -6,6 +6,7 @@ import { framesParts, loadFrames, saveFrames } from './frames.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from './gaussians.ts';
 import { gaussiansParts, loadGaussians, saveGaussians } from './gaussians-file.ts';
 import { exportPly } from './gaussians-ply.ts';
+import { formatPoses, loadPoses, savePoses } from './poses.ts';
 import { loadReconstruction, saveReconstruction } from './reconstruction.ts';
 import type { SavedPart } from './saved-part.ts';
 import { loadScores, saveScores } from './scores.ts';
@@ -42,6 +43,15 @@ export const artefactFormats: ArtefactFormats = {
     published: {
       file: 'exposures.json',
       bytes: async (_, exposures) => new TextEncoder().encode(formatExposures(exposures)),
+    },
+  },
+  poses: {
+    buffers: () => [],
+    save: savePoses,
+    load: loadPoses,
+    published: {
+      file: 'poses.json',
+      bytes: async (_, poses) => new TextEncoder().encode(formatPoses(poses)),
     },
   },
   frames: {

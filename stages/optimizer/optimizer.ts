@@ -8,6 +8,7 @@ import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
 import type { GaussianParameter } from '../artefacts/gaussians.ts';
 import type { Objective, ObjectiveFactory, ObjectiveMetrics, Picture } from './objectives.ts';
+import type { PoseEngine, ViewPoses } from './poses.ts';
 import { setCount, type TrainingState } from './state.ts';
 import { SubmissionThrottle } from './submission-throttle.ts';
 
@@ -28,6 +29,8 @@ export interface OptimizerOptions {
   train: readonly GaussianParameter[];
   /** Weights of mean(sigmoid(opacityLogits)) and of mean(exp(logScales)) in the loss; 0 by default. */
   regularizers?: { readonly opacity: number; readonly scale: number };
+  /** Trains the poses of the views too; `train` has more than SH then. */
+  poses?: ViewPoses;
 }
 
 /** The view and the learning rates of one step. */
@@ -124,7 +127,7 @@ export class SplatOptimizer {
   async step(step: Step, afterStep?: (recorder: Recorder) => void): Promise<void> {
     if (this.#fault) throw this.#fault;
     if (this.#engine.version !== this.#state.version) await this.#build();
-    const { rasterizer, backward, objectives, picture, update } = this.#engine;
+    const { rasterizer, backward, objectives, picture, update, poses } = this.#engine;
     const { camera } = step.view;
     this.#lastView = step.view;
     rasterizer.setView(camera, {
@@ -134,15 +137,17 @@ export class SplatOptimizer {
       dropout: step.dropout,
     });
     update.setStep(step.step + 1, step.rates);
+    poses?.prepare(step.step, step.view);
     for (const objective of objectives) objective.prepare(step.step, step.view, step.background);
     const sample = this.#gpu.run(`${this.#options.label}/step`, (recorder) => {
+      poses?.recordView(recorder);
       rasterizer.record(recorder);
       if (!objectives[0]?.overwrites) {
         recorder.clear(picture.gradient, 0, 16 * camera.width * camera.height);
       }
       for (const objective of objectives) objective.record(recorder, step.view);
       backward.record(recorder);
-      update.record(recorder);
+      update.record(recorder, poses?.recordUpdate);
       afterStep?.(recorder);
       return this.#sample(recorder);
     });
@@ -289,6 +294,7 @@ interface Engine {
   gathered: GPUBuffer;
   status: GPUBuffer;
   update: SplatAdam;
+  poses?: PoseEngine;
 }
 
 async function buildEngine(
@@ -323,6 +329,7 @@ async function buildEngine(
     train: options.train,
     regularizers: options.regularizers,
   });
+  const poses = await options.poses?.engine(gpu, arena, rasterizer, update);
   const measured = objectives.flatMap(({ metrics }) => metrics).filter(({ words }) => words > 0);
   const words = measured.reduce((sum, metrics) => sum + metrics.words, 0);
   const gathered = arena.buffer('metrics', 4 * words);
@@ -336,5 +343,6 @@ async function buildEngine(
     gathered,
     status: arena.buffer('status', 4 * RASTER_COUNTER_WORDS + gathered.size),
     update,
+    poses,
   };
 }

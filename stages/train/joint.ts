@@ -60,7 +60,8 @@ export async function trainJointly(
 ): Promise<JointSplats> {
   const { clip, ...options } = trainOptions.parse(given);
   if (clip?.mode !== 'balanced') throw new InputError('joint optimisation needs clip, with mode balanced');
-  if (options.exposure) throw new InputError('train.exposure does not apply to clip.mode balanced');
+  if (options.exposure || options.poses)
+    throw new InputError('train.exposure and train.poses do not apply to clip.mode balanced');
   const views = trainingViews(inputs.dataset);
   const steps = options.steps + clip.steps;
   const store = checkpoints && loopStore(checkpoints, STYLE_LOOP, options.steps);

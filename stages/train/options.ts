@@ -42,6 +42,13 @@ const rates = z.strictObject({
     .min(0)
     .default(0.02)
     .describe('Learning rate of the exposures; decays exponentially to 10 %'),
+  poses: z
+    .number()
+    .min(0)
+    .default(1e-3)
+    .describe(
+      'Learning rate of the poses: radians, and of the translation per unit of scene extent; decays exponentially to 1 %',
+    ),
 });
 
 export const trainOptions = z.strictObject({
@@ -94,6 +101,12 @@ export const trainOptions = z.strictObject({
       'Learns an affine transform of the colours per photograph, for captures whose exposure or white balance varies. The splat is what ' +
         'all of them see; score fits the exposures of held-out photographs and names such scores psnr.exposure and ssim.exposure',
     ),
+  poses: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Refines the poses of the training views, for cameras that were found badly; the result is poses.json. Held-out views keep theirs',
+    ),
   shInterval: z
     .number()
     .int()
@@ -145,7 +158,7 @@ export type TrainInput = z.input<typeof trainOptions>;
 export function recipeOf(options: TrainOptions): Recipe {
   const { recipe } = STRATEGIES[options.strategy];
   const { anneal = recipe.anneal, dropout = recipe.dropout, shInterval = recipe.shInterval } = options;
-  const { exposure: _, ...ofParameters } = options.rates;
+  const { exposure: _exposure, poses: _poses, ...ofParameters } = options.rates;
   const given = Object.entries(ofParameters).filter(([, rate]) => rate !== undefined);
   return { rates: { ...recipe.rates, ...Object.fromEntries(given) }, anneal, dropout, shInterval };
 }

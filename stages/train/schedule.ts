@@ -19,6 +19,13 @@ export function exposureRate(step: number, steps: number, rate: number): number 
   return rate * EXPOSURE_DECAY ** (step / steps);
 }
 
+/** Final learning rate of the poses relative to the initial one; the decay is exponential. */
+const POSE_DECAY = 0.01;
+
+export function poseRate(step: number, steps: number, rate: number): number {
+  return rate * POSE_DECAY ** (step / steps);
+}
+
 /** Factor of all learning rates except that of the means at a step. */
 export function annealed(step: number, steps: number, anneal: Recipe['anneal']): number {
   if (!anneal) return 1;

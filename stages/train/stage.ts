@@ -13,11 +13,12 @@ export const trainStage = defineStage({
   options: trainOptions,
   needs: ['dataset', 'gaussians'],
   needsPhotographs: true,
-  gives: ['gaussians', 'base', 'style', 'exposures'],
-  givesFor: ({ clip, exposure }) => [
+  gives: ['gaussians', 'base', 'style', 'exposures', 'poses'],
+  givesFor: ({ clip, exposure, poses }) => [
     'gaussians',
     ...(clip?.mode === 'balanced' ? (['base', 'style'] as const) : []),
     ...(exposure ? (['exposures'] as const) : []),
+    ...(poses ? (['poses'] as const) : []),
   ],
   async reads({ clip }) {
     if (!clip) return {};
@@ -28,10 +29,10 @@ export const trainStage = defineStage({
       texts: { ...texts, ...(clip.mode === 'balanced' && clip.model ? { model: clip.model } : {}) },
     };
   },
-  async preflight({ clip, exposure }) {
-    if (exposure && clip?.mode === 'balanced') {
+  async preflight({ clip, exposure, poses }) {
+    if ((exposure || poses) && clip?.mode === 'balanced') {
       throw new InputError(
-        'train.exposure does not apply to the second set of SH of clip.mode balanced; leave one of them out, or restyle with stylize',
+        `train.${exposure ? 'exposure' : 'poses'} does not apply to the second set of SH of clip.mode balanced; leave one of them out, or restyle with stylize`,
       );
     }
     if (clip) await checkStyleTarget(clip, clip.mode === 'balanced');

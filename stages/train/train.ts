@@ -6,6 +6,7 @@ import { backgroundAt } from '../artefacts/background.ts';
 import { alphaOf, type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import type { Exposures } from '../artefacts/exposures.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
+import type { Poses } from '../artefacts/poses.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { openStyleTarget } from '../losses/target.ts';
 import {
@@ -20,6 +21,7 @@ import { runLoop, ViewOrder } from '../optimizer/loop.ts';
 import { photometricObjective } from '../optimizer/objectives.ts';
 import { type Rates, SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates } from '../optimizer/parameters.ts';
+import { ViewPoses } from '../optimizer/poses.ts';
 import {
   blankState,
   createState,
@@ -31,7 +33,7 @@ import { TimeBudget } from '../optimizer/time-budget.ts';
 import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
 import { recipeOf, type TrainInput, type TrainOptions, trainOptions } from './options.ts';
 import { removeOutsideMasks } from './outside-masks.ts';
-import { annealed, dropoutAt, exposureRate, meansRate, shDegreeAt } from './schedule.ts';
+import { annealed, dropoutAt, exposureRate, meansRate, poseRate, shDegreeAt } from './schedule.ts';
 import {
   type Recipe,
   STRATEGIES,
@@ -50,6 +52,8 @@ export interface TrainedScene {
   gaussians: Gaussians;
   /** With `exposure`. */
   exposures?: Exposures;
+  /** With `poses`: of the training views. */
+  poses?: Poses;
 }
 
 /** Trains a splat as `trainScene`; returns the Gaussians alone. */
@@ -98,18 +102,17 @@ export async function trainScene(
     const trim = (state: TrainingState) =>
       removeBackground(state, alpha === 'composite' ? views : [], report);
     const exposures = options.exposure ? new ViewExposures(arena, views) : undefined;
-    const training = await begin(
-      arena,
-      gaussians,
-      options,
-      context,
-      { ...exposures?.tensors },
-      trim,
-      checkpoints,
-    );
+    const { clip, dssim, steps, rates } = options;
+    const poses = options.poses
+      ? new ViewPoses(arena, views, (step) => {
+          const rotation = poseRate(step, steps, rates.poses);
+          return { rotation, translation: rotation * dataset.extent };
+        })
+      : undefined;
+    const viewTensors = { ...exposures?.tensors, ...poses?.tensors };
+    const training = await begin(arena, gaussians, options, context, viewTensors, trim, checkpoints);
     const { state, strategy } = training;
     owned.push(strategy);
-    const { clip, dssim, steps, rates } = options;
     const photometric = photometricObjective({ dssim, alpha });
     const objectives = [
       exposures?.objective(photometric, {
@@ -128,13 +131,17 @@ export async function trainScene(
       train: GAUSSIAN_PARAMETERS,
       objectives,
       regularizers: strategy.regularizers,
+      poses,
     });
     owned.push(optimizer);
     await optimizer.sizeBuffers(views);
     training.spent += (performance.now() - began) / 1000;
     await optimize(optimizer, training, views, options, report, checkpoints);
     await trim(state);
-    const learnt = exposures && { exposures: await exposures.read() };
+    const learnt = {
+      ...(exposures && { exposures: await exposures.read() }),
+      ...(poses && { poses: await poses.read() }),
+    };
     return { gaussians: detachGaussians(state, 'train/gaussians'), ...learnt };
   } finally {
     for (const part of owned.reverse()) part.destroy();

@@ -142,6 +142,7 @@ export const fakeFormats: ArtefactFormats = {
   base: splatFormat('base.ply'),
   style: { buffers: () => [] },
   exposures: { buffers: () => [] },
+  poses: { buffers: () => [] },
   frames: { buffers: () => [] },
   scores: {
     buffers: () => [],

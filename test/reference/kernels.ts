@@ -49,6 +49,8 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'rasterize-backward': 'raster',
   'backward-sums': 'raster',
   'add-contributions': 'raster',
+  'pose-gradients': 'pose',
+  'pose-update': 'pose',
   'adam-geometry': 'adam',
   'adam-sh': 'adam',
   'scale-steps': 'blend-rows',

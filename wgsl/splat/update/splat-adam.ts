@@ -47,6 +47,11 @@ const BETA1 = 0.9;
 const BETA2 = 0.999;
 const EPSILON = 1e-15;
 
+interface Pass {
+  bound: BoundKernel;
+  groups: readonly [number, number, number];
+}
+
 const adam = { SIZE, BETA1, BETA2, EPSILON };
 export const BACKWARD_SUMS = defineKernel({
   label: 'splat/backward-sums',
@@ -83,24 +88,32 @@ export const ADAM_SH = defineKernel({
  * of 16 bytes.
  */
 export class SplatAdam {
+  /** f32 [rows, 4] and [3, rows, 4]: the gradients of the last step's visible Gaussians, see backward-sums.wgsl. */
+  readonly gradColors: GPUBuffer;
+  readonly gradGeometry: GPUBuffer;
   readonly #gpu: Gpu;
   readonly #rates: GPUBuffer;
   readonly #layout: Kernel;
   readonly #regularizers: { readonly opacity: number; readonly scale: number };
-  readonly #steps: readonly { bound: BoundKernel; groups: readonly [number, number, number] }[];
+  readonly #sums: readonly Pass[];
+  readonly #updates: readonly Pass[];
 
   private constructor(
     gpu: Gpu,
     rates: GPUBuffer,
     layout: Kernel,
     regularizers: { readonly opacity: number; readonly scale: number },
-    steps: readonly { bound: BoundKernel; groups: readonly [number, number, number] }[],
+    gradients: Pick<SplatAdam, 'gradColors' | 'gradGeometry'>,
+    passes: { sums: readonly Pass[]; updates: readonly Pass[] },
   ) {
+    this.gradColors = gradients.gradColors;
+    this.gradGeometry = gradients.gradGeometry;
     this.#gpu = gpu;
     this.#rates = rates;
     this.#layout = layout;
     this.#regularizers = regularizers;
-    this.#steps = steps;
+    this.#sums = passes.sums;
+    this.#updates = passes.updates;
   }
 
   /** Compiles the kernels and allocates their buffers in the arena. `backward`: the backward pass of `forward`. */
@@ -134,7 +147,7 @@ export class SplatAdam {
     const gradGeometry = arena.buffer(`${label}/gradGeometry`, geometry ? 48 * rows : 48);
     const shBytes = shRowBytes(shDegree);
     const over = (block: number, count: number) => loopingGrid({ target }, count, block, MAX_GROUPS);
-    const steps = windows.map((window) => ({
+    const sums = windows.map((window) => ({
       bound: intersectionSums.bind({
         view,
         window: window.uniform,
@@ -153,12 +166,13 @@ export class SplatAdam {
       }),
       groups: over(SUM_THREADS[target], window.rows),
     }));
+    const updates: Pass[] = [];
     // Before the means move.
     if (moves('sh')) {
       for (const window of windows) {
         const of = (buffer: GPUBuffer) => bindRows(buffer, window, shBytes);
         const moved = { sh: of(sh), m: of(moments.sh.m), v: of(moments.sh.v) };
-        steps.push({
+        updates.push({
           bound: adamSh.bind({
             view,
             window: window.uniform,
@@ -174,7 +188,7 @@ export class SplatAdam {
       }
     }
     if (geometry) {
-      steps.push({
+      updates.push({
         bound: adamGeometry.bind({
           rates,
           gaussianCount,
@@ -196,7 +210,8 @@ export class SplatAdam {
         groups: over(SIZE, rows),
       });
     }
-    return new SplatAdam(gpu, rates, adamGeometry, regularizers, steps);
+    const gradients = { gradColors, gradGeometry };
+    return new SplatAdam(gpu, rates, adamGeometry, regularizers, gradients, { sums, updates });
   }
 
   /** Sets the number of the next submitted step, from 1, and its rates; writes one small uniform at once. */
@@ -217,9 +232,14 @@ export class SplatAdam {
     this.#gpu.write(this.#rates, this.#layout.pack('AdamRates', values), 'parameters');
   }
 
-  /** Record it after the backward pass of the same view. Updates parameters and moments in place. */
-  record(recorder: Recorder): void {
-    for (const { bound, groups } of this.#steps) recorder.run(bound, groups);
+  /**
+   * Record it after the backward pass of the same view. Updates parameters and moments in place. `beforeUpdate` records work between the
+   * gradients and the update.
+   */
+  record(recorder: Recorder, beforeUpdate?: (recorder: Recorder) => void): void {
+    for (const { bound, groups } of this.#sums) recorder.run(bound, groups);
+    beforeUpdate?.(recorder);
+    for (const { bound, groups } of this.#updates) recorder.run(bound, groups);
   }
 }
 
