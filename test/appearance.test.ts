@@ -1,10 +1,11 @@
-/** Training that learns the exposures of the photographs: what comes back, and that it resumes to the same bytes. */
+/** Training that learns exposures and poses of the photographs: what comes back of the exposures, and that it resumes to the same bytes. */
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Dataset, releaseDataset } from '../stages/artefacts/dataset.ts';
 import { formatExposures } from '../stages/artefacts/exposures.ts';
 import { releaseGaussians } from '../stages/artefacts/gaussians.ts';
+import { formatPoses } from '../stages/artefacts/poses.ts';
 import { Stopped } from '../stages/checkpoints.ts';
 import { init } from '../stages/init/stage.ts';
 import { load } from '../stages/load/stage.ts';
@@ -97,22 +98,34 @@ test('playbot, each photograph darkened by its own factors: they come back, and 
     }
   }));
 
-test('without it there is no exposure, and no byte differs', () =>
+test('without them there is no exposure and no pose, and no byte differs', () =>
   withGpu(async (gpu, arena) => {
     const dataset = noise(arena);
     const run = async (options: TrainInput) => {
-      const { gaussians, exposures } = await trainScene(gpu, { dataset, gaussians: startOf(arena) }, options);
+      const { gaussians, exposures, poses } = await trainScene(
+        gpu,
+        { dataset, gaussians: startOf(arena) },
+        options,
+      );
       const bytes = await bytesOf(gpu, gaussians);
       releaseGaussians(gaussians);
-      return { bytes, exposures };
+      return { bytes, exposures, poses };
     };
     const options = { steps: 3, cap: 120 };
-    const off = await run({ ...options, exposure: false });
-    assert.is(off.exposures, undefined);
+    const off = await run({ ...options, exposure: false, poses: false });
+    assert.equal([off.exposures, off.poses], [undefined, undefined]);
     assert.equal(off, await run(options));
-    const still = await run({ ...options, exposure: true, rates: { exposure: 0 } });
+    const still = await run({
+      ...options,
+      exposure: true,
+      poses: true,
+      rates: { exposure: 0, poses: 0 },
+    });
     assert.ok(still.exposures!.views.every(({ matrix }) => matrix.join() === '1,0,0,0,0,1,0,0,0,0,1,0'));
-    assert.equal(still.bytes, off.bytes, 'the identity changes nothing');
+    for (const [i, { viewmat }] of still.poses!.views.entries()) {
+      assert.equal(viewmat, [...Float32Array.from(dataset.views[i].camera.viewmat)]);
+    }
+    assert.equal(still.bytes, off.bytes, 'rates of 0 change nothing');
   }));
 
 test('it resumes from a checkpoint to the same bytes', () =>
@@ -120,12 +133,17 @@ test('it resumes from a checkpoint to the same bytes', () =>
     const dataset = noise(arena);
     const steps = 20;
     const work = async (settings: StageSettings = {}): Promise<Bytes> => {
-      const options = { steps, cap: 120, exposure: true };
+      const options = { steps, cap: 120, exposure: true, poses: true };
       const inputs = { dataset, gaussians: startOf(arena) };
-      const { gaussians, exposures } = await trainScene(gpu, inputs, options, { seed: 7, ...settings });
+      const { gaussians, exposures, poses } = await trainScene(gpu, inputs, options, {
+        seed: 7,
+        ...settings,
+      });
       const bytes = await bytesOf(gpu, gaussians);
       releaseGaussians(gaussians);
-      return { ...bytes, exposures: new TextEncoder().encode(formatExposures(exposures!)) };
+      const texts = { exposures: formatExposures(exposures!), poses: formatPoses(poses!) };
+      const encoded = Object.entries(texts).map(([name, text]) => [name, new TextEncoder().encode(text)]);
+      return { ...bytes, ...Object.fromEntries(encoded) };
     };
     const whole = await work();
     for (const stop of [3, 11]) {
@@ -139,8 +157,10 @@ test('it resumes from a checkpoint to the same bytes', () =>
   }));
 
 test('with the second set of SH it is refused', async () => {
-  const given = trainStage.options.parse({ exposure: true, clip: { prompt: 'fire' } });
-  await throwsInput(() => trainStage.preflight!(given), 'clip.mode balanced', 'leave one of them out');
+  for (const name of ['exposure', 'poses']) {
+    const given = trainStage.options.parse({ [name]: true, clip: { prompt: 'fire' } });
+    await throwsInput(() => trainStage.preflight!(given), `train.${name}`, 'clip.mode balanced');
+  }
 });
 
 /** Views with photographs of noise. */
