@@ -10,7 +10,7 @@ import {
 } from '../../artefacts/camera.ts';
 
 /** A point that this share of the photographs shows belongs to the subject. */
-const SUBJECT_VIEWS = 0.8;
+const SUBJECT_VIEWS = 0.7;
 /** The part of the subject's points that every frame shows. */
 const SUBJECT_SHOWN = 0.99;
 /** Fewer points do not tell the subject. */
