@@ -1,8 +1,8 @@
 /** Reports: what they read, when they are written, and their pages in Chromium without a network. */
 import { readFileSync, statSync, utimesSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import axe from 'axe-core';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -20,8 +20,6 @@ import { noChromium, Page } from './helpers/chromium.ts';
 import { exampleRun } from './helpers/example-run.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { testUnless } from './helpers/skip.ts';
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 test.before(() => buildIfStale());
 
@@ -128,7 +126,7 @@ async function withPage(file: string, width: number, body: (page: Page) => Promi
 
 /** Rules of accessibility that the page violates seriously. */
 async function violations(page: Page): Promise<unknown> {
-  await page.evaluate(`${axe}; 0`);
+  await page.evaluate(`${axe.source}; 0`);
   return page.evaluate(
     `axe.run().then(({ violations }) => violations
       .filter(({ impact }) => ['serious', 'critical'].includes(impact))

@@ -106,6 +106,7 @@ export interface RunReport extends Head {
   kind: 'run';
   prompt?: string;
   gaussians?: number;
+  /** Of the computation of all results, also in earlier runs. */
   seconds: number;
   video?: { src: string; poster?: Picture };
   turntable?: Turntable;

@@ -26,12 +26,14 @@ import { differenceOf, readPictureFile, readTurntable, readVideo } from './pictu
 /** Reads everything that the report of a run shows from the run's folder. @throws InputError without a valid run.json. */
 export async function readRun(path: string): Promise<RunReport> {
   const { folder, manifest } = await readManifest(path);
-  const { name, status, error, seconds, stages, command, cwd, files } = manifest;
+  const { name, status, error, stages, command, cwd, files } = manifest;
+  const rows = stages.map((stage) => stageOf(stage, manifest));
   const { mtime } = await stat(join(folder, MANIFEST));
   const turntable = await turntableOf(folder, manifest);
   return {
     kind: 'run',
-    ...{ name, status, error, seconds, command, cwd },
+    ...{ name, status, error, command, cwd },
+    seconds: rows.reduce((sum, { seconds }) => sum + seconds, 0),
     made: mtime.toISOString(),
     prompt: promptOf(manifest),
     gaussians: await gaussiansOf(folder, manifest),
@@ -40,7 +42,7 @@ export async function readRun(path: string): Promise<RunReport> {
     scores: scoresOf(manifest.scores ?? []),
     heldOut: await heldOutOf(folder, manifest),
     curves: await curvesOf(folder, stages),
-    stages: stages.map((stage) => stageOf(stage, manifest)),
+    stages: rows,
     otherTransfers: otherTransfers(manifest),
     machine: machineOf(manifest),
     versions: versionsOf(manifest),

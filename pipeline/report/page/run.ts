@@ -52,7 +52,7 @@ function leadOf({ name, prompt, gaussians, seconds, made, heldOut, turntable }: 
     gaussians === undefined ? undefined : `${gaussians.toLocaleString('en-US')} Gaussians`,
     turntable && count(turntable.names.length, 'frame'),
     heldOut.length ? count(heldOut.length, 'held-out view') : undefined,
-    duration(seconds),
+    `computed in ${duration(seconds)}`,
     dateText(made),
   ];
   return parts.filter((part) => part !== undefined).join(' · ');
