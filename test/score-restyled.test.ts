@@ -200,7 +200,10 @@ test('what is missing is named, and only clip metrics read models', () =>
       settings,
     );
     assert.equal(apart.scores, [], 'separate views have no neighbours');
+    await score(gpu, scene, { metrics: ['structure'], judge: 'demo', among: [PROMPT] }, settings);
     for (const note of [
+      'warning: score.among has no effect: the metrics lack clip.rank, which uses it',
+      'warning: score.judge has no effect: no CLIP metric is measured',
       ...neighbours.map(
         (name) =>
           `${name} is skipped: it compares neighbouring frames, and those of orbit.path: views are separate views`,

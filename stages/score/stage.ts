@@ -122,6 +122,9 @@ export async function score(
     for (const part of prompt.parts) await warnOfPrompt(part, await folderOf(model), report);
   if (hasClip && judge !== undefined && (await folderOf(judge)) === (await folderOf(model)))
     report.warn('score.judge is the model itself, so its scores are no second opinion');
+  if (among?.length && !metrics.includes('clip.rank'))
+    report.warn('score.among has no effect: the metrics lack clip.rank, which uses it');
+  if (judge !== undefined && !hasClip) report.warn('score.judge has no effect: no CLIP metric is measured');
   const names = METRIC_NAMES.filter((name) => metrics.includes(name));
   const scores: Score[] = [];
   for (const [i, name] of names.entries()) {
