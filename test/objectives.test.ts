@@ -10,6 +10,7 @@ import {
 } from '../stages/artefacts/gaussians.ts';
 import { openClip } from '../stages/clip/model.ts';
 import { ClipObjective } from '../stages/clip/objective.ts';
+import { PRESETS } from '../stages/losses/index.ts';
 import { openStyleTarget, type StyleTarget } from '../stages/losses/target.ts';
 import {
   type Objective,
@@ -19,7 +20,7 @@ import {
 } from '../stages/optimizer/objectives.ts';
 import { SplatOptimizer } from '../stages/optimizer/optimizer.ts';
 import { createState } from '../stages/optimizer/state.ts';
-import { stylize } from '../stages/stylize/stage.ts';
+import { type StylizeInput, stylize } from '../stages/stylize/stage.ts';
 import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { withGpu } from './helpers/gpu.ts';
@@ -239,19 +240,47 @@ async function cosineOnFixedCrops(gpu: Gpu, objective: ClipObjective, splat: Gau
   return sum / views.length;
 }
 
+/** The bits of all parameters, by name. */
+async function bitsOf(gpu: Gpu, splat: Gaussians): Promise<Record<string, Uint32Array>> {
+  const widths = parameterWidths(splat.shDegree);
+  const tensors = GAUSSIAN_PARAMETERS.map(async (name) => {
+    const words = await gpu.readWords(splat[name], 'test', widths[name] * splat.count);
+    return [name, words] as const;
+  });
+  return Object.fromEntries(await Promise.all(tensors));
+}
+
+test('the preset sets crops, learning rate and its decay where none is given', () =>
+  withGpu(async (gpu) => {
+    const arena = gpu.arena('test/preset');
+    const gaussians = softBalls(arena);
+    const losses = { clip: 1, directional: 0, patch: 0, content: 0, structure: 0, tv: 0 };
+    const restyle = async (given: Partial<StylizeInput>) => {
+      const options = { prompt: 'a robot', model, steps: 4, losses, ...given };
+      const splat = await stylize(gpu, { dataset: ringDataset(), gaussians }, options, { seed: SEED });
+      const { sh } = await bitsOf(gpu, splat);
+      releaseGaussians(splat);
+      return sh;
+    };
+    const { cropScale, shRate, anneal } = PRESETS.wall;
+    const count = 3;
+    const [wall, rate] = [{ crops: { count } }, { rates: { sh: shRate } }];
+    const whole = { preset: 'paper' as const, crops: { count, scale: cropScale }, ...rate };
+    const given = await restyle({ ...whole, anneal });
+    assert.equal(await restyle(wall), given);
+    assert.not.equal(await restyle(whole), given, 'paper has no decay');
+    assert.equal(await restyle({ ...wall, anneal: { from: 0.5, to: 1 } }), await restyle(whole));
+    const slow = { ...wall, rates: { sh: PRESETS.paper.shRate } };
+    assert.not.equal(await restyle(slow), given, 'another rate');
+    arena.destroy();
+  }));
+
 test('stylize of SH alone leaves all else bit-identical, raises the cosine, and repeats to the byte', () =>
   withGpu((gpu) =>
     withTarget(gpu, async (_, objective) => {
       const arena = gpu.arena('test/stylize');
       const gaussians = softBalls(arena);
-      const read = async (splat: Gaussians) => {
-        const widths = parameterWidths(splat.shDegree);
-        const tensors = GAUSSIAN_PARAMETERS.map(async (name) => {
-          const words = await gpu.readWords(splat[name], 'test', widths[name] * splat.count);
-          return [name, words] as const;
-        });
-        return Object.fromEntries(await Promise.all(tensors));
-      };
+      const read = (splat: Gaussians) => bitsOf(gpu, splat);
       const restyle = () =>
         stylize(
           gpu,

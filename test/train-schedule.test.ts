@@ -1,8 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { annealed } from '../stages/optimizer/anneal.ts';
 import { adamRates } from '../stages/optimizer/parameters.ts';
 import { recipeOf, trainOptions } from '../stages/train/options.ts';
-import { annealed, dropoutAt, meansRate, shDegreeAt } from '../stages/train/schedule.ts';
+import { dropoutAt, meansRate, shDegreeAt } from '../stages/train/schedule.ts';
 
 const RATES = recipeOf(trainOptions.parse({ strategy: 'mcmc' })).rates;
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
+import type { Anneal } from '../optimizer/anneal.ts';
 import { clip } from './clip.ts';
 import { content } from './content.ts';
 import { directional } from './directional.ts';
@@ -20,38 +21,48 @@ export type LossesInput = { [Name in LossName]?: WeightOrOptions<(typeof LOSSES)
 // biome-ignore lint/suspicious/noExplicitAny: the options of a row are those of its own schema.
 const kinds: readonly LossKind<any>[] = Object.values(LOSSES);
 
-/** A set of losses. Models differ in the size of their losses: the weights are those for full models, and those for the demo model. */
+/**
+ * A set of losses, with the crops and learning rates that suit it. Models differ in the size of their losses: the weights are those
+ * for full models, and those for the demo model.
+ */
 interface Preset {
   summary: string;
   /** The default of `crops.scale`. */
   cropScale: [number, number];
+  /** The defaults of stylize's `rates.sh` and `anneal`. */
+  shRate: number;
+  anneal?: Anneal;
   full: LossesInput;
   demo: LossesInput;
 }
 
 /** Sets of losses by name. */
-export const PRESETS = {
+export const PRESETS: Record<'paper' | 'paper-verbatim' | 'wall', Preset> = {
   paper: {
     summary: 'the CLIP loss alone, eq. 5 of the paper',
     cropScale: [0.5, 1],
+    shRate: 1e-2,
     full: { clip: 1 },
     demo: { clip: 1 },
   },
   'paper-verbatim': {
     summary: 'eq. 5 as printed, on the whole view instead of random crops',
     cropScale: [0.5, 1],
+    shRate: 1e-2,
     full: { clip: { weight: 1, on: 'view' } },
     demo: { clip: { weight: 1, on: 'view' } },
   },
   wall: {
     summary: 'losses that restyle the scene, balanced by losses that preserve it, on crops of many sizes',
-    cropScale: [0.3, 1],
+    cropScale: [0.2, 1],
+    shRate: 2e-2,
+    anneal: { from: 0.6, to: 0.1 },
     // Direction, patch and content as CLIPGaussian (Howil et al. 2025); not tested here.
     full: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 },
     // Chosen by the table of `npm run styles`.
-    demo: { clip: 1, structure: 0.2 },
+    demo: { clip: 1, structure: 0.3 },
   },
-} satisfies Record<string, Preset>;
+};
 export type PresetName = keyof typeof PRESETS;
 
 const presetNames = Object.keys(PRESETS) as [PresetName];

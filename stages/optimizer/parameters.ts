@@ -17,32 +17,39 @@ export const PARAMETER_NAMES = Object.keys(PARAMETERS) as [ParameterName, ...Par
 /** Learning rate of SH bands above 0, relative to band 0 (3DGS). */
 export const SH_REST = 1 / 20;
 
-/** Adam's learning rates as an option. `means`: description of the rate of the means. */
-export function ratesOption(
-  defaults: Record<ParameterName, number>,
-  means = 'Learning rate of the means, per unit of scene extent',
-) {
-  const rate = (name: ParameterName, text: string) =>
+/** Adam's learning rates as an option. */
+export function ratesOption(defaults: Record<Exclude<ParameterName, 'sh'>, number>) {
+  const rate = (name: Exclude<ParameterName, 'sh'>, text: string) =>
     z.number().min(0).default(defaults[name]).describe(text);
   return z
     .strictObject({
-      means: rate('means', means),
+      means: rate('means', 'Learning rate of the means, per unit of scene extent'),
       scales: rate('scales', 'Learning rate of the log scales'),
       quats: rate('quats', 'Learning rate of the quaternions'),
       opacity: rate('opacity', 'Learning rate of the opacity logits'),
-      sh: rate('sh', 'Learning rate of SH band 0; 1/20 of it for the higher bands'),
+      sh: z
+        .number()
+        .min(0)
+        .optional()
+        .describe(
+          'Learning rate of SH band 0; 1/20 of it for the higher bands; that of the preset unless given',
+        ),
     })
     .prefault({})
     .describe('Learning rates of Adam');
 }
 
-/** The learning rates of a step; that of the means in world units. */
-export function adamRates(rates: Record<Exclude<ParameterName, 'means'>, number>, means: number): Rates {
+/** The learning rates of a step, `factor` times those given; that of the means in world units. */
+export function adamRates(
+  rates: Record<Exclude<ParameterName, 'means'>, number>,
+  means: number,
+  factor = 1,
+): Rates {
   return {
     means,
-    logScales: rates.scales,
-    quats: rates.quats,
-    opacityLogits: rates.opacity,
-    sh: [rates.sh, rates.sh * SH_REST],
+    logScales: factor * rates.scales,
+    quats: factor * rates.quats,
+    opacityLogits: factor * rates.opacity,
+    sh: [factor * rates.sh, factor * rates.sh * SH_REST],
   };
 }

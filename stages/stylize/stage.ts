@@ -7,8 +7,10 @@ import { type Dataset, largestView } from '../artefacts/dataset.ts';
 import { type GaussianParameter, type Gaussians, parameterWidths } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { clipTargetReads } from '../clip/check.ts';
+import { PRESETS } from '../losses/index.ts';
 import { styleTarget } from '../losses/options.ts';
 import { checkStyleTarget, openStyleTarget } from '../losses/target.ts';
+import { annealed, annealOption } from '../optimizer/anneal.ts';
 import {
   checkpointNumbers,
   type LoopIdentity,
@@ -24,8 +26,8 @@ import { regionOption } from '../regions/options.ts';
 import { openRegion } from '../regions/weights.ts';
 import { DEFAULT_SEED, defineStage, type StageSettings, silent } from '../stage.ts';
 
-/** The rates of 3DGS, except for opacity and colour, which CLIP changes more than photographs do. */
-const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 2e-2, sh: 1e-2 };
+/** The rates of 3DGS, except for opacity, which CLIP changes more than photographs do. */
+const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 2e-2 };
 
 export const stylizeOptions = z.strictObject({
   ...styleTarget,
@@ -49,6 +51,7 @@ export const stylizeOptions = z.strictObject({
     ),
   background: trainingBackgroundOption('Background colour during restyling'),
   rates: ratesOption(RATES),
+  anneal: annealOption('Decay of all learning rates at the end; that of the preset unless given'),
 });
 
 /** Options of stylize as a caller gives them: docs/options.md has units and defaults. */
@@ -101,7 +104,9 @@ export async function stylize(
   const views = dataset.views.filter(({ split }) => split === 'train');
   if (!views.length) throw new InputError('stylize needs training views, and the dataset has none');
   requirePicture(gpu, largestView(views), PICTURE_BYTES.render, 'load.downscale, load.size');
-  const { rates, steps } = options;
+  const preset = PRESETS[options.preset];
+  const rates = { ...options.rates, sh: options.rates.sh ?? preset.shRate };
+  const { steps, anneal = preset.anneal } = options;
   const arena = gpu.arena('stylize/state');
   const owned: { destroy(): void }[] = [arena];
   try {
@@ -136,12 +141,15 @@ export async function stylize(
     await runLoop(optimizer, {
       steps,
       from,
-      at: (step) => ({
-        view: order.at(step),
-        background: backgroundAt(options.background, seed, step),
-        shDegree: state.shDegree,
-        rates: adamRates(rates, rates.means * dataset.extent),
-      }),
+      at: (step) => {
+        const factor = annealed(step, steps, anneal);
+        return {
+          view: order.at(step),
+          background: backgroundAt(options.background, seed, step),
+          shDegree: state.shDegree,
+          rates: adamRates(rates, factor * rates.means * dataset.extent, factor),
+        };
+      },
       afterStep: (recorder) => scale?.record(recorder),
       metrics: () => ({ ...optimizer.metrics }),
       report,

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { trainingBackgroundOption } from '../artefacts/background.ts';
+import { annealOption } from '../optimizer/anneal.ts';
 import { PARAMETER_NAMES, type ParameterName } from '../optimizer/parameters.ts';
 import { clipTermOptions } from './clip-options.ts';
 import { type Recipe, STRATEGIES, type StrategyName } from './strategies/index.ts';
@@ -129,19 +130,9 @@ export const trainOptions = z.strictObject({
     .default('strategy')
     .describe('Initial opacity and scale: set by the strategy, or kept from the input splat'),
   rates: rates.prefault({}).describe('Learning rates of Adam; defaults depend on the strategy'),
-  anneal: z
-    .strictObject({
-      from: z.number().min(0).max(1).describe('Fraction of the steps after which the learning rates decay'),
-      to: z
-        .number()
-        .gt(0)
-        .max(1)
-        .describe('Final learning rate as a fraction of the initial one; 1 disables the decay'),
-    })
-    .optional()
-    .describe(
-      `Decay of all learning rates except that of the means at the end of training (${perStrategy(({ recipe: { anneal } }) => (anneal ? `from ${anneal.from} to ${anneal.to}` : 'never'))})`,
-    ),
+  anneal: annealOption(
+    `Decay of all learning rates except that of the means at the end of training (${perStrategy(({ recipe: { anneal } }) => (anneal ? `from ${anneal.from} to ${anneal.to}` : 'never'))})`,
+  ),
   clip: clipTermOptions
     .optional()
     .describe('Joint optimisation: adds the loss term −weight · CLIP(render, prompt)'),

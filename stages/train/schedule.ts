@@ -1,5 +1,3 @@
-import type { Recipe } from './strategies/index.ts';
-
 /** Learning rates, SH bands and dropout over a training of `steps` steps. */
 
 /** Final learning rate of the means relative to the initial one; the decay is exponential. */
@@ -24,13 +22,6 @@ const POSE_DECAY = 0.01;
 
 export function poseRate(step: number, steps: number, rate: number): number {
   return rate * POSE_DECAY ** (step / steps);
-}
-
-/** Factor of all learning rates except that of the means at a step. */
-export function annealed(step: number, steps: number, anneal: Recipe['anneal']): number {
-  if (!anneal) return 1;
-  const late = Math.max(0, step / steps - anneal.from) / Math.max(1 / steps, 1 - anneal.from);
-  return anneal.to ** late;
 }
 
 /** Fraction of the steps after which dropout ends: the last steps train on the final splat. */

@@ -9,6 +9,7 @@ import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
 import type { Poses } from '../artefacts/poses.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { openStyleTarget } from '../losses/target.ts';
+import { annealed } from '../optimizer/anneal.ts';
 import {
   type CheckpointTensors,
   checkpointNumbers,
@@ -19,7 +20,7 @@ import {
 import { ViewExposures } from '../optimizer/exposures.ts';
 import { runLoop, ViewOrder } from '../optimizer/loop.ts';
 import { photometricObjective } from '../optimizer/objectives.ts';
-import { type Rates, SplatOptimizer } from '../optimizer/optimizer.ts';
+import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates } from '../optimizer/parameters.ts';
 import { ViewPoses } from '../optimizer/poses.ts';
 import {
@@ -33,14 +34,8 @@ import { TimeBudget } from '../optimizer/time-budget.ts';
 import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
 import { recipeOf, type TrainInput, type TrainOptions, trainOptions } from './options.ts';
 import { removeOutsideMasks } from './outside-masks.ts';
-import { annealed, dropoutAt, exposureRate, meansRate, poseRate, shDegreeAt } from './schedule.ts';
-import {
-  type Recipe,
-  STRATEGIES,
-  type Strategy,
-  type StrategyContext,
-  type StrategyKind,
-} from './strategies/index.ts';
+import { dropoutAt, exposureRate, meansRate, poseRate, shDegreeAt } from './schedule.ts';
+import { STRATEGIES, type Strategy, type StrategyContext, type StrategyKind } from './strategies/index.ts';
 
 export interface TrainInputs {
   dataset: Dataset;
@@ -260,7 +255,7 @@ async function optimize(
       background: backgroundAt(options.background, seed, step),
       shDegree: shDegreeAt(step, steps, state.shDegree, recipe.shInterval),
       dropout: { share: dropoutAt(step, steps, recipe.dropout), seed },
-      rates: ratesAt(recipe, annealed(step, steps, recipe.anneal), meansAt(step)),
+      rates: adamRates(recipe.rates, meansAt(step), annealed(step, steps, recipe.anneal)),
     }),
     afterStep: (recorder, step) => strategy.recordStep(recorder, step, { means: meansAt(step) }),
     refine: { due: (step) => strategy.refineDue(step), run: (step) => strategy.refine(step) },
@@ -284,15 +279,6 @@ async function optimize(
         'The result is not reproducible to the byte; if it must be, set train.steps to a number that fits',
     );
   }
-}
-
-/** The learning rates of a step: `factor` times those of the recipe, and that of the means. */
-function ratesAt({ rates }: Recipe, factor: number, means: number): Rates {
-  const { scales, quats, opacity, sh } = rates;
-  return adamRates(
-    { scales: factor * scales, quats: factor * quats, opacity: factor * opacity, sh: factor * sh },
-    means,
-  );
 }
 
 function createStrategy(

@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import type { Recorder } from '../../../wgsl/core/index.ts';
+import type { Anneal } from '../../optimizer/anneal.ts';
 import type { CheckpointTensors } from '../../optimizer/checkpoint-tensors.ts';
 import type { ParameterName } from '../../optimizer/parameters.ts';
 import type { TrainingState } from '../../optimizer/state.ts';
@@ -54,7 +55,7 @@ export interface Recipe {
   /** Adam's learning rates; that of the means per unit of scene extent. */
   readonly rates: Readonly<Record<ParameterName, number>>;
   /** Exponential decay of all learning rates except that of the means, from a fraction of the steps on, to a factor. */
-  readonly anneal?: { readonly from: number; readonly to: number };
+  readonly anneal?: Anneal;
   /** Fraction of Gaussians that each step drops (see `ViewOptions`). */
   readonly dropout: number;
   /** Steps between increments of the SH degree; 0: all bands from the start. Default: proportional to the steps. */
