@@ -54,13 +54,13 @@ export const PRESETS: Record<'paper' | 'paper-verbatim' | 'wall', Preset> = {
   },
   wall: {
     summary: 'losses that restyle the scene, balanced by losses that preserve it, on crops of many sizes',
-    cropScale: [0.2, 1],
-    shRate: 2e-2,
+    cropScale: [0.3, 1],
+    shRate: 3e-2,
     anneal: { from: 0.6, to: 0.1 },
     // Direction, patch and content as CLIPGaussian (Howil et al. 2025); not tested here.
     full: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 },
     // Chosen by the table of `npm run styles`.
-    demo: { clip: 1, structure: 0.3 },
+    demo: { clip: 1, structure: 0.2 },
   },
 };
 export type PresetName = keyof typeof PRESETS;
