@@ -15,6 +15,7 @@ import { importGaussians } from '../stages/artefacts/gaussians-import.ts';
 import { encodePly, exportPly } from '../stages/artefacts/gaussians-ply.ts';
 import { readAntialias } from '../stages/artefacts/splat-model.ts';
 import { openSource, splatTransform } from '../stages/artefacts/splat-transform.ts';
+import { writeSplat } from '../stages/artefacts/splat-writer.ts';
 import { stylize } from '../stages/stylize/stage.ts';
 import { train } from '../stages/train/stage.ts';
 import type { Gpu } from '../wgsl/core/index.ts';
@@ -94,6 +95,18 @@ test('the mark goes through training, restyling, saved splats and .ply', () =>
     assert.equal(imported.gaussians, host);
     for (const splat of [trained, plain, again, off, styled, loaded]) releaseGaussians(splat);
   }));
+
+test('a compressed .ply and a .spz are marked, and nothing else of them changes', async () => {
+  for (const format of ['compressed.ply', 'spz'] as const) {
+    const read = async (antialias: boolean) => {
+      const bytes = await writeSplat({ ...ball(1), antialias }, format);
+      return (await importGaussians(put(folder, `marked-${antialias}.${format}`, bytes))).gaussians;
+    };
+    const [marked, plain] = [await read(true), await read(false)];
+    assert.equal(marked, { ...plain, antialias: true }, format);
+    assert.is(plain.antialias, undefined);
+  }
+});
 
 test('the marks of other tools are read', async () => {
   const library = await splatTransform();

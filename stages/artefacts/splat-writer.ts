@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Vec3 } from './camera.ts';
 import { assertFinite, emptyGaussians, type HostGaussians } from './gaussians.ts';
 import { encodePly, plyColumns } from './gaussians-ply.ts';
+import { markAntialias } from './splat-model.ts';
 
 /** The formats in which a splat is written, all by @playcanvas/splat-transform. */
 export const SPLAT_FORMATS = {
@@ -49,7 +50,8 @@ export async function writeSplat(
   assertFinite(host, `writing .${format}`);
   if (format === 'ply') return encodePly(host);
   if (format === 'html') return writeViewer(await writeSplat(host, 'sog', options), options.viewer);
-  return runWriter(host, format, options);
+  const bytes = await runWriter(host, format, options);
+  return host.antialias ? markAntialias(bytes, format) : bytes;
 }
 
 /** The SuperSplat viewer as one page with a SOG inside. It loads nothing from a network. */
