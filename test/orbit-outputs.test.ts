@@ -69,6 +69,7 @@ test('every output in PNG has its channels and its values', () =>
       [
         ...folders.flatMap((folder) => FRAMES.map((name) => `${folder}/${name}.png`)),
         'depth/depth.json',
+        'path.svg',
       ].sort(),
     );
     const notes = JSON.parse(new TextDecoder().decode(files.get('depth/depth.json')));
@@ -126,6 +127,7 @@ test('every output is written in the files that hold its pixels, and repeats', (
     assert.equal(
       names.filter((name) => !name.includes('/')).sort(),
       [
+        'path.svg',
         ...files('turntable', videos, 'poster'),
         ...files('rgba', ['.webp']),
         ...['depth-preview', 'normal', 'alpha'].flatMap((stem) => files(stem, videos)),

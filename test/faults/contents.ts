@@ -8,7 +8,7 @@ import { holderOf } from '../../pipeline/store/lock.ts';
 export type Contents = ReadonlyMap<string, string>;
 
 /** Tell when and how a run went. The pictures of the video are compared as frames. */
-const TIMED = /^run\.json$|\.mp4$/;
+const TIMED = /^(run\.json|report\.html)$|\.mp4$/;
 const STAGE = /^stages\/[^/]+\/stage\.json$/;
 
 /** All that is promised to be the same: splats and their tensors, frames, scores, and the keys of the stages. */
