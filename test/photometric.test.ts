@@ -206,7 +206,7 @@ for (const { dssimWeight, padding, target } of [
       }
       assert.ok(Math.sqrt(error / norm) < 1e-4, `gradient off by ${Math.sqrt(error / norm)}`);
 
-      // Neither the photograph nor the render below the mask has any influence.
+      // The values of masked pixels enter no loss: those of the photograph and those of the render.
       const other = render.map((value, i) => (isMasked(Math.floor(i / 4)) ? 5 - value : value));
       const again = await run(gpu, arena, { render: other, photo }, size, options);
       assert.equal(again.metrics, metrics);

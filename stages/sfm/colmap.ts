@@ -6,7 +6,7 @@ import { InputError } from '../../wgsl/core/index.ts';
 export interface Colmap {
   /** As it names itself: `COLMAP 3.8 (Commit Unknown on Unknown without CUDA)`. Part of the key of a reconstruction. */
   title: string;
-  /** Whether it was built for CUDA, which it then uses unless told otherwise. */
+  /** Whether this build supports CUDA. COLMAP then runs on the GPU by default. */
   cuda: boolean;
 }
 
