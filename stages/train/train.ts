@@ -75,7 +75,8 @@ export async function trainScene(
   if (options.clip?.mode === 'balanced') {
     throw new InputError('train returns one splat, and clip.mode balanced makes two: call trainJointly');
   }
-  if (options.exposure && alphaOf(views) === 'composite') {
+  const alpha = alphaOf(views);
+  if (options.exposure && alpha === 'composite') {
     throw new InputError(
       'train.exposure needs whole photographs or masks: the background that fills transparent photographs has no exposure. Set load.masking to ignore',
     );
@@ -93,7 +94,6 @@ export async function trainScene(
   const context = { seed, steps: options.steps, extent: dataset.extent, views: views.length };
   const owned: { destroy(): void }[] = [arena];
   try {
-    const alpha = alphaOf(views);
     const trim = (state: TrainingState) =>
       removeBackground(state, alpha === 'composite' ? views : [], report);
     const exposures = options.exposure ? new ViewExposures(arena, views) : undefined;
