@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Gpu, GpuError } from '../wgsl/core/index.ts';
-import { MAX_CAPACITY } from '../wgsl/sort/capacity.ts';
+import { MAX_CAPACITY } from '../wgsl/sort/radix-sort.ts';
 import { grownIntersections, guessedIntersections } from '../wgsl/splat/intersection-capacity.ts';
 
 const gpuWith = (maxStorageBufferBindingSize: number) =>

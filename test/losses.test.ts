@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { type ClipModel, openClip } from '../stages/clip/model.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
 import { middleLayer } from '../stages/losses/base-embeds.ts';
-import { chooseLosses, type LossesInput, lossOptions } from '../stages/losses/index.ts';
+import { chooseLosses, type LossesInput, styleTarget } from '../stages/losses/index.ts';
 import { checkStyleTarget, openStyleTarget } from '../stages/losses/target.ts';
 import type { ObjectiveMetrics } from '../stages/optimizer/objectives.ts';
 import type { RegionOption } from '../stages/regions/options.ts';
@@ -236,7 +236,7 @@ test('losses that cannot be computed are refused before any work', async () => {
     /patch\.scale is \[smallest, largest\]/,
   );
   assert.match(await refusal({ patch: { source: 'a robot' } }, true), /source "a robot" are one text/);
-  const { losses } = lossOptions;
+  const { losses } = styleTarget;
   assert.not(losses.safeParse({ directional: { source: ' ' } }).success, 'an empty source');
   assert.match(await refusal({ patch: { count: 254 } }, true), /257 crops a step \(crops 3, patches 254\)/);
 });

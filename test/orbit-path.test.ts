@@ -9,9 +9,9 @@ import {
   normalize,
   type Vec3,
 } from '../stages/artefacts/camera.ts';
+import { pictureSize } from '../stages/orbit/options.ts';
 import { subjectPoints, subjectZoom } from '../stages/orbit/paths/framing.ts';
 import { coverage, fitRing, ringCameras, supportedRing } from '../stages/orbit/paths/ring.ts';
-import { pictureSize } from '../stages/orbit/picture-size.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { project } from './reference/warp-error.ts';
 

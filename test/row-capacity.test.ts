@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { emptyGaussians, uploadGaussians } from '../stages/artefacts/gaussians.ts';
 import { init } from '../stages/init/stage.ts';
 import { type Gpu, InputError } from '../wgsl/core/index.ts';
-import { MAX_CAPACITY } from '../wgsl/sort/capacity.ts';
+import { MAX_CAPACITY } from '../wgsl/sort/radix-sort.ts';
 import { requireRows, rowLimit } from '../wgsl/splat/row-capacity.ts';
 import { ringDataset } from './helpers/tiny-scene.ts';
 

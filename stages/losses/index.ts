@@ -1,14 +1,14 @@
 import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
+import { clipTarget, cropOptions } from '../clip/options.ts';
 import type { Anneal } from '../optimizer/anneal.ts';
 import { clip } from './clip.ts';
 import { content } from './content.ts';
 import { directional } from './directional.ts';
 import type { LossKind, LossOptions } from './loss.ts';
 import { patch } from './patch.ts';
-import { photo } from './photo.ts';
+import { photo, tv } from './pixel-losses.ts';
 import { structure } from './structure.ts';
-import { tv } from './tv.ts';
 
 /** The losses of restyling. Schema, help and docs derive from this table; the picture's gradient sums them in its order. */
 export const LOSSES = { clip, directional, patch, content, structure, tv, photo } as const;
@@ -68,7 +68,7 @@ export type PresetName = keyof typeof PRESETS;
 const presetNames = Object.keys(PRESETS) as [PresetName];
 
 /** The options `preset` and `losses`. */
-export const lossOptions = {
+const lossOptions = {
   preset: z
     .enum(presetNames)
     .default('wall')
@@ -81,6 +81,11 @@ export const lossOptions = {
     )
     .transform((losses) => losses as LossesInput),
 };
+
+const crops = cropOptions.prefault({}).describe('Random crops of each render, the input of CLIP');
+
+/** The options of a style target. Shared by stylize and joint training. */
+export const styleTarget = { ...clipTarget, crops, ...lossOptions };
 
 function inputOf({ summary, options, defaults }: LossKind): z.ZodType {
   const fields = Object.entries(options.shape).map(([key, schema]) => {

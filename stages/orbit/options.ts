@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import { backgroundOption } from '../artefacts/background.ts';
+import type { Dataset } from '../artefacts/dataset.ts';
 import { FILE_NAMES, FILES } from './files/index.ts';
 import { OUTPUT_NAMES, OUTPUTS } from './outputs/index.ts';
 import { pathOption } from './paths/index.ts';
+import { median } from './paths/ring.ts';
 
 const list = (rows: Record<string, { summary: string }>) =>
   Object.entries(rows)
@@ -56,3 +58,26 @@ export const orbitOptions = z.strictObject({
 export type OrbitOptions = z.output<typeof orbitOptions>;
 /** Options of orbit as a caller gives them: docs/options.md has units and defaults. */
 export type OrbitInput = z.input<typeof orbitOptions>;
+
+/** width ÷ height without photographs. */
+export const WIDE = 16 / 9;
+/** The smallest side of a frame, pixels. */
+const MIN_SIDE = 16;
+
+/** width ÷ height of the photographs: the median of the training views that have one. */
+export function photographAspect({ views }: Dataset): number | undefined {
+  const aspects = views
+    .filter(({ image, split }) => image && split === 'train')
+    .map(({ camera }) => camera.width / camera.height);
+  return aspects.length ? median(aspects) : undefined;
+}
+
+/** The size of the frames, even numbers, by the option `size`: [width, height], or the longer side of pictures of an aspect. */
+export function pictureSize(
+  size: number | readonly [number, number],
+  aspect: number,
+): { width: number; height: number } {
+  if (typeof size !== 'number') return { width: size[0], height: size[1] };
+  const shorter = Math.max(MIN_SIDE, 2 * Math.round((size * Math.min(aspect, 1 / aspect)) / 2));
+  return aspect < 1 ? { width: shorter, height: size } : { width: size, height: shorter };
+}

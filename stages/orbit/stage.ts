@@ -4,14 +4,20 @@ import type { Dataset } from '../artefacts/dataset.ts';
 import { type Frames, releaseFrames } from '../artefacts/frames.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { defineStage, type Report, type StageSettings, silent } from '../stage.ts';
-import { type OrbitInput, type OrbitOptions, orbitOptions } from './options.ts';
+import {
+  type OrbitInput,
+  type OrbitOptions,
+  orbitOptions,
+  photographAspect,
+  pictureSize,
+  WIDE,
+} from './options.ts';
 import { checkOutputs, OutputFiles } from './output-files.ts';
 import { OUTPUTS } from './outputs/index.ts';
 import type { FrameOutput } from './outputs/output.ts';
 import { pathDrawing } from './path-drawing.ts';
 import { chosenPath } from './paths/index.ts';
 import type { PathCameras } from './paths/path.ts';
-import { photographAspect, pictureSize, WIDE } from './picture-size.ts';
 import { checkBudget, renderFrames } from './render-frames.ts';
 
 export type { OrbitInput } from './options.ts';

@@ -3,8 +3,14 @@ import { join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Report } from '../stage.ts';
 import { type Colmap, type ColmapEnd, runColmap } from './colmap.ts';
-import { modelsBelow } from './models.ts';
-import { advice, type Extraction, leftOutSentence, type Outcome, unregistered } from './outcome.ts';
+import {
+  advice,
+  type Extraction,
+  leftOutSentence,
+  modelsBelow,
+  type Outcome,
+  unregistered,
+} from './outcome.ts';
 import { MIN_PICTURES } from './pictures.ts';
 
 export interface ReconstructOptions {

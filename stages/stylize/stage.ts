@@ -7,8 +7,7 @@ import { type Dataset, largestView } from '../artefacts/dataset.ts';
 import { type GaussianParameter, type Gaussians, parameterWidths } from '../artefacts/gaussians.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { clipTargetReads } from '../clip/check.ts';
-import { PRESETS } from '../losses/index.ts';
-import { styleTarget } from '../losses/options.ts';
+import { PRESETS, styleTarget } from '../losses/index.ts';
 import { checkStyleTarget, openStyleTarget } from '../losses/target.ts';
 import { annealed, annealOption } from '../optimizer/anneal.ts';
 import {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { styleTarget } from '../losses/options.ts';
+import { styleTarget } from '../losses/index.ts';
 
 /** How joint optimisation combines photographs and prompt. */
 export const JOINT_MODES = ['balanced', 'paper'] as const;

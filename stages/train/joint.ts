@@ -11,6 +11,7 @@ import {
 import type { SavedCheckpoint } from '../checkpoints.ts';
 import { openStyleTarget } from '../losses/target.ts';
 import { balancedObjective } from '../optimizer/balanced-objective.ts';
+import { loopStore } from '../optimizer/checkpoint-recorder.ts';
 import {
   type CheckpointTensors,
   checkpointNumbers,
@@ -19,7 +20,6 @@ import {
   stateTensors,
 } from '../optimizer/checkpoint-tensors.ts';
 import { runLoop, ViewOrder } from '../optimizer/loop.ts';
-import { loopStore } from '../optimizer/loop-store.ts';
 import { photometricObjective } from '../optimizer/objectives.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { SH_REST } from '../optimizer/parameters.ts';

@@ -1,6 +1,8 @@
 import type { Arena, Gpu, KernelTarget, Recorder } from '../core/index.ts';
-import { MAX_CAPACITY } from './capacity.ts';
 import { MAX_DIGIT_BITS, passSteps, type Step, workersFor } from './radix-pass.ts';
+
+/** Maximum number of pairs of a radix sort. */
+export const MAX_CAPACITY = 2 ** 26;
 
 /** Options of `RadixSort.create`. */
 export interface RadixSortOptions {

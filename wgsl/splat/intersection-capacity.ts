@@ -1,5 +1,5 @@
 import { type Gpu, GpuError } from '../core/index.ts';
-import { MAX_CAPACITY } from '../sort/capacity.ts';
+import { MAX_CAPACITY } from '../sort/radix-sort.ts';
 
 /** Minimum of the initial guess: small scenes then never overflow. */
 const MIN_CAPACITY = 1 << 16;

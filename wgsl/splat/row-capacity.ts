@@ -1,5 +1,5 @@
 import { type Gpu, InputError } from '../core/index.ts';
-import { MAX_CAPACITY } from '../sort/capacity.ts';
+import { MAX_CAPACITY } from '../sort/radix-sort.ts';
 import { PROJECTED_BYTES, shRowBytes } from './types.ts';
 
 interface Bound {

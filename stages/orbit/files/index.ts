@@ -1,9 +1,7 @@
-import { av1 } from './av1.ts';
+import { av1, mp4, webm } from './codecs.ts';
 import type { FileFormat } from './format.ts';
-import { mp4 } from './mp4.ts';
 import { png } from './png.ts';
 import { poster } from './poster.ts';
-import { webm } from './webm.ts';
 import { webp } from './webp.ts';
 
 /** The files of `orbit.files`, one row each. */

@@ -1,10 +1,8 @@
-import { alpha } from './alpha.ts';
-import { color } from './color.ts';
-import { compare } from './compare.ts';
+import { alpha, rgba } from './alpha.ts';
+import { color, compare } from './color.ts';
 import { depth } from './depth.ts';
 import { normal } from './normal.ts';
 import type { FrameOutput } from './output.ts';
-import { rgba } from './rgba.ts';
 
 /** The pictures of `orbit.outputs`, one row each. */
 export const OUTPUTS = { color, rgba, depth, normal, alpha, compare } as const satisfies Record<

@@ -1,7 +1,5 @@
-import { clip } from './clip.ts';
-import { clipConsistency } from './clip-consistency.ts';
-import { clipDirection } from './clip-direction.ts';
-import { clipFrames } from './clip-frames.ts';
+import { clipConsistency, clipFrames } from './clip-neighbours.ts';
+import { clip, clipDirection } from './clip-prompt.ts';
 import { clipRank } from './clip-rank.ts';
 import { consistency, longConsistency } from './consistency.ts';
 import { psnrMetric, ssimMetric } from './held-out.ts';

@@ -1,2 +1,0 @@
-/** Maximum number of pairs of a radix sort. */
-export const MAX_CAPACITY = 2 ** 26;
