@@ -27,6 +27,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const DIST = join(ROOT, 'dist');
 const STAMP = join(DIST, '.stamp');
+const VENDOR_STAMP = join(DIST, '.vendored');
 const FOLDERS = ['pipeline', 'stages', 'wgsl'];
 /** The page of reports: one HTML file with its style, its script and the libraries that they import. */
 const PAGE = 'pipeline/report/page';
@@ -162,10 +163,9 @@ async function codeOfStages(build) {
   try {
     const { modulesForBuild } = await import(pathToFileURL(reader).href);
     const stages = readdirSync(join(ROOT, 'stages')).map((name) => `stages/${name}/stage.ts`);
-    const manifest = (name) => JSON.parse(readFileSync(join(packageFolder(name), 'package.json'), 'utf8'));
     return {
       modules: modulesForBuild(stages.filter((path) => existsSync(join(ROOT, path)))),
-      packages: Object.fromEntries([...INLINED, VENDORED].map((name) => [name, manifest(name).version])),
+      packages: Object.fromEntries([...INLINED, VENDORED].map((name) => [name, versionOf(name)])),
     };
   } finally {
     rmSync(reader);
@@ -222,9 +222,18 @@ function withOwnUrl(text, path) {
   });
 }
 
+/** Copies and joins the vendored package, unless `dist/` has it from the same packages by the same script. */
 async function vendor(build) {
   const from = packageFolder(VENDORED);
   const to = join(DIST, 'vendor', basename(VENDORED));
+  const stamp = JSON.stringify(
+    [VENDORED, 'esbuild', ...INLINED, ...OF_PAGE].map((name) => [name, versionOf(name)]),
+  );
+  const hash = createHash('sha256')
+    .update(stamp)
+    .update(readFileSync(fileURLToPath(import.meta.url)))
+    .digest('hex');
+  if (read(VENDOR_STAMP) === hash && existsSync(join(to, 'dist', 'index.mjs'))) return;
   for (const name of readdirSync(from, { recursive: true }).filter((path) => VENDORED_FILES.test(path))) {
     mkdirSync(dirname(join(to, name)), { recursive: true });
     replaceFile(join(to, name), readFileSync(join(from, name)));
@@ -245,6 +254,7 @@ async function vendor(build) {
     return `${name}\n\n${file ? readFileSync(join(packageFolder(name), file), 'utf8') : ''}`;
   });
   replaceFile(join(DIST, 'LICENSES.txt'), licences.join('\n\n'));
+  replaceFile(VENDOR_STAMP, hash);
 }
 
 /** The package of an import: `yaml` of `yaml/util`, `@scope/name`. */
@@ -256,6 +266,10 @@ function packageOf(path) {
 function packageFolder(name) {
   const folders = createRequire(import.meta.url).resolve.paths(name);
   return folders.map((folder) => join(folder, name)).find((folder) => read(join(folder, 'package.json')));
+}
+
+function versionOf(name) {
+  return JSON.parse(readFileSync(join(packageFolder(name), 'package.json'), 'utf8')).version;
 }
 
 function replaceFile(path, contents) {

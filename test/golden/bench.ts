@@ -23,8 +23,8 @@ stages:
   - score: { metrics: [psnr, ssim, consistency], background: white }
 `;
 
-/** What the sources need to run: copied, and linked. */
-const SOURCES = ['pipeline', 'stages', 'wgsl', 'package.json'];
+/** What the sources need to build and run: copied, and linked. A copy builds its own modules, but not the vendored package. */
+const SOURCES = ['pipeline', 'stages', 'wgsl', 'package.json', 'dist'];
 const SHARED = ['node_modules', 'prompts'];
 
 /** Copies the sources with one fault into a folder, and returns the folder. */
