@@ -65,6 +65,22 @@ export default {
       'The command line stands on everything; nothing stands on it.',
     ),
     rule(
+      'view-on-reports',
+      { path: '^pipeline/(?!cli/|view/)' },
+      { path: '^pipeline/view/' },
+      'The server shows what runs leave; only the command line knows it.',
+    ),
+    rule(
+      'view-only-reads',
+      { path: '^pipeline/view/' },
+      {
+        path: '^pipeline/',
+        pathNot:
+          '^pipeline/(view/|report/|matrix/record\\.ts$|run/(live-log|manifest|run-folder)\\.ts$|store/(disk|lock)\\.ts$)',
+      },
+      'A server starts no run and opens no store.',
+    ),
+    rule(
       'stages-below-pipeline',
       { path: '^stages/' },
       { path: '^(pipeline|scenes|test)/' },
@@ -120,10 +136,10 @@ export default {
       {
         path: '^(pipeline|stages|scenes)/',
         pathNot:
-          '^(pipeline/(matrix/run\\.ts|run/manifest\\.ts|(setup|build)\\.mjs)|stages/sfm/colmap\\.ts)$',
+          '^(pipeline/(cli/view\\.ts|matrix/run\\.ts|run/manifest\\.ts|(setup|build)\\.mjs)|stages/sfm/colmap\\.ts)$',
       },
       { path: '^(child_process|node:child_process)$|^node_modules/zx/', dependencyTypesNot: ['type-only'] },
-      'The product starts the cells of a matrix, git and COLMAP, set-up and build their tools, and nothing else starts a process.',
+      'The product starts the cells of a matrix, git, COLMAP and the browser, set-up and build their tools, and nothing else starts a process.',
     ),
     rule(
       'declared-packages',
@@ -132,7 +148,7 @@ export default {
         path: '^node_modules/',
         // These are part of the build: see INLINED and VENDORED in pipeline/build.mjs.
         pathNot:
-          '^node_modules/(@huggingface/hub|commander|es-module-lexer|fastest-levenshtein|uplot|wgsl_reflect|yaml|zod|@playcanvas/splat-transform)/',
+          '^node_modules/(@huggingface/hub|commander|es-module-lexer|fastest-levenshtein|send|uplot|wgsl_reflect|yaml|zod|@playcanvas/splat-transform)/',
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
         dependencyTypesNot: ['type-only'],
       },

@@ -48,6 +48,7 @@ const INLINED = [
   'commander',
   'es-module-lexer',
   'fastest-levenshtein',
+  'send',
   'wgsl_reflect',
   'yaml',
   'zod',

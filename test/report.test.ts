@@ -2,7 +2,6 @@
 import { readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import axe from 'axe-core';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -124,16 +123,6 @@ async function withPage(file: string, width: number, body: (page: Page) => Promi
   }
 }
 
-/** Rules of accessibility that the page violates seriously. */
-async function violations(page: Page): Promise<unknown> {
-  await page.evaluate(`${axe.source}; 0`);
-  return page.evaluate(
-    `axe.run().then(({ violations }) => violations
-      .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-      .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 80)).join(' | ')))`,
-  );
-}
-
 /** The colour of the screen at the middle of the frame. */
 async function middleOfFrame(page: Page): Promise<number[]> {
   const [x, y] = (await page.evaluate(
@@ -167,7 +156,7 @@ for (const width of [1280, 390]) {
       assert.match(String(shown), 'Frame 0002');
       await page.until("document.querySelectorAll('.curve canvas').length === 2");
       assert.ok(Number(await page.evaluate('document.documentElement.scrollWidth')) <= width);
-      assert.equal(await violations(page), []);
+      assert.equal(await page.violations(), []);
     });
   });
 }
@@ -177,7 +166,7 @@ testUnless(test, noChromium, 'the page of a failed run says what failed', async 
   const { file } = await writeRunReport(await exampleRun(scratchFolder(), changes));
   await withPage(file, 1280, async (page) => {
     assert.match(String(await page.evaluate("document.querySelector('.problem').innerText")), 'no memory');
-    assert.equal(await violations(page), []);
+    assert.equal(await page.violations(), []);
   });
 });
 
@@ -201,7 +190,7 @@ testUnless(test, noChromium, 'the table of a matrix sorts, and its cells lead to
     assert.equal(await order(), ['ice', 'wood', 'gold']);
     const link = await page.evaluate("document.querySelector('tbody a').getAttribute('href')");
     assert.is(link, 'ice/report.html');
-    assert.equal(await violations(page), []);
+    assert.equal(await page.violations(), []);
   });
 });
 
@@ -212,7 +201,7 @@ testUnless(test, noChromium, 'the page of a comparison shows a frame of each run
   await withPage(file, 1280, async (page) => {
     assert.is(await page.evaluate("document.querySelectorAll('.side-by-side img').length"), 2);
     assert.match(String(await page.evaluate('document.body.innerText')), '22.50');
-    assert.equal(await violations(page), []);
+    assert.equal(await page.violations(), []);
   });
 });
 

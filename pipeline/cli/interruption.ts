@@ -2,6 +2,7 @@ import { Stopped } from '../../stages/checkpoints.ts';
 import { exitCodeOf, SIGNALS } from '../exit.ts';
 
 let running: AbortController | undefined;
+let notice: string | undefined;
 
 /** Ends the process at a signal: at once, or after work that is `interruptible` has saved a checkpoint. */
 export function watchSignals(): void {
@@ -11,15 +12,19 @@ export function watchSignals(): void {
         process.stderr.write(`\n${word}\n`);
         process.exit(exitCodeOf(new Stopped(word))); // handlers of 'exit' remove half-written files
       }
-      process.stderr.write(`\n${word}: saving unfinished work; a second signal exits at once\n`);
+      if (notice) process.stderr.write(`\n${word}: ${notice}\n`);
       running.abort(new Stopped(word));
     });
   }
 }
 
-/** Runs work that stops soon after `signal` aborts. */
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Runs work that stops soon after `signal` aborts, and says `stopping` then. */
+export async function interruptible<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  stopping: string | undefined = 'saving unfinished work; a second signal exits at once',
+): Promise<T> {
   running = new AbortController();
+  notice = stopping;
   try {
     return await work(running.signal);
   } catch (error) {

@@ -15,6 +15,7 @@ import { planCommand } from './plan.ts';
 import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
 import { stagesCommand } from './stages.ts';
+import { viewCommand } from './view.ts';
 
 /** The command line. Sets the exit code: 2 for the user's mistakes, 3 for the adapter's failures, 1 for bugs. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -31,6 +32,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .addCommand(planCommand())
     .addCommand(convertCommand())
     .addCommand(reportCommand())
+    .addCommand(viewCommand())
     .addCommand(verifyCommand())
     .addCommand(gcCommand())
     .addCommand(goldenCommand())

@@ -162,4 +162,58 @@ export interface ComparisonReport extends Head {
   scores: { name: string; unit: string; values: (number | undefined)[] }[];
 }
 
-export type ReportData = RunReport | MatrixReport | ComparisonReport;
+/** A stage of a run that goes on. */
+export interface LiveStage {
+  id: string;
+  state: 'waiting' | 'running' | 'ran' | 'cached';
+  /** When it began, milliseconds since 1970. */
+  began?: number;
+  /** Of its computation, also in an earlier run. */
+  seconds?: number;
+  progress?: LiveProgress;
+}
+
+export interface LiveProgress {
+  step: number;
+  steps: number;
+  metrics: Record<string, number>;
+  perSecond: number;
+  secondsLeft: number;
+  compiling?: boolean;
+}
+
+/** A run that goes on. The page receives it again with each change. */
+export interface LiveReport extends Head {
+  kind: 'live';
+  adapter: string;
+  seed: number;
+  stages: LiveStage[];
+  curves: CurveData[];
+  /** Notes and warnings, the newest last. */
+  notes: { stage: string; text: string; isWarning: boolean }[];
+  /** The address of the newest picture of the splat. */
+  preview?: string;
+}
+
+/** A change: the run as it is now. Without curves, they are as before. */
+export type LiveUpdate = Omit<LiveReport, 'curves'> & Partial<Pick<LiveReport, 'curves'>>;
+
+export interface ListedRun {
+  name: string;
+  /** Its address, relative to the page. */
+  href: string;
+  kind: 'run' | 'matrix';
+  status: 'running' | 'done' | 'failed' | 'stopped' | 'unreadable';
+  /** When it was written, ISO. */
+  made: string;
+  prompt?: string;
+  /** By the name of the score. */
+  scores: Record<string, number>;
+}
+
+export interface RunList extends Head {
+  kind: 'list';
+  runs: ListedRun[];
+}
+
+export type ReportData = RunReport | MatrixReport | ComparisonReport | LiveReport | RunList;

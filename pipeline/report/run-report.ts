@@ -126,15 +126,24 @@ async function heldOutOf(folder: string, { stages }: Manifest): Promise<HeldOutD
 async function curvesOf(folder: string, stages: readonly StageRow[]): Promise<CurveData[]> {
   const curves: CurveData[] = [];
   for (const { id } of stages) {
-    const text = await orUndefined(readFile(join(folder, STAGES, id, METRICS_FILE), 'utf8'));
-    if (!text) continue;
-    const lines = text.trim().split('\n');
-    const rows = lines.map((line) => JSON.parse(line) as Record<string, number>);
-    const names = new Set(rows.flatMap((row) => Object.keys(row)).filter((name) => name !== 'step'));
-    const series = [...names].map((name) => ({ name, values: rows.map((row) => row[name] ?? null) }));
-    curves.push({ stage: id, steps: rows.map(({ step }) => step), series });
+    const lines = await metricsOf(folder, id);
+    if (lines.length) curves.push(curveOf(id, lines));
   }
   return curves;
+}
+
+/** The lines of a finished stage's `metrics.jsonl`; none without one. */
+export async function metricsOf(folder: string, stage: string): Promise<string[]> {
+  const text = await orUndefined(readFile(join(folder, STAGES, stage, METRICS_FILE), 'utf8'));
+  return text ? text.trim().split('\n') : [];
+}
+
+/** The curves of a stage from the lines of its `metrics.jsonl`. */
+export function curveOf(stage: string, lines: readonly string[]): CurveData {
+  const rows = lines.map((line) => JSON.parse(line) as Record<string, number>);
+  const names = new Set(rows.flatMap((row) => Object.keys(row)).filter((name) => name !== 'step'));
+  const series = [...names].map((name) => ({ name, values: rows.map((row) => row[name] ?? null) }));
+  return { stage, steps: rows.map(({ step }) => step), series };
 }
 
 function stageOf(row: StageRow, { stages, ledger, cwd, status }: Manifest): StageData {

@@ -22,19 +22,40 @@ export interface WrittenReport {
   isNew: boolean;
 }
 
+/** The page of a run: its `report.html`, or a new page where that shows other results. @throws InputError without a valid run.json. */
+export async function runReportPage(path: string): Promise<string> {
+  const current = await readReport(path);
+  return current.isCurrent ? readFile(current.file, 'utf8') : current.page();
+}
+
 /**
  * Writes `report.html` into a run's folder, unless it shows these results already: a report describes the run that made the
  * results, and a run that finds everything cached changes nothing. @throws InputError without a valid run.json.
  */
 export async function writeRunReport(path: string): Promise<WrittenReport> {
+  const { file, isCurrent, page } = await readReport(path);
+  if (!isCurrent) await replaceDurably(file, await page());
+  return { file, isNew: !isCurrent };
+}
+
+/** The report of a run: whether its file shows the results, and how to make the page that does. */
+async function readReport(
+  path: string,
+): Promise<{ file: string; isCurrent: boolean; page: () => Promise<string> }> {
   const { folder, manifest } = await readManifest(path);
   const file = join(folder, REPORT);
-  const page = await readPage();
-  const inputs = sha256Of(JSON.stringify([sha256Of(page), inputsOf(manifest)]));
-  if (await shows(file, inputs)) return { file, isNew: false };
-  const { readRun } = await import('./run-report.ts');
-  await replaceDurably(file, fill(page, await readRun(folder), inputs));
-  return { file, isNew: true };
+  const empty = await readPage();
+  const inputs = sha256Of(JSON.stringify([sha256Of(empty), inputsOf(manifest)]));
+  const page = async () => {
+    const { readRun } = await import('./run-report.ts');
+    return fill(empty, await readRun(folder), inputs);
+  };
+  return { file, isCurrent: await shows(file, inputs), page };
+}
+
+/** A page that no file keeps. */
+export async function reportPage(data: ReportData): Promise<string> {
+  return fill(await readPage(), data, '');
 }
 
 /** What decides whether a report is still that of the results. */

@@ -12,7 +12,13 @@ const DIGITS = 7;
  * resumes has the log of one that was never interrupted.
  */
 export class MetricsLog {
+  readonly #onLines: (lines: readonly string[]) => void;
   #lines: { step: number; text: string }[] = [];
+
+  /** `onLines` receives each new line, and those of a checkpoint. */
+  constructor(onLines: (lines: readonly string[]) => void = () => {}) {
+    this.#onLines = onLines;
+  }
 
   /** The file's text up to a step; empty without lines. */
   text(upTo = Number.POSITIVE_INFINITY): string {
@@ -51,6 +57,7 @@ export class MetricsLog {
         const { [METRICS_FILE]: lines = new Uint8Array(), ...tensors } = saved.tensors;
         const texts = new TextDecoder().decode(lines).split('\n').slice(0, -1);
         this.#lines = texts.map((text) => ({ step: (JSON.parse(text) as { step: number }).step, text }));
+        this.#onLines(texts);
         return { ...saved, tensors };
       },
     };
@@ -59,6 +66,8 @@ export class MetricsLog {
   #add(step: number, metrics: Record<string, number>): void {
     const finite = Object.entries(metrics).filter(([, value]) => Number.isFinite(value)); // JSON has no others
     const rounded = finite.map(([name, value]) => [name, Number(value.toPrecision(DIGITS))]);
-    this.#lines.push({ step, text: JSON.stringify({ step, ...Object.fromEntries(rounded) }) });
+    const text = JSON.stringify({ step, ...Object.fromEntries(rounded) });
+    this.#lines.push({ step, text });
+    this.#onLines([text]);
   }
 }

@@ -16,10 +16,14 @@ export const STAGES = 'stages';
 /** The store of a run with its own folder (`--out`). */
 export const STORE = '.store';
 
+/** What a run says of itself while it goes on (`live-log.ts`). */
+export const LIVE = '.live';
+/** The lock of a run that has the folder open. */
+export const LOCK = '.run.lock';
+
 const STAGING = '.partial';
-const LOCK = '.run.lock';
 /** Names that do not distinguish a run's folder from others. */
-const OWN = [STAGING, LOCK, STORE];
+const OWN = [STAGING, LOCK, LIVE, STORE];
 
 /** Checks that a folder is missing, empty, or contains one of `markers` from an earlier run. @throws InputError */
 export async function checkFolder(root: string, markers: readonly string[] = [MANIFEST]): Promise<void> {

@@ -8,6 +8,7 @@ import type { KeyedStage } from '../keys/identity.ts';
 import { countedUnder, RESULTS } from './artefacts.ts';
 import { aboutOf } from './entries.ts';
 import type { RunEvent, RunResult } from './events.ts';
+import { LiveLog } from './live-log.ts';
 import { gitState, type Manifest, packageVersion, type StageRow, thisMachine } from './manifest.ts';
 import { RunResults } from './results.ts';
 import { checkFolder, MANIFEST, RunFolder } from './run-folder.ts';
@@ -49,6 +50,7 @@ class Run {
   readonly #executor: StageExecutor;
   readonly #results: RunResults;
   readonly #report: (event: RunEvent) => void;
+  readonly #live = new LiveLog();
   readonly #start = performance.now();
   readonly #git: Promise<Manifest['git']>;
   /** Whether run.json is this run's. */
@@ -60,14 +62,18 @@ class Run {
     const { signal, onEvent: report = () => {} } = options;
     this.#prepared = prepared;
     this.#options = options;
-    this.#report = report;
+    this.#report = (event) => {
+      this.#live.add(event);
+      report(event);
+    };
     this.#folder = new RunFolder(prepared.out);
     this.#results = new RunResults(this.#folder, prepared.planned);
     this.#git = gitState(prepared.plan.file);
     this.#executor = new StageExecutor({
       ...prepared,
       signal,
-      report,
+      report: this.#report,
+      onMetrics: (stage, lines) => this.#live.add({ event: 'metrics', stage, lines }),
       onEntry: async (...result) => {
         await this.#markFolder();
         await this.#results.show(...result);
@@ -99,6 +105,7 @@ class Run {
       throw error;
     } finally {
       this.#executor.keepOnly([]);
+      await this.#live.close();
       await this.#folder.close();
     }
     this.#report({ event: 'result', ...result });
@@ -121,6 +128,7 @@ class Run {
       this.#report({ event: 'wait', stage: '', text });
     };
     await this.#folder.open({ signal: this.#options.signal, onWait });
+    await this.#live.open(out, (text) => this.#report({ event: 'warn', stage: '', text }));
     await this.#results.readEarlier();
     return stale;
   }

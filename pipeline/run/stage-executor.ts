@@ -30,6 +30,8 @@ import { orDeviceLost, orStopped } from './waiting.ts';
 interface ExecutorOptions extends PreparedPlan {
   signal?: AbortSignal;
   report(event: RunEvent): void;
+  /** Receives the lines of a stage's metrics as it makes them. */
+  onMetrics(stage: string, lines: readonly string[]): void;
   /** Called when a stage has an entry; again if it ran a second time because its results were damaged or missing. */
   onEntry(stage: KeyedStage, entry: Entry): Promise<void>;
 }
@@ -153,8 +155,8 @@ export class StageExecutor {
 
   /** Loads a stage's inputs, runs it and saves its results. */
   async #execute(stage: KeyedStage, isForced: boolean): Promise<Entry> {
-    const { plan, gpu, store, formats, signal } = this.#options;
-    const { key } = stage;
+    const { plan, gpu, store, formats, signal, onMetrics } = this.#options;
+    const { id, key } = stage;
     if (stage.stage.repeats === false) await this.#removeDependents(stage);
     const inputs = await this.#inputsOf(stage);
     // A forced stage starts over: it resumes only from checkpoints of a forced run.
@@ -164,7 +166,7 @@ export class StageExecutor {
     const entry = await store.commit(key, async (folder) => {
       const start = performance.now();
       const [output, records] = [FILES, RECORDS].map((name) => stagedOutput(join(folder, name)));
-      const log = new MetricsLog();
+      const log = new MetricsLog((lines) => onMetrics(id, lines));
       const given = await this.#perform(stage, inputs, { output, records, checkpoints, log });
       if (log.text()) await records.write(METRICS_FILE, log.text());
       const artefacts: OutputAbout['artefacts'] = {};
@@ -241,8 +243,8 @@ export class StageExecutor {
   async #useSaved(stage: KeyedStage, entry: Entry): Promise<Entry> {
     const { seconds, peakBytes } = aboutOf(entry);
     this.outcomes.set(stage.id, { resolvedBy: 'cached', seconds: 0, peakBytes, entry });
+    await this.#options.onEntry(stage, entry); // first: who hears of the stage finds its files
     this.#options.report({ event: 'cached', stage: stage.id, key: stage.key, seconds });
-    await this.#options.onEntry(stage, entry);
     return entry;
   }
 

@@ -54,14 +54,25 @@ export async function writeSplat(
   return host.antialias ? markAntialias(bytes, format) : bytes;
 }
 
-/** The SuperSplat viewer as one page with a SOG inside. It loads nothing from a network. */
-export async function writeViewer(sog: Uint8Array, camera?: ViewerCamera): Promise<Uint8Array<ArrayBuffer>> {
+/**
+ * The SuperSplat viewer as one page. With a SOG inside it loads nothing from a network; with an address it fetches the splat from
+ * there, in the format of the name: .ply, .compressed.ply or .sog.
+ */
+export async function writeViewer(
+  splat: Uint8Array | { address: string },
+  camera?: ViewerCamera,
+): Promise<Uint8Array<ArrayBuffer>> {
   // The library writes a page with a SOG of one Gaussian; this one replaces it, so that no SOG is computed twice.
   const one = emptyGaussians(1, 0);
   one.quats[0] = 1;
   const page = new TextDecoder().decode(await runWriter(one, 'html', { viewer: camera }));
   const [before, after] = splitViewer(page);
-  return new TextEncoder().encode(before + Buffer.from(sog).toString('base64') + after);
+  if (splat instanceof Uint8Array) {
+    return new TextEncoder().encode(before + Buffer.from(splat).toString('base64') + after);
+  }
+  const { address } = splat;
+  const named = before.slice(0, -INLINE.length).replace(SOG_NAME, `'${address}'`);
+  return new TextEncoder().encode(named + address + after);
 }
 
 /** The SOG inside a page of `writeViewer`. */
@@ -71,8 +82,12 @@ export function sogOfViewer(page: Uint8Array): Uint8Array {
   return Buffer.from(text.slice(before.length, text.length - after.length), 'base64');
 }
 
+/** How the page carries its SOG, and the name that tells the format. */
+const INLINE = 'data:application/octet-stream;base64,';
+const SOG_NAME = "'./scene.sog'";
+
 function splitViewer(page: string): [before: string, after: string] {
-  const opening = 'fetch("data:application/octet-stream;base64,';
+  const opening = `fetch("${INLINE}`;
   const start = page.indexOf(opening) + opening.length;
   const end = page.indexOf('"', start);
   if (start < opening.length || end < 0) throw new Error("the viewer's page has no SOG");

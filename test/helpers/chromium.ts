@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import axe from 'axe-core';
 import { scratchFolder } from './scratch.ts';
 
 /** Debian's name and others'. */
@@ -17,7 +18,7 @@ interface Message {
   error?: { message: string };
 }
 
-/** A page in headless Chromium, with WebGL in software and without a network. Commands are those of the DevTools protocol. */
+/** A page in headless Chromium, with WebGL in software and no network but this machine. Commands are those of the DevTools protocol. */
 export class Page {
   readonly #process: ChildProcess;
   readonly #pending = new Map<number, (message: Message) => void>();
@@ -48,7 +49,7 @@ export class Page {
       '--use-gl=angle',
       '--use-angle=swiftshader',
       '--enable-unsafe-swiftshader',
-      '--host-resolver-rules=MAP * ~NOTFOUND',
+      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
       `--user-data-dir=${scratchFolder()}`,
       `--window-size=${width},${height}`,
     ];
@@ -93,6 +94,16 @@ export class Page {
         throw new Error(`not true in ${seconds} s: ${expression}\n${this.console.join('\n')}`);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
+  }
+
+  /** Rules of accessibility that the page violates seriously. */
+  async violations(): Promise<unknown> {
+    await this.evaluate(`${axe.source}; 0`);
+    return this.evaluate(
+      `axe.run().then(({ violations }) => violations
+        .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+        .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 80)).join(' | ')))`,
+    );
   }
 
   /** A picture of the window, PNG. */

@@ -14,26 +14,43 @@ const LABELS: Readonly<Record<string, string>> = {
   content: 'Content',
 };
 
-/** The curves of a stage: a panel for each metric, with one cursor for all. */
-export function curveGroup({ stage, steps, series }: CurveData): Node {
-  const group = new Piece('curve-group');
-  const panels = series.map(({ name, values }) => panel(stage, steps, name, values));
-  return group.fill({ stage, panels: panels.map(({ content }) => content) }).content;
+export interface CurveGroup {
+  node: Element;
+  /** Draws the curves of the same metrics with other values. */
+  update(curves: CurveData): void;
 }
 
-function panel(stage: string, steps: number[], name: string, values: (number | null)[]): Piece {
+/** The curves of a stage: a panel for each metric, with one cursor for all. */
+export function curveGroup({ stage, steps, series }: CurveData): CurveGroup {
+  const group = new Piece('curve-group');
+  const panels = series.map(({ name, values }) => panel(stage, steps, name, values));
+  const node = group.fill({ stage, panels: panels.map(({ content }) => content) }).content.firstElementChild!;
+  return {
+    node,
+    update: (curves) => curves.series.forEach(({ values }, i) => void panels[i].update(curves.steps, values)),
+  };
+}
+
+type Values = (number | null)[];
+
+function panel(stage: string, firstSteps: number[], name: string, firstValues: Values) {
+  let [steps, values] = [firstSteps, firstValues];
   const piece = new Piece('curve');
   const label = LABELS[name] ?? name;
-  const known = values.filter((value) => value !== null);
-  const [first, last] = [known[0], known.at(-1)!];
   const readout = piece.get('readout');
   const plot = piece.get('plot');
-  const rest = numberText(last);
-  piece.fill({ name: label, readout: rest });
-  plot.setAttribute(
-    'aria-label',
-    `${label} of ${stage}: from ${numberText(first)} to ${rest} in ${steps.at(-1)} steps`,
-  );
+  piece.fill({ name: label });
+  let rest = '';
+  const describe = () => {
+    const known = values.filter((value) => value !== null);
+    rest = numberText(known.at(-1)!);
+    readout.textContent = rest;
+    plot.setAttribute(
+      'aria-label',
+      `${label} of ${stage}: from ${numberText(known[0])} to ${rest} in ${steps.at(-1)} steps`,
+    );
+  };
+  describe();
 
   const options = (width: number): uPlot.Options => {
     const color = (property: string) => getComputedStyle(plot).getPropertyValue(property).trim();
@@ -58,7 +75,7 @@ function panel(stage: string, steps: number[], name: string, values: (number | n
         {
           stroke: color('--accent'),
           width: 2,
-          points: { show: steps.length < 30, size: 5, fill: color('--accent') },
+          points: { show: () => steps.length < 30, size: 5, fill: color('--accent') },
         },
       ],
       hooks: {
@@ -86,5 +103,10 @@ function panel(stage: string, steps: number[], name: string, values: (number | n
   // Colours are those of the scheme, and print is light.
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
   for (const event of ['beforeprint', 'afterprint']) window.addEventListener(event, draw);
-  return piece;
+  const update = (newSteps: number[], newValues: Values) => {
+    [steps, values] = [newSteps, newValues];
+    describe();
+    drawn?.setData([steps, values]);
+  };
+  return { content: piece.content, update };
 }

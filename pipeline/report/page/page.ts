@@ -1,6 +1,7 @@
 import type { ReportData } from '../data.ts';
 import { byId, element } from './dom.ts';
 import { dateText } from './format.ts';
+import { listPage, livePage } from './live.ts';
 import { matrixPage } from './matrix.ts';
 import { runPage } from './run.ts';
 import { comparisonPage } from './runs.ts';
@@ -15,6 +16,10 @@ function contentOf(report: ReportData): DocumentFragment {
       return matrixPage(report);
     case 'comparison':
       return comparisonPage(report);
+    case 'live':
+      return livePage(report);
+    case 'list':
+      return listPage(report);
   }
 }
 

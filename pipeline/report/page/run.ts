@@ -38,7 +38,7 @@ export function runPage(run: RunReport): DocumentFragment {
   piece.get('status').classList.add(run.status);
   if (others.length) piece.fill({ scoreTable: scoreTable(others) });
   else piece.fill({ otherScores: undefined });
-  if (curves.length) piece.fill({ curves: curves.map(curveGroup) });
+  if (curves.length) piece.fill({ curves: curves.map((curve) => curveGroup(curve).node) });
   else piece.fill({ curvesSection: undefined });
   if (heldOut.length) fillHeldOut(piece, heldOut);
   else piece.fill({ heldOutSection: undefined });

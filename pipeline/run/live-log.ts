@@ -1,0 +1,88 @@
+import { rmSync } from 'node:fs';
+import { appendFile, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { drafts, quiet } from '../store/disk.ts';
+import { holderOf } from '../store/lock.ts';
+import type { RunEvent } from './events.ts';
+import { LIVE, LOCK } from './run-folder.ts';
+
+/** The events of a run while it goes on, a JSON object a line, in the folder `LIVE` of its own. */
+export const EVENTS_FILE = 'events.jsonl';
+
+/** An event of a run, or new lines of a stage's `metrics.jsonl`. */
+export type LiveEvent = RunEvent | { event: 'metrics'; stage: string; lines: readonly string[] };
+/** A line of the file: an event and when it happened, milliseconds since 1970. */
+export type LiveLine = LiveEvent & { at: number };
+
+/** Milliseconds between two lines of progress. A stage may report hundreds of steps a second. */
+const PROGRESS_MS = 500;
+
+/** Whether a run has the folder open, in this process or in another one. */
+export function isRunning(folder: string): boolean {
+  return quiet(() => holderOf(join(folder, LOCK))) !== undefined;
+}
+
+/**
+ * Writes the events of a run into its folder while it goes on, so that another process can show them. Nothing waits for a write. The
+ * file goes when the run ends; a killed run leaves it to the next one. It is not a result.
+ */
+export class LiveLog {
+  #folder?: string;
+  #onFault: (text: string) => void = () => {};
+  /** Lines that are not written yet; those before `open` wait for it. */
+  #pending = '';
+  #writing = Promise.resolve();
+  #progressAt = Number.NEGATIVE_INFINITY;
+  #hasEnded = false;
+
+  add(event: LiveEvent): void {
+    if (this.#hasEnded) return;
+    const at = Date.now();
+    if (event.event === 'progress' && !event.compiling && event.step < event.steps) {
+      if (at - this.#progressAt < PROGRESS_MS) return;
+      this.#progressAt = at;
+    }
+    this.#pending += `${JSON.stringify({ at, ...event } satisfies LiveLine)}\n`;
+    this.#write();
+  }
+
+  /** Begins the file in a run's folder. `onFault` learns once that it cannot be written; the run goes on. */
+  async open(root: string, onFault: (text: string) => void): Promise<void> {
+    const folder = join(root, LIVE);
+    this.#onFault = onFault;
+    drafts.add(folder);
+    try {
+      await rm(folder, { recursive: true, force: true });
+      await mkdir(folder);
+      this.#folder = folder;
+      this.#write();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#hasEnded = true;
+    await this.#writing;
+    const folder = this.#folder;
+    if (folder === undefined) return;
+    this.#folder = undefined;
+    if (drafts.delete(folder)) quiet(() => rmSync(folder, { recursive: true, force: true }));
+  }
+
+  #write(): void {
+    this.#writing = this.#writing.then(async () => {
+      const text = this.#pending;
+      if (this.#folder === undefined || !text) return;
+      this.#pending = '';
+      await appendFile(join(this.#folder, EVENTS_FILE), text).catch((error: unknown) => this.#fail(error));
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true; // first: the fault is an event, too
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#onFault(`splatline view cannot show the run while it goes on: ${reason}`);
+  }
+}

@@ -1,0 +1,179 @@
+import { existsSync } from 'node:fs';
+import { access, constants, lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
+import { basename, join, sep } from 'node:path';
+import send from 'send';
+import { InputError } from '../../wgsl/core/index.ts';
+import { MATRIX_FILE, type MatrixRecord } from '../matrix/record.ts';
+import type { ListedRun } from '../report/data.ts';
+import { readMatrixReport } from '../report/matrix-report.ts';
+import { promptOf } from '../report/run-report.ts';
+import { reportPage, runReportPage } from '../report/write.ts';
+import { EVENTS_FILE, isRunning } from '../run/live-log.ts';
+import { readManifest } from '../run/manifest.ts';
+import { LIVE, MANIFEST, REPORT } from '../run/run-folder.ts';
+import { codeOf, ignore } from '../store/disk.ts';
+import { Feed } from './feed.ts';
+import { LiveRun } from './live-run.ts';
+import { Refusal, type Site, sendPage, type ViewRequest } from './server.ts';
+
+/** Where the page of a run that goes on finds its changes, relative to the page. Files with such names are refused. */
+const EVENTS = '.events';
+/** Folders in the folders of a list are read, too: cells of a matrix. */
+const LIST_DEPTH = 2;
+
+type FolderKind = 'run' | 'matrix' | 'other';
+
+/**
+ * A run, a matrix, or a folder of runs: its page, the pages of the runs in it, and the files of runs and matrices. A path outside of
+ * them is refused, also through a symbolic link, and so are hidden files. @throws InputError where there is no run.
+ */
+export async function runSite(path: string): Promise<Site> {
+  const root = await realpath(path).catch((error: unknown) => {
+    throw new InputError(`cannot be read (${codeOf(error) ?? error})`, path);
+  });
+  const runs = kindOf(root) === 'other' ? await runsIn(root) : [];
+  if (kindOf(root) === 'other' && !runs.length) {
+    throw new InputError('expected a run, a folder with runs in it, or a splat file', path);
+  }
+  const feeds = new Map<string, Feed>();
+  const feedOf = (folder: string) => {
+    const feed = feeds.get(folder) ?? new Feed(folder, () => feeds.delete(folder));
+    feeds.set(folder, feed);
+    return feed;
+  };
+  return {
+    start: runs[0]?.href ?? '',
+    async answer(asked) {
+      const { names, isFolder, response } = asked;
+      const { folder, rest } = await placeOf(root, names);
+      const isPage = !rest.length || (rest.length === 1 && rest[0] === REPORT);
+      if (isPage) {
+        if (!rest.length && names.length && !isFolder) return redirect(response, names.at(-1)!);
+        return sendPage(asked, await pageOf(folder));
+      }
+      const kind = kindOf(folder);
+      if (kind === 'run' && rest.length === 1 && rest[0] === EVENTS) return feedOf(folder).join(response);
+      if (kind === 'other') throw new Refusal(404, `there is no run ${rest[0]} here`);
+      await sendFile(asked, folder, rest);
+    },
+    close() {
+      for (const feed of feeds.values()) feed.close();
+    },
+  };
+}
+
+function kindOf(folder: string): FolderKind {
+  if (existsSync(join(folder, MANIFEST)) || existsSync(join(folder, LIVE, EVENTS_FILE))) return 'run';
+  return existsSync(join(folder, MATRIX_FILE)) ? 'matrix' : 'other';
+}
+
+/** The run or the folder of runs of a path, and the names below it. */
+async function placeOf(root: string, names: readonly string[]): Promise<{ folder: string; rest: string[] }> {
+  let folder = root;
+  for (const [i, name] of names.entries()) {
+    const next = join(folder, name);
+    const isBelow = kindOf(folder) !== 'run' && !name.startsWith('.');
+    const found = isBelow ? await lstat(next).catch(ignore('ENOENT', 'ENOTDIR')) : undefined;
+    if (!found?.isDirectory()) return { folder, rest: names.slice(i) };
+    folder = next;
+  }
+  return { folder, rest: [] };
+}
+
+async function pageOf(folder: string): Promise<string> {
+  switch (kindOf(folder)) {
+    case 'run':
+      return runPageOf(folder);
+    case 'matrix':
+      return matrixPageOf(folder);
+    case 'other': {
+      const runs = await runsIn(folder);
+      if (!runs.length) throw new Refusal(404, 'there are no runs here');
+      const made = new Date().toISOString();
+      return reportPage({ kind: 'list', name: basename(folder), made, status: 'done', runs });
+    }
+  }
+}
+
+async function runPageOf(folder: string): Promise<string> {
+  if (isRunning(folder) && existsSync(join(folder, LIVE, EVENTS_FILE))) {
+    return reportPage(new LiveRun(folder).report);
+  }
+  if (existsSync(join(folder, MANIFEST))) return runReportPage(folder);
+  throw new Refusal(404, 'the run ended before its first result');
+}
+
+async function matrixPageOf(folder: string): Promise<string> {
+  const record = JSON.parse(await readFile(join(folder, MATRIX_FILE), 'utf8')) as MatrixRecord;
+  const report = await readMatrixReport(folder, record);
+  const cells = report.cells.map((cell, i) => {
+    const path = record.cells[i].folder;
+    return isRunning(join(folder, path)) ? { ...cell, report: `${path}/` } : cell;
+  });
+  return reportPage({ ...report, cells });
+}
+
+/** The runs and matrices in a folder, the newest first. */
+export async function runsIn(folder: string, depth = LIST_DEPTH): Promise<ListedRun[]> {
+  const runs: ListedRun[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
+    const path = join(folder, entry.name);
+    const kind = kindOf(path);
+    if (kind !== 'other') {
+      runs.push(await listed(path, entry.name, kind));
+    } else if (depth > 1) {
+      const below = await runsIn(path, depth - 1);
+      for (const run of below) {
+        const href = `${encodeURIComponent(entry.name)}/${run.href}`;
+        runs.push({ ...run, name: `${entry.name}/${run.name}`, href });
+      }
+    }
+  }
+  const rank = ({ status, made }: ListedRun) => `${status === 'running' ? 1 : 0}${made}`;
+  return runs.sort((a, b) => rank(b).localeCompare(rank(a)));
+}
+
+async function listed(folder: string, name: string, kind: 'run' | 'matrix'): Promise<ListedRun> {
+  const href = `${encodeURIComponent(name)}/`;
+  const timeOf = async (...path: string[]) => (await stat(join(folder, ...path))).mtime.toISOString();
+  if (kind === 'matrix') {
+    const { status } = JSON.parse(await readFile(join(folder, MATRIX_FILE), 'utf8')) as MatrixRecord;
+    return { name, href, kind, status, made: await timeOf(MATRIX_FILE), scores: {} };
+  }
+  if (isRunning(folder)) return { name, href, kind, status: 'running', made: await timeOf(), scores: {} };
+  const read = await readManifest(folder).catch(() => undefined);
+  if (!read) return { name, href, kind, status: 'unreadable', made: await timeOf(), scores: {} };
+  const { status, scores = [] } = read.manifest;
+  return {
+    ...{ name, href, kind, made: await timeOf(MANIFEST), prompt: promptOf(read.manifest) },
+    status: status === 'running' ? 'stopped' : status, // it was killed
+    scores: Object.fromEntries(scores.map((score) => [score.name, score.value])),
+  };
+}
+
+function redirect(response: ServerResponse, name: string): void {
+  response.writeHead(301, { Location: `${encodeURIComponent(name)}/` }).end();
+}
+
+/** Sends a file below a run's folder. */
+async function sendFile({ request, response }: ViewRequest, folder: string, names: string[]): Promise<void> {
+  if (names.some((name) => name.startsWith('.'))) throw new Refusal(403, 'hidden files are not shown');
+  const path = names.join('/');
+  const missing = new Refusal(404, `there is no file ${path} here`);
+  const file = await realpath(join(folder, ...names)).catch(() => {
+    throw missing;
+  });
+  if (!file.startsWith(folder + sep)) throw new Refusal(403, `${path} leaves the folder of the run`);
+  await access(file, constants.R_OK).catch(() => {
+    throw new Refusal(403, `${path} cannot be read`);
+  });
+  await new Promise<void>((resolve, reject) => {
+    send(request, names.map(encodeURIComponent).join('/'), { root: folder, dotfiles: 'deny', index: false })
+      .on('error', () => reject(missing))
+      .on('directory', () => reject(missing))
+      .on('end', resolve)
+      .pipe(response);
+  });
+}

@@ -1,0 +1,345 @@
+/** `splatline view`: what its server shows and refuses, and its pages in Chromium. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildIfStale } from '../pipeline/build.mjs';
+import { type LiveEvent, LiveLog } from '../pipeline/run/live-log.ts';
+import { lock } from '../pipeline/store/lock.ts';
+import { runSite } from '../pipeline/view/run-site.ts';
+import { type ServerOptions, serve } from '../pipeline/view/server.ts';
+import { splatSite } from '../pipeline/view/splat-site.ts';
+import { emptyGaussians } from '../stages/artefacts/gaussians.ts';
+import { writeSplat } from '../stages/artefacts/splat-writer.ts';
+import { noChromium, Page } from './helpers/chromium.ts';
+import { exampleRun } from './helpers/example-run.ts';
+import { uniform } from './helpers/numbers.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+import { testUnless } from './helpers/skip.ts';
+import { throwsInput } from './helpers/throws.ts';
+
+test.before(() => buildIfStale());
+
+interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+/** Sends a path as it is: fetch would resolve its dots. */
+function get(address: string, path: string, options: object = {}): Promise<Answer> {
+  const { port, hostname } = new URL(address);
+  return new Promise((resolve, reject) => {
+    const sent = request({ hostname, port, path, ...options }, async (response) => {
+      const pieces: Buffer[] = [];
+      for await (const piece of response) pieces.push(piece);
+      const body = Buffer.concat(pieces).toString();
+      resolve({ status: response.statusCode!, headers: response.headers, body });
+    });
+    sent.once('error', reject).end();
+  });
+}
+
+/** Serves a folder on a free port while `body` runs. */
+async function serving(
+  folder: string,
+  body: (address: string) => Promise<void>,
+  options: ServerOptions = {},
+): Promise<void> {
+  const server = await serve(await runSite(folder), { port: 0, ...options });
+  try {
+    await body(server.address);
+  } finally {
+    await server.close();
+  }
+}
+
+const never = async () => assert.unreachable();
+
+/** A run that this process pretends to run: it has the lock and writes events. */
+async function pretendRun(folder: string) {
+  mkdirSync(folder, { recursive: true });
+  const held = await lock(join(folder, '.run.lock'));
+  const log = new LiveLog();
+  await log.open(folder, assert.unreachable);
+  const add = (...events: LiveEvent[]) => events.forEach((event) => void log.add(event));
+  const adapter = { description: 'An adapter', device: 'd', vendor: 'v', architecture: 'a' } as never;
+  const stages = ['load', 'train', 'stylize'];
+  add(
+    { event: 'run', name: 'fox', out: folder, seed: 7, stages, adapter },
+    { event: 'stage', stage: 'load', index: 0, count: 3 },
+    { event: 'note', stage: 'load', text: '43 train and 7 test views <b>' },
+    { event: 'done', stage: 'load', seconds: 0.5 },
+    { event: 'stage', stage: 'train', index: 1, count: 3 },
+  );
+  return {
+    add,
+    /** A step of train with its metrics. */
+    step(step: number) {
+      const metrics = { loss: 1 / step, psnr: step / 10 };
+      add(
+        { event: 'metrics', stage: 'train', lines: [JSON.stringify({ step, ...metrics })] },
+        { event: 'progress', stage: 'train', step, steps: step, metrics, perSecond: 20, secondsLeft: 3 },
+      );
+    },
+    async end() {
+      await log.close();
+      held.release();
+    },
+  };
+}
+
+const folder = scratchFolder();
+test.before(async () => {
+  await exampleRun(join(folder, 'fox'));
+  put(folder, 'secret.txt', 'secret');
+  put(folder, 'fox/turntable.mp4', '0123456789');
+  put(folder, 'fox/.store/hidden', 'secret');
+  put(folder, 'other/notes.txt', 'secret');
+  symlinkSync(join(folder, 'secret.txt'), join(folder, 'fox/link.txt'));
+  symlinkSync(folder, join(folder, 'fox/up'));
+  symlinkSync(join(folder, 'other'), join(folder, 'linked'));
+});
+
+test('a run has its report, its files and parts of them', () =>
+  serving(join(folder, 'fox'), async (address) => {
+    const page = await get(address, '/');
+    assert.is(page.status, 200);
+    assert.match(page.body, '"kind":"run"');
+    assert.is((await get(address, '/report.html')).body, page.body);
+    const part = await get(address, '/turntable.mp4', { headers: { Range: 'bytes=2-4' } });
+    assert.equal([part.status, part.body, part.headers['content-type']], [206, '234', 'video/mp4']);
+    const head = await get(address, '/turntable.mp4', { method: 'HEAD' });
+    assert.equal([head.status, head.headers['content-length'], head.body], [200, '10', '']);
+  }));
+
+test('paths outside of the run are refused', () =>
+  serving(join(folder, 'fox'), async (address) => {
+    const refused: [path: string, status: number][] = [
+      ['/../secret.txt', 403],
+      ['/%2e%2e/secret.txt', 403],
+      ['/stages/../../secret.txt', 403],
+      ['/..%2fsecret.txt', 403],
+      ['/..%5csecret.txt', 403],
+      ['/%252e%252e/secret.txt', 404],
+      [`/${join(folder, 'secret.txt')}`, 400],
+      [join(folder, 'secret.txt'), 404],
+      ['/link.txt', 403],
+      ['/up/secret.txt', 403],
+      ['/.store/hidden', 403],
+      ['/run.json%00.html', 400],
+      ['/%zz', 400],
+      ['http://127.0.0.1/run.json', 400],
+      ['/stages', 404],
+      ['/nothing.txt', 404],
+    ];
+    for (const [path, status] of refused) {
+      const answer = await get(address, path);
+      assert.is(answer.status, status, `${path}: ${answer.body}`);
+      assert.not.match(answer.body, /^secret/);
+    }
+  }));
+
+test('other methods, other hosts and an unreadable file are refused', () =>
+  serving(join(folder, 'fox'), async (address) => {
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+      assert.is((await get(address, '/', { method })).status, 405, method);
+    }
+    const { port } = new URL(address);
+    const statusFor = async (Host: string) => (await get(address, '/run.json', { headers: { Host } })).status;
+    for (const host of [
+      'evil.example',
+      `evil.example:${port}`,
+      '192.168.0.1',
+      '127.0.0.1.evil.example',
+      '[::2]',
+    ])
+      assert.is(await statusFor(host), 403, host);
+    for (const host of [`localhost:${port}`, `[::1]:${port}`, '127.0.0.1'])
+      assert.is(await statusFor(host), 200, host);
+    const { headers } = await get(address, '/run.json');
+    assert.is(headers['access-control-allow-origin'], undefined);
+    assert.is(headers['cross-origin-resource-policy'], 'same-origin');
+  }));
+
+test('a folder of runs lists them, and shows files of runs alone', () =>
+  serving(folder, async (address) => {
+    const { body } = await get(address, '/');
+    assert.match(body, '"href":"fox/"');
+    assert.not.match(body, 'linked');
+    assert.is((await get(address, '/fox')).headers.location, 'fox/');
+    assert.match((await get(address, '/fox/')).body, '"kind":"run"');
+    for (const path of [
+      '/secret.txt',
+      '/other/notes.txt',
+      '/linked/notes.txt',
+      '/other/',
+      '/fox/../secret.txt',
+    ])
+      assert.ok([403, 404].includes((await get(address, path)).status), path);
+  }));
+
+test('a folder without runs, a port in use and a foreign interface are one sentence each', async () => {
+  await throwsInput(() => runSite(join(folder, 'other')), /expected a run/);
+  await serving(folder, async (address) => {
+    const port = Number(new URL(address).port);
+    await throwsInput(() => serving(folder, never, { port }), /is in use on 127\.0\.0\.1/);
+  });
+  await throwsInput(() => serving(folder, never, { host: '192.0.2.1' }), /no interface/);
+});
+
+test('a run that goes on sends its changes, and its end', async () => {
+  const root = join(scratchFolder(), 'fox');
+  const run = await pretendRun(root);
+  run.step(50);
+  await serving(root, async (address) => {
+    assert.match((await get(address, '/')).body, '"kind":"live"');
+    const response = await fetch(`${address}.events`);
+    assert.is(response.headers.get('content-type'), 'text/event-stream');
+    const messages = eventsOf(response);
+    const first = (await messages.next()).value!;
+    assert.equal(
+      first.data.stages.map(({ id, state }: { id: string; state: string }) => [id, state]),
+      [
+        ['load', 'ran'],
+        ['train', 'running'],
+        ['stylize', 'waiting'],
+      ],
+    );
+    assert.equal(first.data.curves[0].steps, [50]);
+    run.step(100);
+    const second = (await messages.next()).value!;
+    assert.equal(second.data.curves[0].series[1], { name: 'psnr', values: [5, 10] });
+    run.add({ event: 'warn', stage: 'train', text: 'slow' });
+    const third = (await messages.next()).value!;
+    assert.equal([third.data.notes.at(-1).text, third.data.curves], ['slow', undefined]);
+    await run.end();
+    assert.is((await messages.next()).value!.event, 'end');
+    assert.ok((await messages.next()).done);
+    assert.is((await get(address, '/')).status, 404); // it left no result
+  });
+  assert.not.ok(existsSync(join(root, '.live')));
+});
+
+/** The messages of server-sent events. */
+// biome-ignore lint/suspicious/noExplicitAny: JSON of the server
+async function* eventsOf(response: Response): AsyncGenerator<{ event: string; data: any }> {
+  let rest = '';
+  const decoder = new TextDecoder();
+  for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
+    const blocks = (rest + decoder.decode(piece, { stream: true })).split('\n\n');
+    rest = blocks.pop()!;
+    for (const block of blocks) {
+      const [, event, data] = /^event: (\w+)\ndata: (.*)$/.exec(block) ?? [];
+      if (event) yield { event, data: JSON.parse(data) };
+    }
+  }
+}
+
+const SHOTS = process.env.SPLATLINE_SCREENSHOTS;
+async function keepShot(page: Page, name: string): Promise<void> {
+  if (SHOTS) writeFileSync(join(SHOTS, `${name}.png`), await page.screenshot());
+}
+
+testUnless(
+  test,
+  noChromium,
+  'the page of a run that goes on follows it, and becomes the report',
+  async () => {
+    const root = join(scratchFolder(), 'fox');
+    const run = await pretendRun(root);
+    for (let step = 50; step <= 400; step += 50) run.step(step);
+    await serving(root, async (address) => {
+      const page = await Page.open(address, { width: 1280, height: 900 });
+      try {
+        await page.until("document.querySelectorAll('.curve canvas').length === 2");
+        assert.is(await page.evaluate("document.querySelector('h1').textContent"), 'train');
+        await page.evaluate('window.isSamePage = true');
+        const steps = "document.querySelector('.progress-line').textContent";
+        assert.match(String(await page.evaluate(steps)), '400 of 400');
+        run.step(450);
+        await page.until(`${steps}.includes('450 of 450')`);
+        await page.until("document.querySelectorAll('.curve output')[1].textContent === '45'");
+        assert.is(await page.evaluate('window.isSamePage'), true);
+        assert.is(await page.evaluate("document.querySelector('.notes b')"), null);
+        assert.equal(await page.violations(), []);
+        await keepShot(page, 'live-1280');
+        const screen = { width: 390, height: 900, deviceScaleFactor: 1, mobile: false };
+        await page.send('Emulation.setDeviceMetricsOverride', screen);
+        await page.until("document.querySelector('.curve canvas').clientWidth < 390");
+        assert.ok(Number(await page.evaluate('document.documentElement.scrollWidth')) <= 390);
+        await keepShot(page, 'live-390');
+        await exampleRun(root);
+        await run.end();
+        await page.until("!window.isSamePage && document.querySelector('.compare')");
+        assert.equal(page.console, []);
+        assert.equal(
+          page.requests.filter((url) => !url.startsWith(address)),
+          [],
+        );
+      } finally {
+        await page.close();
+      }
+    });
+  },
+);
+/** A ball of red Gaussians around the origin. */
+function redBall() {
+  const count = 300;
+  const host = emptyGaussians(count, 0);
+  host.means.set(uniform(3 * count, 1, -0.6, 0.6));
+  host.logScales.fill(-1.5);
+  host.opacityLogits.fill(4);
+  for (let i = 0; i < count; i++) {
+    host.quats[4 * i] = 1;
+    host.sh.set([1.5, -1.5, -1.5], 3 * i);
+  }
+  return host;
+}
+
+testUnless(test, noChromium, 'a splat opens in the viewer', async () => {
+  const file = put(scratchFolder(), 'ball.spz', await writeSplat(redBall(), 'spz'));
+  const server = await serve(await splatSite(file), { port: 0 });
+  const page = await Page.open(server.address);
+  try {
+    await page.until("document.getElementById('loadingWrap')?.classList.contains('hidden')");
+    const { data } = await sharp(await page.screenshot())
+      .removeAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    let red = 0;
+    for (let i = 0; i < data.length; i += 3) if (data[i] > 150 && data[i + 1] < 60 && data[i + 2] < 60) red++;
+    assert.ok(red > 500, `${red} red pixels`);
+    assert.equal(
+      page.requests.filter((url) => !url.endsWith('/favicon.ico')),
+      [server.address, `${server.address}splat.ply`],
+    );
+    assert.is((await get(server.address, '/ball.spz')).status, 404);
+  } finally {
+    await page.close();
+    await server.close();
+  }
+});
+
+test('the command prints its address, and an interrupt ends it with a connection open', async () => {
+  const command = new URL('../pipeline/splatline.mjs', import.meta.url).pathname;
+  const child = spawn(process.execPath, [command, 'view', folder, '--port', '0']);
+  const ended = once(child, 'exit');
+  let output = '';
+  child.stdout.setEncoding('utf8');
+  for await (const piece of child.stdout) {
+    output += piece;
+    if (output.includes('Ctrl-C')) break;
+  }
+  const [page, list] = output.match(/http:\S+/g)!;
+  assert.is(page, `${list}fox/`);
+  await fetch(list);
+  child.kill('SIGINT');
+  assert.equal(await ended, [0, null]);
+});
+
+test.run();
