@@ -250,12 +250,26 @@ async function vendor(build) {
     logLevel: 'error',
   });
   replaceFile(join(to, 'dist', 'index.mjs'), outputFiles[0].contents);
-  const licences = [...INLINED, ...OF_PAGE].map((name) => {
+  const licences = withDependencies([...INLINED, ...OF_PAGE]).map((name) => {
     const file = readdirSync(packageFolder(name)).find((entry) => /^licen[cs]e/i.test(entry));
     return `${name}\n\n${file ? readFileSync(join(packageFolder(name), file), 'utf8') : ''}`;
   });
   replaceFile(join(DIST, 'LICENSES.txt'), licences.join('\n\n'));
   replaceFile(VENDOR_STAMP, hash);
+}
+
+/** Packages and those that they need, which the build includes, too. */
+function withDependencies(names) {
+  const found = new Set();
+  const add = (name) => {
+    const folder = packageFolder(name);
+    if (!folder || found.has(name)) return; // an optional one may be absent
+    found.add(name);
+    const { dependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    for (const other of Object.keys(dependencies)) add(other);
+  };
+  for (const name of names) add(name);
+  return [...found];
 }
 
 /** The package of an import: `yaml` of `yaml/util`, `@scope/name`. */

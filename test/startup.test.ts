@@ -27,6 +27,7 @@ const PACKAGES = [
   'es-module-lexer',
   'esbuild',
   'fastest-levenshtein',
+  'send',
   'uplot',
   'wgsl_reflect',
   'yaml',
