@@ -45,9 +45,11 @@ const ENTRIES = {
  */
 const INLINED = [
   '@huggingface/hub',
+  'cli-truncate',
   'commander',
   'es-module-lexer',
   'fastest-levenshtein',
+  'log-update',
   'send',
   'wgsl_reflect',
   'yaml',

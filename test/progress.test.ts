@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { byteSize, duration, grouped } from '../pipeline/cli/format.ts';
-import { progressPrinter, progressText } from '../pipeline/cli/progress.ts';
+import { isRewritable, progressPrinter, progressText } from '../pipeline/cli/progress.ts';
 import type { CellRecord, MatrixEvent, MatrixRecord } from '../pipeline/matrix/record.ts';
 import { type ProgressEvent, RateMeter, type RunEvent } from '../pipeline/run/events.ts';
 
@@ -33,19 +33,25 @@ function printed(isTTY: boolean, events: [number, RunEvent | MatrixEvent][], col
   return text;
 }
 
-/** A terminal with the control codes of the printer: line feeds, up, and clear to the end. */
+/** The lines of a terminal after it has interpreted the control codes of the printer. */
 function shownBy(text: string): string[] {
   const lines = [''];
-  let row = 0;
+  let [row, column] = [0, 0];
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the terminal's own language.
-  for (const [, up, clear, plain] of text.matchAll(/\x1b\[(\d+)A|(\x1b\[J)|([^\x1b])/g)) {
-    if (up) row -= Number(up);
-    else if (clear) {
-      lines.length = row + 1;
-      lines[row] = '';
-    } else if (plain === '\n') lines[++row] ??= '';
-    else if (plain !== '\r') lines[row] += plain;
+  const codes = /\x1b\[(\?\d+[hl])|\x1b\[(\d*)(\D)|([^\x1b])/g;
+  for (const [all, mode, count, code, plain] of text.matchAll(codes)) {
+    if (mode) continue;
+    if (code === 'A') row -= Number(count || 1);
+    else if (code === 'B') row += Number(count || 1);
+    else if (code === 'G') column = 0;
+    else if (code === 'K') lines[row] = count === '2' ? '' : lines[row].slice(0, column);
+    else if (code) throw new Error(`the terminal has no ${JSON.stringify(all)}`);
+    else if (plain === '\n') {
+      lines[++row] ??= '';
+      column = 0;
+    } else lines[row] = lines[row].slice(0, column).padEnd(column) + plain + lines[row].slice(++column);
   }
+  while (lines.length > 1 && lines.at(-1) === '' && lines.at(-2) === '') lines.pop();
   return lines;
 }
 
@@ -112,20 +118,71 @@ test('on a terminal the line is rewritten, cut to the width, and notes go above 
   ];
   const head = 'fox: load → train, seed 1, on driver';
   const shown = (more: [number, RunEvent][]) => shownBy(printed(true, [...events, ...more]));
-  assert.equal(shown([]), [head, 'train     1/100  4.26 it/s  loss 0.1235  1:15 left', '']);
-  const metrics = { loss: 1, psnr: 2, gaussians: 123456789, other: 5 };
+  assert.equal(shown([]), [head, 'train     ░░░░░░░░   1%  4.26 it/s  loss 0.1235  1:15 left', '']);
+  const metrics = { loss: 1, other: 5, psnr: 2, splats: 123456789 };
   events.push([2, { event: 'note', stage: 'train', text: 'a fact' }], [3, progress(3, metrics)]);
   const [, note, cut, ...none] = shown([]);
   assert.is(note, 'train     a fact');
-  assert.is(
-    cut,
-    'train     3/100  4.26 it/s  loss 1  psnr 2  gaussians 12345',
-    'a line that wraps cannot be rewritten',
-  );
+  assert.is(cut, 'train     ░░░░░░░░   3%  4.26 it/s  psnr 2  1:15 left', 'the quality before other metrics');
   assert.equal(none, ['']);
   const [, , done, ...rest] = shown([[3, { event: 'done', stage: 'train', seconds: 2 }]]);
   assert.match(done, /^train {5}done in 2\.0 s, 3 steps, 1\.50 it\/s, loss 1/);
   assert.equal(rest, ['']);
+});
+
+test('a line keeps its stage, bar, percent and time left at every width', () => {
+  const metrics = { loss: 0.5, other: 5, psnr: 24.25, splats: 81000 };
+  const event: ProgressEvent = { ...progress(42), metrics };
+  const at = (columns: number) => shownBy(printed(true, [[0, event]], columns))[0];
+  const wide = 'train     ████████░░░░░░░░░░░░  42%  42/100  4.26 it/s';
+  assert.equal([160, 100, 80, 60, 42, 34].map(at), [
+    `${wide}  loss 0.5  other 5  psnr 24.25  splats 81000  1:15 left`,
+    `${wide}  psnr 24.25  splats 81000  1:15 left`,
+    'train     ███░░░░░  42%  42/100  4.26 it/s  psnr 24.25  splats 81000  1:15 left',
+    'train     ███░░░░░  42%  4.26 it/s  psnr 24.25  1:15 left',
+    'train     ███░░░░░  42%  1:15 left',
+    'train     ███░░░░░  42%  1:15 le…',
+  ]);
+});
+
+test('each change of the screen is one write, and a line that stays the same is none', () => {
+  const writes: string[] = [];
+  let now = 0;
+  const screen = { isTTY: true, columns: 60, write: (part: string) => void writes.push(part) };
+  const print = progressPrinter(screen, () => now);
+  const show = (at: number, event: RunEvent) => {
+    now = at;
+    print(event);
+    return writes.splice(0);
+  };
+  assert.is(show(0, progress(1)).length, 1);
+  assert.equal(show(0.05, progress(2)), [], 'at most ten times a second');
+  assert.equal(show(1, progress(1)), []);
+  assert.is(show(2, progress(2)).length, 1);
+  const [note, ...none] = show(3, { event: 'note', stage: 'train', text: 'a fact' });
+  assert.match(note, 'a fact');
+  assert.match(note, '2%', 'the line below the note');
+  assert.equal(none, []);
+});
+
+test('what stops a run is told below the lines of what is running', () => {
+  let text = '';
+  const screen = { isTTY: true, columns: 60, write: (part: string) => (text += part) };
+  const print = progressPrinter(screen, () => 0);
+  print(progress(1));
+  print.release();
+  text += 'interrupted\n';
+  print({ event: 'note', stage: 'train', text: 'saved' });
+  const [line, message, note] = shownBy(text);
+  assert.match(line, '1%');
+  assert.equal([message, note], ['interrupted', 'train     saved']);
+});
+
+test('the log of a CI job and a terminal without control codes get plain lines', () => {
+  const screen = { isTTY: true, write: () => undefined };
+  assert.ok(isRewritable(screen, { TERM: 'xterm' }));
+  for (const env of [{ TERM: 'dumb' }, { TERM: 'xterm', CI: 'true' }]) assert.not(isRewritable(screen, env));
+  assert.not(isRewritable({ ...screen, isTTY: undefined }, { TERM: 'xterm' }));
 });
 
 test('the rate is that of the last seconds', () => {
@@ -152,6 +209,10 @@ test('the time to compile kernels is shown as such, and does not count in the ra
   assert.equal([compiling.perSecond, compiling.compiling], [0, true]);
   assert.equal([first.perSecond, first.compiling, first.compileSeconds], [0, undefined, 30]);
   assert.equal([last.perSecond, last.secondsLeft, last.compileSeconds], [5, 17.8, 30]);
+  now = 33;
+  meter.compiling();
+  now = 43;
+  assert.equal(meter.mark(21, 100), { perSecond: 20 / 3, secondsLeft: 79 / (20 / 3), compileSeconds: 40 });
   const text = printed(false, [
     [0, RUN],
     [0, { event: 'stage', stage: 'train', index: 1, count: 2 }],
@@ -345,14 +406,14 @@ test('on a terminal the running cells have a line each, below the permanent line
   assert.equal(shownBy(printed(true, before, 50)), [
     'fox: 2 cells of prompt (2) × seed (1), 2 at a time',
     'wood-1    train  warning: repaired',
-    'rococo-1  train  10/100  2.00 it/s  loss 0.125  4',
-    'wood-1    train  31/100  2.00 it/s  loss 0.125  3',
+    'rococo-1  train  ░░░░░░░░  10%  45 s left',
+    'wood-1    train  ██░░░░░░  31%  35 s left',
     '',
   ]);
   const after = shownBy(printed(true, [...before, [4, END]], 50));
   assert.equal(after.slice(2), [
     'rococo-1  failed after 3.0 s: as asked',
-    'wood-1    train  31/100  2.00 it/s  loss 0.125  3',
+    'wood-1    train  ██░░░░░░  31%  35 s left',
     '',
   ]);
 });

@@ -12,8 +12,8 @@ export function watchSignals(): void {
         process.stderr.write(`\n${word}\n`);
         process.exit(exitCodeOf(new Stopped(word))); // handlers of 'exit' remove half-written files
       }
+      running.abort(new Stopped(word)); // which releases the lines that progress rewrites
       if (notice) process.stderr.write(`\n${word}: ${notice}\n`);
-      running.abort(new Stopped(word));
     });
   }
 }

@@ -1,3 +1,5 @@
+import cliTruncate from 'cli-truncate';
+import { createLogUpdate } from 'log-update';
 import { MATRIX_FILE, type MatrixEvent, type MatrixRecord } from '../matrix/record.ts';
 import type { FetchEvent, ProgressEvent, RunEvent, RunResult } from '../run/events.ts';
 import { byteSize, count, duration, grouped, shortPath, table } from './format.ts';
@@ -6,18 +8,34 @@ import { byteSize, count, duration, grouped, shortPath, table } from './format.t
 export interface Screen {
   isTTY?: boolean;
   columns?: number;
+  rows?: number;
   write(text: string): unknown;
 }
 
 /** Seconds between two lines of progress: where the line is rewritten, and where each is printed. */
 const REDRAW_SECONDS = 0.1;
 const PLAIN_LINE_SECONDS = 5;
+const DEFAULT_COLUMNS = 80;
+
+/** A stream whose lines can be rewritten: not in the log of a CI job, nor on a terminal without control codes. */
+export function isRewritable({ isTTY }: Screen, { TERM, CI }: NodeJS.ProcessEnv): boolean {
+  return Boolean(isTTY) && TERM !== 'dumb' && !CI;
+}
+
+export interface ProgressPrinter {
+  (event: RunEvent | MatrixEvent): void;
+  /** Leaves the lines of what is running where they are, before something else writes to the terminal. */
+  release(): void;
+}
 
 /**
  * Prints the events of a run or of a matrix. A stage, or a running cell of a matrix, has one line. A terminal shows these
  * lines at the bottom and rewrites them; elsewhere they are printed again every few seconds.
  */
-export function progressPrinter(screen: Screen, now: () => number = () => performance.now() / 1000) {
+export function progressPrinter(
+  screen: Screen,
+  now: () => number = () => performance.now() / 1000,
+): ProgressPrinter {
   const lines = liveLines(screen, now);
   /** The latest progress of each cell's current stage; a run without a matrix is the cell ''. */
   const progress = new Map<string, ProgressEvent>();
@@ -28,7 +46,7 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
   };
   const row = (name: string, text: string) => `${name.padEnd(width)}  ${text}`;
 
-  return (event: RunEvent | MatrixEvent) => {
+  const print = (event: RunEvent | MatrixEvent) => {
     const cell = 'cell' in event ? event.cell : '';
     const stageRow = (stage: string, text: string) => row(cell || stage, cell ? `${stage}  ${text}` : text);
     /** Shows the result of a stage. It stays on the screen in a run; in a matrix it is the state of its cell. */
@@ -61,9 +79,13 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
       case 'progress':
         progress.set(cell, event);
         // The next report may be a minute away.
-        return lines[event.compiling ? 'show' : 'update'](cell, stageRow(event.stage, progressText(event)));
+        return lines[event.compiling ? 'show' : 'update'](cell, (room) =>
+          room
+            ? fitted(stageRow(event.stage, ''), progressParts(event, room), room)
+            : stageRow(event.stage, progressText(event)),
+        );
       case 'fetch':
-        return lines.update(cell, row(cell || 'fetch', fetchText(event)));
+        return lines.update(cell, (room) => fitted(row(cell || 'fetch', ''), fetchParts(event), room));
       case 'cached':
         return settle(event.stage, `cached (took ${duration(event.seconds)})`);
       case 'wait':
@@ -92,30 +114,51 @@ export function progressPrinter(screen: Screen, now: () => number = () => perfor
         return lines.print(...matrixResultLines(event.record, event.out));
     }
   };
+  return Object.assign(print, { release: lines.release });
 }
+
+/** A line, or the line that fits into so many columns; away from a terminal there is no limit. */
+type Line = string | ((room?: number) => string);
 
 /** Permanent lines and, on a terminal, below them one line for each running stage or cell. */
 function liveLines(screen: Screen, now: () => number) {
-  const live = new Map<string, string>();
+  const live = new Map<string, Line>();
   const shownAt = new Map<string, number>();
-  /** The number of lines at the bottom of the terminal to rewrite. */
-  let drawn = 0;
+  const columns = () => screen.columns ?? DEFAULT_COLUMNS;
+  /** What one `print` writes, which a terminal shows at once. */
+  let frame = '';
+  const output = {
+    isTTY: true,
+    get columns() {
+      return columns();
+    },
+    get rows() {
+      return screen.rows;
+    },
+    write: (text: string) => void (frame += text),
+  };
+  const redraw = createLogUpdate(output as unknown as NodeJS.WritableStream, { showCursor: true });
 
+  const textOf = (line: Line, room?: number) => (typeof line === 'string' ? line : line(room));
   const print = (...lines: string[]) => {
-    const clear = drawn ? `\x1b[${drawn}A\r\x1b[J` : '';
-    const room = Math.max(20, (screen.columns ?? 100) - 1); // a line that wraps cannot be rewritten
-    const below = screen.isTTY ? [...live.values()].map((line) => line.slice(0, room)) : [];
-    screen.write(clear + [...lines, ...below].map((line) => `${line}\n`).join(''));
-    drawn = below.length;
+    const text = lines.map((line) => `${line}\n`).join('');
+    if (!screen.isTTY) return void screen.write(text);
+    const room = Math.max(20, columns() - 1); // a line that wraps cannot be rewritten
+    const below = [...live.values()].map((line) => cliTruncate(textOf(line, room), room));
+    if (text || !below.length) redraw.clear();
+    frame += text;
+    if (below.length) redraw(below.join('\n'));
+    if (frame) screen.write(frame);
+    frame = '';
   };
   /** Sets the line of `name` and shows it. */
-  const show = (name: string, line: string) => {
+  const show = (name: string, line: Line) => {
     live.set(name, line);
     shownAt.set(name, now());
-    print(...(screen.isTTY ? [] : [line]));
+    print(...(screen.isTTY ? [] : [textOf(line)]));
   };
   /** Sets the line of `name`, and shows it unless it was shown very recently. */
-  const update = (name: string, line: string) => {
+  const update = (name: string, line: Line) => {
     live.set(name, line);
     const seconds = screen.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS;
     if (now() - (shownAt.get(name) ?? Number.NEGATIVE_INFINITY) >= seconds) show(name, line);
@@ -127,26 +170,83 @@ function liveLines(screen: Screen, now: () => number) {
   };
   /** Removes a line, from the next print on. */
   const remove = (name: string) => void live.delete(name);
-  return { print, show, update, start, remove };
+  return { print, show, update, start, remove, release: () => redraw.done() };
+}
+
+/** A part of a line. Where a line is too long, the parts with the largest rank go first. */
+interface Part {
+  text: string;
+  rank: number;
+}
+
+/** `head` and, in their order, the parts that fit into `room` columns. Those of rank 0 stay in any case. */
+function fitted(head: string, parts: readonly Part[], room?: number): string {
+  const ranks = [...new Set(parts.map(({ rank }) => rank))].sort((a, b) => b - a);
+  let line = head;
+  for (const largest of ranks) {
+    const shown = parts.filter(({ rank }) => rank <= largest);
+    line = head + shown.map(({ text }) => text).join('  ');
+    if (room === undefined || cliTruncate(line, room) === line) break;
+  }
+  return line;
+}
+
+const BAR = 20;
+const SHORT_BAR = 8;
+/** On a narrower terminal the bar is short. */
+const WIDE = 80;
+
+function bar(share: number, width: number): string {
+  const full = Math.floor(width * Math.min(1, share));
+  return '█'.repeat(full) + '░'.repeat(width - full);
+}
+
+/** The metric that says most about the quality, if a stage has it. */
+const FIRST_METRICS = ['psnr', 'clip', 'loss'];
+
+/** `████████░░░░░░░░░░░░  42%  2940/7000  24.1 it/s  psnr 24.3  splats 81000  1:16 left`. */
+function progressParts(event: ProgressEvent, room: number): Part[] {
+  const { step, steps, metrics, perSecond, secondsLeft, compiling } = event;
+  const share = step / Math.max(1, steps);
+  const percent = `${Math.floor(100 * share)}%`;
+  const first = FIRST_METRICS.find((name) => name in metrics) ?? Object.keys(metrics)[0];
+  const rankOf = (name: string) => (name === first ? 2 : name === 'splats' ? 3 : 5);
+  const isMoving = perSecond > 0 && !compiling;
+  return [
+    { text: `${bar(share, room < WIDE ? SHORT_BAR : BAR)} ${percent.padStart(4)}`, rank: 0 },
+    { text: `${step}/${steps}`, rank: 4 },
+    ...(compiling ? [{ text: 'compiling kernels', rank: 0 }] : []),
+    ...(isMoving ? [{ text: rateText(perSecond), rank: 1 }] : []),
+    ...(compiling ? [] : metricTexts(metrics).map(({ name, text }) => ({ text, rank: rankOf(name) }))),
+    ...(isMoving && step < steps ? [{ text: leftText(secondsLeft), rank: 0 }] : []),
+  ];
 }
 
 /** `120/500  24.1 it/s  loss 0.081  1:16 left`, or `0/500  compiling kernels`. */
 export function progressText(event: ProgressEvent): string {
   const { step, steps, metrics, perSecond, secondsLeft, compiling } = event;
   if (compiling) return `${step}/${steps}  compiling kernels`;
-  const rate = perSecond > 0 ? [`${perSecond.toPrecision(3)} it/s`] : [];
-  const left = perSecond > 0 && step < steps ? [`${duration(secondsLeft)} left`] : [];
-  return [`${step}/${steps}`, ...rate, ...metricTexts(metrics), ...left].join('  ');
+  const rate = perSecond > 0 ? [rateText(perSecond)] : [];
+  const left = perSecond > 0 && step < steps ? [leftText(secondsLeft)] : [];
+  return [`${step}/${steps}`, ...rate, ...metricTexts(metrics).map(({ text }) => text), ...left].join('  ');
 }
 
-const BAR = 20;
+const rateText = (perSecond: number) => `${perSecond.toPrecision(3)} it/s`;
+const leftText = (seconds: number) => `${duration(seconds)} left`;
 
 /** `openai/clip-vit-base-patch32  ████████░░░░░░░░░░░░  242 MiB of 577 MiB  34 MiB/s  10 s left`. */
-function fetchText({ model, bytes, total, perSecond, secondsLeft }: FetchEvent): string {
-  const full = Math.floor((BAR * bytes) / total);
-  const bar = '█'.repeat(full) + '░'.repeat(BAR - full);
-  const rate = perSecond > 0 ? [`${byteSize(perSecond)}/s`, `${duration(secondsLeft)} left`] : [];
-  return [model, bar, `${byteSize(bytes)} of ${byteSize(total)}`, ...rate].join('  ');
+function fetchParts({ model, bytes, total, perSecond, secondsLeft }: FetchEvent): Part[] {
+  return [
+    { text: model, rank: 1 },
+    { text: bar(bytes / total, BAR), rank: 2 },
+    { text: `${byteSize(bytes)} of ${byteSize(total)}`, rank: 0 },
+    ...(perSecond > 0
+      ? [
+          { text: `${byteSize(perSecond)}/s`, rank: 3 },
+          { text: leftText(secondsLeft), rank: 0 },
+        ]
+      : []),
+  ];
 }
 
 /**
@@ -161,13 +261,13 @@ function doneText(seconds: number, last?: ProgressEvent): string {
   const compiled = compileSeconds >= 1 ? [`${duration(compileSeconds)} of it compiling kernels`] : [];
   const steps = from ? `${step} steps, ${step - from} of them in this run` : `${step} steps`;
   const rate = working > 0 ? [`${((step - from) / working).toPrecision(3)} it/s`] : [];
-  return [done, ...compiled, steps, ...rate, ...metricTexts(metrics)].join(', ');
+  return [done, ...compiled, steps, ...rate, ...metricTexts(metrics).map(({ text }) => text)].join(', ');
 }
 
-function metricTexts(metrics: Record<string, number>): string[] {
-  return Object.entries(metrics).map(
-    ([name, value]) => `${name} ${Number.isInteger(value) ? value : Number(value.toPrecision(4))}`,
-  );
+function metricTexts(metrics: Record<string, number>): { name: string; text: string }[] {
+  return Object.entries(metrics).map(([name, value]) => {
+    return { name, text: `${name} ${Number.isInteger(value) ? value : Number(value.toPrecision(4))}` };
+  });
 }
 
 function resultLines({ seconds, out, files, stale, remarks }: RunResult, isAllCached: boolean): string[] {

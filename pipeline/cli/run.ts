@@ -6,6 +6,7 @@ import { InputError } from '../../wgsl/core/index.ts';
 import { exitCodeOf } from '../exit.ts';
 import type { Plan } from '../file/plan.ts';
 import { readMatrix, readPipeline } from '../file/read.ts';
+import type { MatrixEvent } from '../matrix/record.ts';
 import { parseSlot } from '../matrix/slots.ts';
 import type { RunEvent } from '../run/events.ts';
 import { withPinnedModels } from '../run/models.ts';
@@ -16,7 +17,7 @@ import { foldersOf, type Range, rangeOf } from '../run/stage-plan.ts';
 import { type PlanFlags, takeAdapter, whole, withPlanOptions } from './flags.ts';
 import { printJson } from './format.ts';
 import { interruptible } from './interruption.ts';
-import { progressPrinter } from './progress.ts';
+import { isRewritable, progressPrinter } from './progress.ts';
 
 interface RunFlags extends PlanFlags {
   frozen?: string;
@@ -48,7 +49,7 @@ export function runCommand(): Command {
 
 async function run(file: string | undefined, flags: RunFlags, signal: AbortSignal): Promise<void> {
   const { set, cell, adapter, jobs, frozen, json, ...folders } = flags;
-  const onEvent = json ? printJson : progressPrinter(process.stdout);
+  const onEvent = json ? printJson : printer(signal);
   const settings = { ...folders, signal, onEvent };
   if (frozen !== undefined) {
     if (file !== undefined)
@@ -82,6 +83,15 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   } finally {
     await report(plan, folders, onEvent);
   }
+}
+
+/** Prints the progress. When the run stops, the message about it goes below the lines of what is running. */
+function printer(signal: AbortSignal): (event: RunEvent | MatrixEvent) => void {
+  const { stdout, env } = process;
+  const screen = isRewritable(stdout, env) ? stdout : { write: (text: string) => stdout.write(text) };
+  const print = progressPrinter(screen);
+  signal.addEventListener('abort', print.release);
+  return print;
 }
 
 /** Writes the report of a run that succeeded or failed. A report that cannot be written fails no run. */

@@ -89,8 +89,12 @@ export class RateMeter {
 
   mark(step: number, steps: number): Rate {
     const at = this.#now();
-    if (this.#compilingSince !== undefined) this.#compileSeconds += at - this.#compilingSince;
-    this.#compilingSince = undefined;
+    if (this.#compilingSince !== undefined) {
+      const seconds = at - this.#compilingSince;
+      this.#compileSeconds += seconds;
+      for (const mark of this.#marks) mark.at += seconds; // no part of the window
+      this.#compilingSince = undefined;
+    }
     if (step < (this.#marks.at(-1)?.step ?? 0)) this.#marks = []; // the steps since are done again
     this.#marks.push({ step, at });
     while (this.#marks.length > 2 && at - this.#marks[1].at > this.#windowSeconds) this.#marks.shift();
