@@ -10,7 +10,7 @@ import {
   type Vec3,
 } from '../stages/artefacts/camera.ts';
 import { pictureSize } from '../stages/orbit/options.ts';
-import { subjectPoints, subjectZoom } from '../stages/orbit/paths/framing.ts';
+import { framed, framingOf, subjectPoints } from '../stages/orbit/paths/framing.ts';
 import { coverage, fitRing, ringCameras, supportedRing } from '../stages/orbit/paths/ring.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { project } from './reference/warp-error.ts';
@@ -163,20 +163,70 @@ test('the subject is what most photographs show, and a picture of another aspect
   );
   assert.ok(subjectPoints(large, cameras).length < 200);
   const ring = fitRing({ ...SCENE, cameras }, 'swing');
-  assert.is(subjectZoom(ringCameras(ring, { frames: 12, width: 90, height: 160 }), subject), 1, 'fits');
+  const same = framingOf(ringCameras(ring, { frames: 12, width: 90, height: 160 }), subject, UP);
+  assert.equal(same, { zoom: 1 }, 'it fits');
   const tall = subjectPoints(wall(1, 4), cameras);
   const wide = ringCameras(ring, { frames: 12, width: 320, height: 180 });
-  const zoom = subjectZoom(wide, tall);
-  assert.ok(zoom > 0.5 && zoom < 0.85, `${zoom}`);
-  for (const camera of wide) {
-    const zoomed = { ...camera, fx: zoom * camera.fx, fy: zoom * camera.fy };
-    const shown = tall.filter((point) => {
-      const { x, y } = project(zoomed, point);
-      return x >= -1e-9 && x <= 320 && y >= -1e-9 && y <= 180 + 1e-9;
+  const framing = framingOf(wide, tall, UP);
+  assert.ok(framing.zoom > 0.5 && framing.zoom < 0.85, `${framing.zoom}`);
+  assertShown(framed(wide, framing, UP), tall);
+  assert.equal(framingOf(wide, tall.slice(0, 20), UP), { zoom: 1 }, 'too few points tell nothing');
+});
+
+/** Every camera shows 99 % of the points, at least `margin` of its width and height from the border. */
+function assertShown(cameras: readonly Camera[], points: readonly Vec3[], margin = 0.04) {
+  for (const camera of cameras) {
+    const { width, height } = camera;
+    const shown = points.filter((point) => {
+      const { x, y, z } = project(camera, point);
+      const inside = (part: number) => part > margin - 1e-9 && part < 1 - margin + 1e-9;
+      return z > 0 && inside(x / width) && inside(y / height);
     });
-    assert.ok(shown.length >= 0.99 * tall.length, `${shown.length} of ${tall.length}`);
+    assert.ok(shown.length >= 0.99 * points.length, `${shown.length} of ${points.length}`);
   }
-  assert.is(subjectZoom(wide, tall.slice(0, 20)), 1, 'too few points tell nothing');
+}
+
+test('what stands out from a wall towards the cameras stays in every frame of a swing', () => {
+  // From the sides, photographs look at the wall and cut the tip off.
+  const cameras = [-40, -30, -20, -10, 0, 10, 20, 30, 40, 50].map((degrees) => looking(around(5 + degrees)));
+  const ahead = normalize(add(around(5, 1, 0), CENTER, -1));
+  const horn: Vec3[] = Array.from({ length: 120 }, (_, i) => {
+    const at = add(CENTER, ahead, (1.9 * (i + 1)) / 120);
+    return add(at, UP, 0.1 * Math.sin(i));
+  });
+  const points = Float32Array.from([...wall(2, 2), ...horn.flat()]);
+  const subject = subjectPoints(points, cameras);
+  const tip = horn.slice(-12);
+  assert.ok(tip.every((point) => subject.some((other) => distance(point, other) < 1e-5)));
+  const picture = { frames: 24, width: 90, height: 160 };
+  const ring = fitRing({ ...SCENE, cameras }, 'swing');
+  const path = ringCameras(ring, picture);
+  const cut = path.filter((camera) =>
+    tip.some((point) => Math.abs(project(camera, point).x / picture.width - 0.5) > 0.5),
+  );
+  assert.ok(cut.length > 6 && cut.length < 24, `${cut.length} frames cut it off`);
+  const framing = framingOf(path, subject, UP);
+  const found = framed(path, framing, UP);
+  assertShown(found, subject);
+  assertShown(found, tip, 0.02);
+  assert.ok(
+    framing.target && dot(add(framing.target, CENTER, -1), ahead) > 0.3,
+    'the aim is in front of the wall',
+  );
+  for (const [i, camera] of found.entries()) {
+    assert.is(camera.fx, framing.zoom * path[i].fx, 'one focal length');
+    assert.ok(
+      distance(cameraCenter(camera), cameraCenter(path[i])) < 1e-9,
+      'the cameras stay where they are',
+    );
+    const aim = project(camera, framing.target!);
+    assert.ok(Math.abs(aim.x - 45) < 1e-6 && Math.abs(aim.y - 80) < 1e-6, 'one aim');
+  }
+  // At the old aim, the same would need a shorter focal length.
+  const reach = Math.max(
+    ...subject.flatMap((point) => path.map((camera) => Math.abs(project(camera, point).x / 45 - 1))),
+  );
+  assert.ok(framing.zoom > 1.2 / reach, `${framing.zoom} against ${1 / reach}`);
 });
 
 test('a swing ends where photographs no longer support the view', () => {
@@ -194,6 +244,10 @@ test('a swing ends where photographs no longer support the view', () => {
   assert.ok(ends[1] - first > 40 && ends[1] - first < 70, `${ends[1] - first}° of 100°`);
   const alone = supportedRing(fitRing({ ...SCENE, cameras: near }, 'swing'), near, picture);
   assert.ok(Math.abs(degrees(alone.arc) - 40) < 1e-6, 'photographs support what they cover');
+  const wider = supportedRing(fitRing({ ...SCENE, cameras: near }, 'swing'), near, picture, (views) =>
+    framed(views, { zoom: 0.5 }, UP),
+  );
+  assert.ok(degrees(wider.arc) < 39, 'a shorter focal length shows more than they support');
   const full = fitRing({ ...SCENE, cameras }, 'full');
   assert.is(supportedRing(full, cameras, picture), full);
 });

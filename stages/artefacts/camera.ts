@@ -75,3 +75,20 @@ export function normalize(a: Vec3): Vec3 {
   const length = Math.hypot(...a) || 1;
   return [a[0] / length, a[1] / length, a[2] / length];
 }
+
+/** Of a matrix [3,3], row-major. */
+export function determinant3(m: readonly number[]): number {
+  return (
+    m[0] * (m[4] * m[8] - m[5] * m[7]) -
+    m[1] * (m[3] * m[8] - m[5] * m[6]) +
+    m[2] * (m[3] * m[7] - m[4] * m[6])
+  );
+}
+
+/** The solution x of a·x = b by Cramer's rule, a [3,3] row-major and regular. */
+export function solve3(a: readonly number[], b: readonly number[]): Vec3 {
+  const determinant = determinant3(a);
+  const column = (k: number) =>
+    determinant3(a.map((value, at) => (at % 3 === k ? b[Math.floor(at / 3)] : value)));
+  return [column(0) / determinant, column(1) / determinant, column(2) / determinant];
+}

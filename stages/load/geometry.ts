@@ -1,4 +1,13 @@
-import { type Camera, cameraCenter, dot, normalize, subtract, type Vec3 } from '../artefacts/camera.ts';
+import {
+  type Camera,
+  cameraCenter,
+  determinant3,
+  dot,
+  normalize,
+  solve3,
+  subtract,
+  type Vec3,
+} from '../artefacts/camera.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 
 const NO_UP: Vec3 = [0, -1, 0];
@@ -64,19 +73,8 @@ function nearestToAxes(axes: readonly Vec3[], centers: readonly Vec3[]): Vec3 | 
       }
     }
   });
-  const determinant = det(a);
   // The matrix is positive semi-definite with trace 2n: for well-spread axes its determinant is of the order of n³.
-  if (!(determinant > 1e-4 * axes.length ** 3)) return undefined;
-  const column = (k: number) => det(a.map((value, at) => (at % 3 === k ? b[Math.floor(at / 3)] : value)));
-  return [column(0) / determinant, column(1) / determinant, column(2) / determinant];
-}
-
-function det(m: readonly number[]): number {
-  return (
-    m[0] * (m[4] * m[8] - m[5] * m[7]) -
-    m[1] * (m[3] * m[8] - m[5] * m[6]) +
-    m[2] * (m[3] * m[7] - m[4] * m[6])
-  );
+  return determinant3(a) > 1e-4 * axes.length ** 3 ? solve3(a, b) : undefined;
 }
 
 function middleOfView(axes: readonly Vec3[], centers: readonly Vec3[], points: Float32Array): Vec3 {

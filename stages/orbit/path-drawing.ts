@@ -2,7 +2,7 @@ import { type Camera, cameraCenter, cross, dot, normalize, type Vec3 } from '../
 import type { Dataset } from '../artefacts/dataset.ts';
 import { horizontal } from './paths/bounds.ts';
 import { quantile } from './paths/ellipse.ts';
-import { sample } from './paths/framing.ts';
+import { sample } from './paths/support.ts';
 
 /** Longer side of the drawing and its margin, units of the SVG. */
 const SIZE = 1000;

@@ -1,94 +1,149 @@
 import {
   type Camera,
   cameraCenter,
-  dot,
   isInPicture,
+  lookAt,
   normalize,
   projectPoint,
+  solve3,
   subtract,
   type Vec3,
 } from '../../artefacts/camera.ts';
+import { median } from './ring.ts';
+import { sample } from './support.ts';
 
-/** A point that this share of the photographs shows belongs to the subject. */
+/** The share of the photographs that must show a point of the subject, times the square of its depth relative to the median depth, */
 const SUBJECT_VIEWS = 0.7;
-/** The part of the subject's points that every frame shows. */
-const SUBJECT_SHOWN = 0.99;
+/** and the least share. */
+const MIN_SUBJECT_VIEWS = 0.4;
+/** The part of the subject's points that every frame shows, */
+const SUBJECT_SHOWN = 0.997;
+/** and the part of a frame, across and down, that shows them: a margin of 4 % on each side. */
+const REACH = 0.92;
 /** Fewer points do not tell the subject. */
 const MIN_POINTS = 50;
 /** More points and cameras are sampled at even strides. */
 const MAX_POINTS = 4000;
 const MAX_CAMERAS = 200;
+/** Frames from which the subject's middle is found, and repetitions: the middle of its bounds depends on the aim. */
+const AIMING_FRAMES = 48;
+const AIMING_ROUNDS = 4;
+const EPSILON = 1e-3;
 
-/** A view is supported where the photographs show this share of it, */
-const SUPPORTED = 0.9;
-/** this many of them, */
-const SUPPORTING_VIEWS = 2;
-/** along rays at most this far from its own. */
-const MAX_RAY_ANGLE = (20 * Math.PI) / 180;
-/** Rays of a view, across and down. */
-const RAYS = 9;
-
-/** The points [P,3] that most of the photographs show: those that the photographer framed. */
-export function subjectPoints(positions: Float32Array, photographs: readonly Camera[]): Vec3[] {
-  const cameras = sample(photographs, MAX_CAMERAS);
-  const indices = sample([...Array(positions.length / 3).keys()], MAX_POINTS);
-  return indices
-    .map((i): Vec3 => [positions[3 * i], positions[3 * i + 1], positions[3 * i + 2]])
-    .filter((point) => {
-      const views = cameras.filter((camera) => isInPicture(camera, projectPoint(camera, point)));
-      return views.length >= SUBJECT_VIEWS * cameras.length;
-    });
+/** What shows the subject in every frame of a path. */
+export interface Framing {
+  /** The point in the middle of all frames; absent if the path's own aim shows the subject. */
+  target?: Vec3;
+  /** The factor, at most 1, of the focal lengths. */
+  zoom: number;
 }
 
 /**
- * The factor, at most 1, by which the focal length decreases so that every camera shows the subject: 1 if it does already, or if
- * there are too few points.
+ * The points [P,3] of what the photographer framed: those that most photographs show, and fewer the nearer the point is. Near things take
+ * more of a picture, by 1/depth²: what stands out from a wall is the subject, and leaves photographs sooner than the wall behind it.
  */
-export function subjectZoom(cameras: readonly Camera[], subject: readonly Vec3[]): number {
-  if (subject.length < MIN_POINTS) return 1;
+export function subjectPoints(positions: Float32Array, photographs: readonly Camera[]): Vec3[] {
+  const cameras = sample(photographs, MAX_CAMERAS);
+  const points = sample([...Array(positions.length / 3).keys()], MAX_POINTS).map(
+    (i): Vec3 => [positions[3 * i], positions[3 * i + 1], positions[3 * i + 2]],
+  );
+  /** For each point, its depths in the photographs that show it, relative to the median of the photograph. */
+  const depths: number[][] = points.map(() => []);
+  for (const camera of cameras) {
+    const shown = points.flatMap((point, index) => {
+      const place = projectPoint(camera, point);
+      return isInPicture(camera, place) ? [{ index, z: place.z }] : [];
+    });
+    const middle = median(shown.map(({ z }) => z));
+    for (const { index, z } of shown) depths[index].push(z / middle);
+  }
+  return points.filter((_, i) => {
+    const share = depths[i].length / cameras.length;
+    return share >= Math.max(MIN_SUBJECT_VIEWS, SUBJECT_VIEWS * median(depths[i]) ** 2);
+  });
+}
+
+/**
+ * The framing of a path whose cameras look at one point. If all of them show the subject with a margin, they stay as they are. Otherwise
+ * they look at the middle of the subject, and one focal length shows it in every frame; it never increases.
+ */
+export function framingOf(cameras: readonly Camera[], subject: readonly Vec3[], up: Vec3): Framing {
+  if (subject.length < MIN_POINTS || reachOf(cameras, subject) <= REACH) return { zoom: 1 };
+  let aimed = sample(cameras, AIMING_FRAMES);
+  let target = middleOf(aimed, subject);
+  for (let round = 1; round < AIMING_ROUNDS; round++) {
+    aimed = framed(aimed, { target, zoom: 1 }, up);
+    target = middleOf(aimed, subject);
+  }
+  const reach = reachOf(framed(cameras, { target, zoom: 1 }, up), subject);
+  return { target, zoom: Math.min(1, REACH / reach) };
+}
+
+/** The cameras with a framing. */
+export function framed(cameras: readonly Camera[], { target, zoom }: Framing, up: Vec3): Camera[] {
+  return cameras.map((camera) => ({
+    ...camera,
+    fx: zoom * camera.fx,
+    fy: zoom * camera.fy,
+    viewmat: target ? lookAt(cameraCenter(camera), target, up) : camera.viewmat,
+  }));
+}
+
+/** `, the focal length 80 % of the photographs' to show the subject`, where the framing shortens it. */
+export function describeFraming({ zoom }: Framing): string {
+  return zoom < 1
+    ? `, the focal length ${Math.round(100 * zoom)} % of the photographs' to show the subject`
+    : '';
+}
+
+/** The largest distance of the shown points from the middle of a frame, as a part of half its width or height. */
+function reachOf(cameras: readonly Camera[], subject: readonly Vec3[]): number {
   const wanted = Math.ceil(SUBJECT_SHOWN * subject.length) - 1;
   const reaches = cameras.map((camera) => {
     const { width, height, cx, cy } = camera;
-    const reach = subject.map((point) => {
+    const reach = Float64Array.from(subject, (point) => {
       const { x, y, z } = projectPoint(camera, point);
       if (!(z > 0)) return Number.POSITIVE_INFINITY;
       return Math.max(Math.abs(x - cx) / (width / 2), Math.abs(y - cy) / (height / 2));
     });
-    return reach.sort((a, b) => a - b)[wanted];
+    return reach.sort()[wanted];
   });
   // Points behind a camera are outside at any focal length.
-  const largest = Math.max(...reaches.filter(Number.isFinite));
-  return largest > 1 ? 1 / largest : 1;
+  return Math.max(0, ...reaches.filter(Number.isFinite));
 }
 
 /**
- * Whether photographs show what a view shows: nearly all of its rays meet, at `distance` (camera z), points that several photographs
- * see from nearly the same direction.
+ * The point nearest to the rays through the middle of the subject's bounds in each picture, by least squares: Σ(I − ddᵀ + εI)·(p − m) = 0,
+ * with the direction d of a ray and its point m at the subject's median depth, which decides the depth of nearly parallel rays.
  */
-export function isSupported(view: Camera, distance: number, photographs: readonly Camera[]): boolean {
-  const { width, height, fx, fy, cx, cy, viewmat: m } = view;
-  const eye = cameraCenter(view);
-  const centers = photographs.map(cameraCenter);
-  let supported = 0;
-  for (let i = 0; i < RAYS ** 2; i++) {
-    const x = (distance * (((0.5 + (i % RAYS)) / RAYS) * width - cx)) / fx;
-    const y = (distance * (((0.5 + Math.floor(i / RAYS)) / RAYS) * height - cy)) / fy;
-    const axis = (k: number) => x * m[k] + y * m[4 + k] + distance * m[8 + k];
-    const offset: Vec3 = [axis(0), axis(1), axis(2)];
-    const point: Vec3 = [eye[0] + offset[0], eye[1] + offset[1], eye[2] + offset[2]];
-    const ray = normalize(offset);
-    const views = photographs.filter(
-      (camera, k) =>
-        dot(normalize(subtract(point, centers[k])), ray) >= Math.cos(MAX_RAY_ANGLE) &&
-        isInPicture(camera, projectPoint(camera, point)),
-    );
-    if (views.length >= SUPPORTING_VIEWS) supported++;
+function middleOf(cameras: readonly Camera[], subject: readonly Vec3[]): Vec3 {
+  const a = Array<number>(9).fill(0);
+  const b = [0, 0, 0];
+  for (const camera of cameras) {
+    const ahead = subject.map((point) => projectPoint(camera, point)).filter(({ z }) => z > 0);
+    if (!ahead.length) continue;
+    const [x, y] = (['x', 'y'] as const).map((axis) => {
+      const sorted = Float64Array.from(ahead, (place) => place[axis]).sort();
+      const outside = Math.floor(((1 - SUBJECT_SHOWN) / 2) * sorted.length);
+      return (sorted[outside] + sorted[sorted.length - 1 - outside]) / 2;
+    });
+    const middle = pointAt(camera, x, y, median(ahead.map(({ z }) => z)));
+    const d = normalize(subtract(middle, cameraCenter(camera)));
+    for (let i = 0; i < 9; i++) {
+      const [r, c] = [Math.floor(i / 3), i % 3];
+      const value = (r === c ? 1 + EPSILON : 0) - d[r] * d[c];
+      a[i] += value;
+      b[r] += value * middle[c];
+    }
   }
-  return supported >= SUPPORTED * RAYS ** 2;
+  return solve3(a, b);
 }
 
-/** At most `count` of the items, at even strides. */
-export function sample<T>(items: readonly T[], count: number): T[] {
-  const length = Math.min(count, items.length);
-  return Array.from({ length }, (_, i) => items[Math.floor((i * items.length) / length)]);
+/** The point at a place of the picture and a depth: the inverse of `projectPoint`. */
+function pointAt(camera: Camera, x: number, y: number, z: number): Vec3 {
+  const { fx, fy, cx, cy, viewmat: m } = camera;
+  const [u, v] = [(z * (x - cx)) / fx, (z * (y - cy)) / fy];
+  const eye = cameraCenter(camera);
+  const axis = (k: number) => eye[k] + u * m[k] + v * m[4 + k] + z * m[8 + k];
+  return [axis(0), axis(1), axis(2)];
 }

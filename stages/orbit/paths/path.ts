@@ -50,6 +50,6 @@ export function definePath<Options>(path: CameraPath<Options>): CameraPath<Optio
   return path;
 }
 
-export function trainingCameras({ views }: Dataset): Camera[] {
+export function trainingCameras({ views }: Pick<Dataset, 'views'>): Camera[] {
   return views.filter(({ split }) => split === 'train').map(({ camera }) => camera);
 }

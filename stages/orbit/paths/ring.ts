@@ -9,8 +9,8 @@ import {
   subtract,
   type Vec3,
 } from '../../artefacts/camera.ts';
-import { isSupported } from './framing.ts';
 import type { Picture } from './path.ts';
+import { isSupported } from './support.ts';
 
 /**
  * A circle of camera positions around a vertical axis, or an arc of it. Azimuth 0 is the direction `front` and grows towards
@@ -153,8 +153,13 @@ export function ringCameras(ring: Ring, { frames, width, height }: Picture): Cam
 /** Parts of an arc by which `supportedRing` moves an end. */
 const ARC_STEPS = 32;
 
-/** A swing that ends where photographs no longer support the view; a full turn as it is. */
-export function supportedRing(ring: Ring, photographs: readonly Camera[], picture: Picture): Ring {
+/** A swing that ends where photographs no longer support the view with its framing; a full turn as it is. */
+export function supportedRing(
+  ring: Ring,
+  photographs: readonly Camera[],
+  picture: Picture,
+  frame: (cameras: readonly Camera[]) => readonly Camera[] = (cameras) => cameras,
+): Ring {
   if (ring.arc >= 2 * Math.PI || ring.facing === 'out') return ring;
   const distance = Math.hypot(ring.radius, ring.height);
   /** The distance of the end from the middle, on one side. */
@@ -162,10 +167,8 @@ export function supportedRing(ring: Ring, photographs: readonly Camera[], pictur
     for (let step = ARC_STEPS; step > 0; step--) {
       const angle = (step / ARC_STEPS) * (ring.arc / 2);
       if (angle <= MIN_ARC / 2) break;
-      const [view] = ringCameras(
-        { ...ring, azimuth: ring.azimuth + side * angle, arc: 2 * Math.PI },
-        { ...picture, frames: 1 },
-      );
+      const end = { ...ring, azimuth: ring.azimuth + side * angle, arc: 2 * Math.PI };
+      const [view] = frame(ringCameras(end, { ...picture, frames: 1 }));
       if (isSupported(view, distance, photographs)) return angle;
     }
     return Math.min(MIN_ARC, ring.arc) / 2;

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import type { View } from '../../artefacts/dataset.ts';
-import { subjectPoints, subjectZoom } from './framing.ts';
+import { describeFraming, framed, framingOf, subjectPoints } from './framing.ts';
 import { definePath, trainingCameras } from './path.ts';
-import { describeRing, fitRing, ringCameras, supportedRing, type Turn } from './ring.ts';
+import { describeRing, fitRing, type Ring, ringCameras, supportedRing, type Turn } from './ring.ts';
 
 /** A circle fitted to the training cameras, or the arc of it that they cover. */
 export const turntable = definePath({
@@ -20,14 +20,14 @@ export const turntable = definePath({
     const { views, points, up, center, extent } = scene.dataset;
     const photographs = trainingCameras(scene.dataset);
     const fitted = fitRing({ cameras: photographs, up, center, extent }, turnOf(turn, views));
-    const ring = supportedRing(fitted, photographs, picture);
-    report.note(describeRing(ring, picture));
-    const cameras = ringCameras(ring, picture);
-    const zoom =
-      ring.facing === 'in' ? subjectZoom(cameras, subjectPoints(points.positions, photographs)) : 1;
-    if (zoom < 1)
-      report.note(`the focal length is ${Math.round(100 * zoom)} % of the photographs', to show the subject`);
-    return { cameras: cameras.map((camera) => ({ ...camera, fx: zoom * camera.fx, fy: zoom * camera.fy })) };
+    const subject = fitted.facing === 'in' ? subjectPoints(points.positions, photographs) : [];
+    const framing = (ring: Ring) => framingOf(ringCameras(ring, picture), subject, up);
+    const first = framing(fitted);
+    const ring = supportedRing(fitted, photographs, picture, (cameras) => framed(cameras, first, up));
+    // A shorter swing needs less to show the subject.
+    const found = ring === fitted ? first : framing(ring);
+    report.note(`${describeRing(ring, picture)}${describeFraming(found)}`);
+    return { cameras: framed(ringCameras(ring, picture), found, up) };
   },
 });
 
