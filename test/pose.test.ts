@@ -3,14 +3,16 @@ import * as assert from 'uvu/assert';
 import type { Arena, Gpu } from '../wgsl/core/index.ts';
 import { Rasterizer } from '../wgsl/splat/rasterizer.ts';
 import { RasterizerBackward } from '../wgsl/splat/rasterizer-backward.ts';
+import { PoseGauge } from '../wgsl/splat/update/pose-gauge.ts';
 import { POSE_FLOATS, PoseTraining, poseOf, TWIST_FLOATS } from '../wgsl/splat/update/pose-training.ts';
 import { SplatAdam } from '../wgsl/splat/update/splat-adam.ts';
 import { withGpu } from './helpers/gpu.ts';
+import { uniform } from './helpers/numbers.ts';
 import { rasterScene, referenceCamera } from './helpers/raster-scene.ts';
 import { near } from './helpers/vjp.ts';
 import { adamStep } from './reference/adam.ts';
 import { type RasterCase, uploadSplat } from './reference/layouts/raster.ts';
-import { movedPose, poseGradient } from './reference/pose.ts';
+import { movedCameras, movedPose, poseDistance, poseGradient } from './reference/pose.ts';
 import { RasterReference } from './reference/raster.ts';
 
 /** Wide splats: where one ends at α = 1/255, the picture has a step that a finite difference sees and a gradient does not. */
@@ -196,6 +198,78 @@ test('more Gaussians than a block: the sum of all, the same bytes again', () =>
         `${10 * found[i]}, ${value}`,
       );
     });
+  }));
+
+const SCALE = 2;
+/** More views than a workgroup has threads. */
+const CAMERAS = 300;
+
+/** Cameras near each other, and the same, each moved and turned by a little of its own. */
+function cameras() {
+  const twists = uniform(6 * CAMERAS, 8, -1, 1);
+  const noise = uniform(6 * CAMERAS, 9, -5e-3, 5e-3);
+  const upright = [0, 1, 2, 3].map((i) => [0, 1, 2, 3].map((k) => (i === k ? 1 : 0)));
+  const anchors = Array.from({ length: CAMERAS }, (_, i) =>
+    movedPose(upright, [...twists.subarray(6 * i, 6 * i + 6)]),
+  );
+  const shaken = anchors.map((anchor, i) => movedPose(anchor, [...noise.subarray(6 * i, 6 * i + 6)]));
+  return { anchors, shaken };
+}
+
+const packed = (viewmats: readonly number[][][]) =>
+  Float32Array.from(viewmats.flatMap((viewmat) => [...poseOf({ viewmat: viewmat.flat() })]));
+
+async function gauged(gpu: Gpu, arena: Arena, given: readonly number[][][], count = 1) {
+  const poses = arena.upload('gauged', packed(given), 'test');
+  const gauge = await PoseGauge.create(gpu, arena, {
+    label: 'gauge',
+    poses,
+    anchors: packed(cameras().anchors),
+    gaussianCount: arena.upload('count', new Uint32Array([count]), 'test'),
+    scale: SCALE,
+  });
+  for (let pass = 0; pass < 6; pass++) gpu.run('test', (recorder) => gauge.record(recorder));
+  return gpu.readFloats(poses, 'test', POSE_FLOATS * CAMERAS);
+}
+
+const SIMILARITY = {
+  turn: [0.01, -0.02, 0.015],
+  shift: [0.03, -0.02, 0.01],
+  growth: 1.02,
+  center: [0, 0, 0],
+};
+
+test('a similarity of all poses is taken back; poses at their anchors and a void step change no byte', () =>
+  withGpu(async (gpu, arena) => {
+    const { anchors } = cameras();
+    const moved = movedCameras(anchors, SIMILARITY);
+    near(await gauged(gpu, arena, moved), packed(anchors), 1e-5, 'moved');
+    assert.equal(await gauged(gpu, arena, anchors), packed(anchors));
+    assert.equal(await gauged(gpu, arena, moved, 0), packed(moved));
+  }));
+
+test('of poses with motions of their own, what is left is nearest to the anchors among all similarities', () =>
+  withGpu(async (gpu, arena) => {
+    const { anchors, shaken } = cameras();
+    const found = await gauged(gpu, arena, movedCameras(shaken, SIMILARITY));
+    const left = Array.from({ length: CAMERAS }, (_, i) => [
+      ...[0, 4, 8].map((at) => [...found.subarray(POSE_FLOATS * i + at, POSE_FLOATS * i + at + 4)]),
+      [0, 0, 0, 1],
+    ]);
+    near(packed(left), found, 1e-6, 'centres and axes agree');
+    const least = poseDistance(left, anchors, SCALE);
+    const still = { turn: [0, 0, 0], shift: [0, 0, 0], growth: 1, center: [0, 0, 0] };
+    for (const by of [-2e-3, 2e-3]) {
+      const along = [0, 1, 2].map((axis) => [0, 1, 2].map((k) => (k === axis ? by : 0)));
+      for (const other of [
+        ...along.map((turn) => ({ ...still, turn })),
+        ...along.map((shift) => ({ ...still, shift })),
+        { ...still, growth: 1 + by },
+      ]) {
+        const distance = poseDistance(movedCameras(left, other), anchors, SCALE);
+        assert.ok(distance > least + 1e-4, `${JSON.stringify(other)}: ${distance}, ${least}`);
+      }
+    }
   }));
 
 test.run();

@@ -76,6 +76,7 @@ import { EMIT, PROJECT, RASTERIZE_FORWARD, TILE_RANGES } from './splat/rasterize
 import { RASTERIZE_BACKWARD } from './splat/rasterizer-backward.ts';
 import { SHORTEST_AXES } from './splat/shortest-axes.ts';
 import { START_VALUES } from './splat/start-values.ts';
+import { POSE_GAUGE } from './splat/update/pose-gauge.ts';
 import { POSE_GRADIENTS, POSE_UPDATE } from './splat/update/pose-training.ts';
 import { ADAM_GEOMETRY, ADAM_SH, BACKWARD_SUMS } from './splat/update/splat-adam.ts';
 import {
@@ -172,6 +173,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   START_VALUES,
   SHORTEST_AXES,
   BACKWARD_SUMS,
+  POSE_GAUGE,
   POSE_GRADIENTS,
   POSE_UPDATE,
   ADAM_GEOMETRY,

@@ -1,16 +1,11 @@
 import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import type { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
+import { PoseGauge } from '../../wgsl/splat/update/pose-gauge.ts';
 import { POSE_FLOATS, PoseTraining, poseOf, TWIST_FLOATS } from '../../wgsl/splat/update/pose-training.ts';
 import type { SplatAdam } from '../../wgsl/splat/update/splat-adam.ts';
 import type { View } from '../artefacts/dataset.ts';
 import type { Poses } from '../artefacts/poses.ts';
 import type { CheckpointTensors } from './checkpoint-tensors.ts';
-
-/** Adam's rates of a pose: of the rotation in radians, of the translation in world units. */
-export interface PoseRates {
-  rotation: number;
-  translation: number;
-}
 
 /** The kernels of a step on the poses, bound to an optimiser's buffers. */
 export interface PoseEngine {
@@ -21,22 +16,32 @@ export interface PoseEngine {
   recordUpdate(recorder: Recorder): void;
 }
 
-/** The poses of the training views: those of the dataset at the start. A step trains that of the view that it shows. */
+/**
+ * The poses of the training views: those of the dataset at the start. A step trains that of the view that it shows; then all move by the
+ * similarity that brings them back on the whole to those of the dataset.
+ */
 export class ViewPoses {
   readonly #gpu: Gpu;
   readonly #views: readonly View[];
   readonly #poses: GPUBuffer;
   readonly #moments: { m: GPUBuffer; v: GPUBuffer; steps: GPUBuffer };
-  readonly #rateAt: (step: number) => PoseRates;
+  readonly #anchors: Float32Array;
+  readonly #extent: number;
+  readonly #rateAt: (step: number) => number;
 
-  /** The buffers belong to the arena. */
-  constructor(arena: Arena, views: readonly View[], rateAt: (step: number) => PoseRates) {
+  /** `rateAt`: Adam's rate of the rotation, radians; times `extent` it is that of the translation. The buffers belong to the arena. */
+  constructor(
+    arena: Arena,
+    views: readonly View[],
+    { extent, rateAt }: { extent: number; rateAt(step: number): number },
+  ) {
     this.#gpu = arena.gpu;
     this.#views = views;
+    this.#extent = extent;
     this.#rateAt = rateAt;
-    const start = new Float32Array(POSE_FLOATS * views.length);
-    for (const [i, { camera }] of views.entries()) start.set(poseOf(camera), POSE_FLOATS * i);
-    this.#poses = arena.upload('poses', start, 'parameters');
+    this.#anchors = new Float32Array(POSE_FLOATS * views.length);
+    for (const [i, { camera }] of views.entries()) this.#anchors.set(poseOf(camera), POSE_FLOATS * i);
+    this.#poses = arena.upload('poses', this.#anchors, 'parameters');
     this.#moments = {
       m: arena.buffer('poses/m', 4 * TWIST_FLOATS * views.length),
       v: arena.buffer('poses/v', 4 * TWIST_FLOATS * views.length),
@@ -56,15 +61,27 @@ export class ViewPoses {
   /** The engine of an optimiser. Called again when its buffers are replaced. */
   async engine(gpu: Gpu, arena: Arena, rasterizer: Rasterizer, adam: SplatAdam): Promise<PoseEngine> {
     const indices = new Map(this.#views.map((view, i) => [view, i]));
+    const shared = { label: 'poses', poses: this.#poses };
     const training = await PoseTraining.create(gpu, arena, rasterizer, adam, {
-      label: 'poses',
-      poses: this.#poses,
+      ...shared,
       moments: this.#moments,
     });
+    const gauge = await PoseGauge.create(gpu, arena, {
+      ...shared,
+      anchors: this.#anchors,
+      gaussianCount: rasterizer.options.gaussianCount,
+      scale: this.#extent,
+    });
     return {
-      prepare: (step, view) => training.setStep(indices.get(view)!, this.#rateAt(step)),
+      prepare: (step, view) => {
+        const rotation = this.#rateAt(step);
+        training.setStep(indices.get(view)!, { rotation, translation: rotation * this.#extent });
+      },
       recordView: (recorder) => training.recordView(recorder),
-      recordUpdate: (recorder) => training.record(recorder),
+      recordUpdate: (recorder) => {
+        training.record(recorder);
+        gauge.record(recorder);
+      },
     };
   }
 

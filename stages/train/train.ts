@@ -99,9 +99,9 @@ export async function trainScene(
     const exposures = options.exposure ? new ViewExposures(arena, views) : undefined;
     const { clip, dssim, steps, rates } = options;
     const poses = options.poses
-      ? new ViewPoses(arena, views, (step) => {
-          const rotation = poseRate(step, steps, rates.poses);
-          return { rotation, translation: rotation * dataset.extent };
+      ? new ViewPoses(arena, views, {
+          extent: dataset.extent,
+          rateAt: (step) => poseRate(step, steps, rates.poses),
         })
       : undefined;
     const viewTensors = { ...exposures?.tensors, ...poses?.tensors };

@@ -49,6 +49,7 @@ export const REFERENCE_OF: Readonly<Record<string, string>> = {
   'rasterize-backward': 'raster',
   'backward-sums': 'raster',
   'add-contributions': 'raster',
+  'pose-gauge': 'pose',
   'pose-gradients': 'pose',
   'pose-update': 'pose',
   'adam-geometry': 'adam',

@@ -35,3 +35,45 @@ export function poseGradient(viewmat: Matrix, loss: (viewmat: Matrix) => number,
     return (at(step) - at(-step)) / (2 * step);
   });
 }
+
+/** A camera's centre in world coordinates, −Rᵀt. */
+export function centerOfPose(viewmat: Matrix): number[] {
+  return [0, 1, 2].map((k) => -[0, 1, 2].reduce((sum, row) => sum + viewmat[row][k] * viewmat[row][3], 0));
+}
+
+/** The cameras after the world's similarity x → growth·(R(turn)·(x − center) + center) + shift moved them, their axes turned alike. */
+export function movedCameras(
+  viewmats: readonly Matrix[],
+  { turn, shift, growth, center }: { turn: number[]; shift: number[]; growth: number; center: number[] },
+): Matrix[] {
+  const rotation = expTwist([0, 0, 0, ...turn]);
+  return viewmats.map((viewmat) => {
+    const from = centerOfPose(viewmat).map((value, k) => value - center[k]);
+    const to = [0, 1, 2].map(
+      (i) => growth * [0, 1, 2].reduce((sum, k) => sum + rotation[i][k] * from[k], 0) + center[i] + shift[i],
+    );
+    const rows = [0, 1, 2].map((row) =>
+      [0, 1, 2].map((i) => [0, 1, 2].reduce((sum, k) => sum + viewmat[row][k] * rotation[i][k], 0)),
+    );
+    return [
+      ...rows.map((row) => [...row, -row.reduce((sum, value, k) => sum + value * to[k], 0)]),
+      [0, 0, 0, 1],
+    ];
+  });
+}
+
+/**
+ * scale²·Σ|rotation vector from anchor to pose|² + Σ|displacement of the centre|²: what the least-squares similarity minimises.
+ */
+export function poseDistance(poses: readonly Matrix[], anchors: readonly Matrix[], scale: number): number {
+  return poses.reduce((total, pose, i) => {
+    const anchor = anchors[i];
+    const [a, b] = [centerOfPose(pose), centerOfPose(anchor)];
+    const trace = [0, 1, 2].reduce(
+      (sum, row) => sum + [0, 1, 2].reduce((dot, k) => dot + pose[row][k] * anchor[row][k], 0),
+      0,
+    );
+    const angle = Math.acos(Math.min(1, (trace - 1) / 2));
+    return total + (scale * angle) ** 2 + a.reduce((sum, value, k) => sum + (value - b[k]) ** 2, 0);
+  }, 0);
+}

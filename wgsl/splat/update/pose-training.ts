@@ -40,7 +40,7 @@ export const POSE_FLOATS = POSE_BYTES / 4;
 export const TWIST_FLOATS = 6;
 
 /** A camera's pose as the kernels hold it. */
-export function poseOf({ viewmat }: PinholeCamera): Float32Array {
+export function poseOf({ viewmat }: Pick<PinholeCamera, 'viewmat'>): Float32Array {
   return Float32Array.from([...viewmat.slice(0, 12), ...centerOf(viewmat), 0]);
 }
 
