@@ -62,6 +62,14 @@ export interface OutputFolder {
   write(path: string, bytes: Uint8Array | string): Promise<void>;
 }
 
+/** Pictures of the splat while a stage works on it. They change no byte of a result. */
+export interface Preview {
+  /** The least time between two pictures, seconds. */
+  seconds: number;
+  /** Receives a picture, WebP. */
+  show(picture: Uint8Array): Promise<void>;
+}
+
 /** The last argument of every stage function: `stage(gpu, inputs, options, settings)`. */
 export interface StageSettings {
   /** Seed of all random numbers; 42 by default. */
@@ -74,13 +82,15 @@ export interface StageSettings {
   records?: OutputFolder;
   /** Saves and restores the unfinished work of long stages. Without it an interrupted stage starts over. */
   checkpoints?: CheckpointStore;
+  /** Receives pictures of the splat from train and stylize. Without it none are made. */
+  preview?: Preview;
   /** Aborted when the run is asked to stop; for a stage that waits for another process. */
   signal?: AbortSignal;
 }
 
-/** The settings that a pipeline passes: complete, except for checkpoints, records and the signal. */
+/** The settings that a pipeline passes: complete, except for checkpoints, records, the preview and the signal. */
 export type PipelineSettings = StageSettings &
-  Required<Omit<StageSettings, 'checkpoints' | 'records' | 'signal'>>;
+  Required<Omit<StageSettings, 'checkpoints' | 'records' | 'preview' | 'signal'>>;
 
 export const DEFAULT_SEED = 42;
 

@@ -14,7 +14,7 @@ import { repeatRun } from '../run/repeat.ts';
 import { MANIFEST } from '../run/run-folder.ts';
 import { runPlan } from '../run/runner.ts';
 import { foldersOf, type Range, rangeOf } from '../run/stage-plan.ts';
-import { type PlanFlags, takeAdapter, whole, withPlanOptions } from './flags.ts';
+import { number, type PlanFlags, takeAdapter, whole, withPlanOptions } from './flags.ts';
 import { printJson } from './format.ts';
 import { interruptible } from './interruption.ts';
 import { isRewritable, progressPrinter } from './progress.ts';
@@ -22,6 +22,7 @@ import { isRewritable, progressPrinter } from './progress.ts';
 interface RunFlags extends PlanFlags {
   frozen?: string;
   jobs?: number;
+  preview?: number;
 }
 
 /** The options that would change a repeated run. */
@@ -35,6 +36,11 @@ export function runCommand(): Command {
   const frozen = new Option('--frozen <run.json>', 'repeat an earlier run, and fail if a byte differs');
   return withPlanOptions(command)
     .addOption(frozen.conflicts(NOT_FROZEN))
+    .option(
+      '--preview <seconds>',
+      'every so often, show a picture of the splat in splatline view; changes no byte',
+      number(0),
+    )
     .option('--jobs <n>', 'how many cells of the matrix run at a time', whole(1))
     .action(async (file: string | undefined, flags: RunFlags) => {
       try {
@@ -63,6 +69,9 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
     throw new InputError('expected a pipeline file, or --frozen with a run.json', 'run');
   const matrix = cell === undefined ? await readMatrix(file, { set, registry: stages }) : undefined;
   if (matrix) {
+    if (flags.preview !== undefined) {
+      throw new InputError('a matrix shows no pictures; choose a cell with --cell', '--preview');
+    }
     const { runMatrix } = await import('../matrix/run.ts');
     for (const { plan } of matrix.cells) {
       await withPinnedModels(plan, { stages: rangeOf(plan, folders).upTo, fetch: { signal, onEvent } });

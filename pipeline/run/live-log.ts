@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { appendFile, mkdir, rm } from 'node:fs/promises';
+import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { drafts, quiet } from '../store/disk.ts';
 import { holderOf } from '../store/lock.ts';
@@ -9,8 +9,14 @@ import { LIVE, LOCK } from './run-folder.ts';
 /** The events of a run while it goes on, a JSON object a line, in the folder `LIVE` of its own. */
 export const EVENTS_FILE = 'events.jsonl';
 
-/** An event of a run, or new lines of a stage's `metrics.jsonl`. */
-export type LiveEvent = RunEvent | { event: 'metrics'; stage: string; lines: readonly string[] };
+/** The newest picture of the splat, beside the events. */
+export const PREVIEW_FILE = 'preview.webp';
+
+/** An event of a run, new lines of a stage's `metrics.jsonl`, or a new picture. */
+export type LiveEvent =
+  | RunEvent
+  | { event: 'metrics'; stage: string; lines: readonly string[] }
+  | { event: 'preview' };
 /** A line of the file: an event and when it happened, milliseconds since 1970. */
 export type LiveLine = LiveEvent & { at: number };
 
@@ -59,6 +65,15 @@ export class LiveLog {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Shows a picture of the splat in place of the one before. */
+  async showPicture(picture: Uint8Array): Promise<void> {
+    if (this.#folder === undefined || this.#hasEnded) return;
+    const draft = join(this.#folder, `.${PREVIEW_FILE}`);
+    await writeFile(draft, picture);
+    await rename(draft, join(this.#folder, PREVIEW_FILE));
+    this.add({ event: 'preview' });
   }
 
   async close(): Promise<void> {

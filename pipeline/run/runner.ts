@@ -28,6 +28,8 @@ export interface RunOptions extends PrepareOptions {
   onEvent?(event: RunEvent): void;
   /** Stops the run when aborted: a stage that keeps checkpoints saves one first, others end at once. */
   signal?: AbortSignal;
+  /** Pictures of the splat while it is trained or restyled, for `splatline view`: the least seconds between two. */
+  preview?: number;
   /** The command that repeats the run, for run.json. */
   command?: string;
 }
@@ -59,7 +61,7 @@ class Run {
   #reasons: ReadonlyMap<string, { why: string }> = new Map();
 
   constructor(prepared: PreparedPlan, options: RunOptions) {
-    const { signal, onEvent: report = () => {} } = options;
+    const { signal, preview, onEvent: report = () => {} } = options;
     this.#prepared = prepared;
     this.#options = options;
     this.#report = (event) => {
@@ -73,6 +75,10 @@ class Run {
       ...prepared,
       signal,
       report: this.#report,
+      preview:
+        preview === undefined
+          ? undefined
+          : { seconds: preview, show: (picture) => this.#live.showPicture(picture) },
       onMetrics: (stage, lines) => this.#live.add({ event: 'metrics', stage, lines }),
       onEntry: async (...result) => {
         await this.#markFolder();

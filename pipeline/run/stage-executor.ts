@@ -3,6 +3,7 @@ import {
   type ArtefactName,
   type Artefacts,
   type OutputFolder,
+  type Preview,
   type Report,
   stageGives,
 } from '../../stages/stage.ts';
@@ -32,6 +33,7 @@ interface ExecutorOptions extends PreparedPlan {
   report(event: RunEvent): void;
   /** Receives the lines of a stage's metrics as it makes them. */
   onMetrics(stage: string, lines: readonly string[]): void;
+  preview?: Preview;
   /** Called when a stage has an entry; again if it ran a second time because its results were damaged or missing. */
   onEntry(stage: KeyedStage, entry: Entry): Promise<void>;
 }
@@ -213,10 +215,10 @@ export class StageExecutor {
     inputs: Partial<Artefacts>,
     { output, records, checkpoints, log }: Work,
   ): Promise<Partial<Artefacts>> {
-    const { gpu, signal } = this.#options;
+    const { gpu, signal, preview } = this.#options;
     const report = this.#stageReport(id);
     const settings = {
-      ...{ seed, output, records, signal },
+      ...{ seed, output, records, preview, signal },
       report: log?.over(report) ?? report,
       checkpoints: checkpoints && (log?.keptIn(checkpoints) ?? checkpoints),
     };

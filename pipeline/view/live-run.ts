@@ -5,6 +5,8 @@ import { curveOf, metricsOf } from '../report/run-report.ts';
 import { EVENTS_FILE, isRunning, type LiveLine } from '../run/live-log.ts';
 import { LIVE } from '../run/run-folder.ts';
 
+/** The address of the newest picture, relative to the page. Files of runs with such names are refused. */
+export const PREVIEW = '.preview';
 /** Notes on the page. */
 const MAX_NOTES = 12;
 const PIECE_BYTES = 1 << 16;
@@ -90,6 +92,9 @@ export class LiveRun {
       }
       case 'metrics':
         return this.#setMetrics(line.stage, [...(this.#metrics.get(line.stage) ?? []), ...line.lines]);
+      case 'preview':
+        report.preview = `${PREVIEW}?${line.at}`;
+        return;
       case 'cached':
         this.#change(line.stage, { state: 'cached', seconds: line.seconds });
         return this.#setMetrics(line.stage, await metricsOf(this.#folder, line.stage));

@@ -9,12 +9,12 @@ import type { ListedRun } from '../report/data.ts';
 import { readMatrixReport } from '../report/matrix-report.ts';
 import { promptOf } from '../report/run-report.ts';
 import { reportPage, runReportPage } from '../report/write.ts';
-import { EVENTS_FILE, isRunning } from '../run/live-log.ts';
+import { EVENTS_FILE, isRunning, PREVIEW_FILE } from '../run/live-log.ts';
 import { readManifest } from '../run/manifest.ts';
 import { LIVE, MANIFEST, REPORT } from '../run/run-folder.ts';
 import { codeOf, ignore } from '../store/disk.ts';
 import { Feed } from './feed.ts';
-import { LiveRun } from './live-run.ts';
+import { LiveRun, PREVIEW } from './live-run.ts';
 import { Refusal, type Site, sendPage, type ViewRequest } from './server.ts';
 
 /** Where the page of a run that goes on finds its changes, relative to the page. Files with such names are refused. */
@@ -54,6 +54,9 @@ export async function runSite(path: string): Promise<Site> {
       }
       const kind = kindOf(folder);
       if (kind === 'run' && rest.length === 1 && rest[0] === EVENTS) return feedOf(folder).join(response);
+      if (kind === 'run' && rest.length === 1 && rest[0] === PREVIEW) {
+        return sendFile(asked, join(folder, LIVE), [PREVIEW_FILE]);
+      }
       if (kind === 'other') throw new Refusal(404, `there is no run ${rest[0]} here`);
       await sendFile(asked, folder, rest);
     },

@@ -5,6 +5,7 @@ import type { Report } from '../stage.ts';
 import { CheckpointRecorder } from './checkpoint-recorder.ts';
 import type { CheckpointState } from './checkpoint-tensors.ts';
 import type { Overflow, SplatOptimizer, Step } from './optimizer.ts';
+import { type LoopPreview, PreviewRecorder } from './preview-recorder.ts';
 import type { TimeBudget } from './time-budget.ts';
 
 /** An optimisation from its first step to its last. Steps count from 0. */
@@ -23,6 +24,8 @@ export interface TrainingLoop {
   report: Report;
   /** Numbers for the progress line, read after each submitted step. */
   metrics(): Record<string, number>;
+  /** Pictures of the splat, after steps that are known to be valid. */
+  preview?: LoopPreview;
   checkpoints?: {
     store: CheckpointStore;
     /** The current state, called between two steps. */
@@ -48,10 +51,12 @@ export async function runLoop(optimizer: SplatOptimizer, loop: TrainingLoop): Pr
   if (from) report.note(`resumed at step ${from} of ${steps}`);
   const { gpu, label } = optimizer;
   const recorder = checkpoints && new CheckpointRecorder(gpu, { label, report, ...checkpoints });
+  const preview = loop.preview && new PreviewRecorder(optimizer.state, label, loop.preview, report);
   try {
-    await runSteps(optimizer, loop, recorder);
+    await runSteps(optimizer, loop, recorder, preview);
   } finally {
     await recorder?.close();
+    await preview?.close();
   }
 }
 
@@ -59,6 +64,7 @@ async function runSteps(
   optimizer: SplatOptimizer,
   loop: TrainingLoop,
   checkpoints?: CheckpointRecorder,
+  preview?: PreviewRecorder,
 ): Promise<void> {
   const { steps, from = 0, refine, report, budget } = loop;
   const refineDue = (step: number) => refine?.due(step) ?? false;
@@ -88,6 +94,7 @@ async function runSteps(
       await optimizer.resizeBuffers();
     }
     if (save) await checkpoints?.take(finished);
+    if (logged && !last && preview?.due) await preview.take(loop.at(step));
     report.progress({
       step: Math.min(finished, steps),
       steps,

@@ -102,6 +102,10 @@ export class SplatOptimizer {
     return this.#gpu;
   }
 
+  get state(): TrainingState {
+    return this.#state;
+  }
+
   get label(): string {
     return this.#options.label;
   }

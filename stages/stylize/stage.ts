@@ -20,6 +20,7 @@ import {
 import { runLoop, ViewOrder } from '../optimizer/loop.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates, PARAMETER_NAMES, PARAMETERS, ratesOption } from '../optimizer/parameters.ts';
+import { previewOf } from '../optimizer/preview-recorder.ts';
 import { blankState, createState, detachGaussians, type TrainingState } from '../optimizer/state.ts';
 import { regionOption } from '../regions/options.ts';
 import { openRegion } from '../regions/weights.ts';
@@ -97,7 +98,7 @@ export async function stylize(
   gpu: Gpu,
   { dataset, gaussians }: StylizeInputs,
   given: StylizeInput,
-  { seed = DEFAULT_SEED, report = silent, output, checkpoints: store }: StageSettings = {},
+  { seed = DEFAULT_SEED, report = silent, output, checkpoints: store, preview }: StageSettings = {},
 ): Promise<Gaussians> {
   const options = stylizeOptions.parse(given);
   const views = dataset.views.filter(({ split }) => split === 'train');
@@ -152,6 +153,7 @@ export async function stylize(
       afterStep: (recorder) => scale?.record(recorder),
       metrics: () => ({ ...optimizer.metrics }),
       report,
+      preview: previewOf(preview, dataset),
       checkpoints: store && {
         store,
         state: () => ({ numbers: checkpointNumbers(state, identity), tensors: stateTensors(state, train) }),

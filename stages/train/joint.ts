@@ -23,6 +23,7 @@ import { runLoop, ViewOrder } from '../optimizer/loop.ts';
 import { photometricObjective } from '../optimizer/objectives.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { SH_REST } from '../optimizer/parameters.ts';
+import { previewOf } from '../optimizer/preview-recorder.ts';
 import { createState, detachGaussians } from '../optimizer/state.ts';
 import { DEFAULT_SEED, type Report, type StageSettings, silent } from '../stage.ts';
 import { type TrainInput, trainOptions } from './options.ts';
@@ -56,7 +57,7 @@ export async function trainJointly(
   gpu: Gpu,
   inputs: TrainInputs,
   given: TrainInput,
-  { seed = DEFAULT_SEED, report = silent, checkpoints }: StageSettings = {},
+  { seed = DEFAULT_SEED, report = silent, checkpoints, preview }: StageSettings = {},
 ): Promise<JointSplats> {
   const { clip, ...options } = trainOptions.parse(given);
   if (clip?.mode !== 'balanced') throw new InputError('joint optimisation needs clip, with mode balanced');
@@ -71,7 +72,7 @@ export async function trainJointly(
   const saved = await latestCheckpoint(store, identity);
   const base = saved
     ? restoreBase(gpu, saved, { shDegree, antialias })
-    : await train(gpu, inputs, options, { seed, report: shifted(report, 0, steps), checkpoints });
+    : await train(gpu, inputs, options, { seed, report: shifted(report, 0, steps), checkpoints, preview });
   const arena = gpu.arena('train/style');
   const owned: { destroy(): void }[] = [arena];
   try {
@@ -111,6 +112,7 @@ export async function trainJointly(
       }),
       metrics: () => ({ ...optimizer.metrics }),
       report: shifted(report, options.steps, steps),
+      preview: previewOf(preview, inputs.dataset),
       checkpoints: store && {
         store,
         state: () => ({ numbers: checkpointNumbers(state, identity), tensors: tensors() }),

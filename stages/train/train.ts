@@ -23,6 +23,7 @@ import { photometricObjective } from '../optimizer/objectives.ts';
 import { SplatOptimizer } from '../optimizer/optimizer.ts';
 import { adamRates } from '../optimizer/parameters.ts';
 import { ViewPoses } from '../optimizer/poses.ts';
+import { type LoopPreview, previewOf } from '../optimizer/preview-recorder.ts';
 import {
   blankState,
   createState,
@@ -67,7 +68,7 @@ export async function trainScene(
   gpu: Gpu,
   { dataset, gaussians }: TrainInputs,
   given: TrainInput = {},
-  { seed = DEFAULT_SEED, report = silent, checkpoints }: StageSettings = {},
+  { seed = DEFAULT_SEED, report = silent, checkpoints, preview }: StageSettings = {},
 ): Promise<TrainedScene> {
   const began = performance.now();
   const options = trainOptions.parse(given);
@@ -131,7 +132,8 @@ export async function trainScene(
     owned.push(optimizer);
     await optimizer.sizeBuffers(views);
     training.spent += (performance.now() - began) / 1000;
-    await optimize(optimizer, training, views, options, report, checkpoints);
+    const shown = previewOf(preview, dataset);
+    await optimize(optimizer, training, views, options, { report, checkpoints, preview: shown });
     await trim(state);
     const learnt = {
       ...(exposures && { exposures: await exposures.read() }),
@@ -237,8 +239,11 @@ async function optimize(
   training: Training,
   views: readonly View[],
   options: TrainOptions,
-  report: Report,
-  store?: CheckpointStore,
+  {
+    report,
+    checkpoints: store,
+    preview,
+  }: { report: Report; checkpoints?: CheckpointStore; preview?: LoopPreview },
 ): Promise<void> {
   const { state, strategy, context, from, spent, taken } = training;
   const { seed, steps, extent } = context;
@@ -261,6 +266,7 @@ async function optimize(
     refine: { due: (step) => strategy.refineDue(step), run: (step) => strategy.refine(step) },
     metrics: () => ({ ...optimizer.metrics, splats: state.count }),
     report,
+    preview,
     budget,
     checkpoints: store && {
       store,
