@@ -109,6 +109,7 @@ test('pictures of the splat while it is trained change no byte', () =>
         default: { refineStart: 20, refineEvery: 60 },
       } as const;
       const trained = await train(gpu, { dataset, gaussians }, options, { preview });
+      assert.ok(trained.count > BALLS, 'the splat grows');
       const widths = parameterWidths(trained.shDegree);
       const values = GAUSSIAN_PARAMETERS.map(async (name) => [
         ...(await gpu.readFloats(trained[name], 'test', widths[name] * trained.count)),

@@ -16,7 +16,7 @@ import { splatSite } from '../pipeline/view/splat-site.ts';
 import { emptyGaussians } from '../stages/artefacts/gaussians.ts';
 import { writeSplat } from '../stages/artefacts/splat-writer.ts';
 import { noChromium, Page } from './helpers/chromium.ts';
-import { exampleRun } from './helpers/example-run.ts';
+import { exampleRun, picture } from './helpers/example-run.ts';
 import { uniform } from './helpers/numbers.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { testUnless } from './helpers/skip.ts';
@@ -86,6 +86,7 @@ async function pretendRun(folder: string) {
         { event: 'progress', stage: 'train', step, steps: step, metrics, perSecond: 20, secondsLeft: 3 },
       );
     },
+    showPicture: async () => log.showPicture(await picture('#a04020')),
     async end() {
       await log.close();
       held.release();
@@ -217,6 +218,10 @@ test('a run that goes on sends its changes, and its end', async () => {
     run.add({ event: 'warn', stage: 'train', text: 'slow' });
     const third = (await messages.next()).value!;
     assert.equal([third.data.notes.at(-1).text, third.data.curves], ['slow', undefined]);
+    await run.showPicture();
+    const { preview } = (await messages.next()).value!.data;
+    const shown = await fetch(`${address}${preview}`);
+    assert.equal([shown.status, shown.headers.get('content-type')], [200, 'image/webp']);
     await run.end();
     assert.is((await messages.next()).value!.event, 'end');
     assert.ok((await messages.next()).done);
@@ -264,6 +269,8 @@ testUnless(
         run.step(450);
         await page.until(`${steps}.includes('450 of 450')`);
         await page.until("document.querySelectorAll('.curve output')[1].textContent === '45'");
+        await run.showPicture();
+        await page.until("document.querySelector('.preview').naturalWidth === 64");
         assert.is(await page.evaluate('window.isSamePage'), true);
         assert.is(await page.evaluate("document.querySelector('.notes b')"), null);
         assert.equal(await page.violations(), []);

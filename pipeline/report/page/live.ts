@@ -156,14 +156,14 @@ export function listPage({ name, runs }: RunList): DocumentFragment {
     return [
       link,
       element('span', `pill ${status}`, kind === 'matrix' ? `matrix, ${status}` : status),
-      dateText(made),
       prompt ?? '',
       ...shown.map((score) => (scores[score] === undefined ? '' : numberText(scores[score]))),
+      dateText(made),
     ];
   });
   return new Piece('list-page').fill({
     title: name,
     lead: `${count(runs.length, 'run')}, the newest first`,
-    runs: table(['Run', 'Status', 'Written', 'Prompt', ...shown.map(scoreLabel)], rows),
+    runs: table(['Run', 'Status', 'Prompt', ...shown.map(scoreLabel), 'Written'], rows),
   }).content;
 }
