@@ -1,7 +1,7 @@
 /** Reports: what they read, when they are written, and their pages in Chromium without a network. */
 import { readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -16,9 +16,10 @@ import type { CheckpointStore, SavedCheckpoint } from '../stages/checkpoints.ts'
 import { stages } from '../stages/index.ts';
 import { silent } from '../stages/stage.ts';
 import { noChromium, Page } from './helpers/chromium.ts';
-import { exampleRun } from './helpers/example-run.ts';
+import { exampleRun, exampleRunWithSplat } from './helpers/example-run.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { testUnless } from './helpers/skip.ts';
+import { throwsInput } from './helpers/throws.ts';
 
 test.before(() => buildIfStale());
 
@@ -104,16 +105,27 @@ test('a log of metrics resumes from a checkpoint with the lines up to its step',
   assert.is(resumed.text(), whole.text());
 });
 
-/** A page of this folder, at a width; it has written nothing to its console and asked for nothing else. */
-async function withPage(file: string, width: number, body: (page: Page) => Promise<void>): Promise<void> {
-  const page = await Page.open(pathToFileURL(file).href, { width, height: 900 });
+/** Pictures of the pages, for people. */
+const PICTURES = fileURLToPath(new URL('../out/report-pictures/', import.meta.url));
+const WIDTHS = [1280, 390] as const;
+
+interface PageOptions {
+  width?: number;
+  webgl?: boolean;
+}
+
+/** A page of this folder; it asks for nothing else, and has no errors. */
+async function withPage(
+  file: string,
+  body: (page: Page) => Promise<void>,
+  { width = 1280, webgl }: PageOptions = {},
+): Promise<void> {
+  const page = await Page.open(pathToFileURL(file).href, { width, height: 900, webgl });
   try {
-    // A window has a least width; a screen has none.
-    const screen = { width, height: 900, deviceScaleFactor: 1, mobile: false };
-    await page.send('Emulation.setDeviceMetricsOverride', screen);
+    await resize(page, width);
     await page.until("document.readyState === 'complete' && document.querySelector('main h1')");
     await body(page);
-    assert.equal(page.console, []);
+    assert.equal(page.errors, []);
     assert.equal(
       page.requests.filter((url) => !url.startsWith('file:')),
       [],
@@ -123,50 +135,128 @@ async function withPage(file: string, width: number, body: (page: Page) => Promi
   }
 }
 
-/** The colour of the screen at the middle of the frame. */
-async function middleOfFrame(page: Page): Promise<number[]> {
-  const [x, y] = (await page.evaluate(
-    `(() => { const box = document.querySelector('.compare .stage').getBoundingClientRect();
-      return [box.left + box.width * 0.4, box.top + box.height * 0.25].map(Math.round); })()`,
+/** A window has a least width; a screen has none. */
+async function resize(page: Page, width: number): Promise<void> {
+  const screen = { width, height: 900, deviceScaleFactor: 1, mobile: false };
+  await page.send('Emulation.setDeviceMetricsOverride', screen);
+}
+
+/** Takes pictures of the whole page, in which nothing may be wider than the window. */
+async function takePictures(page: Page, name: string, widths: readonly number[] = WIDTHS): Promise<void> {
+  for (const width of widths) {
+    await resize(page, width);
+    await page.until(`document.documentElement.scrollWidth <= ${width}`);
+    const height = Number(await page.evaluate('document.documentElement.scrollHeight'));
+    const clip = { x: 0, y: 0, width, height, scale: 1 };
+    put(PICTURES, `${name}-${width}.png`, await page.screenshot({ captureBeyondViewport: true, clip }));
+  }
+}
+
+/** The colour of the screen at a place of an element, in shares of its size. */
+async function colorAt(page: Page, selector: string, [across, down]: readonly number[]): Promise<number[]> {
+  const [left, top] = (await page.evaluate(
+    `(() => { const found = document.querySelector('${selector}');
+      found.scrollIntoView({ block: 'center', behavior: 'instant' });
+      const box = found.getBoundingClientRect();
+      return [box.left + box.width * ${across}, box.top + box.height * ${down}].map(Math.round); })()`,
   )) as number[];
-  const shot = sharp(await page.screenshot()).extract({ left: x, top: y, width: 1, height: 1 });
+  const shot = sharp(await page.screenshot()).extract({ left, top, width: 1, height: 1 });
   return [...(await shot.removeAlpha().raw().toBuffer())];
 }
 
-for (const width of [1280, 390]) {
-  testUnless(test, noChromium, `the page of a run works at ${width} pixels`, async () => {
-    const { file } = await writeRunReport(await exampleRun(scratchFolder()));
-    await withPage(file, width, async (page) => {
-      assert.is(await page.evaluate("document.querySelector('h1').textContent"), '“old <wood>”');
-      const move = (percent: number) =>
-        page.evaluate(
-          `(() => { const split = document.querySelector('.split'); split.value = ${10 * percent};
-            split.dispatchEvent(new Event('input', { bubbles: true }));
-            return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1)))); })()`,
-        );
-      await move(100);
-      const [red] = await middleOfFrame(page);
-      await move(0);
-      const [, , blue] = await middleOfFrame(page);
-      assert.ok(red > 200 && blue > 200, `red ${red}, blue ${blue}`);
-      const frame = `document.querySelector('.compare label input')`;
-      const shown = await page.evaluate(
-        `(${frame}.value = 2, ${frame}.dispatchEvent(new Event('input')), document.querySelector('.after').alt)`,
-      );
-      assert.match(String(shown), 'Frame 0002');
-      await page.until("document.querySelectorAll('.curve canvas').length === 2");
-      assert.ok(Number(await page.evaluate('document.documentElement.scrollWidth')) <= width);
-      assert.equal(await page.violations(), []);
-    });
-  });
+/** The red and blue of the picture beside the slider's handle, with the slider at a share. */
+async function slide(page: Page, percent: number): Promise<{ red: number; blue: number }> {
+  await page.evaluate(
+    `(() => { const split = document.querySelector('.split'); split.value = ${10 * percent};
+      split.dispatchEvent(new Event('input', { bubbles: true }));
+      return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1)))); })()`,
+  );
+  const [red, , blue] = await colorAt(page, '.compare .stage', [0.4, 0.25]);
+  return { red, blue };
 }
+
+/** Waits for the viewer's first frame. */
+async function viewerIsReady(page: Page): Promise<void> {
+  await page.until(`document.querySelector('.viewer iframe')?.contentDocument
+    ?.getElementById('loadingWrap')?.classList.contains('hidden')`);
+}
+
+let runWithViewer: Promise<string> | undefined;
+/** A page with a viewer, written once: the viewer takes seconds. */
+function pageWithViewer(): Promise<string> {
+  runWithViewer ??= exampleRunWithSplat(scratchFolder()).then(async (folder) => {
+    const { file, isNew } = await writeRunReport(folder);
+    assert.ok(isNew);
+    assert.match(readFileSync(file, 'utf8'), /npx splatline report \S+ --viewer/);
+    assert.ok((await writeRunReport(folder, { viewer: true })).isNew);
+    assert.not((await writeRunReport(folder, { viewer: true })).isNew);
+    assert.not((await writeRunReport(folder)).isNew, 'the viewer stays');
+    return file;
+  });
+  return runWithViewer;
+}
+
+testUnless(test, noChromium, 'the page of a run has a slider, a video and a viewer that work', async () => {
+  await withPage(await pageWithViewer(), async (page) => {
+    assert.is(await page.evaluate("document.querySelector('h1').textContent"), '“old <wood>”');
+    const [before, after] = [await slide(page, 100), await slide(page, 0)];
+    assert.ok(before.red > 200 && after.blue > 200, JSON.stringify({ before, after }));
+    const frame = `document.querySelector('.compare label input')`;
+    const shown = await page.evaluate(
+      `(${frame}.value = 2, ${frame}.dispatchEvent(new Event('input')), document.querySelector('.after').alt)`,
+    );
+    assert.match(String(shown), 'Frame 0002');
+
+    const video = "document.querySelector('video')";
+    await page.evaluate(`${video}.play()`);
+    await page.until(`${video}.getVideoPlaybackQuality().totalVideoFrames > 5 && ${video}.currentTime > 0`);
+    assert.equal(
+      await page.evaluate(`(${video}.pause(), [${video}.duration, ${video}.videoWidth])`),
+      [1, 64],
+    );
+
+    await page.until("document.querySelectorAll('.curve canvas').length === 2");
+    assert.equal(await page.violations(), []);
+    await takePictures(page, 'run', [1280]);
+
+    assert.is(await page.evaluate("document.querySelector('.viewer iframe')"), null, 'nothing loads before');
+    await page.evaluate("document.querySelector('.viewer .open').click()");
+    await viewerIsReady(page);
+    const middle = () => colorAt(page, '.viewer .stage', [0.5, 0.5]);
+    const [, , blue] = await middle();
+    assert.ok(blue > 150, `blue ${blue}`);
+    assert.equal(await colorAt(page, '.viewer .stage', [0.03, 0.2]), [0, 0, 0], 'the background');
+    await page.evaluate("document.querySelectorAll('.viewer .choice input')[1].click()");
+    await page.until("document.querySelector('.viewer iframe').title.includes('before')");
+    await viewerIsReady(page);
+    const [red] = await middle();
+    assert.ok(red > 150, `red ${red}`);
+  });
+});
+
+testUnless(test, noChromium, 'a narrow page without WebGL has a picture in place of the viewer', async () => {
+  const check = async (page: Page) => {
+    await page.until("!document.querySelector('.viewer .missing').hidden");
+    assert.is(await page.evaluate("document.querySelector('.viewer .open').offsetParent"), null);
+    assert.ok(await page.evaluate("document.querySelector('.viewer img').naturalWidth"));
+    assert.equal(await page.violations(), []);
+    await takePictures(page, 'run', [390]);
+  };
+  await withPage(await pageWithViewer(), check, { width: 390, webgl: false });
+});
+
+test('a viewer needs a splat', async () => {
+  const folder = await exampleRun(scratchFolder());
+  await throwsInput(() => writeRunReport(folder, { viewer: true }), /no splat.*omit --viewer/);
+});
 
 testUnless(test, noChromium, 'the page of a failed run says what failed', async () => {
   const changes = { status: 'failed', error: 'no memory', scores: undefined };
   const { file } = await writeRunReport(await exampleRun(scratchFolder(), changes));
-  await withPage(file, 1280, async (page) => {
+  await withPage(file, async (page) => {
     assert.match(String(await page.evaluate("document.querySelector('.problem').innerText")), 'no memory');
     assert.equal(await page.violations(), []);
+    await takePictures(page, 'failed-run');
   });
 });
 
@@ -180,7 +270,7 @@ testUnless(test, noChromium, 'the table of a matrix sorts, and its cells lead to
   const cells = [cell('gold', 9.5), cell('ice', 30), cell('wood', 20)];
   const about = { format: 1, status: 'done', name: 'styles', file: '/p.yaml', set: [], jobs: 1 } as const;
   const record: MatrixRecord = { ...about, seconds: 3, axes: { prompt: ['gold', 'ice', 'wood'] }, cells };
-  await withPage(await writeMatrixReport(folder, record), 1280, async (page) => {
+  await withPage(await writeMatrixReport(folder, record), async (page) => {
     const order = () =>
       page.evaluate("[...document.querySelectorAll('tbody th')].map((th) => th.textContent)");
     const click = () => page.evaluate("[...document.querySelectorAll('thead button')].at(-1).click()");
@@ -191,6 +281,7 @@ testUnless(test, noChromium, 'the table of a matrix sorts, and its cells lead to
     const link = await page.evaluate("document.querySelector('tbody a').getAttribute('href')");
     assert.is(link, 'ice/report.html');
     assert.equal(await page.violations(), []);
+    await takePictures(page, 'matrix');
   });
 });
 
@@ -198,10 +289,11 @@ testUnless(test, noChromium, 'the page of a comparison shows a frame of each run
   const [a, b] = [await exampleRun(scratchFolder()), await exampleRun(scratchFolder(), { seed: 7 })];
   const file = join(scratchFolder(), 'comparison.html');
   await writeComparison([a, b], file);
-  await withPage(file, 1280, async (page) => {
+  await withPage(file, async (page) => {
     assert.is(await page.evaluate("document.querySelectorAll('.side-by-side img').length"), 2);
     assert.match(String(await page.evaluate('document.body.innerText')), '22.50');
     assert.equal(await page.violations(), []);
+    await takePictures(page, 'comparison');
   });
 });
 

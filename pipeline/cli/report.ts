@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { InputError } from '../../wgsl/core/index.ts';
 import { MATRIX_FILE, type MatrixRecord } from '../matrix/record.ts';
 import { shortPath } from './format.ts';
 
@@ -13,20 +14,28 @@ export function reportCommand(): Command {
       "a run's folder or its run.json; the folder of a matrix; or several runs to compare",
     )
     .option('--out <file>', 'the page that compares runs', 'comparison.html')
-    .action(async (runs: string[], { out }: { out: string }) => {
-      process.stdout.write(`${shortPath(await write(runs, resolve(out)))}\n`);
+    .option('--viewer', "include a viewer of the run's splat; it needs WebGL or WebGPU")
+    .action(async (runs: string[], flags: { out: string; viewer?: boolean }) => {
+      process.stdout.write(`${shortPath(await write(runs, resolve(flags.out), flags.viewer))}\n`);
     });
 }
 
 /** Returns the path of the page. */
-async function write([run, ...others]: readonly string[], out: string): Promise<string> {
+async function write(
+  [run, ...others]: readonly string[],
+  out: string,
+  viewer: boolean | undefined,
+): Promise<string> {
   const { writeComparison, writeMatrixReport, writeRunReport } = await import('../report/write.ts');
+  const withViewer = (what: string) => new InputError(`${what} has no viewer; name a single run`, '--viewer');
   if (others.length) {
+    if (viewer) throw withViewer('a page that compares runs');
     await writeComparison([run, ...others], out);
     return out;
   }
   const folder = run.endsWith('.json') ? dirname(run) : run;
   const text = await readFile(join(folder, MATRIX_FILE), 'utf8').catch(() => undefined);
-  if (text === undefined) return (await writeRunReport(run)).file;
+  if (text === undefined) return (await writeRunReport(run, { viewer })).file;
+  if (viewer) throw withViewer('the page of a matrix');
   return writeMatrixReport(folder, JSON.parse(text) as MatrixRecord);
 }

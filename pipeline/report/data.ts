@@ -102,6 +102,20 @@ interface Head {
   error?: string;
 }
 
+/** The viewer of a splat, for the page of a run. */
+export interface ViewerData {
+  /** JSON of the viewer's HTML in two parts, gzip and base64: the base64 of a splat belongs between them. */
+  page: string;
+  /** Compressed .ply, base64. */
+  splats: { now: string; before?: string };
+  /** Of the splats in the page; the degree of the run's splat is higher where it would not fit. */
+  shDegree: number;
+  trainedDegree: number;
+  /** Of the turntable. */
+  width: number;
+  height: number;
+}
+
 export interface RunReport extends Head {
   kind: 'run';
   prompt?: string;
@@ -110,6 +124,8 @@ export interface RunReport extends Head {
   seconds: number;
   video?: { src: string; poster?: Picture };
   turntable?: Turntable;
+  /** Or the command that adds it; absent where the run has no splat to show. */
+  viewer?: ViewerData | string;
   scores: ScoreData[];
   heldOut: HeldOutData[];
   curves: CurveData[];

@@ -1,5 +1,5 @@
 import { open, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { HELD_OUT_FILE, heldOutSchema } from '../../stages/artefacts/held-out-views.ts';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
 import type { Score } from '../../stages/artefacts/scores.ts';
@@ -23,8 +23,16 @@ import type {
 import { changedOptions } from './options.ts';
 import { differenceOf, readPictureFile, readTurntable, readVideo } from './pictures.ts';
 
-/** Reads everything that the report of a run shows from the run's folder. @throws InputError without a valid run.json. */
-export async function readRun(path: string): Promise<RunReport> {
+export interface RunReportOptions {
+  /** Includes the viewer of the splat, which takes seconds. */
+  viewer?: boolean;
+}
+
+/**
+ * Reads everything that the report of a run shows from the run's folder.
+ * @throws InputError without a valid run.json, or when there is nothing for a viewer.
+ */
+export async function readRun(path: string, options: RunReportOptions = {}): Promise<RunReport> {
   const { folder, manifest } = await readManifest(path);
   const { name, status, error, stages, command, cwd, files } = manifest;
   const rows = stages.map((stage) => stageOf(stage, manifest));
@@ -39,6 +47,7 @@ export async function readRun(path: string): Promise<RunReport> {
     gaussians: await gaussiansOf(folder, manifest),
     video: await videoOf(folder, manifest, turntable),
     turntable,
+    viewer: await viewerOf(folder, manifest, options),
     scores: scoresOf(manifest.scores ?? []),
     heldOut: await heldOutOf(folder, manifest),
     curves: await curvesOf(folder, stages),
@@ -84,6 +93,21 @@ async function videoOf(
   if (!src) return undefined;
   const poster = turntable && { ...turntable, src: turntable.frames[0] };
   return { src, poster: poster && { src: poster.src, width: poster.width, height: poster.height } };
+}
+
+async function viewerOf(
+  folder: string,
+  manifest: Manifest,
+  { viewer = false }: RunReportOptions,
+): Promise<RunReport['viewer']> {
+  if (viewer) {
+    const { readSplatViewer } = await import('./viewer.ts');
+    return readSplatViewer(folder, manifest);
+  }
+  const isShowable =
+    manifest.files.some(({ path }) => path === 'splat.ply') &&
+    manifest.stages.some(({ parts }) => parts.frames);
+  return isShowable ? `npx splatline report ${relative(manifest.cwd, folder) || '.'} --viewer` : undefined;
 }
 
 /** Scores with those before restyling beside them. Judges' and shares have no sentence. */

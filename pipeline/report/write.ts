@@ -7,12 +7,14 @@ import { type Manifest, readManifest } from '../run/manifest.ts';
 import { REPORT } from '../run/run-folder.ts';
 import { codeOf, replaceDurably } from '../store/disk.ts';
 import type { ReportData } from './data.ts';
+import type { RunReportOptions } from './run-report.ts';
 
 /** The built page: HTML with its style and script, and a place for the data. */
 const PAGE = new URL('../../dist/report.html', import.meta.url);
 const PLACE = '{"kind":"none"}';
 /** Names the inputs of a written page, within its first bytes. */
-const INPUTS = (hash: string) => `<meta name="splatline-inputs" content="${hash}">`;
+const INPUTS = '<meta name="splatline-inputs" content="';
+const WITH_VIEWER = ' viewer';
 const HEAD_BYTES = 1024;
 
 /** A written report. */
@@ -30,10 +32,11 @@ export async function runReportPage(path: string): Promise<string> {
 
 /**
  * Writes `report.html` into a run's folder, unless it shows these results already: a report describes the run that made the
- * results, and a run that finds everything cached changes nothing. @throws InputError without a valid run.json.
+ * results, and a run that finds everything cached changes nothing. A page that has the viewer keeps it.
+ * @throws InputError without a valid run.json, or when there is nothing for a viewer.
  */
-export async function writeRunReport(path: string): Promise<WrittenReport> {
-  const { file, isCurrent, page } = await readReport(path);
+export async function writeRunReport(path: string, options: RunReportOptions = {}): Promise<WrittenReport> {
+  const { file, isCurrent, page } = await readReport(path, options);
   if (!isCurrent) await replaceDurably(file, await page());
   return { file, isNew: !isCurrent };
 }
@@ -41,16 +44,19 @@ export async function writeRunReport(path: string): Promise<WrittenReport> {
 /** The report of a run: whether its file shows the results, and how to make the page that does. */
 async function readReport(
   path: string,
+  options: RunReportOptions = {},
 ): Promise<{ file: string; isCurrent: boolean; page: () => Promise<string> }> {
   const { folder, manifest } = await readManifest(path);
   const file = join(folder, REPORT);
   const empty = await readPage();
-  const inputs = sha256Of(JSON.stringify([sha256Of(empty), inputsOf(manifest)]));
+  const without = sha256Of(JSON.stringify([sha256Of(empty), inputsOf(manifest)]));
+  const withViewer = `${without}${WITH_VIEWER}`;
+  const shown = await inputsShownBy(file);
   const page = async () => {
     const { readRun } = await import('./run-report.ts');
-    return fill(empty, await readRun(folder), inputs);
+    return fill(empty, await readRun(folder, options), options.viewer ? withViewer : without);
   };
-  return { file, isCurrent: await shows(file, inputs), page };
+  return { file, isCurrent: shown === withViewer || (shown === without && !options.viewer), page };
 }
 
 /** A page that no file keeps. */
@@ -64,12 +70,13 @@ function inputsOf({ status, error, command, cwd, stages, files, scores }: Manife
   return { status, error, command, cwd, keys, files, scores };
 }
 
-async function shows(file: string, inputs: string): Promise<boolean> {
+async function inputsShownBy(file: string): Promise<string> {
   const handle = await open(file).catch(() => undefined);
-  if (!handle) return false;
+  if (!handle) return '';
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-    return buffer.toString('utf8', 0, bytesRead).includes(INPUTS(inputs));
+    const head = buffer.toString('utf8', 0, bytesRead);
+    return head.includes(INPUTS) ? head.split(INPUTS)[1].split('"')[0] : '';
   } finally {
     await handle.close();
   }
@@ -103,7 +110,7 @@ function fill(page: string, data: ReportData, inputs: string): string {
   const title = `${data.name} · splatline`.replace(/[<&]/g, (found) => (found === '<' ? '&lt;' : '&amp;'));
   const json = JSON.stringify(data).replaceAll('<', '\\u003c'); // no text ends the script
   return page
-    .replace('<meta charset="utf-8">', () => `<meta charset="utf-8">\n${INPUTS(inputs)}`)
+    .replace('<meta charset="utf-8">', () => `<meta charset="utf-8">\n${INPUTS}${inputs}">`)
     .replace(/<title>[^<]*<\/title>/, () => `<title>${title}</title>`)
     .replace(PLACE, () => json);
 }

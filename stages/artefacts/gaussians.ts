@@ -57,6 +57,25 @@ export function emptyGaussians(
   };
 }
 
+/** These rows of a splat, with SH up to a degree. */
+export function takeRows(
+  host: HostGaussians,
+  rows: readonly number[],
+  degree: Gaussians['shDegree'],
+): HostGaussians {
+  const shDegree = Math.min(degree, host.shDegree) as Gaussians['shDegree'];
+  const taken = emptyGaussians(rows.length, shDegree, host.antialias);
+  const [from, to] = [parameterWidths(host.shDegree), parameterWidths(shDegree)];
+  for (const name of GAUSSIAN_PARAMETERS) {
+    rows.forEach((row, i) => {
+      // The bands of higher degrees come last in a row.
+      const start = from[name] * row;
+      taken[name].set(host[name].subarray(start, start + to[name]), to[name] * i);
+    });
+  }
+  return taken;
+}
+
 /**
  * Uploads a splat; buffers are labelled `label/means` and so on. The caller owns them.
  * @throws InputError when this adapter cannot hold it.

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Vec3 } from './camera.ts';
+import { type Camera, cameraCenter, dot, subtract, type Vec3 } from './camera.ts';
 import { assertFinite, emptyGaussians, type HostGaussians } from './gaussians.ts';
 import { encodePly, plyColumns } from './gaussians-ply.ts';
 import { markAntialias } from './splat-model.ts';
@@ -54,6 +54,16 @@ export async function writeSplat(
   return host.antialias ? markAntialias(bytes, format) : bytes;
 }
 
+/** From where a camera looks, towards the point of its axis that is nearest to the centre. */
+export function viewerCamera(camera: Camera, center: Vec3, background: Vec3): ViewerCamera {
+  const position = cameraCenter(camera);
+  const [x, y, z] = camera.viewmat.slice(8, 11);
+  const distance = Math.max(dot([x, y, z], subtract(center, position)), Number.EPSILON);
+  const target: Vec3 = [position[0] + distance * x, position[1] + distance * y, position[2] + distance * z];
+  const fov = (2 * Math.atan(camera.height / (2 * camera.fy)) * 180) / Math.PI;
+  return { position, target, fov, background };
+}
+
 /**
  * The SuperSplat viewer as one page. With a SOG inside it loads nothing from a network; with an address it fetches the splat from
  * there, in the format of the name: .ply, .compressed.ply or .sog.
@@ -62,17 +72,21 @@ export async function writeViewer(
   splat: Uint8Array | { address: string },
   camera?: ViewerCamera,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  // The library writes a page with a SOG of one Gaussian; this one replaces it, so that no SOG is computed twice.
-  const one = emptyGaussians(1, 0);
-  one.quats[0] = 1;
-  const page = new TextDecoder().decode(await runWriter(one, 'html', { viewer: camera }));
-  const [before, after] = splitViewer(page);
+  const [before, after] = await readViewer(camera);
   if (splat instanceof Uint8Array) {
     return new TextEncoder().encode(before + Buffer.from(splat).toString('base64') + after);
   }
   const { address } = splat;
   const named = before.slice(0, -INLINE.length).replace(SOG_NAME, `'${address}'`);
   return new TextEncoder().encode(named + address + after);
+}
+
+/** The page of the SuperSplat viewer in two parts: the base64 of a SOG belongs between them. */
+export async function readViewer(camera?: ViewerCamera): Promise<[before: string, after: string]> {
+  // The library writes a page with a splat inside. One Gaussian keeps that short.
+  const one = emptyGaussians(1, 0);
+  one.quats[0] = 1;
+  return splitViewer(new TextDecoder().decode(await runWriter(one, 'html', { viewer: camera })));
 }
 
 /** The SOG inside a page of `writeViewer`. */

@@ -1,13 +1,7 @@
 import { type Arena, InputError } from '../../wgsl/core/index.ts';
 import { contributionsOf } from '../../wgsl/splat/contributions.ts';
 import type { Camera } from '../artefacts/camera.ts';
-import {
-  emptyGaussians,
-  GAUSSIAN_PARAMETERS,
-  type Gaussians,
-  type HostGaussians,
-  parameterWidths,
-} from '../artefacts/gaussians.ts';
+import type { Gaussians } from '../artefacts/gaussians.ts';
 import { openRegion } from '../regions/weights.ts';
 import type { Report } from '../stage.ts';
 import type { ExportOptions } from './options.ts';
@@ -67,23 +61,4 @@ export async function keptRows(
     drop(`count ${count}`, (row) => kept.has(row));
   }
   return rows;
-}
-
-/** These rows of a splat, with SH up to a degree. */
-export function takeRows(
-  host: HostGaussians,
-  rows: readonly number[],
-  degree: Gaussians['shDegree'],
-): HostGaussians {
-  const shDegree = Math.min(degree, host.shDegree) as Gaussians['shDegree'];
-  const taken = emptyGaussians(rows.length, shDegree, host.antialias);
-  const [from, to] = [parameterWidths(host.shDegree), parameterWidths(shDegree)];
-  for (const name of GAUSSIAN_PARAMETERS) {
-    rows.forEach((row, i) => {
-      // The bands of higher degrees come last in a row.
-      const start = from[name] * row;
-      taken[name].set(host[name].subarray(start, start + to[name]), to[name] * i);
-    });
-  }
-  return taken;
 }

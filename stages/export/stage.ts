@@ -1,12 +1,12 @@
 import type { Gpu } from '../../wgsl/core/index.ts';
 import { backgroundColor } from '../artefacts/background.ts';
-import { type Camera, cameraCenter, dot, subtract, type Vec3 } from '../artefacts/camera.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import {
   type Gaussians,
   type HostGaussians,
   readGaussians,
   releaseGaussians,
+  takeRows,
   uploadGaussians,
 } from '../artefacts/gaussians.ts';
 import { parseGaussians } from '../artefacts/gaussians-import.ts';
@@ -15,14 +15,14 @@ import {
   SPLAT_FORMATS,
   type SplatFormat,
   sogOfViewer,
-  type ViewerCamera,
+  viewerCamera,
   writeSplat,
   writeViewer,
 } from '../artefacts/splat-writer.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
 import { Fidelity } from './fidelity.ts';
 import { type ExportInput, exportOptions } from './options.ts';
-import { croppedRows, keptRows, takeRows } from './select.ts';
+import { croppedRows, keptRows } from './select.ts';
 
 export type { ExportInput } from './options.ts';
 
@@ -128,14 +128,4 @@ async function readBack(bytes: Uint8Array, format: SplatFormat): Promise<HostGau
 function evenly<Item>(list: readonly Item[], count: number): Item[] {
   const taken = Math.min(count, list.length);
   return Array.from({ length: taken }, (_, i) => list[Math.floor((i * list.length) / taken)]);
-}
-
-/** From where a training view looks, towards the point of its axis that is nearest to the centre. */
-function viewerCamera(camera: Camera, center: Vec3, background: Vec3): ViewerCamera {
-  const position = cameraCenter(camera);
-  const [x, y, z] = camera.viewmat.slice(8, 11);
-  const distance = Math.max(dot([x, y, z], subtract(center, position)), Number.EPSILON);
-  const target: Vec3 = [position[0] + distance * x, position[1] + distance * y, position[2] + distance * z];
-  const fov = (2 * Math.atan(camera.height / (2 * camera.fy)) * 180) / Math.PI;
-  return { position, target, fov, background };
 }

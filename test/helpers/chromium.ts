@@ -26,6 +26,8 @@ export class Page {
   #session?: string;
   /** What the page wrote to its console. */
   readonly console: string[] = [];
+  /** The errors of its console: written ones, exceptions, and those of the browser. */
+  readonly errors: string[] = [];
   /** The addresses that the page asked for, except data: and blob:. */
   readonly requests: string[] = [];
 
@@ -41,14 +43,14 @@ export class Page {
     });
   }
 
-  static async open(url: string, { width = 320, height = 240 } = {}): Promise<Page> {
+  static async open(url: string, { width = 320, height = 240, webgl = true } = {}): Promise<Page> {
     const options = [
       '--headless',
       '--no-sandbox',
       '--remote-debugging-pipe',
-      '--use-gl=angle',
-      '--use-angle=swiftshader',
-      '--enable-unsafe-swiftshader',
+      ...(webgl
+        ? ['--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader']
+        : ['--disable-3d-apis']),
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
       `--user-data-dir=${scratchFolder()}`,
       `--window-size=${width},${height}`,
@@ -60,6 +62,7 @@ export class Page {
     await page.send('Runtime.enable');
     await page.send('Network.enable');
     await page.send('Page.enable');
+    await page.send('Log.enable');
     await page.send('Page.navigate', { url });
     return page;
   }
@@ -106,9 +109,9 @@ export class Page {
     );
   }
 
-  /** A picture of the window, PNG. */
-  async screenshot(): Promise<Uint8Array> {
-    const { data } = await this.send('Page.captureScreenshot');
+  /** A picture of the window, or of what the options choose, PNG. */
+  async screenshot(options: object = {}): Promise<Uint8Array> {
+    const { data } = await this.send('Page.captureScreenshot', options);
     return Buffer.from(String(data), 'base64');
   }
 
@@ -125,12 +128,21 @@ export class Page {
     }
     if (method === 'Runtime.consoleAPICalled') {
       const parts = params.args as { value?: unknown; description?: string }[];
-      this.console.push(parts.map(({ value, description }) => String(value ?? description)).join(' '));
+      this.#note(parts.map(({ value, description }) => String(value ?? description)).join(' '), params.type);
     }
-    if (method === 'Runtime.exceptionThrown') this.console.push(JSON.stringify(params.exceptionDetails));
+    if (method === 'Runtime.exceptionThrown') this.#note(JSON.stringify(params.exceptionDetails), 'error');
+    if (method === 'Log.entryAdded') {
+      const { text, level } = params.entry as { text: string; level: string };
+      this.#note(text, level);
+    }
     if (method === 'Network.requestWillBeSent') {
       const { url } = params.request as { url: string };
       if (!/^(data|blob):/.test(url)) this.requests.push(url);
     }
+  }
+
+  #note(text: string, level: unknown): void {
+    this.console.push(text);
+    if (level === 'error' || level === 'assert') this.errors.push(text);
   }
 }

@@ -1,10 +1,19 @@
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { lookAt } from '../../stages/artefacts/camera.ts';
+import { emptyGaussians } from '../../stages/artefacts/gaussians.ts';
+import { encodePly } from '../../stages/artefacts/gaussians-ply.ts';
+import { FILES } from '../../stages/orbit/files/index.ts';
+import { uniform } from './numbers.ts';
 import { put } from './scratch.ts';
 
 const WIDTH = 64;
 const HEIGHT = 48;
 const FRAMES = 3;
+/** From 3 units in front of the origin. */
+const VIEW = lookAt([0, 0, -3], [0, 0, 0], [0, -1, 0]);
+const VIDEO_FRAMES = 10;
+const BALL = 400;
 const KEY = (digit: string) => digit.repeat(64);
 
 /** A picture file of one colour. */
@@ -26,7 +35,7 @@ function frames(color: readonly [number, number, number]): Buffer {
  * which the second is worse, and the metrics of train. `changes` replaces members of its run.json. Returns the folder.
  */
 export async function exampleRun(folder: string, changes: object = {}): Promise<string> {
-  const camera = { width: WIDTH, height: HEIGHT, fx: 60, fy: 60, cx: 32, cy: 24, viewmat: Array(16).fill(0) };
+  const camera = { width: WIDTH, height: HEIGHT, fx: 60, fy: 60, cx: 32, cy: 24, viewmat: VIEW };
   const list = Array.from({ length: FRAMES }, (_, i) => ({ name: `000${i}`, camera }));
   const orbit = 'stages/orbit/frames';
   put(
@@ -78,6 +87,52 @@ export async function exampleRun(folder: string, changes: object = {}): Promise<
   };
   put(folder, 'run.json', JSON.stringify(run));
   return folder;
+}
+
+/** `exampleRun` with a splat, which is blue and was red before restyling, and a video. */
+export async function exampleRunWithSplat(folder: string): Promise<string> {
+  put(folder, 'splat.ply', await ball([-1.5, -1.5, 1.5]));
+  put(folder, 'base.ply', await ball([1.5, -1.5, -1.5]));
+  put(folder, 'turntable.mp4', await video());
+  const files = ['splat.ply', 'base.ply', 'turntable.mp4'].map((path) => ({
+    path,
+    bytes: 1,
+    sha256: KEY('f'),
+    stage: 'stylize',
+    key: KEY('3'),
+  }));
+  return exampleRun(folder, { files });
+}
+
+/** Opaque Gaussians of one colour around the origin, given by its SH of degree 0. */
+function ball(color: readonly [number, number, number]): Promise<Uint8Array> {
+  const host = emptyGaussians(BALL, 0);
+  host.means.set(uniform(3 * BALL, 1, -0.6, 0.6));
+  host.logScales.fill(-2);
+  host.opacityLogits.fill(4);
+  for (let i = 0; i < BALL; i++) {
+    host.quats[4 * i] = 1;
+    host.sh.set(color, 3 * i);
+  }
+  return encodePly(host);
+}
+
+/** One second of MP4, ever brighter. */
+async function video(): Promise<Uint8Array> {
+  let file: Uint8Array | undefined;
+  const write = async (_: string, bytes: Uint8Array | string) => void (file = bytes as Uint8Array);
+  const options = {
+    stem: 'turntable',
+    folder: 'frames',
+    poster: 'poster',
+    kind: 'rgb',
+    fps: VIDEO_FRAMES,
+  } as const;
+  const writer = await FILES.mp4.open({ write }, { ...options, width: WIDTH, height: HEIGHT });
+  for (let i = 0; i < VIDEO_FRAMES; i++)
+    await writer.add(new Uint8Array(1.5 * WIDTH * HEIGHT).fill(20 * i), String(i));
+  await writer.finish();
+  return file!;
 }
 
 function stage(

@@ -1,10 +1,12 @@
 import { byteSize, count, duration } from '../../units.ts';
 import type { HeldOutData, RunReport, ScoreData, StageData } from '../data.ts';
+import { choice } from './choice.ts';
 import { comparison } from './comparison.ts';
 import { copyButton } from './copy.ts';
 import { curveGroup } from './curves.ts';
 import { type Content, element, facts, Piece, showPicture, table } from './dom.ts';
 import { dateText, numberText, scoreLabel, unitText } from './format.ts';
+import { splatViewer } from './viewer.ts';
 
 /** The page of one run. */
 export function runPage(run: RunReport): DocumentFragment {
@@ -40,6 +42,7 @@ export function runPage(run: RunReport): DocumentFragment {
   else piece.fill({ otherScores: undefined });
   if (curves.length) piece.fill({ curves: curves.map((curve) => curveGroup(curve).node) });
   else piece.fill({ curvesSection: undefined });
+  fillViewer(piece, run);
   if (heldOut.length) fillHeldOut(piece, heldOut);
   else piece.fill({ heldOutSection: undefined });
   copyButton(piece.get<HTMLButtonElement>('copy'), run.command);
@@ -93,6 +96,15 @@ function scoreTable(scores: readonly ScoreData[]): Node {
   return table(['Score', 'Value', 'Before restyling', 'Unit', 'Over'], rows);
 }
 
+/** The viewer, or the command that adds it. */
+function fillViewer(piece: Piece, { viewer, turntable }: RunReport): void {
+  const isHere = typeof viewer === 'object' && turntable;
+  piece.fill(isHere ? { viewer: splatViewer(viewer, turntable) } : { splatSection: undefined });
+  piece.fill(
+    typeof viewer === 'string' ? { viewerCommand: element('code', '', viewer) } : { viewerHint: undefined },
+  );
+}
+
 /** The views; where the splat was restyled, a choice between the trained splat, which comes first, and the restyled one. */
 function fillHeldOut(piece: Piece, views: readonly HeldOutData[]): void {
   const list = piece.get('heldOut');
@@ -101,20 +113,11 @@ function fillHeldOut(piece: Piece, views: readonly HeldOutData[]): void {
   const hasBefore = views.every(({ before }) => before);
   show(hasBefore ? 'before' : 'now');
   if (!hasBefore) return void piece.fill({ heldOutChoice: undefined });
-  const option = (which: 'before' | 'now', text: string) => {
-    const input = element('input', '');
-    Object.assign(input, { type: 'radio', name: 'held-out', checked: which === 'before' });
-    input.addEventListener('change', () => show(which));
-    return element('label', '', input, element('span', '', text));
-  };
-  const group = element(
-    'fieldset',
-    'choice',
-    option('before', 'Trained splat'),
-    option('now', 'Restyled splat'),
-  );
-  group.prepend(element('legend', 'hidden', 'Splat'));
-  piece.fill({ heldOutChoice: group });
+  const values = [
+    ['before', 'Trained splat'],
+    ['now', 'Restyled splat'],
+  ] as const;
+  piece.fill({ heldOutChoice: choice('Splat', values, show) });
 }
 
 function heldOutView(view: HeldOutData, which: 'before' | 'now'): Node {

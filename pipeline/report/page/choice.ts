@@ -1,0 +1,19 @@
+import { element } from './dom.ts';
+
+let serial = 0;
+
+/** A choice between labelled values, the first one chosen. `show` is called at each change. */
+export function choice<Value extends string>(
+  what: string,
+  values: readonly (readonly [value: Value, label: string])[],
+  show: (value: Value) => void,
+): HTMLFieldSetElement {
+  const name = `choice-${serial++}`;
+  const options = values.map(([value, label], i) => {
+    const input = element('input', '');
+    Object.assign(input, { type: 'radio', name, checked: i === 0 });
+    input.addEventListener('change', () => show(value));
+    return element('label', '', input, element('span', '', label));
+  });
+  return element('fieldset', 'choice', element('legend', 'hidden', what), ...options);
+}
