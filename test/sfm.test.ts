@@ -338,4 +338,26 @@ test('load of a video trains on its frames', async () => {
   );
 });
 
+test('the pipelines of docs/inputs.md run', async () => {
+  const text = readFileSync(new URL('../docs/inputs.md', import.meta.url), 'utf8');
+  const examples = [...text.matchAll(/^( *)```yaml\n( *stages:\n[\s\S]*?)^\1```$/gm)].map(
+    ([, , yaml]) => yaml,
+  );
+  const [shots, walk] = [await photographs(...NAMES), await video()];
+  const found: string[] = [];
+  for (const example of examples) {
+    const placed = example.replaceAll(/\b(shots|walk\.mp4)\b/g, (name) => (name === 'shots' ? shots : walk));
+    const { read, run, out } = pipeline(placed);
+    const plan = await planRun(await read(), { out, gpu });
+    assert.equal(
+      plan.slice(0, 3).map(({ id, does }) => `${id} ${does}`),
+      ['sfm run', 'load run', 'init run'],
+    );
+    const { ran, notes } = await run(placed, { until: 'init' });
+    assert.equal(ran, ['sfm', 'init']);
+    found.push(/\w+ matching/.exec(notes)![0]);
+  }
+  assert.equal(found, ['exhaustive matching', 'sequential matching', 'sequential matching']);
+});
+
 test.run();

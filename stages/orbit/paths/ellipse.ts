@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
 import { cameraCenter, cross, dot, lookAt, normalize, subtract, type Vec3 } from '../../artefacts/camera.ts';
+import { describeFraming, frameSubject } from './framing.ts';
 import { definePath, trainingCameras } from './path.ts';
 import { centredCamera } from './pose.ts';
 import { along, coverage, median, medianFocal } from './ring.ts';
@@ -66,12 +67,12 @@ export const ellipse = definePath({
     const knots = Array.from({ length: INTERVALS + 1 }, (_, i) => (2 * Math.PI * i) / INTERVALS);
     const focal = medianFocal(training) * Math.min(picture.width, picture.height);
     const size = semi.map((value) => value.toPrecision(3)).join(' and ');
-    report.note(`an ellipse with semi-axes of ${size}, ${picture.frames} frames`);
-    return {
-      cameras: evenlySpaced(eye, knots, picture.frames, true).map((angle) =>
-        centredCamera(lookAt(eye(angle), center, up), focal, picture),
-      ),
-    };
+    const looking = evenlySpaced(eye, knots, picture.frames, true).map((angle) =>
+      centredCamera(lookAt(eye(angle), center, up), focal, picture),
+    );
+    const { cameras, framing } = frameSubject(looking, scene.dataset);
+    report.note(`an ellipse with semi-axes of ${size}, ${picture.frames} frames${describeFraming(framing)}`);
+    return { cameras };
   },
 });
 

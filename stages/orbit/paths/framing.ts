@@ -9,6 +9,8 @@ import {
   subtract,
   type Vec3,
 } from '../../artefacts/camera.ts';
+import type { Dataset } from '../../artefacts/dataset.ts';
+import { trainingCameras } from './path.ts';
 import { median } from './ring.ts';
 import { sample } from './support.ts';
 
@@ -77,6 +79,15 @@ export function framingOf(cameras: readonly Camera[], subject: readonly Vec3[], 
   }
   const reach = reachOf(framed(cameras, { target, zoom: 1 }, up), subject);
   return { target, zoom: Math.min(1, REACH / reach) };
+}
+
+/** The cameras of a path that look at one point, with the framing that shows the subject of the photographs. */
+export function frameSubject(
+  cameras: readonly Camera[],
+  { views, points, up }: Pick<Dataset, 'views' | 'points' | 'up'>,
+): { cameras: Camera[]; framing: Framing } {
+  const framing = framingOf(cameras, subjectPoints(points.positions, trainingCameras({ views })), up);
+  return { cameras: framed(cameras, framing, up), framing };
 }
 
 /** The cameras with a framing. */

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
 import { cameraCenter, cross, dot, lookAt, normalize, subtract, type Vec3 } from '../../artefacts/camera.ts';
 import { quantile } from './ellipse.ts';
+import { describeFraming, frameSubject } from './framing.ts';
 import { definePath, trainingCameras } from './path.ts';
 import { centredCamera, meanDirection } from './pose.ts';
 import { along, medianFocal } from './ring.ts';
@@ -61,11 +62,11 @@ export const spiral = definePath({
     const intervals = INTERVALS_PER_TURN * turns;
     const knots = Array.from({ length: intervals + 1 }, (_, i) => (2 * Math.PI * turns * i) / intervals);
     const focal = medianFocal(training) * Math.min(picture.width, picture.height);
-    report.note(`a spiral of ${turns} turns, ${picture.frames} frames`);
-    return {
-      cameras: evenlySpaced(point, knots, picture.frames, true).map((angle) =>
-        centredCamera(lookAt(point(angle), center, scene.dataset.up), focal, picture),
-      ),
-    };
+    const looking = evenlySpaced(point, knots, picture.frames, true).map((angle) =>
+      centredCamera(lookAt(point(angle), center, scene.dataset.up), focal, picture),
+    );
+    const { cameras, framing } = frameSubject(looking, scene.dataset);
+    report.note(`a spiral of ${turns} turns, ${picture.frames} frames${describeFraming(framing)}`);
+    return { cameras };
   },
 });
