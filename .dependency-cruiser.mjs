@@ -53,6 +53,12 @@ export default {
       'Reading a file knows nothing of running it.',
     ),
     rule(
+      'starter-knows-files',
+      { path: '^pipeline/starter/' },
+      { path: '^pipeline/(?!starter/|file/|exit\\.ts$)' },
+      'Writing a pipeline file needs no run.',
+    ),
+    rule(
       'keys-below-runs',
       { path: '^pipeline/keys/' },
       { path: '^pipeline/(?!keys/|file/|hash\\.ts$)' },
@@ -148,7 +154,7 @@ export default {
         path: '^node_modules/',
         // These are part of the build: see INLINED and VENDORED in pipeline/build.mjs.
         pathNot:
-          '^node_modules/(@huggingface/hub|commander|es-module-lexer|fastest-levenshtein|send|uplot|wgsl_reflect|yaml|zod|@playcanvas/splat-transform)/',
+          '^node_modules/(@clack/prompts|@huggingface/hub|commander|es-module-lexer|fastest-levenshtein|send|uplot|wgsl_reflect|yaml|zod|@playcanvas/splat-transform)/',
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
         dependencyTypesNot: ['type-only'],
       },

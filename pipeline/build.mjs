@@ -44,6 +44,7 @@ const ENTRIES = {
  * cannot resolve package names, or a small part of them is used (the hub).
  */
 const INLINED = [
+  '@clack/prompts',
   '@huggingface/hub',
   'cli-truncate',
   'commander',

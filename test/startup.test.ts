@@ -20,6 +20,7 @@ import { $ } from './helpers/shell.ts';
 const root = fileURLToPath(new URL('../', import.meta.url));
 /** What the build needs. The other packages are absent: the start of a command may not import them. */
 const PACKAGES = [
+  '@clack',
   '@esbuild',
   '@huggingface',
   '@playcanvas',

@@ -9,6 +9,7 @@ import { stages } from '../../stages/index.ts';
 import { load } from '../../stages/load/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { readPipeline } from '../file/read.ts';
+import { literalText } from '../file/substitute.ts';
 import { openDevice } from '../open-device.ts';
 import { replaceDurably } from '../store/disk.ts';
 import { collect, takeAdapter } from './flags.ts';
@@ -36,9 +37,9 @@ async function convert(input: string, outputs: string[], { set, adapter }: Conve
   if (formats.size < targets.length) throw new InputError('expected one file of each format', 'convert');
   for (const { path } of targets) await checkTarget(path, input);
   if (!(await stat(input).catch(() => undefined))) throw new InputError('no such file', input);
-  // A path may contain what a pipeline file would substitute.
-  const ply = input.replaceAll('${', '$${');
-  const text = JSON.stringify({ stages: [{ load: { ply } }, { export: { formats: [...formats] } }] });
+  const text = JSON.stringify({
+    stages: [{ load: { ply: literalText(input) } }, { export: { formats: [...formats] } }],
+  });
   const plan = await readPipeline('convert', { text, set, registry: stages });
   const [loading, exporting] = plan.stages;
   await loading.stage.preflight?.(loading.options);

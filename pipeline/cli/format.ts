@@ -13,6 +13,11 @@ export function shortPath(path: string, cwd = process.cwd()): string {
   return below.startsWith('..') ? path : below || '.';
 }
 
+/** A word of a shell command. */
+export function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 /** Maximum number of files of a folder that are listed. */
 const MAX_LISTED = 8;
 

@@ -7,10 +7,12 @@ import { EXIT, exitCodeOf, Regression } from '../exit.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { verifyRun } from '../run/verify.ts';
 import { convertCommand } from './convert.ts';
+import { restyleCommand, trainCommand } from './direct.ts';
 import { gcCommand } from './gc.ts';
 import { goldenCommand } from './golden.ts';
 import { watchSignals } from './interruption.ts';
 import { modelsCommand } from './models.ts';
+import { newCommand } from './new.ts';
 import { planCommand } from './plan.ts';
 import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
@@ -30,6 +32,9 @@ export async function main(args: readonly string[]): Promise<void> {
     .exitOverride()
     .addCommand(runCommand())
     .addCommand(planCommand())
+    .addCommand(newCommand())
+    .addCommand(trainCommand())
+    .addCommand(restyleCommand())
     .addCommand(convertCommand())
     .addCommand(reportCommand())
     .addCommand(viewCommand())

@@ -12,10 +12,10 @@ import type { RunEvent } from '../run/events.ts';
 import { withPinnedModels } from '../run/models.ts';
 import { repeatRun } from '../run/repeat.ts';
 import { MANIFEST } from '../run/run-folder.ts';
-import { runPlan } from '../run/runner.ts';
+import { type RunOptions, runPlan } from '../run/runner.ts';
 import { foldersOf, type Range, rangeOf } from '../run/stage-plan.ts';
 import { number, type PlanFlags, takeAdapter, whole, withPlanOptions } from './flags.ts';
-import { printJson } from './format.ts';
+import { printJson, quoted } from './format.ts';
 import { interruptible } from './interruption.ts';
 import { isRewritable, progressPrinter } from './progress.ts';
 
@@ -42,15 +42,9 @@ export function runCommand(): Command {
       number(0),
     )
     .option('--jobs <n>', 'how many cells of the matrix run at a time', whole(1))
-    .action(async (file: string | undefined, flags: RunFlags) => {
-      try {
-        await interruptible((signal) => run(file, flags, signal));
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        if (flags.json) printJson({ event: 'error', message, exitCode: exitCodeOf(error) });
-        throw error;
-      }
-    });
+    .action((file: string | undefined, flags: RunFlags) =>
+      withEvents(flags.json, (signal) => run(file, flags, signal)),
+    );
 }
 
 async function run(file: string | undefined, flags: RunFlags, signal: AbortSignal): Promise<void> {
@@ -86,16 +80,34 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
   }
   if (jobs !== undefined) throw new InputError('this run has a single cell: remove --jobs', file);
   const plan = await readPipeline(file, { set, cell, registry: stages });
-  const command = commandLine(process.argv.slice(2));
+  await runOne(plan, { ...settings, adapter: takeAdapter(adapter) });
+}
+
+/** Runs one plan, and writes its report. */
+export async function runOne(
+  plan: Plan,
+  options: RunOptions & { onEvent(event: RunEvent): void },
+): Promise<void> {
   try {
-    await runPlan(plan, { ...settings, adapter: takeAdapter(adapter), command });
+    await runPlan(plan, { ...options, command: commandLine(process.argv.slice(2)) });
   } finally {
-    await report(plan, folders, onEvent);
+    await report(plan, options, options.onEvent);
   }
 }
 
-/** Prints the progress. When the run stops, the message about it goes below the lines of what is running. */
-function printer(signal: AbortSignal): (event: RunEvent | MatrixEvent) => void {
+/** Runs work of a command that prints events with `--json`. */
+export async function withEvents(json: boolean | undefined, work: (signal: AbortSignal) => Promise<void>) {
+  try {
+    await interruptible(work);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (json) printJson({ event: 'error', message, exitCode: exitCodeOf(error) });
+    throw error;
+  }
+}
+
+/** Prints the progress of a run. When the run stops, the message about it goes below the lines of what is running. */
+export function printer(signal: AbortSignal): (event: RunEvent | MatrixEvent) => void {
   const { stdout, env } = process;
   const screen = isRewritable(stdout, env) ? stdout : { write: (text: string) => stdout.write(text) };
   const print = progressPrinter(screen);
@@ -118,8 +130,5 @@ async function report(plan: Plan, folders: Range, onEvent: (event: RunEvent) => 
 
 /** The shell command that repeats this one. */
 function commandLine(args: readonly string[]): string {
-  const quoted = args.map((arg) =>
-    /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`,
-  );
-  return ['npx', 'splatline', ...quoted].join(' ');
+  return ['npx', 'splatline', ...args.map(quoted)].join(' ');
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import type { Stage } from '../../stages/stage.ts';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
@@ -11,7 +12,7 @@ import {
   type Plan,
   type PlannedStage,
 } from './plan.ts';
-import { matrixParser, pipelineParser, RESERVED_IDS, schemaAt } from './schema.ts';
+import { mapPaths, matrixParser, pipelineParser, RESERVED_IDS, schemaAt } from './schema.ts';
 import { checkKey, parseYaml, readSource, type Source } from './source.ts';
 import type { Scalar, Scope } from './substitute.ts';
 
@@ -74,6 +75,16 @@ export async function readMatrix(file: string, options: ReadOptions): Promise<Ma
     throw new InputError(`${text}; each cell has its own folder below out/<name>`, source.placeOf(['name']));
   }
   return { name, file: absolute, axes, cells: cells.map((cell, i) => ({ ...cell, plan: plans[i] })) };
+}
+
+/** The values of a file without a matrix after the overrides, with absolute paths. Checks only that the overrides have a place. */
+export async function readValues(file: string, options: ReadOptions): Promise<Record<string, unknown>> {
+  const { source, parser, axes } = await openFile(file, options);
+  if (axes) throw new InputError('a matrix needs a pipeline file: remove it', source.placeOf(['matrix']));
+  return mapPaths(source.value, parser, ({ path, value, mayBeName }) => {
+    const absolute = source.resolve(path, value);
+    return mayBeName && !existsSync(absolute) ? value : absolute;
+  }) as Record<string, unknown>;
 }
 
 /** A file with its overrides and the axes of its matrix. */

@@ -67,3 +67,8 @@ function scalarOf(text: string): Scalar {
   if (/^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/.test(text)) return Number(text);
   return text === 'true' ? true : text === 'false' ? false : text;
 }
+
+/** A text of the command line as a pipeline file writes it, in which nothing is substituted. */
+export function literalText(text: string): string {
+  return text.replaceAll('${', () => '$${');
+}

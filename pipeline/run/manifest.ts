@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, release, totalmem, type } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -125,7 +126,9 @@ export function thisMachine(): NonNullable<Manifest['machine']> {
 /** The working tree of a pipeline file. Undefined outside a repository, before its first commit, or without git. */
 export async function gitState(file: string): Promise<Manifest['git']> {
   const args = ['status', '--porcelain=v2', '--branch', '--untracked-files=no'];
-  const options = { cwd: dirname(file), maxBuffer: Number.POSITIVE_INFINITY };
+  let cwd = dirname(file);
+  while (!existsSync(cwd)) cwd = dirname(cwd);
+  const options = { cwd, maxBuffer: Number.POSITIVE_INFINITY };
   const status = await promisify(execFile)('git', args, options).catch(() => undefined);
   const commit = /^# branch\.oid ([0-9a-f]+)$/m.exec(status?.stdout ?? '')?.[1];
   return commit === undefined ? undefined : { commit, dirty: /^[^#\n]/m.test(status!.stdout) };

@@ -11,6 +11,8 @@ import { type Lock, type LockOptions, lock } from '../store/lock.ts';
 export const MANIFEST = 'run.json';
 /** The page that shows a run, and that no result replaces. It is not a result: no key and no check covers it. */
 export const REPORT = 'report.html';
+/** The pipeline file of a run that had none of its own. It is not a result either. */
+export const PIPELINE = 'pipeline.yaml';
 /** One folder per stage, below a run's folder. */
 export const STAGES = 'stages';
 /** The store of a run with its own folder (`--out`). */
@@ -144,7 +146,9 @@ function removeEmpty(folder: string, minLength: number): void {
 
 /** Whether a path may be a result file: below the folder, and not reserved by the runner. */
 export function isResultPath(path: string): boolean {
-  return isBelow(path) && ![STAGES, MANIFEST, REPORT, ...OWN].includes(normalize(path).split(sep)[0]);
+  return (
+    isBelow(path) && ![STAGES, MANIFEST, REPORT, PIPELINE, ...OWN].includes(normalize(path).split(sep)[0])
+  );
 }
 
 /** A stage's result files, in the folder of an entry that is not finished yet. */

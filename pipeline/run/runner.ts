@@ -11,7 +11,7 @@ import type { RunEvent, RunResult } from './events.ts';
 import { LiveLog } from './live-log.ts';
 import { gitState, type Manifest, packageVersion, type StageRow, thisMachine } from './manifest.ts';
 import { RunResults } from './results.ts';
-import { checkFolder, MANIFEST, RunFolder } from './run-folder.ts';
+import { checkFolder, MANIFEST, PIPELINE, RunFolder } from './run-folder.ts';
 import { StageExecutor } from './stage-executor.ts';
 import {
   foldersOf,
@@ -32,6 +32,8 @@ export interface RunOptions extends PrepareOptions {
   preview?: number;
   /** The command that repeats the run, for run.json. */
   command?: string;
+  /** The text of a pipeline file that is nowhere else: the folder gets it as `pipeline.yaml`. */
+  text?: string;
 }
 
 /**
@@ -207,6 +209,8 @@ class Run {
     if (this.#hasMarked) return;
     this.#hasMarked = true;
     await this.#write('running');
+    const { text } = this.#options;
+    if (text !== undefined) await this.#folder.write(PIPELINE, text);
   }
 
   /** Records a failure, unless it is a user's mistake that was found before anything was written. */

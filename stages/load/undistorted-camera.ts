@@ -7,6 +7,8 @@ export interface Calibration {
   width: number;
   height: number;
   lens: Lens;
+  /** The name of the camera model. */
+  model: string;
   /** Names the camera in errors, for example `camera 3 (OPENCV)`, and the file that defines it. */
   camera: string;
   file: string;

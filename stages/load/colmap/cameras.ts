@@ -78,7 +78,7 @@ export function readCamerasText(file: string, bytes: Uint8Array): Map<number, Co
  */
 export function calibrationOf({ id, model, width, height, params }: ColmapCamera, file: string): Calibration {
   const lens = cameraModelByName(model)?.lens?.(params);
-  if (lens) return { width, height, lens, camera: `camera ${id} (${model})`, file };
+  if (lens) return { width, height, lens, model, camera: `camera ${id} (${model})`, file };
   const known = CAMERA_MODEL_NAMES.filter((name) => cameraModelByName(name)?.lens);
   throw new InputError(
     `camera ${id} has the model ${model}, and \`load\` takes pictures of ${known.join(', ')}; ` +

@@ -1,17 +1,27 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { InputError } from '../../../wgsl/core/index.ts';
 import type { Reconstruction } from '../../artefacts/reconstruction.ts';
+import { pictureSize } from '../pictures.ts';
 import { colmapReader } from './colmap.ts';
-import type { Reader } from './reader.ts';
+import { picturesOf, type Reader } from './reader.ts';
+
+const PICTURE = /\.(jpe?g|png|webp)$/i;
 
 /** Photographs without cameras. */
 export const photosReader = sfmReader({
   key: 'photos',
   title: 'photographs',
   shape: 'a folder with PNG, JPEG or WebP files',
-  recognises: (path) => isFolder(path) && readdirSync(path).some((name) => /\.(jpe?g|png|webp)$/i.test(name)),
+  recognises: (path) => isFolder(path) && readdirSync(path).some((name) => PICTURE.test(name)),
   imagesOf: (path) => path,
+  async inspect(path) {
+    const pictures = filesIn(path).filter((file) => {
+      const name = relative(path, file);
+      return PICTURE.test(name) && !/(^|[/\\])\.|^masks[/\\]/.test(name);
+    });
+    return picturesOf(pictures.length, [await pictureSize(pictures.sort()[0])]);
+  },
 });
 
 /** A video without cameras. */
@@ -21,13 +31,14 @@ export const videoReader = sfmReader({
   shape: 'a file such as .mp4, .mov, .webm, .mkv',
   recognises: (path) => /\.(mp4|m4v|mov|webm|mkv)$/i.test(path),
   imagesOf: (_path, { folder }) => join(folder, 'images'),
+  inspect: async () => ({ facts: [] }),
 });
 
 /** A reader of pictures whose cameras the stage sfm finds. */
 function sfmReader({
   imagesOf,
   ...row
-}: Pick<Reader, 'title' | 'shape' | 'recognises'> & {
+}: Pick<Reader, 'title' | 'shape' | 'recognises' | 'inspect'> & {
   key: 'photos' | 'video';
   /** The folder of the pictures. */
   imagesOf(path: string, reconstruction: Reconstruction): string;

@@ -16,6 +16,14 @@ export interface Loaded {
 /** The options of `load` besides those that name the input. */
 export type ReaderOptions = CaptureOptions & SplatOptions & { frames?: number };
 
+/** What an input has. */
+export interface Contents {
+  /** `49 pictures of 256×256`, `PINHOLE`, `5000 points`. */
+  facts: string[];
+  /** The longer side of the largest picture, pixels, where it is known. */
+  longerSide?: number;
+}
+
 /** A kind of input. */
 export interface Reader {
   /** The option of `load` that takes this kind alone. */
@@ -32,6 +40,8 @@ export interface Reader {
   before?(path: string, options: ReaderOptions): StageBefore;
   /** Every file that `load` reads. @throws InputError when that cannot be determined. */
   files(path: string, options: ReaderOptions): Promise<string[]>;
+  /** What the input has, in words, without decoding a picture or a splat. @throws InputError */
+  inspect(path: string, options: ReaderOptions): Promise<Contents>;
   /** Checks everything but the contents of large files. @throws InputError */
   check(path: string, options: ReaderOptions): Promise<void>;
   /** Puts the input on the GPU. On failure nothing stays there. @throws InputError */
@@ -63,6 +73,14 @@ export function captureReader({
         ...(options.masking === 'none' ? [] : masks),
       ];
     },
+    async inspect(path, options) {
+      const { photographs, readPoints } = await survey(path, options);
+      const calibrations = photographs.map(({ calibration }) => calibration);
+      const models = [...new Set(calibrations.map(({ model }) => model))];
+      const { positions } = await readPoints();
+      const { facts, longerSide } = picturesOf(photographs.length, calibrations);
+      return { facts: [...facts, models.join(' and '), `${positions.length / 3} points`], longerSide };
+    },
     async check(path, options) {
       const capture = await survey(path, options);
       splitsOf(capture, options);
@@ -76,4 +94,12 @@ export function captureReader({
       return { dataset: await loadCapture(gpu, await survey(path, options), options, report) };
     },
   };
+}
+
+/** `49 pictures of 256×256`, from the sizes of some or all of them. */
+export function picturesOf(count: number, sizes: readonly { width: number; height: number }[]): Contents {
+  const texts = new Set(sizes.map(({ width, height }) => `${width}×${height}`));
+  const size = texts.size === 1 ? [...texts][0] : `${texts.size} sizes`;
+  const longerSide = Math.max(...sizes.map(({ width, height }) => Math.max(width, height)));
+  return { facts: [`${count} pictures of ${size}`], longerSide };
 }

@@ -1,3 +1,4 @@
+import { readPlyHeader } from '../../artefacts/ply-header.ts';
 import { checkSplatFile, isSplatFile, SPLAT_FILES, splatFiles } from '../../artefacts/splat-file-check.ts';
 import { loadSplat } from '../splat.ts';
 import type { Reader } from './reader.ts';
@@ -10,6 +11,13 @@ export const splatReader: Reader = {
   photographs: false,
   recognises: isSplatFile,
   files: splatFiles,
+  async inspect(path) {
+    if (!path.toLowerCase().endsWith('.ply')) return { facts: [] };
+    const { elements, shDegree } = await readPlyHeader(path);
+    const { count } = elements.find(({ name }) => name === 'vertex')!;
+    const degree = shDegree === undefined ? '' : ` of SH degree ${shDegree}`;
+    return { facts: [`${count} Gaussians${degree}`] };
+  },
   check: checkSplatFile,
   load: loadSplat,
 };

@@ -342,7 +342,7 @@ function calibrationOf(
       ...(model === FISHEYE ? { angular: { scale: 1, divisor: 1 } } : {}),
     },
   );
-  return { width, height, lens, camera: `${key} (${model})`, file };
+  return { width, height, lens, model, camera: `${key} (${model})`, file };
 }
 
 /**

@@ -1,0 +1,168 @@
+import { existsSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { DEMO } from '../../stages/clip/resolve.ts';
+import { stages as registry } from '../../stages/index.ts';
+import { readerOf, unrecognised } from '../../stages/load/readers/index.ts';
+import type { Contents, Reader } from '../../stages/load/readers/reader.ts';
+import { loadOptions } from '../../stages/load/stage.ts';
+import { InputError } from '../../wgsl/core/index.ts';
+import { nearest } from '../file/describe.ts';
+import { schemaAt } from '../file/schema.ts';
+import { literalText } from '../file/substitute.ts';
+import type { PipelineValues, StageValues } from './pipeline-text.ts';
+
+const DEMO_FILE = fileURLToPath(new URL('../../scenes/demo.yaml', import.meta.url));
+const DEMO_CAPTURE = fileURLToPath(new URL('../../scenes/playbot', import.meta.url));
+/** What names the scene of the package in place of a path, and its run. */
+export const INCLUDED = 'demo';
+const INCLUDED_NAME = 'robot';
+/** Larger pictures are reduced to it, as in 3DGS; pixels. */
+const LONGER_SIDE = 1600;
+/** The names of files that many folders have: their folder names the run. */
+const USUAL_STEM = /^(splat|base|point_cloud|meta|transforms)$/;
+const MAX_NAME = 60;
+
+/** What a run can make, and its stages after load (and, of a capture, init). A splat is not trained. */
+export const WANTS = {
+  train: { title: 'train a splat', photographs: true, stages: ['train', 'orbit', 'score'] },
+  restyle: {
+    title: 'restyle it with a prompt',
+    photographs: false,
+    stages: ['train', 'stylize', 'orbit', 'score'],
+  },
+  turntable: { title: 'a turntable video', photographs: false, stages: ['train', 'orbit'] },
+  convert: {
+    title: 'a splat for viewers and engines (.sog, .html)',
+    photographs: false,
+    stages: ['train', 'export'],
+  },
+} as const;
+export type Want = keyof typeof WANTS;
+export const WANT_NAMES = Object.keys(WANTS) as [Want, ...Want[]];
+
+/** The input of a run, and what it has. */
+export interface Found extends Contents {
+  /** Absolute. */
+  path: string;
+  reader: Reader;
+  /** Whether it is the scene of the package. */
+  isIncluded: boolean;
+}
+
+/**
+ * Looks at an input without decoding a picture. `INCLUDED` names the scene of the package, unless such a path exists.
+ * @throws InputError for a path that load cannot read.
+ */
+export async function lookAt(given: string): Promise<Found> {
+  const isIncluded = given === INCLUDED && !existsSync(given);
+  const path = isIncluded ? DEMO_CAPTURE : resolve(given);
+  if (!(await stat(path).catch(() => undefined))) throw new InputError('no such file or folder', given);
+  const reader = readerOf(path);
+  if (!reader) throw unrecognised(given);
+  const options = loadOptions.parse({ path });
+  await reader.check(path, options);
+  return { path, reader, isIncluded, ...(await reader.inspect(path, options)) };
+}
+
+/** `a COLMAP capture, 49 pictures of 256×256, PINHOLE, 5000 points`. */
+export function foundText({ reader, facts, isIncluded }: Found): string {
+  return [isIncluded ? 'the scene of the package' : reader.title, ...facts].join(', ');
+}
+
+/** What a run is for. */
+export interface Wish {
+  want: Want;
+  /** Of a restyling: a text, or a name in the library. */
+  prompt?: string;
+  /** A name of the Hub, a folder, or the small model of the package, the default. */
+  model?: string;
+  /** Of the restyling, otherwise of the training. */
+  steps?: number;
+  /** The name of the run. Default: that of the input, and of a restyling also its prompt. */
+  name?: string;
+}
+
+/** A pipeline for an input. Paths are absolute. @throws InputError where the input does not permit it. */
+export async function chainFor(found: Found, wish: Wish): Promise<PipelineValues> {
+  const { want, prompt, model = DEMO, steps } = wish;
+  const { photographs } = found.reader;
+  if (WANTS[want].photographs && !photographs) {
+    const others = WANT_NAMES.filter((name) => !WANTS[name].photographs);
+    throw new InputError(
+      `is a splat, and ${want} needs a capture; of a splat, ${nearest('', others)}`,
+      found.path,
+    );
+  }
+  if (want === 'restyle' && !prompt?.trim())
+    throw new InputError('expected a prompt: a text, or a name in prompts/library.yaml', want);
+  const own = WANTS[want].stages.filter((name) => photographs || name !== 'train');
+  const names = ['load', ...(photographs ? ['init'] : []), ...own];
+  const stepping = want === 'restyle' ? 'stylize' : 'train';
+  const given: Record<string, StageValues> = {
+    load: { [found.reader.key]: literalText(found.path), ...reduction(found) },
+    stylize: { prompt: literalText(prompt?.trim() ?? ''), model: literalText(modelValue(model)) },
+    score: {
+      metrics: [
+        ...(photographs ? ['psnr', 'ssim'] : []),
+        ...(want === 'restyle' ? ['clip', 'consistency'] : []),
+      ],
+    },
+    export: { formats: ['sog', 'html'] },
+  };
+  if (steps !== undefined) given[stepping] = { ...given[stepping], steps };
+  const usual = found.isIncluded ? await demoOptions() : {};
+  return {
+    name: wish.name ?? runName(found, wish),
+    seed: 42,
+    stages: names.map((name) => [name, { ...shownDefaults(name, found), ...usual[name], ...given[name] }]),
+  };
+}
+
+/** The options that a written file shows with their defaults, because people change them first. */
+function shownDefaults(name: string, { reader }: Found): StageValues {
+  const ofLoad = !reader.photographs
+    ? ['views', 'size']
+    : [...(reader.key === 'video' ? ['frames'] : []), 'downscale', 'holdout'];
+  const shown: Record<string, string[]> = {
+    load: ofLoad,
+    train: ['steps', 'strategy', 'background'],
+    stylize: ['steps', 'train', 'background'],
+    orbit: ['frames', 'fps', 'size'],
+  };
+  const { options } = registry.find((stage) => stage.name === name)!;
+  const rows = (shown[name] ?? []).map((key) => [key, schemaAt(options, [key])?.default]);
+  return Object.fromEntries(rows.filter(([, value]) => value !== undefined));
+}
+
+/** The factor for pictures that are larger than `LONGER_SIDE`. */
+function reduction({ longerSide = 0 }: Found): StageValues {
+  return longerSide > LONGER_SIDE ? { downscale: Math.ceil((10 * longerSide) / LONGER_SIDE) / 10 } : {};
+}
+
+/** The options of the demo's stages: its training is short, so its rates are higher. */
+async function demoOptions(): Promise<Record<string, StageValues>> {
+  const { stages } = parse(await readFile(DEMO_FILE, 'utf8')) as { stages: Record<string, StageValues>[] };
+  return Object.assign({}, ...stages);
+}
+
+function runName({ path, isIncluded }: Found, { want, prompt = '' }: Wish): string {
+  const stem = basename(path, extname(path));
+  const own = isIncluded ? INCLUDED_NAME : USUAL_STEM.test(stem) ? basename(dirname(path)) : stem;
+  const words = [own, ...(want === 'restyle' ? [prompt] : [])].map(
+    (text) =>
+      text
+        .normalize('NFKD')
+        .toLowerCase()
+        .match(/[a-z0-9]+/g)
+        ?.join('-') ?? '',
+  );
+  return words.filter(Boolean).join('-').slice(0, MAX_NAME).replace(/-$/, '') || want;
+}
+
+/** A folder as an absolute path; a name stays. */
+function modelValue(model: string): string {
+  return model !== DEMO && existsSync(model) ? resolve(model) : model;
+}

@@ -1,0 +1,222 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: texts that a file may not substitute.
+/** Pipeline files that `splatline` writes: `new`, `train` and `restyle`. */
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readPipeline } from '../pipeline/file/read.ts';
+import { chainFor, foundText, lookAt, WANT_NAMES, WANTS } from '../pipeline/starter/chain.ts';
+import { pipelineText, schemaAddress } from '../pipeline/starter/pipeline-text.ts';
+import { ask } from '../pipeline/starter/questions.ts';
+import { emptyGaussians } from '../stages/artefacts/gaussians.ts';
+import { encodePly } from '../stages/artefacts/gaussians-ply.ts';
+import { Stopped } from '../stages/checkpoints.ts';
+import { stages } from '../stages/index.ts';
+import { tinyCapture, writeCapture } from './helpers/colmap.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+import { $ } from './helpers/shell.ts';
+import { throwsInput } from './helpers/throws.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const command = join(root, 'pipeline/splatline.mjs');
+const folder = scratchFolder();
+
+async function splatline(...args: string[]) {
+  const { exitCode, stdout, stderr } = await $({ cwd: folder, nothrow: true })`
+    ${process.execPath} ${command} ${args}`;
+  return { exitCode, stdout, stderr };
+}
+
+const capture = await writeCapture(tinyCapture());
+cpSync(capture, join(folder, 'shed ${x}'), { recursive: true });
+cpSync(join(capture, 'images'), join(folder, 'shots'), { recursive: true });
+const frames = [0, 1, 2].map((i) => ({
+  file_path: `images/view ${i}.png`,
+  transform_matrix: [
+    [1, 0, 0, i],
+    [0, 1, 0, 0],
+    [0, 0, 1, 4],
+  ],
+}));
+put(folder, 'nerf/transforms.json', JSON.stringify({ fl_x: 2000, w: 4000, h: 3000, frames }));
+cpSync(join(capture, 'images'), join(folder, 'nerf/images'), { recursive: true });
+put(folder, 'walk.mp4', 'not decoded');
+put(folder, 'cat.ply', await encodePly(emptyGaussians(5, 1)));
+
+const INPUTS = [
+  { from: 'shed ${x}', is: 'a COLMAP capture, 9 pictures of 64×48, PINHOLE, 6 points' },
+  { from: 'nerf', is: 'cameras in transforms.json, 3 pictures of 4000×3000, OPENCV, 0 points' },
+  { from: 'shots', is: 'photographs, 9 pictures of 64×48' },
+  { from: 'walk.mp4', is: 'a video' },
+  { from: 'cat.ply', is: 'a splat, 5 Gaussians of SH degree 1' },
+  { from: 'demo', is: 'the scene of the package, 56 pictures of 256×256, PINHOLE, 5000 points' },
+];
+
+for (const { from, is } of INPUTS) {
+  test(`a file for ${from} is valid, whatever it is for, and each of its options has a comment`, async () => {
+    const found = await lookAt(from === 'demo' ? from : join(folder, from));
+    assert.is(foundText(found), is);
+    const isSplat = from === 'cat.ply';
+    for (const want of WANT_NAMES.filter((name) => !isSplat || !WANTS[name].photographs)) {
+      const wish = { want, prompt: 'gold, ${y}: "new"\nline', model: 'demo' };
+      const text = pipelineText(await chainFor(found, wish), { folder, about: ['Two  columns'] });
+      const plan = await readPipeline(join(folder, 'x.yaml'), { text, registry: stages });
+      const names = plan.stages.map(({ stage }) => stage.name);
+      const own = WANTS[want].stages.filter((name) => !isSplat || name !== 'train');
+      const before = from === 'shots' || from === 'walk.mp4' ? ['sfm'] : [];
+      assert.equal(names, [...before, 'load', ...(isSplat ? [] : ['init']), ...own]);
+      const load = plan.stages.find(({ id }) => id === 'load')!.options as Record<string, unknown>;
+      assert.is(load[found.reader.key], found.path);
+      assert.is(load.downscale, from === 'nerf' ? 2.5 : from === 'demo' ? 2 : 1);
+      const stylize = plan.stages.find(({ id }) => id === 'stylize')?.options as { prompt: string };
+      if (stylize) assert.is(stylize.prompt, 'gold, ${y}: "new"\nline');
+      const lines = text.split('\n');
+      assert.is(lines[1], '# Two  columns');
+      for (const [i, line] of lines.entries()) {
+        assert.ok(line.length <= 110 || !line.includes('#'), line);
+        if (/^ {6}\w+:/.test(line)) assert.match(lines[i - 1], /^ {6}# /);
+      }
+    }
+  });
+}
+
+test('train needs a capture, a restyling needs a prompt, and a path must be an input', async () => {
+  const splat = await lookAt(join(folder, 'cat.ply'));
+  await throwsInput(() => chainFor(splat, { want: 'train' }), /is a splat, and train needs a capture/);
+  await throwsInput(() => chainFor(splat, { want: 'restyle', prompt: ' ' }), /expected a prompt/);
+  await throwsInput(() => lookAt(join(folder, 'none')), /no such file or folder/);
+  await throwsInput(() => lookAt(put(folder, 'notes.txt', '')), /is nothing that load reads/);
+});
+
+test('the schema is found in a checkout, in a project with the package, and elsewhere', () => {
+  assert.is(schemaAddress(join(root, 'scenes')), '../pipeline/schema.json');
+  assert.is(schemaAddress(root.replace(/[\\/]$/, '')), './pipeline/schema.json');
+  const project = scratchFolder();
+  put(project, 'node_modules/splatline/package.json', '{ "name": "splatline" }');
+  put(project, 'node_modules/splatline/pipeline/schema.json', '{}');
+  mkdirSync(join(project, 'a/b'), { recursive: true });
+  const address = schemaAddress(join(project, 'a/b'));
+  assert.is(address, '../../node_modules/splatline/pipeline/schema.json');
+  assert.ok(existsSync(resolve(project, 'a/b', address)));
+  const own = schemaAddress(folder);
+  assert.match(own, /^file:\/\/\//);
+  assert.ok(existsSync(fileURLToPath(own)));
+});
+
+test('new asks three questions on a terminal, and nothing that it was told', async () => {
+  const found = async (keys: string[], answers: Parameters<typeof ask>[0] = {}) => {
+    const input = new PassThrough();
+    const output = new PassThrough();
+    let shown = '';
+    output.on('data', (text) => {
+      shown += text;
+    });
+    const asked = ask(answers, { terminal: { input, output }, models: ['me/mine'] });
+    for (const key of keys) {
+      await new Promise((done) => setTimeout(done, 30));
+      input.write(key);
+    }
+    return { ...(await asked), shown };
+  };
+  const [down, enter] = ['\x1b[B', '\r'];
+  const path = join(folder, 'cat.ply');
+  const { wish, shown } = await found([
+    down,
+    down,
+    down,
+    down,
+    enter,
+    path,
+    enter,
+    enter,
+    'gold',
+    enter,
+    down,
+    down,
+    enter,
+  ]);
+  assert.equal({ ...wish }, { want: 'restyle', prompt: 'gold', model: 'me/mine' });
+  for (const text of [
+    'What do you have?',
+    'Where is it?',
+    'a splat, 5 Gaussians',
+    'What do you want?',
+    'Which prompt?',
+  ])
+    assert.match(shown, text);
+  assert.not.match(shown, 'train a splat');
+  const told = await found([enter], { from: 'demo', want: 'restyle', prompt: 'wood' });
+  assert.is(told.wish.model, 'demo');
+  assert.not.match(told.shown, 'What do you');
+  const cancelled = await found(['\x03']).catch((error) => error);
+  assert.instance(cancelled, Stopped);
+});
+
+test('new writes a file that plan accepts, asks nothing without a terminal, and overwrites nothing', async () => {
+  const bare = await splatline('new');
+  assert.is(bare.exitCode, 2);
+  assert.is(
+    bare.stderr,
+    'new: there is no terminal to ask on; add --from PATH (or --from demo) and --want train|restyle|turntable|convert\n',
+  );
+  const prompt = await splatline('new', '--from', 'cat.ply', '--want', 'restyle');
+  assert.match(prompt.stderr, /^new: there is no terminal to ask on; add --prompt TEXT\n$/);
+  const args = ['new', 'my films', '--from', 'cat.ply', '--want', 'turntable'];
+  const made = await splatline(...args);
+  assert.is(made.stderr, '');
+  assert.match(made.stdout, "Run it with: npx splatline run 'my films/my-films.yaml'");
+  const planned = await splatline('plan', 'my films/my-films.yaml');
+  assert.is(planned.exitCode, 0, planned.stderr);
+  assert.match(planned.stdout, /^load +run .*\norbit +run .*\n$/);
+  const file = join(folder, 'my films/my-films.yaml');
+  writeFileSync(file, 'mine');
+  const again = await splatline(...args);
+  assert.is(again.exitCode, 2);
+  assert.match(again.stderr, /exists, and is not overwritten/);
+  assert.is(readFileSync(file, 'utf8'), 'mine');
+});
+
+test('train and restyle run without a file, and leave the file that they ran', async () => {
+  const small = ['--set', 'orbit.frames=2', '--set', 'orbit.size=[32, 32]', '--set', 'orbit.files=[png]'];
+  const trained = await splatline('train', 'shed ${x}', '--steps', '2', ...small);
+  assert.is(trained.exitCode, 0, trained.stderr);
+  assert.match(trained.stdout, / {2}- train: \{ steps: 2, /);
+  const own = 'out/shed-x/pipeline.yaml';
+  const text = readFileSync(join(folder, own), 'utf8');
+  assert.match(text, /^ {6}colmap: "\.\.\/\.\.\/shed \$\$\{x\}"$/m);
+  const plan = await splatline('plan', own);
+  assert.match(plan.stdout, /^train +cached/m);
+  assert.match(plan.stdout, /^score +cached/m);
+  const { command, file } = JSON.parse(readFileSync(join(folder, 'out/shed-x/run.json'), 'utf8'));
+  assert.is(file, join(folder, own));
+  assert.match(command, "npx splatline train 'shed ${x}' --steps 2");
+
+  const model = join(root, 'test/data/clip-tiny');
+  const views = ['--set', 'load.views=2', '--set', 'load.size=[32, 32]', '--set', 'score.metrics=[clip]'];
+  const splat = 'out/shed-x/splat.ply';
+  const restyled = await splatline(
+    'restyle',
+    splat,
+    'blue glass',
+    '--model',
+    model,
+    '--steps',
+    '1',
+    '--json',
+    ...views,
+    ...small,
+  );
+  assert.is(restyled.exitCode, 0, restyled.stderr);
+  const [first] = restyled.stdout.split('\n');
+  const event = JSON.parse(first);
+  assert.is(event.event, 'pipeline');
+  assert.is(event.file, join(folder, 'out/shed-x-blue-glass/pipeline.yaml'));
+  assert.is(readFileSync(event.file, 'utf8'), event.text);
+  assert.match(event.text, /^ {6}ply: \.\.\/shed-x\/splat\.ply$/m);
+  const wrong = await splatline('restyle', splat, 'blue', '--set', 'stylize.stepz=1');
+  assert.match(wrong.stderr, /^--set stylize\.stepz=1: unknown key stepz in stylize/);
+});
+
+test.run();
