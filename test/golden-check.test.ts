@@ -8,7 +8,7 @@ import { checkGolden, comparePlans } from '../pipeline/golden/check.ts';
 import { encodePicture, pictureHash } from '../pipeline/golden/picture.ts';
 import { TOLERANCE } from '../pipeline/golden/record.ts';
 import { type Golden, goldenFolder, readGolden } from '../pipeline/golden/recording.ts';
-import { failures, junitXml, reportPage, reportText, summary } from '../pipeline/golden/report.ts';
+import { failures, goldenReport, junitXml, reportText, summary } from '../pipeline/golden/report.ts';
 import { ROOT } from './golden/bench.ts';
 import { adapter, camera, chain, golden } from './golden/example.ts';
 import { FAULTS } from './golden/faults.ts';
@@ -68,7 +68,7 @@ test('an edited pipeline file is the only verdict, and nothing runs', async () =
     assert.match(text, /; record again if this is intended$/);
     assert.ok(reportText(checked).includes(expected));
     assert.match(junitXml(checked), /tests="1" failures="1"/);
-    assert.match(reportPage(checked), 'the file changed');
+    assert.match(goldenReport(checked).text, 'the file changed');
   }
 });
 

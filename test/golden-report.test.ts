@@ -2,7 +2,9 @@ import { resolve } from 'node:path';
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { junitXml, reportPage, reportText, summary } from '../pipeline/golden/report.ts';
+import { buildIfStale } from '../pipeline/build.mjs';
+import { goldenReport, junitXml, reportText, summary } from '../pipeline/golden/report.ts';
+import { reportPage } from '../pipeline/report/write.ts';
 import {
   chain,
   equalPair,
@@ -14,6 +16,10 @@ import {
   same,
   WIDTH,
 } from './golden/example.ts';
+import { noChromium } from './helpers/chromium.ts';
+import { colorAt, slideTo, takePictures, withPage } from './helpers/report-page.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
+import { testUnless } from './helpers/skip.ts';
 
 test('the summary names the first result that differs', () => {
   const tensors = chain.tensors.map((one, i) => (i === 0 ? one : { ...one, sha256: hash('9') }));
@@ -82,15 +88,36 @@ test('JUnit names are relative to the working directory', () => {
   assert.not.match(xml, process.cwd());
 });
 
-test('the page is self-contained and shows the pictures of every frame, the largest difference first', () => {
-  const page = reportPage({ ...report(same, [equalPair, farPair], 'bytes'), frames: [equalPair, farPair] });
-  const pictures = [...page.matchAll(/src="data:image\/png;base64,([^"]+)"/g)];
+const differing = { ...report(same, [equalPair, farPair], 'bytes'), frames: [equalPair, farPair] };
+
+test('the page is self-contained and has the pictures of every frame', async () => {
+  await buildIfStale();
+  const page = await reportPage(goldenReport(differing));
+  const pictures = [...page.matchAll(/"src":"data:image\/png;base64,([^"]+)"/g)];
   assert.is(pictures.length, 8);
   const shown = pictures.map(([, data]) => PNG.sync.read(Buffer.from(data, 'base64')));
   assert.ok(shown.every(({ width, height }) => width === WIDTH && height === HEIGHT));
-  assert.is((page.match(/(src|href)="(?!data:)/g) ?? []).length, 0);
+  assert.is((page.match(/(src|href)="(?!data:|#)/g) ?? []).length, 0);
   assert.match(page, 'frame view-a: max ');
-  assert.ok(page.indexOf('<h2>view-a') < page.indexOf('<h2>turntable-0000'));
+  assert.not.match(page, '<c>', 'text cannot become HTML');
+});
+
+testUnless(test, noChromium, 'the page shows the largest difference first, under a slider', async () => {
+  const file = put(scratchFolder(), 'golden.html', await reportPage(goldenReport(differing)));
+  await withPage(file, async (page) => {
+    const texts = (selector: string) =>
+      page.evaluate(`[...document.querySelectorAll('${selector}')].map((one) => one.textContent)`);
+    assert.equal(await texts('.view h3'), ['view-a', 'turntable-0000']);
+    assert.is(await page.evaluate("document.querySelectorAll('.view img').length"), 8);
+    assert.match(String(await texts('.verdict')), 'frame view-a: max ');
+    const place = [0.3, 0.4];
+    await slideTo(page, 100);
+    const recorded = await colorAt(page, '.compare .stage', place);
+    await slideTo(page, 0);
+    assert.not.equal(await colorAt(page, '.compare .stage', place), recorded);
+    assert.equal(await page.violations(), []);
+    await takePictures(page, 'golden');
+  });
 });
 
 test.run();

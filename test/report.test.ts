@@ -1,8 +1,6 @@
 /** Reports: what they read, when they are written, and their pages in Chromium without a network. */
 import { readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildIfStale } from '../pipeline/build.mjs';
@@ -15,8 +13,9 @@ import { MetricsLog } from '../pipeline/run/metrics-log.ts';
 import type { CheckpointStore, SavedCheckpoint } from '../stages/checkpoints.ts';
 import { stages } from '../stages/index.ts';
 import { silent } from '../stages/stage.ts';
-import { noChromium, Page } from './helpers/chromium.ts';
+import { noChromium, type Page } from './helpers/chromium.ts';
 import { exampleRun, exampleRunWithSplat } from './helpers/example-run.ts';
+import { colorAt, slideTo, takePictures, withPage } from './helpers/report-page.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { testUnless } from './helpers/skip.ts';
 import { throwsInput } from './helpers/throws.ts';
@@ -105,72 +104,9 @@ test('a log of metrics resumes from a checkpoint with the lines up to its step',
   assert.is(resumed.text(), whole.text());
 });
 
-/** Pictures of the pages, for people. */
-const PICTURES = fileURLToPath(new URL('../out/report-pictures/', import.meta.url));
-const WIDTHS = [1280, 390] as const;
-
-interface PageOptions {
-  width?: number;
-  webgl?: boolean;
-}
-
-/** A page of this folder; it asks for nothing else, and has no errors. */
-async function withPage(
-  file: string,
-  body: (page: Page) => Promise<void>,
-  { width = 1280, webgl }: PageOptions = {},
-): Promise<void> {
-  const page = await Page.open(pathToFileURL(file).href, { width, height: 900, webgl });
-  try {
-    await resize(page, width);
-    await page.until("document.readyState === 'complete' && document.querySelector('main h1')");
-    await body(page);
-    assert.equal(page.errors, []);
-    assert.equal(
-      page.requests.filter((url) => !url.startsWith('file:')),
-      [],
-    );
-  } finally {
-    await page.close();
-  }
-}
-
-/** A window has a least width; a screen has none. */
-async function resize(page: Page, width: number): Promise<void> {
-  const screen = { width, height: 900, deviceScaleFactor: 1, mobile: false };
-  await page.send('Emulation.setDeviceMetricsOverride', screen);
-}
-
-/** Takes pictures of the whole page, in which nothing may be wider than the window. */
-async function takePictures(page: Page, name: string, widths: readonly number[] = WIDTHS): Promise<void> {
-  for (const width of widths) {
-    await resize(page, width);
-    await page.until(`document.documentElement.scrollWidth <= ${width}`);
-    const height = Number(await page.evaluate('document.documentElement.scrollHeight'));
-    const clip = { x: 0, y: 0, width, height, scale: 1 };
-    put(PICTURES, `${name}-${width}.png`, await page.screenshot({ captureBeyondViewport: true, clip }));
-  }
-}
-
-/** The colour of the screen at a place of an element, in shares of its size. */
-async function colorAt(page: Page, selector: string, [across, down]: readonly number[]): Promise<number[]> {
-  const [left, top] = (await page.evaluate(
-    `(() => { const found = document.querySelector('${selector}');
-      found.scrollIntoView({ block: 'center', behavior: 'instant' });
-      const box = found.getBoundingClientRect();
-      return [box.left + box.width * ${across}, box.top + box.height * ${down}].map(Math.round); })()`,
-  )) as number[];
-  const shot = sharp(await page.screenshot()).extract({ left, top, width: 1, height: 1 });
-  return [...(await shot.removeAlpha().raw().toBuffer())];
-}
-
 /** The red and blue of the picture beside the slider's handle, with the slider at a share. */
 async function slide(page: Page, percent: number): Promise<{ red: number; blue: number }> {
-  await page.evaluate(
-    `(() => { const split = document.querySelector('.split'); split.value = ${10 * percent};
-      split.dispatchEvent(new Event('input', { bubbles: true }));
-      return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1)))); })()`,
-  );
+  await slideTo(page, percent);
   const [red, , blue] = await colorAt(page, '.compare .stage', [0.4, 0.25]);
   return { red, blue };
 }
@@ -197,7 +133,7 @@ function pageWithViewer(): Promise<string> {
 }
 
 testUnless(test, noChromium, 'the page of a run has a slider, a video and a viewer that work', async () => {
-  await withPage(await pageWithViewer(), async (page) => {
+  const check = async (page: Page) => {
     assert.is(await page.evaluate("document.querySelector('h1').textContent"), '“old <wood>”');
     const [before, after] = [await slide(page, 100), await slide(page, 0)];
     assert.ok(before.red > 200 && after.blue > 200, JSON.stringify({ before, after }));
@@ -231,7 +167,8 @@ testUnless(test, noChromium, 'the page of a run has a slider, a video and a view
     await viewerIsReady(page);
     const [red] = await middle();
     assert.ok(red > 150, `red ${red}`);
-  });
+  };
+  await withPage(await pageWithViewer(), check, { logs: true }); // the viewer names its version
 });
 
 testUnless(test, noChromium, 'a narrow page without WebGL has a picture in place of the viewer', async () => {

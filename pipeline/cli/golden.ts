@@ -56,13 +56,14 @@ function checkCommand(): Command {
     .action(async (file: string, flags: CheckOptions & { junit?: string; html?: string; json?: boolean }) => {
       const { junit, html, json, ...options } = flags;
       const { checkGolden } = await import('../golden/check.ts');
-      const { failures, junitXml, reportPage, reportText, summary } = await import('../golden/report.ts');
+      const { failures, goldenReport, junitXml, reportText, summary } = await import('../golden/report.ts');
+      const { reportPage } = await import('../report/write.ts');
       const onEvent = json ? undefined : progressPrinter(process.stdout);
       const checked = await interruptible((signal) => checkGolden(file, { ...options, signal, onEvent }));
       const { frames: _, ...report } = checked;
       const passed = failures(report).length === 0;
       if (junit !== undefined) await writeReport(junit, junitXml(report));
-      if (html !== undefined) await writeReport(html, reportPage(checked));
+      if (html !== undefined) await writeReport(html, await reportPage(goldenReport(checked)));
       const text = json ? JSON.stringify({ ...report, passed }, null, 2) : `\n${reportText(report)}`;
       process.stdout.write(`${text}\n`);
       if (!passed) throw new Regression(summary(report));

@@ -1,4 +1,5 @@
 import { relative, resolve } from 'node:path';
+import type { GoldenReport, Picture as PictureData } from '../report/data.ts';
 import { compare, differencePicture, encodePicture, type Picture } from './picture.ts';
 
 /** `bytes`: on the recording adapter, results are equal. `tolerance`: on others. `file`: it changed, and nothing ran. */
@@ -122,7 +123,7 @@ ${cases.join('')}</testsuite></testsuites>
 `;
 }
 
-/** Escapes text for XML and HTML, also in attributes; replaces control characters, which XML 1.0 forbids. */
+/** Escapes text for XML, also in attributes; replaces control characters, which XML 1.0 forbids. */
 function escaped(text: string): string {
   return text
     .replace(/[^\P{Cc}\n\t]/gu, '�')
@@ -132,40 +133,43 @@ function escaped(text: string): string {
     .replace(/"/g, '&quot;');
 }
 
-const STYLE = `
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 2rem auto; padding: 0 1rem; }
-pre { white-space: pre-wrap; }
-figure { display: inline-block; margin: 0 .5rem 1rem 0; width: 18rem; vertical-align: top; }
-figcaption { font-size: 13px; }
-img { width: 100%; image-rendering: pixelated; }
-`;
-
-/** One self-contained page: the report's text, and the pictures of every golden camera, the largest difference first. */
-export function reportPage({ frames, ...report }: Checked): string {
-  const measured = frames.map((pair) => ({ pair, difference: compare(pair.before, pair.after) }));
-  const rows = measured
-    .sort((a, b) => b.difference.mean - a.difference.mean)
-    .map(({ pair: { name, before, after, ofThisRun }, difference: { max, mean, ssim } }) => {
-      const difference = differencePicture(before, after);
-      return `<h2>${escaped(name)}: max ${max}, mean ${mean}, SSIM ${ssim}</h2>
-${figure('recorded', before)}
-${figure('now', after)}
-${figure(`difference × ${difference.gain}`, difference)}
-${figure('the splat of this run', ofThisRun)}`;
-    });
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Golden renders: ${escaped(report.file)}</title>
-<style>${STYLE}</style>
-<h1>Golden renders</h1>
-<pre>${escaped(reportText(report))}</pre>
-${rows.join('\n')}
-</html>
-`;
+/** The contents of the check's page: the report's text, and the pictures of every golden camera, the largest difference first. */
+export function goldenReport({ frames, ...report }: Checked): GoldenReport {
+  const { file, mode } = report;
+  const measured = frames.map((pair) => ({ pair, ...compare(pair.before, pair.after) }));
+  return {
+    kind: 'golden',
+    name: relative(process.cwd(), resolve(file)),
+    made: new Date().toISOString(),
+    status: failures(report).length ? 'failed' : 'done',
+    text: reportText(report),
+    rows: report.rows.map((row) => {
+      const { kind, name, found, allowed = '' } = row;
+      return {
+        kind,
+        name,
+        verdict: verdict(row, mode),
+        found,
+        required: mode === 'bytes' ? 'equal' : allowed,
+      };
+    }),
+    frames: measured
+      .sort((a, b) => b.mean - a.mean)
+      .map(({ pair: { name, before, after, ofThisRun }, max, mean, ssim }) => {
+        const difference = differencePicture(before, after);
+        return {
+          ...{ name, max, mean, ssim },
+          recorded: pictureData(before),
+          now: pictureData(after),
+          difference: pictureData(difference),
+          gain: difference.gain,
+          ofThisRun: pictureData(ofThisRun),
+        };
+      }),
+  };
 }
 
-function figure(caption: string, picture: Picture): string {
-  const data = encodePicture(picture).toString('base64');
-  return `<figure><img alt="${caption}" src="data:image/png;base64,${data}"><figcaption>${caption}</figcaption></figure>`;
+function pictureData(picture: Picture): PictureData {
+  const { width, height } = picture;
+  return { src: `data:image/png;base64,${encodePicture(picture).toString('base64')}`, width, height };
 }

@@ -232,4 +232,30 @@ export interface RunList extends Head {
   runs: ListedRun[];
 }
 
-export type ReportData = RunReport | MatrixReport | ComparisonReport | LiveReport | RunList;
+/** A golden camera: its recorded picture, and the recorded splat rendered now. */
+export interface GoldenFrame {
+  name: string;
+  /** Of the difference, in 8-bit levels. */
+  max: number;
+  mean: number;
+  ssim: number;
+  recorded: Picture;
+  now: Picture;
+  /** |now − recorded|, brightened `gain` times. */
+  difference: Picture;
+  gain: number;
+  /** The splat of the checked run. */
+  ofThisRun: Picture;
+}
+
+/** A check of golden renders. */
+export interface GoldenReport extends Head {
+  kind: 'golden';
+  /** How it was judged, and what failed. */
+  text: string;
+  rows: { kind: string; name: string; verdict: string; found: string; required: string }[];
+  /** The largest difference first. */
+  frames: GoldenFrame[];
+}
+
+export type ReportData = RunReport | MatrixReport | ComparisonReport | LiveReport | RunList | GoldenReport;

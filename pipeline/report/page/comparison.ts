@@ -3,8 +3,18 @@ import { type Content, Piece } from './dom.ts';
 
 let serial = 0;
 
+/** What the pictures of a comparison are: of the frame itself, of the one under the slider, and their labels. */
+export interface ComparisonTexts {
+  what: string;
+  before?: string;
+  labels?: readonly [before: string, after: string];
+}
+
 /** The frames of a turntable, one at a time, with those before restyling under a slider. */
-export function comparison(turntable: Turntable, what: string): Content {
+export function comparison(
+  turntable: Turntable,
+  { what, before: whatBefore = 'before restyling', labels = ['before', 'after'] }: ComparisonTexts,
+): Content {
   const { frames, before, names, width, height } = turntable;
   const piece = new Piece('comparison');
   const stage = piece.get('stage');
@@ -24,18 +34,20 @@ export function comparison(turntable: Turntable, what: string): Content {
     name.textContent = names[index];
     if (!before.length) return;
     was.src = before[index];
-    was.alt = `Frame ${names[index]} before restyling`;
+    was.alt = `Frame ${names[index]} ${whatBefore}`;
   };
   const cut = () => stage.style.setProperty('--split', `${Number(split.value) / 10}%`);
   frame.addEventListener('input', show);
   if (before.length) {
     split.addEventListener('input', cut);
-    split.setAttribute('aria-label', 'Share of the frame before restyling');
+    split.setAttribute('aria-label', `Share of the frame ${whatBefore}`);
     cut();
+    piece.fill({ beforeTag: labels[0], afterTag: labels[1] });
   } else {
     const none = undefined;
     piece.fill({ before: none, beforeTag: none, afterTag: none, split: none, handle: none });
   }
   show();
+  if (frames.length === 1) piece.fill({ choice: undefined });
   return piece.content;
 }

@@ -1,6 +1,7 @@
 import type { ReportData } from '../data.ts';
 import { byId, element } from './dom.ts';
 import { dateText } from './format.ts';
+import { goldenPage } from './golden.ts';
 import { listPage, livePage } from './live.ts';
 import { matrixPage } from './matrix.ts';
 import { runPage } from './run.ts';
@@ -16,6 +17,8 @@ function contentOf(report: ReportData): DocumentFragment {
       return matrixPage(report);
     case 'comparison':
       return comparisonPage(report);
+    case 'golden':
+      return goldenPage(report);
     case 'live':
       return livePage(report);
     case 'list':

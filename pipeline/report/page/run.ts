@@ -22,7 +22,9 @@ export function runPage(run: RunReport): DocumentFragment {
     problem: run.error && [element('h2', '', 'The run failed'), element('pre', '', run.error)],
     comparison:
       turntable &&
-      comparison(turntable, prompt === undefined ? 'the turntable' : `the splat restyled to ${title}`),
+      comparison(turntable, {
+        what: prompt === undefined ? 'the turntable' : `the splat restyled to ${title}`,
+      }),
     video: run.video && videoOf(run.video),
     scores: headlines.length ? headlines.map(scoreCard) : undefined,
     flow: stages.map((stage) => flowNode(stage, stages)),
