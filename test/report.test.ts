@@ -179,7 +179,7 @@ testUnless(test, noChromium, 'a narrow page without WebGL has a picture in place
     assert.equal(await page.violations(), []);
     await takePictures(page, 'run', [390]);
   };
-  await withPage(await pageWithViewer(), check, { width: 390, webgl: false });
+  await withPage(await pageWithViewer(), check, { width: 390, webgl: false, logs: true });
 });
 
 test('a viewer needs a splat', async () => {

@@ -50,6 +50,7 @@ export async function takePictures(
 ): Promise<void> {
   for (const width of widths) {
     await resize(page, width);
+    await page.evaluate("scrollTo({ top: 0, behavior: 'instant' })");
     await page.until(`document.documentElement.scrollWidth <= ${width}`);
     const height = Number(await page.evaluate('document.documentElement.scrollHeight'));
     const clip = { x: 0, y: 0, width, height, scale: 1 };

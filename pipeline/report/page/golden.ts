@@ -46,7 +46,7 @@ function frameView(frame: GoldenFrame): Node {
       before: 'as recorded',
       labels: ['recorded', 'now'],
     }),
-    gain: `difference × ${gain}`,
+    gain: max ? `difference × ${gain}` : 'no difference',
   });
   showPicture(piece.get('difference'), difference, `Difference of frame ${name} from the recorded one`);
   showPicture(piece.get('ofThisRun'), ofThisRun, `Frame ${name} of the splat of this run`);
