@@ -10,7 +10,7 @@ import {
   type Vec3,
 } from '../stages/artefacts/camera.ts';
 import { pictureSize } from '../stages/orbit/options.ts';
-import { framed, framingOf, subjectPoints } from '../stages/orbit/paths/framing.ts';
+import { describeFraming, framed, framingOf, subjectPoints } from '../stages/orbit/paths/framing.ts';
 import { coverage, fitRing, ringCameras, supportedRing } from '../stages/orbit/paths/ring.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { project } from './reference/warp-error.ts';
@@ -171,6 +171,9 @@ test('the subject is what most photographs show, and a picture of another aspect
   assert.ok(framing.zoom > 0.5 && framing.zoom < 0.85, `${framing.zoom}`);
   assertShown(framed(wide, framing, UP), tall);
   assert.equal(framingOf(wide, tall.slice(0, 20), UP), { zoom: 1 }, 'too few points tell nothing');
+  const near = framingOf(ringCameras({ ...ring, radius: 1, height: 0.3 }, SIZE), tall, UP);
+  assert.equal([near.zoom, near.cut], [0.5, true], 'no field of view near 180°');
+  assert.match(describeFraming(near), /focal length 50 % .* some frames cut the subject off/);
 });
 
 /** Every camera shows 99 % of the points, at least `margin` of its width and height from the border. */

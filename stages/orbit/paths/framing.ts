@@ -22,6 +22,8 @@ const MIN_SUBJECT_VIEWS = 0.4;
 const SUBJECT_SHOWN = 0.997;
 /** and the part of a frame, across and down, that shows them: a margin of 4 % on each side. */
 const REACH = 0.92;
+/** The smallest factor of the focal length: a path through the subject would need a field of view near 180°. */
+const MIN_ZOOM = 0.5;
 /** Fewer points do not tell the subject. */
 const MIN_POINTS = 50;
 /** More points and cameras are sampled at even strides. */
@@ -38,6 +40,8 @@ export interface Framing {
   target?: Vec3;
   /** The factor, at most 1, of the focal lengths. */
   zoom: number;
+  /** The smallest factor, at which some frames still cut the subject off: the path comes too near to it. */
+  cut?: true;
 }
 
 /**
@@ -78,6 +82,7 @@ export function framingOf(cameras: readonly Camera[], subject: readonly Vec3[], 
     target = middleOf(aimed, subject);
   }
   const reach = reachOf(framed(cameras, { target, zoom: 1 }, up), subject);
+  if (reach > REACH / MIN_ZOOM) return { target, zoom: MIN_ZOOM, cut: true };
   return { target, zoom: Math.min(1, REACH / reach) };
 }
 
@@ -101,13 +106,13 @@ export function framed(cameras: readonly Camera[], { target, zoom }: Framing, up
 }
 
 /** `, the focal length 80 % of the photographs' to show the subject`, where the framing shortens it. */
-export function describeFraming({ zoom }: Framing): string {
-  return zoom < 1
-    ? `, the focal length ${Math.round(100 * zoom)} % of the photographs' to show the subject`
-    : '';
+export function describeFraming({ zoom, cut }: Framing): string {
+  if (zoom === 1) return '';
+  const effect = cut ? ', the least, and some frames cut the subject off' : ' to show the subject';
+  return `, the focal length ${Math.round(100 * zoom)} % of the photographs'${effect}`;
 }
 
-/** The largest distance of the shown points from the middle of a frame, as a part of half its width or height. */
+/** The largest distance of the shown points from the middle of a frame, as a part of half its width or height; infinite behind a camera. */
 function reachOf(cameras: readonly Camera[], subject: readonly Vec3[]): number {
   const wanted = Math.ceil(SUBJECT_SHOWN * subject.length) - 1;
   const reaches = cameras.map((camera) => {
@@ -119,8 +124,7 @@ function reachOf(cameras: readonly Camera[], subject: readonly Vec3[]): number {
     });
     return reach.sort()[wanted];
   });
-  // Points behind a camera are outside at any focal length.
-  return Math.max(0, ...reaches.filter(Number.isFinite));
+  return reaches.reduce((a, b) => Math.max(a, b), 0);
 }
 
 /**
