@@ -207,6 +207,14 @@ test('the command runs', async () => {
   assert.match(stdout, version);
 });
 
+test('a new pipeline file names the schema of the installed package', async () => {
+  await $({ cwd: folder })`npx --no-install splatline new films --from demo --want turntable`;
+  const [first] = readFileSync(join(folder, 'films/films.yaml'), 'utf8').split('\n');
+  const address = '../node_modules/splatline/pipeline/schema.json';
+  assert.is(first, `# yaml-language-server: $schema=${address}`);
+  assert.ok(existsSync(join(folder, 'films', address)));
+});
+
 const deno = [join(root, 'node_modules/.bin'), ...(process.env.PATH ?? '').split(delimiter)]
   .map((place) => join(place, 'deno'))
   .find((path) => existsSync(path));

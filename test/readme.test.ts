@@ -1,6 +1,6 @@
 /** The README's examples run as printed, with fewer steps. */
-import { existsSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -66,10 +66,34 @@ test('the script runs', async () => {
   }
 });
 
-test('every linked file exists', () => {
-  const links = [...readme.matchAll(/\]\(((?!https?:)[^)#]+)\)/g)].map(([, path]) => path);
-  assert.ok(links.length > 5);
-  for (const path of links) assert.ok(existsSync(join(root, path)), path);
+/** The anchor of a heading, as GitHub makes it. */
+const anchorOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replaceAll(' ', '-');
+
+test('every link between the documents leads to a file, and to a heading in it', () => {
+  const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+  const files = ['README.md', 'CHANGELOG.md', 'prompts/README.md', ...docs.map((name) => `docs/${name}`)];
+  const wrong: string[] = [];
+  let count = 0;
+  for (const file of files) {
+    const text = readFileSync(join(root, file), 'utf8').replace(/^```[\s\S]*?^```/gm, '');
+    for (const [, link] of text.matchAll(/\]\(((?!https?:)[^)\s]+)\)/g)) {
+      count++;
+      const [path, anchor] = link.split('#');
+      const target = path ? join(root, dirname(file), path) : join(root, file);
+      const headings =
+        existsSync(target) && anchor ? readFileSync(target, 'utf8').matchAll(/^#+ (.*)$/gm) : [];
+      const anchors = [...headings].map(([, heading]) => anchorOf(heading));
+      if (!existsSync(target) || (anchor && !anchors.includes(anchor))) wrong.push(`${file}: ${link}`);
+    }
+  }
+  assert.equal(wrong, []);
+  assert.ok(count > 40, `${count} links`);
 });
 
 test.run();

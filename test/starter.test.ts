@@ -6,6 +6,10 @@ import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { restyleCommand, trainCommand } from '../pipeline/cli/direct.ts';
+import { newCommand } from '../pipeline/cli/new.ts';
+import { planCommand } from '../pipeline/cli/plan.ts';
+import { runCommand } from '../pipeline/cli/run.ts';
 import { readPipeline } from '../pipeline/file/read.ts';
 import { chainFor, foundText, lookAt, WANT_NAMES, WANTS } from '../pipeline/starter/chain.ts';
 import { pipelineText, schemaAddress } from '../pipeline/starter/pipeline-text.ts';
@@ -217,6 +221,30 @@ test('train and restyle run without a file, and leave the file that they ran', a
   assert.match(event.text, /^ {6}ply: \.\.\/shed-x\/splat\.ply$/m);
   const wrong = await splatline('restyle', splat, 'blue', '--set', 'stylize.stepz=1');
   assert.match(wrong.stderr, /^--set stylize\.stepz=1: unknown key stepz in stylize/);
+});
+
+test('the first commands of the documents have these arguments and options, and the first two run', async () => {
+  const of = (path: string, heading: string) => {
+    const part = readFileSync(join(root, path), 'utf8').split(`${heading}\n`)[1].split(/^## /m)[0];
+    return [...part.matchAll(/^npx splatline (.*)$/gm)].map(([, line]) =>
+      [...line.replace(/ #.*/, '').matchAll(/"([^"]*)"|(\S+)/g)].map(([, text, word]) => text ?? word),
+    );
+  };
+  const documented = of('docs/command-line.md', '## First files');
+  const all = [...documented, ...of('README.md', '## Your own capture')];
+  const known = [newCommand(), planCommand(), runCommand(), trainCommand(), restyleCommand()];
+  assert.is(all.length, 9);
+  for (const [name, ...words] of all) {
+    const own = known.find((one) => one.name() === name)!;
+    const { operands, unknown } = own.parseOptions(words);
+    assert.equal(unknown, [], `${name} ${words}`);
+    const needed = own.registeredArguments.filter(({ required }) => required).length;
+    assert.ok(operands.length >= needed && operands.length <= own.registeredArguments.length, name);
+  }
+  for (const words of documented.slice(0, 2)) {
+    const { exitCode, stderr } = await splatline(...words);
+    assert.is(exitCode, 0, stderr);
+  }
 });
 
 test.run();
