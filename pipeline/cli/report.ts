@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
 import { InputError } from '../../wgsl/core/index.ts';
-import { MATRIX_FILE, type MatrixRecord } from '../matrix/record.ts';
+import { readRecord } from '../matrix/record.ts';
 import { shortPath } from './format.ts';
 
 /** `splatline report RUN…`. */
@@ -34,8 +33,8 @@ async function write(
     return out;
   }
   const folder = run.endsWith('.json') ? dirname(run) : run;
-  const text = await readFile(join(folder, MATRIX_FILE), 'utf8').catch(() => undefined);
-  if (text === undefined) return (await writeRunReport(run, { viewer })).file;
+  const record = await readRecord(folder);
+  if (!record) return (await writeRunReport(run, { viewer })).file;
   if (viewer) throw withViewer('the page of a matrix');
-  return writeMatrixReport(folder, JSON.parse(text) as MatrixRecord);
+  return writeMatrixReport(folder, record);
 }

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { checkNesting } from '../../stages/artefacts/yaml.ts';
 import { InputError, type Place } from '../../wgsl/core/index.ts';
 import { isMap as isRecord, literal, type Path, valueAt } from './describe.ts';
 
@@ -151,18 +152,4 @@ export function parseYaml(text: string, file: string): Yaml {
 /** Refuses the one key that is special to JavaScript objects. */
 export function checkKey(key: string, place: Place): void {
   if (key === '__proto__') throw new InputError('unknown key __proto__: remove it', place);
-}
-
-/** Brackets open at one point, or dashes in a row: the YAML parser recurses for each, and its stack is finite. */
-const MAX_OPEN = 64;
-const MARKS = new RegExp(`[[{]|[\\]}]|(?:[-?][ \\t]+){${MAX_OPEN}}`, 'g');
-
-function checkNesting(text: string, file: string): void {
-  let open = 0;
-  for (const { 0: mark, index } of text.matchAll(MARKS)) {
-    open = Math.max(0, open + (']}'.includes(mark) ? -1 : mark.length));
-    if (open <= MAX_OPEN) continue;
-    const line = text.slice(0, index).split('\n').length;
-    throw new InputError(`nested deeper than ${MAX_DEPTH} levels`, { file, line, column: 1 });
-  }
 }

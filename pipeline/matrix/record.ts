@@ -1,4 +1,8 @@
-import type { Score } from '../../stages/artefacts/scores.ts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { checkJson, readJson } from '../../stages/artefacts/json.ts';
+import { type Score, scoreSchema } from '../../stages/artefacts/scores.ts';
 import type { Axes } from '../file/cells.ts';
 import type { Scalar } from '../file/substitute.ts';
 import type { RunEvent } from '../run/events.ts';
@@ -41,6 +45,32 @@ export interface MatrixRecord {
 }
 
 export const MATRIX_FILE = 'matrix.json';
+
+/** The members that readers of a record use. */
+const recordSchema = z.looseObject({
+  format: z.literal(1),
+  status: z.enum(['running', 'done', 'failed', 'stopped']),
+  name: z.string(),
+  file: z.string(),
+  axes: z.record(z.string(), z.array(z.unknown())),
+  seconds: z.number(),
+  cells: z.array(
+    z.looseObject({
+      name: z.string(),
+      values: z.record(z.string(), z.unknown()),
+      folder: z.string(),
+      status: z.string(),
+      scores: z.array(scoreSchema.loose()),
+    }),
+  ),
+});
+
+/** The record in the folder of a matrix; undefined without one. @throws InputError when it is damaged. */
+export async function readRecord(folder: string): Promise<MatrixRecord | undefined> {
+  const path = join(folder, MATRIX_FILE);
+  if (!existsSync(path)) return undefined;
+  return checkJson(path, recordSchema, await readJson(path)) as unknown as MatrixRecord;
+}
 
 /** An event that a cell's process prints with `--json`. */
 export type CellRunEvent = RunEvent | { event: 'error'; message: string; exitCode: number };

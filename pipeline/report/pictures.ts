@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withPicture } from '../../stages/artefacts/decode.ts';
 import { type HostPicture, rawRgb, SavedTurntable } from '../../stages/artefacts/saved-turntable.ts';
+import { InputError } from '../../wgsl/core/index.ts';
 import { eachOf } from '../hash.ts';
 import type { HeldOutRender, Picture, Turntable } from './data.ts';
 
@@ -65,10 +67,8 @@ export async function readVideo(folder: string, path: string): Promise<string> {
 
 /** A picture file, as it is. */
 export async function readPictureFile(path: string, type: string): Promise<Picture> {
-  const { default: sharp } = await import('sharp');
-  const bytes = await readFile(path);
-  const { width, height } = await sharp(bytes).metadata();
-  return { src: dataUri(type, bytes), width, height };
+  const { width, height } = await withPicture(path, (image) => image.metadata());
+  return { src: dataUri(type, await readFile(path)), width, height };
 }
 
 /** The difference of two picture files of one size, as bright as possible. */
@@ -76,9 +76,12 @@ export async function differenceOf(
   photograph: string,
   render: string,
 ): Promise<Pick<HeldOutRender, 'difference' | 'gain'>> {
-  const { default: sharp } = await import('sharp');
-  const read = (path: string) => sharp(path).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  const read = (path: string) =>
+    withPicture(path, (image) => image.removeAlpha().raw().toBuffer({ resolveWithObject: true }));
   const [a, b] = await Promise.all([read(photograph), read(render)]);
+  const size = ({ info }: typeof a) => `${info.width}×${info.height} of ${info.channels} channels`;
+  if (size(a) !== size(b))
+    throw new InputError(`is ${size(b)}, and its photograph ${photograph} is ${size(a)}`, render);
   const levels = a.data.map((level, i) => Math.abs(level - b.data[i]));
   const largest = levels.reduce((max, level) => Math.max(max, level), 0);
   const gain = Math.floor(255 / Math.max(MIN_LEVEL, largest));

@@ -1,7 +1,8 @@
 import { open, readFile, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import * as z from 'zod';
 import { HELD_OUT_FILE, heldOutSchema } from '../../stages/artefacts/held-out-views.ts';
-import { checkJson, readJson } from '../../stages/artefacts/json.ts';
+import { checkJson, parseJson, readJson } from '../../stages/artefacts/json.ts';
 import type { Score } from '../../stages/artefacts/scores.ts';
 import { stages as registry } from '../../stages/index.ts';
 import { METRICS } from '../../stages/score/metrics/index.ts';
@@ -147,11 +148,14 @@ async function heldOutOf(folder: string, { stages }: Manifest): Promise<HeldOutD
   return rows.sort((a, b) => quality(a) - quality(b));
 }
 
+/** A line of the log of a stage. */
+const metricsSchema = z.record(z.string(), z.number()).and(z.object({ step: z.number() }));
+
 async function curvesOf(folder: string, stages: readonly StageRow[]): Promise<CurveData[]> {
   const curves: CurveData[] = [];
   for (const { id } of stages) {
     const lines = await metricsOf(folder, id);
-    if (lines.length) curves.push(curveOf(id, lines));
+    if (lines.length) curves.push(curveOf(id, lines, join(folder, STAGES, id, METRICS_FILE)));
   }
   return curves;
 }
@@ -162,9 +166,11 @@ export async function metricsOf(folder: string, stage: string): Promise<string[]
   return text ? text.trim().split('\n') : [];
 }
 
-/** The curves of a stage from the lines of its `metrics.jsonl`. */
-export function curveOf(stage: string, lines: readonly string[]): CurveData {
-  const rows = lines.map((line) => JSON.parse(line) as Record<string, number>);
+/** The curves of a stage from the lines of its `metrics.jsonl`. @throws InputError with the line of `file` that is damaged. */
+export function curveOf(stage: string, lines: readonly string[], file = METRICS_FILE): CurveData {
+  const rows = lines.map((line, i) =>
+    checkJson(`${file}:${i + 1}`, metricsSchema, parseJson(line, file, i + 1)),
+  );
   const names = new Set(rows.flatMap((row) => Object.keys(row)).filter((name) => name !== 'step'));
   const series = [...names].map((name) => ({ name, values: rows.map((row) => row[name] ?? null) }));
   return { stage, steps: rows.map(({ step }) => step), series };

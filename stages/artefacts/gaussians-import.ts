@@ -1,9 +1,18 @@
 import { InputError } from '../../wgsl/core/index.ts';
+import { readSpz } from './compact-splat-check.ts';
+import { withFileBytes } from './file-bytes.ts';
 import { emptyGaussians, type HostGaussians, parameterWidths } from './gaussians.ts';
 import { SPLAT_PROPERTIES } from './ply-header.ts';
+import { readSogArchive } from './sog-check.ts';
 import { checkSplatFile } from './splat-file-check.ts';
 import { readAntialias } from './splat-model.ts';
-import { type DataTable, openSource, type ReadSource, splatTransform } from './splat-transform.ts';
+import {
+  type DataTable,
+  openSource,
+  type ReadSource,
+  type SplatTransform,
+  splatTransform,
+} from './splat-transform.ts';
 
 export interface ImportedGaussians {
   gaussians: HostGaussians;
@@ -33,26 +42,43 @@ const OPAQUE_LOGIT = 16; // 1 − 1e-7: f32 has no value between this and 1
 export async function importGaussians(path: string): Promise<ImportedGaussians> {
   await checkSplatFile(path);
   const library = await splatTransform();
-  return readSplat(path, (name) => openSource(library, name));
+  const lower = path.toLowerCase();
+  // The library neither checks archives nor bounds what they expand to.
+  if (lower.endsWith('.sog')) {
+    return readSplat(path, 'meta.json', openMemory(library, await withFileBytes(path, readSogArchive)));
+  }
+  if (lower.endsWith('.spz')) {
+    const contents = await withFileBytes(path, readSpz);
+    return readSplat(path, path, openMemory(library, new Map([[path, contents]])));
+  }
+  return readSplat(path, path, (name) => openSource(library, name));
 }
 
 /** Reads a splat from the bytes of a file called `name`, as `importGaussians`. */
 export async function parseGaussians(bytes: Uint8Array, name: string): Promise<ImportedGaussians> {
-  const library = await splatTransform();
-  const files = new library.MemoryReadFileSystem();
-  files.set(name, bytes);
-  return readSplat(name, (file) => files.createSource(file));
+  return readSplat(name, name, openMemory(await splatTransform(), new Map([[name, bytes]])));
 }
 
 type OpenSource = (name: string) => Promise<ReadSource>;
 
-async function readSplat(path: string, open: OpenSource): Promise<ImportedGaussians> {
-  const { table, antialias } = await readTable(path, open);
+function openMemory(library: SplatTransform, contents: ReadonlyMap<string, Uint8Array>): OpenSource {
+  const files = new library.MemoryReadFileSystem();
+  for (const [name, bytes] of contents) files.set(name, bytes);
+  return (name) => files.createSource(name);
+}
+
+/** `filename`: the name by which `open` opens the file. */
+async function readSplat(path: string, filename: string, open: OpenSource): Promise<ImportedGaussians> {
+  const { table, antialias } = await readTable(path, filename, open);
   const imported = cleanTable(table, path);
   return { ...imported, gaussians: { ...imported.gaussians, ...(antialias && { antialias }) } };
 }
 
-async function readTable(path: string, open: OpenSource): Promise<{ table: DataTable; antialias: boolean }> {
+async function readTable(
+  path: string,
+  filename: string,
+  open: OpenSource,
+): Promise<{ table: DataTable; antialias: boolean }> {
   const library = await splatTransform();
   const sources = new Set<ReadSource>();
   const createSource = async (name: string) => {
@@ -63,8 +89,8 @@ async function readTable(path: string, open: OpenSource): Promise<{ table: DataT
   try {
     const read = () =>
       library.readFile({
-        filename: path,
-        inputFormat: library.getInputFormat(path),
+        filename,
+        inputFormat: library.getInputFormat(filename),
         params: [],
         options: {
           iterations: 0,
@@ -78,11 +104,12 @@ async function readTable(path: string, open: OpenSource): Promise<{ table: DataT
     const [table] = await (path.toLowerCase().endsWith('.spz') ? silently(read) : read());
     if (!table?.numRows) throw new Error('it contains no Gaussians');
     const missing = SPLAT_PROPERTIES.filter((name) => !table.hasColumn(name));
-    if (missing.length) throw new Error(`no ${missing.join(', ')}`);
-    return { table, antialias: await readAntialias(library, path, await createSource(path)) };
+    if (missing.length) throw new Error(`it has no ${missing.join(', ')}`);
+    return { table, antialias: await readAntialias(library, filename, await createSource(filename)) };
   } catch (error) {
     if (error instanceof InputError) throw error;
-    throw new InputError(`cannot be read as a splat: ${(error as Error).message ?? error}`, path);
+    const [found] = String((error as Error).message ?? error).split('\n');
+    throw new InputError(`cannot be read as a splat (${found}); it is damaged: copy it again`, path);
   } finally {
     for (const source of sources) source.close();
   }

@@ -131,6 +131,8 @@ export function parsePlyHeader(
       throw fail(`${quote(text)}: expected format, comment, element, property or end_header`);
     }
   });
+  const bare = elements.find(({ count, properties }) => count > 0 && !properties.length);
+  if (bare) throw new InputError(`element ${quote(bare.name)} of ${bare.count} rows has no properties`, path);
   if (!format) throw new InputError(`has no format line; expected \`format ${formats[0]}\``, path);
   return { elements, format };
 }

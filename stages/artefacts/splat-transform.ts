@@ -69,8 +69,8 @@ export async function splatTransform(): Promise<SplatTransform> {
 
 /** A file as a source of the library: read in pieces, so that its size is not limited by one buffer. */
 export async function openSource(library: SplatTransform, path: string): Promise<ReadSource> {
-  const file = await open(path).catch((error: Error) => {
-    throw new InputError(`cannot be opened: ${error.message}`, path);
+  const file = await open(path).catch((error: NodeJS.ErrnoException) => {
+    throw new InputError(`cannot be opened (${error.code ?? error.message})`, path);
   });
   const { size } = await file.stat();
   class FileStream extends library.ReadStream {

@@ -13,7 +13,7 @@ export async function encodeTextsOnnx(
 ): Promise<Float32Array> {
   const { InferenceSession, Tensor } = await import('onnxruntime-node');
   const session = await InferenceSession.create(path, { logSeverityLevel: 3 }).catch((error: Error) => {
-    throw new InputError(`onnxruntime cannot load it: ${error.message}`, path);
+    throw faultOf(error, 'cannot load it', path);
   });
   try {
     const shape = [ids.length, ids[0].length];
@@ -35,7 +35,9 @@ export async function encodeTextsOnnx(
     if (!session.outputNames.includes('text_embeds')) {
       throw new InputError(`has outputs ${session.outputNames.join(', ')}; text_embeds is expected`, path);
     }
-    const { text_embeds: embeds } = await session.run(feeds, ['text_embeds']);
+    const { text_embeds: embeds } = await session
+      .run(feeds, ['text_embeds'])
+      .catch((error: Error) => Promise.reject(faultOf(error, 'cannot run it', path)));
     if (!(embeds.data instanceof Float32Array) || embeds.data.length !== ids.length * dimensions) {
       throw new InputError(
         `text_embeds is ${embeds.type} [${embeds.dims}]; f32 [${ids.length},${dimensions}] is expected`,
@@ -46,4 +48,10 @@ export async function encodeTextsOnnx(
   } finally {
     await session.release();
   }
+}
+
+/** onnxruntime's messages have the path, several lines, and the graph. */
+function faultOf({ message }: Error, what: string, path: string): InputError {
+  const [found] = message.replaceAll(path, 'it').split('\n');
+  return new InputError(`onnxruntime ${what}: ${found.slice(0, 300)}`, path);
 }

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { distance } from 'fastest-levenshtein';
-import { parse, YAMLParseError } from 'yaml';
 import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { checkJson, readJson } from '../artefacts/json.ts';
+import { parseValues } from '../artefacts/yaml.ts';
 import type { Report } from '../stage.ts';
 import { FULL_CLIP } from './resolve.ts';
 
@@ -25,7 +25,7 @@ export async function readPrompts(path = LIBRARY): Promise<Prompt[]> {
   const yaml = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new InputError(`the prompt library cannot be read (${error.code})`, path);
   });
-  const entries = Object.entries(checkJson(path, schema, parseYaml(yaml, path) ?? {}));
+  const entries = Object.entries(checkJson(path, schema, parseValues(yaml, path, { aliases: 0 }) ?? {}));
   return entries.map(([name, entry]) => ({ name, text: typeof entry === 'string' ? entry : entry.text }));
 }
 
@@ -84,14 +84,4 @@ async function unknownWords(text: string, model: string): Promise<string[]> {
   const known = new Set(checkJson(path, wordList, list).words);
   const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
   return [...new Set(words)].filter((word) => !known.has(word));
-}
-
-function parseYaml(yaml: string, path: string): unknown {
-  try {
-    return parse(yaml, { maxAliasCount: 0 });
-  } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw new InputError((error as Error).message, path);
-    const [start] = error.linePos ?? [];
-    throw new InputError(error.message.split('\n')[0], { file: path, line: start?.line, column: start?.col });
-  }
 }

@@ -75,11 +75,11 @@ function parseEntry(name: string, value: unknown, path: string, dataStart: numbe
   if (!isObject(value)) throw fail('its entry in the header is not an object');
   const { dtype, shape, data_offsets: offsets } = value;
   if (!isDtype(dtype)) {
-    throw fail(`dtype ${JSON.stringify(dtype)} is not one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
+    throw fail(`dtype ${excerpt(dtype)} is not one of ${Object.keys(DTYPE_BYTES).join(', ')}`);
   }
-  if (!isCounts(shape)) throw fail(`shape ${JSON.stringify(shape)} is not a list of counts`);
+  if (!isCounts(shape)) throw fail(`shape ${excerpt(shape)} is not a list of counts`);
   if (!isCounts(offsets) || offsets.length !== 2) {
-    throw fail(`data_offsets ${JSON.stringify(offsets)} are not [begin, end]`);
+    throw fail(`data_offsets ${excerpt(offsets)} are not [begin, end]`);
   }
   const [start, end] = offsets.map((offset) => dataStart + offset);
   if (start > end || end > size) {
@@ -92,6 +92,11 @@ function parseEntry(name: string, value: unknown, path: string, dataStart: numbe
     );
   }
   return { name, dtype, shape, start, end };
+}
+
+function excerpt(value: unknown): string {
+  const text = JSON.stringify(value) ?? '(missing)';
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 function isDtype(value: unknown): value is Dtype {

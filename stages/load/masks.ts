@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
-import { withPicture } from './decode.ts';
+import { withPicture } from '../artefacts/decode.ts';
 
 /** What masked pixels mean; see `View.masking`. */
 export type Masking = 'ignore' | 'remove';

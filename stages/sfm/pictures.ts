@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
+import { withPicture } from '../artefacts/decode.ts';
 
 /** Fewer pictures have no points that three cameras see. */
 export const MIN_PICTURES = 3;
@@ -34,15 +35,9 @@ export async function photographsIn(folder: string): Promise<string[]> {
 
 /** Whether all pictures have one size, as they are stored. @throws InputError for a file that is no picture. */
 export async function haveOneSize(folder: string, names: readonly string[]): Promise<boolean> {
-  const { default: sharp } = await import('sharp');
   const sizes = new Set<string>();
   for (const name of names) {
-    const path = join(folder, name);
-    const { width, height } = await sharp(path)
-      .metadata()
-      .catch((error: Error) => {
-        throw new InputError(`cannot be decoded (${error.message.split('\n')[0]})`, path);
-      });
+    const { width, height } = await withPicture(join(folder, name), (image) => image.metadata());
     sizes.add(`${width}×${height}`);
   }
   return sizes.size === 1;

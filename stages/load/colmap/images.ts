@@ -1,4 +1,5 @@
 import type { InputError } from '../../../wgsl/core/index.ts';
+import { leadsOut } from '../../artefacts/zip-directory.ts';
 import { ByteReader } from './byte-reader.ts';
 import { excerpt, TextReader } from './text-reader.ts';
 
@@ -77,7 +78,7 @@ class ImageList {
   add(image: ColmapImage, error: (message: string) => InputError): void {
     const { id, name, quat } = image;
     if (!name) throw error(`image ${id} has no name`);
-    if (/^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)/.test(name)) {
+    if (leadsOut(name)) {
       throw error(`image ${id} is named ${excerpt(name)}, which leads out of the image folder`);
     }
     if (this.#names.has(name))

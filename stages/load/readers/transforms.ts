@@ -5,6 +5,7 @@ import { InputError } from '../../../wgsl/core/index.ts';
 import { cross, dot, normalize, type Vec3 } from '../../artefacts/camera.ts';
 import type { View } from '../../artefacts/dataset.ts';
 import { checkJson, readJson } from '../../artefacts/json.ts';
+import { leadsOut } from '../../artefacts/zip-directory.ts';
 import type { Capture, CaptureOptions, CapturePhotograph } from '../capture.ts';
 import { lensOf } from '../lens.ts';
 import type { Photograph } from '../photographs.ts';
@@ -278,7 +279,7 @@ function fileBelow(file: string, key: string, path: string): string {
 
 /** Files stay below the folder of transforms.json, as the pictures of COLMAP below theirs. */
 function checkInside(file: string, key: string, path: string): void {
-  if (/^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)/.test(path)) {
+  if (leadsOut(path)) {
     throw new InputError(
       `${key}: ${JSON.stringify(path)} leads out of the folder; expected a path below ${dirname(file)}`,
       file,

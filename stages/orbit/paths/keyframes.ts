@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
-import { LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
 import { checkJson } from '../../artefacts/json.ts';
+import { parseValues } from '../../artefacts/yaml.ts';
 import { keyCameras, type PathKey } from './keys.ts';
 import { definePath, trainingCameras } from './path.ts';
 import { focalOfFov } from './pose.ts';
@@ -126,17 +126,5 @@ async function readYaml(file: string): Promise<unknown> {
     throw new InputError(`cannot be read (${error.code ?? error.message})`, file);
   });
   if (size > MAX_BYTES) throw new InputError(`${size} bytes; at most ${MAX_BYTES} are expected`, file);
-  const text = await readFile(file, 'utf8');
-  const lineCounter = new LineCounter();
-  try {
-    const document = parseDocument(text, { lineCounter, prettyErrors: false });
-    const [error] = document.errors;
-    if (!error) return document.toJS({ maxAliasCount: 100 });
-    const { line, col } = lineCounter.linePos(error.pos[0]);
-    throw new InputError(`is neither JSON nor YAML: ${error.message}`, { file, line, column: col });
-  } catch (error) {
-    if (error instanceof InputError) throw error;
-    // Too many aliases, or lists that are nested too deeply.
-    throw new InputError(`is not plain YAML: ${(error as Error).message}`, file);
-  }
+  return parseValues(await readFile(file, 'utf8'), file);
 }

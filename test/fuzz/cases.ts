@@ -1,0 +1,39 @@
+import { Draw } from './draw.ts';
+import { mutate } from './mutate.ts';
+import { TARGETS, type Target } from './targets.ts';
+
+/** The targets in the order in which cases take turns: a target of weight 3 has three of them. */
+const TURNS = (() => {
+  const most = Math.max(...TARGETS.map(({ weight = 1 }) => weight));
+  return Array.from({ length: most }, (_, k) => TARGETS.filter(({ weight = 1 }) => weight > k)).flat();
+})();
+
+/** The target of a case. Cases below 0 are whole inputs: −1 that of the first target. */
+export function targetOf(index: number): Target {
+  return index < 0 ? TARGETS[-1 - index] : TURNS[index % TURNS.length];
+}
+
+/** A case for each target whose input is whole. */
+export const WHOLE = TARGETS.map((_, i) => -1 - i);
+
+/** Cases before every target has had all its turns. */
+export const ROUND = TURNS.length;
+
+const whole = new Map<Target, ReturnType<Target['files']>>();
+
+/** The files of a case, one of them changed. */
+export async function changedCase(seed: number, index: number) {
+  const target = targetOf(index);
+  if (!whole.has(target)) whole.set(target, target.files());
+  const files = await whole.get(target)!;
+  if (index < 0) {
+    const [name] = Object.keys(target.changes);
+    const own = Buffer.from(files[name]);
+    return { files: { ...files, [name]: target.wrap?.(own) ?? own }, changed: 'unchanged' };
+  }
+  const draw = new Draw(seed, index);
+  const name = draw.pick(Object.keys(target.changes));
+  const contents = mutate(Buffer.from(files[name]), target.changes[name], draw);
+  const changed = target.wrap?.(contents) ?? contents;
+  return { files: { ...files, [name]: changed }, changed: name };
+}
