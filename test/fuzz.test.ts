@@ -17,7 +17,8 @@ test('whole inputs load, and changed ones load or are refused in one sentence wi
   const cases = [...WHOLE, ...Array.from({ length: CASES }, (_, index) => index)];
   const verdicts = { loaded: 0, refused: 0 };
   for await (const { index, target, verdict, fault, message } of fuzz(SEED, cases)) {
-    if (verdict === 'fault') assert.unreachable(`case ${index} of seed ${SEED}, ${target}: ${fault}\n${message}`);
+    if (verdict === 'fault')
+      assert.unreachable(`case ${index} of seed ${SEED}, ${target}: ${fault}\n${message}`);
     else verdicts[verdict]++;
     if (index < 0) assert.is(verdict, 'loaded', `${target}: ${message}`);
   }
@@ -46,7 +47,12 @@ test('a SOG loads, stored or deflated', async () => {
 test('archives: names that lead out, links, doubles and encryption are refused', async () => {
   const data = Buffer.from('x');
   for (const name of ['../a', 'a/../../b', '/etc/passwd', '\\\\host\\a', '..\\a', 'C:\\a', 'c:a', 'a\0b'])
-    await refuses(zip([...entries, { name, data }]), JSON.stringify(name), 'leads out of the archive', /byte \d+/);
+    await refuses(
+      zip([...entries, { name, data }]),
+      JSON.stringify(name),
+      'leads out of the archive',
+      /byte \d+/,
+    );
   await refuses(zip([...entries, { name: 'a', data, mode: 0o120777 }]), '"a" is a link');
   await refuses(zip([...entries, entries[0]]), '"meta.json" is in the archive twice');
   await refuses(zip([...entries, { name: 'a', data, flags: 1 }]), '"a" is encrypted');
@@ -60,7 +66,10 @@ test('archives: bombs are refused before they expand', async () => {
   await refuses(zip([...entries, { name: 'a', ...bomb }]), `declares ${2 ** 24} bytes from`);
   const [meta, ...pictures] = entries;
   // It declares little, and expands to more.
-  await refuses(zip([{ name: 'meta.json', ...bomb, size: 100 }, ...pictures]), '"meta.json" is larger than the 100');
+  await refuses(
+    zip([{ name: 'meta.json', ...bomb, size: 100 }, ...pictures]),
+    '"meta.json" is larger than the 100',
+  );
   await refuses(zip([{ ...meta, size: 9, stored: 9 }, ...pictures]), 'checksum');
   // Two files at one place.
   const offset = 0;
@@ -84,11 +93,20 @@ test('archives: cut short, damaged, and with counts that they do not have', asyn
 
 test('a SOG must have the pictures for the Gaussians that it declares, beside meta.json', async () => {
   const text = files['meta.json'].toString();
-  const changed = (from: string, to: string) => ({ ...files, 'meta.json': Buffer.from(text.replace(from, to)) });
+  const changed = (from: string, to: string) => ({
+    ...files,
+    'meta.json': Buffer.from(text.replace(from, to)),
+  });
   await refuses(sogArchive(changed('"count":16', '"count":16000000')), 'is 4×4, expected 16000000 pixels');
-  await refuses(sogArchive(changed('"count":16', '"count":4000000000')), 'declares 4000000000 Gaussians, not 1 to');
+  await refuses(
+    sogArchive(changed('"count":16', '"count":4000000000')),
+    'declares 4000000000 Gaussians, not 1 to',
+  );
   for (const name of ['../../quats.webp', '/quats.webp', 'a/quats.webp', 'a\\\\quats.webp'])
-    await refuses(sogArchive(changed('quats.webp', name)), 'quats.files.0: expected the name of a file beside');
+    await refuses(
+      sogArchive(changed('quats.webp', name)),
+      'quats.files.0: expected the name of a file beside',
+    );
   await refuses(sogArchive(changed('quats.webp', 'other.webp')), 'has no file "other.webp"');
   const meta = put(folder, 'sog/meta.json', changed('quats.webp', '../a.sog')['meta.json']);
   await throwsInput(() => checkSplatFile(meta), meta, 'quats.files.0');
@@ -104,12 +122,19 @@ test('four billion Gaussians in a small file are refused by its header', async (
   header.writeUInt32LE(4, 4);
   header[15] = 5;
   header.writeUInt32LE(32, 16);
-  await throwsInput(() => checkSplatFile(put(folder, 'b.spz', header)), 'b.spz', 'byte 15: declares 5 streams');
+  await throwsInput(
+    () => checkSplatFile(put(folder, 'b.spz', header)),
+    'b.spz',
+    'byte 15: declares 5 streams',
+  );
   const ksplat = Buffer.alloc(4096 + 1024);
   ksplat[1] = 1;
   ksplat.writeUInt32LE(1, 4);
   ksplat.writeUInt32LE(4e9, 16);
-  await throwsInput(() => checkSplatFile(put(folder, 'a.ksplat', ksplat)), 'byte 16: declares 4000000000 Gaussians');
+  await throwsInput(
+    () => checkSplatFile(put(folder, 'a.ksplat', ksplat)),
+    'byte 16: declares 4000000000 Gaussians',
+  );
 });
 
 test.run();

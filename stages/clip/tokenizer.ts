@@ -48,7 +48,8 @@ export async function readTokenizer(
   } catch (error) {
     // Anything else than its own errors is a part that it expects and does not find.
     const { name, message } = error as Error;
-    const found = name === 'Error' ? message.split('\n')[0].replace('undefined', 'missing') : 'it lacks a part';
+    const found =
+      name === 'Error' ? message.split('\n')[0].replace('undefined', 'missing') : 'it lacks a part';
     throw new InputError(`is not a tokenizer that @huggingface/tokenizers reads: ${found}`, path);
   }
   const encoder =

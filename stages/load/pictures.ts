@@ -1,7 +1,7 @@
 import type { Sharp } from 'sharp';
 import { InputError } from '../../wgsl/core/index.ts';
-import { areaResize } from './area-resize.ts';
 import { withPicture } from '../artefacts/decode.ts';
+import { areaResize } from './area-resize.ts';
 import { applyMask, type Masking, readMask } from './masks.ts';
 
 /** Pixels for the GPU: rgba8, row-major, premultiplied; alpha 255 without a mask. */

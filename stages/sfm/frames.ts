@@ -1,7 +1,7 @@
-import { open } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { VideoFrame } from '@napi-rs/webcodecs';
-import type { InputVideoTrack } from 'mediabunny';
+import { Worker } from 'node:worker_threads';
+import type { VideoDecoderConfig, VideoFrame } from '@napi-rs/webcodecs';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Report } from '../stage.ts';
 
@@ -9,6 +9,8 @@ import type { Report } from '../stage.ts';
 const MEASURED_SIDE = 512;
 /** Packets that the decoder may hold. */
 const QUEUE = 16;
+/** Milliseconds without a frame or an answer after which a video is given up. */
+const STALLED = 8000;
 /** Quality of the frames' files; chroma keeps its full size. */
 const JPEG = { quality: 97, chromaSubsampling: '4:4:4' } as const;
 
@@ -44,8 +46,7 @@ export async function extractFrames(
 ): Promise<string[]> {
   const names: string[] = [];
   await withTrack(path, async (track, decode) => {
-    const start = await track.getFirstTimestamp();
-    const length = (await track.computeDuration()) - start;
+    const { start, length } = track;
     let best: { frame: VideoFrame; sharpness: number; interval: number } | undefined;
     const write = async () => {
       if (!best) return;
@@ -128,21 +129,35 @@ async function writeFrame(frame: VideoFrame, rotation: number, file: string): Pr
 
 type Decode = () => AsyncGenerator<VideoFrame>;
 
+/** The video of a file. Times in seconds. */
+interface Track {
+  config: VideoDecoderConfig;
+  /** Degrees by which a player turns it. */
+  rotation: 0 | 90 | 180 | 270;
+  start: number;
+  length: number;
+}
+
+interface Packets {
+  batch: { type: 'key' | 'delta'; data: Uint8Array<ArrayBuffer>; timestamp: number }[];
+  done: boolean;
+}
+
 /** Calls `work` with the video of a file. The decoded frames are the caller's to close. */
-async function withTrack(
-  path: string,
-  work: (track: InputVideoTrack, decode: Decode) => Promise<void>,
-): Promise<void> {
-  const { ALL_FORMATS, EncodedPacketSink, FilePathSource, Input } = await import('mediabunny');
+async function withTrack(path: string, work: (track: Track, decode: Decode) => Promise<void>): Promise<void> {
   const { EncodedVideoChunk, VideoDecoder } = await import('@napi-rs/webcodecs');
-  await (await open(path)).close().catch(() => {});
-  const input = new Input({ source: new FilePathSource(path), formats: ALL_FORMATS });
+  await access(path).catch(({ code }) => {
+    throw new InputError(`cannot be read (${code})`, path);
+  });
+  const container = new Worker(new URL('./packets-worker.mjs', import.meta.url), {
+    execArgv: [], // without those of the process, which may load a compiler
+    workerData: { path },
+  });
   try {
-    const track = await input.getPrimaryVideoTrack();
-    const config = await track?.getDecoderConfig();
-    if (!track || !config) throw new InputError('has no video that can be read', path);
-    const own = { ...config, description: bytesOf(config.description) };
-    if (!(await VideoDecoder.isConfigSupported(own)).supported) {
+    const track = await answerOf<Track | { config?: undefined }>(container);
+    if (!track.config) throw new InputError('has no video that can be read', path);
+    const { config } = track;
+    if (!(await VideoDecoder.isConfigSupported(config)).supported) {
       throw new InputError(
         `has video of the codec ${config.codec}, which cannot be decoded here; convert it to H.264`,
         path,
@@ -151,21 +166,45 @@ async function withTrack(
     await work(track, async function* () {
       const ready: VideoFrame[] = [];
       let failure: Error | undefined;
+      let last = Date.now();
       const decoder = new VideoDecoder({
-        output: (frame) => void ready.push(frame),
+        output(frame) {
+          last = Date.now();
+          ready.push(frame);
+        },
         error: (error) => void (failure ??= error),
       });
-      decoder.configure(own);
-      try {
-        for await (const { type, data, timestamp } of new EncodedPacketSink(track).packets()) {
-          decoder.decode(new EncodedVideoChunk({ type, data, timestamp: Math.round(1e6 * timestamp) }));
-          while (!failure && decoder.decodeQueueSize > QUEUE)
-            await new Promise((next) => setTimeout(next, 2));
-          if (failure) throw failure;
-          while (ready.length) yield ready.shift()!;
-        }
-        await decoder.flush();
+      decoder.configure(config);
+      const check = () => {
+        if (!failure && Date.now() - last > STALLED) failure = new Error('the decoder gives no more frames');
         if (failure) throw failure;
+      };
+      try {
+        for (let done = false; !done; ) {
+          container.postMessage('next');
+          const packets = await answerOf<Packets>(container);
+          done = packets.done;
+          for (const { type, data, timestamp } of packets.batch) {
+            decoder.decode(new EncodedVideoChunk({ type, data, timestamp: Math.round(1e6 * timestamp) }));
+            last = Date.now();
+            while (!failure && decoder.decodeQueueSize > QUEUE) {
+              await new Promise((next) => setTimeout(next, 2));
+              check();
+            }
+            check();
+            while (ready.length) yield ready.shift()!;
+          }
+        }
+        let flushed = false;
+        const flush = decoder.flush().then(
+          () => void (flushed = true),
+          (error: Error) => void (failure ??= error),
+        );
+        last = Date.now();
+        while (!flushed) {
+          await Promise.race([flush, new Promise((next) => setTimeout(next, 50))]);
+          check();
+        }
         while (ready.length) yield ready.shift()!;
       } finally {
         for (const frame of ready) frame.close();
@@ -174,14 +213,29 @@ async function withTrack(
     });
   } catch (error) {
     if (error instanceof InputError || (error as Error).name === 'AbortError') throw error;
-    throw new InputError(`cannot be decoded (${(error as Error).message.split('\n')[0]})`, path);
+    const [found] = (error as Error).message.split('\n');
+    throw new InputError(`cannot be decoded (${found}); it is damaged: copy it again`, path);
   } finally {
-    input.dispose();
+    await container.terminate();
   }
 }
 
-function bytesOf(description: AllowSharedBufferSource | undefined): Uint8Array | undefined {
-  if (!description) return undefined;
-  if (!ArrayBuffer.isView(description)) return new Uint8Array(description);
-  return new Uint8Array(description.buffer, description.byteOffset, description.byteLength);
+/** The next answer of the thread that reads the container. */
+function answerOf<Answer>(thread: Worker): Promise<Answer> {
+  return new Promise<Answer>((resolve, reject) => {
+    const settle = (work: () => void) => {
+      clearTimeout(timer);
+      thread.off('message', onMessage).off('error', fail).off('exit', onExit);
+      work();
+    };
+    const fail = ({ message }: Error) => settle(() => reject(new Error(message)));
+    const onExit = () => fail(new Error('reading its container ended the thread'));
+    const onMessage = (answer: Answer & { failed?: string }) =>
+      answer.failed === undefined ? settle(() => resolve(answer)) : fail(new Error(answer.failed));
+    const timer = setTimeout(
+      () => fail(new Error(`reading its container takes over ${STALLED / 1000} s`)),
+      STALLED,
+    );
+    thread.on('message', onMessage).on('error', fail).on('exit', onExit);
+  });
 }
