@@ -173,7 +173,7 @@ const vision = (changes: object) => (text: string) => {
 };
 const damages: Damage[] = [
   ['no config', 'config.json', () => undefined, /lacks config\.json .*`model: laion\/.*`model: demo`/],
-  ['config cut short', 'config.json', (text) => text.slice(0, 99), /config\.json: is not JSON/],
+  ['config cut short', 'config.json', (text) => text.slice(0, 99), /config\.json:\d+:\d+: is not JSON/],
   [
     'not CLIP',
     'config.json',

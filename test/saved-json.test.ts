@@ -36,7 +36,7 @@ test('a damaged file is refused, with the file, the fault and the stage to run a
   damage('scores.json', '{"scores": [');
   await throwsInput(
     () => loadScores(gpu, folder),
-    'scores.json: is not JSON',
+    /scores\.json:1:\d+: is not JSON/,
     'run again from the score stage',
   );
   damage('scores.json', '{"scores": [{"name": "psnr", "value": "high", "unit": "dB", "over": "1 view"}]}');

@@ -13,12 +13,6 @@ export function targetOf(index: number): Target {
   return index < 0 ? TARGETS[-1 - index] : TURNS[index % TURNS.length];
 }
 
-/** A case for each target whose input is whole. */
-export const WHOLE = TARGETS.map((_, i) => -1 - i);
-
-/** Cases before every target has had all its turns. */
-export const ROUND = TURNS.length;
-
 const whole = new Map<Target, ReturnType<Target['files']>>();
 
 /** The files of a case, one of them changed. */

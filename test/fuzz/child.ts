@@ -9,6 +9,7 @@ import { InputError } from '../../wgsl/core/index.ts';
 import { put } from '../helpers/scratch.ts';
 import { changedCase, targetOf } from './cases.ts';
 import type { Outcome } from './fuzz.ts';
+import { TARGETS } from './targets.ts';
 
 const [seed, root] = [Number(process.argv[2]), process.argv[3]];
 const MEGABYTE = 2 ** 20;
@@ -23,7 +24,7 @@ process.on('message', async (index: number) => {
 });
 // Importing it takes seconds, which belong to no case.
 await splatTransform();
-process.send!('ready');
+process.send!(TARGETS.length);
 
 async function run(index: number): Promise<Outcome> {
   const target = targetOf(index);

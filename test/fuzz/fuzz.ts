@@ -18,13 +18,20 @@ export interface Outcome {
 /** Milliseconds after which a case hangs. */
 const HANG = 10_000;
 
-/** Runs cases in another process, which is replaced when one of them kills or hangs it. */
-export async function* fuzz(seed: number, indices: Iterable<number>): AsyncGenerator<Outcome> {
+/**
+ * Runs cases in another process, which is replaced when one of them kills or hangs it. `cases`: their numbers, from that of the targets;
+ * case −1 is the whole input of the first target.
+ */
+export async function* fuzz(
+  seed: number,
+  cases: (targets: number) => Iterable<number>,
+): AsyncGenerator<Outcome> {
   const folder = scratchFolder();
-  let child: ChildProcess | undefined;
+  const { targets, ...started } = await start(seed, folder);
+  let child: ChildProcess | undefined = started.child;
   try {
-    for (const index of indices) {
-      child ??= await start(seed, folder);
+    for (const index of cases(targets)) {
+      child ??= (await start(seed, folder)).child;
       const outcome = await ask(child, index);
       if (typeof outcome === 'string') {
         child.kill('SIGKILL');
@@ -39,15 +46,21 @@ export async function* fuzz(seed: number, indices: Iterable<number>): AsyncGener
   }
 }
 
-async function start(seed: number, folder: string): Promise<ChildProcess> {
+interface Started {
+  child: ChildProcess;
+  targets: number;
+}
+
+async function start(seed: number, folder: string): Promise<Started> {
   const child = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [String(seed), folder], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  await new Promise<void>((resolve, reject) => {
-    child.once('message', () => resolve());
+  const targets = await new Promise<number>((resolve, reject) => {
+    child.once('message', (count) => resolve(Number(count)));
     child.once('exit', (code) => reject(new Error(`the process of the cases ended with ${code}`)));
   });
-  return child;
+  child.removeAllListeners('exit');
+  return { child, targets };
 }
 
 /** The outcome of a case, or how the process ended. */

@@ -36,10 +36,7 @@ function* indices() {
   for (let index = first; index < first + count; index++)
     if (targetOf(index).name.includes(values.only)) yield index;
 }
-for await (const { index, target, verdict, fault, message, milliseconds, megabytes } of fuzz(
-  seed,
-  indices(),
-)) {
+for await (const { index, target, verdict, fault, message, milliseconds, megabytes } of fuzz(seed, indices)) {
   const row = rows.get(target) ?? { cases: 0, loaded: 0, refused: 0, faults: 0, slowest: 0, most: 0 };
   rows.set(target, row);
   row.cases++;
