@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { byteSize, duration, grouped } from '../pipeline/cli/format.ts';
@@ -280,6 +281,22 @@ test('the end of a run lists results, results of earlier runs, and remarks', () 
     ].join('\n'),
   );
   assert.match(printed(false, [[0, end]]), /All cached: finished in 2\.0 s/);
+});
+
+test('a run that replaces results says so, and how to get them back', () => {
+  const changes = 'stylize.prompt was rococo, is now wood';
+  const event = { event: 'replaces', run: 'fox@3fa2b1c9', status: 'done', isKept: true, changes } as const;
+  const text = (more: object) => printed(false, [[0, { ...event, store: resolve('out/.store'), ...more }]]);
+  assert.is(
+    text({}),
+    `Replaces the results of fox@3fa2b1c9: ${changes}.\n` +
+      'They stay in the store: splatline runs --restore fox@3fa2b1c9\n',
+  );
+  assert.match(text({ store: '/s' }), '--restore fox@3fa2b1c9 --store /s\n');
+  assert.is(
+    text({ status: 'failed', isKept: false }),
+    `Replaces results of a run that failed: ${changes}.\n`,
+  );
 });
 
 test('the last step has no time left', () => {

@@ -73,9 +73,10 @@ test('a comparison has the options that differ, and a value of each run for ever
     await exampleRun(scratchFolder()),
     await exampleRun(scratchFolder(), { seed: 7, scores: [] }),
   ];
-  const { options, scores } = await readComparison([a, b]);
+  const { options, scores, files } = await readComparison([a, b]);
   assert.equal(options, [{ name: 'seed', values: ['42', '7'] }]);
   assert.equal(scores[0], { name: 'psnr', unit: 'dB', values: [22.5, undefined] });
+  assert.equal(files, []);
 });
 
 test('a log of metrics resumes from a checkpoint with the lines up to its step', async () => {
@@ -223,12 +224,16 @@ testUnless(test, noChromium, 'the table of a matrix sorts, and its cells lead to
 });
 
 testUnless(test, noChromium, 'the page of a comparison shows a frame of each run', async () => {
-  const [a, b] = [await exampleRun(scratchFolder()), await exampleRun(scratchFolder(), { seed: 7 })];
+  const splat = { path: 'splat.ply', bytes: 1, sha256: 'c'.repeat(64), stage: 'train', key: 'k' };
+  const files = [splat, { ...splat, path: 'turntable.mp4' }, { ...splat, path: 'old.txt', earlier: true }];
+  const [a, b] = [await exampleRun(scratchFolder()), await exampleRun(scratchFolder(), { seed: 7, files })];
   const file = join(scratchFolder(), 'comparison.html');
   await writeComparison([a, b], file);
   await withPage(file, async (page) => {
     assert.is(await page.evaluate("document.querySelectorAll('.side-by-side img').length"), 2);
     assert.match(String(await page.evaluate('document.body.innerText')), '22.50');
+    const rows = "[...document.querySelectorAll('#files tbody tr')].map((row) => row.innerText)";
+    assert.equal(await page.evaluate(rows), ['splat.ply\t—\tcccccccccccc']);
     assert.equal(await page.violations(), []);
     await takePictures(page, 'comparison');
   });

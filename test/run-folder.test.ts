@@ -1,15 +1,23 @@
-/** The folder of a run: files that are never written, replaced or removed. */
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+/** The folder of a run: files that are never written, replaced or removed, and the runs whose results it had before. */
+import { existsSync, statSync } from 'node:fs';
+import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Command } from 'commander';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as z from 'zod';
+import { diffCommand } from '../pipeline/cli/diff.ts';
+import { gcCommand } from '../pipeline/cli/gc.ts';
+import { runsCommand } from '../pipeline/cli/runs.ts';
+import { compare } from '../pipeline/report/comparison-report.ts';
 import type { RunEvent } from '../pipeline/run/events.ts';
+import { findRun, keptRuns, restoreRun, runReference } from '../pipeline/run/kept-runs.ts';
+import { readManifest } from '../pipeline/run/manifest.ts';
+import { verifyRun } from '../pipeline/run/verify.ts';
+import { Store } from '../pipeline/store/store.ts';
 import { defineStage } from '../stages/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
-import { fakeStages, trail } from './helpers/fake-stages.ts';
-
+import { fakeFormats, fakeGpu, fakeStages, trail } from './helpers/fake-stages.ts';
 import { bench, rejection, text } from './helpers/runner-bench.ts';
 
 test('a run.json that names files elsewhere removes none of them', async () => {
@@ -136,6 +144,161 @@ test('a stage cannot write outside its folder or over the store', async () => {
         /cannot write to/,
       );
     }
+  });
+});
+
+const kept = (store: string) => keptRuns(new Store(store));
+
+/** What a command prints, and its exit code. */
+async function printed(command: Command, ...args: string[]): Promise<{ out: string; code: unknown }> {
+  const { write } = process.stdout;
+  let out = '';
+  process.stdout.write = (part) => Boolean((out += part));
+  try {
+    await command.parseAsync(args, { from: 'user' });
+    return { out, code: process.exitCode ?? 0 };
+  } finally {
+    process.stdout.write = write;
+    process.exitCode = undefined;
+  }
+}
+
+const wood = { set: ['stylize.prompt=wood'] };
+
+test('a run says which results it replaces, why, and that they stay in the store', async () => {
+  await bench(async ({ out, store, run }) => {
+    const events: RunEvent[] = [];
+    const onEvent = (event: RunEvent) => void events.push(event);
+    const replaced = () => events.splice(0).flatMap((event) => (event.event === 'replaces' ? [event] : []));
+    await run({ onEvent });
+    assert.equal(replaced(), [], 'nothing was there');
+    const { manifest } = await readManifest(out);
+    await rm(join(store, 'runs'), { recursive: true }); // as of a version that kept no runs
+    await run({ onEvent, ...wood });
+    assert.ok(
+      events.findIndex(({ event }) => event === 'replaces') <
+        events.findIndex(({ event }) => event === 'stage'),
+    );
+    const changes = 'stylize.prompt was rococo, is now wood';
+    const was = { event: 'replaces' as const, status: 'done', isKept: true, store, changes };
+    assert.equal(replaced(), [{ ...was, run: runReference(manifest) }]);
+    await run({ onEvent, ...wood });
+    assert.equal(replaced(), [], 'the same results');
+    await run({ onEvent, ...wood, until: 'init' });
+    assert.equal(replaced(), [], 'results of later stages stay');
+    assert.equal((await kept(store)).length, 3, 'rococo, wood, and wood until init');
+    await rejection(run({ onEvent, set: ['train.fail=true'] }));
+    events.length = 0;
+    await run({ onEvent });
+    const [failed] = replaced();
+    assert.equal(
+      [failed.status, failed.isKept, failed.changes],
+      ['failed', false, 'train.fail was true, is now false'],
+    );
+  });
+});
+
+test('the ten newest runs of a name are kept, each once, and those of a read-only store as they are', async () => {
+  await bench(async ({ out, store, run }) => {
+    for (let steps = 1; steps <= 12; steps++) {
+      await run({ set: [`train.steps=${steps}`] });
+      const [{ file }] = await kept(store);
+      await utimes(file, steps, steps); // times that differ
+    }
+    const steps = async () => {
+      const runs = await Promise.all((await kept(store)).map(({ file }) => readManifest(file)));
+      return runs.map(({ manifest }) => (manifest.stages[2].options as { steps: number }).steps);
+    };
+    assert.equal(await steps(), [12, 11, 10, 9, 8, 7, 6, 5, 4, 3]);
+    await run({ set: ['train.steps=5'] });
+    assert.equal((await steps()).slice(0, 2), [5, 12], 'all cached: the newest again');
+    const { manifest } = await readManifest((await kept(store))[0].file);
+    assert.is(manifest.stages[2].resolvedBy, 'ran', 'as it was made');
+    assert.is((await readManifest(out)).manifest.stages[2].resolvedBy, 'cached');
+  });
+});
+
+test('a kept run comes back to the byte, as links, and gc keeps what it needs', async () => {
+  await bench(async ({ folder, out, store, run }) => {
+    await run();
+    const first = (await readManifest(out)).manifest;
+    const before = await text(join(out, 'splat.ply'));
+    await run(wood);
+    assert.not.equal(await text(join(out, 'splat.ply')), before);
+    const gc = (...flags: string[]) => printed(gcCommand(), '--store', store, '--older-than', '0', ...flags);
+    assert.match(
+      (await gc()).out,
+      /^0 B were freed, (.+) are kept \(\1 for the last runs of each name, see --runs\)\n$/,
+    );
+
+    const reference = runReference(first);
+    const saved = new Store(store);
+    const back = join(folder, 'back');
+    const file = await findRun(reference.slice(0, -2), saved);
+    const { missing } = await restoreRun(file, back, { gpu: fakeGpu(), formats: fakeFormats });
+    assert.equal(missing, []);
+    assert.is(await text(join(back, 'splat.ply')), before);
+    const { damaged, missing: lost } = await verifyRun(back);
+    assert.equal([damaged, lost], [[], []]);
+    assert.is(statSync(join(back, 'log', 'train.txt')).nlink, 3, 'of the store, of out and of back');
+    const difference = compare([first, (await readManifest(back)).manifest]);
+    assert.equal([difference.options, difference.files], [[], []]);
+
+    assert.match((await rejection(findRun('fox@0000', saved))).message, /keeps no such run; it keeps fox@/);
+    await gc('--runs', '1');
+    assert.match((await rejection(findRun(reference, saved))).message, /keeps no such run/);
+    const [last] = await kept(store);
+    await printed(gcCommand(), '--store', store, '--all');
+    assert.equal([await kept(store), await saved.keys()], [[], []]);
+    await rejection(restoreRun(last.file, back));
+  });
+});
+
+test('runs lists what lies in a folder and what the store keeps; diff compares two of them', async () => {
+  await bench(async ({ folder, out, store, run }) => {
+    await run();
+    const first = runReference((await readManifest(out)).manifest);
+    await run(wood);
+    const fresh = join(folder, 'runs', 'fresh');
+    await rejection(run({ ...wood, out: fresh, set: ['train.fail=true'] }));
+    await run({ ...wood, out: join(folder, 'runs', 'again') });
+    const runs = (...args: string[]) => printed(runsCommand(), ...args, '--store', store);
+    const rows = (await runs(join(folder, 'runs'), '--json')).out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.equal(
+      rows.map(({ name, status, prompt, error }) => [name, status, prompt, error]),
+      [
+        ['again', 'done', 'wood', undefined],
+        ['fresh', 'failed', 'rococo', 'as asked'],
+        ['fox', 'kept', 'rococo', undefined],
+      ],
+    );
+    assert.is(rows[0].scores.length, 'init train 10 seed 42 wood / init train 10 seed 42'.length);
+    assert.ok(rows[0].bytes > 0);
+    assert.is(rows[2].run, first);
+    const { out: table } = await runs(out);
+    assert.match(
+      table,
+      /^run +key +when +state +time +size +prompt\nout +\w{8} +\d{4}-\d\d-\d\d \d\d:\d\d +done .* wood\nfox .* kept .* rococo\n/,
+    );
+    const none = await printed(runsCommand(), join(folder, 'capture'));
+    assert.match(none.out, 'there are no runs in');
+
+    const diff = (...args: string[]) => printed(diffCommand(), ...args, '--store', store);
+    const equal = await diff(out, join(folder, 'runs', 'again'));
+    assert.equal([equal.code, equal.out.split('\n').at(-2)], [0, 'All 8 results are the same to the byte']);
+    const other = await diff(first, out);
+    assert.is(other.code, 1);
+    for (const line of [
+      /stylize\.prompt +rococo +wood\n/,
+      /^ {2}length +\d+ +\d+ +-2 letters$/m,
+      /^ {2}splat\.ply$/m,
+    ])
+      assert.match(other.out, line);
+    assert.not.match(other.out, 'train.txt', 'the same in both');
+    assert.match((await rejection(diff(out, join(folder, 'capture')))).message, 'run.json');
   });
 });
 

@@ -8,7 +8,8 @@ import { chainFor, foundText, lookAt, type Wish } from '../starter/chain.ts';
 import { type PipelineValues, pipelineText, type StageValues, shortText } from '../starter/pipeline-text.ts';
 import { collect, takeAdapter, whole } from './flags.ts';
 import { printJson, quoted, shortPath } from './format.ts';
-import { printer, runOne, withEvents } from './run.ts';
+import { standardPrinter } from './progress.ts';
+import { runOne, withEvents } from './run.ts';
 
 interface DirectFlags {
   out?: string;
@@ -70,7 +71,7 @@ function direct(input: string, wish: Wish, { steps, set, adapter, json, ...folde
     const plan = await readPipeline(file, { text, registry: stages });
     if (json) printJson({ event: 'pipeline', file, text });
     else process.stdout.write(`# ${shortPath(file)}: ${foundText(found)}\n${shortText(values, out)}\n`);
-    const onEvent = json ? printJson : printer(signal);
+    const onEvent = json ? printJson : standardPrinter(signal);
     await runOne(plan, { ...folders, signal, onEvent, adapter: takeAdapter(adapter), text });
   });
 }

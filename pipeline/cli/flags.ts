@@ -2,6 +2,9 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { InputError } from '../../wgsl/core/index.ts';
 import { parseSlot } from '../matrix/slots.ts';
 
+/** The store of runs without `--out` and `--store`. */
+export const DEFAULT_STORE = 'out/.store';
+
 /** The options that `run` and `plan` share. */
 export interface PlanFlags {
   set?: string[];

@@ -8,7 +8,7 @@ import type { RecordOptions } from '../golden/record.ts';
 import { collect, takeAdapter, whole } from './flags.ts';
 import { byteSize } from './format.ts';
 import { interruptible } from './interruption.ts';
-import { progressPrinter } from './progress.ts';
+import { standardPrinter } from './progress.ts';
 
 /** `splatline golden record FILE` and `splatline golden check FILE`. */
 export function goldenCommand(): Command {
@@ -33,9 +33,8 @@ function recordCommand(): Command {
     .option('--size <pixels>', 'longer side of a golden frame', whole(16, 1024), 192)
     .action(async (file: string, flags: RecordOptions) => {
       const { recordGolden } = await import('../golden/record.ts');
-      const onEvent = progressPrinter(process.stdout);
       const { folder, golden } = await interruptible((signal) =>
-        recordGolden(file, { ...flags, signal, onEvent }),
+        recordGolden(file, { ...flags, signal, onEvent: standardPrinter(signal) }),
       );
       const { splat, chain, frames } = golden;
       process.stdout.write(`
@@ -58,8 +57,9 @@ function checkCommand(): Command {
       const { checkGolden } = await import('../golden/check.ts');
       const { failures, goldenReport, junitXml, reportText, summary } = await import('../golden/report.ts');
       const { reportPage } = await import('../report/write.ts');
-      const onEvent = json ? undefined : progressPrinter(process.stdout);
-      const checked = await interruptible((signal) => checkGolden(file, { ...options, signal, onEvent }));
+      const checked = await interruptible((signal) =>
+        checkGolden(file, { ...options, signal, onEvent: json ? undefined : standardPrinter(signal) }),
+      );
       const { frames: _, ...report } = checked;
       const passed = failures(report).length === 0;
       if (junit !== undefined) await writeReport(junit, junitXml(report));

@@ -7,6 +7,7 @@ import { EXIT, exitCodeOf, Regression } from '../exit.ts';
 import { packageVersion } from '../run/manifest.ts';
 import { verifyRun } from '../run/verify.ts';
 import { convertCommand } from './convert.ts';
+import { diffCommand } from './diff.ts';
 import { restyleCommand, trainCommand } from './direct.ts';
 import { gcCommand } from './gc.ts';
 import { goldenCommand } from './golden.ts';
@@ -16,6 +17,7 @@ import { newCommand } from './new.ts';
 import { planCommand } from './plan.ts';
 import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
+import { runsCommand } from './runs.ts';
 import { stagesCommand } from './stages.ts';
 import { viewCommand } from './view.ts';
 
@@ -35,6 +37,8 @@ export async function main(args: readonly string[]): Promise<void> {
     .addCommand(newCommand())
     .addCommand(trainCommand())
     .addCommand(restyleCommand())
+    .addCommand(runsCommand())
+    .addCommand(diffCommand())
     .addCommand(convertCommand())
     .addCommand(reportCommand())
     .addCommand(viewCommand())

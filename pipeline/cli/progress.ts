@@ -1,7 +1,9 @@
+import { resolve } from 'node:path';
 import cliTruncate from 'cli-truncate';
 import { createLogUpdate } from 'log-update';
 import { MATRIX_FILE, type MatrixEvent, type MatrixRecord } from '../matrix/record.ts';
 import type { FetchEvent, ProgressEvent, RunEvent, RunResult } from '../run/events.ts';
+import { DEFAULT_STORE } from './flags.ts';
 import { byteSize, count, duration, grouped, shortPath, table } from './format.ts';
 
 /** The output of progress. A terminal has columns, and its last lines can be rewritten. */
@@ -63,6 +65,8 @@ export function progressPrinter(
         const device = adapter.description || adapter.device;
         return lines.print(`${name}: ${stages.join(' → ')}, seed ${seed}, on ${device}`);
       }
+      case 'replaces':
+        return lines.print(...replacesLines(event).map((text) => (cell ? row(cell, text) : text)));
       case 'matrix': {
         const { name, cells, axes, jobs } = event;
         lines.remove(''); // that of fetched models
@@ -119,6 +123,15 @@ export function progressPrinter(
 
 /** A line, or the line that fits into so many columns; away from a terminal there is no limit. */
 type Line = string | ((room?: number) => string);
+
+/** Prints to this process's output, until `signal` aborts: what is said then goes below the lines of what is running. */
+export function standardPrinter(signal: AbortSignal): ProgressPrinter {
+  const { stdout, env } = process;
+  const screen = isRewritable(stdout, env) ? stdout : { write: (text: string) => stdout.write(text) };
+  const print = progressPrinter(screen);
+  signal.addEventListener('abort', print.release);
+  return print;
+}
 
 /** Permanent lines and, on a terminal, below them one line for each running stage or cell. */
 function liveLines(screen: Screen, now: () => number) {
@@ -268,6 +281,19 @@ function metricTexts(metrics: Record<string, number>): { name: string; text: str
   return Object.entries(metrics).map(([name, value]) => {
     return { name, text: `${name} ${Number.isInteger(value) ? value : Number(value.toPrecision(4))}` };
   });
+}
+
+/** How a run has ended, or seems to go on: it was killed. */
+const ENDS = { done: 'is done', failed: 'failed', stopped: 'was stopped', running: 'was killed' };
+
+/** What a run replaces, why, and how to get it back. */
+function replacesLines({ run, status, isKept, store, changes }: RunEvent & { event: 'replaces' }): string[] {
+  const results = status === 'done' ? `the results of ${run}` : `results of a run that ${ENDS[status]}`;
+  const place = store === resolve(DEFAULT_STORE) ? '' : ` --store ${shortPath(store)}`;
+  return [
+    `Replaces ${results}: ${changes}.`,
+    ...(isKept ? [`They stay in the store: splatline runs --restore ${run}${place}`] : []),
+  ];
 }
 
 function resultLines({ seconds, out, files, stale, remarks }: RunResult, isAllCached: boolean): string[] {

@@ -6,7 +6,6 @@ import { InputError } from '../../wgsl/core/index.ts';
 import { exitCodeOf } from '../exit.ts';
 import type { Plan } from '../file/plan.ts';
 import { readMatrix, readPipeline } from '../file/read.ts';
-import type { MatrixEvent } from '../matrix/record.ts';
 import { parseSlot } from '../matrix/slots.ts';
 import type { RunEvent } from '../run/events.ts';
 import { withPinnedModels } from '../run/models.ts';
@@ -17,7 +16,7 @@ import { foldersOf, type Range, rangeOf } from '../run/stage-plan.ts';
 import { number, type PlanFlags, takeAdapter, whole, withPlanOptions } from './flags.ts';
 import { printJson, quoted } from './format.ts';
 import { interruptible } from './interruption.ts';
-import { isRewritable, progressPrinter } from './progress.ts';
+import { standardPrinter } from './progress.ts';
 
 interface RunFlags extends PlanFlags {
   frozen?: string;
@@ -49,7 +48,7 @@ export function runCommand(): Command {
 
 async function run(file: string | undefined, flags: RunFlags, signal: AbortSignal): Promise<void> {
   const { set, cell, adapter, jobs, frozen, json, ...folders } = flags;
-  const onEvent = json ? printJson : printer(signal);
+  const onEvent = json ? printJson : standardPrinter(signal);
   const settings = { ...folders, signal, onEvent };
   if (frozen !== undefined) {
     if (file !== undefined)
@@ -104,15 +103,6 @@ export async function withEvents(json: boolean | undefined, work: (signal: Abort
     if (json) printJson({ event: 'error', message, exitCode: exitCodeOf(error) });
     throw error;
   }
-}
-
-/** Prints the progress of a run. When the run stops, the message about it goes below the lines of what is running. */
-export function printer(signal: AbortSignal): (event: RunEvent | MatrixEvent) => void {
-  const { stdout, env } = process;
-  const screen = isRewritable(stdout, env) ? stdout : { write: (text: string) => stdout.write(text) };
-  const print = progressPrinter(screen);
-  signal.addEventListener('abort', print.release);
-  return print;
 }
 
 /** Writes the report of a run that succeeded or failed. A report that cannot be written fails no run. */

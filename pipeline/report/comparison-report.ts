@@ -1,15 +1,28 @@
-import { isDeepStrictEqual } from 'node:util';
 import { flat } from '../keys/why.ts';
+import { comparedParts, FILES, isCompared } from '../run/entries.ts';
 import { type Manifest, readManifest } from '../run/manifest.ts';
+import { STAGES } from '../run/run-folder.ts';
 import type { ComparisonReport } from './data.ts';
 import { optionText } from './options.ts';
 import { turntableOf } from './run-report.ts';
 
-/** Compares runs: the options that differ, the scores, and the turntables. @throws InputError without a valid run.json. */
+type Difference = Pick<ComparisonReport, 'options' | 'scores' | 'files'>;
+
+/** The options and results that differ, and all scores. */
+export function compare(manifests: readonly Manifest[]): Difference {
+  return {
+    options: differentOptions(manifests),
+    scores: comparedScores(manifests),
+    files: differing(manifests.map(resultsOf)),
+  };
+}
+
+/** Compares runs, also their turntables. @throws InputError without a valid run.json. */
 export async function readComparison(paths: readonly string[]): Promise<ComparisonReport> {
   const runs = await Promise.all(paths.map(readManifest));
   const manifests = runs.map(({ manifest }) => manifest);
   return {
+    ...compare(manifests),
     kind: 'comparison',
     name: manifests.map(({ name }) => name).join(' and '),
     made: new Date().toISOString(),
@@ -22,9 +35,26 @@ export async function readComparison(paths: readonly string[]): Promise<Comparis
         return { name: isUnique ? name : `${name} (${paths[i]})`, folder, status, turntable };
       }),
     ),
-    options: differentOptions(manifests),
-    scores: comparedScores(manifests),
   };
+}
+
+/** sha256 of the results of a run; see `ComparisonReport`. Those of an earlier run in its folder do not count. */
+export function resultsOf({ files, stages }: Manifest): Map<string, string> {
+  const own = files.filter(({ path, earlier }) => !earlier && isCompared(path));
+  const saved = stages.flatMap(({ id, parts, outputs }) =>
+    Object.entries(comparedParts({ parts, outputs }))
+      .filter(([name]) => !name.startsWith(`${FILES}/`))
+      .map(([name, sha256]) => [`${STAGES}/${id}/${name}`, sha256] as const),
+  );
+  return new Map([...own.map(({ path, sha256 }) => [path, sha256] as const), ...saved]);
+}
+
+/** The members that differ, with their values in each run. */
+function differing(all: readonly Map<string, string>[]): { name: string; values: (string | undefined)[] }[] {
+  const names = new Set(all.flatMap((members) => [...members.keys()]));
+  return [...names]
+    .map((name) => ({ name, values: all.map((members) => members.get(name)) }))
+    .filter(({ values }) => values.some((value) => value !== values[0]));
 }
 
 function differentOptions(manifests: readonly Manifest[]): ComparisonReport['options'] {
@@ -36,10 +66,7 @@ function differentOptions(manifests: readonly Manifest[]): ComparisonReport['opt
     );
     return new Map<string, string>([['seed', String(seed)], ...rows]);
   });
-  const names = new Set(all.flatMap((options) => [...options.keys()]));
-  return [...names]
-    .map((name) => ({ name, values: all.map((options) => options.get(name)) }))
-    .filter(({ values }) => !values.every((value) => isDeepStrictEqual(value, values[0])));
+  return differing(all);
 }
 
 function comparedScores(manifests: readonly Manifest[]): ComparisonReport['scores'] {

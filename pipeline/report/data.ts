@@ -176,6 +176,8 @@ export interface ComparisonReport extends Head {
   /** A value for each run; absent where a run has no such stage or option. */
   options: { name: string; values: (string | undefined)[] }[];
   scores: { name: string; unit: string; values: (number | undefined)[] }[];
+  /** sha256 of the results that differ: files, and tensors and pictures as `stages/<stage>/<artefact> <part>`. */
+  files: { name: string; values: (string | undefined)[] }[];
 }
 
 /** A stage of a run that goes on. */
@@ -222,7 +224,14 @@ export interface ListedRun {
   status: 'running' | 'done' | 'failed' | 'stopped' | 'unreadable';
   /** When it was written, ISO. */
   made: string;
+  /** `name@key` of what lies there; none before the first result. */
+  run?: string;
+  error?: string;
   prompt?: string;
+  /** Of the computation of all results, also in earlier runs. */
+  seconds?: number;
+  /** Of all results. */
+  bytes?: number;
   /** By the name of the score. */
   scores: Record<string, number>;
 }

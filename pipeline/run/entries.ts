@@ -54,6 +54,9 @@ export interface StageOutput {
  */
 const VARYING = /\.(mp4|webm|log)$/;
 
+/** Whether the bytes of a file repeat, so that they can be compared. */
+export const isCompared = (path: string) => !VARYING.test(path);
+
 /**
  * The hashes by which two results of one stage are compared: tensors and pictures of artefacts that have parts, and other files.
  */
@@ -62,7 +65,7 @@ export function comparedParts({ parts, outputs }: StageOutput): PartHashes {
     Object.entries(hashes).map(([part, sha256]) => [name, part, sha256]),
   );
   const isCovered = (path: string) => named.some(([name]) => path.startsWith(`${ARTEFACTS}/${name}/`));
-  const files = outputs.filter(({ path }) => !VARYING.test(path) && !isCovered(path));
+  const files = outputs.filter(({ path }) => isCompared(path) && !isCovered(path));
   return Object.fromEntries([
     ...named.map(([name, part, sha256]) => [`${name} ${part}`, sha256]),
     ...files.map(({ path, sha256 }) => [path, sha256]),

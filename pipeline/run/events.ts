@@ -3,6 +3,15 @@ import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
 /** The events of a run; `--json` prints each as one line. */
 export type RunEvent =
   | { event: 'run'; name: string; out: string; seed: number; stages: string[]; adapter: AdapterReport }
+  /** The folder has results of an earlier run that this one replaces; `isKept` if the store still has them. */
+  | {
+      event: 'replaces';
+      run: string;
+      status: 'running' | 'done' | 'failed' | 'stopped';
+      isKept: boolean;
+      store: string;
+      changes: string;
+    }
   | { event: 'stage'; stage: string; index: number; count: number }
   /** The store has the stage's results; `seconds` is the time of the original computation. */
   | { event: 'cached'; stage: string; key: string; seconds: number }

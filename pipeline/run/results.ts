@@ -5,8 +5,11 @@ import type { KeyedStage } from '../keys/identity.ts';
 import { placeFile } from '../store/disk.ts';
 import { damagesOf, type Entry } from '../store/entry.ts';
 import { ARTEFACTS, aboutOf, FILES, filesBelow, RECORDS } from './entries.ts';
-import { type RunFile, readManifest } from './manifest.ts';
+import { type Manifest, type RunFile, readManifest, type StageRow } from './manifest.ts';
 import { type RunFolder, STAGES } from './run-folder.ts';
+
+/** A stage by its name. */
+type ShownStage = Pick<StageRow, 'id' | 'key' | 'stage' | 'seed' | 'options' | 'identity' | 'places'>;
 
 /**
  * The result files in a run's folder: links to the files of store entries, and artefacts in public formats.
@@ -20,7 +23,7 @@ export class RunResults {
   readonly #keys: ReadonlyMap<string, string>;
   #files = new Map<string, RunFile>();
 
-  constructor(folder: RunFolder, planned: readonly KeyedStage[]) {
+  constructor(folder: RunFolder, planned: readonly Pick<KeyedStage, 'id' | 'key'>[]) {
     this.#folder = folder;
     this.#keys = new Map(planned.map(({ id, key }) => [id, key]));
   }
@@ -35,11 +38,11 @@ export class RunResults {
     return this.#keys.get(stage) === key;
   }
 
-  /** Lists the existing files of earlier runs. An unreadable run.json lists none. */
-  async readEarlier(): Promise<void> {
+  /** Lists the existing files of earlier runs, and returns the record of the last one. An unreadable run.json lists none. */
+  async readEarlier(): Promise<Manifest | undefined> {
     const { root } = this.#folder;
     const earlier = await readManifest(root).catch(() => undefined);
-    if (!earlier) return;
+    if (!earlier) return undefined;
     const { status, files } = earlier.manifest;
     // A killed run has replaced files without listing them.
     const changed = await damagesOf(root, files, () => status === 'running');
@@ -47,10 +50,11 @@ export class RunResults {
       if (changed.some(({ path }) => path === file.path)) continue;
       this.#files.set(file.path, { ...file, earlier: true });
     }
+    return earlier.manifest;
   }
 
   /** Links a stage's result files, and in `stages/<id>/` its artefacts and records, in place of earlier ones. */
-  async show({ id, key, stage, seed, options, identity, places }: KeyedStage, entry: Entry): Promise<void> {
+  async show({ id, key, stage, seed, options, identity, places }: ShownStage, entry: Entry): Promise<void> {
     const files = filesBelow(entry, FILES);
     const linked = await this.#linked(entry, FILES);
     for (const top of new Set(files.map(({ path }) => topOf(path)))) {
@@ -63,7 +67,7 @@ export class RunResults {
     }
     const { seconds, artefacts } = aboutOf(entry);
     const { made } = entry.record;
-    const about = { id, stage: stage.name, key, seed, options, artefacts, made, seconds, identity, places };
+    const about = { id, stage, key, seed, options, artefacts, made, seconds, identity, places };
     const staging = await this.#linked(entry, ARTEFACTS, RECORDS);
     await writeFile(join(staging, 'stage.json'), `${JSON.stringify(about, null, 2)}\n`);
     await this.#folder.place(staging, join(STAGES, id));
@@ -89,7 +93,7 @@ export class RunResults {
   }
 
   /** At the end: removes files of these stages from earlier runs that the stages no longer produce. */
-  async removeReplaced(stages: readonly KeyedStage[]): Promise<void> {
+  async removeReplaced(stages: readonly { id: string }[]): Promise<void> {
     for (const { path, stage, earlier } of this.files) {
       if (!earlier || !stages.some(({ id }) => id === stage)) continue;
       await this.#folder.remove(path);

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { loadScores } from '../../stages/artefacts/scores.ts';
 import { Stopped } from '../../stages/checkpoints.ts';
@@ -5,9 +6,11 @@ import { stageGives } from '../../stages/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Plan } from '../file/plan.ts';
 import type { KeyedStage } from '../keys/identity.ts';
+import { sentence, why } from '../keys/why.ts';
 import { countedUnder, RESULTS } from './artefacts.ts';
 import { aboutOf } from './entries.ts';
 import type { RunEvent, RunResult } from './events.ts';
+import { keepRun, runReference } from './kept-runs.ts';
 import { LiveLog } from './live-log.ts';
 import { gitState, type Manifest, packageVersion, type StageRow, thisMachine } from './manifest.ts';
 import { RunResults } from './results.ts';
@@ -82,9 +85,9 @@ class Run {
           ? undefined
           : { seconds: preview, show: (picture) => this.#live.showPicture(picture) },
       onMetrics: (stage, lines) => this.#live.add({ event: 'metrics', stage, lines }),
-      onEntry: async (...result) => {
+      onEntry: async (stage, entry) => {
         await this.#markFolder();
-        await this.#results.show(...result);
+        await this.#results.show({ ...stage, stage: stage.stage.name }, entry);
       },
     });
   }
@@ -137,8 +140,38 @@ class Run {
     };
     await this.#folder.open({ signal: this.#options.signal, onWait });
     await this.#live.open(out, (text) => this.#report({ event: 'warn', stage: '', text }));
-    await this.#results.readEarlier();
+    const earlier = await this.#results.readEarlier();
+    if (earlier) await this.#announce(earlier);
     return stale;
+  }
+
+  /** Says which results of the folder this run replaces, and keeps them, before it does. */
+  async #announce(earlier: Manifest): Promise<void> {
+    const { stages, store } = this.#prepared;
+    const replaced = stages.flatMap((stage) => {
+      const before = earlier.stages.find(({ id }) => id === stage.id);
+      const isOutdated = before && before.key !== stage.key && !stage.stage.source;
+      return isOutdated ? [{ stage, before }] : [];
+    });
+    if (!replaced.length) return;
+    const [{ stage, before }] = replaced;
+    const changes = sentence(why(before.identity, stage.identity, stage));
+    const { mtime } = await stat(join(this.#folder.root, MANIFEST));
+    const isKept = await this.#keep(earlier, mtime);
+    const run = runReference(earlier);
+    this.#report({ event: 'replaces', run, status: earlier.status, isKept, store: store.root, changes });
+  }
+
+  /** Keeps a finished run in the store. A run whose record cannot be written has its results nevertheless. */
+  async #keep(manifest: Manifest, finished?: Date): Promise<boolean> {
+    return keepRun(this.#prepared.store, manifest, finished).catch((error: unknown) => {
+      this.#report({
+        event: 'warn',
+        stage: '',
+        text: `the run is not kept in the store: ${messageOf(error)}`,
+      });
+      return false;
+    });
   }
 
   /**
@@ -171,7 +204,7 @@ class Run {
       this.#scores = (await loadScores(gpu, out).catch(() => undefined))?.scores; // of an earlier run
     }
     await this.#results.removeReplaced(stages);
-    await this.#write('done');
+    await this.#keep(await this.#write('done'));
   }
 
   async #result(): Promise<RunResult> {
@@ -222,8 +255,8 @@ class Run {
     });
   }
 
-  /** Writes run.json. */
-  async #write(status: Manifest['status'], error?: unknown): Promise<void> {
+  /** Writes run.json. Returns its contents. */
+  async #write(status: Manifest['status'], error?: unknown): Promise<Manifest> {
     const { plan, gpu, store, stages } = this.#prepared;
     const { from, until, command = `npx splatline run ${plan.file}` } = this.#options;
     const packages = Object.assign({}, ...stages.map(({ identity }) => identity.packages));
@@ -251,6 +284,7 @@ class Run {
       ledger: gpu.ledger.rows(),
     };
     await this.#folder.write(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
+    return manifest;
   }
 
   #row({ id, stage, key, options, seed, identity, places }: KeyedStage): StageRow {

@@ -10,6 +10,8 @@ export interface CollectOptions {
   olderThanMs?: number;
   /** Frees the least recently used until entries and checkpoints together have at most this many bytes. */
   maxBytes?: number;
+  /** Keys of entries that stay. */
+  kept?: ReadonlySet<string>;
   /** Only reports what would be freed. */
   dryRun?: boolean;
 }
@@ -30,13 +32,18 @@ export interface Collected {
 }
 
 /**
- * Frees saved work, the least recently used first; a run recomputes it when needed. Keeps everything whose key a process
- * holds, and what newer versions wrote, which it does not list. Also removes leftovers of killed processes. Ages are
+ * Frees saved work, the least recently used first; a run recomputes it when needed. Keeps the entries `kept`, everything whose key a
+ * process holds, and what newer versions wrote, which it does not list. Also removes leftovers of killed processes. Ages are
  * differences of the wall clock; a clock that was set back frees less, not more.
  * @throws InputError if the disk cannot be written.
  */
 export async function collect(store: Store, options: CollectOptions = {}): Promise<Collected> {
-  const { olderThanMs = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY, dryRun } = options;
+  const {
+    olderThanMs = Number.POSITIVE_INFINITY,
+    maxBytes = Number.POSITIVE_INFINITY,
+    kept,
+    dryRun,
+  } = options;
   const freed: StoreItem[] = [];
   const retained: StoreItem[] = [];
   if ((await store.exists()) && !dryRun) await store.tidy();
@@ -46,7 +53,8 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
   for (const item of items.sort((a, b) => a.usedAt - b.usedAt)) {
     const isDue = now - item.usedAt > olderThanMs || total > maxBytes;
     const isUsed = store.holder(item.key) !== undefined || (await lastUse(item.path)) > item.usedAt;
-    const isFreed = isDue && !isUsed;
+    const isKept = item.what === 'entry' && kept?.has(item.key);
+    const isFreed = isDue && !isUsed && !isKept;
     (isFreed ? freed : retained).push(item);
     if (isFreed) total -= item.bytes;
     if (isFreed && !dryRun) await store.remove(item.path);

@@ -34,7 +34,7 @@ const CACHE_TAG = 'CACHEDIR.TAG';
 const CACHE_TAG_TEXT =
   'Signature: 8a477f597d28d172789f06886806bc55\n' +
   '# This folder is a store of splatline: everything in it can be recomputed.\n';
-const PARTS = ['entries', 'checkpoints', 'locks', 'tmp'] as const;
+const PARTS = ['entries', 'checkpoints', 'runs', 'locks', 'tmp'] as const;
 export type StorePart = (typeof PARTS)[number];
 
 /** The owner of a draft that another host wrote cannot be looked up. An unfinished stage may leave its draft unchanged. */
@@ -49,6 +49,7 @@ const FOREIGN_DRAFT_MS = 7 * 24 * 3600 * 1000;
  *     <root>/store.json, CACHEDIR.TAG
  *     <root>/entries/<key[0..2]>/<key>/       entry.json and the entry's files, read-only
  *     <root>/checkpoints/<key>/<step>/        the same format, of unfinished stages
+ *     <root>/runs/<name>/<key>.json           records of finished runs, whose entries gc keeps
  *     <root>/locks/<key>.lock                 leases of processes that write an entry
  *     <root>/tmp/<random>.<owner>/            drafts
  */

@@ -1,16 +1,14 @@
 import { existsSync } from 'node:fs';
-import { access, constants, lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { access, constants, lstat, readFile, realpath } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { basename, join, sep } from 'node:path';
 import send from 'send';
 import { InputError } from '../../wgsl/core/index.ts';
 import { MATRIX_FILE, type MatrixRecord } from '../matrix/record.ts';
-import type { ListedRun } from '../report/data.ts';
 import { readMatrixReport } from '../report/matrix-report.ts';
-import { promptOf } from '../report/run-report.ts';
+import { kindOf, runsIn } from '../report/run-list.ts';
 import { reportPage, runReportPage } from '../report/write.ts';
 import { EVENTS_FILE, isRunning, PREVIEW_FILE } from '../run/live-log.ts';
-import { readManifest } from '../run/manifest.ts';
 import { LIVE, MANIFEST, REPORT } from '../run/run-folder.ts';
 import { codeOf, ignore } from '../store/disk.ts';
 import { Feed } from './feed.ts';
@@ -19,11 +17,6 @@ import { Refusal, type Site, sendPage, type ViewRequest } from './server.ts';
 
 /** Where the page of a run that goes on finds its changes, relative to the page. Files with such names are refused. */
 const EVENTS = '.events';
-/** Folders in the folders of a list are read, too: cells of a matrix. */
-const LIST_DEPTH = 2;
-
-type FolderKind = 'run' | 'matrix' | 'other';
-
 /**
  * A run, a matrix, or a folder of runs: its page, the pages of the runs in it, and the files of runs and matrices. A path outside of
  * them is refused, also through a symbolic link, and so are hidden files. @throws InputError where there is no run.
@@ -64,11 +57,6 @@ export async function runSite(path: string): Promise<Site> {
       for (const feed of feeds.values()) feed.close();
     },
   };
-}
-
-function kindOf(folder: string): FolderKind {
-  if (existsSync(join(folder, MANIFEST)) || existsSync(join(folder, LIVE, EVENTS_FILE))) return 'run';
-  return existsSync(join(folder, MATRIX_FILE)) ? 'matrix' : 'other';
 }
 
 /** The run or the folder of runs of a path, and the names below it. */
@@ -115,45 +103,6 @@ async function matrixPageOf(folder: string): Promise<string> {
     return isRunning(join(folder, path)) ? { ...cell, report: `${path}/` } : cell;
   });
   return reportPage({ ...report, cells });
-}
-
-/** The runs and matrices in a folder, the newest first. */
-export async function runsIn(folder: string, depth = LIST_DEPTH): Promise<ListedRun[]> {
-  const runs: ListedRun[] = [];
-  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
-    if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
-    const path = join(folder, entry.name);
-    const kind = kindOf(path);
-    if (kind !== 'other') {
-      runs.push(await listed(path, entry.name, kind));
-    } else if (depth > 1) {
-      const below = await runsIn(path, depth - 1);
-      for (const run of below) {
-        const href = `${encodeURIComponent(entry.name)}/${run.href}`;
-        runs.push({ ...run, name: `${entry.name}/${run.name}`, href });
-      }
-    }
-  }
-  const rank = ({ status, made }: ListedRun) => `${status === 'running' ? 1 : 0}${made}`;
-  return runs.sort((a, b) => rank(b).localeCompare(rank(a)));
-}
-
-async function listed(folder: string, name: string, kind: 'run' | 'matrix'): Promise<ListedRun> {
-  const href = `${encodeURIComponent(name)}/`;
-  const timeOf = async (...path: string[]) => (await stat(join(folder, ...path))).mtime.toISOString();
-  if (kind === 'matrix') {
-    const { status } = JSON.parse(await readFile(join(folder, MATRIX_FILE), 'utf8')) as MatrixRecord;
-    return { name, href, kind, status, made: await timeOf(MATRIX_FILE), scores: {} };
-  }
-  if (isRunning(folder)) return { name, href, kind, status: 'running', made: await timeOf(), scores: {} };
-  const read = await readManifest(folder).catch(() => undefined);
-  if (!read) return { name, href, kind, status: 'unreadable', made: await timeOf(), scores: {} };
-  const { status, scores = [] } = read.manifest;
-  return {
-    ...{ name, href, kind, made: await timeOf(MANIFEST), prompt: promptOf(read.manifest) },
-    status: status === 'running' ? 'stopped' : status, // it was killed
-    scores: Object.fromEntries(scores.map((score) => [score.name, score.value])),
-  };
 }
 
 function redirect(response: ServerResponse, name: string): void {

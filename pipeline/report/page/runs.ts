@@ -3,8 +3,18 @@ import type { ComparisonReport } from '../data.ts';
 import { element, Piece, table } from './dom.ts';
 import { dateText, numberText, unitText } from './format.ts';
 
+/** Maximum number of results that are listed by name. */
+const MAX_FILES = 50;
+
 /** The page that compares runs: pictures by frame, scores with differences, and the options that differ. */
-export function comparisonPage({ name, made, runs, options, scores }: ComparisonReport): DocumentFragment {
+export function comparisonPage({
+  name,
+  made,
+  runs,
+  options,
+  scores,
+  files,
+}: ComparisonReport): DocumentFragment {
   const piece = new Piece('comparison-page');
   const names = runs.map(({ name }) => name);
   piece.fill({
@@ -24,6 +34,15 @@ export function comparisonPage({ name, made, runs, options, scores }: Comparison
           options.map(({ name, values }) => [name, ...values.map((value) => value ?? '—')]),
         )
       : element('p', 'note', 'All options are the same.'),
+    fileCount: count(files.length, 'result'),
+    fileTable: files.length
+      ? table(
+          ['Result', ...names],
+          files
+            .slice(0, MAX_FILES)
+            .map(({ name, values }) => [name, ...values.map((value) => value?.slice(0, 12) ?? '—')]),
+        )
+      : element('p', 'note', 'All results are the same to the byte.'),
   });
   fillPictures(piece, runs);
   return piece.content;
