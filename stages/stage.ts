@@ -118,6 +118,8 @@ export interface Reading {
  *   has the same options.
  * - `needsPhotographs`: its dataset must have photographs. `givesPhotographs`: whether the dataset that it produces has them
  *   (default: yes). A plan where the two do not match is refused.
+ * - `newRows`: its Gaussians are not, row by row, those that it takes. `needsSameRows`: its splat must have the rows of the base. A plan
+ *   where the two do not match is refused.
  * - `reads` lists the inputs from outside the run, so that a later run detects changes. Default: all files under its path
  *   options.
  * - `module`: `import.meta.url` of the defining module. The stage reruns when that module, or anything that it imports,
@@ -136,6 +138,8 @@ export interface Stage<Options = unknown> {
   repeats?: false;
   before?(options: Options): StageBefore | undefined;
   needsPhotographs?: boolean;
+  newRows?: true;
+  needsSameRows?: true;
   givesPhotographs?(options: Options): boolean;
   givesFor?(options: Options): readonly ArtefactName[];
   reads?(options: Options): Promise<Reading>;

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { type Dataset, releaseDataset } from '../stages/artefacts/dataset.ts';
 import { formatExposures } from '../stages/artefacts/exposures.ts';
 import { releaseGaussians } from '../stages/artefacts/gaussians.ts';
-import { formatPoses } from '../stages/artefacts/poses.ts';
+import { formatPoses, withPoses } from '../stages/artefacts/poses.ts';
 import { Stopped } from '../stages/checkpoints.ts';
 import { init } from '../stages/init/stage.ts';
 import { load } from '../stages/load/stage.ts';
@@ -126,6 +126,33 @@ test('without them there is no exposure and no pose, and no byte differs', () =>
       assert.equal(viewmat, [...Float32Array.from(dataset.views[i].camera.viewmat)]);
     }
     assert.equal(still.bytes, off.bytes, 'rates of 0 change nothing');
+  }));
+
+test('refined poses stand for those of training views alone, and a later training starts from them', () =>
+  withGpu(async (gpu, arena) => {
+    const dataset = noise(arena);
+    dataset.views[1].split = 'test';
+    const { poses, ...first } = await trainScene(
+      gpu,
+      { dataset, gaussians: startOf(arena) },
+      { steps: 8, cap: 120, poses: true },
+    );
+    const refined = withPoses(dataset, poses);
+    assert.is(withPoses(dataset), dataset);
+    for (const [i, view] of refined.views.entries()) {
+      const { name, camera, image } = dataset.views[i];
+      assert.is(view.image, image);
+      if (i === 1) assert.is(view.camera, camera);
+      else assert.equal(view.camera.viewmat, poses!.views.find((pose) => pose.name === name)!.viewmat);
+    }
+    assert.not.equal(refined.views[0].camera.viewmat, dataset.views[0].camera.viewmat);
+    const again = await trainScene(
+      gpu,
+      { dataset, gaussians: startOf(arena), poses },
+      { steps: 3, cap: 120, poses: true, rates: { poses: 0 } },
+    );
+    assert.equal(again.poses, poses);
+    for (const { gaussians } of [first, again]) releaseGaussians(gaussians);
   }));
 
 test('it resumes from a checkpoint to the same bytes', () =>

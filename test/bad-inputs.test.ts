@@ -94,6 +94,20 @@ test('input that proves broken when read leaves no folder, and an earlier run un
   });
 });
 
+test('a plan that blends after other Gaussians were made refuses it', async () => {
+  const whole = await writeCapture(tinyCapture());
+  const planOf = async (...later: string[]) => {
+    const first = [`load: { colmap: ${whole} }`, 'init:', 'stylize: { prompt: a }'];
+    await write('p.yaml', ['stages:', ...[...first, ...later].map((line) => `  - ${line}`), ''].join('\n'));
+    return readPipeline('p.yaml', { cwd: scratch, registry: stages });
+  };
+  const refused = /`blend` mixes each Gaussian with the same one before restyling, and `train` made other/;
+  await throwsInput(() => planOf('train:', 'blend:'), refused);
+  await throwsInput(() => planOf('train:', 'stylize: { id: again, prompt: b }', 'blend:'), refused);
+  await planOf('blend:', 'train:');
+  await planOf('train: { clip: { prompt: b } }', 'blend:');
+});
+
 test('a plan that trains on photographs refuses a splat without photographs', async () => {
   const ply = await write('any.ply', '');
   await write('p.yaml', `stages:\n  - load: { ply: ${ply} }\n  - train:\n`);

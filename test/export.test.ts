@@ -7,6 +7,7 @@ import {
   uploadGaussians,
 } from '../stages/artefacts/gaussians.ts';
 import { parseGaussians } from '../stages/artefacts/gaussians-import.ts';
+import type { Poses } from '../stages/artefacts/poses.ts';
 import type { Scores } from '../stages/artefacts/scores.ts';
 import { type ExportInput, exportSplat } from '../stages/export/stage.ts';
 import type { Gpu } from '../wgsl/core/index.ts';
@@ -38,10 +39,15 @@ interface Exported {
   scores: Scores;
   value(name: string): number;
   notes: string[];
+  warnings: string[];
 }
 
-async function exported(gpu: Gpu, options: ExportInput, earlier?: Scores): Promise<Exported> {
-  const gaussians = uploadGaussians(gpu, 'test', ball(), 'test');
+async function exported(
+  gpu: Gpu,
+  options: ExportInput,
+  { earlier, poses, antialias = false }: { earlier?: Scores; poses?: Poses; antialias?: boolean } = {},
+): Promise<Exported> {
+  const gaussians = uploadGaussians(gpu, 'test', { ...ball(), antialias }, 'test');
   const files = new Map<string, Uint8Array>();
   const output = {
     async write(path: string, bytes: Uint8Array | string) {
@@ -50,10 +56,10 @@ async function exported(gpu: Gpu, options: ExportInput, earlier?: Scores): Promi
   };
   const report = recordingReport();
   try {
-    const scene = { dataset: ringDataset(), gaussians, scores: earlier };
+    const scene = { dataset: ringDataset(), gaussians, scores: earlier, poses };
     const scores = await exportSplat(gpu, scene, options, { report, output });
     const value = (name: string) => scores.scores.find((score) => score.name === name)?.value ?? Number.NaN;
-    return { files, scores, value, notes: report.notes };
+    return { files, scores, value, notes: report.notes, warnings: report.warnings };
   } finally {
     releaseGaussians(gaussians);
   }
@@ -68,7 +74,7 @@ test('every format has its file, its size, and its likeness to the splat, after 
   withGpu(async (gpu) => {
     const earlier = { scores: [{ name: 'psnr', value: 30, unit: 'dB', over: '2 held-out views' }] };
     const formats: ExportInput['formats'] = ['html', 'sog', 'glb', 'spz', 'compressed.ply', 'ply'];
-    const result = await exported(gpu, { formats }, earlier);
+    const result = await exported(gpu, { formats }, { earlier });
     const { files, scores, value } = result;
     const names = ['ply', 'compressed.ply', 'sog', 'spz', 'glb', 'html'].map(
       (name) => `export/splat.${name}`,
@@ -95,6 +101,27 @@ test('every format has its file, its size, and its likeness to the splat, after 
     assert.is(scores.scores.filter(({ name }) => name.startsWith('export.glb')).length, 1);
     assert.ok(Number.isNaN(value('export.reduced.psnr')), 'nothing was left out');
     assert.is(scores.scores[2].over, '8 training views, against the splat');
+  }));
+
+test('a format without a mark for antialiasing is named', () =>
+  withGpu(async (gpu) => {
+    const { warnings } = await exported(gpu, { formats: ['ply', 'glb'] }, { antialias: true });
+    assert.is(warnings.length, 1);
+    assert.match(warnings[0], /^export\/splat\.glb cannot say that the splat was trained with antialiasing/);
+    assert.equal((await exported(gpu, { formats: ['glb'] })).warnings, []);
+  }));
+
+test('refined poses stand for those of the training views: what they do not show is removed', () =>
+  withGpu(async (gpu) => {
+    // All cameras stand at the first one's place but look the other way.
+    const away = ringDataset().views.map(({ name, camera: { viewmat } }) => ({
+      name,
+      viewmat: viewmat.map((value, at) => (at < 4 || (at >= 8 && at < 12) ? -value : value)),
+    }));
+    await throwsInput(
+      () => exported(gpu, { formats: ['ply'], prune: { visibility: 1e-3 } }, { poses: { views: away } }),
+      'export.prune.visibility 0.001 removes all Gaussians',
+    );
   }));
 
 test('bands: the lower bands keep their bytes', () =>

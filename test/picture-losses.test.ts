@@ -13,6 +13,7 @@ import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { uniform } from './helpers/numbers.ts';
 import { recordingReport } from './helpers/report.ts';
+import { throwsInput } from './helpers/throws.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
 import { maskedL1, totalVariation } from './reference/pixel-loss.ts';
 import { type RgbaPicture, structure } from './reference/structure.ts';
@@ -152,6 +153,11 @@ test('the mask of a region is how much of each pixel shows it', () =>
       assert.ok(levels.some((level) => level > 200) && levels.some((level) => level === 0));
     }
     assert.throws(() => masks.of({ ...views[0] }), /no mask of view ring-0/);
+    await throwsInput(
+      () => RegionMasks.create(gpu, gaussians, weights, views, PIXELS),
+      'masks of a region of 8 views of up to 40×40 need 1 MiB',
+      'load.downscale',
+    );
     masks.destroy();
     renderer.destroy();
     assert.is(gpu.liveBytes, live + 16 * PIXELS, 'all buffers are freed');

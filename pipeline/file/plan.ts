@@ -62,6 +62,8 @@ export function orderMistakes(stages: readonly PlannedStage[], registry: readonl
   const given = new Set<ArtefactName>();
   /** The stage that produced the dataset, if the dataset has no photographs. */
   let pictureless: PlannedStage | undefined;
+  /** The stage that made other Gaussians after those of the base, if any. */
+  let regrouped: PlannedStage | undefined;
   return stages.flatMap((planned) => {
     const { id, stage, options, place } = planned;
     const missing = stage.needs.filter((name) => !given.has(name));
@@ -71,6 +73,15 @@ export function orderMistakes(stages: readonly PlannedStage[], registry: readonl
       const text = `\`${id}\` needs photographs, and the dataset of \`${pictureless.id}\` has none; load a capture, or remove \`${id}\``;
       mistakes.push({ text, place });
     }
+    if (stage.needsSameRows && regrouped) {
+      const text =
+        `\`${id}\` mixes each Gaussian with the same one before restyling, and \`${regrouped.id}\` made other Gaussians since; ` +
+        `put \`${id}\` before \`${regrouped.id}\``;
+      mistakes.push({ text, place });
+    }
+    // A stage that uses a base passes it on.
+    if (gives.includes('base') && !(given.has('base') && stage.uses?.includes('base'))) regrouped = undefined;
+    else if (stage.newRows && gives.includes('gaussians') && given.has('base')) regrouped = planned;
     for (const name of gives) given.add(name);
     if (gives.includes('dataset'))
       pictureless = stage.givesPhotographs?.(options) === false ? planned : undefined;

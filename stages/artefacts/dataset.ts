@@ -1,3 +1,4 @@
+import { InputError } from '../../wgsl/core/index.ts';
 import type { Camera, Vec3 } from './camera.ts';
 
 /** One photograph, or (image null) a synthetic view of a splat that was loaded without photographs. */
@@ -49,6 +50,22 @@ export function largestView(views: readonly View[]): { width: number; height: nu
     width: Math.max(...views.map(({ camera }) => camera.width)),
     height: Math.max(...views.map(({ camera }) => camera.height)),
   };
+}
+
+/** @throws InputError when one picture for each view, `pixelBytes` a pixel, together takes more than the limit. WebGPU does not report free memory. */
+export function checkViewPictures(
+  views: readonly View[],
+  { what, pixelBytes, limit }: { what: string; pixelBytes: number; limit: number },
+): void {
+  const bytes = views.reduce((sum, { camera }) => sum + pixelBytes * camera.width * camera.height, 0);
+  if (bytes <= limit) return;
+  const { width, height } = largestView(views);
+  const mib = (of: number) => `${Math.ceil(of / 2 ** 20)} MiB`;
+  const by = Math.ceil(10 * Math.sqrt(bytes / limit)) / 10;
+  throw new InputError(
+    `${what} of ${views.length} views of up to ${width}×${height} need ${mib(bytes)} on the GPU, and ${mib(limit)} is the limit. ` +
+      `Make the views smaller by ${by} at least (load.downscale)`,
+  );
 }
 
 /** Frees a dataset's photographs. The dataset must not be used afterwards; a second call does nothing. */

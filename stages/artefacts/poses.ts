@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
+import type { Dataset } from './dataset.ts';
 import { readSavedJson } from './json.ts';
 
 /** The poses of the training views, as training with `poses` refined them. */
@@ -17,6 +18,17 @@ export interface Poses {
 const posesFile = z.strictObject({
   views: z.array(z.strictObject({ name: z.string(), viewmat: z.array(z.number()).length(16) })),
 });
+
+/** A dataset whose training views have the refined poses; held-out views keep those of the capture. It shares the photographs. */
+export function withPoses(dataset: Dataset, poses?: Poses): Dataset {
+  if (!poses) return dataset;
+  const viewmats = new Map(poses.views.map(({ name, viewmat }) => [name, viewmat]));
+  const views = dataset.views.map((view) => {
+    const viewmat = view.split === 'train' ? viewmats.get(view.name) : undefined;
+    return viewmat ? { ...view, camera: { ...view.camera, viewmat } } : view;
+  });
+  return { ...dataset, views };
+}
 
 /** The text of `poses.json`: one line per view. Equal poses give equal bytes. */
 export function formatPoses({ views }: Poses): string {

@@ -32,19 +32,6 @@ export async function readAntialias(
   return meta ? isSogAntialias(text(await readAll(meta, Math.min(MAX_META_BYTES, meta.size)))) : false;
 }
 
-/** Marks the bytes of a compressed .ply or an uncompressed .spz as `readAntialias` reads it; those of other formats stay. */
-export function markAntialias(bytes: Uint8Array, format: string): Uint8Array {
-  if (format === 'spz' && bytes[0] === 0x4e) {
-    const marked = bytes.slice();
-    marked[SPZ_HEADER.flags] |= SPZ_HEADER.antialiased;
-    return marked;
-  }
-  if (format !== 'compressed.ply') return bytes;
-  const line = bytes.indexOf(0x0a, bytes.indexOf(0x0a) + 1) + 1;
-  const comment = new TextEncoder().encode(`comment ${ANTIALIAS_COMMENT}\n`);
-  return Buffer.concat([bytes.subarray(0, line), comment, bytes.subarray(line)]);
-}
-
 function isPlyAntialias(head: string): boolean {
   let found = false;
   for (const line of head.slice(0, Math.max(0, head.indexOf('\nend_header'))).split('\n')) {

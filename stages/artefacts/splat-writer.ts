@@ -1,17 +1,23 @@
 import { Worker } from 'node:worker_threads';
-import { type Camera, cameraCenter, dot, subtract, type Vec3 } from './camera.ts';
+import { type Camera, cameraCenter, cross, dot, normalize, subtract, type Vec3 } from './camera.ts';
 import { assertFinite, emptyGaussians, type HostGaussians } from './gaussians.ts';
 import { encodePly, plyColumns } from './gaussians-ply.ts';
-import { markAntialias } from './splat-model.ts';
 
-/** The formats in which a splat is written, all by @playcanvas/splat-transform. */
+/**
+ * The formats in which a splat is written, all by @playcanvas/splat-transform. `marks`: whether the file says that a splat was trained with
+ * antialiasing.
+ */
 export const SPLAT_FORMATS = {
-  ply: { output: 'ply', summary: '3DGS, exact' },
-  'compressed.ply': { output: 'compressed-ply', summary: 'PlayCanvas, quantised' },
-  sog: { output: 'sog-bundle', summary: 'PlayCanvas, quantised and clustered, for the web' },
-  spz: { output: 'spz', summary: 'Niantic, quantised' },
-  glb: { output: 'glb', summary: 'glTF with KHR_gaussian_splatting' },
-  html: { output: 'html-bundle', summary: 'SuperSplat viewer with the SOG inside, opens without a network' },
+  ply: { output: 'ply', marks: true, summary: '3DGS, exact' },
+  'compressed.ply': { output: 'compressed-ply', marks: true, summary: 'PlayCanvas, quantised' },
+  sog: { output: 'sog-bundle', marks: true, summary: 'PlayCanvas, quantised and clustered, for the web' },
+  spz: { output: 'spz', marks: true, summary: 'Niantic, quantised' },
+  glb: { output: 'glb', marks: false, summary: 'glTF with KHR_gaussian_splatting' },
+  html: {
+    output: 'html-bundle',
+    marks: true,
+    summary: 'SuperSplat viewer with the SOG inside, opens without a network',
+  },
 } as const;
 export type SplatFormat = keyof typeof SPLAT_FORMATS;
 export const SPLAT_FORMAT_NAMES = Object.keys(SPLAT_FORMATS) as [SplatFormat, ...SplatFormat[]];
@@ -29,10 +35,12 @@ export interface SplatWriterOptions {
 export interface ViewerCamera {
   position: Vec3;
   target: Vec3;
-  /** Field of view, degrees. */
+  /** Field of view of the longer side, degrees. */
   fov: number;
   /** RGB behind the splat, 0–1. */
   background?: Vec3;
+  /** Of the world, not zero. Default: −y. */
+  up?: Vec3;
 }
 
 const DEFAULT_SEED = 42;
@@ -49,9 +57,10 @@ export async function writeSplat(
 ): Promise<Uint8Array> {
   assertFinite(host, `writing .${format}`);
   if (format === 'ply') return encodePly(host);
-  if (format === 'html') return writeViewer(await writeSplat(host, 'sog', options), options.viewer);
-  const bytes = await runWriter(host, format, options);
-  return host.antialias ? markAntialias(bytes, format) : bytes;
+  if (format === 'html') {
+    return writeViewer(await writeSplat(host, 'sog', options), options.viewer, host.antialias);
+  }
+  return runWriter(format === 'glb' ? withUnitQuats(host) : host, format, options);
 }
 
 /** From where a camera looks, towards the point of its axis that is nearest to the centre. */
@@ -60,19 +69,40 @@ export function viewerCamera(camera: Camera, center: Vec3, background: Vec3): Vi
   const [x, y, z] = camera.viewmat.slice(8, 11);
   const distance = Math.max(dot([x, y, z], subtract(center, position)), Number.EPSILON);
   const target: Vec3 = [position[0] + distance * x, position[1] + distance * y, position[2] + distance * z];
-  const fov = (2 * Math.atan(camera.height / (2 * camera.fy)) * 180) / Math.PI;
+  // The viewer's field of view is that of the longer side.
+  const half = Math.max(camera.width / camera.fx, camera.height / camera.fy) / 2;
+  const fov = (2 * Math.atan(half) * 180) / Math.PI;
   return { position, target, fov, background };
 }
 
+/** Rotations of KHR_gaussian_splatting have unit length; the other formats normalise them or leave it to the reader. */
+function withUnitQuats(host: HostGaussians): HostGaussians {
+  const quats = host.quats.slice();
+  for (let at = 0; at < quats.length; at += 4) {
+    const row = quats.subarray(at, at + 4);
+    const length = Math.hypot(...row) || 1;
+    row.forEach((value, k) => {
+      row[k] = value / length;
+    });
+  }
+  return { ...host, quats };
+}
+
+/** How the viewer turns the splat, and what decides whether it renders with antialiasing: its settings have neither. */
+const VIEWER_TURN = 'entity.setLocalEulerAngles(0, 0, 180);';
+const VIEWER_ANTIALIAS = "aa: url.searchParams.has('aa')";
+
 /**
  * The SuperSplat viewer as one page. With a SOG inside it loads nothing from a network; with an address it fetches the splat from
- * there, in the format of the name: .ply, .compressed.ply or .sog.
+ * there, in the format of the name: .ply, .compressed.ply or .sog. `antialias`: it renders with
+ * Mip-Splatting's 2D filter, because it does not read the mark of a file.
  */
 export async function writeViewer(
   splat: Uint8Array | { address: string },
   camera?: ViewerCamera,
+  antialias = false,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const [before, after] = await readViewer(camera);
+  const [before, after] = await readViewer(camera, antialias);
   if (splat instanceof Uint8Array) {
     return new TextEncoder().encode(before + Buffer.from(splat).toString('base64') + after);
   }
@@ -82,11 +112,34 @@ export async function writeViewer(
 }
 
 /** The page of the SuperSplat viewer in two parts: the base64 of a SOG belongs between them. */
-export async function readViewer(camera?: ViewerCamera): Promise<[before: string, after: string]> {
+export async function readViewer(
+  camera?: ViewerCamera,
+  antialias = false,
+): Promise<[before: string, after: string]> {
   // The library writes a page with a splat inside. One Gaussian keeps that short.
   const one = emptyGaussians(1, 0);
   one.quats[0] = 1;
-  return splitViewer(new TextDecoder().decode(await runWriter(one, 'html', { viewer: camera })));
+  let page = new TextDecoder().decode(await runWriter(one, 'html', { viewer: camera }));
+  const [w, x, y, z] = uprightTurn(camera?.up);
+  page = replaceOnce(page, VIEWER_TURN, `entity.setLocalRotation(${x}, ${y}, ${z}, ${w});`);
+  if (antialias) page = replaceOnce(page, VIEWER_ANTIALIAS, 'aa: true');
+  return splitViewer(page);
+}
+
+function replaceOnce(page: string, text: string, by: string): string {
+  if (page.split(text).length !== 2) throw new Error(`the viewer's page does not have ${text} once`);
+  return page.replace(text, by);
+}
+
+/** The quaternion wxyz of the shortest turn of `up` to −y, and then 180° about z: y is up in the viewer. */
+function uprightTurn(up: Vec3 = [0, -1, 0]): [w: number, x: number, y: number, z: number] {
+  const target: Vec3 = [0, -1, 0];
+  const unit = normalize(up);
+  const half = 1 + dot(unit, target);
+  // Of opposite directions no turn is the shortest: half a turn about x.
+  const turn = half < 1e-6 ? [0, 1, 0, 0] : [half, ...cross(unit, target)];
+  const [w, x, y, z] = turn.map((value) => value / Math.hypot(...turn));
+  return [-z, -y, x, w];
 }
 
 /** The SOG inside a page of `writeViewer`. */
@@ -108,9 +161,14 @@ function splitViewer(page: string): [before: string, after: string] {
   return [page.slice(0, start), page.slice(end)];
 }
 
-/** SuperSplat's settings. Its world is the file's, turned by 180° about z. */
-function viewerSettings({ position, target, fov, background = [0, 0, 0] }: ViewerCamera): object {
-  const turned = ([x, y, z]: Vec3) => [-x, -y, z];
+/** SuperSplat's settings. Its world is the file's, turned by `uprightTurn`. */
+function viewerSettings({ position, target, fov, background = [0, 0, 0], up }: ViewerCamera): object {
+  const [w, ...axis] = uprightTurn(up);
+  const turned = (point: Vec3) => {
+    const once = cross(axis, point);
+    const twice = cross(axis, once);
+    return point.map((value, k) => value + 2 * (w * once[k] + twice[k]));
+  };
   return {
     version: 2,
     tonemapping: 'none',

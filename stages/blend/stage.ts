@@ -8,6 +8,7 @@ import {
   type Gaussians,
   parameterWidths,
 } from '../artefacts/gaussians.ts';
+import { type Poses, withPoses } from '../artefacts/poses.ts';
 import { regionOption } from '../regions/options.ts';
 import { openRegion } from '../regions/weights.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
@@ -35,6 +36,8 @@ export interface BlendInputs {
   base: Gaussians;
   /** Its first training view shows the region, in `region.png`. */
   dataset?: Dataset;
+  /** Of the training views, in place of the dataset's. */
+  poses?: Poses;
 }
 
 /** The stage: a mix of the restyled splat and the splat before restyling. */
@@ -44,7 +47,8 @@ export const blendStage = defineStage({
   summary: 'Mixes the restyled splat with the splat before restyling, everywhere or in a region',
   options: blendOptions,
   needs: ['gaussians', 'base'],
-  uses: ['dataset'],
+  uses: ['dataset', 'poses'],
+  needsSameRows: true,
   gives: ['gaussians'],
   run: async (...args) => ({ gaussians: await blend(...args) }),
 });
@@ -58,7 +62,7 @@ export const blendStage = defineStage({
  */
 export async function blend(
   gpu: Gpu,
-  { gaussians: styled, base, dataset }: BlendInputs,
+  { gaussians: styled, base, dataset, poses }: BlendInputs,
   given: BlendInput = {},
   { report = silent, output }: StageSettings = {},
 ): Promise<Gaussians> {
@@ -79,7 +83,7 @@ export async function blend(
           arena,
           { name: 'only', option: only, whenEmpty: 'nothing of the restyling is left' },
           base,
-          { report, output, dataset },
+          { report, output, dataset: dataset && withPoses(dataset, poses) },
         )
       : everywhere(arena, count);
     const blended = {} as Record<GaussianParameter, GPUBuffer>;

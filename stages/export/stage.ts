@@ -10,6 +10,7 @@ import {
   uploadGaussians,
 } from '../artefacts/gaussians.ts';
 import { parseGaussians } from '../artefacts/gaussians-import.ts';
+import { type Poses, withPoses } from '../artefacts/poses.ts';
 import { formatScores, mergeScores, type Score, type Scores, scoreOf } from '../artefacts/scores.ts';
 import {
   SPLAT_FORMATS,
@@ -29,6 +30,8 @@ export type { ExportInput } from './options.ts';
 export interface ExportScene {
   dataset: Dataset;
   gaussians: Gaussians;
+  /** Of the training views, in place of the dataset's. */
+  poses?: Poses;
   /** Scores of an earlier stage, to which those of the files are added. */
   scores?: Scores;
 }
@@ -40,7 +43,7 @@ export const exportStage = defineStage({
   summary: 'Writes the splat in formats for viewers and engines, and scores each file against the splat',
   options: exportOptions,
   needs: ['dataset', 'gaussians'],
-  uses: ['scores'],
+  uses: ['poses', 'scores'],
   gives: ['scores'],
   run: async (...args) => ({ scores: await exportSplat(...args) }),
 });
@@ -54,13 +57,14 @@ export const exportStage = defineStage({
  */
 export async function exportSplat(
   gpu: Gpu,
-  { dataset, gaussians, scores: earlier }: ExportScene,
+  { dataset: capture, gaussians, poses, scores: earlier }: ExportScene,
   given: ExportInput,
   { report = silent, output, seed }: StageSettings = {},
 ): Promise<Scores> {
   const options = exportOptions.parse(given);
   const { formats, iterations } = options;
   const background = backgroundColor(options.background);
+  const dataset = withPoses(capture, poses);
   const cameras = dataset.views.filter(({ split }) => split === 'train').map(({ camera }) => camera);
   const arena = gpu.arena('export');
   const held: Gaussians[] = [];
@@ -88,15 +92,21 @@ export async function exportSplat(
       scores.push(scoreOf(`${name}.psnr`, psnr, 'dB', over), scoreOf(`${name}.ssim`, ssim, '1', over));
     };
     if (host.count < cropped.count || host.shDegree < cropped.shDegree) await rate('export.reduced', host);
-    const viewer = viewerCamera(cameras[0], dataset.center, background);
+    const viewer = { ...viewerCamera(cameras[0], dataset.center, background), up: dataset.up };
     let sog: Uint8Array | undefined;
     const fileOf = async (format: SplatFormat) => {
       if (format !== 'sog' && format !== 'html') return writeSplat(host, format);
       sog ??= await writeSplat(host, 'sog', { iterations, seed });
-      return format === 'sog' ? sog : writeViewer(sog, viewer);
+      return format === 'sog' ? sog : writeViewer(sog, viewer, host.antialias);
     };
     const chosen = (Object.keys(SPLAT_FORMATS) as SplatFormat[]).filter((name) => formats.includes(name));
     for (const [i, format] of chosen.entries()) {
+      if (host.antialias && !SPLAT_FORMATS[format].marks) {
+        report.warn(
+          `export/splat.${format} cannot say that the splat was trained with antialiasing, so viewers show small Gaussians too strong; ` +
+            'use ply, sog, spz or html where that matters',
+        );
+      }
       const bytes = await fileOf(format);
       await output?.write(`export/splat.${format}`, bytes);
       const about = `${host.count} Gaussians, SH degree ${host.shDegree}`;

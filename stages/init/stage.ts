@@ -60,6 +60,7 @@ export const initStage = defineStage({
   summary: 'Creates the initial Gaussians from SfM points or at random',
   options: initOptions,
   needs: ['dataset'],
+  newRows: true,
   gives: ['gaussians'],
   run: async (...args) => ({ gaussians: await init(...args) }),
 });

@@ -165,6 +165,7 @@ export const loadStage = defineStage({
   source: true,
   givesFor: (options) => (hasPhotographs(options) ? ['dataset'] : ['dataset', 'gaussians']),
   givesPhotographs: hasPhotographs,
+  newRows: true,
   before(options) {
     if (options.path !== undefined && !readerOf(options.path)) return undefined; // preflight reports it
     const { reader, path } = sourceOf(options);

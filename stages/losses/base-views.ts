@@ -1,11 +1,11 @@
-import { type Arena, type Gpu, InputError, type Recorder } from '../../wgsl/core/index.ts';
+import type { Arena, Gpu, Recorder } from '../../wgsl/core/index.ts';
 import { type BoundHalves, HALF_PICTURE_BYTES, HalfPictures } from '../../wgsl/image/half-picture.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
-import { largestView, type View } from '../artefacts/dataset.ts';
+import { checkViewPictures, largestView, type View } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 
-/** Limit of all renders together: WebGPU does not report free memory. */
+/** Of all renders together. */
 const MOST_BYTES = 8 * 2 ** 30;
 
 /**
@@ -83,13 +83,9 @@ export class BaseViews {
 
 /** @throws InputError when the renders of all views take more than the limit. */
 export function checkBaseViews(views: readonly View[], limit = MOST_BYTES): void {
-  const bytes = views.reduce((sum, { camera }) => sum + HALF_PICTURE_BYTES * camera.width * camera.height, 0);
-  if (bytes <= limit) return;
-  const { width, height } = largestView(views);
-  const mib = (of: number) => `${Math.ceil(of / 2 ** 20)} MiB`;
-  const by = Math.ceil(10 * Math.sqrt(bytes / limit)) / 10;
-  throw new InputError(
-    `the renders of ${views.length} views of up to ${width}×${height} before restyling need ${mib(bytes)} on the GPU, and ` +
-      `${mib(limit)} is the limit. Make the views smaller by ${by} at least (load.downscale)`,
-  );
+  checkViewPictures(views, {
+    what: 'the renders before restyling',
+    pixelBytes: HALF_PICTURE_BYTES,
+    limit,
+  });
 }

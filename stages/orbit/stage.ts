@@ -3,6 +3,7 @@ import { backgroundColor } from '../artefacts/background.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import { type Frames, releaseFrames } from '../artefacts/frames.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
+import { type Poses, withPoses } from '../artefacts/poses.ts';
 import { defineStage, type Report, type StageSettings, silent } from '../stage.ts';
 import {
   type OrbitInput,
@@ -27,6 +28,8 @@ export interface OrbitScene {
   gaussians: Gaussians;
   /** The splat before restyling; its frames become `Frames.before`. */
   base?: Gaussians;
+  /** Of the training views, in place of the dataset's. */
+  poses?: Poses;
 }
 
 /** The stage: a camera path around the splat as frames on the GPU, PNG files and a video. */
@@ -36,7 +39,7 @@ export const orbitStage = defineStage({
   summary: 'Renders a camera path into pictures and videos',
   options: orbitOptions,
   needs: ['dataset', 'gaussians'],
-  uses: ['base'],
+  uses: ['base', 'poses'],
   gives: ['frames'],
   async preflight({ path: option, size, memory, ...writing }) {
     const { path, options } = chosenPath(option);
@@ -57,11 +60,12 @@ export const orbitStage = defineStage({
  */
 export async function orbit(
   gpu: Gpu,
-  scene: OrbitScene,
+  { poses, ...captured }: OrbitScene,
   given: OrbitInput = {},
   { report = silent, output }: StageSettings = {},
 ): Promise<Frames> {
   const options = orbitOptions.parse(given);
+  const scene = { ...captured, dataset: withPoses(captured.dataset, poses) };
   const { fps, bitrate, memory } = options;
   const background = backgroundColor(options.background);
   const { cameras, unordered } = await pathCameras(gpu, scene, options, report);

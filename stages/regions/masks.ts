@@ -2,9 +2,13 @@ import type { Arena, Gpu } from '../../wgsl/core/index.ts';
 import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
 import { blendRows } from '../../wgsl/splat/edit/blend-rows.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
-import { largestView, type View } from '../artefacts/dataset.ts';
+import { checkViewPictures, largestView, type View } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { colorRows } from './preview.ts';
+
+const PIXEL_BYTES = 4;
+/** Of all masks together. */
+const MOST_BYTES = 4 * 2 ** 30;
 
 /**
  * How much of each pixel of each view shows a region: the splat's render with the weights of its Gaussians as colour, over 0. Made once and
@@ -19,13 +23,18 @@ export class RegionMasks {
     this.#masks = masks;
   }
 
-  /** Renders all views; resolves when they are complete. The Gaussians may change afterwards. `weights`: f32 [N]. */
+  /**
+   * Renders all views; resolves when they are complete. The Gaussians may change afterwards. `weights`: f32 [N].
+   * @throws InputError before it allocates when the masks together are too large.
+   */
   static async create(
     gpu: Gpu,
     gaussians: Gaussians,
     weights: GPUBuffer,
     views: readonly View[],
+    limit = MOST_BYTES,
   ): Promise<RegionMasks> {
+    checkViewPictures(views, { what: 'the masks of a region', pixelBytes: PIXEL_BYTES, limit });
     const arena = gpu.arena('region/masks');
     const own = gpu.arena('region/mask-render');
     const renderer = await SplatRenderer.create(gpu, 'region/renderer');
@@ -41,7 +50,7 @@ export class RegionMasks {
       for (const view of views) {
         const { camera } = view;
         const pixels = camera.width * camera.height;
-        const mask = arena.buffer(view.name, 4 * pixels);
+        const mask = arena.buffer(view.name, PIXEL_BYTES * pixels);
         const convert = await ToRgba8.create(gpu, pixels);
         const bound = convert.bind(color, mask);
         await renderer.render({ ...gaussians, shDegree: 0, sh }, camera, { color }, {}, (recorder) =>

@@ -5,6 +5,7 @@ import { StepScale } from '../../wgsl/splat/edit/scale-steps.ts';
 import { backgroundAt, trainingBackgroundOption } from '../artefacts/background.ts';
 import { type Dataset, largestView } from '../artefacts/dataset.ts';
 import { type GaussianParameter, type Gaussians, parameterWidths } from '../artefacts/gaussians.ts';
+import { type Poses, withPoses } from '../artefacts/poses.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { clipTargetReads } from '../clip/check.ts';
 import { PRESETS, styleTarget } from '../losses/index.ts';
@@ -63,7 +64,7 @@ export const stylizeStage = defineStage({
   summary: 'Restyles the splat towards a text prompt through CLIP',
   options: stylizeOptions,
   needs: ['dataset', 'gaussians'],
-  uses: ['base'],
+  uses: ['base', 'poses'],
   gives: ['gaussians', 'base', 'style'],
   async reads(options) {
     const { files, texts } = await clipTargetReads(options);
@@ -84,6 +85,8 @@ export const stylizeStage = defineStage({
 export interface StylizeInputs {
   dataset: Dataset;
   gaussians: Gaussians;
+  /** Of the training views, in place of the dataset's. */
+  poses?: Poses;
 }
 
 /**
@@ -96,11 +99,12 @@ export interface StylizeInputs {
  */
 export async function stylize(
   gpu: Gpu,
-  { dataset, gaussians }: StylizeInputs,
+  { dataset: capture, gaussians, poses }: StylizeInputs,
   given: StylizeInput,
   { seed = DEFAULT_SEED, report = silent, output, checkpoints: store, preview }: StageSettings = {},
 ): Promise<Gaussians> {
   const options = stylizeOptions.parse(given);
+  const dataset = withPoses(capture, poses);
   const views = dataset.views.filter(({ split }) => split === 'train');
   if (!views.length) throw new InputError('stylize needs training views, and the dataset has none');
   requirePicture(gpu, largestView(views), PICTURE_BYTES.render, 'load.downscale, load.size');

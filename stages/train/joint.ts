@@ -8,6 +8,7 @@ import {
   releaseGaussians,
   uploadGaussians,
 } from '../artefacts/gaussians.ts';
+import { withPoses } from '../artefacts/poses.ts';
 import type { SavedCheckpoint } from '../checkpoints.ts';
 import { openStyleTarget } from '../losses/target.ts';
 import { balancedObjective } from '../optimizer/balanced-objective.ts';
@@ -63,7 +64,7 @@ export async function trainJointly(
   if (clip?.mode !== 'balanced') throw new InputError('joint optimisation needs clip, with mode balanced');
   if (options.exposure || options.poses)
     throw new InputError('train.exposure and train.poses do not apply to clip.mode balanced');
-  const views = trainingViews(inputs.dataset);
+  const views = trainingViews(withPoses(inputs.dataset, inputs.poses));
   const steps = options.steps + clip.steps;
   const store = checkpoints && loopStore(checkpoints, STYLE_LOOP, options.steps);
   const { shDegree } = inputs.gaussians;

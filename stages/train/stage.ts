@@ -12,7 +12,9 @@ export const trainStage = defineStage({
   summary: 'Trains the splat on photographs, optionally also towards a text prompt',
   options: trainOptions,
   needs: ['dataset', 'gaussians'],
+  uses: ['poses'],
   needsPhotographs: true,
+  newRows: true,
   gives: ['gaussians', 'base', 'style', 'exposures', 'poses'],
   givesFor: ({ clip, exposure, poses }) => [
     'gaussians',

@@ -6,7 +6,7 @@ import { backgroundAt } from '../artefacts/background.ts';
 import { alphaOf, type Dataset, largestView, type View } from '../artefacts/dataset.ts';
 import type { Exposures } from '../artefacts/exposures.ts';
 import { GAUSSIAN_PARAMETERS, type Gaussians } from '../artefacts/gaussians.ts';
-import type { Poses } from '../artefacts/poses.ts';
+import { type Poses, withPoses } from '../artefacts/poses.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { openStyleTarget } from '../losses/target.ts';
 import { annealed } from '../optimizer/anneal.ts';
@@ -41,6 +41,8 @@ import { STRATEGIES, type Strategy, type StrategyContext, type StrategyKind } fr
 export interface TrainInputs {
   dataset: Dataset;
   gaussians: Gaussians;
+  /** Of the training views, in place of the dataset's. */
+  poses?: Poses;
 }
 
 /** What training gives. */
@@ -66,12 +68,13 @@ export async function train(...args: Parameters<typeof trainScene>): Promise<Gau
  */
 export async function trainScene(
   gpu: Gpu,
-  { dataset, gaussians }: TrainInputs,
+  { dataset: capture, gaussians, poses: refined }: TrainInputs,
   given: TrainInput = {},
   { seed = DEFAULT_SEED, report = silent, checkpoints, preview }: StageSettings = {},
 ): Promise<TrainedScene> {
   const began = performance.now();
   const options = trainOptions.parse(given);
+  const dataset = withPoses(capture, refined);
   const views = trainingViews(dataset);
   if (options.clip?.mode === 'balanced') {
     throw new InputError('train returns one splat, and clip.mode balanced makes two: call trainJointly');
