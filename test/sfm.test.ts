@@ -211,7 +211,7 @@ test('pictures and stages that cannot be are refused before COLMAP runs', async 
     'convert files such as IMG_0001.HEIC to JPEG',
   );
   put(few, 'c.jpg', 'no picture');
-  await throwsInput(run, /c\.jpg: cannot be decoded/);
+  await throwsInput(run, /c\.jpg: is not a supported image/);
   const other = await photographs(...NAMES);
   await throwsInput(
     () => run(`stages:\n  - sfm: { photos: ${other} }\n  - load: { photos: ${few} }\n`),
