@@ -154,7 +154,7 @@ export default {
         path: '^node_modules/',
         // These are part of the build: see INLINED and VENDORED in pipeline/build.mjs.
         pathNot:
-          '^node_modules/(@clack/prompts|@huggingface/hub|commander|es-module-lexer|fastest-levenshtein|send|uplot|wgsl_reflect|yaml|zod|@playcanvas/splat-transform)/',
+          '^node_modules/(@clack/prompts|@huggingface/hub|cli-truncate|commander|es-module-lexer|fastest-levenshtein|log-update|send|uplot|wgsl_reflect|yaml|zod|@playcanvas/splat-transform)/',
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
         dependencyTypesNot: ['type-only'],
       },

@@ -279,7 +279,7 @@ const otherFamilies: [string, object, RegExp][] = [
   ['EVA', { model_type: 'eva_clip' }, /EVA-CLIP \(rotary embeddings\) is not supported\. Use laion/],
   ['half', { model_type: 'siglip_vision_model' }, /the image half of a SigLIP alone .+ Use google/],
   ['prototype', { model_type: 'toString' }, /model_type: "toString" is not a supported family/],
-  ['none', {}, /model_type: undefined is not a supported family/],
+  ['none', {}, /model_type: is missing; supported are clip, siglip/],
 ];
 for (const [name, config, pattern] of otherFamilies) {
   test(`refuses another family: ${name}`, async () => {

@@ -2,6 +2,7 @@
 import { cpus } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { clipReads } from '../stages/clip/check.ts';
@@ -36,11 +37,24 @@ test('load reads the model and every picture of a capture', async () => {
 
 test('load reads a splat, and beside a SOG’s meta.json its pictures', async () => {
   const folder = scratchFolder();
-  for (const name of ['a.ply', 'meta.json', 'means_l.webp', 'other.txt']) put(folder, name, '');
+  for (const name of ['a.ply', 'other.txt']) put(folder, name, '');
+  const pictures = ['means_l.webp', 'means_u.webp', 'quats.webp', 'scales.webp', 'sh0.webp'];
+  const dot = sharp({ create: { width: 1, height: 1, channels: 4, background: 'red' } });
+  for (const name of pictures) put(folder, name, await dot.webp({ lossless: true }).toBuffer());
+  const [means_l, means_u, quats, scales, sh0] = pictures;
+  const meta = {
+    version: 2,
+    count: 1,
+    means: { mins: [0, 0, 0], maxs: [1, 1, 1], files: [means_l, means_u] },
+    scales: { codebook: [0], files: [scales] },
+    quats: { files: [quats] },
+    sh0: { codebook: [0], files: [sh0] },
+  };
+  put(folder, 'meta.json', JSON.stringify(meta));
   const read = async (name: string) =>
     names((await stageReads(loadStage, loadOptions.parse({ ply: join(folder, name) }))).files);
   assert.equal(await read('a.ply'), ['a.ply']);
-  assert.equal(await read('meta.json'), ['means_l.webp', 'meta.json']);
+  assert.equal(await read('meta.json'), [...pictures, 'meta.json'].sort());
 });
 
 test('stylize, and train with a prompt, read the model and the prompt’s text', async () => {

@@ -266,6 +266,7 @@ test('an empty folder becomes a store, with a marker and a tag for backups; ten 
     'checkpoints',
     'entries',
     'locks',
+    'runs',
     'store.json',
     'tmp',
   ]);

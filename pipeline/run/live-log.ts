@@ -60,6 +60,7 @@ export class LiveLog {
     try {
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder);
+      await writeFile(join(folder, EVENTS_FILE), '');
       this.#folder = folder;
       this.#write();
     } catch (error) {

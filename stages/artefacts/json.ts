@@ -64,7 +64,8 @@ export function checkJson<T>(path: string, schema: z.ZodType<T>, value: unknown)
   if (parsed.success) return parsed.data;
   const { path: keys, message } = parsed.error.issues[0];
   const found = message.replace(/^Invalid input: (expected .*), received undefined$/, 'is missing, $1');
-  throw new InputError(`${keys.length ? `${keys.join('.')}: ` : ''}${found}`, path);
+  const key = keys.length ? `${keys.join('.')}: ` : '';
+  throw new InputError(`${shortened(key)}${shortened(found)}`, path);
 }
 
 /**
@@ -79,4 +80,9 @@ export async function readSavedJson<T>(path: string, schema: z.ZodType<T>, stage
     const found = place ? message.slice(`${formatPlace(place)}: `.length) : message;
     throw new InputError(`${found}; the saved file is damaged: run again from the ${stage} stage`, place);
   }
+}
+
+/** A file may have keys and texts of any length. */
+function shortened(text: string): string {
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 }

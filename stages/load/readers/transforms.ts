@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
@@ -68,17 +68,19 @@ type Intrinsics = Partial<
 > & { camera_model?: string; is_fisheye?: boolean };
 
 const row = z.array(z.number()).length(4, 'expected four numbers');
-const filenames = z.array(z.string().min(1)).optional();
+/** A path, as short as every file system needs it. */
+const pathText = z.string().min(1).max(1000);
+const filenames = z.array(pathText).optional();
 const fileSchema = z.object({
-  ply_file_path: z.string().min(1).optional(),
+  ply_file_path: pathText.optional(),
   train_filenames: filenames,
   val_filenames: filenames,
   test_filenames: filenames,
   frames: z
     .array(
       z.object({
-        file_path: z.string().min(1),
-        mask_path: z.string().min(1).optional(),
+        file_path: pathText,
+        mask_path: pathText.optional(),
         transform_matrix: z
           .array(row)
           .min(3, 'expected a camera-to-world matrix of 4 rows')
@@ -374,9 +376,18 @@ function viewmatOf(matrix: readonly (readonly number[])[], file: string, key: st
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return statsOf(path)?.isDirectory() ?? false;
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return statsOf(path)?.isFile() ?? false;
+}
+
+/** Undefined where nothing is, and for a name that the file system does not take. */
+function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
