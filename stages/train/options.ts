@@ -46,7 +46,7 @@ const rates = z.strictObject({
   poses: z
     .number()
     .min(0)
-    .default(1e-3)
+    .default(5e-4)
     .describe(
       'Learning rate of the poses: radians, and of the translation per unit of scene extent; decays exponentially to 1 %',
     ),
