@@ -1,4 +1,4 @@
-import { unlinkSync } from 'node:fs';
+import { linkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
@@ -7,7 +7,7 @@ import { cameraCenter } from '../stages/artefacts/camera.ts';
 import { releaseDataset } from '../stages/artefacts/dataset.ts';
 import { load, loadOptions, loadStage } from '../stages/load/stage.ts';
 import { stageGives } from '../stages/stage.ts';
-import { tinyCapture, writeCapture } from './helpers/colmap.ts';
+import { binaryModel, tinyCapture, writeCapture } from './helpers/colmap.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { recordingReport } from './helpers/report.ts';
 import { put } from './helpers/scratch.ts';
@@ -98,6 +98,30 @@ test('a picture that cannot be decoded stops the stage, and nothing stays on the
   const before = gpu.liveBytes;
   await throwsInput(() => load(gpu, {}, { colmap }), 'view 4.png', 'cannot be decoded');
   assert.is(gpu.liveBytes, before);
+});
+
+test('photographs of many bytes are reported before they are decoded, with the option that makes them fewer', async () => {
+  const gpu = await testGpu();
+  const capture = tinyCapture();
+  const cameras = [{ ...capture.cameras[0], width: 4000, height: 3000, params: [3750, 3875, 2000, 1500] }];
+  const images = Array.from({ length: 200 }, (_, i) => ({
+    ...capture.images[i % 9],
+    id: i + 1,
+    name: `${1000 + i}.png`,
+  }));
+  const colmap = await writeCapture({ ...capture, cameras, images: [] });
+  const flat = sharp({ create: { width: 4000, height: 3000, channels: 3, background: 'gray' } });
+  const first = put(colmap, 'images/1000.png', await flat.png().toBuffer());
+  put(colmap, 'images/1001.png', 'damaged');
+  for (const { name } of images.slice(2)) linkSync(first, join(colmap, 'images', name));
+  const model = binaryModel({ ...capture, cameras, images });
+  for (const [name, bytes] of Object.entries(model)) put(colmap, `sparse/0/${name}`, bytes);
+  const report = recordingReport();
+  await throwsInput(() => load(gpu, {}, { colmap }, { report }), '1001.png', 'is not a supported image');
+  assert.equal(report.warnings, [
+    '200 photographs take 8.9 GiB on the GPU; `load.downscale: 2` makes it 2.2 GiB',
+  ]);
+  assert.ok(report.steps.length < 8, 'they are decoded a few at a time');
 });
 
 test('cameras that cannot be trained on, and splits without training views, are refused', async () => {

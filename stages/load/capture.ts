@@ -7,6 +7,7 @@ import type { Report } from '../stage.ts';
 import { sceneFrame } from './geometry.ts';
 import { type Masking, maskOf } from './masks.ts';
 import { type Photograph, PhotographLoader } from './photographs.ts';
+import { pictureSize } from './pictures.ts';
 
 /** A photograph whose split the capture itself may name. */
 export type CapturePhotograph = Photograph & { split?: View['split'] };
@@ -67,7 +68,10 @@ export function withMasks(
   });
 }
 
-/** Uploads each photograph of a capture once. On failure nothing stays on the GPU. */
+/** Photographs of more bytes on the GPU get a warning before the first one is decoded. WebGPU does not say how much memory a GPU has. */
+const MANY_BYTES = 8 * 2 ** 30;
+
+/** Uploads each photograph of a capture once; decodes a few at a time. On failure nothing stays on the GPU. */
 export async function loadCapture(
   gpu: Gpu,
   capture: Capture,
@@ -79,6 +83,7 @@ export async function loadCapture(
   const { positions, colors, skipped } = await capture.readPoints();
   if (skipped) report.warn(`${skipped} SfM points have positions that are not finite; they are skipped`);
   const photographs = withMasks(capture, options);
+  await warnOfBytes(photographs, options.downscale, report);
   const masking = options.masking === 'none' ? undefined : options.masking;
   const found = { alphas: 0, masks: 0 };
   const views: View[] = new Array(photographs.length);
@@ -119,6 +124,20 @@ export async function loadCapture(
     (text) => report.warn(text),
   );
   return { views, points: { positions, colors }, ...frame };
+}
+
+/** rgba8, 4 bytes a pixel. The sizes are those of the calibrations, times what the first photograph is larger or smaller. */
+async function warnOfBytes(photographs: readonly Photograph[], downscale: number, report: Report) {
+  const [first] = photographs;
+  const pixelsOf = ({ width, height }: { width: number; height: number }) => width * height;
+  const scale = pixelsOf(await pictureSize(first.path)) / pixelsOf(first.calibration);
+  const pixels = photographs.reduce((sum, { calibration }) => sum + scale * pixelsOf(calibration), 0);
+  const bytes = (4 * pixels) / downscale ** 2;
+  if (bytes <= MANY_BYTES) return;
+  const gib = (of: number) => `${(of / 2 ** 30).toFixed(1)} GiB`;
+  report.warn(
+    `${photographs.length} photographs take ${gib(bytes)} on the GPU; \`load.downscale: ${2 * downscale}\` makes it ${gib(bytes / 4)}`,
+  );
 }
 
 /**

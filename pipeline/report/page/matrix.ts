@@ -1,6 +1,6 @@
 import { count, duration } from '../../units.ts';
 import type { MatrixCell, MatrixReport } from '../data.ts';
-import { copyButton } from './copy.ts';
+import { copyButton } from './controls.ts';
 import { element, Piece, table } from './dom.ts';
 import { dateText, numberText, scoreLabel } from './format.ts';
 

@@ -1,8 +1,7 @@
 import { byteSize, count, duration } from '../../units.ts';
 import type { HeldOutData, RunReport, ScoreData, StageData } from '../data.ts';
-import { choice } from './choice.ts';
 import { comparison } from './comparison.ts';
-import { copyButton } from './copy.ts';
+import { choice, copyButton } from './controls.ts';
 import { curveGroup } from './curves.ts';
 import { type Content, element, facts, Piece, showPicture, table } from './dom.ts';
 import { dateText, numberText, scoreLabel, unitText } from './format.ts';

@@ -1,5 +1,5 @@
 import type { Turntable, ViewerData } from '../data.ts';
-import { choice } from './choice.ts';
+import { choice } from './controls.ts';
 import { type Content, element, Piece, showPicture } from './dom.ts';
 
 type Which = keyof ViewerData['splats'];

@@ -1,7 +1,6 @@
 import { av1, mp4, webm } from './codecs.ts';
 import type { FileFormat } from './format.ts';
-import { png } from './png.ts';
-import { poster } from './poster.ts';
+import { png, poster } from './png.ts';
 import { webp } from './webp.ts';
 
 /** The files of `orbit.files`, one row each. */
