@@ -74,13 +74,11 @@ export class PhotographLoader {
     });
     const { hadAlpha, masked } = picture;
     const label = `load/image/${name}`;
-    if (distorted)
-      return {
-        ...(await this.#undistort(label, picture, calibration, viewmat)),
-        hadAlpha,
-        masked,
-        blank: this.#options.blankPixels > 0,
-      };
+    if (distorted) {
+      const undistorted = await this.#undistort(label, picture, calibration, viewmat);
+      await this.#gpu.settle(); // frees the distorted picture: on a slow adapter they would pile up
+      return { ...undistorted, hadAlpha, masked, blank: this.#options.blankPixels > 0 };
+    }
     const { width, height } = picture;
     const { lens } = scaleCalibration(calibration, width, height);
     const { fx, fy, cx, cy } = lens;
