@@ -10,6 +10,7 @@ import { type CollectOptions, collect, type StoreItem } from '../pipeline/store/
 import { HOST } from '../pipeline/store/lock.ts';
 import type { Store } from '../pipeline/store/store.ts';
 import { commit, keyOf, newStore, openDraft, startChild } from './helpers/store-bench.ts';
+import { commandOutput } from './helpers/terminal.ts';
 
 const [A, B, C, D] = [1, 2, 3, 4].map(keyOf);
 const DAY = 24 * 3600 * 1000;
@@ -68,15 +69,8 @@ test('without a store, gc frees and creates nothing', async () => {
   const { store, root } = newStore();
   assert.equal(await collect(store, { olderThanMs: 0 }), { freed: [], retained: [] });
   assert.not(existsSync(root));
-  const write = process.stdout.write;
-  let printed = '';
-  process.stdout.write = (text) => Boolean((printed += text));
-  try {
-    await gcCommand().parseAsync(['--store', root, '--older-than', '0'], { from: 'user' });
-  } finally {
-    process.stdout.write = write;
-  }
-  assert.is(printed, `there is no store in ${root}: nothing to free\n`);
+  const { out } = await commandOutput(gcCommand(), '--store', root, '--older-than', '0');
+  assert.is(out, `there is no store in ${root}: nothing to free\n`);
   assert.not(existsSync(root));
 });
 

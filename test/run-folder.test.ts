@@ -2,7 +2,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Command } from 'commander';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as z from 'zod';
@@ -19,6 +18,7 @@ import { defineStage } from '../stages/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { fakeFormats, fakeGpu, fakeStages, trail } from './helpers/fake-stages.ts';
 import { bench, rejection, text } from './helpers/runner-bench.ts';
+import { commandOutput } from './helpers/terminal.ts';
 
 test('a run.json that names files elsewhere removes none of them', async () => {
   await bench(async ({ folder, out, run }) => {
@@ -149,20 +149,6 @@ test('a stage cannot write outside its folder or over the store', async () => {
 
 const kept = (store: string) => keptRuns(new Store(store));
 
-/** What a command prints, and its exit code. */
-async function printed(command: Command, ...args: string[]): Promise<{ out: string; code: unknown }> {
-  const { write } = process.stdout;
-  let out = '';
-  process.stdout.write = (part) => Boolean((out += part));
-  try {
-    await command.parseAsync(args, { from: 'user' });
-    return { out, code: process.exitCode ?? 0 };
-  } finally {
-    process.stdout.write = write;
-    process.exitCode = undefined;
-  }
-}
-
 const wood = { set: ['stylize.prompt=wood'] };
 
 test('a run says which results it replaces, why, and that they stay in the store', async () => {
@@ -198,7 +184,7 @@ test('a run says which results it replaces, why, and that they stay in the store
   });
 });
 
-test('the ten newest runs of a name are kept, each once, and those of a read-only store as they are', async () => {
+test('the ten newest runs of a name are kept, each once, and a cached run as it was made', async () => {
   await bench(async ({ out, store, run }) => {
     for (let steps = 1; steps <= 12; steps++) {
       await run({ set: [`train.steps=${steps}`] });
@@ -218,14 +204,15 @@ test('the ten newest runs of a name are kept, each once, and those of a read-onl
   });
 });
 
-test('a kept run comes back to the byte, as links, and gc keeps what it needs', async () => {
+test('a kept run is restored to the byte, as links, and gc keeps its entries', async () => {
   await bench(async ({ folder, out, store, run }) => {
     await run();
     const first = (await readManifest(out)).manifest;
     const before = await text(join(out, 'splat.ply'));
     await run(wood);
     assert.not.equal(await text(join(out, 'splat.ply')), before);
-    const gc = (...flags: string[]) => printed(gcCommand(), '--store', store, '--older-than', '0', ...flags);
+    const gc = (...flags: string[]) =>
+      commandOutput(gcCommand(), '--store', store, '--older-than', '0', ...flags);
     assert.match(
       (await gc()).out,
       /^0 B were freed, (.+) are kept \(\1 for the last runs of each name, see --runs\)\n$/,
@@ -248,13 +235,13 @@ test('a kept run comes back to the byte, as links, and gc keeps what it needs', 
     await gc('--runs', '1');
     assert.match((await rejection(findRun(reference, saved))).message, /keeps no such run/);
     const [last] = await kept(store);
-    await printed(gcCommand(), '--store', store, '--all');
+    await commandOutput(gcCommand(), '--store', store, '--all');
     assert.equal([await kept(store), await saved.keys()], [[], []]);
     await rejection(restoreRun(last.file, back));
   });
 });
 
-test('runs lists what lies in a folder and what the store keeps; diff compares two of them', async () => {
+test('runs lists the runs in a folder and those that the store keeps; diff compares two of them', async () => {
   await bench(async ({ folder, out, store, run }) => {
     await run();
     const first = runReference((await readManifest(out)).manifest);
@@ -262,7 +249,7 @@ test('runs lists what lies in a folder and what the store keeps; diff compares t
     const fresh = join(folder, 'runs', 'fresh');
     await rejection(run({ ...wood, out: fresh, set: ['train.fail=true'] }));
     await run({ ...wood, out: join(folder, 'runs', 'again') });
-    const runs = (...args: string[]) => printed(runsCommand(), ...args, '--store', store);
+    const runs = (...args: string[]) => commandOutput(runsCommand(), ...args, '--store', store);
     const rows = (await runs(join(folder, 'runs'), '--json')).out
       .trim()
       .split('\n')
@@ -283,10 +270,10 @@ test('runs lists what lies in a folder and what the store keeps; diff compares t
       table,
       /^run +key +when +state +time +size +prompt\nout +\w{8} +\d{4}-\d\d-\d\d \d\d:\d\d +done .* wood\nfox .* kept .* rococo\n/,
     );
-    const none = await printed(runsCommand(), join(folder, 'capture'));
+    const none = await commandOutput(runsCommand(), join(folder, 'capture'));
     assert.match(none.out, 'there are no runs in');
 
-    const diff = (...args: string[]) => printed(diffCommand(), ...args, '--store', store);
+    const diff = (...args: string[]) => commandOutput(diffCommand(), ...args, '--store', store);
     const equal = await diff(out, join(folder, 'runs', 'again'));
     assert.equal([equal.code, equal.out.split('\n').at(-2)], [0, 'All 8 results are the same to the byte']);
     const other = await diff(first, out);
