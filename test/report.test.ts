@@ -10,6 +10,8 @@ import { changedOptions } from '../pipeline/report/options.ts';
 import { readRun } from '../pipeline/report/run-report.ts';
 import { writeComparison, writeMatrixReport, writeRunReport } from '../pipeline/report/write.ts';
 import { MetricsLog } from '../pipeline/run/metrics-log.ts';
+import { LOCK } from '../pipeline/run/run-folder.ts';
+import { lock } from '../pipeline/store/lock.ts';
 import type { CheckpointStore, SavedCheckpoint } from '../stages/checkpoints.ts';
 import { stages } from '../stages/index.ts';
 import { silent } from '../stages/stage.ts';
@@ -66,6 +68,16 @@ test('a report is written again only if the results changed', async () => {
   await exampleRun(folder, { status: 'failed', error: 'no </script> memory' });
   assert.ok((await writeRunReport(folder)).isNew);
   assert.match(readFileSync(file, 'utf8'), 'no \\u003c/script> memory');
+});
+
+test('the report of a killed run says that it was stopped', async () => {
+  const folder = await exampleRun(scratchFolder(), { status: 'running' });
+  const held = await lock(join(folder, LOCK));
+  assert.is((await readRun(folder)).status, 'running');
+  await writeRunReport(folder);
+  held.release();
+  assert.is((await readRun(folder)).status, 'stopped');
+  assert.ok((await writeRunReport(folder)).isNew);
 });
 
 test('a comparison has the options that differ, and a value of each run for every score', async () => {

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { MATRIX_FILE, type MatrixRecord } from '../matrix/record.ts';
+import { MATRIX_FILE, readRecord } from '../matrix/record.ts';
 import { FILES } from '../run/entries.ts';
 import { hasResults, keptRuns, runReference } from '../run/kept-runs.ts';
-import { EVENTS_FILE, isRunning } from '../run/live-log.ts';
+import { EVENTS_FILE, isRunning, statusOf } from '../run/live-log.ts';
 import { type Manifest, readManifest } from '../run/manifest.ts';
 import { LIVE, MANIFEST } from '../run/run-folder.ts';
 import type { Store } from '../store/store.ts';
@@ -88,20 +88,20 @@ async function listed(folder: string, name: string, kind: 'run' | 'matrix'): Pro
   const href = `${encodeURIComponent(name)}/`;
   const timeOf = async (...path: string[]) => (await stat(join(folder, ...path))).mtime.toISOString();
   if (kind === 'matrix') {
-    const { status } = JSON.parse(await readFile(join(folder, MATRIX_FILE), 'utf8')) as MatrixRecord;
+    const record = await readRecord(folder).catch(() => undefined);
+    const status = record?.status ?? 'unreadable';
     return { name, href, kind, status, made: await timeOf(MATRIX_FILE), scores: {} };
   }
   if (isRunning(folder)) return { name, href, kind, status: 'running', made: await timeOf(), scores: {} };
   const read = await readManifest(folder).catch(() => undefined);
   if (!read) return { name, href, kind, status: 'unreadable', made: await timeOf(), scores: {} };
-  const { status } = read.manifest;
   return {
     ...{ name, href, kind, made: await timeOf(MANIFEST), ...summaryOf(read.manifest) },
-    status: status === 'running' ? 'stopped' : status, // it was killed
+    status: statusOf(folder, read.manifest),
   };
 }
 
-/** What a list says of a run besides its name, time and state. */
+/** The columns of a list besides name, time and state. */
 function summaryOf(
   manifest: Manifest,
 ): Pick<ListedRun, 'run' | 'error' | 'prompt' | 'seconds' | 'bytes' | 'scores'> {

@@ -7,6 +7,7 @@ import type { Score } from '../../stages/artefacts/scores.ts';
 import { stages as registry } from '../../stages/index.ts';
 import { METRICS } from '../../stages/score/metrics/index.ts';
 import type { Metric } from '../../stages/score/metrics/metric.ts';
+import { statusOf } from '../run/live-log.ts';
 import { type Manifest, readManifest, type StageRow } from '../run/manifest.ts';
 import { METRICS_FILE } from '../run/metrics-log.ts';
 import { MANIFEST, STAGES } from '../run/run-folder.ts';
@@ -35,7 +36,8 @@ export interface RunReportOptions {
  */
 export async function readRun(path: string, options: RunReportOptions = {}): Promise<RunReport> {
   const { folder, manifest } = await readManifest(path);
-  const { name, status, error, stages, command, cwd, files } = manifest;
+  const { name, error, stages, command, cwd, files } = manifest;
+  const status = statusOf(folder, manifest);
   const rows = stages.map((stage) => stageOf(stage, manifest));
   const { mtime } = await stat(join(folder, MANIFEST));
   const turntable = await turntableOf(folder, manifest);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
 import { sha256Of } from '../hash.ts';
 import type { MatrixRecord } from '../matrix/record.ts';
+import { statusOf } from '../run/live-log.ts';
 import { type Manifest, readManifest } from '../run/manifest.ts';
 import { REPORT } from '../run/run-folder.ts';
 import { codeOf, replaceDurably } from '../store/disk.ts';
@@ -49,7 +50,8 @@ async function readReport(
   const { folder, manifest } = await readManifest(path);
   const file = join(folder, REPORT);
   const empty = await readPage();
-  const without = sha256Of(JSON.stringify([sha256Of(empty), inputsOf(manifest)]));
+  const inputs = inputsOf({ ...manifest, status: statusOf(folder, manifest) });
+  const without = sha256Of(JSON.stringify([sha256Of(empty), inputs]));
   const withViewer = `${without}${WITH_VIEWER}`;
   const shown = await inputsShownBy(file);
   const page = async () => {

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { drafts, quiet } from '../store/disk.ts';
 import { holderOf } from '../store/lock.ts';
 import type { RunEvent } from './events.ts';
+import type { Manifest } from './manifest.ts';
 import { LIVE, LOCK } from './run-folder.ts';
 
-/** The events of a run while it goes on, a JSON object a line, in the folder `LIVE` of its own. */
+/** The events of a running run, a JSON object a line, in the folder `LIVE`. */
 export const EVENTS_FILE = 'events.jsonl';
 
 /** The newest picture of the splat, beside the events. */
@@ -28,9 +29,14 @@ export function isRunning(folder: string): boolean {
   return quiet(() => holderOf(join(folder, LOCK))) !== undefined;
 }
 
+/** The status of a run. One whose run.json has `running`, and which no process has open, was killed: `stopped`. */
+export function statusOf(folder: string, { status }: Pick<Manifest, 'status'>): Manifest['status'] {
+  return status === 'running' && !isRunning(folder) ? 'stopped' : status;
+}
+
 /**
- * Writes the events of a run into its folder while it goes on, so that another process can show them. Nothing waits for a write. The
- * file goes when the run ends; a killed run leaves it to the next one. It is not a result.
+ * Writes the events of a running run into its folder, so that another process can show them. Nothing waits for a write. The end of the
+ * run removes the file; that of a killed run stays until the next run in the folder. It is not a result.
  */
 export class LiveLog {
   #folder?: string;
@@ -52,7 +58,7 @@ export class LiveLog {
     this.#write();
   }
 
-  /** Begins the file in a run's folder. `onFault` learns once that it cannot be written; the run goes on. */
+  /** Creates the file in a run's folder. Calls `onFault` once if it cannot be written; the run continues. */
   async open(root: string, onFault: (text: string) => void): Promise<void> {
     const folder = join(root, LIVE);
     this.#onFault = onFault;
@@ -99,6 +105,6 @@ export class LiveLog {
     if (this.#hasEnded) return;
     this.#hasEnded = true; // first: the fault is an event, too
     const reason = error instanceof Error ? error.message : String(error);
-    this.#onFault(`splatline view cannot show the run while it goes on: ${reason}`);
+    this.#onFault(`splatline view cannot show this run before its end: ${reason}`);
   }
 }

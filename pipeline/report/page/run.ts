@@ -18,7 +18,10 @@ export function runPage(run: RunReport): DocumentFragment {
     status: run.status,
     title,
     lead: leadOf(run),
-    problem: run.error && [element('h2', '', 'The run failed'), element('pre', '', run.error)],
+    problem: run.error && [
+      element('h2', '', run.status === 'stopped' ? 'The run was stopped' : 'The run failed'),
+      element('pre', '', run.error),
+    ],
     comparison:
       turntable &&
       comparison(turntable, {
