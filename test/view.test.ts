@@ -1,23 +1,23 @@
 /** `splatline view`: what its server shows and refuses, and its pages in Chromium. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildIfStale } from '../pipeline/build.mjs';
+import { runsIn } from '../pipeline/report/run-list.ts';
 import { type LiveEvent, LiveLog } from '../pipeline/run/live-log.ts';
 import { lock } from '../pipeline/store/lock.ts';
 import { runSite } from '../pipeline/view/run-site.ts';
 import { type ServerOptions, serve } from '../pipeline/view/server.ts';
 import { splatSite } from '../pipeline/view/splat-site.ts';
-import { emptyGaussians } from '../stages/artefacts/gaussians.ts';
 import { writeSplat } from '../stages/artefacts/splat-writer.ts';
 import { noChromium, Page } from './helpers/chromium.ts';
-import { exampleRun, picture } from './helpers/example-run.ts';
-import { uniform } from './helpers/numbers.ts';
+import { ball, exampleRun, picture } from './helpers/example-run.ts';
+import { takePictures } from './helpers/report-page.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { testUnless } from './helpers/skip.ts';
 import { throwsInput } from './helpers/throws.ts';
@@ -48,7 +48,7 @@ function get(address: string, path: string, options: object = {}): Promise<Answe
 async function serving(
   folder: string,
   body: (address: string) => Promise<void>,
-  options: ServerOptions = {},
+  options: Partial<ServerOptions> = {},
 ): Promise<void> {
   const server = await serve(await runSite(folder), { port: 0, ...options });
   try {
@@ -184,8 +184,8 @@ test('a folder of runs lists them, and shows files of runs alone', () =>
       assert.ok([403, 404].includes((await get(address, path)).status), path);
   }));
 
-test('a matrix leads to the pages of its cells, also of those that go on', async () => {
-  const root = scratchFolder();
+test('a matrix links to the pages of its cells, also of running ones', async () => {
+  const root = join(scratchFolder(), 'styles');
   const cell = (name: string) => ({
     name,
     values: { prompt: name },
@@ -214,6 +214,9 @@ test('a matrix leads to the pages of its cells, also of those that go on', async
     assert.is((await get(address, '/wood/')).status, 404);
   });
   await ice.end();
+  put(root, 'matrix.json', '{');
+  const [{ kind, status }] = await runsIn(dirname(root));
+  assert.equal([kind, status], ['matrix', 'unreadable']);
 });
 
 test('a folder without runs, a port in use and a foreign interface are one sentence each', async () => {
@@ -225,7 +228,7 @@ test('a folder without runs, a port in use and a foreign interface are one sente
   await throwsInput(() => serving(folder, never, { host: '192.0.2.1' }), /no interface/);
 });
 
-test('a run that goes on sends its changes, and its end', async () => {
+test('a running run sends its changes, and its end', async () => {
   const root = join(scratchFolder(), 'fox');
   const run = await pretendRun(root);
   run.step(50);
@@ -277,71 +280,44 @@ async function* eventsOf(response: Response): AsyncGenerator<{ event: string; da
   }
 }
 
-const SHOTS = process.env.SPLATLINE_SCREENSHOTS;
-async function keepShot(page: Page, name: string): Promise<void> {
-  if (SHOTS) writeFileSync(join(SHOTS, `${name}.png`), await page.screenshot());
-}
-
-testUnless(
-  test,
-  noChromium,
-  'the page of a run that goes on follows it, and becomes the report',
-  async () => {
-    const root = join(scratchFolder(), 'fox');
-    const run = await pretendRun(root);
-    for (let step = 50; step <= 400; step += 50) run.step(step);
-    await serving(root, async (address) => {
-      const page = await Page.open(address, { width: 1280, height: 900 });
-      try {
-        await page.until("document.querySelectorAll('.curve canvas').length === 2");
-        assert.is(await page.evaluate("document.querySelector('h1').textContent"), 'train');
-        await page.evaluate('window.isSamePage = true');
-        const steps = "document.querySelector('.progress-line').textContent";
-        assert.match(String(await page.evaluate(steps)), '400 of 400');
-        run.step(450);
-        await page.until(`${steps}.includes('450 of 450')`);
-        await page.until("document.querySelectorAll('.curve output')[1].textContent === '45'");
-        await run.showPicture();
-        await page.until("document.querySelector('.preview').naturalWidth === 64");
-        assert.is(await page.evaluate('window.isSamePage'), true);
-        assert.is(await page.evaluate("document.querySelector('.notes b')"), null);
-        assert.equal(await page.violations(), []);
-        await keepShot(page, 'live-1280');
-        const screen = { width: 390, height: 900, deviceScaleFactor: 1, mobile: false };
-        await page.send('Emulation.setDeviceMetricsOverride', screen);
-        await page.until("document.querySelector('.curve canvas').clientWidth < 390");
-        assert.ok(Number(await page.evaluate('document.documentElement.scrollWidth')) <= 390);
-        await keepShot(page, 'live-390');
-        await exampleRun(root);
-        await run.end();
-        await page.until("!window.isSamePage && document.querySelector('.compare')");
-        assert.equal(page.console, []);
-        assert.equal(
-          page.requests.filter((url) => !url.startsWith(address)),
-          [],
-        );
-      } finally {
-        await page.close();
-      }
-    });
-  },
-);
-/** A ball of red Gaussians around the origin. */
-function redBall() {
-  const count = 300;
-  const host = emptyGaussians(count, 0);
-  host.means.set(uniform(3 * count, 1, -0.6, 0.6));
-  host.logScales.fill(-1.5);
-  host.opacityLogits.fill(4);
-  for (let i = 0; i < count; i++) {
-    host.quats[4 * i] = 1;
-    host.sh.set([1.5, -1.5, -1.5], 3 * i);
-  }
-  return host;
-}
+testUnless(test, noChromium, 'the page of a running run follows it, and becomes the report', async () => {
+  const root = join(scratchFolder(), 'fox');
+  const run = await pretendRun(root);
+  for (let step = 50; step <= 400; step += 50) run.step(step);
+  await serving(root, async (address) => {
+    const page = await Page.open(address, { width: 1280, height: 900 });
+    try {
+      await page.until("document.querySelectorAll('.curve canvas').length === 2");
+      assert.is(await page.evaluate("document.querySelector('h1').textContent"), 'train');
+      await page.evaluate('window.isSamePage = true');
+      const steps = "document.querySelector('.progress-line').textContent";
+      assert.match(String(await page.evaluate(steps)), '400 of 400');
+      run.step(450);
+      await page.until(`${steps}.includes('450 of 450')`);
+      await page.until("document.querySelectorAll('.curve output')[1].textContent === '45'");
+      await run.showPicture();
+      await page.until("document.querySelector('.preview').naturalWidth === 64");
+      assert.is(await page.evaluate('window.isSamePage'), true);
+      assert.is(await page.evaluate("document.querySelector('.notes b')"), null);
+      assert.equal(await page.violations(), []);
+      await takePictures(page, 'live');
+      await page.until("document.querySelector('.curve canvas').clientWidth < 390");
+      await exampleRun(root);
+      await run.end();
+      await page.until("!window.isSamePage && document.querySelector('.compare')");
+      assert.equal(page.console, []);
+      assert.equal(
+        page.requests.filter((url) => !url.startsWith(address)),
+        [],
+      );
+    } finally {
+      await page.close();
+    }
+  });
+});
 
 testUnless(test, noChromium, 'a splat opens in the viewer', async () => {
-  const file = put(scratchFolder(), 'ball.spz', await writeSplat(redBall(), 'spz'));
+  const file = put(scratchFolder(), 'ball.spz', await writeSplat(ball([1.5, -1.5, -1.5]), 'spz'));
   const server = await serve(await splatSite(file), { port: 0 });
   const page = await Page.open(server.address, { width: 160, height: 120 });
   try {

@@ -16,7 +16,7 @@ interface ViewFlags {
 /** `splatline view [RUN|SPLAT]`. */
 export function viewCommand(): Command {
   return new Command('view')
-    .description('Show a run in the browser, also while it goes on, or a splat.')
+    .description('Show a run, also a running one, or a splat in the browser.')
     .argument('[path]', "a run's folder, a folder of runs, a matrix or a splat file", 'out')
     .option('--port <n>', 'the port; 0 takes any that is free', whole(0, 65_535), 4600)
     .option(

@@ -7,17 +7,17 @@ import { LiveRun } from './live-run.ts';
  * notify about the changes of other machines; a look is one `stat`.
  */
 const LOOK_MS = 500;
-/** Milliseconds until a browser that has lost the server asks again. */
+/** Milliseconds until a browser that has lost the connection tries again. */
 const RETRY_MS = 2000;
 
-/** Sends a run that goes on to the pages that show it, as server-sent events: `run` with each change, and `end`. */
+/** Sends the state of a running run to its pages as server-sent events: `run` with each change, and `end`. */
 export class Feed {
   readonly #run: LiveRun;
   readonly #onEnd: () => void;
   readonly #pages = new Set<ServerResponse>();
   #timer?: NodeJS.Timeout;
   #looking?: Promise<void>;
-  /** The curves that all pages have. */
+  /** The curves that all pages have received. */
   #sentCurves: readonly CurveData[] = [];
 
   constructor(folder: string, onEnd: () => void) {
@@ -30,6 +30,7 @@ export class Feed {
     page.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
     page.write(`retry: ${RETRY_MS}\n\n`);
     await this.#look();
+    if (page.destroyed) return; // it was closed meanwhile, and no `close` follows
     page.write(message('run', this.#run.report));
     if (this.#run.hasEnded) return void page.end(message('end', {}));
     this.#pages.add(page);

@@ -11,14 +11,14 @@ export const PREVIEW = '.preview';
 const MAX_NOTES = 12;
 const PIECE_BYTES = 1 << 16;
 
-/** A run that goes on, as its folder tells it: reads the events that the run appends to a file. */
+/** The state of a running run. Reads the events that the run appends to a file. */
 export class LiveRun {
   readonly #folder: string;
   readonly #file: string;
   /** Bytes read so far; the last of them may be the start of a line that is not complete yet. */
   #offset = 0;
   #rest = Buffer.alloc(0);
-  /** Of the file: a later run has another one. */
+  /** The inode of the file: that of a later run has another one. */
   #inode?: number;
   /** The lines of each stage's metrics. */
   readonly #metrics = new Map<string, readonly string[]>();
@@ -48,7 +48,7 @@ export class LiveRun {
       for (const line of lines) await this.#take(JSON.parse(line) as LiveLine);
       return lines.length > 0;
     } catch {
-      this.hasEnded = true; // its end removes the file
+      this.hasEnded = true; // the end of the run removes the file
       return false;
     }
   }

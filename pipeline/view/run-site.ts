@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { access, constants, lstat, readFile, realpath } from 'node:fs/promises';
+import { access, constants, lstat, realpath } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { basename, join, sep } from 'node:path';
 import send from 'send';
 import { InputError } from '../../wgsl/core/index.ts';
-import { MATRIX_FILE, type MatrixRecord } from '../matrix/record.ts';
+import { readRecord } from '../matrix/record.ts';
 import { readMatrixReport } from '../report/matrix-report.ts';
 import { kindOf, runsIn } from '../report/run-list.ts';
 import { reportPage, runReportPage } from '../report/write.ts';
@@ -15,8 +15,9 @@ import { Feed } from './feed.ts';
 import { LiveRun, PREVIEW } from './live-run.ts';
 import { Refusal, type Site, sendPage, type ViewRequest } from './server.ts';
 
-/** Where the page of a run that goes on finds its changes, relative to the page. Files with such names are refused. */
+/** Where the page of a running run finds its changes, relative to the page. Files with such names are refused. */
 const EVENTS = '.events';
+
 /**
  * A run, a matrix, or a folder of runs: its page, the pages of the runs in it, and the files of runs and matrices. A path outside of
  * them is refused, also through a symbolic link, and so are hidden files. @throws InputError where there is no run.
@@ -96,11 +97,11 @@ async function runPageOf(folder: string): Promise<string> {
 }
 
 async function matrixPageOf(folder: string): Promise<string> {
-  const record = JSON.parse(await readFile(join(folder, MATRIX_FILE), 'utf8')) as MatrixRecord;
+  const record = (await readRecord(folder))!;
   const report = await readMatrixReport(folder, record);
   const cells = report.cells.map((cell, i) => {
-    const path = record.cells[i].folder;
-    return isRunning(join(folder, path)) ? { ...cell, report: `${path}/` } : cell;
+    const name = record.cells[i].folder;
+    return isRunning(join(folder, name)) ? { ...cell, report: `${encodeURIComponent(name)}/` } : cell;
   });
   return reportPage({ ...report, cells });
 }

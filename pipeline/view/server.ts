@@ -25,7 +25,7 @@ export interface ServerOptions {
   /** The interface to listen on: the loopback by default. */
   host?: string;
   /** 0 takes any free one. */
-  port?: number;
+  port: number;
 }
 
 export interface ViewServer {
@@ -33,9 +33,7 @@ export interface ViewServer {
   close(): Promise<void>;
 }
 
-export const DEFAULT_HOST = '127.0.0.1';
-export const DEFAULT_PORT = 4600;
-const LOOPBACK = [DEFAULT_HOST, 'localhost', '::1'];
+const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
 /** A request that is refused, with a sentence for its sender. */
 export class Refusal extends Error {
@@ -48,8 +46,7 @@ export class Refusal extends Error {
 }
 
 /** Serves a site until it is closed. @throws InputError if the port or the interface cannot be used. */
-export async function serve(site: Site, options: ServerOptions = {}): Promise<ViewServer> {
-  const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
+export async function serve(site: Site, { host = LOOPBACK[0], port }: ServerOptions): Promise<ViewServer> {
   const server = createServer((request, response) => {
     answer(site, host, request, response).catch((error: unknown) => refuse(response, error));
   });
@@ -89,13 +86,13 @@ async function answer(
   }
   const [path] = (request.url ?? '').split(/[?#]/);
   const { names, isFolder } = namesOf(path);
-  if (path === '/favicon.ico') return void response.writeHead(204).end(); // every browser asks
+  if (path === '/favicon.ico') return void response.writeHead(204).end(); // every browser requests it
   await site.answer({ names, isFolder, request, response });
 }
 
 /**
  * Whether a request names this server. A page of another site whose name resolves to this machine (DNS rebinding) names that
- * site. An address is no name, and may stand for an interface that was asked for.
+ * site. An IP address cannot be rebound, so it is allowed where the server listens on another interface than the loopback.
  */
 function isNamed(header: string | undefined, host: string): boolean {
   const name = /^(?:\[([^\]]+)\]|([^:]+))(?::\d+)?$/

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { lookAt } from '../../stages/artefacts/camera.ts';
-import { emptyGaussians } from '../../stages/artefacts/gaussians.ts';
+import { emptyGaussians, type HostGaussians } from '../../stages/artefacts/gaussians.ts';
 import { encodePly } from '../../stages/artefacts/gaussians-ply.ts';
 import { FILES } from '../../stages/orbit/files/index.ts';
 import { uniform } from './numbers.ts';
@@ -91,8 +91,8 @@ export async function exampleRun(folder: string, changes: object = {}): Promise<
 
 /** `exampleRun` with a splat, which is blue and was red before restyling, and a video. */
 export async function exampleRunWithSplat(folder: string): Promise<string> {
-  put(folder, 'splat.ply', await ball([-1.5, -1.5, 1.5]));
-  put(folder, 'base.ply', await ball([1.5, -1.5, -1.5]));
+  put(folder, 'splat.ply', await encodePly(ball([-1.5, -1.5, 1.5])));
+  put(folder, 'base.ply', await encodePly(ball([1.5, -1.5, -1.5])));
   put(folder, 'turntable.mp4', await video());
   const files = ['splat.ply', 'base.ply', 'turntable.mp4'].map((path) => ({
     path,
@@ -105,7 +105,7 @@ export async function exampleRunWithSplat(folder: string): Promise<string> {
 }
 
 /** Opaque Gaussians of one colour around the origin, given by its SH of degree 0. */
-function ball(color: readonly [number, number, number]): Promise<Uint8Array> {
+export function ball(color: readonly [number, number, number]): HostGaussians {
   const host = emptyGaussians(BALL, 0);
   host.means.set(uniform(3 * BALL, 1, -0.6, 0.6));
   host.logScales.fill(-2);
@@ -114,10 +114,10 @@ function ball(color: readonly [number, number, number]): Promise<Uint8Array> {
     host.quats[4 * i] = 1;
     host.sh.set(color, 3 * i);
   }
-  return encodePly(host);
+  return host;
 }
 
-/** One second of MP4, ever brighter. */
+/** One second of MP4, each frame brighter than the one before. */
 async function video(): Promise<Uint8Array> {
   let file: Uint8Array | undefined;
   const write = async (_: string, bytes: Uint8Array | string) => void (file = bytes as Uint8Array);
