@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm, stat, utimes } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { type ArtefactFormats, artefactFormats } from '../../stages/artefacts/formats.ts';
 import type { ArtefactName } from '../../stages/stage.ts';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
@@ -70,7 +70,9 @@ export async function keepRun(store: Store, manifest: Manifest, finished?: Date)
       await replaceDurably(file, `${JSON.stringify(kept)}\n`);
     }
     await utimes(file, time, time);
-    for (const { file: old } of (await keptIn(store, nameOf(manifest))).slice(KEPT_RUNS)) await rm(old);
+    for (const { file: old } of (await keptIn(store, nameOf(manifest))).slice(KEPT_RUNS)) {
+      await rm(old, { force: true }); // another process may have removed it
+    }
     return existsSync(file);
   } catch (error) {
     if (['EROFS', 'EACCES', 'EPERM'].includes(codeOf(error) ?? '')) return false;
@@ -129,9 +131,7 @@ export async function findRun(run: string, store: Store): Promise<string> {
   const [, name, digits] = /^(.+)@([0-9a-f]{1,64})$/.exec(run) ?? [];
   if (name === undefined || existsSync(run)) return run;
   const kept = await keptIn(store, name);
-  const found = kept.filter(({ file }) =>
-    file.slice(0, -'.json'.length).split(/[\\/]/).at(-1)!.startsWith(digits),
-  );
+  const found = kept.filter(({ file }) => basename(file).startsWith(digits));
   if (found.length === 1) return found[0].file;
   const others = kept.length ? `; it keeps ${kept.map(({ reference }) => reference).join(', ')}` : '';
   throw new InputError(
