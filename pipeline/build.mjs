@@ -203,7 +203,7 @@ function usePackage(build) {
     if (path === VENDORED) return { path: `./vendor/${basename(VENDORED)}/dist/index.mjs`, external: true };
     return INLINED.includes(packageOf(path)) ? undefined : { path, external: true };
   });
-  // Zod carries its messages in 50 languages, which is half of its code.
+  // Zod contains its messages in 50 languages, which is half of its code.
   build.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
     contents: "export { default as en } from './en.js';",
   }));

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { EXIT } from '../exit.ts';
+import type { Difference } from '../report/comparison-report.ts';
 import { findRun } from '../run/kept-runs.ts';
 import { readManifest } from '../run/manifest.ts';
 import { Store } from '../store/store.ts';
@@ -32,8 +33,6 @@ export function diffCommand(): Command {
       if (difference.files.length) process.exitCode = EXIT.fault;
     });
 }
-
-type Difference = ReturnType<typeof import('../report/comparison-report.ts')['compare']>;
 
 function lines(names: readonly string[], { options, scores, files }: Difference, compared: number): string[] {
   const only = (at: number) => files.filter(({ values }) => values[1 - at] === undefined);

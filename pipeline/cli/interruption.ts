@@ -18,10 +18,10 @@ export function watchSignals(): void {
   }
 }
 
-/** Runs work that stops soon after `signal` aborts, and says `stopping` then. */
+/** Runs work that stops soon after `signal` aborts. Prints `stopping` then, unless it is empty. */
 export async function interruptible<T>(
   work: (signal: AbortSignal) => Promise<T>,
-  stopping: string | undefined = 'saving unfinished work; a second signal exits at once',
+  stopping = 'saving unfinished work; a second signal exits at once',
 ): Promise<T> {
   running = new AbortController();
   notice = stopping;

@@ -26,7 +26,7 @@ export function isRewritable({ isTTY }: Screen, { TERM, CI }: NodeJS.ProcessEnv)
 
 export interface ProgressPrinter {
   (event: RunEvent | MatrixEvent): void;
-  /** Leaves the lines of what is running where they are, before something else writes to the terminal. */
+  /** Leaves the lines of running stages where they are, before something else writes to the terminal. */
   release(): void;
 }
 
@@ -124,7 +124,7 @@ export function progressPrinter(
 /** A line, or the line that fits into so many columns; away from a terminal there is no limit. */
 type Line = string | ((room?: number) => string);
 
-/** Prints to this process's output, until `signal` aborts: what is said then goes below the lines of what is running. */
+/** Prints to this process's output, until `signal` aborts: later output goes below the lines of running stages. */
 export function standardPrinter(signal: AbortSignal): ProgressPrinter {
   const { stdout, env } = process;
   const screen = isRewritable(stdout, env) ? stdout : { write: (text: string) => stdout.write(text) };
@@ -214,7 +214,7 @@ function bar(share: number, width: number): string {
   return '█'.repeat(full) + '░'.repeat(width - full);
 }
 
-/** The metric that says most about the quality, if a stage has it. */
+/** The metrics of quality; a line keeps the first that a stage has. */
 const FIRST_METRICS = ['psnr', 'clip', 'loss'];
 
 /** `████████░░░░░░░░░░░░  42%  2940/7000  24.1 it/s  psnr 24.3  splats 81000  1:16 left`. */
@@ -283,7 +283,7 @@ function metricTexts(metrics: Record<string, number>): { name: string; text: str
   });
 }
 
-/** How a run has ended, or seems to go on: it was killed. */
+/** How a run ended, by the status in its run.json. A killed run leaves `running` there. */
 const ENDS = { done: 'is done', failed: 'failed', stopped: 'was stopped', running: 'was killed' };
 
 /** What a run replaces, why, and how to get it back. */

@@ -6,7 +6,7 @@ import type { ComparisonReport } from './data.ts';
 import { optionText } from './options.ts';
 import { turntableOf } from './run-report.ts';
 
-type Difference = Pick<ComparisonReport, 'options' | 'scores' | 'files'>;
+export type Difference = Pick<ComparisonReport, 'options' | 'scores' | 'files'>;
 
 /** The options and results that differ, and all scores. */
 export function compare(manifests: readonly Manifest[]): Difference {

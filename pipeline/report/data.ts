@@ -27,7 +27,7 @@ export interface ScoreData {
   over: string;
   /** The same measurement before restyling. */
   before?: number;
-  /** A sentence; only scores that carry one are headlines. */
+  /** A sentence; only scores that have one are headlines. */
   meaning?: string;
 }
 
@@ -180,7 +180,7 @@ export interface ComparisonReport extends Head {
   files: { name: string; values: (string | undefined)[] }[];
 }
 
-/** A stage of a run that goes on. */
+/** A stage of a running run. */
 export interface LiveStage {
   id: string;
   state: 'waiting' | 'running' | 'ran' | 'cached';
@@ -200,7 +200,7 @@ export interface LiveProgress {
   compiling?: boolean;
 }
 
-/** A run that goes on. The page receives it again with each change. */
+/** A running run. The page receives it again with each change. */
 export interface LiveReport extends Head {
   kind: 'live';
   adapter: string;
@@ -224,7 +224,7 @@ export interface ListedRun {
   status: 'running' | 'done' | 'failed' | 'stopped' | 'unreadable';
   /** When it was written, ISO. */
   made: string;
-  /** `name@key` of what lies there; none before the first result. */
+  /** `name@key` of the results in the folder; none before the first result. */
   run?: string;
   error?: string;
   prompt?: string;

@@ -18,7 +18,7 @@ export const STAGES = 'stages';
 /** The store of a run with its own folder (`--out`). */
 export const STORE = '.store';
 
-/** What a run says of itself while it goes on (`live-log.ts`). */
+/** The events of a running run, for other processes (`live-log.ts`). */
 export const LIVE = '.live';
 /** The lock of a run that has the folder open. */
 export const LOCK = '.run.lock';

@@ -245,7 +245,7 @@ export class StageExecutor {
   async #useSaved(stage: KeyedStage, entry: Entry): Promise<Entry> {
     const { seconds, peakBytes } = aboutOf(entry);
     this.outcomes.set(stage.id, { resolvedBy: 'cached', seconds: 0, peakBytes, entry });
-    await this.#options.onEntry(stage, entry); // first: who hears of the stage finds its files
+    await this.#options.onEntry(stage, entry); // first: the files exist when the event is reported
     this.#options.report({ event: 'cached', stage: stage.id, key: stage.key, seconds });
     return entry;
   }

@@ -187,7 +187,7 @@ export function fakeGpu(): Gpu & { lose(): void } {
   return fake as unknown as Gpu & { lose(): void };
 }
 
-/** Runs a test body in a scratch folder, which goes afterwards. */
+/** Runs a test body in a scratch folder, which is removed afterwards. */
 export async function inScratch(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'splatline-test-'));
   try {

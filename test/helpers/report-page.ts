@@ -15,7 +15,7 @@ interface PageOptions {
   logs?: boolean;
 }
 
-/** Opens a page from disk; it asks for nothing else, and writes nothing to its console. */
+/** Opens a page from disk; it requests nothing else, and writes nothing to its console. */
 export async function withPage(
   file: string,
   body: (page: Page) => Promise<void>,

@@ -7,7 +7,7 @@ process.on('exit', () => {
   for (const folder of made) rmSync(folder, { recursive: true, force: true });
 });
 
-/** A fresh folder outside the repository that goes when the process ends. */
+/** A fresh folder outside the repository that is removed when the process ends. */
 export function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'splatline-test-'));
   made.push(folder);

@@ -6,7 +6,7 @@ import { testUnless } from './skip.ts';
 const ROOT = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
 
 /**
- * Registers a test that needs real captures or splats from `../shared/data`, which the repository does not carry: where
+ * Registers a test that needs real captures or splats from `../shared/data`, which the repository does not contain: where
  * they are absent, it counts as skipped, with the reason.
  */
 export function testWithData(

@@ -1,4 +1,4 @@
-/** Numbers as a reader wants them. */
+/** Numbers and dates for readers. */
 
 /** `6,000`, `28.5`, `0.953`, `0.0195`. */
 export function numberText(value: number): string {

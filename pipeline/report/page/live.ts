@@ -9,7 +9,7 @@ const EVENTS = '.events';
 /** Scores of the list of runs. */
 const LISTED_SCORES = ['psnr', 'ssim', 'clip'];
 
-/** The page of a run that goes on. It follows the run, and becomes the report when the run ends. */
+/** The page of a running run. It follows the run, and becomes the report when the run ends. */
 export function livePage(run: LiveReport): DocumentFragment {
   const piece = new Piece('live-page');
   const view = new LiveView(piece);

@@ -31,7 +31,7 @@ export function splatViewer(data: ViewerData, { frames, before }: Turntable): Co
     openButton.disabled = true;
     const shown = which;
     const [head, tail] = JSON.parse(await inflate(data.page)) as [string, string];
-    // The viewer asks for WebGPU unless its address says otherwise, and writes an error where there is no adapter.
+    // The viewer requests WebGPU unless its address has `webgl`, and writes an error where there is no adapter.
     const usesWebgl = String(!(await hasWebgpu()));
     if (shown !== which) return; // another choice has begun
     const next = element('iframe', '');
