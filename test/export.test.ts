@@ -103,15 +103,18 @@ test('every format has its file, its size, and its likeness to the splat, after 
     assert.is(scores.scores[2].over, '8 training views, against the splat');
   }));
 
-test('a format without a mark for antialiasing is named', () =>
+test('export warns of a format without a mark for antialiasing', () =>
   withGpu(async (gpu) => {
     const { warnings } = await exported(gpu, { formats: ['ply', 'glb'] }, { antialias: true });
     assert.is(warnings.length, 1);
-    assert.match(warnings[0], /^export\/splat\.glb cannot say that the splat was trained with antialiasing/);
+    assert.match(
+      warnings[0],
+      /^export\/splat\.glb has no mark for antialiasing, with which the splat was trained/,
+    );
     assert.equal((await exported(gpu, { formats: ['glb'] })).warnings, []);
   }));
 
-test('refined poses stand for those of the training views: what they do not show is removed', () =>
+test('export prunes by the refined poses of the training views', () =>
   withGpu(async (gpu) => {
     // All cameras stand at the first one's place but look the other way.
     const away = ringDataset().views.map(({ name, camera: { viewmat } }) => ({

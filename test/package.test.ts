@@ -208,7 +208,7 @@ test('the command runs', async () => {
 });
 
 test('a new pipeline file names the schema of the installed package', async () => {
-  await $({ cwd: folder })`npx --no-install splatline new films --from demo --want turntable`;
+  await $({ cwd: folder })`npx --no-install splatline new films --from demo --goal turntable`;
   const [first] = readFileSync(join(folder, 'films/films.yaml'), 'utf8').split('\n');
   const address = '../node_modules/splatline/pipeline/schema.json';
   assert.is(first, `# yaml-language-server: $schema=${address}`);

@@ -11,7 +11,7 @@ import { newCommand } from '../pipeline/cli/new.ts';
 import { planCommand } from '../pipeline/cli/plan.ts';
 import { runCommand } from '../pipeline/cli/run.ts';
 import { readPipeline } from '../pipeline/file/read.ts';
-import { chainFor, foundText, lookAt, WANT_NAMES, WANTS } from '../pipeline/starter/chain.ts';
+import { chainFor, describeInput, GOAL_NAMES, GOALS, inspectInput } from '../pipeline/starter/chain.ts';
 import { pipelineText, schemaAddress } from '../pipeline/starter/pipeline-text.ts';
 import { ask } from '../pipeline/starter/questions.ts';
 import { emptyGaussians } from '../stages/artefacts/gaussians.ts';
@@ -60,15 +60,15 @@ const INPUTS = [
 
 for (const { from, is } of INPUTS) {
   test(`a file for ${from} is valid, whatever it is for, and each of its options has a comment`, async () => {
-    const found = await lookAt(from === 'demo' ? from : join(folder, from));
-    assert.is(foundText(found), is);
+    const found = await inspectInput(from === 'demo' ? from : join(folder, from));
+    assert.is(describeInput(found), is);
     const isSplat = from === 'cat.ply';
-    for (const want of WANT_NAMES.filter((name) => !isSplat || !WANTS[name].photographs)) {
-      const wish = { want, prompt: 'gold, ${y}: "new"\nline', model: 'demo' };
-      const text = pipelineText(await chainFor(found, wish), { folder, about: ['Two  columns'] });
+    for (const goal of GOAL_NAMES.filter((name) => !isSplat || !GOALS[name].photographs)) {
+      const request = { goal, prompt: 'gold, ${y}: "new"\nline', model: 'demo' };
+      const text = pipelineText(await chainFor(found, request), { folder, about: ['Two  columns'] });
       const plan = await readPipeline(join(folder, 'x.yaml'), { text, registry: stages });
       const names = plan.stages.map(({ stage }) => stage.name);
-      const own = WANTS[want].stages.filter((name) => !isSplat || name !== 'train');
+      const own = GOALS[goal].stages.filter((name) => !isSplat || name !== 'train');
       const before = from === 'shots' || from === 'walk.mp4' ? ['sfm'] : [];
       assert.equal(names, [...before, 'load', ...(isSplat ? [] : ['init']), ...own]);
       const load = plan.stages.find(({ id }) => id === 'load')!.options as Record<string, unknown>;
@@ -87,11 +87,11 @@ for (const { from, is } of INPUTS) {
 }
 
 test('train needs a capture, a restyling needs a prompt, and a path must be an input', async () => {
-  const splat = await lookAt(join(folder, 'cat.ply'));
-  await throwsInput(() => chainFor(splat, { want: 'train' }), /is a splat, and train needs a capture/);
-  await throwsInput(() => chainFor(splat, { want: 'restyle', prompt: ' ' }), /expected a prompt/);
-  await throwsInput(() => lookAt(join(folder, 'none')), /no such file or folder/);
-  await throwsInput(() => lookAt(put(folder, 'notes.txt', '')), /is nothing that load reads/);
+  const splat = await inspectInput(join(folder, 'cat.ply'));
+  await throwsInput(() => chainFor(splat, { goal: 'train' }), /is a splat, and train needs a capture/);
+  await throwsInput(() => chainFor(splat, { goal: 'restyle', prompt: ' ' }), /expected a prompt/);
+  await throwsInput(() => inspectInput(join(folder, 'none')), /no such file or folder/);
+  await throwsInput(() => inspectInput(put(folder, 'notes.txt', '')), /is nothing that load reads/);
 });
 
 test('the schema is found in a checkout, in a project with the package, and elsewhere', () => {
@@ -126,7 +126,7 @@ test('new asks three questions on a terminal, and nothing that it was told', asy
   };
   const [down, enter] = ['\x1b[B', '\r'];
   const path = join(folder, 'cat.ply');
-  const { wish, shown } = await found([
+  const { request, shown } = await found([
     down,
     down,
     down,
@@ -141,18 +141,18 @@ test('new asks three questions on a terminal, and nothing that it was told', asy
     down,
     enter,
   ]);
-  assert.equal({ ...wish }, { want: 'restyle', prompt: 'gold', model: 'me/mine' });
+  assert.equal({ ...request }, { goal: 'restyle', prompt: 'gold', model: 'me/mine' });
   for (const text of [
     'What do you have?',
     'Where is it?',
     'a splat, 5 Gaussians',
-    'What do you want?',
+    'What do you want to make?',
     'Which prompt?',
   ])
     assert.match(shown, text);
   assert.not.match(shown, 'train a splat');
-  const told = await found([enter], { from: 'demo', want: 'restyle', prompt: 'wood' });
-  assert.is(told.wish.model, 'demo');
+  const told = await found([enter], { from: 'demo', goal: 'restyle', prompt: 'wood' });
+  assert.is(told.request.model, 'demo');
   assert.not.match(told.shown, 'What do you');
   const cancelled = await found(['\x03']).catch((error) => error);
   assert.instance(cancelled, Stopped);
@@ -163,11 +163,11 @@ test('new writes a file that plan accepts, asks nothing without a terminal, and 
   assert.is(bare.exitCode, 2);
   assert.is(
     bare.stderr,
-    'new: there is no terminal to ask on; add --from PATH (or --from demo) and --want train|restyle|turntable|convert\n',
+    'new: there is no terminal to ask on; add --from PATH (or --from demo) and --goal train|restyle|turntable|convert\n',
   );
-  const prompt = await splatline('new', '--from', 'cat.ply', '--want', 'restyle');
+  const prompt = await splatline('new', '--from', 'cat.ply', '--goal', 'restyle');
   assert.match(prompt.stderr, /^new: there is no terminal to ask on; add --prompt TEXT\n$/);
-  const args = ['new', 'my films', '--from', 'cat.ply', '--want', 'turntable'];
+  const args = ['new', 'my films', '--from', 'cat.ply', '--goal', 'turntable'];
   const made = await splatline(...args);
   assert.is(made.stderr, '');
   assert.match(made.stdout, "Run it with: npx splatline run 'my films/my-films.yaml'");

@@ -4,7 +4,7 @@ import { stages } from '../../stages/index.ts';
 import { readPipeline, readValues } from '../file/read.ts';
 import { PIPELINE } from '../run/run-folder.ts';
 import { foldersOf } from '../run/stage-plan.ts';
-import { chainFor, foundText, lookAt, type Wish } from '../starter/chain.ts';
+import { chainFor, describeInput, inspectInput, type RunRequest } from '../starter/chain.ts';
 import { type PipelineValues, pipelineText, type StageValues, shortText } from '../starter/pipeline-text.ts';
 import { collect, takeAdapter, whole } from './flags.ts';
 import { printJson, quoted, shortPath } from './format.ts';
@@ -31,7 +31,7 @@ export function trainCommand(): Command {
     )
     .option('--steps <n>', 'training steps', whole(1));
   return withDirectOptions(command).action((input: string, flags: DirectFlags) =>
-    direct(input, { want: 'train' }, flags),
+    direct(input, { goal: 'train' }, flags),
   );
 }
 
@@ -44,7 +44,7 @@ export function restyleCommand(): Command {
     .option('--model <name>', 'a CLIP model: owner/name of the Hugging Face Hub, a folder, or demo')
     .option('--steps <n>', 'restyling steps', whole(1));
   return withDirectOptions(command).action((input: string, prompt: string, flags: DirectFlags) =>
-    direct(input, { want: 'restyle', prompt, model: flags.model }, flags),
+    direct(input, { goal: 'restyle', prompt, model: flags.model }, flags),
   );
 }
 
@@ -57,20 +57,20 @@ function withDirectOptions(command: Command): Command {
     .option('--json', 'print JSON, one object a line');
 }
 
-function direct(input: string, wish: Wish, { steps, set, adapter, json, ...folders }: DirectFlags) {
+function direct(input: string, request: RunRequest, { steps, set, adapter, json, ...folders }: DirectFlags) {
   return withEvents(json, async (signal) => {
-    const found = await lookAt(input);
-    const values = await overridden(await chainFor(found, { ...wish, steps }), set);
+    const found = await inspectInput(input);
+    const values = await overridden(await chainFor(found, { ...request, steps }), set);
     const { out } = foldersOf(values, folders);
     const file = join(out, PIPELINE);
     const about = [
-      `Written by \`splatline ${wish.want}\`, which ran it: ${foundText(found)}.`,
+      `Written by \`splatline ${request.goal}\`, which ran it: ${describeInput(found)}.`,
       `Run it again: npx splatline run ${quoted(shortPath(file))}`,
     ];
     const text = pipelineText(values, { folder: out, about });
     const plan = await readPipeline(file, { text, registry: stages });
     if (json) printJson({ event: 'pipeline', file, text });
-    else process.stdout.write(`# ${shortPath(file)}: ${foundText(found)}\n${shortText(values, out)}\n`);
+    else process.stdout.write(`# ${shortPath(file)}: ${describeInput(found)}\n${shortText(values, out)}\n`);
     const onEvent = json ? printJson : standardPrinter(signal);
     await runOne(plan, { ...folders, signal, onEvent, adapter: takeAdapter(adapter), text });
   });

@@ -9,24 +9,24 @@ import { readerOf, unrecognised } from '../../stages/load/readers/index.ts';
 import type { Contents, Reader } from '../../stages/load/readers/reader.ts';
 import { loadOptions } from '../../stages/load/stage.ts';
 import { InputError } from '../../wgsl/core/index.ts';
-import { nearest } from '../file/describe.ts';
+import { choices } from '../file/describe.ts';
 import { schemaAt } from '../file/schema.ts';
 import { literalText } from '../file/substitute.ts';
 import type { PipelineValues, StageValues } from './pipeline-text.ts';
 
 const DEMO_FILE = fileURLToPath(new URL('../../scenes/demo.yaml', import.meta.url));
 const DEMO_CAPTURE = fileURLToPath(new URL('../../scenes/playbot', import.meta.url));
-/** What names the scene of the package in place of a path, and its run. */
+/** The name of the included scene in place of a path, and the name of its run. */
 export const INCLUDED = 'demo';
 const INCLUDED_NAME = 'robot';
 /** Larger pictures are reduced to it, as in 3DGS; pixels. */
 const LONGER_SIDE = 1600;
-/** The names of files that many folders have: their folder names the run. */
+/** Usual names of files: a run gets the name of the folder instead. */
 const USUAL_STEM = /^(splat|base|point_cloud|meta|transforms)$/;
 const MAX_NAME = 60;
 
-/** What a run can make, and its stages after load (and, of a capture, init). A splat is not trained. */
-export const WANTS = {
+/** The goals of a run, and their stages after load (and, for a capture, init). A splat is not trained. */
+export const GOALS = {
   train: { title: 'train a splat', photographs: true, stages: ['train', 'orbit', 'score'] },
   restyle: {
     title: 'restyle it with a prompt',
@@ -40,11 +40,11 @@ export const WANTS = {
     stages: ['train', 'export'],
   },
 } as const;
-export type Want = keyof typeof WANTS;
-export const WANT_NAMES = Object.keys(WANTS) as [Want, ...Want[]];
+export type Goal = keyof typeof GOALS;
+export const GOAL_NAMES = Object.keys(GOALS) as [Goal, ...Goal[]];
 
-/** The input of a run, and what it has. */
-export interface Found extends Contents {
+/** The input of a run, and its contents. */
+export interface FoundInput extends Contents {
   /** Absolute. */
   path: string;
   reader: Reader;
@@ -53,10 +53,10 @@ export interface Found extends Contents {
 }
 
 /**
- * Looks at an input without decoding a picture. `INCLUDED` names the scene of the package, unless such a path exists.
+ * Inspects an input without decoding a picture. `INCLUDED` names the scene of the package, unless such a path exists.
  * @throws InputError for a path that load cannot read.
  */
-export async function lookAt(given: string): Promise<Found> {
+export async function inspectInput(given: string): Promise<FoundInput> {
   const isIncluded = given === INCLUDED && !existsSync(given);
   const path = isIncluded ? DEMO_CAPTURE : resolve(given);
   if (!(await stat(path).catch(() => undefined))) throw new InputError('no such file or folder', given);
@@ -68,14 +68,14 @@ export async function lookAt(given: string): Promise<Found> {
 }
 
 /** `a COLMAP capture, 49 pictures of 256×256, PINHOLE, 5000 points`. */
-export function foundText({ reader, facts, isIncluded }: Found): string {
+export function describeInput({ reader, facts, isIncluded }: FoundInput): string {
   return [isIncluded ? 'the scene of the package' : reader.title, ...facts].join(', ');
 }
 
-/** What a run is for. */
-export interface Wish {
-  want: Want;
-  /** Of a restyling: a text, or a name in the library. */
+/** The goal of a run and its settings. */
+export interface RunRequest {
+  goal: Goal;
+  /** For `restyle`: a text, or a name in the library. */
   prompt?: string;
   /** A name of the Hub, a folder, or the small model of the package, the default. */
   model?: string;
@@ -86,28 +86,28 @@ export interface Wish {
 }
 
 /** A pipeline for an input. Paths are absolute. @throws InputError where the input does not permit it. */
-export async function chainFor(found: Found, wish: Wish): Promise<PipelineValues> {
-  const { want, prompt, model = DEMO, steps } = wish;
+export async function chainFor(found: FoundInput, request: RunRequest): Promise<PipelineValues> {
+  const { goal, prompt, model = DEMO, steps } = request;
   const { photographs } = found.reader;
-  if (WANTS[want].photographs && !photographs) {
-    const others = WANT_NAMES.filter((name) => !WANTS[name].photographs);
+  if (GOALS[goal].photographs && !photographs) {
+    const others = GOAL_NAMES.filter((name) => !GOALS[name].photographs);
     throw new InputError(
-      `is a splat, and ${want} needs a capture; of a splat, ${nearest('', others)}`,
+      `is a splat, and ${goal} needs a capture; of a splat, expected ${choices(others)}`,
       found.path,
     );
   }
-  if (want === 'restyle' && !prompt?.trim())
-    throw new InputError('expected a prompt: a text, or a name in prompts/library.yaml', want);
-  const own = WANTS[want].stages.filter((name) => photographs || name !== 'train');
+  if (goal === 'restyle' && !prompt?.trim())
+    throw new InputError('expected a prompt: a text, or a name in prompts/library.yaml', goal);
+  const own = GOALS[goal].stages.filter((name) => photographs || name !== 'train');
   const names = ['load', ...(photographs ? ['init'] : []), ...own];
-  const stepping = want === 'restyle' ? 'stylize' : 'train';
+  const stepping = goal === 'restyle' ? 'stylize' : 'train';
   const given: Record<string, StageValues> = {
     load: { [found.reader.key]: literalText(found.path), ...reduction(found) },
     stylize: { prompt: literalText(prompt?.trim() ?? ''), model: literalText(modelValue(model)) },
     score: {
       metrics: [
         ...(photographs ? ['psnr', 'ssim'] : []),
-        ...(want === 'restyle' ? ['clip', 'consistency'] : []),
+        ...(goal === 'restyle' ? ['clip', 'consistency'] : []),
       ],
     },
     export: { formats: ['sog', 'html'] },
@@ -115,14 +115,14 @@ export async function chainFor(found: Found, wish: Wish): Promise<PipelineValues
   if (steps !== undefined) given[stepping] = { ...given[stepping], steps };
   const usual = found.isIncluded ? await demoOptions() : {};
   return {
-    name: wish.name ?? runName(found, wish),
+    name: request.name ?? runName(found, request),
     seed: 42,
     stages: names.map((name) => [name, { ...shownDefaults(name, found), ...usual[name], ...given[name] }]),
   };
 }
 
 /** The options that a written file shows with their defaults, because people change them first. */
-function shownDefaults(name: string, { reader }: Found): StageValues {
+function shownDefaults(name: string, { reader }: FoundInput): StageValues {
   const ofLoad = !reader.photographs
     ? ['views', 'size']
     : [...(reader.key === 'video' ? ['frames'] : []), 'downscale', 'holdout'];
@@ -138,7 +138,7 @@ function shownDefaults(name: string, { reader }: Found): StageValues {
 }
 
 /** The factor for pictures that are larger than `LONGER_SIDE`. */
-function reduction({ longerSide = 0 }: Found): StageValues {
+function reduction({ longerSide = 0 }: FoundInput): StageValues {
   return longerSide > LONGER_SIDE ? { downscale: Math.ceil((10 * longerSide) / LONGER_SIDE) / 10 } : {};
 }
 
@@ -148,10 +148,10 @@ async function demoOptions(): Promise<Record<string, StageValues>> {
   return Object.assign({}, ...stages);
 }
 
-function runName({ path, isIncluded }: Found, { want, prompt = '' }: Wish): string {
+function runName({ path, isIncluded }: FoundInput, { goal, prompt = '' }: RunRequest): string {
   const stem = basename(path, extname(path));
   const own = isIncluded ? INCLUDED_NAME : USUAL_STEM.test(stem) ? basename(dirname(path)) : stem;
-  const words = [own, ...(want === 'restyle' ? [prompt] : [])].map(
+  const words = [own, ...(goal === 'restyle' ? [prompt] : [])].map(
     (text) =>
       text
         .normalize('NFKD')
@@ -159,7 +159,7 @@ function runName({ path, isIncluded }: Found, { want, prompt = '' }: Wish): stri
         .match(/[a-z0-9]+/g)
         ?.join('-') ?? '',
   );
-  return words.filter(Boolean).join('-').slice(0, MAX_NAME).replace(/-$/, '') || want;
+  return words.filter(Boolean).join('-').slice(0, MAX_NAME).replace(/-$/, '') || goal;
 }
 
 /** A folder as an absolute path; a name stays. */

@@ -6,10 +6,18 @@ import { readPrompts } from '../../stages/clip/prompts.ts';
 import { DEMO, FULL_CLIP } from '../../stages/clip/resolve.ts';
 import { READERS, readerOf } from '../../stages/load/readers/index.ts';
 import { SIGNALS } from '../exit.ts';
-import { type Found, foundText, INCLUDED, lookAt, WANT_NAMES, WANTS, type Wish } from './chain.ts';
+import {
+  describeInput,
+  type FoundInput,
+  GOAL_NAMES,
+  GOALS,
+  INCLUDED,
+  inspectInput,
+  type RunRequest,
+} from './chain.ts';
 
 /** The answers of the flags, and of the questions. */
-export interface Answers extends Partial<Wish> {
+export interface Answers extends Partial<RunRequest> {
   from?: string;
 }
 
@@ -22,14 +30,14 @@ export interface Terminal {
 const OTHER = 'other';
 
 /**
- * Asks what `answers` lack: the input, what to make of it, and for a restyling the prompt and the model. `models` are names of the Hub on this
+ * Asks for what `answers` lack: the input, the goal, and for a restyling the prompt and the model. `models`: names of the Hub on this
  * machine. @throws Stopped when the user cancels.
  */
 export async function ask(
   answers: Answers,
   { terminal, models }: { terminal: Terminal; models: readonly string[] },
-): Promise<{ found: Found; wish: Wish }> {
-  // Only here, because loading it takes time that no other command needs.
+): Promise<{ found: FoundInput; request: RunRequest }> {
+  // Imported here, because other commands do not need it and loading takes time.
   const prompts = await import('@clack/prompts');
   const given = async <Value>(answer: Promise<Value | symbol>): Promise<Value> => {
     const value = await answer;
@@ -44,20 +52,20 @@ export async function ask(
     ).then((text) => text.trim());
 
   const from = answers.from ?? (await askInput(choose, write));
-  const found = await lookAt(from);
-  prompts.log.info(`Found ${foundText(found)}`, terminal);
+  const found = await inspectInput(from);
+  prompts.log.info(`Found ${describeInput(found)}`, terminal);
 
-  const wants = WANT_NAMES.filter((name) => found.reader.photographs || !WANTS[name].photographs);
-  const options = wants.map((value) => ({ value, label: WANTS[value].title }));
-  const want = answers.want ?? ((await choose('What do you want?', options)) as Wish['want']);
-  if (want !== 'restyle') return { found, wish: { ...answers, want } };
+  const goals = GOAL_NAMES.filter((name) => found.reader.photographs || !GOALS[name].photographs);
+  const options = goals.map((value) => ({ value, label: GOALS[value].title }));
+  const goal = answers.goal ?? ((await choose('What do you want to make?', options)) as RunRequest['goal']);
+  if (goal !== 'restyle') return { found, request: { ...answers, goal } };
 
   const names = (await readPrompts()).map(({ name }) => name);
   const hint = `a text, or a name of the library: ${names.slice(0, 4).join(', ')}, …`;
   const needText = (text: string) => (text ? undefined : 'Expected a text');
   const prompt = answers.prompt ?? (await write('Which prompt?', needText, hint));
   const model = answers.model ?? (await askModel(models, choose, write));
-  return { found, wish: { ...answers, want, prompt, model } };
+  return { found, request: { ...answers, goal, prompt, model } };
 }
 
 type Choose = (

@@ -4,7 +4,7 @@ import { assertFinite, emptyGaussians, type HostGaussians } from './gaussians.ts
 import { encodePly, plyColumns } from './gaussians-ply.ts';
 
 /**
- * The formats in which a splat is written, all by @playcanvas/splat-transform. `marks`: whether the file says that a splat was trained with
+ * The formats in which a splat is written, all by @playcanvas/splat-transform. `marks`: whether the file marks a splat that was trained with
  * antialiasing.
  */
 export const SPLAT_FORMATS = {
@@ -63,7 +63,7 @@ export async function writeSplat(
   return runWriter(format === 'glb' ? withUnitQuats(host) : host, format, options);
 }
 
-/** From where a camera looks, towards the point of its axis that is nearest to the centre. */
+/** A view from a camera's centre to the point of its optical axis that is nearest to `center`. */
 export function viewerCamera(camera: Camera, center: Vec3, background: Vec3): ViewerCamera {
   const position = cameraCenter(camera);
   const [x, y, z] = camera.viewmat.slice(8, 11);
@@ -88,7 +88,7 @@ function withUnitQuats(host: HostGaussians): HostGaussians {
   return { ...host, quats };
 }
 
-/** How the viewer turns the splat, and what decides whether it renders with antialiasing: its settings have neither. */
+/** The viewer's statements for the splat's rotation and for antialiasing. Its settings have neither. */
 const VIEWER_TURN = 'entity.setLocalEulerAngles(0, 0, 180);';
 const VIEWER_ANTIALIAS = "aa: url.searchParams.has('aa')";
 
@@ -107,7 +107,7 @@ export async function writeViewer(
     return new TextEncoder().encode(before + Buffer.from(splat).toString('base64') + after);
   }
   const { address } = splat;
-  const named = before.slice(0, -INLINE.length).replace(SOG_NAME, `'${address}'`);
+  const named = replaceOnce(before.slice(0, -INLINE.length), SOG_NAME, `'${address}'`);
   return new TextEncoder().encode(named + address + after);
 }
 
@@ -116,7 +116,7 @@ export async function readViewer(
   camera?: ViewerCamera,
   antialias = false,
 ): Promise<[before: string, after: string]> {
-  // The library writes a page with a splat inside. One Gaussian keeps that short.
+  // The library only writes a page with a splat inside. One Gaussian keeps it short.
   const one = emptyGaussians(1, 0);
   one.quats[0] = 1;
   let page = new TextDecoder().decode(await runWriter(one, 'html', { viewer: camera }));
@@ -128,7 +128,7 @@ export async function readViewer(
 
 function replaceOnce(page: string, text: string, by: string): string {
   if (page.split(text).length !== 2) throw new Error(`the viewer's page does not have ${text} once`);
-  return page.replace(text, by);
+  return page.replace(text, () => by);
 }
 
 /** The quaternion wxyz of the shortest turn of `up` to −y, and then 180° about z: y is up in the viewer. */
@@ -136,7 +136,7 @@ function uprightTurn(up: Vec3 = [0, -1, 0]): [w: number, x: number, y: number, z
   const target: Vec3 = [0, -1, 0];
   const unit = normalize(up);
   const half = 1 + dot(unit, target);
-  // Of opposite directions no turn is the shortest: half a turn about x.
+  // Opposite directions have no unique shortest turn: half a turn about x.
   const turn = half < 1e-6 ? [0, 1, 0, 0] : [half, ...cross(unit, target)];
   const [w, x, y, z] = turn.map((value) => value / Math.hypot(...turn));
   return [-z, -y, x, w];
@@ -149,7 +149,7 @@ export function sogOfViewer(page: Uint8Array): Uint8Array {
   return Buffer.from(text.slice(before.length, text.length - after.length), 'base64');
 }
 
-/** How the page carries its SOG, and the name that tells the format. */
+/** The start of the data URL with the SOG, and the file name whose extension gives the format. */
 const INLINE = 'data:application/octet-stream;base64,';
 const SOG_NAME = "'./scene.sog'";
 

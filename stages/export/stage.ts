@@ -103,7 +103,7 @@ export async function exportSplat(
     for (const [i, format] of chosen.entries()) {
       if (host.antialias && !SPLAT_FORMATS[format].marks) {
         report.warn(
-          `export/splat.${format} cannot say that the splat was trained with antialiasing, so viewers show small Gaussians too strong; ` +
+          `export/splat.${format} has no mark for antialiasing, with which the splat was trained: viewers show small Gaussians too strong; ` +
             'use ply, sog, spz or html where that matters',
         );
       }

@@ -1,4 +1,4 @@
-import { type Arena, Readback } from '../../wgsl/core/index.ts';
+import { type Arena, Readback, type Recorder } from '../../wgsl/core/index.ts';
 import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
 import { grownIntersections, guessedIntersections } from '../../wgsl/splat/intersection-capacity.ts';
 import { Rasterizer } from '../../wgsl/splat/rasterizer.ts';
@@ -32,7 +32,7 @@ interface Engine {
   gaussianCount: GPUBuffer;
   rasterizer: Rasterizer;
   /** Records the conversion to rgba8, and the pixels. */
-  convert: { record(recorder: Parameters<Rasterizer['record']>[0]): void; pixels: GPUBuffer };
+  convert: { record(recorder: Recorder): void; pixels: GPUBuffer };
 }
 
 /**
@@ -61,7 +61,7 @@ export class PreviewRecorder {
     this.#intersections = INTERSECTIONS_PER_GAUSSIAN * state.capacity;
   }
 
-  /** Whether to take a picture. Cheap: called after every step. */
+  /** Whether to take a picture. */
   get due(): boolean {
     return !this.#isBusy && performance.now() >= this.#dueAt;
   }
@@ -164,7 +164,7 @@ export class PreviewRecorder {
     const toRgba8 = await ToRgba8.create(gpu, width * height);
     const bound = toRgba8.bind(rasterizer.color, pixels);
     const convert = {
-      record: (recorder: Parameters<Rasterizer['record']>[0]) => toRgba8.record(recorder, bound),
+      record: (recorder: Recorder) => toRgba8.record(recorder, bound),
       pixels,
     };
     this.#engine = { version, intersections, gaussianCount, rasterizer, convert };

@@ -64,7 +64,8 @@ export async function trainJointly(
   if (clip?.mode !== 'balanced') throw new InputError('joint optimisation needs clip, with mode balanced');
   if (options.exposure || options.poses)
     throw new InputError('train.exposure and train.poses do not apply to clip.mode balanced');
-  const views = trainingViews(withPoses(inputs.dataset, inputs.poses));
+  const dataset = withPoses(inputs.dataset, inputs.poses);
+  const views = trainingViews(dataset);
   const steps = options.steps + clip.steps;
   const store = checkpoints && loopStore(checkpoints, STYLE_LOOP, options.steps);
   const { shDegree } = inputs.gaussians;
@@ -113,7 +114,7 @@ export async function trainJointly(
       }),
       metrics: () => ({ ...optimizer.metrics }),
       report: shifted(report, options.steps, steps),
-      preview: previewOf(preview, inputs.dataset),
+      preview: previewOf(preview, dataset),
       checkpoints: store && {
         store,
         state: () => ({ numbers: checkpointNumbers(state, identity), tensors: tensors() }),
