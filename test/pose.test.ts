@@ -233,13 +233,13 @@ async function gauged(gpu: Gpu, arena: Arena, given: readonly number[][][], coun
 }
 
 const SIMILARITY = {
-  turn: [0.01, -0.02, 0.015],
-  shift: [0.03, -0.02, 0.01],
+  rotation: [0.01, -0.02, 0.015],
+  translation: [0.03, -0.02, 0.01],
   growth: 1.02,
   center: [0, 0, 0],
 };
 
-test('a similarity of all poses is taken back; poses at their anchors and a void step change no byte', () =>
+test('the gauge removes a similarity of all poses; poses at their anchors and a void step change no byte', () =>
   withGpu(async (gpu, arena) => {
     const { anchors } = cameras();
     const moved = movedCameras(anchors, SIMILARITY);
@@ -248,7 +248,7 @@ test('a similarity of all poses is taken back; poses at their anchors and a void
     assert.equal(await gauged(gpu, arena, moved, 0), packed(moved));
   }));
 
-test('of poses with motions of their own, what is left is nearest to the anchors among all similarities', () =>
+test('after the gauge, no similarity brings poses with independent motions nearer to the anchors', () =>
   withGpu(async (gpu, arena) => {
     const { anchors, shaken } = cameras();
     const found = await gauged(gpu, arena, movedCameras(shaken, SIMILARITY));
@@ -258,12 +258,12 @@ test('of poses with motions of their own, what is left is nearest to the anchors
     ]);
     near(packed(left), found, 1e-6, 'centres and axes agree');
     const least = poseDistance(left, anchors, SCALE);
-    const still = { turn: [0, 0, 0], shift: [0, 0, 0], growth: 1, center: [0, 0, 0] };
+    const still = { rotation: [0, 0, 0], translation: [0, 0, 0], growth: 1, center: [0, 0, 0] };
     for (const by of [-2e-3, 2e-3]) {
       const along = [0, 1, 2].map((axis) => [0, 1, 2].map((k) => (k === axis ? by : 0)));
       for (const other of [
-        ...along.map((turn) => ({ ...still, turn })),
-        ...along.map((shift) => ({ ...still, shift })),
+        ...along.map((rotation) => ({ ...still, rotation })),
+        ...along.map((translation) => ({ ...still, translation })),
         { ...still, growth: 1 + by },
       ]) {
         const distance = poseDistance(movedCameras(left, other), anchors, SCALE);

@@ -109,8 +109,8 @@ test('the schema is found in a checkout, in a project with the package, and else
   assert.ok(existsSync(fileURLToPath(own)));
 });
 
-test('new asks three questions on a terminal, and nothing that it was told', async () => {
-  const found = async (keys: string[], answers: Parameters<typeof ask>[0] = {}) => {
+test('new asks on a terminal only for what the options do not give', async () => {
+  const answered = async (keys: string[], answers: Parameters<typeof ask>[0] = {}) => {
     const input = new PassThrough();
     const output = new PassThrough();
     let shown = '';
@@ -126,7 +126,7 @@ test('new asks three questions on a terminal, and nothing that it was told', asy
   };
   const [down, enter] = ['\x1b[B', '\r'];
   const path = join(folder, 'cat.ply');
-  const { request, shown } = await found([
+  const { request, shown } = await answered([
     down,
     down,
     down,
@@ -151,10 +151,10 @@ test('new asks three questions on a terminal, and nothing that it was told', asy
   ])
     assert.match(shown, text);
   assert.not.match(shown, 'train a splat');
-  const told = await found([enter], { from: 'demo', goal: 'restyle', prompt: 'wood' });
-  assert.is(told.request.model, 'demo');
-  assert.not.match(told.shown, 'What do you');
-  const cancelled = await found(['\x03']).catch((error) => error);
+  const given = await answered([enter], { from: 'demo', goal: 'restyle', prompt: 'wood' });
+  assert.is(given.request.model, 'demo');
+  assert.not.match(given.shown, 'What do you');
+  const cancelled = await answered(['\x03']).catch((error) => error);
   assert.instance(cancelled, Stopped);
 });
 

@@ -17,8 +17,8 @@ export interface PoseEngine {
 }
 
 /**
- * The poses of the training views: those of the dataset at the start. A step trains that of the view that it shows; then all move by the
- * similarity that brings them back on the whole to those of the dataset.
+ * The poses of the training views: those of the dataset at the start. A step trains the pose of its view; a gauge then
+ * removes the least-squares similarity between all poses and those of the dataset.
  */
 export class ViewPoses {
   readonly #gpu: Gpu;

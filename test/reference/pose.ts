@@ -41,19 +41,25 @@ export function centerOfPose(viewmat: Matrix): number[] {
   return [0, 1, 2].map((k) => -[0, 1, 2].reduce((sum, row) => sum + viewmat[row][k] * viewmat[row][3], 0));
 }
 
-/** The cameras after the world's similarity x → growth·(R(turn)·(x − center) + center) + shift moved them, their axes turned alike. */
+/** The cameras after the world's similarity x → growth·R(rotation)·(x − center) + center + translation moved them and rotated their axes. */
 export function movedCameras(
   viewmats: readonly Matrix[],
-  { turn, shift, growth, center }: { turn: number[]; shift: number[]; growth: number; center: number[] },
+  {
+    rotation,
+    translation,
+    growth,
+    center,
+  }: { rotation: number[]; translation: number[]; growth: number; center: number[] },
 ): Matrix[] {
-  const rotation = expTwist([0, 0, 0, ...turn]);
+  const matrix = expTwist([0, 0, 0, ...rotation]);
   return viewmats.map((viewmat) => {
     const from = centerOfPose(viewmat).map((value, k) => value - center[k]);
     const to = [0, 1, 2].map(
-      (i) => growth * [0, 1, 2].reduce((sum, k) => sum + rotation[i][k] * from[k], 0) + center[i] + shift[i],
+      (i) =>
+        growth * [0, 1, 2].reduce((sum, k) => sum + matrix[i][k] * from[k], 0) + center[i] + translation[i],
     );
     const rows = [0, 1, 2].map((row) =>
-      [0, 1, 2].map((i) => [0, 1, 2].reduce((sum, k) => sum + viewmat[row][k] * rotation[i][k], 0)),
+      [0, 1, 2].map((i) => [0, 1, 2].reduce((sum, k) => sum + viewmat[row][k] * matrix[i][k], 0)),
     );
     return [
       ...rows.map((row) => [...row, -row.reduce((sum, value, k) => sum + value * to[k], 0)]),

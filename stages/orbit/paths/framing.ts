@@ -24,7 +24,7 @@ const SUBJECT_SHOWN = 0.997;
 const REACH = 0.92;
 /** The smallest factor of the focal length: a path through the subject would need a field of view near 180°. */
 const MIN_ZOOM = 0.5;
-/** Fewer points do not tell the subject. */
+/** Fewer points do not determine the subject. */
 const MIN_POINTS = 50;
 /** More points and cameras are sampled at even strides. */
 const MAX_POINTS = 4000;
@@ -34,7 +34,7 @@ const AIMING_FRAMES = 48;
 const AIMING_ROUNDS = 4;
 const EPSILON = 1e-3;
 
-/** What shows the subject in every frame of a path. */
+/** The aim and the focal length that show the subject in every frame of a path. */
 export interface Framing {
   /** The point in the middle of all frames; absent if the path's own aim shows the subject. */
   target?: Vec3;
@@ -45,8 +45,8 @@ export interface Framing {
 }
 
 /**
- * The points [P,3] of what the photographer framed: those that most photographs show, and fewer the nearer the point is. Near things take
- * more of a picture, by 1/depth²: what stands out from a wall is the subject, and leaves photographs sooner than the wall behind it.
+ * The points [P,3] of the subject: those in most photographs. The required share falls with the square of the depth, because near objects
+ * cover more of a picture, by 1/depth²: an object before a wall leaves the photographs sooner than the wall.
  */
 export function subjectPoints(positions: Float32Array, photographs: readonly Camera[]): Vec3[] {
   const cameras = sample(photographs, MAX_CAMERAS);

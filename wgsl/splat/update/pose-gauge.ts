@@ -15,17 +15,17 @@ export interface PoseGaugeOptions {
   label: string;
   /** f32 [views, 16]: see `poseOf`. */
   poses: GPUBuffer;
-  /** Where the poses shall stay on the whole, in the same layout. At least one. */
+  /** The poses from which the similarity is measured, in the same layout. At least one. */
   anchors: Float32Array;
   /** u32 [1]; 0 in a void step. */
   gaussianCount: GPUBuffer;
-  /** World units that weigh as much as a turn of one radian. */
+  /** World units that weigh as much as a rotation of one radian. */
   scale: number;
 }
 
 /**
- * Holds poses in place on the whole. Photographs determine cameras and splat up to a similarity alone; without a gauge both drift
- * together, away from cameras that are not trained. The kernel takes the least-squares similarity between anchors and poses from the poses.
+ * Keeps poses from drifting as a whole. Photographs determine cameras and splat only up to a similarity; without a gauge both drift
+ * together, away from cameras that are not trained. The kernel removes the least-squares similarity between anchors and poses.
  */
 export class PoseGauge {
   readonly #bound: BoundKernel;
@@ -44,7 +44,7 @@ export class PoseGauge {
     return new PoseGauge(kernel.bind({ gauge, gaussianCount, anchors: buffer, poses }));
   }
 
-  /** Records the correction. Record it after the poses moved. */
+  /** Records the correction. Record it after the update of the poses. */
   record(recorder: Recorder): void {
     recorder.run(this.#bound, [1, 1, 1]);
   }

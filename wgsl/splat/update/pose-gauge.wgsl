@@ -1,6 +1,6 @@
-// Takes from all poses the similarity that moved them on the whole away from their anchors: least squares over the turn of each camera times
-// scale, and the displacement of its centre. The estimate is of first order, and training repeats it after every step. In a void step
-// nothing changes. One workgroup; sums have a fixed order.
+// Removes from all poses the similarity between them and their anchors: least squares over the rotation of each camera times scale, and the
+// displacement of its centre. The estimate is of first order, and training repeats it after every step. A void step changes nothing.
+// One workgroup; sums have a fixed order.
 #include <tile-sum>
 #include <pose>
 
@@ -13,7 +13,7 @@ struct Gauge {
   inverse0: vec3f,
   inverse1: vec3f,
   inverse2: vec3f,
-  // World units of a turn of one radian, squared.
+  // World units of a rotation of one radian, squared.
   squaredScale: f32,
   // 1 / Σ|r|², or 0 where all centres are one.
   inverseSpread: f32,
@@ -28,28 +28,28 @@ struct Gauge {
 const THREADS = u32(SIZE);
 var<workgroup> workspace: array<vec4f, SIZE>;
 // Of the similarity.
-var<workgroup> turn: vec3f;
-var<workgroup> shift: vec3f;
+var<workgroup> rotation: vec3f;
+var<workgroup> translation: vec3f;
 var<workgroup> growth: f32;
 
 // The rotation vector of R(pose)ᵀ·R(anchor), in world axes, to first order.
-fn turnOf(pose: Pose, anchor: Pose) -> vec3f {
+fn rotationFrom(pose: Pose, anchor: Pose) -> vec3f {
   let twice = cross(anchor.row0.xyz, pose.row0.xyz) + cross(anchor.row1.xyz, pose.row1.xyz) + cross(anchor.row2.xyz, pose.row2.xyz);
   return 0.5 * twice;
 }
 
-// v turned by −turn: Rodrigues' formula by its series, for small angles.
-fn turnedBack(v: vec3f) -> vec3f {
-  let square = dot(turn, turn);
-  let once = cross(turn, v);
-  return v - (1.0 - square / 6.0) * once + (0.5 - square / 24.0) * cross(turn, once);
+// v rotated by −rotation: Rodrigues' formula by its series, for small angles.
+fn rotatedBack(v: vec3f) -> vec3f {
+  let square = dot(rotation, rotation);
+  let once = cross(rotation, v);
+  return v - (1.0 - square / 6.0) * once + (0.5 - square / 24.0) * cross(rotation, once);
 }
 
 fn moved(pose: Pose) -> Pose {
-  let center = gauge.center + turnedBack(pose.center.xyz - gauge.center - shift) / (1.0 + growth);
-  // Rounding must not add up over the steps.
-  let x = normalize(turnedBack(pose.row0.xyz));
-  let row1 = turnedBack(pose.row1.xyz);
+  let center = gauge.center + rotatedBack(pose.center.xyz - gauge.center - translation) / (1.0 + growth);
+  // Orthonormalised: rounding must not add up over the steps.
+  let x = normalize(rotatedBack(pose.row0.xyz));
+  let row1 = rotatedBack(pose.row1.xyz);
   let y = normalize(row1 - dot(row1, x) * x);
   let z = cross(x, y);
   return Pose(vec4f(x, -dot(x, center)), vec4f(y, -dot(y, center)), vec4f(z, -dot(z, center)), vec4f(center, 0.0));
@@ -57,30 +57,30 @@ fn moved(pose: Pose) -> Pose {
 
 @compute @workgroup_size(SIZE)
 fn main(@builtin(local_invocation_index) thread: u32) {
-  var turns = vec3f(0.0);
-  var moves = vec3f(0.0);
+  var rotations = vec3f(0.0);
+  var displacements = vec3f(0.0);
   var growths = 0.0;
   for (var i = thread; i < gauge.views; i += THREADS) {
     let anchor = anchors[i];
     let pose = poses[i];
     let r = anchor.center.xyz - gauge.center;
     let displacement = pose.center.xyz - anchor.center.xyz;
-    turns += gauge.squaredScale * turnOf(pose, anchor) + cross(r, displacement);
-    moves += displacement;
+    rotations += gauge.squaredScale * rotationFrom(pose, anchor) + cross(r, displacement);
+    displacements += displacement;
     growths += dot(r, displacement);
   }
-  let sumTurns = tileSum(thread, turns);
+  let sumRotations = tileSum(thread, rotations);
   workgroupBarrier();
-  let sumMoves = tileSum(thread, moves);
+  let sumDisplacements = tileSum(thread, displacements);
   workgroupBarrier();
   let sumGrowths = tileSum(thread, vec3f(growths, 0.0, 0.0));
   if (thread == 0u) {
-    turn = vec3f(dot(gauge.inverse0, sumTurns), dot(gauge.inverse1, sumTurns), dot(gauge.inverse2, sumTurns));
-    shift = sumMoves / f32(gauge.views);
+    rotation = vec3f(dot(gauge.inverse0, sumRotations), dot(gauge.inverse1, sumRotations), dot(gauge.inverse2, sumRotations));
+    translation = sumDisplacements / f32(gauge.views);
     growth = gauge.inverseSpread * sumGrowths.x;
   }
   workgroupBarrier();
   if (gaussianCount[0] == 0u) { return; }
-  if (all(turn == vec3f(0.0)) && all(shift == vec3f(0.0)) && growth == 0.0) { return; }
+  if (all(rotation == vec3f(0.0)) && all(translation == vec3f(0.0)) && growth == 0.0) { return; }
   for (var i = thread; i < gauge.views; i += THREADS) { poses[i] = moved(poses[i]); }
 }
