@@ -128,7 +128,7 @@ test('without them there is no exposure and no pose, and no byte differs', () =>
     assert.equal(still.bytes, off.bytes, 'rates of 0 change nothing');
   }));
 
-test('refined poses stand for those of training views alone, and a later training starts from them', () =>
+test('refined poses replace those of training views alone, and a later training starts from them', () =>
   withGpu(async (gpu, arena) => {
     const dataset = noise(arena);
     dataset.views[1].split = 'test';

@@ -24,7 +24,7 @@ interface DirectFlags {
 /** `splatline train CAPTURE`. */
 export function trainCommand(): Command {
   const command = new Command('train')
-    .description('Train a splat without a pipeline file, and print the file that it stands for.')
+    .description('Train a splat without a pipeline file, and print the file that it runs.')
     .argument(
       '<capture>',
       'COLMAP, transforms.json, photographs or a video; or demo, the scene of the package',

@@ -44,7 +44,7 @@ export interface LossNeeds {
   crops?: CropGroup;
   /** Embeddings of the base, in `LossEncoder.base`: of its whole view, or of the same crops. The latter need `base` too. */
   baseEmbeds?: 'view' | 'crop';
-  /** The text that stands for the base. */
+  /** The text that describes the base. */
   source?: string;
   /** Tokens of the whole view, in `LossEncoder.features`. At most one loss asks for them, with the crops `wholeViews`. */
   features?: boolean;

@@ -1,6 +1,7 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readPipeline } from '../../pipeline/file/read.ts';
+import type { Manifest } from '../../pipeline/run/manifest.ts';
 import { type RunOptions, runPlan } from '../../pipeline/run/runner.ts';
 import type { Stage } from '../../stages/stage.ts';
 import { fakeFormats, fakeGpu, fakeStages, inScratch, trail } from './fake-stages.ts';
@@ -52,3 +53,19 @@ export async function rejection(work: Promise<unknown>): Promise<Error> {
 }
 
 export const text = (path: string) => readFile(path, 'utf8');
+
+/** The record of a run's folder. */
+export const manifestOf = async (out: string): Promise<Manifest> =>
+  JSON.parse(await text(join(out, 'run.json')));
+
+/** The path in the store of a file of a stage's entry. */
+export async function savedFile({ out, store }: Bench, id: string, path = 'artefacts/gaussians/splat.txt') {
+  const { key } = (await manifestOf(out)).stages.find((row) => row.id === id)!;
+  return join(store, 'entries', key.slice(0, 2), key, path);
+}
+
+/** Overwrites a file of the store, which is read-only. */
+export async function spoil(file: string, contents: string): Promise<void> {
+  await chmod(file, 0o644);
+  await writeFile(file, contents);
+}

@@ -42,7 +42,7 @@ export interface MetricInput {
   gpu: Gpu;
   scene: ScoreScene;
   settings: MetricSettings;
-  /** Receives the pictures behind a score, if anyone wants them. */
+  /** Optional receiver of the pictures behind a score. */
   records?: OutputFolder;
   share<Value>(key: string, make: () => Promise<Value>): Promise<Value>;
 }
