@@ -225,12 +225,7 @@ test('weights in .bin files only are refused, with the line that converts them',
   await writeFile(join(folder, 'open_clip_pytorch_model.bin'), '');
   await writeJson(join(folder, 'open_clip_config.json'), openClipConfig());
   await throwsInput(() => checkClip(folder), "torch.load('open_clip_pytorch_model.bin', weights_only=True)");
-  await rm(join(folder, 'open_clip_pytorch_model.bin'));
-  await writeFile(join(folder, 'pytorch_model.bin'), '');
-  await rm(join(folder, 'pytorch_model.bin'));
   await rm(join(folder, 'config.json'));
-  await writeFile(join(folder, 'open_clip_pytorch_model.bin'), '');
-  await writeJson(join(folder, 'open_clip_config.json'), openClipConfig());
   await throwsInput(
     () => checkClip(folder),
     /torch\.load\('open_clip_pytorch_model\.bin', weights_only=True\).+'open_clip_model\.safetensors'/,
@@ -256,6 +251,7 @@ const otherOpenClips: [string, object, RegExp][] = [
   ['CoCa', { multimodal_cfg: { width: 8 } }, /a text decoder \(CoCa\)/],
   ['ResNet', vision({ layers: [3, 4, 6, 3] }), /a ResNet as its image tower/],
   ['pooling', vision({ pool_type: 'avg' }), /model_cfg\.vision_cfg\.pool_type: .+only "tok" is/],
+  ['timm object', vision({ timm_model_name: { toString: 1 } }), /image tower of timm \(\{"toString":1\}\)/],
   ['scale', vision({ ls_init_value: 1e-4 }), /ls_init_value: is not supported: only null is/],
   ['mask', text({ no_causal_mask: true }), /text_cfg\.no_causal_mask: is not supported/],
   ['tokenizer', text({ hf_tokenizer_name: 'bert-base' }), /only the tokenizer of CLIP is/],
@@ -279,6 +275,7 @@ const otherFamilies: [string, object, RegExp][] = [
   ['EVA', { model_type: 'eva_clip' }, /EVA-CLIP \(rotary embeddings\) is not supported\. Use laion/],
   ['half', { model_type: 'siglip_vision_model' }, /the image half of a SigLIP alone .+ Use google/],
   ['prototype', { model_type: 'toString' }, /model_type: "toString" is not a supported family/],
+  ['object', { model_type: { toString: 1 } }, /model_type: \{"toString":1\} is not a supported family/],
   ['none', {}, /model_type: is missing; supported are clip, siglip/],
 ];
 for (const [name, config, pattern] of otherFamilies) {

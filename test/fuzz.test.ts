@@ -102,6 +102,8 @@ test('a SOG must have the pictures for the Gaussians that it declares, beside me
     sogArchive(changed('"count":16', '"count":4000000000')),
     'declares 4000000000 Gaussians, not 1 to',
   );
+  const nested = '['.repeat(1e5) + ']'.repeat(1e5);
+  await refuses(sogArchive(changed('"count":16', `"count":${nested}`)), 'declares a value nested too deeply');
   for (const name of ['../../quats.webp', '/quats.webp', 'a/quats.webp', 'a\\\\quats.webp'])
     await refuses(
       sogArchive(changed('quats.webp', name)),

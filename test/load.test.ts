@@ -1,16 +1,17 @@
-import { linkSync, unlinkSync } from 'node:fs';
+import { linkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cameraCenter } from '../stages/artefacts/camera.ts';
 import { releaseDataset } from '../stages/artefacts/dataset.ts';
+import { photosReader } from '../stages/load/readers/pictures.ts';
 import { load, loadOptions, loadStage } from '../stages/load/stage.ts';
 import { stageGives } from '../stages/stage.ts';
 import { binaryModel, tinyCapture, writeCapture } from './helpers/colmap.ts';
 import { testGpu, withGpu } from './helpers/gpu.ts';
 import { recordingReport } from './helpers/report.ts';
-import { put } from './helpers/scratch.ts';
+import { put, scratchFolder } from './helpers/scratch.ts';
 import { testWithData } from './helpers/shared-data.ts';
 import { throwsInput } from './helpers/throws.ts';
 
@@ -122,6 +123,18 @@ test('photographs of many bytes are reported before they are decoded, with the o
     '200 photographs take 8.9 GiB on the GPU; `load.downscale: 2` makes it 2.2 GiB',
   ]);
   assert.ok(report.steps.length < 8, 'they are decoded a few at a time');
+});
+
+test('photographs without cameras are counted as sfm takes them', async () => {
+  const folder = scratchFolder();
+  const flat = sharp({ create: { width: 8, height: 6, channels: 3, background: 'gray' } });
+  const hidden = put(folder, '.a.png', await flat.png().toBuffer());
+  assert.not(photosReader.recognises(folder), 'a hidden file only');
+  put(folder, 'masks/b.png', await flat.png().toBuffer());
+  const inspect = () => photosReader.inspect(folder, loadOptions.parse({ photos: folder }));
+  await throwsInput(inspect, folder, 'has no photographs besides hidden files');
+  symlinkSync(hidden, join(folder, 'b.png'));
+  assert.equal(await inspect(), { facts: ['1 pictures of 8×6'], longerSide: 8 });
 });
 
 test('cameras that cannot be trained on, and splits without training views, are refused', async () => {

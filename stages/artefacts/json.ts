@@ -82,7 +82,17 @@ export async function readSavedJson<T>(path: string, schema: z.ZodType<T>, stage
   }
 }
 
-/** A file may have keys and texts of any length. */
-function shortened(text: string): string {
-  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+/** A text for a message: keys and values in files may have any length. */
+export function shortened(text: string, length = 300): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
+}
+
+/** A value found in a file, as short JSON for a message. */
+export function excerpt(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(shortened(value, 60));
+  try {
+    return shortened(JSON.stringify(value) ?? '(missing)', 60);
+  } catch {
+    return 'a value nested too deeply'; // JSON.parse has no limit on nesting, and JSON.stringify recurses
+  }
 }

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { InputError } from '../../wgsl/core/index.ts';
+import { excerpt } from './json.ts';
 
 export interface PlyElement {
   name: string;
@@ -106,33 +107,34 @@ export function parsePlyHeader(
     if (keyword === 'format') {
       format = words.join(' ');
       if (!formats.includes(format)) {
-        throw fail(`the format is ${quote(format)}, expected ${formats.join(' or ')}`);
+        throw fail(`the format is ${excerpt(format)}, expected ${formats.join(' or ')}`);
       }
     } else if (keyword === 'element') {
       const count = Number(words[1]);
       if (words.length !== 2 || !/^\d+$/.test(words[1]) || count > MAX_COUNT) {
-        throw fail(`${quote(text)}: expected \`element NAME COUNT\` with a count from 0 to ${MAX_COUNT}`);
+        throw fail(`${excerpt(text)}: expected \`element NAME COUNT\` with a count from 0 to ${MAX_COUNT}`);
       }
       elements.push({ name: words[0], count, properties: [], types: [], offsets: [], rowBytes: 0 });
     } else if (keyword === 'property') {
       const typeBytes = Object.hasOwn(TYPE_BYTES, words[0] ?? '') ? TYPE_BYTES[words[0]] : undefined;
       if (words.length !== 2 || !typeBytes || !element) {
         throw fail(
-          `${quote(text)}: expected \`property TYPE NAME\` with a scalar type, after an element; ` +
+          `${excerpt(text)}: expected \`property TYPE NAME\` with a scalar type, after an element; ` +
             'lists (meshes) are not supported',
         );
       }
-      if (element.properties.includes(words[1])) throw fail(`property ${quote(words[1])} appears twice`);
+      if (element.properties.includes(words[1])) throw fail(`property ${excerpt(words[1])} appears twice`);
       element.properties.push(words[1]);
       element.types.push(words[0]);
       element.offsets.push(element.rowBytes);
       element.rowBytes += typeBytes;
     } else {
-      throw fail(`${quote(text)}: expected format, comment, element, property or end_header`);
+      throw fail(`${excerpt(text)}: expected format, comment, element, property or end_header`);
     }
   });
   const bare = elements.find(({ count, properties }) => count > 0 && !properties.length);
-  if (bare) throw new InputError(`element ${quote(bare.name)} of ${bare.count} rows has no properties`, path);
+  if (bare)
+    throw new InputError(`element ${excerpt(bare.name)} of ${bare.count} rows has no properties`, path);
   if (!format) throw new InputError(`has no format line; expected \`format ${formats[0]}\``, path);
   return { elements, format };
 }
@@ -161,8 +163,4 @@ function checkLayout(path: string, elements: readonly PlyElement[]): PlyHeader['
     );
   }
   return degree as 0 | 1 | 2 | 3;
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

@@ -33,3 +33,8 @@ export async function temporaryFolder(): Promise<string> {
   temporary.push(folder);
   return folder;
 }
+
+/** Whether a path below a folder of photographs is one of them by its name: no hidden file, and none in the folder `masks`. */
+export function isPhotograph(path: string): boolean {
+  return /\.(jpe?g|png|webp)$/i.test(path) && !/(^|[/\\])\.|^masks[/\\]/.test(path);
+}

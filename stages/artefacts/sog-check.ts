@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
 import { type FileBytes, withFileBytes } from './file-bytes.ts';
-import { checkJson, parseJson, readJson } from './json.ts';
+import { checkJson, excerpt, parseJson, readJson } from './json.ts';
 import { leadsOut, readZipDirectory, readZipEntry } from './zip-directory.ts';
 
 const META = 'meta.json';
@@ -26,7 +26,10 @@ const numbers = z.array(z.number());
 const three = numbers.length(3);
 const count = z.custom<number>(
   (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_COUNT,
-  { error: ({ input }) => `declares ${excerpt(input)} Gaussians, not 1 to ${MAX_COUNT}` },
+  {
+    error: ({ input }) =>
+      `declares ${input === undefined ? 'no count of' : excerpt(input)} Gaussians, not 1 to ${MAX_COUNT}`,
+  },
 );
 const codebook = numbers.min(1).max(65536);
 
@@ -91,8 +94,7 @@ export async function readSogArchive(file: FileBytes): Promise<Map<string, Buffe
   const entries = await readZipDirectory(file);
   const read = async (wanted: string) => {
     const entry = entries.get(wanted);
-    if (!entry)
-      throw new InputError(`has no file ${JSON.stringify(wanted)}; expected the archive of a SOG`, path);
+    if (!entry) throw new InputError(`has no file ${excerpt(wanted)}; expected the archive of a SOG`, path);
     if (wanted === META && entry.size > MAX_META_BYTES)
       throw new InputError(
         `has a ${META} of ${entry.size} bytes, at most ${MAX_META_BYTES} are expected`,
@@ -121,11 +123,6 @@ function checkPicture(path: string, bytes: Buffer, { count }: Sog, isPalette: bo
   if (pixels <= most && (isPalette || pixels >= count)) return;
   const expected = isPalette ? `at most ${most} pixels` : `${count} pixels, one for each Gaussian`;
   throw new InputError(`is ${size.width}×${size.height}, expected ${expected}; write the SOG again`, path);
-}
-
-function excerpt(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'no count of';
-  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }
 
 /** The size of a WebP, from its first chunk; undefined for other files. */

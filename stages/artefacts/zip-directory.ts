@@ -1,6 +1,7 @@
 import * as zlib from 'node:zlib';
 import { InputError } from '../../wgsl/core/index.ts';
 import type { FileBytes } from './file-bytes.ts';
+import { excerpt } from './json.ts';
 
 /** A file in an archive. */
 export interface ZipEntry {
@@ -25,7 +26,8 @@ const ZIP64 = 0xffffffff;
 const LINK = 0o120000;
 
 /**
- * The files of a zip archive, by name, from its directory. Folders are left out.
+ * The files of a zip archive, by name, from its directory. Folders are left out. The zip reader of splat-transform checks none of the
+ * conditions below, nor checksums.
  * @throws InputError for an archive that is cut short or damaged, and for one that no writer of splats makes: names that lead out of its
  * folder, links, two files of one name or at one place, encryption, contents much larger than the archive.
  */
@@ -55,7 +57,7 @@ export async function readZipDirectory(file: FileBytes): Promise<Map<string, Zip
     const offset = record.readUInt32LE(42);
     const name = record.toString('utf8', DIRECTORY.bytes, DIRECTORY.bytes + nameBytes);
     at += DIRECTORY.bytes + nameBytes + extra + comment;
-    const refuse = (why: string) => fail(path, place, `the file ${quote(name)} ${why}`);
+    const refuse = (why: string) => fail(path, place, `the file ${excerpt(name)} ${why}`);
     if (at > length) throw refuse('has a record that is cut short; copy the archive again');
     if (leadsOut(name))
       throw refuse('has a name that leads out of the archive; do not open archives of this origin');
@@ -88,7 +90,7 @@ export async function readZipDirectory(file: FileBytes): Promise<Map<string, Zip
 export async function readZipEntry(file: FileBytes, entry: ZipEntry): Promise<Buffer> {
   const { name, size, stored, deflated, crc, start } = entry;
   const refuse = (why: string) =>
-    fail(file.path, start, `the file ${quote(name)} ${why}; the archive is damaged: copy it again`);
+    fail(file.path, start, `the file ${excerpt(name)} ${why}; the archive is damaged: copy it again`);
   const bytes = await file.at(start, stored);
   let contents = bytes;
   if (deflated) {
@@ -144,15 +146,11 @@ function checkApart(path: string, entries: ZipEntry[]): void {
       throw fail(
         path,
         start,
-        `the files ${quote(before.name)} and ${quote(name)} overlap; the archive is damaged`,
+        `the files ${excerpt(before.name)} and ${excerpt(name)} overlap; the archive is damaged`,
       );
   }
 }
 
 function fail(path: string, byte: number, message: string): InputError {
   return new InputError(`byte ${byte}: ${message}`, path);
-}
-
-function quote(name: string): string {
-  return JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
 }

@@ -1,4 +1,5 @@
 import { InputError } from '../../wgsl/core/index.ts';
+import { shortened } from '../artefacts/json.ts';
 
 /**
  * Runs an ONNX text encoder (`onnx/text_model.onnx`, as exported by transformers.js) on the CPU: `input_ids` int64 [T, L]
@@ -53,5 +54,5 @@ export async function encodeTextsOnnx(
 /** onnxruntime's messages have the path, several lines, and the graph. */
 function faultOf({ message }: Error, what: string, path: string): InputError {
   const [found] = message.replaceAll(path, 'it').split('\n');
-  return new InputError(`onnxruntime ${what}: ${found.slice(0, 300)}`, path);
+  return new InputError(`onnxruntime ${what}: ${shortened(found)}`, path);
 }

@@ -1,4 +1,5 @@
 import { InputError } from '../../wgsl/core/index.ts';
+import { excerpt } from '../artefacts/json.ts';
 
 /** Limit on the JSON header, from the format's reference implementation. */
 export const HEADER_LIMIT = 100_000_000;
@@ -32,7 +33,8 @@ export function parseHeader(bytes: ArrayBuffer, path: string, size: number): Hea
   const entries: Entry[] = [];
   for (const [name, value] of Object.entries(parseObject(bytes, path))) {
     if (name === '__metadata__') {
-      for (const [key, text] of Object.entries(isObject(value) ? value : {})) metadata[key] = String(text);
+      for (const [key, text] of Object.entries(isObject(value) ? value : {}))
+        metadata[key] = typeof text === 'string' ? text : excerpt(text);
     } else entries.push(parseEntry(name, value, path, dataStart, size));
   }
   entries.sort((a, b) => a.start - b.start || a.end - b.end);
@@ -92,11 +94,6 @@ function parseEntry(name: string, value: unknown, path: string, dataStart: numbe
     );
   }
   return { name, dtype, shape, start, end };
-}
-
-function excerpt(value: unknown): string {
-  const text = JSON.stringify(value) ?? '(missing)';
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 function isDtype(value: unknown): value is Dtype {

@@ -126,7 +126,7 @@ export async function loadCapture(
   return { views, points: { positions, colors }, ...frame };
 }
 
-/** rgba8, 4 bytes a pixel. The sizes are those of the calibrations, times what the first photograph is larger or smaller. */
+/** rgba8, 4 bytes a pixel. Scales the calibrated sizes by the ratio of the first photograph's size to its calibrated one. */
 async function warnOfBytes(photographs: readonly Photograph[], downscale: number, report: Report) {
   const [first] = photographs;
   const pixelsOf = ({ width, height }: { width: number; height: number }) => width * height;

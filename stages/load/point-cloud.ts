@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { InputError } from '../../wgsl/core/index.ts';
+import { excerpt } from '../artefacts/json.ts';
 import { PLY_HEADER_LIMIT, type PlyElement, parsePlyHeader, plyHeaderEnd } from '../artefacts/ply-header.ts';
 import type { PointsRead } from './capture.ts';
 
@@ -91,7 +92,7 @@ function asciiRows(path: string, { count, properties }: PlyElement, body: Buffer
   const rows = lines.map((line) => line.trim().split(/\s+/));
   const bad = rows.findIndex((fields) => fields.length !== properties.length || fields.some(isWord));
   if (bad >= 0 || rows.length < count) {
-    const found = bad >= 0 ? JSON.stringify(lines[bad].slice(0, 60)) : 'nothing';
+    const found = bad >= 0 ? excerpt(lines[bad]) : 'nothing';
     throw new InputError(
       `vertex ${bad >= 0 ? bad : rows.length} of ${count} is ${found}; expected ${properties.length} numbers: ${properties.join(' ')}`,
       path,

@@ -2,15 +2,13 @@ import { readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { InputError } from '../../wgsl/core/index.ts';
 import { withPicture } from '../artefacts/decode.ts';
+import { isPhotograph } from '../artefacts/reconstruction.ts';
 
 /** Fewer pictures have no points that three cameras see. */
 export const MIN_PICTURES = 3;
 
-const PICTURE = /\.(jpe?g|png|webp)$/i;
-
 /**
- * The names of the photographs below a folder, with `/`, in order of code units. Leaves out hidden files and the folder
- * `masks`.
+ * The names of the photographs below a folder (`isPhotograph`), with `/`, in order of code units.
  * @throws InputError when there are too few.
  */
 export async function photographsIn(folder: string): Promise<string[]> {
@@ -23,7 +21,7 @@ export async function photographsIn(folder: string): Promise<string[]> {
       .split(sep)
       .join('/'),
   );
-  const names = all.filter((name) => PICTURE.test(name) && !/(^|\/)\.|^masks\//.test(name)).sort();
+  const names = all.filter(isPhotograph).sort();
   if (names.length >= MIN_PICTURES) return names;
   const raw = all.find((name) => /\.(heic|heif|avif|tiff?|dng|cr2|nef|arw)$/i.test(name));
   const hint = raw ? `; convert files such as ${raw} to JPEG` : '';

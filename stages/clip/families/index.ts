@@ -1,5 +1,5 @@
 import { InputError } from '../../../wgsl/core/index.ts';
-import { readJson } from '../../artefacts/json.ts';
+import { excerpt, readJson } from '../../artefacts/json.ts';
 import type { Towers } from '../towers.ts';
 import { clip } from './clip.ts';
 import type { Family } from './family.ts';
@@ -42,7 +42,7 @@ export async function readConfig(path: string): Promise<{ family: Family; towers
 
 function familyOf(path: string, config: unknown): Family {
   const { model_type, vision_config } = Object(config);
-  const type = String(model_type).slice(0, 60);
+  const type = typeof model_type === 'string' ? model_type : '';
   // Some SigLIP 2 of one resolution say so, though they are SigLIP in every other respect.
   const { image_size, num_patches } = Object(vision_config);
   if (type === 'siglip2' && image_size !== undefined && num_patches === undefined) return siglip;
@@ -51,7 +51,7 @@ function familyOf(path: string, config: unknown): Family {
   throw new InputError(
     other
       ? `model_type ${JSON.stringify(type)}: ${other.name} is not supported. Use ${other.instead}`
-      : `model_type: ${model_type === undefined ? 'is missing' : `${JSON.stringify(type)} is not a supported family`}; ` +
+      : `model_type: ${model_type === undefined ? 'is missing' : `${excerpt(model_type)} is not a supported family`}; ` +
           `supported are ${Object.keys(FAMILIES).join(', ')}, and OpenCLIP's own layout. Use ${USE_CLIP}`,
     path,
   );

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
-import { checkJson } from '../../artefacts/json.ts';
+import { checkJson, excerpt, shortened } from '../../artefacts/json.ts';
 import { checkDeviation, OPENAI_PIXELS, rgb } from '../preprocessor.ts';
 import type { Place } from '../weights.ts';
 import { checkHeads, checkPatches, type Family, SIZES } from './family.ts';
@@ -144,14 +144,15 @@ function refuseOtherTowers(path: string, config: unknown): void {
   const { vision_cfg, text_cfg, custom_text, multimodal_cfg } = Object(Object(config).model_cfg);
   const { timm_model_name: timm, layers } = Object(vision_cfg);
   const { hf_model_name: text } = Object(text_cfg);
+  const named = (value: unknown) => (typeof value === 'string' ? shortened(value, 60) : excerpt(value));
   const kind =
-    (timm && `an image tower of timm (${timm})`) ||
+    (timm && `an image tower of timm (${named(timm)})`) ||
     (Array.isArray(layers) && 'a ResNet as its image tower') ||
-    (text && `a text tower of transformers (${text})`) ||
+    (text && `a text tower of transformers (${named(text)})`) ||
     (multimodal_cfg && 'a text decoder (CoCa)') ||
     (custom_text && 'a text tower of its own (custom_text)');
   if (!kind) return;
-  const instead = /siglip/i.test(String(timm))
+  const instead = /siglip/i.test(named(timm))
     ? 'google/siglip-base-patch16-224, the same family in transformers’ layout'
     : 'laion/CLIP-ViT-B-32-laion2B-s34B-b79K, or another ViT of OpenCLIP';
   throw new InputError(`the model has ${kind}, which is not supported. Use ${instead}`, path);

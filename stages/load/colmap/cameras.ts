@@ -1,8 +1,9 @@
 import { InputError } from '../../../wgsl/core/index.ts';
+import { excerpt } from '../../artefacts/json.ts';
 import type { Calibration } from '../undistorted-camera.ts';
 import { ByteReader } from './byte-reader.ts';
 import { CAMERA_MODEL_NAMES, type CameraModel, cameraModelById, cameraModelByName } from './camera-models.ts';
-import { excerpt, TextReader } from './text-reader.ts';
+import { TextReader } from './text-reader.ts';
 
 /** A camera in COLMAP: a calibration that several images may share. Parameters in pixels of the camera's size. */
 export interface ColmapCamera {

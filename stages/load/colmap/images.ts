@@ -1,7 +1,8 @@
 import type { InputError } from '../../../wgsl/core/index.ts';
+import { excerpt } from '../../artefacts/json.ts';
 import { leadsOut } from '../../artefacts/zip-directory.ts';
 import { ByteReader } from './byte-reader.ts';
-import { excerpt, TextReader } from './text-reader.ts';
+import { TextReader } from './text-reader.ts';
 
 /** A registered image: its name, its camera, and its pose (world → camera: rotation as quaternion wxyz, translation). */
 export interface ColmapImage {

@@ -1,4 +1,5 @@
 import { InputError } from '../../../wgsl/core/index.ts';
+import { excerpt } from '../../artefacts/json.ts';
 
 const LINE_FEED = 10;
 const MAX_LINE_BYTES = 64 * 2 ** 20;
@@ -90,9 +91,4 @@ export class TextReader {
     this.#number++;
     return [start, end];
   }
-}
-
-/** A found value, quoted and shortened for a message. */
-export function excerpt(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }

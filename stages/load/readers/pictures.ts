@@ -1,26 +1,23 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { InputError } from '../../../wgsl/core/index.ts';
-import type { Reconstruction } from '../../artefacts/reconstruction.ts';
+import { isPhotograph, type Reconstruction } from '../../artefacts/reconstruction.ts';
 import { pictureSize } from '../pictures.ts';
 import { colmapReader } from './colmap.ts';
 import { picturesOf, type Reader } from './reader.ts';
-
-const PICTURE = /\.(jpe?g|png|webp)$/i;
 
 /** Photographs without cameras. */
 export const photosReader = sfmReader({
   key: 'photos',
   title: 'photographs',
   shape: 'a folder with PNG, JPEG or WebP files',
-  recognises: (path) => isFolder(path) && readdirSync(path).some((name) => PICTURE.test(name)),
+  recognises: (path) => isFolder(path) && readdirSync(path).some(isPhotograph),
   imagesOf: (path) => path,
   async inspect(path) {
-    const pictures = filesIn(path).filter((file) => {
-      const name = relative(path, file);
-      return PICTURE.test(name) && !/(^|[/\\])\.|^masks[/\\]/.test(name);
-    });
-    return picturesOf(pictures.length, [await pictureSize(pictures.sort()[0])]);
+    const pictures = filesIn(path).filter((file) => isPhotograph(relative(path, file)));
+    const [first] = pictures.sort();
+    if (!first) throw new InputError('has no photographs besides hidden files and those in masks/', path);
+    return picturesOf(pictures.length, [await pictureSize(first)]);
   },
 });
 
@@ -69,7 +66,8 @@ function sfmReader({
 function filesIn(folder: string): string[] {
   if (!existsSync(folder)) return [];
   const items = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return items.filter((item) => item.isFile()).map((item) => join(item.parentPath ?? item.path, item.name));
+  const paths = items.map((item) => join(item.parentPath ?? item.path, item.name));
+  return paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
 
 function isFolder(path: string): boolean {

@@ -68,7 +68,7 @@ type Intrinsics = Partial<
 > & { camera_model?: string; is_fisheye?: boolean };
 
 const row = z.array(z.number()).length(4, 'expected four numbers');
-/** A path, as short as every file system needs it. */
+/** At most 1000 characters: some file systems refuse longer paths. */
 const pathText = z.string().min(1).max(1000);
 const filenames = z.array(pathText).optional();
 const fileSchema = z.object({
