@@ -7,9 +7,8 @@ import { join, relative } from 'node:path';
 import { splatTransform } from '../../stages/artefacts/splat-transform.ts';
 import { InputError } from '../../wgsl/core/index.ts';
 import { put } from '../helpers/scratch.ts';
-import { changedCase, targetOf } from './cases.ts';
+import { changedCase, TARGETS, targetOf } from './cases.ts';
 import type { Outcome } from './fuzz.ts';
-import { TARGETS } from './targets.ts';
 
 const [seed, root] = [Number(process.argv[2]), process.argv[3]];
 const MEGABYTE = 2 ** 20;
