@@ -35,7 +35,7 @@ export async function readSplatViewer(folder: string, { stages }: Manifest): Pro
   const shDegree = degreeThatFits(gaussians);
   const { background = 'black' } = orbit.options as { background?: Background };
   const start = viewerCamera(camera, medianOf(gaussians.means), backgroundColor(background));
-  const page = JSON.stringify(embeddable(await readViewer(start)));
+  const page = JSON.stringify(embeddable(await readViewer(start, gaussians.antialias)));
   return {
     page: (await promisify(gzip)(page)).toString('base64'),
     splats: {

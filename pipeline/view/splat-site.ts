@@ -11,7 +11,10 @@ const SPLAT = 'splat.ply';
  */
 export async function splatSite(path: string): Promise<Site> {
   const { gaussians } = await importGaussians(path);
-  const [bytes, page] = await Promise.all([writeSplat(gaussians, 'ply'), writeViewer({ address: SPLAT })]);
+  const [bytes, page] = await Promise.all([
+    writeSplat(gaussians, 'ply'),
+    writeViewer({ address: SPLAT }, undefined, gaussians.antialias),
+  ]);
   return {
     start: '',
     async answer(asked) {
