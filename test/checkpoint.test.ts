@@ -70,7 +70,7 @@ async function stopped(gpu: Gpu, work: Work, step: number): Promise<SavedCheckpo
   return store.saved[0];
 }
 
-/** Stops at each of the steps and goes on; takes checkpoints after every step, and goes on from some of them. */
+/** Stops at each of the steps and resumes; takes checkpoints after every step, and resumes from some of them. */
 async function sameBytes(gpu: Gpu, work: Work, steps: number, stops: readonly number[]): Promise<number[]> {
   const expected = await work();
   const counts = [];

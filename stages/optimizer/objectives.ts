@@ -27,7 +27,7 @@ export interface Objective {
 export interface ObjectiveMetrics {
   buffer: GPUBuffer;
   words: number;
-  /** @throws InputError when they show that the optimisation cannot go on. */
+  /** @throws InputError when they show that the optimisation cannot continue. */
   read(words: Float32Array): Record<string, number>;
 }
 

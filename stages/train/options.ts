@@ -93,7 +93,7 @@ export const trainOptions = z.strictObject({
     .optional()
     .describe(
       "Mip-Splatting's 2D filter: opacity makes up for the blur of small Gaussians, so that the splat keeps its look at other " +
-        'resolutions. The splat and its files carry the mark, and later stages render with the filter. Default: as the initial splat',
+        'resolutions. The splat and its files are marked, and later stages render with the filter. Default: as the initial splat',
     ),
   exposure: z
     .boolean()

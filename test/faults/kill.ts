@@ -16,7 +16,7 @@ export interface Undisturbed {
 
 /** The longest time between a name and the kill that it brings. */
 const AFTER = 40;
-/** The part of aimed kills that leave a run with a checkpoint to go on from; the others hit every kind alike. */
+/** The part of aimed kills that leave a run with a checkpoint to resume from; the others hit every kind alike. */
 const CHECKPOINTS = 0.4;
 
 /** An instant at random: over the whole length of an undisturbed run, or at one of its moments or a little later. */
