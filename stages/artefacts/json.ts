@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import type * as z from 'zod';
 import { formatPlace } from '../../wgsl/core/errors.ts';
 import { InputError } from '../../wgsl/core/index.ts';
+import { shortened } from './excerpt.ts';
 
 /** Upper bound on JSON files; the tokenizer of a large multilingual model has about 20 MB. */
 const JSON_LIMIT = 64 * 2 ** 20;
@@ -79,20 +80,5 @@ export async function readSavedJson<T>(path: string, schema: z.ZodType<T>, stage
     const { message, place } = error;
     const found = place ? message.slice(`${formatPlace(place)}: `.length) : message;
     throw new InputError(`${found}; the saved file is damaged: run again from the ${stage} stage`, place);
-  }
-}
-
-/** A text for a message: keys and values in files may have any length. */
-export function shortened(text: string, length = 300): string {
-  return text.length > length ? `${text.slice(0, length)}…` : text;
-}
-
-/** A value found in a file, as short JSON for a message. */
-export function excerpt(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(shortened(value, 60));
-  try {
-    return shortened(JSON.stringify(value) ?? '(missing)', 60);
-  } catch {
-    return 'a value nested too deeply'; // JSON.parse has no limit on nesting, and JSON.stringify recurses
   }
 }

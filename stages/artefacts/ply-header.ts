@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { InputError } from '../../wgsl/core/index.ts';
-import { excerpt } from './json.ts';
+import { excerpt } from './excerpt.ts';
 
 export interface PlyElement {
   name: string;

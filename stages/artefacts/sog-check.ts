@@ -2,8 +2,9 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
+import { excerpt } from './excerpt.ts';
 import { type FileBytes, withFileBytes } from './file-bytes.ts';
-import { checkJson, excerpt, parseJson, readJson } from './json.ts';
+import { checkJson, parseJson, readJson } from './json.ts';
 import { leadsOut, readZipDirectory, readZipEntry } from './zip-directory.ts';
 
 const META = 'meta.json';

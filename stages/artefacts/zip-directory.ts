@@ -1,7 +1,7 @@
 import * as zlib from 'node:zlib';
 import { InputError } from '../../wgsl/core/index.ts';
+import { excerpt } from './excerpt.ts';
 import type { FileBytes } from './file-bytes.ts';
-import { excerpt } from './json.ts';
 
 /** A file in an archive. */
 export interface ZipEntry {

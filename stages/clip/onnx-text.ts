@@ -1,5 +1,5 @@
 import { InputError } from '../../wgsl/core/index.ts';
-import { shortened } from '../artefacts/json.ts';
+import { shortened } from '../artefacts/excerpt.ts';
 
 /**
  * Runs an ONNX text encoder (`onnx/text_model.onnx`, as exported by transformers.js) on the CPU: `input_ids` int64 [T, L]

@@ -1,5 +1,5 @@
 import { InputError } from '../../wgsl/core/index.ts';
-import { excerpt } from '../artefacts/json.ts';
+import { excerpt } from '../artefacts/excerpt.ts';
 
 /** Limit on the JSON header, from the format's reference implementation. */
 export const HEADER_LIMIT = 100_000_000;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { InputError } from '../../wgsl/core/index.ts';
-import { excerpt } from '../artefacts/json.ts';
+import { excerpt } from '../artefacts/excerpt.ts';
 import { PLY_HEADER_LIMIT, type PlyElement, parsePlyHeader, plyHeaderEnd } from '../artefacts/ply-header.ts';
 import type { PointsRead } from './capture.ts';
 

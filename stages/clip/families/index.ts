@@ -1,5 +1,6 @@
 import { InputError } from '../../../wgsl/core/index.ts';
-import { excerpt, readJson } from '../../artefacts/json.ts';
+import { excerpt } from '../../artefacts/excerpt.ts';
+import { readJson } from '../../artefacts/json.ts';
 import type { Towers } from '../towers.ts';
 import { clip } from './clip.ts';
 import type { Family } from './family.ts';

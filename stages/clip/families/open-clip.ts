@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
-import { checkJson, excerpt, shortened } from '../../artefacts/json.ts';
+import { excerpt, shortened } from '../../artefacts/excerpt.ts';
+import { checkJson } from '../../artefacts/json.ts';
 import { checkDeviation, OPENAI_PIXELS, rgb } from '../preprocessor.ts';
 import type { Place } from '../weights.ts';
 import { checkHeads, checkPatches, type Family, SIZES } from './family.ts';

@@ -1,5 +1,5 @@
 import { InputError } from '../../../wgsl/core/index.ts';
-import { excerpt } from '../../artefacts/json.ts';
+import { excerpt } from '../../artefacts/excerpt.ts';
 import type { Calibration } from '../undistorted-camera.ts';
 import { ByteReader } from './byte-reader.ts';
 import { CAMERA_MODEL_NAMES, type CameraModel, cameraModelById, cameraModelByName } from './camera-models.ts';

@@ -1,5 +1,5 @@
 import type { InputError } from '../../../wgsl/core/index.ts';
-import { excerpt } from '../../artefacts/json.ts';
+import { excerpt } from '../../artefacts/excerpt.ts';
 import { leadsOut } from '../../artefacts/zip-directory.ts';
 import { ByteReader } from './byte-reader.ts';
 import { TextReader } from './text-reader.ts';

@@ -1,5 +1,5 @@
 import { InputError } from '../../../wgsl/core/index.ts';
-import { excerpt } from '../../artefacts/json.ts';
+import { excerpt } from '../../artefacts/excerpt.ts';
 
 const LINE_FEED = 10;
 const MAX_LINE_BYTES = 64 * 2 ** 20;
