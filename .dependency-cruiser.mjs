@@ -55,7 +55,7 @@ export default {
     rule(
       'starter-knows-files',
       { path: '^pipeline/starter/' },
-      { path: '^pipeline/(?!starter/|file/|exit\\.ts$)' },
+      { path: '^pipeline/(?!starter/|file/|(exit|hash)\\.ts$)' },
       'Writing a pipeline file needs no run.',
     ),
     rule(

@@ -108,6 +108,8 @@ test('ring cameras look at the centre, upright, and the sphere fits', () => {
     ),
   );
   assert.is(places.size, 48);
+  const [first] = cameras.map(cameraCenter);
+  assert.ok(Math.abs(first[0] - center[0]) < 1e-9 && first[2] < center[2], 'the first is in front, at −z');
   for (const c of cameras) {
     const [x, y, distance] = project(c, center);
     assertClose([x, y], [30, 20], { absolute: 1e-9 });

@@ -67,6 +67,11 @@ test('cameras all around define a full turn at their own radius, height and fiel
   const path = ringCameras(ring, SIZE);
   const eyes = path.map(cameraCenter);
   assert.ok(distance(eyes[0], around(10)) < 1e-9, 'it starts at the first camera');
+  const [later] = ringCameras(fitRing({ ...SCENE, cameras }, 'auto', 90), SIZE).map(cameraCenter);
+  assert.ok(
+    distance(later, around(100)) < 1e-9 && distance(later, eyes[6]) < 1e-9,
+    'or that many degrees on',
+  );
   for (const [i, camera] of path.entries()) {
     const center = project(camera, CENTER);
     assert.ok(Math.abs(center.x - 160) < 1e-6 && Math.abs(center.y - 90) < 1e-6);
@@ -98,6 +103,7 @@ test('cameras on one side define a swing over the arc that they cover, and it lo
   );
   assert.ok(distance(eyes[0], eyes[23]) < (1 + 1e-9) * distance(eyes[0], eyes[1]), 'it loops');
   assert.is(fitRing({ ...SCENE, cameras }, 'full').arc, 2 * Math.PI);
+  assert.equal(fitRing({ ...SCENE, cameras }, 'auto', 90), ring, 'a swing has no other start');
   const all = Array.from({ length: 12 }, (_, i) => looking(around(30 * i)));
   assert.ok(fitRing({ ...SCENE, cameras: all }, 'swing').arc < 2 * Math.PI);
 });

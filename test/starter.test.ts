@@ -94,6 +94,31 @@ test('train needs a capture, a restyling needs a prompt, and a path must be an i
   await throwsInput(() => inspectInput(put(folder, 'notes.txt', '')), /is nothing that load reads/);
 });
 
+test('a run is named after its input and its prompt, and different ones have different names', async () => {
+  const bytes = await encodePly(emptyGaussians(5, 1));
+  const paths = ['splat.ply', 'base.ply', 'point_cloud/iteration_30000/point_cloud.ply'];
+  for (const path of paths) put(folder, `out/robot/${path}`, bytes);
+  const nameOf = async (from: string, prompt: string) => {
+    const found = await inspectInput(from === 'demo' ? from : join(folder, from));
+    return (await chainFor(found, { goal: 'restyle', prompt })).name;
+  };
+  const inputs = ['demo', `out/robot/${paths[0]}`, `out/robot/${paths[1]}`, 'nerf', 'nerf/transforms.json'];
+  const names = await Promise.all(inputs.map((from) => nameOf(from, 'Gold, shiny')));
+  assert.equal(
+    names.map((name) => name.replace('-gold-shiny', '')),
+    ['robot', 'robot-splat', 'robot-base', 'nerf', 'nerf'],
+  );
+  assert.is(await nameOf(`out/robot/${paths[2]}`, 'gold'), 'robot-splat-gold');
+  assert.is((await chainFor(await inspectInput('demo'), { goal: 'train' })).name, 'robot');
+  const unlike = ['é', 'e', '金', '銀', 'cat 金', 'x'.repeat(80), 'x'.repeat(81)];
+  const made = await Promise.all(unlike.map((prompt) => nameOf('demo', prompt)));
+  assert.equal(made.slice(0, 2), ['robot-e', 'robot-e']);
+  assert.match(made[4], /^robot-cat-[0-9a-f]{6}$/);
+  assert.is(new Set(made).size, unlike.length - 1);
+  for (const name of made) assert.match(name, /^[a-z0-9-]{1,60}$/);
+  assert.equal(await Promise.all(unlike.map((prompt) => nameOf('demo', prompt))), made);
+});
+
 test('the schema is found in a checkout, in a project with the package, and elsewhere', () => {
   assert.is(schemaAddress(join(root, 'scenes')), '../pipeline/schema.json');
   assert.is(schemaAddress(root.replace(/[\\/]$/, '')), './pipeline/schema.json');
@@ -216,7 +241,7 @@ test('train and restyle run without a file, and leave the file that they ran', a
   const [first] = restyled.stdout.split('\n');
   const event = JSON.parse(first);
   assert.is(event.event, 'pipeline');
-  assert.is(event.file, join(folder, 'out/shed-x-blue-glass/pipeline.yaml'));
+  assert.is(event.file, join(folder, 'out/shed-x-splat-blue-glass/pipeline.yaml'));
   assert.is(readFileSync(event.file, 'utf8'), event.text);
   assert.match(event.text, /^ {6}ply: \.\.\/shed-x\/splat\.ply$/m);
   const wrong = await splatline('restyle', splat, 'blue', '--set', 'stylize.stepz=1');

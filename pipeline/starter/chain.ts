@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { basename, dirname, extname, resolve } from 'node:path';
+import { basename, extname, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { DEMO } from '../../stages/clip/resolve.ts';
@@ -12,6 +12,7 @@ import { InputError } from '../../wgsl/core/index.ts';
 import { choices } from '../file/describe.ts';
 import { schemaAt } from '../file/schema.ts';
 import { literalText } from '../file/substitute.ts';
+import { sha256Of } from '../hash.ts';
 import type { PipelineValues, StageValues } from './pipeline-text.ts';
 
 const DEMO_FILE = fileURLToPath(new URL('../../scenes/demo.yaml', import.meta.url));
@@ -21,9 +22,11 @@ export const INCLUDED = 'demo';
 const INCLUDED_NAME = 'robot';
 /** Larger pictures are reduced to it, as in 3DGS; pixels. */
 const LONGER_SIDE = 1600;
-/** Usual names of files: a run gets the name of the folder instead. */
-const USUAL_STEM = /^(splat|base|point_cloud|meta|transforms)$/;
+/** Usual names of files and folders: a run gets the name of the folder around them instead. */
+const USUAL_NAME = /^(splat|base|point_cloud|iteration_\d+|meta|transforms)$/;
 const MAX_NAME = 60;
+/** Characters of a hash in a name. */
+const HASH = 6;
 
 /** The goals of a run, and their stages after load (and, for a capture, init). A splat is not trained. */
 export const GOALS = {
@@ -148,18 +151,27 @@ async function demoOptions(): Promise<Record<string, StageValues>> {
   return Object.assign({}, ...stages);
 }
 
-function runName({ path, isIncluded }: FoundInput, { goal, prompt = '' }: RunRequest): string {
+/**
+ * `fox` of a capture, `fox-splat` of a splat, and for a restyling `fox-gold` and `fox-splat-gold`. A restyled capture and its restyled
+ * splat have different folders, and a name that loses letters has a hash.
+ */
+function runName({ path, reader, isIncluded }: FoundInput, { goal, prompt = '' }: RunRequest): string {
   const stem = basename(path, extname(path));
-  const own = isIncluded ? INCLUDED_NAME : USUAL_STEM.test(stem) ? basename(dirname(path)) : stem;
-  const words = [own, ...(goal === 'restyle' ? [prompt] : [])].map(
-    (text) =>
-      text
-        .normalize('NFKD')
-        .toLowerCase()
-        .match(/[a-z0-9]+/g)
-        ?.join('-') ?? '',
-  );
-  return words.filter(Boolean).join('-').slice(0, MAX_NAME).replace(/-$/, '') || goal;
+  const folders = path.split(sep).slice(0, -1);
+  const own = isIncluded ? INCLUDED_NAME : [...folders, stem].findLast((name) => !USUAL_NAME.test(name));
+  const kind = reader.photographs ? '' : stem === 'base' ? 'base' : 'splat';
+  const words = [own ?? '', kind, goal === 'restyle' ? prompt : ''].map(plainWords);
+  const name = words.filter(Boolean).join('-');
+  if (name.length <= MAX_NAME) return name || goal;
+  return `${name.slice(0, MAX_NAME - HASH - 1).replace(/-$/, '')}-${sha256Of(name).slice(0, HASH)}`;
+}
+
+/** The words of a text in lower-case ASCII, joined by dashes, and a hash of a text with other letters. */
+function plainWords(text: string): string {
+  const plain = text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
+  const words = plain.match(/[a-z0-9]+/g) ?? [];
+  const hasOthers = /(?![a-z0-9])[\p{L}\p{N}]/u.test(plain);
+  return [...words, ...(hasOthers ? [sha256Of(text).slice(0, HASH)] : [])].join('-');
 }
 
 /** A folder as an absolute path; a name stays. */

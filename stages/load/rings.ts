@@ -24,7 +24,8 @@ const MARGIN = 1.05;
 
 /**
  * Cameras on rings around a sphere that look at its centre, at the distance at which it just fits. The azimuths of the rings
- * are staggered.
+ * are staggered. The first camera is on the side of −z: with y down, that is the front of a splat made from a y-up model that faces +z, and
+ * the side of COLMAP's first camera.
  */
 export function ringCameras({ center, radius, count, width, height }: RingOptions): Camera[] {
   const half = (FIELD_OF_VIEW * Math.PI) / 360;
@@ -33,7 +34,7 @@ export function ringCameras({ center, radius, count, width, height }: RingOption
   const counts = shares(count);
   return RINGS.flatMap(({ elevation }, ring) =>
     Array.from({ length: counts[ring] }, (_, i): Camera => {
-      const azimuth = (2 * Math.PI * (i + ring / RINGS.length)) / counts[ring];
+      const azimuth = Math.PI + (2 * Math.PI * (i + ring / RINGS.length)) / counts[ring];
       const tilt = (elevation * Math.PI) / 180;
       const eye: Vec3 = [
         center[0] + distance * Math.cos(tilt) * Math.sin(azimuth),

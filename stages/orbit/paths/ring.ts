@@ -56,9 +56,10 @@ export interface RingScene {
 /**
  * Fits a ring to the training cameras: around `center`, with the medians of their distances from the axis, heights and focal
  * lengths. `turn: auto` is a full turn if the cameras leave no gap above 90°, and otherwise a swing over the arc that they
- * cover (forward-facing captures). @throws InputError when all cameras are at one position.
+ * cover (forward-facing captures). A full turn starts `start` degrees after the first camera.
+ * @throws InputError when all cameras are at one position.
  */
-export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn): Ring {
+export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn, start = 0): Ring {
   if (!cameras.length)
     throw new InputError('orbit.path: turntable needs training views, and there are none; use path: bounds');
   const axis = normalize(up);
@@ -73,7 +74,7 @@ export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn):
       'orbit.path: all training cameras are at the point that they look at, so they define no circle; use path: bounds',
     );
   }
-  // The camera farthest from the axis defines the most stable front; the path starts at the first camera.
+  // The camera farthest from the axis defines the most stable front.
   const front = normalize(flat[radii.indexOf(Math.max(...radii))]);
   const side = cross(axis, front);
   const azimuths = flat.map((offset) => Math.atan2(dot(offset, side), dot(offset, front)));
@@ -85,7 +86,7 @@ export function fitRing({ cameras, up, center, extent }: RingScene, turn: Turn):
     front,
     radius,
     height,
-    azimuth: full ? azimuths[0] : middle,
+    azimuth: full ? azimuths[0] + (start * Math.PI) / 180 : middle,
     arc: full ? 2 * Math.PI : Math.max(arc, MIN_ARC),
     facing: lookInwards(cameras, offsets) ? 'in' : 'out',
     focal: medianFocal(cameras),

@@ -15,11 +15,19 @@ export const turntable = definePath({
       .describe(
         'full: one turn; swing: back and forth over the arc that the photographs support; auto: swing if cameras with photographs leave a gap above 90 degrees, else full',
       ),
+    start: z
+      .number()
+      .min(-360)
+      .max(360)
+      .default(0)
+      .describe(
+        'Where a full turn starts: degrees from the first training view, positive as the camera moves. A swing starts at one end of its arc',
+      ),
   }),
-  async cameras({ scene, picture, report }, { turn }) {
+  async cameras({ scene, picture, report }, { turn, start }) {
     const { views, points, up, center, extent } = scene.dataset;
     const photographs = trainingCameras(scene.dataset);
-    const fitted = fitRing({ cameras: photographs, up, center, extent }, turnOf(turn, views));
+    const fitted = fitRing({ cameras: photographs, up, center, extent }, turnOf(turn, views), start);
     const subject = fitted.facing === 'in' ? subjectPoints(points.positions, photographs) : [];
     const framing = (ring: Ring) => framingOf(ringCameras(ring, picture), subject, up);
     const first = framing(fitted);
