@@ -168,6 +168,13 @@ testUnless(test, noChromium, 'the page of a run has a slider, a video and a view
     assert.equal(await page.violations(), []);
     await takePictures(page, 'run', [1280]);
 
+    const folded = (event: string) =>
+      page.evaluate(
+        `(dispatchEvent(new Event('${event}')), document.querySelectorAll('details:not([open])').length)`,
+      );
+    assert.is(await folded('beforeprint'), 0, 'print shows all');
+    assert.ok(Number(await folded('afterprint')) > 1);
+
     assert.is(await page.evaluate("document.querySelector('.viewer iframe')"), null, 'nothing loads before');
     await page.evaluate("document.querySelector('.viewer .open').click()");
     await viewerIsReady(page);

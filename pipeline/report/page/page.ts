@@ -36,3 +36,13 @@ byId('sections').replaceChildren(
   }),
 );
 byId('footer').textContent = `Written by splatline on ${dateText(data.made)}.`;
+
+// Paper cannot be unfolded.
+let unfolded: HTMLDetailsElement[] = [];
+addEventListener('beforeprint', () => {
+  unfolded = [...document.querySelectorAll<HTMLDetailsElement>('details:not([open])')];
+  for (const details of unfolded) details.open = true;
+});
+addEventListener('afterprint', () => {
+  for (const details of unfolded) details.open = false;
+});
