@@ -193,6 +193,11 @@ test('incomplete shards and an index of other files are refused', async () => {
   await writeJson(index, { weight_map: moved });
   await throwsInput(() => checkClip(folder), index, 'tensor "logit_scale" in ../elsewhere.safetensors');
   await writeJson(index, { weight_map });
+  const second = join(folder, 'model-00002-of-00002.safetensors');
+  const whole = await readFile(second);
+  await writeFile(second, packTensors(await tinyTensors()));
+  await throwsInput(() => checkClip(folder), second, 'has tensor ', 'model-00001-of-00002.safetensors');
+  await writeFile(second, whole);
   await rm(join(folder, 'model-00002-of-00002.safetensors'));
   await throwsInput(() => checkClip(folder), `${folder}: lacks model.safetensors`);
 });

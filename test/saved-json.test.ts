@@ -2,10 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readRecord } from '../pipeline/matrix/record.ts';
+import { emptyGaussians } from '../stages/artefacts/gaussians.ts';
+import { readSavedGaussians, saveGaussians } from '../stages/artefacts/gaussians-file.ts';
 import type { Scores } from '../stages/artefacts/scores.ts';
 import { formatScores, loadScores, saveScores } from '../stages/artefacts/scores.ts';
 import type { Style } from '../stages/artefacts/style.ts';
 import { loadStyle, saveStyle } from '../stages/artefacts/style.ts';
+import type { Gpu } from '../wgsl/core/index.ts';
 import { fakeGpu } from './helpers/fake-stages.ts';
 import { scratchFolder } from './helpers/scratch.ts';
 import { throwsInput } from './helpers/throws.ts';
@@ -45,6 +49,34 @@ test('a damaged file is refused, with the file, the fault and the stage to run a
   await throwsInput(() => loadStyle(gpu, folder), 'style.json: prompt: ', 'run again from the stylize stage');
   damage('style.json', '{"prompt": "x", "colour": 1}');
   await throwsInput(() => loadStyle(gpu, folder), 'colour');
+});
+
+test('a saved splat with NaN is refused, with the tensor and the Gaussian', async () => {
+  const host = emptyGaussians(3, 0);
+  // The tensors stand for their buffers.
+  const reading = { read: async (values: unknown) => (values as Float32Array).buffer } as unknown as Gpu;
+  const path = join(scratchFolder(), 'gaussians.safetensors');
+  await saveGaussians(reading, host as never, path);
+  assert.equal(await readSavedGaussians(path), host);
+  const bytes = readFileSync(path);
+  bytes.writeFloatLE(Number.NaN, bytes.length - 4);
+  writeFileSync(path, bytes);
+  await throwsInput(() => readSavedGaussians(path), path, 'sh has 1, first NaN in Gaussian 2');
+});
+
+test('a matrix.json whose members have other types, or lead out of its folder, is refused', async () => {
+  const folder = scratchFolder();
+  const cell = { name: 'a', values: { prompt: 'x' }, folder: 'a', status: 'done', scores: [] };
+  const about = { format: 1, status: 'done', name: 'm', file: '/p.yaml', axes: {}, jobs: 1, seconds: 1 };
+  const whole = { ...about, set: [], cells: [cell] };
+  const read = (changes: object) => {
+    writeFileSync(join(folder, 'matrix.json'), JSON.stringify({ ...whole, ...changes }));
+    return readRecord(folder);
+  };
+  assert.equal(await read({}), whole);
+  await throwsInput(() => read({ set: undefined }), 'matrix.json: set: ');
+  await throwsInput(() => read({ cells: [{ ...cell, folder: '../a' }] }), 'cells.0.folder: leads out');
+  await throwsInput(() => read({ cells: [{ ...cell, status: 'odd' }] }), 'cells.0.status: ');
 });
 
 test.run();

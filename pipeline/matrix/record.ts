@@ -2,74 +2,59 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
-import { type Score, scoreSchema } from '../../stages/artefacts/scores.ts';
+import { scoreSchema } from '../../stages/artefacts/scores.ts';
 import type { Axes } from '../file/cells.ts';
 import type { Scalar } from '../file/substitute.ts';
 import type { RunEvent } from '../run/events.ts';
+import { isBelow } from '../store/entry.ts';
 
-export type CellStatus = 'not started' | 'running' | 'done' | 'failed' | 'stopped';
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
 /** One cell in `matrix.json`. */
-export interface CellRecord {
-  name: string;
-  values: Record<string, Scalar>;
+const cellSchema = z.object({
+  name: z.string(),
+  values: z.record(z.string(), scalar),
   /** The folder of its results, relative to `matrix.json`. */
-  folder: string;
-  status: CellStatus;
+  folder: z.string().refine(isBelow, 'leads out of the folder of the matrix'),
+  status: z.enum(['not started', 'running', 'done', 'failed', 'stopped']),
   /** Exit code of its process; undefined before the end, and if a signal ended it. */
-  exitCode?: number;
+  exitCode: z.number().optional(),
   /** The error message of its process, or its last lines of output. */
-  error?: string;
-  seconds?: number;
+  error: z.string().optional(),
+  seconds: z.number().optional(),
   /** The driver's name of the adapter that it ran on. */
-  adapter?: string;
-  scores: readonly Score[];
+  adapter: z.string().optional(),
+  scores: z.array(scoreSchema).readonly(),
   /** The folder of its saved turntable, relative to `matrix.json`. */
-  frames?: string;
-}
+  frames: z.string().optional(),
+});
 
 /** `matrix.json`: the cells, their outcomes, and all scores. */
-export interface MatrixRecord {
-  format: 1;
-  status: 'running' | 'done' | 'failed' | 'stopped';
-  name: string;
-  /** The pipeline file, absolute. */
-  file: string;
-  set: readonly string[];
-  axes: Axes;
-  jobs: number;
-  seconds: number;
-  /** Exit code of the matrix, once it has ended. */
-  exitCode?: number;
-  cells: CellRecord[];
-}
-
-export const MATRIX_FILE = 'matrix.json';
-
-/** The members that readers of a record use. */
-const recordSchema = z.looseObject({
+const recordSchema = z.object({
   format: z.literal(1),
   status: z.enum(['running', 'done', 'failed', 'stopped']),
   name: z.string(),
+  /** The pipeline file, absolute. */
   file: z.string(),
-  axes: z.record(z.string(), z.array(z.unknown())),
+  set: z.array(z.string()).readonly(),
+  axes: z.record(z.string(), z.array(scalar).readonly()),
+  jobs: z.number(),
   seconds: z.number(),
-  cells: z.array(
-    z.looseObject({
-      name: z.string(),
-      values: z.record(z.string(), z.unknown()),
-      folder: z.string(),
-      status: z.string(),
-      scores: z.array(scoreSchema.loose()),
-    }),
-  ),
+  /** Exit code of the matrix, once it has ended. */
+  exitCode: z.number().optional(),
+  cells: z.array(cellSchema),
 });
+
+export type CellRecord = z.output<typeof cellSchema>;
+export type MatrixRecord = z.output<typeof recordSchema>;
+
+export const MATRIX_FILE = 'matrix.json';
 
 /** The record in the folder of a matrix; undefined without one. @throws InputError when it is damaged. */
 export async function readRecord(folder: string): Promise<MatrixRecord | undefined> {
   const path = join(folder, MATRIX_FILE);
   if (!existsSync(path)) return undefined;
-  return checkJson(path, recordSchema, await readJson(path)) as unknown as MatrixRecord;
+  return checkJson(path, recordSchema, await readJson(path));
 }
 
 /** An event that a cell's process prints with `--json`. */

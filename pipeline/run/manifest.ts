@@ -9,7 +9,7 @@ import { checkJson, readJson } from '../../stages/artefacts/json.ts';
 import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
 import type { Cell } from '../file/cells.ts';
 import type { StageIdentity } from '../keys/identity.ts';
-import type { Entry } from '../store/entry.ts';
+import { type Entry, isBelow } from '../store/entry.ts';
 import type { OutputAbout } from './entries.ts';
 import { isResultPath, MANIFEST } from './run-folder.ts';
 
@@ -19,7 +19,7 @@ const object = <T extends object>() => z.custom<T>((value) => typeof value === '
 const fileContents = { path: z.string(), bytes: z.number(), sha256: z.string() };
 
 const stageSchema = z.object({
-  id: z.string(),
+  id: z.string().refine(isBelow, 'is no name of a folder'),
   stage: z.string(),
   key: z.string(),
   /** How the run resolved it. `read`: a source stage, which has no entry; `unused`: no stage that ran needed it. */

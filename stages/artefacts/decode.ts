@@ -35,8 +35,8 @@ export async function withPicture<Value>(
 /** Checks the first bytes, so that no other decoder ever opens the file. */
 async function checkSignature(path: string): Promise<void> {
   const head = new Uint8Array(16);
-  const file = await open(path).catch((error: Error) => {
-    throw new InputError(`cannot be opened: ${error.message}`, path);
+  const file = await open(path).catch((error: NodeJS.ErrnoException) => {
+    throw new InputError(`cannot be opened (${error.code ?? error.message})`, path);
   });
   let bytesRead: number;
   try {

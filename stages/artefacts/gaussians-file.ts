@@ -6,6 +6,8 @@ import {
   emptyGaussians,
   GAUSSIAN_PARAMETERS,
   type Gaussians,
+  type HostGaussians,
+  notFinite,
   parameterWidths,
   readGaussians,
   uploadGaussians,
@@ -44,8 +46,13 @@ export async function saveGaussians(gpu: Gpu, gaussians: Gaussians, path: string
   }
 }
 
-/** Loads what `saveGaussians` wrote. @throws InputError on a file that is truncated or of another format. */
+/** Loads what `saveGaussians` wrote. @throws InputError as `readSavedGaussians` does, or when this adapter cannot hold it. */
 export async function loadGaussians(gpu: Gpu, path: string): Promise<Gaussians> {
+  return uploadGaussians(gpu, 'gaussians', await readSavedGaussians(path), 'checkpoints');
+}
+
+/** Reads what `saveGaussians` wrote. @throws InputError on a file that is truncated, damaged or of another format. */
+export async function readSavedGaussians(path: string): Promise<HostGaussians> {
   const file = await open(path).catch((error: Error) => {
     throw new InputError(`cannot be opened: ${error.message}`, path);
   });
@@ -67,7 +74,9 @@ export async function loadGaussians(gpu: Gpu, path: string): Promise<Gaussians> 
     for (const name of GAUSSIAN_PARAMETERS) {
       at += await readAll(file, path, new Uint8Array(host[name].buffer), at);
     }
-    return uploadGaussians(gpu, 'gaussians', host, 'checkpoints');
+    const broken = notFinite(host);
+    if (broken) throw new InputError(`${broken}; delete it and run the stage again`, path);
+    return host;
   } finally {
     await file.close();
   }

@@ -121,11 +121,14 @@ export async function readGaussians(
   return host;
 }
 
-/**
- * Prevents writing a broken splat.
- * @throws Error when a value is NaN or infinite, with each such tensor, the number of bad values, and the first Gaussian.
- */
+/** Prevents writing a broken splat. @throws Error with `notFinite`, when a value is NaN or infinite. */
 export function assertFinite(host: HostGaussians, doing: string): void {
+  const broken = notFinite(host);
+  if (broken) throw new Error(`${doing}: the splat ${broken}`);
+}
+
+/** Each tensor with NaN or infinite values, their number and the first Gaussian, as a predicate; undefined without any. */
+export function notFinite(host: HostGaussians): string | undefined {
   const widths = parameterWidths(host.shDegree);
   const broken = GAUSSIAN_PARAMETERS.flatMap((name) => {
     const bad = countNonFinite(host[name]);
@@ -133,9 +136,7 @@ export function assertFinite(host: HostGaussians, doing: string): void {
     const row = Math.floor(bad.first / widths[name]);
     return [`${name} has ${bad.count}, first ${host[name][bad.first]} in Gaussian ${row}`];
   });
-  if (broken.length) {
-    throw new Error(`${doing}: the splat has values that are not finite numbers: ${broken.join('; ')}`);
-  }
+  return broken.length ? `has values that are not finite numbers: ${broken.join('; ')}` : undefined;
 }
 
 function countNonFinite(values: Float32Array): { count: number; first: number } {

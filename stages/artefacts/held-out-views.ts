@@ -4,7 +4,10 @@ import { leadsOut } from './zip-directory.ts';
 /** `views.json` among the records of score, in `held-out/`. */
 export const HELD_OUT_FILE = 'held-out/views.json';
 
-const file = z.string().refine((path) => !leadsOut(path), 'leads out of the folder of the records');
+const file = z
+  .string()
+  .max(500)
+  .refine((path) => !leadsOut(path), 'leads out of the folder of the records');
 const side = z.object({
   /** Absent where a mask covers the photograph. */
   psnr: z.number().optional(),

@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
+import { excerpt, shortened } from '../artefacts/excerpt.ts';
 import { checkJson, readJson } from '../artefacts/json.ts';
 import type { WeightFiles } from './weights.ts';
 
@@ -125,6 +126,6 @@ async function checkIndex(path: string, parts: readonly string[]): Promise<void>
   const { weight_map: map } = checkJson(path, indexSchema, await readJson(path));
   for (const [tensor, file] of Object.entries(map)) {
     if (parts.includes(file)) continue;
-    throw new InputError(`places tensor ${JSON.stringify(tensor)} in ${file}, which is not there`, path);
+    throw new InputError(`places tensor ${excerpt(tensor)} in ${shortened(file)}, which is not there`, path);
   }
 }

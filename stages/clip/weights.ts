@@ -2,6 +2,7 @@ import { type Arena, InputError } from '../../wgsl/core/index.ts';
 import type { LayerNormWeights } from '../../wgsl/nn/layer-norm.ts';
 import type { LinearWeights } from '../../wgsl/nn/linear.ts';
 import type { LinearValues, NormValues } from '../../wgsl/transformer/weights.ts';
+import { excerpt } from '../artefacts/excerpt.ts';
 import { checkFinite, readSafetensorsHeader, readTensor, type SafeTensor } from './safetensors.ts';
 import type { Entry } from './safetensors-header.ts';
 import type { Shapes } from './tensors.ts';
@@ -57,7 +58,16 @@ export class ModelWeights implements TensorSource {
     const entries = new Map<string, Found>();
     for (const part of parts) {
       const header = await readSafetensorsHeader(part);
-      for (const entry of header.entries) entries.set(entry.name, { path: part, entry });
+      for (const entry of header.entries) {
+        const other = entries.get(entry.name);
+        if (other) {
+          throw new InputError(
+            `has tensor ${excerpt(entry.name)}, and so has ${other.path}; fetch the model again`,
+            part,
+          );
+        }
+        entries.set(entry.name, { path: part, entry });
+      }
     }
     return new ModelWeights(path, entries, placement);
   }

@@ -108,14 +108,16 @@ stages:
 
 const TINY_CLIP = repositoryFile('test/data/clip-tiny/');
 
-async function clipFiles(names: readonly string[]): Promise<Files> {
+/** Some of the files of the tiny CLIP model. */
+export async function clipFiles(names: readonly string[]): Promise<Files> {
   const files = await Promise.all(
     names.map(async (name) => [name, await readFile(join(TINY_CLIP, name))] as const),
   );
   return Object.fromEntries(files);
 }
 
-async function runFiles(): Promise<Files> {
+/** The files of a run's folder. */
+export async function runFiles(): Promise<Files> {
   const folder = await exampleRun(scratchFolder());
   const items = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = items
