@@ -66,7 +66,7 @@ export function checkJson<T>(path: string, schema: z.ZodType<T>, value: unknown)
   const { path: keys, message } = parsed.error.issues[0];
   const found = message.replace(/^Invalid input: (expected .*), received undefined$/, 'is missing, $1');
   const key = keys.length ? `${keys.join('.')}: ` : '';
-  throw new InputError(`${shortened(key)}${shortened(found)}`, path);
+  throw new InputError(`${shortened(key)}${shortened(found)}`.replace(/\s+/g, ' '), path); // keys may have line ends
 }
 
 /**

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { InputError } from '../../../wgsl/core/index.ts';
+import { shortened } from '../../artefacts/excerpt.ts';
 import type { Capture, CaptureOptions } from '../capture.ts';
 import { calibrationOf } from '../colmap/cameras.ts';
 import { viewmatOf } from '../colmap/images.ts';
@@ -59,7 +60,7 @@ async function checkPresent(photographs: readonly Photograph[], folder: string):
   const missing = photographs.filter((_, i) => !present[i]).map(({ name }) => name);
   if (missing.length) {
     throw new InputError(
-      `lacks ${missing.length} of the ${photographs.length} pictures that COLMAP registered: ${missing.join(', ')}`,
+      `lacks ${missing.length} of the ${photographs.length} pictures that COLMAP registered: ${missing.map((name) => shortened(name)).join(', ')}`,
       folder,
     );
   }
