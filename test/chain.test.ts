@@ -7,6 +7,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readPipeline } from '../pipeline/file/read.ts';
 import type { RunEvent } from '../pipeline/run/events.ts';
+import { runReference } from '../pipeline/run/kept-runs.ts';
+import { readManifest } from '../pipeline/run/manifest.ts';
 import { stages } from '../stages/index.ts';
 import { inScratch } from './helpers/fake-stages.ts';
 import { $ } from './helpers/shell.ts';
@@ -72,7 +74,7 @@ function assertSame(a: Map<string, Buffer>, b: Map<string, Buffer>): void {
   );
 }
 
-test('two runs of the demo in two processes give the same bytes, a resumed one too, and scene data stays on the GPU', async () => {
+test('two runs of the demo in two processes give the same bytes, a resumed and a restored one too, and scene data stays on the GPU', async () => {
   await inScratch(async (folder) => {
     const [a, b] = ['a', 'b'].map((name) => join(folder, name));
     const [events] = await Promise.all([eventsOf(splatline(a, SHORT)), eventsOf(splatline(b, SHORT))]);
@@ -93,6 +95,15 @@ test('two runs of the demo in two processes give the same bytes, a resumed one t
     assertSame(first, await repeatable(a));
     await eventsOf(splatline(a, SHORT, '--from', 'score'));
     assertSame(first, await repeatable(a));
+
+    const { manifest } = await readManifest(a);
+    await eventsOf(splatline(a, [...SHORT, 'stylize.steps=2'], '--until', 'stylize'));
+    assert.not((await readFile(join(a, 'splat.ply'))).equals(first.get('splat.ply')!));
+    const { stdout } = await $({ cwd: root })`
+      ${process.execPath} pipeline/splatline.mjs runs ${a} --restore ${runReference(manifest)} --out ${a}`;
+    assert.is(stdout, `${manifest.files.length} files of ${runReference(manifest)} in ${a}`);
+    assertSame(first, await repeatable(a));
+    assert.equal((await readManifest(a)).manifest.files, manifest.files);
   });
 });
 

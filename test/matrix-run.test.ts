@@ -7,9 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readMatrix } from '../pipeline/file/read.ts';
-import type { MatrixEvent, MatrixRecord } from '../pipeline/matrix/record.ts';
+import { type MatrixEvent, type MatrixRecord, readRecord } from '../pipeline/matrix/record.ts';
 import { type MatrixOptions, runMatrix } from '../pipeline/matrix/run.ts';
 import { parseSlot } from '../pipeline/matrix/slots.ts';
+import { runsIn } from '../pipeline/report/run-list.ts';
+import { lock } from '../pipeline/store/lock.ts';
 import { Stopped } from '../stages/checkpoints.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { fakeStages, inScratch } from './helpers/fake-stages.ts';
@@ -106,7 +108,7 @@ test('matrix.json has the outcome of each cell once it has ended', async () => {
 
 test('runs every cell, one after the other, and collects scores', async () => {
   await bench(async ({ folder, events, run, calls, saved }) => {
-    const record = await run('ok, ok-2', { until: 'stylize' });
+    const record = await run('ok, ok-2', { until: 'stylize', preview: 0.5 });
     assert.equal(statuses(record), ['ok-1 done', 'ok-2-1 done']);
     assert.is(record.exitCode, 0);
     assert.is(record.status, 'done');
@@ -119,6 +121,7 @@ test('runs every cell, one after the other, and collects scores', async () => {
       ...['--out', join(folder, 'out/fox/ok-1')],
       ...['--store', join(folder, 'out/.store')],
       ...['--until', 'stylize'],
+      ...['--preview', '0.5'],
       '--json',
     ]);
     const { seconds: _, ...first } = record.cells[0];
@@ -147,6 +150,27 @@ test('runs every cell, one after the other, and collects scores', async () => {
       'ok-1 cell-end',
     ]);
     assert.is(names.at(-1), 'matrix-result');
+  });
+});
+
+test('a running matrix names its running cell in matrix.json, and a second one in the folder waits for its end', async () => {
+  await bench(async ({ folder, events, run, saved }) => {
+    await mkdir(join(folder, 'out/fox'), { recursive: true });
+    const held = await lock(join(folder, 'out/fox/.run.lock'));
+    const stop = new AbortController();
+    const running = run('ok, hang', { signal: stop.signal });
+    while (!events.length) await wait(10);
+    assert.match(
+      JSON.stringify(events),
+      /^\[\{"event":"matrix-warn","text":"process \d+ is writing to .*fox; waiting/,
+    );
+    held.release();
+    while (!events.some((event) => event.event === 'progress')) await wait(10);
+    assert.equal(statuses(await saved()), ['ok-1 done', 'hang-1 running']);
+    assert.equal(statuses((await readRecord(join(folder, 'out/fox')))!), ['ok-1 done', 'hang-1 running']);
+    stop.abort(new Stopped('interrupted'));
+    assert.equal(statuses(await running), ['ok-1 done', 'hang-1 stopped']);
+    assert.not.ok(existsSync(join(folder, 'out/fox/.run.lock')));
   });
 });
 
@@ -337,7 +361,16 @@ test('when the orchestrator is killed or ends, no cell continues', async () => {
       const alive = (pid: number) => existsSync(`/proc/${pid}`);
       const pids = await started();
       for (let i = 0; i < 100 && pids.some(alive); i++) await wait(50);
-      assert.equal(pids.filter(alive), [], leave ? 'after process.exit' : 'after SIGKILL');
+      const how = leave ? 'after process.exit' : 'after SIGKILL';
+      assert.equal(pids.filter(alive), [], how);
+      const record = await readRecord(join(folder, 'out/fox'));
+      assert.equal(
+        [record!.status, ...statuses(record!)],
+        ['stopped', 'hang-1 stopped', 'hang-2-1 stopped'],
+        how,
+      );
+      const [listed] = await runsIn(join(folder, 'out'));
+      assert.equal([listed.kind, listed.status], ['matrix', 'stopped'], how);
     }
   });
 });

@@ -1,8 +1,6 @@
-import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { GAUSSIAN_PARAMETERS, parameterWidths, releaseGaussians } from '../stages/artefacts/gaussians.ts';
-import type { Preview } from '../stages/stage.ts';
+import { releaseGaussians } from '../stages/artefacts/gaussians.ts';
 import type { TrainInput } from '../stages/train/options.ts';
 import { train } from '../stages/train/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
@@ -92,41 +90,6 @@ test('a time limit ends training with a note; a sufficient one changes no byte',
       /train\.seconds 1 ended training after \d+ steps, with the schedules of 1000000/,
     );
     assert.is(short.steps.at(-1), 1_000_000, 'the progress reaches its end');
-  }));
-
-test('pictures of the splat while it is trained change no byte', () =>
-  withGpu(async (gpu, arena) => {
-    const dataset = ringDataset();
-    for (const view of dataset.views) {
-      view.image = arena.upload(view.name, new Uint32Array(1600).fill(0xff40a0ff), 'test');
-    }
-    const gaussians = balls(arena, 'start');
-    const outcome = async (preview?: Preview) => {
-      // The buffers of the state are replaced when the splat grows.
-      const options = {
-        steps: 210,
-        strategy: 'default',
-        default: { refineStart: 20, refineEvery: 60 },
-      } as const;
-      const trained = await train(gpu, { dataset, gaussians }, options, { preview });
-      assert.ok(trained.count > BALLS, 'the splat grows');
-      const widths = parameterWidths(trained.shDegree);
-      const values = GAUSSIAN_PARAMETERS.map(async (name) => [
-        ...(await gpu.readFloats(trained[name], 'test', widths[name] * trained.count)),
-      ]);
-      releaseGaussians(trained);
-      return Promise.all(values);
-    };
-    const live = gpu.liveBytes;
-    const pictures: Uint8Array[] = [];
-    const shown = await outcome({ seconds: 0, show: async (picture) => void pictures.push(picture) });
-    assert.equal(shown, await outcome());
-    assert.is(gpu.liveBytes, live);
-    assert.ok(pictures.length >= 3, `${pictures.length} pictures`);
-    const { channels } = await sharp(pictures[0]).stats();
-    const { width, height } = await sharp(pictures[0]).metadata();
-    assert.equal([width, height], [40, 40]);
-    assert.ok(channels[0].max - channels[0].min > 50, 'the picture shows the splat and the background');
   }));
 
 test('a dataset without photographs cannot be trained on', () =>

@@ -1,16 +1,31 @@
 /** `splatline view`: what its server shows and refuses, and its pages in Chromium. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
-import { type IncomingHttpHeaders, request } from 'node:http';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { type IncomingHttpHeaders, request, type ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
+import { Writable } from 'node:stream';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildIfStale } from '../pipeline/build.mjs';
-import { runsIn } from '../pipeline/report/run-list.ts';
+import type { MatrixCell } from '../pipeline/report/data.ts';
+import { kindOf, runsIn } from '../pipeline/report/run-list.ts';
 import { type LiveEvent, LiveLog } from '../pipeline/run/live-log.ts';
 import { lock } from '../pipeline/store/lock.ts';
+import { Feed } from '../pipeline/view/feed.ts';
 import { runSite } from '../pipeline/view/run-site.ts';
 import { type ServerOptions, serve } from '../pipeline/view/server.ts';
 import { splatSite } from '../pipeline/view/splat-site.ts';
@@ -58,6 +73,8 @@ async function serving(
   }
 }
 
+/** Other systems have other openers. */
+const noOpener = process.platform === 'linux' ? undefined : 'only Linux has xdg-open';
 const never = async () => assert.unreachable();
 
 /** A run that this process pretends to run: it has the lock and writes events. */
@@ -116,6 +133,9 @@ test('a run has its report, its files and parts of them', () =>
     assert.equal([part.status, part.body, part.headers['content-type']], [206, '234', 'video/mp4']);
     const head = await get(address, '/turntable.mp4', { method: 'HEAD' });
     assert.equal([head.status, head.headers['content-length'], head.body], [200, '10', '']);
+    const beyond = await get(address, '/turntable.mp4', { headers: { Range: 'bytes=20-' } });
+    assert.equal([beyond.status, beyond.headers['content-range']], [416, 'bytes */10']);
+    assert.match(beyond.body, 'turntable.mp4: Range Not Satisfiable');
   }));
 
 test('paths outside of the run are refused', () =>
@@ -184,8 +204,8 @@ test('a folder of runs lists them, and shows files of runs alone', () =>
       assert.ok([403, 404].includes((await get(address, path)).status), path);
   }));
 
-test('a matrix links to the pages of its cells, also of running ones', async () => {
-  const root = join(scratchFolder(), 'styles');
+/** A matrix whose cells run: this process pretends to. */
+async function pretendMatrix(root: string) {
   const cell = (name: string) => ({
     name,
     values: { prompt: name },
@@ -193,17 +213,20 @@ test('a matrix links to the pages of its cells, also of running ones', async () 
     status: 'running',
     scores: [],
   });
-  const about = {
-    format: 1,
-    status: 'running',
-    name: 'styles',
-    file: '/p.yaml',
-    set: [],
-    jobs: 1,
-    seconds: 0,
+  const record = {
+    ...{ format: 1, status: 'running', name: 'styles', file: '/p.yaml', set: [], jobs: 1, seconds: 0 },
+    axes: { prompt: ['ice', 'wood'] },
+    cells: [cell('ice'), cell('wood')],
   };
-  const record = { ...about, axes: { prompt: ['ice', 'wood'] }, cells: [cell('ice'), cell('wood')] };
-  put(root, 'matrix.json', JSON.stringify(record));
+  const save = () => put(root, 'matrix.json', JSON.stringify(record));
+  save();
+  const held = await lock(join(root, '.run.lock'));
+  return { record, save, release: () => held.release() };
+}
+
+test('a matrix links to the pages of its cells, also of running ones, and a killed one is stopped', async () => {
+  const root = join(scratchFolder(), 'styles');
+  const matrix = await pretendMatrix(root);
   const ice = await pretendRun(join(root, 'ice'));
   await serving(root, async (address) => {
     const { body } = await get(address, '/');
@@ -212,11 +235,74 @@ test('a matrix links to the pages of its cells, also of running ones', async () 
     assert.match((await get(address, '/ice/')).body, '"kind":"live"');
     assert.is((await get(address, '/matrix.json')).status, 200);
     assert.is((await get(address, '/wood/')).status, 404);
+    matrix.release();
+    const after = (await get(address, '/')).body;
+    assert.match(after, /"status":"stopped","seconds":0/);
+    assert.not.match(after, '"status":"running"');
+    assert.not.match(after, '"isFollowed":true');
   });
+  assert.is((await runsIn(dirname(root)))[0].status, 'stopped');
   await ice.end();
   put(root, 'matrix.json', '{');
   const [{ kind, status }] = await runsIn(dirname(root));
   assert.equal([kind, status], ['matrix', 'unreadable']);
+});
+
+test('a running matrix sends its changes, with a picture of each running cell, and its end', async () => {
+  const root = join(scratchFolder(), 'styles');
+  const matrix = await pretendMatrix(root);
+  const ice = await pretendRun(join(root, 'ice'));
+  await serving(root, async (address) => {
+    assert.match((await get(address, '/')).body, '"isFollowed":true');
+    const messages = eventsOf(await fetch(`${address}.events`));
+    const next = async () => (await messages.next()).value!.data;
+    assert.equal(
+      (await next()).cells.map(({ report, preview }: MatrixCell) => [report, preview]),
+      [
+        ['ice/', undefined],
+        [undefined, undefined],
+      ],
+    );
+    await ice.showPicture();
+    const shown = await get(address, `/${(await next()).cells[0].preview}`);
+    assert.equal([shown.status, shown.headers['content-type']], [200, 'image/webp']);
+    put(root, 'matrix.json', '{');
+    assert.match((await next()).error, /matrix\.json:1:2: is not JSON/);
+    await ice.end();
+    matrix.record.cells[0].status = 'done';
+    matrix.save();
+    const { cells, error } = await next();
+    assert.equal([cells[0].status, cells[0].preview, error], ['done', undefined, undefined]);
+    matrix.record.status = 'done';
+    matrix.save();
+    assert.is((await next()).status, 'done');
+    assert.is((await messages.next()).value!.event, 'end');
+  });
+  matrix.release();
+});
+
+test('of a run and a matrix in one folder, the later one is shown', async () => {
+  const root = await exampleRun(join(scratchFolder(), 'fox'));
+  const matrix = await pretendMatrix(root);
+  matrix.release();
+  const at = (name: string, seconds: number) => utimesSync(join(root, name), seconds, seconds);
+  at('run.json', 1);
+  at('matrix.json', 2);
+  assert.is(kindOf(root), 'matrix');
+  at('run.json', 3);
+  assert.is(kindOf(root), 'run');
+});
+
+test('a list has a run that was killed before its first result, and no run that ends meanwhile', async () => {
+  const root = scratchFolder();
+  put(root, 'killed/.live/events.jsonl', '');
+  const [{ kind, status }] = await runsIn(root);
+  assert.equal([kind, status], ['run', 'stopped']);
+  for (let i = 0; i < 50; i++) put(root, `run-${i}/run.json`, '{}');
+  const listing = runsIn(root);
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  for (let i = 0; i < 50; i++) rmSync(join(root, `run-${i}`), { recursive: true });
+  assert.is((await listing).at(-1)!.name, 'killed');
 });
 
 test('a folder without runs, a port in use and a foreign interface are one sentence each', async () => {
@@ -234,6 +320,8 @@ test('a running run sends its changes, and its end', async () => {
   run.step(50);
   await serving(root, async (address) => {
     assert.match((await get(address, '/')).body, '"kind":"live"');
+    const head = await get(address, '/.events', { method: 'HEAD' });
+    assert.equal([head.status, head.headers['content-type']], [200, 'text/event-stream']);
     const response = await fetch(`${address}.events`);
     assert.is(response.headers.get('content-type'), 'text/event-stream');
     const messages = eventsOf(response);
@@ -263,6 +351,54 @@ test('a running run sends its changes, and its end', async () => {
     assert.is((await get(address, '/')).status, 404); // it left no result
   });
   assert.not.ok(existsSync(join(root, '.live')));
+});
+
+test('damaged files of a running run are notes on its page, which stays', async () => {
+  const root = join(scratchFolder(), 'fox');
+  const run = await pretendRun(root);
+  run.step(50);
+  put(root, 'stages/stylize/metrics.jsonl', '{"step":50,"loss":1}\n{"step":\n');
+  const file = join(root, '.live/events.jsonl');
+  await serving(root, async (address) => {
+    const messages = eventsOf(await fetch(`${address}.events`));
+    const next = async () => (await messages.next()).value!;
+    await next();
+    run.add({ event: 'cached', stage: 'stylize', key: 'k', seconds: 2 });
+    const { event, data } = await next();
+    assert.is(event, 'run');
+    assert.equal(data.notes.at(-1), {
+      ...{ stage: 'stylize', isWarning: true },
+      text: 'its curves are not shown: stages/stylize/metrics.jsonl:2:9: is not JSON: the text ends early',
+    });
+    assert.is(data.stages[2].state, 'cached');
+    run.step(100);
+    const later = (await next()).data;
+    assert.equal([later.curves.length, later.curves[0].steps], [1, [50, 100]]);
+    appendFileSync(file, 'no JSON\n');
+    assert.match((await next()).data.notes.at(-1).text, /^line \d+ of \.live\/events\.jsonl is damaged: /);
+    // A file that cannot be read, and can be again.
+    renameSync(file, `${file}.away`);
+    mkdirSync(file);
+    assert.match((await next()).data.error, /^The run continues\. Its events cannot be read: EISDIR/);
+    rmdirSync(file);
+    renameSync(`${file}.away`, file);
+    assert.is((await next()).data.error, undefined);
+    // A later run, in a file with the same inode.
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace(/"at":\d+/, '"at":1') + text);
+    assert.is((await next()).event, 'end');
+  });
+  await run.end();
+});
+
+test('a page that reads nothing is disconnected, and then nothing looks at the run', async () => {
+  const page = Object.assign(new Writable({ write() {} }), { writeHead() {} });
+  let ended = false;
+  const update = async () => ({ text: 'long '.repeat(2 ** 20) });
+  const feed = new Feed({ report: {}, hasEnded: false, update }, () => void (ended = true));
+  await feed.join(page as unknown as ServerResponse);
+  await once(page, 'close');
+  assert.ok(ended);
 });
 
 /** The messages of server-sent events. */
@@ -316,6 +452,49 @@ testUnless(test, noChromium, 'the page of a running run follows it, and becomes 
   });
 });
 
+testUnless(
+  test,
+  noChromium,
+  'the page of a running matrix shows its cells, and becomes the report',
+  async () => {
+    const root = join(scratchFolder(), 'styles');
+    const matrix = await pretendMatrix(root);
+    const ice = await pretendRun(join(root, 'ice'));
+    await serving(root, async (address) => {
+      const page = await Page.open(address, { width: 1280, height: 900 });
+      try {
+        await page.until("document.querySelectorAll('tbody tr').length === 2");
+        await page.evaluate('window.isSamePage = true');
+        assert.is(await page.evaluate("document.getElementById('now').hidden"), true);
+        await page.evaluate("document.querySelector('th button').click()");
+        await page.evaluate("document.querySelector('th button').click()");
+        await ice.showPicture();
+        await page.until("document.querySelector('#now img')?.naturalWidth === 64");
+        await takePictures(page, 'live-matrix');
+        assert.equal(await page.violations(), []);
+        await ice.end();
+        Object.assign(matrix.record.cells[0], { status: 'done', seconds: 3 });
+        matrix.save();
+        await page.until(
+          "document.getElementById('now').hidden && document.querySelectorAll('.pill.done').length === 1",
+        );
+        const first = "document.querySelector('tbody tr').textContent";
+        assert.match(String(await page.evaluate(first)), /^wood/, 'still sorted, descending');
+        assert.is(await page.evaluate('window.isSamePage'), true);
+        put(root, 'matrix.json', '{');
+        await page.until("document.querySelector('.problem').textContent.includes('is not JSON')");
+        matrix.record.status = 'failed';
+        matrix.save();
+        await page.until("!window.isSamePage && document.querySelector('.pill.failed')");
+        assert.equal(page.console, []);
+      } finally {
+        await page.close();
+      }
+    });
+    matrix.release();
+  },
+);
+
 testUnless(test, noChromium, 'a splat opens in the viewer', async () => {
   const file = put(scratchFolder(), 'ball.spz', await writeSplat(ball([1.5, -1.5, -1.5]), 'spz'));
   const server = await serve(await splatSite(file), { port: 0 });
@@ -355,6 +534,42 @@ test('the command prints its address, and an interrupt ends it with a connection
   await fetch(list);
   child.kill('SIGINT');
   assert.equal(await ended, [0, null]);
+});
+
+testUnless(test, noOpener, '--open opens the address in the browser, and says why it cannot', async () => {
+  const bin = scratchFolder();
+  const command = new URL('../pipeline/splatline.mjs', import.meta.url).pathname;
+  const opened = async (expected: RegExp) => {
+    const args = [command, 'view', join(folder, 'fox'), '--port', '0', '--open'];
+    const child = spawn(process.execPath, args, {
+      env: { ...process.env, PATH: bin, FILE: join(bin, 'address') },
+    });
+    const ended = once(child, 'exit');
+    const output = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (piece: string) => void (output[name] += piece));
+    }
+    const file = join(bin, 'address');
+    const text = () => output.stderr + (existsSync(file) ? readFileSync(file, 'utf8') : '');
+    while (!expected.test(text()) && child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    const address = output.stdout.split('\n')[0];
+    assert.match(text(), expected);
+    assert.is((await fetch(address)).status, 200, 'the server continues');
+    child.kill('SIGINT');
+    assert.equal(await ended, [0, null]);
+    return { address, text: text() };
+  };
+  await opened(/^--open: no browser was opened: spawn xdg-open ENOENT\n$/);
+  const opener = (script: string) => {
+    put(bin, 'xdg-open', `#!/bin/sh\n${script}\n`);
+    chmodSync(join(bin, 'xdg-open'), 0o755);
+  };
+  opener('exit 3');
+  await opened(/^--open: no browser was opened: xdg-open ended with exit code 3\n$/);
+  opener('echo "$@" > "$FILE"');
+  const { address, text } = await opened(/^http:.*\n$/);
+  assert.is(text, `${address}\n`);
 });
 
 test.run();

@@ -33,7 +33,8 @@ async function write(
     return out;
   }
   const folder = run.endsWith('.json') ? dirname(run) : run;
-  const record = await readRecord(folder);
+  const { kindOf } = await import('../report/run-list.ts');
+  const record = kindOf(folder) === 'matrix' ? await readRecord(folder) : undefined;
   if (!record) return (await writeRunReport(run, { viewer })).file;
   if (viewer) throw withViewer('the page of a matrix');
   return writeMatrixReport(folder, record);

@@ -62,9 +62,6 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
     throw new InputError('expected a pipeline file, or --frozen with a run.json', 'run');
   const matrix = cell === undefined ? await readMatrix(file, { set, registry: stages }) : undefined;
   if (matrix) {
-    if (flags.preview !== undefined) {
-      throw new InputError('a matrix shows no pictures; choose a cell with --cell', '--preview');
-    }
     const { runMatrix } = await import('../matrix/run.ts');
     for (const { plan } of matrix.cells) {
       await withPinnedModels(plan, { stages: rangeOf(plan, folders).upTo, fetch: { signal, onEvent } });

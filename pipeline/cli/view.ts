@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { basename, dirname, resolve } from 'node:path';
 import { Command } from 'commander';
 import { isSplatFile } from '../../stages/artefacts/splat-file-check.ts';
+import { MATRIX_FILE } from '../matrix/record.ts';
 import { MANIFEST } from '../run/run-folder.ts';
 import type { Site } from '../view/server.ts';
 import { whole } from './flags.ts';
@@ -47,7 +48,7 @@ async function siteOf(path: string): Promise<Site> {
     return splatSite(path);
   }
   const { runSite } = await import('../view/run-site.ts');
-  return runSite(basename(path) === MANIFEST ? dirname(path) : path);
+  return runSite([MANIFEST, MATRIX_FILE].includes(basename(path)) ? dirname(path) : path);
 }
 
 const OPENERS: Partial<Record<NodeJS.Platform, [command: string, ...args: string[]]>> = {
@@ -55,10 +56,12 @@ const OPENERS: Partial<Record<NodeJS.Platform, [command: string, ...args: string
   win32: ['cmd', '/c', 'start', ''],
 };
 
-/** Opens an address by the system's own command. */
+/** Opens an address by the system's own command. The server continues where that fails. */
 function openBrowser(address: string): void {
   const [command, ...args] = OPENERS[process.platform] ?? ['xdg-open'];
+  const warn = (reason: string) => process.stderr.write(`--open: no browser was opened: ${reason}\n`);
   spawn(command, [...args, address], { stdio: 'ignore', detached: true })
-    .once('error', ({ message }) => process.stderr.write(`--open: no browser was opened: ${message}\n`))
+    .once('error', ({ message }) => warn(message))
+    .once('exit', (code) => code && warn(`${command} ended with exit code ${code}`))
     .unref();
 }

@@ -6,6 +6,7 @@ import { scoreSchema } from '../../stages/artefacts/scores.ts';
 import type { Axes } from '../file/cells.ts';
 import type { Scalar } from '../file/substitute.ts';
 import type { RunEvent } from '../run/events.ts';
+import { statusOf } from '../run/live-log.ts';
 import { isBelow } from '../store/entry.ts';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
@@ -50,11 +51,18 @@ export type MatrixRecord = z.output<typeof recordSchema>;
 
 export const MATRIX_FILE = 'matrix.json';
 
-/** The record in the folder of a matrix; undefined without one. @throws InputError when it is damaged. */
+/**
+ * The record in the folder of a matrix; undefined without one. A matrix that was killed is `stopped`, and so are the cells that it ran.
+ * @throws InputError when the file is damaged.
+ */
 export async function readRecord(folder: string): Promise<MatrixRecord | undefined> {
   const path = join(folder, MATRIX_FILE);
   if (!existsSync(path)) return undefined;
-  return checkJson(path, recordSchema, await readJson(path));
+  const record = checkJson(path, recordSchema, await readJson(path));
+  const status = statusOf(folder, record);
+  if (status === record.status) return record;
+  const cells = record.cells.map((cell) => (cell.status === 'running' ? { ...cell, status } : cell));
+  return { ...record, status, cells };
 }
 
 /** An event that a cell's process prints with `--json`. */

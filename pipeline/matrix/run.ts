@@ -10,9 +10,10 @@ import { type AdapterReport, InputError } from '../../wgsl/core/index.ts';
 import { EXIT, exitCodeOf } from '../exit.ts';
 import type { MatrixPlan } from '../file/read.ts';
 import { readManifest } from '../run/manifest.ts';
-import { checkFolder, MANIFEST, STAGES } from '../run/run-folder.ts';
+import { checkFolder, LOCK, MANIFEST, STAGES } from '../run/run-folder.ts';
 import { foldersOf, type Range } from '../run/stage-plan.ts';
 import { explainDiskError, quiet, replaceDurably } from '../store/disk.ts';
+import { type Lock, lock } from '../store/lock.ts';
 import {
   type CellRecord,
   type CellRunEvent,
@@ -29,6 +30,8 @@ export interface MatrixOptions extends Range {
   set?: readonly string[];
   /** Cells at a time. Default: one for each slot, or 1. */
   jobs?: number;
+  /** Pictures of each running cell's splat, for `splatline view`: the least seconds between two. */
+  preview?: number;
   /** Where the cells of each job run; fewer slots than jobs are taken in turn. Default: the driver's first adapter. */
   slots?: readonly Slot[];
   onEvent?(event: MatrixEvent): void;
@@ -47,7 +50,8 @@ const MAX_OUTPUT_LENGTH = 4000;
 
 /**
  * Runs the cells of a matrix, each in its own process, and writes `matrix.json`. Cells share results
- * through the store: one computes a shared stage, the others wait. A failed cell does not stop the others.
+ * through the store: one computes a shared stage, the others wait. A failed cell does not stop the others. One matrix at a time writes to
+ * a folder: a second one waits.
  *
  * If this process exits first, the running cells end at their next event. `exitCode` of the record: 0 when all cells are done;
  * 2 or 3 if every failed cell ended with that code (invalid input, the adapter); 1 for other failures; 130 or 143 when stopped.
@@ -96,18 +100,41 @@ class MatrixRun {
     const { signal } = this.#options;
     const { name, axes, cells, jobs } = this.#record;
     await checkFolder(this.#out, [MATRIX_FILE, MANIFEST]);
-    await this.#save(); // marks the folder as that of a matrix
-    this.#report({ event: 'matrix', name, out: this.#out, axes, cells: cells.map(({ name }) => name), jobs });
+    const held = await this.#lock();
     const onAbort = () => this.#stop(signal!.reason);
-    signal?.addEventListener('abort', onAbort);
-    if (signal?.aborted) onAbort();
     try {
+      await this.#save(); // marks the folder as that of a matrix
+      this.#report({
+        event: 'matrix',
+        name,
+        out: this.#out,
+        axes,
+        cells: cells.map(({ name }) => name),
+        jobs,
+      });
+      signal?.addEventListener('abort', onAbort);
+      if (signal?.aborted) onAbort();
       const work = (job: number) => this.#work(job).catch((error) => this.#stop(error));
       await Promise.all(Array.from({ length: jobs }, (_, job) => work(job)));
+      return await this.#finish();
     } finally {
       signal?.removeEventListener('abort', onAbort);
+      held.release();
     }
-    return this.#finish();
+  }
+
+  /** Waits for a matrix or a run that has the folder open. The lock shows other processes that this matrix runs. */
+  async #lock(): Promise<Lock> {
+    const onWait = (holder: string) => {
+      const text = `${holder} is writing to ${this.#out}; waiting until it ends`;
+      this.#report({ event: 'matrix-warn', text });
+    };
+    try {
+      await mkdir(this.#out, { recursive: true });
+      return await lock(join(this.#out, LOCK), { signal: this.#options.signal, onWait });
+    } catch (error) {
+      throw explainDiskError(error, this.#out, '--out');
+    }
   }
 
   /** One job: takes the next cell until none is left. */
@@ -125,6 +152,8 @@ class MatrixRun {
     const start = performance.now();
     const out = join(this.#out, cell.folder);
     cell.status = 'running';
+    await this.#save();
+    if (this.#stopped) return void (cell.status = 'not started'); // meanwhile
     this.#report({ event: 'cell', cell: name, index, count: cells.length, values, out });
     const { exitCode, signal, lastLines } = await this.#startCell(cell, out, slot);
     cell.exitCode = exitCode ?? undefined;
@@ -152,7 +181,15 @@ class MatrixRun {
    * `#stop`: a second signal would end it before it has saved. It ends soon after this process, as nothing reads its output then.
    */
   async #startCell(cell: CellRecord, out: string, slot: Slot) {
-    const { matrix, program = SPLATLINE, set = [], from, until, cwd = process.cwd() } = this.#options;
+    const {
+      matrix,
+      program = SPLATLINE,
+      set = [],
+      from,
+      until,
+      preview,
+      cwd = process.cwd(),
+    } = this.#options;
     const below = relative(cwd, matrix.file);
     const flag = (name: string, value?: string) => (value === undefined ? [] : [name, value]);
     const [node, ...args] = [
@@ -163,6 +200,7 @@ class MatrixRun {
       ...flag('--adapter', slot.adapter),
       ...flag('--from', from),
       ...flag('--until', until),
+      ...flag('--preview', preview?.toString()),
       '--json',
     ];
     const child = spawn(node, args, {
@@ -229,7 +267,6 @@ class MatrixRun {
   #save(): Promise<void> {
     const write = async () => {
       this.#record.seconds = secondsSince(this.#start);
-      await mkdir(this.#out, { recursive: true });
       await replaceDurably(join(this.#out, MATRIX_FILE), `${JSON.stringify(this.#record, null, 2)}\n`);
     };
     this.#saved = this.#saved.catch(() => {}).then(write);

@@ -149,6 +149,8 @@ export interface MatrixCell {
   scores: Record<string, number>;
   /** The path of its report. */
   report?: string;
+  /** The address of the newest picture of its splat, while it runs. */
+  preview?: string;
 }
 
 export interface MatrixReport extends Head {
@@ -161,6 +163,8 @@ export interface MatrixReport extends Head {
   /** The contact sheet. */
   sheet?: string;
   command: string;
+  /** It runs, and the server sends its changes. */
+  isFollowed?: boolean;
 }
 
 export interface ComparedRun {

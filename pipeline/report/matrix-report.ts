@@ -32,7 +32,7 @@ export async function readMatrixReport(folder: string, record: MatrixRecord): Pr
       scores: Object.fromEntries(scores.map(({ name, value }) => [name, value])),
       report: existsSync(join(folder, own, REPORT)) ? `${encodeURIComponent(own)}/${REPORT}` : undefined,
     })),
-    sheet: await sheetOf(folder),
+    sheet: status === 'running' ? undefined : await sheetOf(folder), // it is that of an earlier matrix
     command: [
       'npx splatline run',
       below.startsWith('..') ? file : below,

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { MATRIX_FILE, readRecord } from '../matrix/record.ts';
@@ -7,6 +7,7 @@ import { hasResults, keptRuns, runReference } from '../run/kept-runs.ts';
 import { EVENTS_FILE, isRunning, statusOf } from '../run/live-log.ts';
 import { type Manifest, readManifest } from '../run/manifest.ts';
 import { LIVE, MANIFEST } from '../run/run-folder.ts';
+import { ignore } from '../store/disk.ts';
 import type { Store } from '../store/store.ts';
 import type { ListedRun } from './data.ts';
 import { promptOf } from './run-report.ts';
@@ -16,9 +17,13 @@ const LIST_DEPTH = 2;
 
 type FolderKind = 'run' | 'matrix' | 'other';
 
+/** What a folder is. A matrix may take the folder of an earlier run, and a run that of an earlier matrix: the later one counts. */
 export function kindOf(folder: string): FolderKind {
-  if (existsSync(join(folder, MANIFEST)) || existsSync(join(folder, LIVE, EVENTS_FILE))) return 'run';
-  return existsSync(join(folder, MATRIX_FILE)) ? 'matrix' : 'other';
+  const timeOf = (...path: string[]) =>
+    statSync(join(folder, ...path), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const [run, matrix] = [Math.max(timeOf(MANIFEST), timeOf(LIVE, EVENTS_FILE)), timeOf(MATRIX_FILE)];
+  if (!run && !matrix) return 'other';
+  return run > matrix ? 'run' : 'matrix';
 }
 
 /** A run in a folder, or one that the store keeps. */
@@ -71,7 +76,8 @@ export async function runsIn(folder: string, depth = LIST_DEPTH): Promise<Listed
     const path = join(folder, entry.name);
     const kind = kindOf(path);
     if (kind !== 'other') {
-      runs.push(await listed(path, entry.name, kind));
+      const run = await listed(path, entry.name, kind).catch(ignore('ENOENT')); // a run that fails removes its folder
+      if (run) runs.push(run);
     } else if (depth > 1) {
       const below = await runsIn(path, depth - 1);
       for (const run of below) {
@@ -93,6 +99,9 @@ async function listed(folder: string, name: string, kind: 'run' | 'matrix'): Pro
     return { name, href, kind, status, made: await timeOf(MATRIX_FILE), scores: {} };
   }
   if (isRunning(folder)) return { name, href, kind, status: 'running', made: await timeOf(), scores: {} };
+  // A run that was killed before its first result.
+  if (!existsSync(join(folder, MANIFEST)))
+    return { name, href, kind, status: 'stopped', made: await timeOf(), scores: {} };
   const read = await readManifest(folder).catch(() => undefined);
   if (!read) return { name, href, kind, status: 'unreadable', made: await timeOf(), scores: {} };
   return {

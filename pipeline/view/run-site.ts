@@ -4,18 +4,17 @@ import type { ServerResponse } from 'node:http';
 import { basename, join, sep } from 'node:path';
 import send from 'send';
 import { InputError } from '../../wgsl/core/index.ts';
-import { readRecord } from '../matrix/record.ts';
-import { readMatrixReport } from '../report/matrix-report.ts';
 import { kindOf, runsIn } from '../report/run-list.ts';
 import { reportPage, runReportPage } from '../report/write.ts';
 import { EVENTS_FILE, isRunning, PREVIEW_FILE } from '../run/live-log.ts';
 import { LIVE, MANIFEST, REPORT } from '../run/run-folder.ts';
 import { codeOf, ignore } from '../store/disk.ts';
-import { Feed } from './feed.ts';
+import { Feed, startEvents } from './feed.ts';
+import { LiveMatrix, shownMatrix } from './live-matrix.ts';
 import { LiveRun, PREVIEW } from './live-run.ts';
 import { Refusal, type Site, sendPage, type ViewRequest } from './server.ts';
 
-/** Where the page of a running run finds its changes, relative to the page. Files with such names are refused. */
+/** Where the page of a running run or matrix finds its changes, relative to the page. Files with such names are refused. */
 const EVENTS = '.events';
 
 /**
@@ -31,15 +30,17 @@ export async function runSite(path: string): Promise<Site> {
     throw new InputError('expected a run, a folder with runs in it, or a splat file', path);
   }
   const feeds = new Map<string, Feed>();
-  const feedOf = (folder: string) => {
-    const feed = feeds.get(folder) ?? new Feed(folder, () => feeds.delete(folder));
+  const feedOf = (folder: string, kind: 'run' | 'matrix') => {
+    const followed = () => (kind === 'run' ? new LiveRun(folder) : new LiveMatrix(folder));
+    const onEnd = (feed: Feed) => void (feeds.get(folder) === feed && feeds.delete(folder));
+    const feed = feeds.get(folder) ?? new Feed(followed(), onEnd);
     feeds.set(folder, feed);
     return feed;
   };
   return {
     start: runs[0]?.href ?? '',
     async answer(asked) {
-      const { names, isFolder, response } = asked;
+      const { names, isFolder, request, response } = asked;
       const { folder, rest } = await placeOf(root, names);
       const isPage = !rest.length || (rest.length === 1 && rest[0] === REPORT);
       if (isPage) {
@@ -47,7 +48,11 @@ export async function runSite(path: string): Promise<Site> {
         return sendPage(asked, await pageOf(folder));
       }
       const kind = kindOf(folder);
-      if (kind === 'run' && rest.length === 1 && rest[0] === EVENTS) return feedOf(folder).join(response);
+      if (kind !== 'other' && rest.length === 1 && rest[0] === EVENTS) {
+        if (request.method !== 'HEAD') return feedOf(folder, kind).join(response);
+        startEvents(response);
+        return void response.end();
+      }
       if (kind === 'run' && rest.length === 1 && rest[0] === PREVIEW) {
         return sendFile(asked, join(folder, LIVE), [PREVIEW_FILE]);
       }
@@ -97,13 +102,9 @@ async function runPageOf(folder: string): Promise<string> {
 }
 
 async function matrixPageOf(folder: string): Promise<string> {
-  const record = (await readRecord(folder))!;
-  const report = await readMatrixReport(folder, record);
-  const cells = report.cells.map((cell, i) => {
-    const name = record.cells[i].folder;
-    return isRunning(join(folder, name)) ? { ...cell, report: `${encodeURIComponent(name)}/` } : cell;
-  });
-  return reportPage({ ...report, cells });
+  const report = await shownMatrix(folder);
+  if (!report) throw new Refusal(404, 'there is no matrix here');
+  return reportPage(report);
 }
 
 function redirect(response: ServerResponse, name: string): void {
@@ -122,9 +123,11 @@ async function sendFile({ request, response }: ViewRequest, folder: string, name
   await access(file, constants.R_OK).catch(() => {
     throw new Refusal(403, `${path} cannot be read`);
   });
+  const reasonOf = ({ status, message }: Refusal) =>
+    status === 404 ? missing : new Refusal(status, `${path}: ${message}`);
   await new Promise<void>((resolve, reject) => {
     send(request, names.map(encodeURIComponent).join('/'), { root: folder, dotfiles: 'deny', index: false })
-      .on('error', () => reject(missing))
+      .on('error', (error: Refusal) => reject(reasonOf(error)))
       .on('directory', () => reject(missing))
       .on('end', resolve)
       .pipe(response);

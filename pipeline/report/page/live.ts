@@ -2,10 +2,9 @@ import { count, duration } from '../../units.ts';
 import type { CurveData, LiveReport, LiveStage, LiveUpdate, RunList } from '../data.ts';
 import { type CurveGroup, curveGroup } from './curves.ts';
 import { element, Piece, table } from './dom.ts';
+import { follow } from './follow.ts';
 import { dateText, numberText, scoreLabel } from './format.ts';
 
-/** Where the server sends the changes of the run, relative to the page. */
-const EVENTS = '.events';
 /** Scores of the list of runs. */
 const LISTED_SCORES = ['psnr', 'ssim', 'clip'];
 
@@ -15,19 +14,10 @@ export function livePage(run: LiveReport): DocumentFragment {
   const view = new LiveView(piece);
   view.show(run);
   let latest = run;
-  const events = new EventSource(EVENTS);
-  const on = (name: string, handle: (data: string) => void) =>
-    events.addEventListener(name, (event) => handle((event as MessageEvent<string>).data));
-  on('run', (data) => {
-    latest = { ...latest, ...(JSON.parse(data) as LiveUpdate) };
+  follow(piece.get('connection'), (change: LiveUpdate) => {
+    latest = { ...latest, error: undefined, ...change };
     view.show(latest);
   });
-  on('end', () => {
-    events.close();
-    location.reload();
-  });
-  events.addEventListener('open', () => view.setConnected(true));
-  events.addEventListener('error', () => view.setConnected(false));
   setInterval(() => view.showStages(latest), 1000); // their times
   return piece.content;
 }
@@ -37,7 +27,7 @@ class LiveView {
   readonly #name: HTMLElement;
   readonly #title: HTMLElement;
   readonly #lead: HTMLElement;
-  readonly #connection: HTMLElement;
+  readonly #problem: HTMLElement;
   readonly #now: HTMLElement;
   readonly #flow: HTMLElement;
   readonly #preview: HTMLImageElement;
@@ -52,7 +42,7 @@ class LiveView {
     this.#name = piece.get('name');
     this.#title = piece.get('title');
     this.#lead = piece.get('lead');
-    this.#connection = piece.get('connection');
+    this.#problem = piece.get('problem');
     this.#now = piece.get('now');
     this.#flow = piece.get('flow');
     this.#preview = piece.get('preview');
@@ -63,7 +53,7 @@ class LiveView {
   }
 
   show(run: LiveReport): void {
-    const { name, seed, adapter, stages, preview, notes } = run;
+    const { name, seed, adapter, stages, preview, notes, error } = run;
     this.#name.textContent = name;
     const current = stages.find(({ state }) => state === 'running');
     const finished = stages.filter(({ state }) => state !== 'waiting' && state !== 'running').length;
@@ -72,6 +62,8 @@ class LiveView {
       ? [`${finished} of ${count(stages.length, 'stage')} finished`, `seed ${seed}`, adapter].join(' · ')
       : '';
     document.title = `${current?.id ?? 'starting'} · ${name} · splatline`;
+    this.#problem.hidden = !error;
+    this.#problem.textContent = error ?? '';
     this.#now.replaceChildren(...(current?.progress ? [progressOf(current)] : []));
     this.#preview.hidden = !preview;
     if (preview && this.#preview.getAttribute('src') !== preview) this.#preview.src = preview;
@@ -103,10 +95,6 @@ class LiveView {
         return node.content;
       }),
     );
-  }
-
-  setConnected(isConnected: boolean): void {
-    this.#connection.textContent = isConnected ? '' : 'The server does not answer. The page tries again.';
   }
 
   /** A group with the same metrics is drawn again with more values; others are new. */

@@ -2,13 +2,87 @@ import { count, duration } from '../../units.ts';
 import type { MatrixCell, MatrixReport } from '../data.ts';
 import { copyButton } from './controls.ts';
 import { element, Piece, table } from './dom.ts';
+import { follow } from './follow.ts';
 import { dateText, numberText, scoreLabel } from './format.ts';
 
-/** The page of a matrix: its cells in a table that sorts, and the contact sheet. */
+/** The page of a matrix: its cells in a table that sorts, and the contact sheet. That of a running matrix follows it. */
 export function matrixPage(matrix: MatrixReport): DocumentFragment {
-  const { name, status, axes, scores, cells, seconds, made, sheet, command } = matrix;
-  const piece = new Piece('matrix-page');
-  const lead = [count(cells.length, 'cell'), `of ${axes.join(' × ')}`, duration(seconds), dateText(made)];
+  const { name, status, sheet, command } = matrix;
+  const piece = new Piece('matrix-page').fill({ status, title: name, command });
+  piece.get('status').classList.add(status);
+  const view = new MatrixView(piece);
+  view.show(matrix);
+  if (matrix.isFollowed) {
+    let latest = matrix;
+    follow(piece.get('connection'), (change: Partial<MatrixReport>) => {
+      latest = { ...latest, error: undefined, ...change };
+      view.show(latest);
+    });
+  }
+  copyButton(piece.get<HTMLButtonElement>('copy'), command);
+  if (sheet) piece.get<HTMLImageElement>('sheet').src = sheet;
+  else piece.fill({ sheetSection: undefined });
+  return piece.content;
+}
+
+/** The parts of the page that change while the matrix runs. */
+class MatrixView {
+  readonly #lead: HTMLElement;
+  readonly #problem: HTMLElement;
+  readonly #nowSection: HTMLElement;
+  readonly #now: HTMLElement;
+  readonly #cells: HTMLElement;
+  readonly #order: Order = { isDescending: false };
+  /** The rows of the table, as JSON. */
+  #shown = '';
+
+  constructor(piece: Piece) {
+    this.#lead = piece.get('lead');
+    this.#problem = piece.get('problem');
+    this.#nowSection = piece.get('nowSection');
+    this.#now = piece.get('now');
+    this.#cells = piece.get('cells');
+  }
+
+  show(matrix: MatrixReport): void {
+    const { axes, cells, seconds, made, error, isFollowed } = matrix;
+    const finished = cells.filter(({ status }) => status !== 'running' && status !== 'not started').length;
+    const lead = isFollowed
+      ? [`${finished} of ${count(cells.length, 'cell')} finished`, axes.join(' × ')]
+      : [count(cells.length, 'cell'), `of ${axes.join(' × ')}`, duration(seconds), dateText(made)];
+    this.#lead.textContent = lead.join(' · ');
+    this.#problem.hidden = !error;
+    this.#problem.textContent = error ?? '';
+    this.#showPreviews(cells);
+    const shown = JSON.stringify(cells.map((cell) => ({ ...cell, preview: undefined })));
+    if (shown === this.#shown) return; // a new table loses the focus
+    this.#shown = shown;
+    this.#cells.replaceChildren(cellTable(matrix, this.#order));
+  }
+
+  #showPreviews(cells: readonly MatrixCell[]): void {
+    const running = cells.filter(({ preview }) => preview);
+    this.#nowSection.hidden = !running.length;
+    const names = [...this.#now.children].map((node) => (node as HTMLElement).title);
+    if (names.join('/') !== running.map(({ name }) => name).join('/')) {
+      this.#now.replaceChildren(...running.map(previewOf));
+    }
+    for (const [i, img] of this.#now.querySelectorAll('img').entries()) {
+      const { preview } = running[i];
+      if (img.getAttribute('src') !== preview) img.src = preview!;
+    }
+  }
+}
+
+function previewOf(cell: MatrixCell): HTMLElement {
+  const img = element('img', 'preview');
+  img.alt = `The splat of ${cell.name}`;
+  const figure = element('figure', '', img, element('figcaption', '', nameOf(cell)));
+  figure.title = cell.name;
+  return figure;
+}
+
+function cellTable({ axes, scores, cells }: MatrixReport, order: Order): HTMLTableElement {
   const shown = scores.filter(({ name }) => !/\.(before|covisible)$/.test(name));
   const head = ['Cell', ...axes, 'Status', 'Time', ...shown.map(({ name }) => scoreLabel(name))];
   const rows = cells.map((cell) => [
@@ -25,18 +99,7 @@ export function matrixPage(matrix: MatrixReport): DocumentFragment {
     cell.seconds,
     ...shown.map(({ name }) => cell.scores[name]),
   ]);
-  piece.fill({
-    status,
-    title: name,
-    lead: lead.join(' · '),
-    command,
-    cells: sortable(table(head, rows), keys),
-  });
-  piece.get('status').classList.add(status);
-  if (sheet) piece.get<HTMLImageElement>('sheet').src = sheet;
-  else piece.fill({ sheetSection: undefined });
-  copyButton(piece.get<HTMLButtonElement>('copy'), command);
-  return piece.content;
+  return sortable(table(head, rows), keys, order);
 }
 
 function nameOf({ name, report }: MatrixCell): Node {
@@ -54,25 +117,38 @@ function statusOf({ status, error }: MatrixCell): Node {
 
 type Key = string | number | boolean | undefined;
 
+/** The column that sorts a table; none at first. */
+interface Order {
+  column?: number;
+  isDescending: boolean;
+}
+
 /** Lets the heads of a table sort its rows by `keys`, one list for each row. Rows without a key come last. */
-function sortable(made: HTMLTableElement, keys: readonly (readonly Key[])[]): HTMLTableElement {
+function sortable(made: HTMLTableElement, keys: readonly (readonly Key[])[], order: Order): HTMLTableElement {
   const body = made.tBodies[0];
   const rows = [...body.rows];
   const heads = [...made.tHead!.rows[0].cells];
+  const sort = () => {
+    const { column, isDescending } = order;
+    if (column === undefined) return;
+    for (const head of heads) head.removeAttribute('aria-sort');
+    heads[column].setAttribute('aria-sort', isDescending ? 'descending' : 'ascending');
+    const sorted = rows
+      .map((_, i) => i)
+      .sort((a, b) => compare(keys[a][column], keys[b][column], isDescending));
+    body.replaceChildren(...sorted.map((i) => rows[i]));
+  };
   for (const [column, head] of heads.entries()) {
     const button = element('button', '', ...head.childNodes);
     button.type = 'button';
     head.replaceChildren(button);
     button.addEventListener('click', () => {
-      const isDescending = head.getAttribute('aria-sort') === 'ascending';
-      for (const other of heads) other.removeAttribute('aria-sort');
-      head.setAttribute('aria-sort', isDescending ? 'descending' : 'ascending');
-      const order = rows
-        .map((_, i) => i)
-        .sort((a, b) => compare(keys[a][column], keys[b][column], isDescending));
-      body.replaceChildren(...order.map((i) => rows[i]));
+      order.isDescending = order.column === column && !order.isDescending;
+      order.column = column;
+      sort();
     });
   }
+  sort();
   return made;
 }
 
