@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
@@ -10,6 +10,7 @@ import { stages } from '../stages/index.ts';
 import type { stylizeOptions } from '../stages/stylize/stage.ts';
 import type { trainOptions } from '../stages/train/options.ts';
 import { generatedFiles } from './generated-files.ts';
+import { PROMPTS } from './styles/prompts.ts';
 
 const root = new URL('../', import.meta.url);
 const scenes = new URL('scenes/', root);
@@ -37,6 +38,20 @@ for (const file of files) {
     assert.not(others.some(({ name }) => name === plans[0].name));
   });
 }
+
+test('the gallery’s commands run its file, which has the prompts of the table', async () => {
+  const page = await readFile(new URL('docs/gallery.md', root), 'utf8');
+  const commands = [...page.matchAll(/^ {4}npx splatline run (\S+)(?: --cell (\S+))?$/gm)];
+  assert.equal(
+    commands.map(([, file]) => file),
+    ['scenes/gallery.yaml', 'scenes/gallery.yaml'],
+  );
+  const matrix = await readMatrix(fileURLToPath(new URL('gallery.yaml', scenes)), { registry: stages });
+  assert.equal(matrix!.axes, { prompt: PROMPTS });
+  assert.ok(matrix!.cells.some(({ name }) => name === commands[1][2]));
+  const [, picture] = /!\[.*\]\((.*)\)/.exec(page)!;
+  assert.ok((await stat(new URL(`docs/${picture}`, root))).size <= 400_000);
+});
 
 test('the scene files that the documents name exist', () => {
   for (const name of ['colmap', 'demo', 'joint', 'joint-balanced'])

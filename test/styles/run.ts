@@ -12,23 +12,10 @@ import { openGpu, readPipeline, runPlan, type Score, stages } from '../../pipeli
 import { PRESETS } from '../../stages/losses/index.ts';
 import { type Gpu, GpuError } from '../../wgsl/core/index.ts';
 import { type Capture, isCarried, readCapture } from './capture.ts';
+import { PROMPTS } from './prompts.ts';
 import { type Cell, rowOf, summaryOf, TABLE_HEAD } from './report.ts';
 import { writeSheet } from './sheet.ts';
 
-const PROMPTS = [
-  'an orange watercolor painting',
-  'pop art',
-  'green stained glass',
-  'a neon sign',
-  'mosaic',
-  'wood',
-  'an oil painting',
-  'a pencil sketch',
-  'starry night by van gogh',
-  'gold',
-  'ice',
-  'lava',
-];
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const JUDGE = join(ROOT, 'test/data/judge');
 const METRICS = ['clip', 'clip.rank', 'structure', 'consistency', 'consistency.long'];
