@@ -82,7 +82,7 @@ export default {
       {
         path: '^pipeline/',
         pathNot:
-          '^pipeline/(view/|report/|matrix/record\\.ts$|run/(live-log|manifest|run-folder)\\.ts$|store/(disk|lock)\\.ts$)',
+          '^pipeline/(view/|report/|matrix/record\\.ts$|run/(live-log|manifest|metrics-log|run-folder)\\.ts$|store/(disk|lock)\\.ts$)',
       },
       'A server starts no run and opens no store.',
     ),
