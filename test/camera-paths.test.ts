@@ -371,7 +371,7 @@ test('the drawing is small, repeats, and has the path, the views and the points'
 
 test('options: one path at a time, and those with required options by map only', () => {
   const path = (value: unknown) => orbitOptions.safeParse({ path: value });
-  assert.equal(orbitOptions.parse({}).path, { turntable: { turn: 'auto' } });
+  assert.equal(orbitOptions.parse({}).path, { turntable: { turn: 'auto', start: 0 } });
   assert.equal(path('spiral').data?.path, { spiral: { turns: 2, radius: 1 } });
   assert.equal(orbitOptions.parse(path('spiral').data).path, path('spiral').data?.path, 'parsed twice');
   assert.not(path('keyframes').success);
