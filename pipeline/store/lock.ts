@@ -25,6 +25,8 @@ export interface Lock {
 }
 
 const EXPIRY_MS = 60_000;
+/** The holder of a lease without an owner. */
+const UNKNOWN = 'another process';
 
 const PID_NAMESPACE = quiet(() => fs.readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')) ?? '';
 /** Where a process id names the same process: containers may share a host's name, but not its process ids. */
@@ -50,14 +52,18 @@ process.on('exit', () => locks.forEach((lock) => void lock.release()));
 /** Waits until this process holds the lock. Rejects if the signal aborts or the file cannot be written. */
 export async function lock(path: string, options: LockOptions = {}): Promise<Lock> {
   const { onWait, signal, expiry = EXPIRY_MS } = options;
-  for (let isFirst = true; ; ) {
+  let [turn, isReported] = [0, false];
+  for (; ; turn++) {
     signal?.throwIfAborted();
     removeEnded(path, expiry);
     if (createLease(path)) return hold(path, expiry / 15);
     const holder = holderOf(path, expiry);
     if (holder === undefined) continue;
-    if (isFirst) onWait?.(holder);
-    isFirst = false;
+    // A lease is empty between its creation and the writing of its owner.
+    if (!isReported && (holder !== UNKNOWN || turn > 1)) {
+      isReported = true;
+      onWait?.(holder);
+    }
     await sleep(expiry / 400, undefined, { signal }).catch(() => signal?.throwIfAborted()); // with its own reason
   }
 }
@@ -94,7 +100,7 @@ export function holderOf(path: string, expiry = EXPIRY_MS): string | undefined {
   const lease = readLease(path, expiry);
   if (!lease || lease.hasEnded) return undefined;
   const [pid, host] = lease.owner.split('@');
-  if (host === undefined) return 'another process';
+  if (host === undefined) return UNKNOWN;
   return host === HOST ? `process ${pid}` : `process ${pid} on ${host.replace(/\+\d*$/, '')}`;
 }
 
