@@ -7,6 +7,7 @@ import { clipFlop, countWaits } from './bench/clip-rows.ts';
 import { compareRows, formatComparison } from './bench/compare.ts';
 import { benchFrames } from './bench/frames.ts';
 import { copyBandwidth, median } from './bench/measure.ts';
+import { parseOptions } from './bench/options.ts';
 import { plotSvg, scalingPlots } from './bench/plot.ts';
 import { gitState, type Result, versions } from './bench/result.ts';
 import { KINDS, type Row } from './bench/row.ts';
@@ -280,7 +281,7 @@ test('a plot is logarithmic in both directions, and refuses values without a log
   assert.throws(() => plotSvg({ ...plot, lines: [line([1, 0])] }), /points above zero/);
 });
 
-test('the command compares two files, and refuses invalid options', async () => {
+test('the command compares two files, and ends with 2 for options or files that it cannot use', async () => {
   const folder = scratchFolder();
   const { adapter } = await testGpu();
   const result = {
@@ -300,20 +301,28 @@ test('the command compares two files, and refuses invalid options', async () => 
   const compared = await command('--compare', a, b);
   assert.is(compared.exitCode, 0, compared.stderr);
   assert.match(compared.stdout, /GPU ms +2\.0000 +1\.0000 +-1\.0000 +-50\.0 %/);
-  for (const args of [
-    ['--compare', a],
-    ['--plot', a],
-    ['--plot', a, folder],
-    ['--only', 'nothing'],
-    ['--rows', '6'],
-    ['--steps', '0'],
-    ['--models', 'b33'],
-    ['--batches', '1,x'],
-    ['--precision', 'f8'],
-    ['x'],
-  ]) {
-    assert.is((await command(...args)).exitCode, 2, args.join(' '));
-  }
+  const refused = async (...args: string[]) => {
+    const { exitCode, stderr } = await command(...args);
+    assert.is(exitCode, 2);
+    return stderr;
+  };
+  assert.match(await refused('--compare', a), /^--compare takes two files\nnpm run bench/);
+  assert.match(await refused('--plot', a, folder), /has no two rows of --scaling/);
+});
+
+test('invalid options are refused', () => {
+  const refusals: [args: string[], expected: RegExp][] = [
+    [['--compare', 'a'], /^--compare takes two files/],
+    [['--plot', 'a'], /^--plot takes a file and a folder/],
+    [['--only', 'nothing'], /^--only: nothing is none of step, /],
+    [['--rows', '6'], /^--rows: 6 is none of 1, /],
+    [['--steps', '0'], /^--steps is a whole number from 1, got 0/],
+    [['--models', 'b33'], /^--models: b33 is no folder and none of /],
+    [['--batches', '1,x'], /^--batches are whole numbers from 1, got 1,x/],
+    [['--precision', 'f8'], /^--precision: f8 is none of auto, /],
+    [['x'], /^unexpected x/],
+  ];
+  for (const [args, expected] of refusals) assert.throws(() => parseOptions(args), expected, args.join(' '));
 });
 
 async function command(...args: string[]) {

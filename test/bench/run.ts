@@ -12,13 +12,13 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { GpuError, openGpu } from '../../wgsl/core/index.ts';
-import { CLIP_MODELS, DEFAULT_CLIP_MODELS, PRECISIONS, type Precision } from './clip-models.ts';
+import { DEFAULT_CLIP_MODELS } from './clip-models.ts';
 import type { ClipSelection } from './clip-rows.ts';
 import { formatComparison, heading, nameOf } from './compare.ts';
 import { benchFrames, FRAMES, type FramesSize } from './frames.ts';
 import { copyBandwidth, type Effort } from './measure.ts';
+import { ALL, type Kind, type Options, parseOptions, USAGE } from './options.ts';
 import { scalingPlots } from './plot.ts';
 import { gitState, type Result, readResult, versions } from './result.ts';
 import { KINDS } from './row.ts';
@@ -27,36 +27,18 @@ import { benchScaling, SCALING, type Scaling } from './scaling.ts';
 import { loadPoints } from './scene.ts';
 import { formatRows } from './table.ts';
 
-/** Bench of what `--only` names. */
-const ALL = [...KINDS, 'frames'] as const;
-
-const USAGE = `npm run bench [-- OPTIONS]
-  --garden FILE   gsplat's test_garden.npz; ../shared/data/test_garden.npz where it is, otherwise a formula
-  --formula       the formula, even where that file is
-  --only LIST     of ${ALL.join(', ')}
-  --rows LIST     of ${SIZES.map(({ row }) => row).join(', ')}; on a software adapter 1 unless given
-  --steps N       frames of a round on the wall clock: 200, on a software adapter 5
-  --models LIST   of ${CLIP_MODELS.join(', ')}, or folders of CLIP models (with a /);
-                  ${DEFAULT_CLIP_MODELS.join(',')} unless given, on a software adapter demo
-  --batches LIST  crops; 1,8,64 unless given, on a software adapter 8
-  --precision P   of CLIP: ${PRECISIONS.join(', ')}; auto unless given
-  --tiny          a hundredth of the points, pictures an eighth as wide: to see that it runs
-  --json FILE     write the result
-  --commit NAME   the commit, where these sources are a copy without git
-  --scaling       steps of 0.1 to 20 million Gaussians, and of 0.3 to 8 million pixels, instead of the rows
-npm run bench -- --compare A.json B.json
-npm run bench -- --plot RESULT.json FOLDER    writes --scaling's result as two SVG plots`;
-
 const GARDEN = fileURLToPath(new URL('../../../shared/data/test_garden.npz', import.meta.url));
 
 /** 0 when done, 2 for arguments that make no sense, 3 without a GPU. */
 async function main(args: readonly string[]): Promise<number> {
-  const given = parse(args);
-  if (!given) {
-    console.error(USAGE);
+  let options: Options;
+  try {
+    options = parseOptions(args);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
     return 2;
   }
-  const { values, positionals } = given;
+  const { values, positionals } = options;
   if (values.help) {
     console.log(USAGE);
     return 0;
@@ -108,7 +90,7 @@ async function main(args: readonly string[]): Promise<number> {
       result.rows = await benchScaling(gpu, points, values.tiny ? tinyScaling(SCALING) : SCALING, less, tell);
     } else {
       // Frames to files take minutes on a software adapter: only where they are asked for.
-      const kinds: readonly (typeof ALL)[number][] = values.only ?? (software ? KINDS : ALL);
+      const kinds: readonly Kind[] = values.only ?? (software ? KINDS : ALL);
       const tables = KINDS.filter((kind) => kinds.includes(kind));
       if (tables.length) {
         const clip = clipSelection(software, values);
@@ -130,7 +112,7 @@ async function main(args: readonly string[]): Promise<number> {
 /** A software adapter takes minutes for a large model: it measures one only where it is named. */
 function clipSelection(
   software: boolean,
-  { models, batches, precision, tiny }: NonNullable<ReturnType<typeof parse>>['values'],
+  { models, batches, precision, tiny }: Options['values'],
 ): ClipSelection {
   if (tiny) return { models: ['tiny'], batches: [1, 2], precision, restyle: { model: 'tiny', batch: 2 } };
   return {
@@ -164,73 +146,6 @@ function effortOf(software: boolean, steps?: number): Effort {
   return software
     ? { warmup: 1, profiled: 3, steps: steps ?? 5, rounds: 1 }
     : { warmup: 20, profiled: 40, steps: steps ?? 200, rounds: 5 };
-}
-
-/** Undefined where the arguments make no sense; why is on stderr then. */
-function parse(args: readonly string[]) {
-  const list = (text: string | undefined, known: readonly string[], name: string) => {
-    const words = text?.split(',');
-    const odd = words?.find((word) => !known.includes(word));
-    if (odd !== undefined) throw new Error(`--${name}: ${odd} is none of ${known.join(', ')}`);
-    return words;
-  };
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        garden: { type: 'string' },
-        formula: { type: 'boolean' },
-        only: { type: 'string' },
-        rows: { type: 'string' },
-        steps: { type: 'string' },
-        models: { type: 'string' },
-        batches: { type: 'string' },
-        precision: { type: 'string', default: 'auto' },
-        tiny: { type: 'boolean' },
-        json: { type: 'string' },
-        commit: { type: 'string' },
-        scaling: { type: 'boolean' },
-        compare: { type: 'boolean' },
-        plot: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    });
-    if (positionals.length !== (values.compare || values.plot ? 2 : 0)) {
-      throw new Error(
-        values.compare
-          ? '--compare takes two files'
-          : values.plot
-            ? '--plot takes a file and a folder'
-            : `unexpected ${positionals[0]}`,
-      );
-    }
-    const steps = values.steps === undefined ? undefined : Number(values.steps);
-    if (steps !== undefined && !(Number.isInteger(steps) && steps > 0)) {
-      throw new Error(`--steps is a whole number from 1, got ${values.steps}`);
-    }
-    const only = list(values.only, ALL, 'only') as (typeof ALL)[number][] | undefined;
-    const rows = list(
-      values.rows,
-      SIZES.map(({ row }) => String(row)),
-      'rows',
-    );
-    const models = values.models?.split(',');
-    const odd = models?.find(
-      (name) => !(CLIP_MODELS as readonly string[]).includes(name) && !name.includes('/'),
-    );
-    if (odd !== undefined)
-      throw new Error(`--models: ${odd} is no folder and none of ${CLIP_MODELS.join(', ')}`);
-    const batches = values.batches?.split(',').map(Number);
-    if (batches?.some((count) => !(Number.isInteger(count) && count > 0))) {
-      throw new Error(`--batches are whole numbers from 1, got ${values.batches}`);
-    }
-    const [precision] = list(values.precision, PRECISIONS, 'precision') as Precision[];
-    return { values: { ...values, steps, only, rows, models, batches, precision }, positionals };
-  } catch (error) {
-    console.error((error as Error).message);
-    return undefined;
-  }
 }
 
 try {
