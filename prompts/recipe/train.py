@@ -250,6 +250,23 @@ def finish(model, tokenizer, robot, args, log, facts):
     log("done")
 
 
+def facts_of(args, steps, log, model, tokenizer, photos):
+    """How a model was trained, for metrics.json."""
+    device = next(model.parameters()).device
+    return {
+        "steps": steps,
+        "batch": args.batch,
+        "seconds": round(log.seconds()),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "rate": args.rate,
+        "object_share": args.objects,
+        "unnamed_share": args.unnamed,
+        "weights": sum(p.numel() for p in model.parameters()),
+        "vocabulary": tokenizer.get_vocab_size(),
+        "training_photographs": len(photos.fine),
+    }
+
+
 def first_facts(directory):
     """The facts of the first training, for the card."""
     with open(os.path.join(directory, "metrics.json"), encoding="utf-8") as file:
@@ -299,20 +316,8 @@ def main():
     end = args.minutes * 60 - args.reserve
     averaged, steps = train(model, pool, table, args, log, end, lambda m: keep(m, tokenizer, args.out, args.name))
     log(f"trained {steps} steps")
-    facts = {
-        "steps": steps,
-        "batch": args.batch,
-        "seconds": round(log.seconds()),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "radius_l2": args.radius,
-        "attack_steps": args.attack_steps,
-        "rate": args.rate,
-        "object_share": args.objects,
-        "unnamed_share": args.unnamed,
-        "weights": sum(p.numel() for p in model.parameters()),
-        "vocabulary": tokenizer.get_vocab_size(),
-        "training_photographs": len(photos.fine),
-    }
+    facts = {"radius_l2": args.radius, "attack_steps": args.attack_steps}
+    facts |= facts_of(args, steps, log, model, tokenizer, photos)
     if args.start:
         facts["from"] = first_facts(args.start)
         keep(averaged, tokenizer, args.out, args.name, "unblended")

@@ -28,7 +28,7 @@ from objective import composed, contrastive, fits, named_parts
 from photos import Photos
 from pictures import Sources, draw, labels_for
 from subjects import Robot
-from train import HERE, Averaged, Log, first_facts, learning_rate, pack, write
+from train import HERE, Averaged, Log, facts_of, first_facts, learning_rate, pack, write
 
 
 def arguments():
@@ -162,20 +162,8 @@ def main():
     log(f"{len(found)} embeddings")
     table = CaptionTable(tokenizer, 16, CONTEXT, args.seed)
     trained = train(copy.deepcopy(model), found, labels, table, args, log)
-    facts = {
-        "steps": args.steps,
-        "batch": args.batch,
-        "captions": args.captions,
-        "seconds": round(log.seconds()),
-        "device": "cpu",
-        "rate": args.rate,
-        "object_share": args.objects,
-        "unnamed_share": args.unnamed,
-        "weights": sum(p.numel() for p in model.parameters()),
-        "vocabulary": tokenizer.get_vocab_size(),
-        "training_photographs": len(photos.fine),
-        "from": first_facts(args.start),
-    }
+    facts = {"captions": args.captions, "from": first_facts(args.start)}
+    facts |= facts_of(args, args.steps, log, model, tokenizer, photos)
     finish(trained, tokenizer, robot, args, log, facts)
 
 
