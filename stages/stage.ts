@@ -103,6 +103,18 @@ export interface Reading {
   texts?: Record<string, string>;
 }
 
+/** What is known before anything runs, besides the options of a stage. */
+export interface Known {
+  /** Of the device, where one is open. */
+  limits?: Pick<GPUSupportedLimits, 'maxBufferSize' | 'maxStorageBufferBindingSize'>;
+  /** width ÷ height of the training photographs, the median. Absent where a stage of the run finds their cameras. */
+  aspect?: number;
+  /** The size of all views of a splat without photographs. */
+  views?: { width: number; height: number };
+  /** The stage receives the splat before restyling, too. */
+  restyled?: boolean;
+}
+
 /**
  * A stage of a pipeline: typed options (zod: defaults, docs, JSON Schema), the artefacts that it needs and gives, and its
  * function. The function frees every buffer that it creates and does not return.
@@ -124,7 +136,8 @@ export interface Reading {
  *   options.
  * - `module`: `import.meta.url` of the defining module. The stage reruns when that module, or anything that it imports,
  *   has changed. Without it, only changes of `run` itself and of the options count.
- * - `preflight` checks the inputs on disk before anything runs. Throws InputError.
+ * - `preflight` checks the inputs on disk before anything runs, and sizes as far as they are known. Returns what it finds for the stages
+ *   after it. Throws InputError.
  */
 export interface Stage<Options = unknown> {
   name: string;
@@ -143,7 +156,7 @@ export interface Stage<Options = unknown> {
   givesPhotographs?(options: Options): boolean;
   givesFor?(options: Options): readonly ArtefactName[];
   reads?(options: Options): Promise<Reading>;
-  preflight?(options: Options): Promise<void>;
+  preflight?(options: Options, known?: Known): Promise<Known> | Promise<void>;
   run(
     gpu: Gpu,
     inputs: Partial<Artefacts>,

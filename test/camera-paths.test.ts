@@ -302,7 +302,8 @@ test('nerfstudio: a frame for each camera, OpenGL axes, and the coordinates of t
   const back = await along(ringDataset(), { nerfstudio: { file: path({}, moved), transforms } });
   assert.ok(distance(cameraCenter(back.cameras[0]), world) < 1e-12);
   const chosen = back.chosen.path;
-  assert.is(await chosen.aspect?.({ file: path({ render_width: 400, render_height: 800 }) }), 0.5);
+  const madeFor = await chosen.check?.({ file: path({ render_width: 400, render_height: 800 }) });
+  assert.is(madeFor?.aspect, 0.5);
   const cases: [object, number[], RegExp][] = [
     [
       { camera_type: 'equirectangular' },

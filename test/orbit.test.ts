@@ -2,19 +2,22 @@ import { createHash } from 'node:crypto';
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { preflight } from '../pipeline/run/stage-plan.ts';
 import { cameraCenter, subtract, type Vec3 } from '../stages/artefacts/camera.ts';
 import { releaseFrames } from '../stages/artefacts/frames.ts';
-import { readGaussians, releaseGaussians } from '../stages/artefacts/gaussians.ts';
+import { emptyGaussians, readGaussians, releaseGaussians } from '../stages/artefacts/gaussians.ts';
 import { encodePly } from '../stages/artefacts/gaussians-ply.ts';
-import { load } from '../stages/load/stage.ts';
+import { type LoadInput, load, loadOptions, loadStage } from '../stages/load/stage.ts';
 import { orbitOptions } from '../stages/orbit/options.ts';
 import { fitRing, ringCameras } from '../stages/orbit/paths/ring.ts';
 import { orbit, orbitStage } from '../stages/orbit/stage.ts';
-import { type Report, silent } from '../stages/stage.ts';
+import { type Known, type Report, type Stage, silent } from '../stages/stage.ts';
+import { stylizeStage } from '../stages/stylize/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { withGpu } from './helpers/gpu.ts';
 import { recordingReport } from './helpers/report.ts';
+import { rejection } from './helpers/runner-bench.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
 import { project } from './reference/warp-error.ts';
@@ -254,11 +257,8 @@ test('too large a request is an error before any allocation, and failures free e
   }));
 
 test('impossible options are refused before anything runs', async () => {
-  const refuses = async (options: object, pattern: RegExp) => {
-    const error = await orbitStage.preflight!(orbitOptions.parse(options)).then(
-      () => new Error('it passed'),
-      (error: Error) => error,
-    );
+  const refuses = async (options: object, pattern: RegExp, known?: Known) => {
+    const error = await rejection((async () => orbitStage.preflight!(orbitOptions.parse(options), known))());
     assert.instance(error, InputError, error.message);
     assert.match(error.message, pattern);
   };
@@ -268,6 +268,38 @@ test('impossible options are refused before anything runs', async () => {
     { frames: 1, size: [8192, 16], outputs: ['compare'], files: ['webp'] },
     /WebP holds up to 16383 pixels a side, found 16384×16/,
   );
+  const poses = Array(2000).fill({
+    camera_to_world: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1],
+    fov: 50,
+  });
+  const file = put(scratchFolder(), 'camera_path.json', JSON.stringify({ camera_path: poses }));
+  await refuses({ path: { nerfstudio: { file } } }, /2000 pictures of 960×540 need/);
+  const restyled = { frames: 700, outputs: ['compare'], files: ['webp'] };
+  await orbitStage.preflight!(orbitOptions.parse(restyled));
+  await refuses(restyled, /1400 pictures of 960×540 need/, { restyled: true });
+});
+
+test('sizes that follow from the capture are refused before anything runs', async () => {
+  const limits = { maxBufferSize: 2 ** 29, maxStorageBufferBindingSize: 2 ** 29 };
+  const check = async (loading: LoadInput, stage: Stage, options: object) => {
+    const first = { stage: loadStage, options: loadOptions.parse(loading) };
+    await preflight([first, { stage, options: stage.options.parse(options) }] as never, limits);
+  };
+  // At 16:9 it would fit: 16 · 6400 · 3600 bytes.
+  const error = await rejection(
+    check({ colmap: 'scenes/playbot' }, orbitStage as Stage, { size: 6400, frames: 1, files: ['png'] }),
+  );
+  assert.instance(error, InputError);
+  assert.match(
+    error.message,
+    /^orbit\.size is too large: a picture of 6400×6400 needs 625 MiB .* allows 512 MiB/,
+  );
+  const ply = put(scratchFolder(), 'a.ply', await encodePly(emptyGaussians(1, 0)));
+  await check({ ply, size: [5792, 5792] }, stylizeStage as Stage, { prompt: 'wood' });
+  const views = await rejection(
+    check({ ply, size: [5793, 5793] }, stylizeStage as Stage, { prompt: 'wood' }),
+  );
+  assert.match(views.message, /views of 5793×5793 need 513 MiB .*load\.size/);
 });
 
 test('options: odd sizes and unknown keys are mistakes', () => {

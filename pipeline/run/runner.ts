@@ -125,9 +125,9 @@ class Run {
 
   /** Reads the required files of the user, then opens the folder. Returns the stages that have to run. */
   async #open(): Promise<readonly KeyedStage[]> {
-    const { store, out } = this.#prepared;
+    const { store, out, gpu } = this.#prepared;
     const stale = await staleStages(this.#prepared);
-    await preflight(stale);
+    await preflight(stale, gpu.device.limits);
     this.#reasons = await reasonsOf(this.#prepared, stale);
     for (const stage of stale) {
       if (!stage.stage.source) break;

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { type ArtefactFormats, artefactFormats } from '../../stages/artefacts/formats.ts';
+import type { Known } from '../../stages/stage.ts';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { type Plan, type PlannedStage, stageIndex } from '../file/plan.ts';
 import { identities, type KeyedStage, type StageIdentity } from '../keys/identity.ts';
@@ -50,9 +51,16 @@ export async function deviceFor(stages: readonly PlannedStage[], adapter?: strin
   return orPreflightError(stages, openDevice({ adapter }));
 }
 
-/** Checks the inputs of stages. @throws InputError */
-export async function preflight(stages: readonly Pick<PlannedStage, 'stage' | 'options'>[]): Promise<void> {
-  for (const { stage, options } of stages) await stage.preflight?.(options);
+/** Checks the inputs of stages, and the sizes that follow from them against the limits of a device. @throws InputError */
+export async function preflight(
+  stages: readonly (Pick<PlannedStage, 'stage' | 'options'> & Partial<Pick<KeyedStage, 'inputs'>>)[],
+  limits?: Known['limits'],
+): Promise<void> {
+  let known: Known = { limits };
+  for (const { stage, options, inputs } of stages) {
+    const found = await stage.preflight?.(options, { ...known, restyled: inputs?.has('base') });
+    known = { ...known, ...found };
+  }
 }
 
 /** A stage's preflight explains an unusable input better than its hashing, or a missing device. */
@@ -152,7 +160,7 @@ export async function planRun(plan: Plan, options: PrepareOptions = {}): Promise
     const { stages, store } = prepared;
     store.keepsDamaged = true;
     const stale = await staleStages(prepared);
-    await preflight(stale);
+    await preflight(stale, prepared.gpu.device.limits);
     const reasons = await reasonsOf(prepared, stale);
     return Promise.all(
       stages.map(async (stage): Promise<StagePlan> => {

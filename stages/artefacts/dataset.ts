@@ -1,5 +1,6 @@
 import { InputError } from '../../wgsl/core/index.ts';
 import type { Camera, Vec3 } from './camera.ts';
+import { median } from './median.ts';
 
 /** One photograph, or (image null) a synthetic view of a splat that was loaded without photographs. */
 export interface View {
@@ -50,6 +51,11 @@ export function largestView(views: readonly View[]): { width: number; height: nu
     width: Math.max(...views.map(({ camera }) => camera.width)),
     height: Math.max(...views.map(({ camera }) => camera.height)),
   };
+}
+
+/** width ÷ height: the median of at least one picture. */
+export function medianAspect(sizes: readonly { width: number; height: number }[]): number {
+  return median(sizes.map(({ width, height }) => width / height));
 }
 
 /** @throws InputError when one picture for each view, `pixelBytes` a pixel, together takes more than the limit. WebGPU does not report free memory. */

@@ -177,7 +177,7 @@ export const loadStage = defineStage({
   },
   async preflight(options) {
     const { reader, path } = sourceOf(options);
-    await reader.check(path, options);
+    return reader.check(path, options);
   },
   run: async (...args) => ({ ...(await load(...args)) }),
 });

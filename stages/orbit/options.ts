@@ -1,10 +1,9 @@
 import * as z from 'zod';
 import { backgroundOption } from '../artefacts/background.ts';
-import type { Dataset } from '../artefacts/dataset.ts';
+import { type Dataset, medianAspect } from '../artefacts/dataset.ts';
 import { FILE_NAMES, FILES } from './files/index.ts';
 import { OUTPUT_NAMES, OUTPUTS } from './outputs/index.ts';
 import { pathOption } from './paths/index.ts';
-import { median } from './paths/ring.ts';
 
 const list = (rows: Record<string, { summary: string }>) =>
   Object.entries(rows)
@@ -66,10 +65,8 @@ const MIN_SIDE = 16;
 
 /** width ÷ height of the photographs: the median of the training views that have one. */
 export function photographAspect({ views }: Dataset): number | undefined {
-  const aspects = views
-    .filter(({ image, split }) => image && split === 'train')
-    .map(({ camera }) => camera.width / camera.height);
-  return aspects.length ? median(aspects) : undefined;
+  const shown = views.filter(({ image, split }) => image && split === 'train');
+  return shown.length ? medianAspect(shown.map(({ camera }) => camera)) : undefined;
 }
 
 /** The size of the frames, even numbers, by the option `size`: [width, height], or the longer side of pictures of an aspect. */

@@ -4,6 +4,7 @@ import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
 import type { Camera, Vec3 } from '../artefacts/camera.ts';
 import { FRAME_BYTES_PER_PIXEL, type Frame, type Frames, releaseFrames } from '../artefacts/frames.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
+import type { Known } from '../stage.ts';
 
 export interface RenderOptions {
   fps: number;
@@ -33,7 +34,7 @@ export async function renderFrames(
 ): Promise<Frames> {
   const { width, height } = cameras[0];
   const pixels = width * height;
-  checkMemory(gpu, pixels, cameras.length * (splats.base ? 2 : 1), options.memory);
+  checkMemory(gpu.device.limits, { width, height }, cameras.length * (splats.base ? 2 : 1), options.memory);
   const renderer = await SplatRenderer.create(gpu, 'orbit/renderer');
   const toRgba8 = await ToRgba8.create(gpu, pixels);
   const arena = gpu.arena('orbit');
@@ -89,25 +90,28 @@ function createFrame(gpu: Gpu, list: FrameList, name: string, camera: Camera): F
   }
 }
 
-/** Checks the size of one frame against the adapter, and of all frames against the option, before allocating. */
-function checkMemory(gpu: Gpu, pixels: number, pictures: number, memory: number): void {
-  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
-  const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-  if (16 * pixels > limit) {
+/**
+ * Checks the size of one frame against the device, if one is open, and of all frames against the option. Call it before allocating.
+ * @throws InputError
+ */
+export function checkMemory(
+  limits: Known['limits'],
+  { width, height }: { width: number; height: number },
+  pictures: number,
+  memory: number,
+): void {
+  const pixels = width * height;
+  const largest = limits && Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+  if (largest && 16 * pixels > largest) {
     throw new InputError(
-      `orbit.size: a picture of ${pixels} pixels needs ${mib(16 * pixels)} in one buffer and this adapter allows ` +
-        `${mib(limit)}; choose a smaller size`,
+      `orbit.size is too large: a picture of ${width}×${height} needs ${mib(16 * pixels)} in one buffer and this adapter allows ` +
+        `${mib(largest)}; choose a smaller size`,
     );
   }
-  checkBudget(pixels, pictures, memory);
-}
-
-/** @throws InputError when the frames take more than `memory` GiB. */
-export function checkBudget(pixels: number, pictures: number, memory: number): void {
   const bytes = FRAME_BYTES_PER_PIXEL * pixels * pictures;
   if (bytes > memory * 2 ** 30) {
     throw new InputError(
-      `orbit: ${pictures} pictures of ${pixels} pixels need ${mib(bytes)} on the GPU and orbit.memory allows ` +
+      `orbit: ${pictures} pictures of ${width}×${height} need ${mib(bytes)} on the GPU and orbit.memory allows ` +
         `${mib(memory * 2 ** 30)}; lower orbit.frames or orbit.size, or raise orbit.memory where the GPU has more`,
     );
   }

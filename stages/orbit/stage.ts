@@ -19,7 +19,7 @@ import type { FrameOutput } from './outputs/output.ts';
 import { pathDrawing } from './path-drawing.ts';
 import { chosenPath } from './paths/index.ts';
 import type { PathCameras } from './paths/path.ts';
-import { checkBudget, renderFrames } from './render-frames.ts';
+import { checkMemory, renderFrames } from './render-frames.ts';
 
 export type { OrbitInput } from './options.ts';
 
@@ -41,13 +41,14 @@ export const orbitStage = defineStage({
   needs: ['dataset', 'gaussians'],
   uses: ['base', 'poses'],
   gives: ['frames'],
-  async preflight({ path: option, size, memory, ...writing }) {
+  async preflight({ path: option, size, memory, ...writing }, { limits, aspect = WIDE, restyled } = {}) {
     const { path, options } = chosenPath(option);
-    await path.check?.(options);
-    // The photographs' aspect is unknown before they are loaded; the run checks the actual size again.
-    const { width, height } = pictureSize(size, WIDE);
-    checkBudget(width * height, writing.frames, memory);
-    await checkOutputs({ width, height, ...writing });
+    const madeFor = await path.check?.(options);
+    // Photographs may differ in size from their calibration: the run checks the actual size again.
+    const picture = pictureSize(size, madeFor?.aspect ?? aspect);
+    const frames = madeFor?.frames ?? writing.frames;
+    checkMemory(limits, picture, frames * (restyled ? 2 : 1), memory);
+    await checkOutputs({ ...picture, ...writing });
   },
   run: async (...args) => ({ frames: await orbit(...args) }),
 });
@@ -113,7 +114,7 @@ async function pathCameras(
   report: Report,
 ): Promise<PathCameras> {
   const { path, options } = chosenPath(option);
-  const aspect = (await path.aspect?.(options)) ?? photographAspect(scene.dataset) ?? WIDE;
+  const aspect = (await path.check?.(options))?.aspect ?? photographAspect(scene.dataset) ?? WIDE;
   const picture = { frames, ...pictureSize(size, aspect) };
   const { cameras, unordered } = await path.cameras({ gpu, scene, picture, report }, options);
   const zoomed = cameras.map((camera) => ({ ...camera, fx: zoom * camera.fx, fy: zoom * camera.fy }));

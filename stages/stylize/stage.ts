@@ -27,6 +27,8 @@ import { regionOption } from '../regions/options.ts';
 import { openRegion } from '../regions/weights.ts';
 import { DEFAULT_SEED, defineStage, type StageSettings, silent } from '../stage.ts';
 
+/** What a step holds of a view, and the options that make it smaller. */
+const LARGEST = [PICTURE_BYTES.render, 'load.downscale, load.size'] as const;
 /** The rates of 3DGS, except for opacity, which CLIP changes more than photographs do. */
 const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 2e-2 };
 
@@ -71,7 +73,10 @@ export const stylizeStage = defineStage({
     // The style contains the model's path, for score. So here the path counts too, not only the contents.
     return { files, texts: { ...texts, ...(options.model ? { model: options.model } : {}) } };
   },
-  preflight: (options) => checkStyleTarget(options, true),
+  async preflight(options, { limits, views } = {}) {
+    await checkStyleTarget(options, true);
+    if (limits && views) requirePicture(limits, views, ...LARGEST);
+  },
   async run(gpu, inputs, options, settings) {
     const { prompt, model } = options;
     return {
@@ -107,7 +112,7 @@ export async function stylize(
   const dataset = withPoses(capture, poses);
   const views = dataset.views.filter(({ split }) => split === 'train');
   if (!views.length) throw new InputError('stylize needs training views, and the dataset has none');
-  requirePicture(gpu, largestView(views), PICTURE_BYTES.render, 'load.downscale, load.size');
+  requirePicture(gpu.device.limits, largestView(views), ...LARGEST);
   const preset = PRESETS[options.preset];
   const rates = { ...options.rates, sh: options.rates.sh ?? preset.shRate };
   const { steps, anneal = preset.anneal } = options;

@@ -86,7 +86,7 @@ export async function trainScene(
     );
   }
   const pixelBytes = options.dssim ? PICTURE_BYTES.ssim : PICTURE_BYTES.render;
-  requirePicture(gpu, largestView(views), pixelBytes, 'load.downscale');
+  requirePicture(gpu.device.limits, largestView(views), pixelBytes, 'load.downscale');
   const { cap } = strategyOf(options).settings;
   if ('finalCount' in STRATEGIES[options.strategy] && gaussians.count > cap) {
     report.warn(

@@ -1,4 +1,4 @@
-import { type Gpu, InputError } from '../core/index.ts';
+import { InputError } from '../core/index.ts';
 
 /** Bytes a pixel of the widest buffers: a rendered picture, rgba as f32; the maps of SSIM. */
 export const PICTURE_BYTES = { render: 16, ssim: 36 } as const;
@@ -8,12 +8,11 @@ export const PICTURE_BYTES = { render: 16, ssim: 36 } as const;
  * @throws InputError when this adapter cannot bind them.
  */
 export function requirePicture(
-  gpu: Gpu,
+  { maxStorageBufferBindingSize: limit }: Pick<GPUSupportedLimits, 'maxStorageBufferBindingSize'>,
   { width, height }: { width: number; height: number },
   bytesPerPixel: number,
   fix: string,
 ): void {
-  const { maxStorageBufferBindingSize: limit } = gpu.device.limits;
   const bytes = bytesPerPixel * width * height;
   if (bytes <= limit) return;
   const mib = (of: number) => `${Math.ceil(of / 2 ** 20)} MiB`;

@@ -49,7 +49,7 @@ function sfmReader({
     }),
     // The key of sfm covers the pictures, and its preflight checks them.
     files: async (path, { masks, masking }) => (masking === 'none' ? [] : filesIn(resolve(path, masks))),
-    check: async () => {},
+    check: async () => ({}),
     async load(gpu, path, options, report, reconstruction) {
       if (!reconstruction) {
         throw new InputError('has no cameras; pass the `reconstruction` that sfm returns for it', path);

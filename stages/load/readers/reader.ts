@@ -1,9 +1,10 @@
 import type { Gpu } from '../../../wgsl/core/index.ts';
-import type { Dataset } from '../../artefacts/dataset.ts';
+import { type Dataset, medianAspect } from '../../artefacts/dataset.ts';
 import type { Gaussians } from '../../artefacts/gaussians.ts';
 import type { Reconstruction } from '../../artefacts/reconstruction.ts';
-import type { Report, StageBefore } from '../../stage.ts';
+import type { Known, Report, StageBefore } from '../../stage.ts';
 import { type Capture, type CaptureOptions, loadCapture, splitsOf, withMasks } from '../capture.ts';
+import { downscaled } from '../pictures.ts';
 import type { SplatOptions } from '../splat.ts';
 import { undistortedCamera } from '../undistorted-camera.ts';
 
@@ -42,8 +43,8 @@ export interface Reader {
   files(path: string, options: ReaderOptions): Promise<string[]>;
   /** What the input has, in words, without decoding a picture or a splat. @throws InputError */
   inspect(path: string, options: ReaderOptions): Promise<Contents>;
-  /** Checks everything but the contents of large files. @throws InputError */
-  check(path: string, options: ReaderOptions): Promise<void>;
+  /** Checks everything but the contents of large files. Gives what it finds about the views. @throws InputError */
+  check(path: string, options: ReaderOptions): Promise<Known>;
   /** Puts the input on the GPU. On failure nothing stays there. @throws InputError */
   load(
     gpu: Gpu,
@@ -83,12 +84,18 @@ export function captureReader({
     },
     async check(path, options) {
       const capture = await survey(path, options);
-      splitsOf(capture, options);
+      const splits = splitsOf(capture, options);
       withMasks(capture, options);
-      for (const calibration of new Set(capture.photographs.map((photograph) => photograph.calibration))) {
-        undistortedCamera(calibration, options.blankPixels);
-      }
+      const calibrations = capture.photographs.map(({ calibration }) => calibration);
+      const sizes = new Map(
+        [...new Set(calibrations)].map((calibration) => {
+          const { width, height } = undistortedCamera(calibration, options.blankPixels);
+          return [calibration, downscaled(width, height, options.downscale)];
+        }),
+      );
       await capture.readPoints();
+      const training = calibrations.filter((_, i) => splits[i] === 'train');
+      return { aspect: medianAspect(training.map((calibration) => sizes.get(calibration)!)) };
     },
     async load(gpu, path, options, report) {
       return { dataset: await loadCapture(gpu, await survey(path, options), options, report) };

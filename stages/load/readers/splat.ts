@@ -18,6 +18,9 @@ export const splatReader: Reader = {
     const degree = shDegree === undefined ? '' : ` of SH degree ${shDegree}`;
     return { facts: [`${count} Gaussians${degree}`] };
   },
-  check: checkSplatFile,
+  async check(path, { size: [width, height] }) {
+    await checkSplatFile(path);
+    return { views: { width, height } };
+  },
   load: loadSplat,
 };

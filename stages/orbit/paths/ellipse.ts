@@ -1,10 +1,11 @@
 import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
 import { cameraCenter, cross, dot, lookAt, normalize, subtract, type Vec3 } from '../../artefacts/camera.ts';
+import { median } from '../../artefacts/median.ts';
 import { describeFraming, frameSubject } from './framing.ts';
 import { definePath, trainingCameras } from './path.ts';
 import { centredCamera } from './pose.ts';
-import { along, coverage, median, medianFocal } from './ring.ts';
+import { along, coverage, medianFocal } from './ring.ts';
 import { evenlySpaced } from './spline.ts';
 
 /** The part of the cameras inside the ellipse, along each of its axes. */

@@ -10,8 +10,8 @@ import {
   type Vec3,
 } from '../../artefacts/camera.ts';
 import type { Dataset } from '../../artefacts/dataset.ts';
+import { median } from '../../artefacts/median.ts';
 import { trainingCameras } from './path.ts';
-import { median } from './ring.ts';
 import { sample } from './support.ts';
 
 /** The share of the photographs that must show a point of the subject, times the square of its depth relative to the median depth, */

@@ -56,6 +56,7 @@ export const keyframes = definePath({
   }),
   async check({ file }) {
     await readKeyframes(file);
+    return {};
   },
   async cameras({ scene: { dataset }, picture, report }, { file }) {
     const read = await readKeyframes(file);

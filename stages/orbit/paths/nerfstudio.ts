@@ -59,11 +59,8 @@ export const nerfstudio = definePath({
       ),
   }),
   async check(options) {
-    await readPath(options);
-  },
-  async aspect(options) {
-    const { width, height } = await readPath(options);
-    return width && height ? width / height : undefined;
+    const { poses, width, height } = await readPath(options);
+    return { frames: poses.length, ...(width && height ? { aspect: width / height } : {}) };
   },
   async cameras({ picture, report }, options) {
     const { poses, fps } = await readPath(options);

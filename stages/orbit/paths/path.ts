@@ -28,6 +28,14 @@ export interface PathCameras {
   unordered?: true;
 }
 
+/** The pictures that a path is made for. */
+export interface MadeFor {
+  /** The number of the path's cameras. Default: the option `frames`. */
+  frames?: number;
+  /** width ÷ height. Default: that of the photographs. */
+  aspect?: number;
+}
+
 /** A way to place the cameras of the frames. */
 export interface CameraPath<Options = unknown> {
   /** The value of `orbit.path`, or the key of its options there. */
@@ -37,10 +45,8 @@ export interface CameraPath<Options = unknown> {
   options: z.ZodType<Options>;
   /** Whether the cameras depend on the Gaussians, and not only on the capture. */
   usesSplat?: boolean;
-  /** Checks files before anything runs. @throws InputError */
-  check?(options: Options): Promise<void>;
-  /** width ÷ height of the pictures that the path is made for; otherwise that of the photographs. */
-  aspect?(options: Options): Promise<number | undefined>;
+  /** Checks files before anything runs, and gives what they say about the pictures. @throws InputError */
+  check?(options: Options): Promise<MadeFor>;
   /** @throws InputError when the scene has no such path. */
   cameras(input: PathInput, options: Options): Promise<PathCameras>;
 }

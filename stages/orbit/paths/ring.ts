@@ -9,6 +9,7 @@ import {
   subtract,
   type Vec3,
 } from '../../artefacts/camera.ts';
+import { median } from '../../artefacts/median.ts';
 import type { Picture } from './path.ts';
 import { isSupported } from './support.ts';
 
@@ -112,12 +113,6 @@ export function coverage(azimuths: readonly number[]): { middle: number; arc: nu
   }
   const arc = 2 * Math.PI - gap;
   return { middle: end + arc / 2, arc, gap };
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
 function lookInwards(cameras: readonly Camera[], offsets: readonly Vec3[]): boolean {

@@ -87,7 +87,7 @@ export const CAMERA_PATHS: readonly Target[] = [
     weight: 2,
     read: async (folder) => {
       const options = { file: join(folder, 'path.json'), transforms: join(folder, 'world.json') };
-      await nerfstudio.aspect!(options);
+      await nerfstudio.check!(options);
       await finiteCameras(nerfstudio, options);
     },
   },
