@@ -192,6 +192,18 @@ test('incomplete shards and an index of other files are refused', async () => {
   const moved = { ...weight_map, logit_scale: '../elsewhere.safetensors' };
   await writeJson(index, { weight_map: moved });
   await throwsInput(() => checkClip(folder), index, 'tensor "logit_scale" in ../elsewhere.safetensors');
+  const [tensor, shard] = Object.entries(weight_map)[0] as [string, string];
+  const other = Object.values(weight_map).find((file) => file !== shard);
+  const { [tensor]: _, ...short } = weight_map;
+  const contradictions = [
+    [{ ...weight_map, [tensor]: other }, `places tensor "${tensor}" in ${other}, and it is in ${shard}`],
+    [short, `places tensor "${tensor}" nowhere, and it is in ${shard}`],
+    [{ ...weight_map, ghost: shard }, `places tensor "ghost" in ${shard}, and no shard has it`],
+  ] as const;
+  for (const [map, message] of contradictions) {
+    await writeJson(index, { weight_map: map });
+    await throwsInput(() => checkClip(folder), index, message);
+  }
   await writeJson(index, { weight_map });
   const second = join(folder, 'model-00002-of-00002.safetensors');
   const whole = await readFile(second);

@@ -123,6 +123,30 @@ test('counts of 2^63 and other impossible sizes are refused before anything is a
   await throwsInput(() => readPointsBinary('points3D.bin', points), 'byte 51', 'observations');
 });
 
+test('two images of one id, and cameras of impossible sizes, are refused', async () => {
+  const capture = tinyCapture();
+  const twice = { ...capture, images: capture.images.map((image) => ({ ...image, id: 7 })) };
+  await throwsInput(
+    () => readImagesBinary('images.bin', binaryModel(twice)['images.bin']),
+    'images.bin',
+    /byte \d+/,
+    'image 7 appears twice',
+  );
+  await throwsInput(
+    () => readImagesText('images.txt', bytes(textModel(twice)['images.txt'])),
+    'images.txt',
+    'image 7 appears twice',
+  );
+  const [camera] = capture.cameras;
+  // The undistorted camera of such a picture takes ten seconds.
+  const long = encodeCameras([{ ...camera, width: 2 ** 19 }]);
+  await throwsInput(
+    () => readCamerasBinary('cameras.bin', long),
+    '524288×',
+    'expected sides from 1 to 65536',
+  );
+});
+
 test('no single changed byte makes a reader throw anything but InputError', () => {
   const files = { ...binaryModel(tinyCapture()) };
   for (const [name, contents] of Object.entries(textModel(tinyCapture()))) files[name] = bytes(contents);

@@ -51,7 +51,7 @@ test('frames are loaded as they were saved, to the bit', () =>
     const frames: Frames = {
       fps: 24,
       frames: [frame(arena, 0, 7, 5), frame(arena, 1, 7, 5)],
-      before: [frame(arena, 2, 7, 5)],
+      before: [frame(arena, 2, 7, 5), frame(arena, 3, 7, 5)],
     };
     const path = await folder();
     await saveFrames(gpu, frames, path);
@@ -111,6 +111,11 @@ test('damaged files are errors, and nothing stays allocated', () =>
     await refuses(/frames\.0\.camera\.width/);
     await writeFile(join(path, 'frames.json'), head.replace('"0001"', '"../../etc"'));
     await refuses(/frames\.1\.name/);
+    const changed = (changes: object) => JSON.stringify({ ...JSON.parse(head), ...changes });
+    await writeFile(join(path, 'frames.json'), changed({ frames: [] }));
+    await refuses(/frames: is empty/);
+    await writeFile(join(path, 'frames.json'), changed({ before: JSON.parse(head).frames.slice(1) }));
+    await refuses(/before: expected as many pictures as frames/);
     await writeFile(join(path, 'frames.json'), head.slice(0, -9));
     await refuses(/not JSON/);
   }));

@@ -8,6 +8,7 @@ import * as z from 'zod';
 import { checkJson, readJson } from '../../stages/artefacts/json.ts';
 import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
 import type { Cell } from '../file/cells.ts';
+import { isMap } from '../file/describe.ts';
 import type { StageIdentity } from '../keys/identity.ts';
 import { type Entry, isBelow } from '../store/entry.ts';
 import type { OutputAbout } from './entries.ts';
@@ -17,6 +18,9 @@ import { isResultPath, MANIFEST } from './run-folder.ts';
 const object = <T extends object>() => z.custom<T>((value) => typeof value === 'object' && value !== null);
 
 const fileContents = { path: z.string(), bytes: z.number(), sha256: z.string() };
+
+/** The stage that produced each input, and that stage's key. */
+const inputs = z.record(z.string(), z.object({ stage: z.string(), key: z.string() }));
 
 const stageSchema = z.object({
   id: z.string().refine(isBelow, 'is no name of a folder'),
@@ -31,11 +35,14 @@ const stageSchema = z.object({
   madeIn: z.number().optional(),
   /** Peak bytes on the GPU, from the start of the run that wrote the entry to the end of the stage. */
   peakBytes: z.number(),
-  options: z.unknown(),
+  options: z.unknown().refine((value): boolean => isMap(value), 'expected a map of options'),
   seed: z.number(),
   outputs: z.array(z.object(fileContents)),
   parts: object<OutputAbout['parts']>(),
-  identity: object<StageIdentity>(),
+  identity: object<StageIdentity>().refine((value) => inputs.safeParse(value.inputs).success, {
+    path: ['inputs'],
+    message: 'expected the stage and the key of each input',
+  }),
   /** Paths of the files that the identity names by content. */
   places: z.unknown(),
 });

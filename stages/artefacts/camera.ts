@@ -35,6 +35,21 @@ export function isInPicture({ width, height }: Camera, { x, y, z }: { x: number;
   return z > 0 && x >= 0 && x <= width && y >= 0 && y <= height;
 }
 
+/** Tolerance of the axes' lengths and angles. */
+const ROTATION_TOLERANCE = 1e-3;
+
+/** Whether three axes are those of a rotation: orthonormal, with determinant 1. */
+export function isRotation(x: Vec3, y: Vec3, z: Vec3): boolean {
+  const products = [dot(x, x) - 1, dot(y, y) - 1, dot(z, z) - 1, dot(x, y), dot(y, z), dot(z, x)];
+  return products.every((value) => Math.abs(value) <= ROTATION_TOLERANCE) && dot(cross(x, y), z) > 0;
+}
+
+/** Whether a matrix [4,4], row-major, is a pose: [R t; 0 0 0 1], with a rotation R. */
+export function isPose(m: readonly number[]): boolean {
+  const row = (k: number): Vec3 => [m[k], m[k + 1], m[k + 2]];
+  return isRotation(row(0), row(4), row(8)) && m.slice(12).join() === '0,0,0,1';
+}
+
 /** The same view at another image size; principal point and focal lengths scale per axis. */
 export function resizeCamera(camera: Camera, width: number, height: number): Camera {
   const sx = width / camera.width;

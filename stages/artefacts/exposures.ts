@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
-import { readSavedJson } from './json.ts';
+import { namedOnce, readSavedJson } from './json.ts';
 
 /** What training with `exposure` learnt about its photographs. */
 export interface Exposures {
@@ -15,7 +15,9 @@ export interface Exposures {
 }
 
 const exposuresFile = z.strictObject({
-  views: z.array(z.strictObject({ name: z.string(), matrix: z.array(z.number()).length(12) })),
+  views: z
+    .array(z.strictObject({ name: z.string(), matrix: z.array(z.number()).length(12) }))
+    .superRefine(namedOnce),
 });
 
 /** The text of `exposures.json`: one line per view. Equal exposures give equal bytes. */

@@ -62,13 +62,20 @@ export const cameraSchema = z.strictObject({
 const list = z
   .array(z.strictObject({ name: z.string().regex(/^[\w-]{1,64}$/), camera: cameraSchema }))
   .max(100_000);
-const header = z.strictObject({
-  format: z.literal(FORMAT),
-  fps: z.number().positive(),
-  unordered: z.literal(true).optional(),
-  frames: list,
-  before: list,
-});
+const header = z
+  .strictObject({
+    format: z.literal(FORMAT),
+    fps: z.number().positive(),
+    unordered: z.literal(true).optional(),
+    frames: list.min(1, 'is empty; expected at least one frame'),
+    before: list,
+  })
+  .refine(({ frames, before }) => !before.length || sizesOf(before) === sizesOf(frames), {
+    path: ['before'],
+    message: 'expected as many pictures as frames, of the same sizes, or none',
+  });
+const sizesOf = (frames: z.output<typeof list>) =>
+  frames.map(({ camera: { width, height } }) => `${width}×${height}`).join();
 
 /** Writes the frames into an empty folder, reading them back one at a time. Equal frames give equal bytes. */
 export async function saveFrames(gpu: Gpu, frames: Frames, folder: string): Promise<void> {

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import type * as z from 'zod';
 import { formatPlace } from '../../wgsl/core/errors.ts';
 import { InputError } from '../../wgsl/core/index.ts';
-import { shortened } from './excerpt.ts';
+import { excerpt, shortened } from './excerpt.ts';
 
 /** Upper bound on JSON files; the tokenizer of a large multilingual model has about 20 MB. */
 const JSON_LIMIT = 64 * 2 ** 20;
@@ -67,6 +67,15 @@ export function checkJson<T>(path: string, schema: z.ZodType<T>, value: unknown)
   const found = message.replace(/^Invalid input: (expected .*), received undefined$/, 'is missing, $1');
   const key = keys.length ? `${keys.join('.')}: ` : '';
   throw new InputError(`${shortened(key)}${shortened(found)}`.replace(/\s+/g, ' '), path); // keys may have line ends
+}
+
+/** For `superRefine` of a list: each name once. */
+export function namedOnce(items: readonly { name: string }[], context: z.RefinementCtx): void {
+  const names = new Set<string>();
+  const again = items.findIndex(({ name }) => names.size === names.add(name).size);
+  if (again < 0) return;
+  const message = `${excerpt(items[again].name)} appears twice`;
+  context.addIssue({ code: 'custom', path: [again, 'name'], message });
 }
 
 /**

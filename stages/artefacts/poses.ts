@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { Gpu } from '../../wgsl/core/index.ts';
+import { isPose } from './camera.ts';
 import type { Dataset } from './dataset.ts';
-import { readSavedJson } from './json.ts';
+import { namedOnce, readSavedJson } from './json.ts';
 
 /** The poses of the training views, as training with `poses` refined them. */
 export interface Poses {
@@ -15,8 +16,15 @@ export interface Poses {
   }[];
 }
 
+const viewmat = z
+  .array(z.number())
+  .length(16)
+  .refine(
+    isPose,
+    'is not a pose; expected world to camera, [R t; 0 0 0 1], with orthonormal axes and determinant 1',
+  );
 const posesFile = z.strictObject({
-  views: z.array(z.strictObject({ name: z.string(), viewmat: z.array(z.number()).length(16) })),
+  views: z.array(z.strictObject({ name: z.string(), viewmat })).superRefine(namedOnce),
 });
 
 /** A dataset whose training views have the refined poses; held-out views keep those of the capture. It shares the photographs. */

@@ -59,9 +59,10 @@ export class SavedTurntable {
     const path = join(this.#folder, file);
     const handle = await open(path).catch(({ message }) => damaged(path, `cannot be opened (${message})`));
     try {
+      const { size } = await handle.stat();
+      if (size < end) damaged(path, 'ends inside a frame');
       const rgba = Buffer.alloc(end - start);
-      const { bytesRead } = await handle.read(rgba, 0, rgba.length, start);
-      if (bytesRead < rgba.length) damaged(path, 'ends inside a frame');
+      await handle.read(rgba, 0, rgba.length, start);
       for (let i = 3; i < rgba.length; i += 4) rgba[i] = 255;
       return rgba;
     } finally {

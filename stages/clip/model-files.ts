@@ -1,9 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
-import { excerpt, shortened } from '../artefacts/excerpt.ts';
-import { checkJson, readJson } from '../artefacts/json.ts';
 import type { WeightFiles } from './weights.ts';
 
 /** The files of a model: paths, or names relative to its folder. */
@@ -94,8 +91,6 @@ export function allFiles({ weights, ...files }: ModelFiles): string[] {
   return [...new Set([...others, weights.path, ...weights.parts])];
 }
 
-const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
-
 /** The files of a model's folder. @throws InputError with the folder, and all missing files or what to convert. */
 export async function readModelFolder(directory: string, advice: string): Promise<ModelFiles> {
   const folder = await stat(directory).catch(() => undefined);
@@ -109,7 +104,7 @@ export async function readModelFolder(directory: string, advice: string): Promis
   if ('fault' in chosen) throw new InputError(`${chosen.fault}. ${advice}`, directory);
   const path = (name: string) => join(directory, name);
   const optional = (name?: string) => name && path(name);
-  const files = {
+  return {
     config: path(chosen.config),
     tokenizer: path(chosen.tokenizer),
     preprocessor: optional(chosen.preprocessor),
@@ -117,15 +112,4 @@ export async function readModelFolder(directory: string, advice: string): Promis
     tokenizerConfig: optional(chosen.tokenizerConfig),
     onnxText: optional(chosen.onnxText),
   };
-  if (files.weights.parts.length > 1) await checkIndex(files.weights.path, chosen.weights.parts);
-  return files;
-}
-
-/** @throws InputError when the index names a file that is not one of the shards. */
-async function checkIndex(path: string, parts: readonly string[]): Promise<void> {
-  const { weight_map: map } = checkJson(path, indexSchema, await readJson(path));
-  for (const [tensor, file] of Object.entries(map)) {
-    if (parts.includes(file)) continue;
-    throw new InputError(`places tensor ${excerpt(tensor)} in ${shortened(file)}, which is not there`, path);
-  }
 }

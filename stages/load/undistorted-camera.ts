@@ -2,6 +2,9 @@ import { InputError } from '../../wgsl/core/index.ts';
 import type { Lens, Pinhole } from '../../wgsl/image/undistort.ts';
 import { distort, isPinhole, scaleLens, undistort } from './lens.ts';
 
+/** The longest side of a calibrated picture, pixels. The search for its undistorted camera follows the border. */
+export const MAX_SIDE = 2 ** 16;
+
 /** The calibration of a picture: its lens, in pixels of this size. */
 export interface Calibration {
   width: number;

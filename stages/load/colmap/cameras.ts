@@ -1,6 +1,6 @@
 import { InputError } from '../../../wgsl/core/index.ts';
 import { excerpt } from '../../artefacts/excerpt.ts';
-import type { Calibration } from '../undistorted-camera.ts';
+import { type Calibration, MAX_SIDE } from '../undistorted-camera.ts';
 import { ByteReader } from './byte-reader.ts';
 import { CAMERA_MODEL_NAMES, type CameraModel, cameraModelById, cameraModelByName } from './camera-models.ts';
 import { TextReader } from './text-reader.ts';
@@ -14,7 +14,6 @@ export interface ColmapCamera {
   params: number[];
 }
 
-const MAX_SIDE = 2 ** 20;
 const MIN_RECORD_BYTES = 4 + 4 + 8 + 8 + 2 * 8; // EQUIRECTANGULAR has the fewest parameters
 
 /** cameras.bin: count u64, then id u32, model i32, width u64, height u64, parameters f64. */

@@ -71,13 +71,15 @@ export function viewmatOf({ quat, translation }: Pick<ColmapImage, 'quat' | 'tra
   ];
 }
 
-/** Images in file order. Names are unique and stay below the image folder; poses are rotations. */
+/** Images in file order. Ids and names are unique; names stay below the image folder; poses are rotations. */
 class ImageList {
   readonly list: ColmapImage[] = [];
   readonly #names = new Set<string>();
+  readonly #ids = new Set<number>();
 
   add(image: ColmapImage, error: (message: string) => InputError): void {
     const { id, name, quat } = image;
+    if (this.#ids.has(id)) throw error(`image ${id} appears twice`);
     if (!name) throw error(`image ${id} has no name`);
     if (leadsOut(name)) {
       throw error(`image ${id} is named ${excerpt(name)}, which leads out of the image folder`);
@@ -90,6 +92,7 @@ class ImageList {
         `image ${id} (${excerpt(name)}) has the quaternion ${quat.join(' ')}, which is not a rotation`,
       );
     }
+    this.#ids.add(id);
     this.#names.add(name);
     this.list.push(image);
   }

@@ -2,7 +2,7 @@ import { existsSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
-import { cross, dot, normalize, type Vec3 } from '../../artefacts/camera.ts';
+import { cross, dot, isRotation, normalize, type Vec3 } from '../../artefacts/camera.ts';
 import type { View } from '../../artefacts/dataset.ts';
 import { checkJson, readJson } from '../../artefacts/json.ts';
 import { leadsOut } from '../../artefacts/zip-directory.ts';
@@ -11,7 +11,7 @@ import { lensOf } from '../lens.ts';
 import type { Photograph } from '../photographs.ts';
 import { pictureSize } from '../pictures.ts';
 import { readPointCloud } from '../point-cloud.ts';
-import type { Calibration } from '../undistorted-camera.ts';
+import { type Calibration, MAX_SIDE } from '../undistorted-camera.ts';
 import { captureReader } from './reader.ts';
 
 /** One file for all views (instant-ngp, nerfstudio). */
@@ -26,9 +26,8 @@ const SUFFIXES = ['.png', '.jpg', '.jpeg', '.webp'];
 const IMAGES = 'images';
 /** A distortion coefficient up to this moves no pixel of a photograph visibly: less than 0.01 pixels at 45° off the axis. */
 const NO_DISTORTION = 1e-6;
-/** Tolerance of the axes' lengths and angles in `transform_matrix`; the axes are then made orthonormal. */
-const ROTATION_TOLERANCE = 1e-3;
-const MAX_SIDE = 2 ** 20;
+/** Tolerance of the last row of `transform_matrix`. */
+const ROW_TOLERANCE = 1e-3;
 const COEFFICIENTS = ['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'p1', 'p2'] as const;
 const FISHEYE = 'OPENCV_FISHEYE';
 const PINHOLE_MODELS = ['PINHOLE', 'SIMPLE_PINHOLE', 'OPENCV'];
@@ -355,13 +354,9 @@ function calibrationOf(
 function viewmatOf(matrix: readonly (readonly number[])[], file: string, key: string): number[] {
   const column = (k: number): Vec3 => [matrix[0][k], matrix[1][k], matrix[2][k]];
   const [x, y, z, center] = [0, 1, 2, 3].map(column);
-  const products = [dot(x, x) - 1, dot(y, y) - 1, dot(z, z) - 1, dot(x, y), dot(y, z), dot(z, x)];
   const last = matrix[3] ?? [0, 0, 0, 1];
-  const isPose =
-    products.every((value) => Math.abs(value) <= ROTATION_TOLERANCE) &&
-    dot(cross(x, y), z) > 0 &&
-    last.every((value, i) => Math.abs(value - Number(i === 3)) <= ROTATION_TOLERANCE);
-  if (!isPose) {
+  const isLast = last.every((value, i) => Math.abs(value - Number(i === 3)) <= ROW_TOLERANCE);
+  if (!isRotation(x, y, z) || !isLast) {
     throw new InputError(
       `${key}: is not a pose; expected camera to world, [R t; 0 0 0 1], with orthonormal axes and determinant 1`,
       file,

@@ -1,12 +1,9 @@
 import * as z from 'zod';
 import { InputError } from '../../../wgsl/core/index.ts';
-import { type Camera, cross, dot, normalize, type Vec3 } from '../../artefacts/camera.ts';
+import { type Camera, cross, dot, isRotation, normalize, type Vec3 } from '../../artefacts/camera.ts';
 import { checkJson, readJson } from '../../artefacts/json.ts';
 import { definePath } from './path.ts';
 import { centredCamera, focalOfFov } from './pose.ts';
-
-/** Tolerance of the axes' lengths and angles; the axes are then made orthonormal. */
-const ROTATION_TOLERANCE = 1e-3;
 
 /** Larger coordinates lose the scene in f32. */
 const FAR = 1e9;
@@ -127,7 +124,6 @@ function viewmatOf(
 }
 
 function checkRotation(x: Vec3, y: Vec3, z: Vec3, key: string, file: string): void {
-  const products = [dot(x, x) - 1, dot(y, y) - 1, dot(z, z) - 1, dot(x, y), dot(y, z), dot(z, x)];
-  if (products.every((value) => Math.abs(value) <= ROTATION_TOLERANCE) && dot(cross(x, y), z) > 0) return;
+  if (isRotation(x, y, z)) return;
   throw new InputError(`${key}: is not a pose; expected orthonormal axes with determinant 1`, file);
 }
