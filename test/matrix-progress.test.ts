@@ -35,6 +35,8 @@ const RECORD: MatrixRecord = {
   format: 1,
   status: 'failed',
   name: 'fox',
+  command: 'npx splatline run p.yaml',
+  cwd: '/',
   file: '/p.yaml',
   set: [],
   axes: { prompt: ['rococo', 'wood'], seed: [1] },

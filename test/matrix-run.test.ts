@@ -108,7 +108,9 @@ test('matrix.json has the outcome of each cell once it has ended', async () => {
 
 test('runs every cell, one after the other, and collects scores', async () => {
   await bench(async ({ folder, events, run, calls, saved }) => {
-    const record = await run('ok, ok-2', { until: 'stylize', preview: 0.5 });
+    const command = 'npx splatline run p.yaml --until stylize';
+    const record = await run('ok, ok-2', { until: 'stylize', preview: 0.5, command });
+    assert.equal([record.command, record.cwd], [command, folder]);
     assert.equal(statuses(record), ['ok-1 done', 'ok-2-1 done']);
     assert.is(record.exitCode, 0);
     assert.is(record.status, 'done');

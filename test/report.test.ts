@@ -1,9 +1,10 @@
 /** Reports: what they read, when they are written, and their pages in Chromium without a network. */
-import { readFileSync, statSync, utimesSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildIfStale } from '../pipeline/build.mjs';
+import { reportCommand } from '../pipeline/cli/report.ts';
 import type { CellRecord, MatrixRecord } from '../pipeline/matrix/record.ts';
 import { readComparison } from '../pipeline/report/comparison-report.ts';
 import { changedOptions } from '../pipeline/report/options.ts';
@@ -20,6 +21,7 @@ import { exampleRun, exampleRunWithSplat } from './helpers/example-run.ts';
 import { colorAt, slideTo, takePictures, withPage } from './helpers/report-page.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { testUnless } from './helpers/skip.ts';
+import { commandOutput } from './helpers/terminal.ts';
 import { throwsInput } from './helpers/throws.ts';
 
 test.before(() => buildIfStale());
@@ -91,6 +93,41 @@ test('a comparison has the options that differ, and a value of each run for ever
   assert.equal(files, []);
 });
 
+test('the command chooses the page by what the folder is', async () => {
+  const root = scratchFolder();
+  const report = async (...args: string[]) => (await commandOutput(reportCommand(), ...args)).out;
+  const pageOf = async (path: string) => {
+    const folder = join(root, path.split('/')[0]);
+    assert.is(await report(join(root, path)), `${join(folder, 'report.html')}\n`);
+    const page = readFileSync(join(folder, 'report.html'), 'utf8');
+    rmSync(join(folder, 'report.html'));
+    return page;
+  };
+  await exampleRun(join(root, 'fox'));
+  await exampleRun(join(root, 'broken'), { status: 'failed', error: 'no memory' });
+  const axes = { prompt: ['ice'] };
+  const about = { format: 1, status: 'done', name: 'styles', file: '/p.yaml', cwd: '/', command: 'npx' };
+  put(
+    root,
+    'styles/matrix.json',
+    JSON.stringify({ ...about, set: [], jobs: 1, seconds: 1, axes, cells: [] }),
+  );
+  for (const path of ['fox', 'fox/run.json']) assert.match(await pageOf(path), '"kind":"run"');
+  assert.match(await pageOf('broken'), '"status":"failed","error":"no memory"');
+  for (const path of ['styles', 'styles/matrix.json']) assert.match(await pageOf(path), '"kind":"matrix"');
+  const out = join(root, 'both.html');
+  assert.is(await report(join(root, 'fox'), join(root, 'broken/run.json'), '--out', out), `${out}\n`);
+  assert.match(readFileSync(out, 'utf8'), '"kind":"comparison"');
+
+  put(root, 'fox.golden/golden.json', '{}');
+  const file = put(root, 'fox.yaml', '');
+  await throwsInput(() => report(join(root, 'fox.golden')), /golden recording; .*golden check FILE --html/);
+  for (const path of [root, file, join(file, 'below'), join(root, 'nothing')])
+    await throwsInput(() => report(path), /expected the folder of a run or of a matrix/);
+  await throwsInput(() => report(join(root, 'styles'), '--viewer'), /the page of a matrix has no viewer/);
+  await throwsInput(() => report(join(root, 'fox'), '--out', out), /--out: is for several runs/);
+});
+
 test('a log of metrics resumes from a checkpoint with the lines up to its step', async () => {
   const saved: SavedCheckpoint[] = [];
   const store: CheckpointStore = {
@@ -130,6 +167,16 @@ async function viewerIsReady(page: Page): Promise<void> {
     ?.getElementById('loadingWrap')?.classList.contains('hidden')`);
 }
 
+/** An expression: the pixels of the first curve in a colour. */
+function drawnIn(...color: readonly number[]): string {
+  return `(() => { const canvas = document.querySelector('.curve canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4)
+      if (data[i + 3] === 255 && ${JSON.stringify(color)}.every((value, c) => data[i + c] === value)) count++;
+    return count; })()`;
+}
+
 let runWithViewer: Promise<string> | undefined;
 /** A page with a viewer, written once: the viewer takes seconds. */
 function pageWithViewer(): Promise<string> {
@@ -148,6 +195,15 @@ function pageWithViewer(): Promise<string> {
 testUnless(test, noChromium, 'the page of a run has a slider, a video and a viewer that work', async () => {
   const check = async (page: Page) => {
     assert.is(await page.evaluate("document.querySelector('h1').textContent"), '“old <wood>”');
+    assert.is(
+      await page.evaluate("document.querySelector('.what').textContent"),
+      'A 3D scene (a Gaussian splat), made from photographs and restyled to look like this text.',
+    );
+    // Of a restyled run, the fidelity that counts is that of the trained splat.
+    assert.match(
+      String(await page.evaluate("document.querySelector('.score').innerText.replace(/\\s+/g, ' ')")),
+      /^PSNR before restyling 30\.25 dB 22\.50 after restyling, which changes the colours on purpose How close /,
+    );
     const [before, after] = [await slide(page, 100), await slide(page, 0)];
     assert.ok(before.red > 200 && after.blue > 200, JSON.stringify({ before, after }));
     const frame = `document.querySelector('.compare label input')`;
@@ -172,8 +228,15 @@ testUnless(test, noChromium, 'the page of a run has a slider, a video and a view
       page.evaluate(
         `(dispatchEvent(new Event('${event}')), document.querySelectorAll('details:not([open])').length)`,
       );
+    const scheme = { name: 'prefers-color-scheme', value: 'dark' };
+    await page.send('Emulation.setEmulatedMedia', { features: [scheme] });
+    await page.until(`${drawnIn(0x8d, 0xb0, 0xff)} > 100`);
     assert.is(await folded('beforeprint'), 0, 'print shows all');
+    await page.until(`${drawnIn(0x2c, 0x5f, 0xd5)} > 100`);
+    assert.is(await page.evaluate(drawnIn(0x8d, 0xb0, 0xff)), 0, 'print is light, also of a dark page');
     assert.ok(Number(await folded('afterprint')) > 1);
+    await page.until(`${drawnIn(0x8d, 0xb0, 0xff)} > 100`);
+    await page.send('Emulation.setEmulatedMedia', { features: [] });
 
     assert.is(await page.evaluate("document.querySelector('.viewer iframe')"), null, 'nothing loads before');
     await page.evaluate("document.querySelector('.viewer .open').click()");
@@ -225,8 +288,10 @@ testUnless(test, noChromium, 'the table of a matrix sorts, and its cells lead to
     return { ...{ name, folder: name, status: 'done', seconds: 1, scores }, values: { prompt: name } };
   };
   const cells = [cell('gold', 9.5), cell('ice', 30), cell('wood', 20)];
-  const about = { format: 1, status: 'done', name: 'styles', file: '/p.yaml', set: [], jobs: 1 } as const;
-  const record: MatrixRecord = { ...about, seconds: 3, axes: { prompt: ['gold', 'ice', 'wood'] }, cells };
+  const about = { format: 1, status: 'done', name: 'styles', file: '/films/p.yaml' } as const;
+  const repeat = { command: "npx splatline run p.yaml --set 'name=a b'", cwd: '/films', set: [], jobs: 1 };
+  const axes = { prompt: ['gold', 'ice', 'wood'] };
+  const record: MatrixRecord = { ...about, ...repeat, seconds: 3, axes, cells };
   await withPage(await writeMatrixReport(folder, record), async (page) => {
     const order = () =>
       page.evaluate("[...document.querySelectorAll('tbody th')].map((th) => th.textContent)");
@@ -237,6 +302,16 @@ testUnless(test, noChromium, 'the table of a matrix sorts, and its cells lead to
     assert.equal(await order(), ['ice', 'wood', 'gold']);
     const link = await page.evaluate("document.querySelector('tbody a').getAttribute('href')");
     assert.is(link, 'ice/report.html');
+    const scores = "[...document.querySelectorAll('tbody td:last-child')].map((td) => td.textContent)";
+    assert.equal(await page.evaluate(scores), ['30.00', '20.00', '9.50']);
+    assert.match(
+      String(await page.evaluate("document.querySelector('.lead').textContent")),
+      /^3 runs, one for each prompt · /,
+    );
+    assert.is(
+      await page.evaluate("document.querySelector('.command').innerText.replace(/\\s+/g, ' ')"),
+      `Repeat it Copy ${repeat.command} In /films.`,
+    );
     assert.equal(await page.violations(), []);
     await takePictures(page, 'matrix');
   });

@@ -118,7 +118,17 @@ test('a run.json whose stages have no options, or inputs that are none, is refus
 test('a matrix.json whose members have other types, or lead out of its folder, is refused', async () => {
   const folder = scratchFolder();
   const cell = { name: 'a', values: { prompt: 'x' }, folder: 'a', status: 'done', scores: [] };
-  const about = { format: 1, status: 'done', name: 'm', file: '/p.yaml', axes: {}, jobs: 1, seconds: 1 };
+  const about = {
+    format: 1,
+    status: 'done',
+    name: 'm',
+    file: '/p.yaml',
+    command: '',
+    cwd: '/',
+    axes: {},
+    jobs: 1,
+    seconds: 1,
+  };
   const whole = { ...about, set: [], cells: [cell] };
   const read = (changes: object) => {
     writeFileSync(join(folder, 'matrix.json'), JSON.stringify({ ...whole, ...changes }));

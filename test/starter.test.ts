@@ -7,11 +7,19 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { restyleCommand, trainCommand } from '../pipeline/cli/direct.ts';
+import { freeName } from '../pipeline/cli/free-name.ts';
 import { newCommand } from '../pipeline/cli/new.ts';
 import { planCommand } from '../pipeline/cli/plan.ts';
 import { runCommand } from '../pipeline/cli/run.ts';
 import { readPipeline } from '../pipeline/file/read.ts';
-import { chainFor, describeInput, GOAL_NAMES, GOALS, inspectInput } from '../pipeline/starter/chain.ts';
+import {
+  chainFor,
+  describeInput,
+  GOAL_NAMES,
+  GOALS,
+  inspectInput,
+  type RunRequest,
+} from '../pipeline/starter/chain.ts';
 import { pipelineText, schemaAddress } from '../pipeline/starter/pipeline-text.ts';
 import { ask } from '../pipeline/starter/questions.ts';
 import { emptyGaussians } from '../stages/artefacts/gaussians.ts';
@@ -218,9 +226,33 @@ test('train and restyle run without a file, and leave the file that they ran', a
   const plan = await splatline('plan', own);
   assert.match(plan.stdout, /^train +cached/m);
   assert.match(plan.stdout, /^score +cached/m);
-  const { command, file } = JSON.parse(readFileSync(join(folder, 'out/shed-x/run.json'), 'utf8'));
+  const run = readFileSync(join(folder, 'out/shed-x/run.json'), 'utf8');
+  const { command, file } = JSON.parse(run);
   assert.is(file, join(folder, own));
   assert.match(command, "npx splatline train 'shed ${x}' --steps 2");
+
+  // Another capture of that name.
+  cpSync(capture, join(folder, 'new/shed ${x}'), { recursive: true });
+  const second = await splatline('train', 'new/shed ${x}', '--steps', '2', ...small);
+  assert.is(second.exitCode, 0, second.stderr);
+  const [keeps, made] = second.stdout.split('\n');
+  assert.is(keeps, `# out/shed-x keeps the results of ${join(folder, 'shed ${x}')}`);
+  assert.match(made, /^# out\/shed-x-[0-9a-f]{6}\/pipeline\.yaml: a COLMAP capture/);
+  assert.is(readFileSync(join(folder, 'out/shed-x/run.json'), 'utf8'), run);
+  const nameOf = async (from: string, request: RunRequest) => {
+    const values = await chainFor(await inspectInput(join(folder, from)), request);
+    const text = pipelineText({ ...values, name: 'shed-x' }, { folder, about: [] });
+    return freeName(
+      await readPipeline(join(folder, 'x.yaml'), { text, registry: stages }),
+      join(folder, 'out'),
+    );
+  };
+  const name = made.split('/')[1];
+  const train = { goal: 'train', steps: 9 } as const;
+  assert.equal(await nameOf('shed ${x}', train), { name: 'shed-x' });
+  assert.is((await nameOf('new/shed ${x}', train)).name, name, 'the same at each run');
+  const gold = await nameOf('shed ${x}', { goal: 'restyle', prompt: 'gold' });
+  assert.is(gold.taken, 'the prompt (none)');
 
   const model = join(root, 'test/data/clip-tiny');
   const views = ['--set', 'load.views=2', '--set', 'load.size=[32, 32]', '--set', 'score.metrics=[clip]'];

@@ -73,7 +73,8 @@ async function pretendMatrix(root: string) {
     scores: [],
   });
   const record = {
-    ...{ format: 1, status: 'running', name: 'styles', file: '/p.yaml', set: [], jobs: 1, seconds: 0 },
+    ...{ format: 1, status: 'running', name: 'styles', command: 'npx splatline run p.yaml', cwd: '/films' },
+    ...{ file: '/films/p.yaml', set: [], jobs: 1, seconds: 0 },
     axes: { prompt: ['ice', 'wood'] },
     cells: [cell('ice'), cell('wood')],
   };
@@ -102,7 +103,7 @@ test('a matrix links to the pages of its cells, also of running ones, and a kill
   const root = join(scratchFolder(), 'styles');
   const matrix = await pretendMatrix(root);
   const ice = await pretendRun(join(root, 'ice'));
-  await serving(root, async (address) => {
+  await serving(join(root, 'matrix.json'), async (address) => {
     const { body } = await get(address, '/');
     assert.match(body, '"kind":"matrix"');
     assert.match(body, '"report":"ice/"');

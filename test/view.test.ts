@@ -1,7 +1,8 @@
 /** `splatline view`: what its server shows and refuses, and its page of a splat in Chromium. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, promises, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
@@ -38,7 +39,7 @@ test.before(async () => {
 });
 
 test('a run has its report, its files and parts of them', () =>
-  serving(join(folder, 'fox'), async (address) => {
+  serving(join(folder, 'fox/run.json'), async (address) => {
     const page = await get(address, '/');
     assert.is(page.status, 200);
     assert.match(page.body, '"kind":"run"');
@@ -118,20 +119,35 @@ test('a folder of runs lists them, and shows files of runs alone', () =>
       assert.ok([403, 404].includes((await get(address, path)).status), path);
   }));
 
-test('a list has a run that was killed before its first result, and no run that ends meanwhile', async () => {
+test('a list has a run that was killed before its first result, and no run that vanishes meanwhile', async () => {
   const root = scratchFolder();
   put(root, 'killed/.live/events.jsonl', '');
-  const [{ kind, status }] = await runsIn(root);
-  assert.equal([kind, status], ['run', 'stopped']);
-  for (let i = 0; i < 50; i++) put(root, `run-${i}/run.json`, '{}');
-  const listing = runsIn(root);
-  await new Promise((resolve) => setTimeout(resolve, 2));
-  for (let i = 0; i < 50; i++) rmSync(join(root, `run-${i}`), { recursive: true });
-  assert.is((await listing).at(-1)!.name, 'killed');
+  put(root, 'vanishing/run.json', '{}');
+  const { stat } = promises;
+  // The list has found the run, and asks for its time.
+  promises.stat = ((path: string) => {
+    if (path.startsWith(join(root, 'vanishing')))
+      rmSync(join(root, 'vanishing'), { recursive: true, force: true });
+    return stat(path);
+  }) as typeof stat;
+  syncBuiltinESMExports();
+  try {
+    const runs = await runsIn(root);
+    assert.equal(
+      runs.map(({ name, kind, status }) => [name, kind, status]),
+      [['killed', 'run', 'stopped']],
+    );
+  } finally {
+    promises.stat = stat;
+    syncBuiltinESMExports();
+  }
+  assert.not.ok(existsSync(join(root, 'vanishing')));
 });
 
 test('a folder without runs, a port in use and a foreign interface are one sentence each', async () => {
-  await throwsInput(() => runSite(join(folder, 'other')), /expected a run/);
+  for (const path of [join(folder, 'other'), join(folder, 'secret.txt')])
+    await throwsInput(() => runSite(path), /expected a run/);
+  await throwsInput(() => runSite(join(folder, 'fox/run.json/below')), /cannot be read/);
   await serving(folder, async (address) => {
     const port = Number(new URL(address).port);
     await throwsInput(() => serving(folder, never, { port }), /is in use on 127\.0\.0\.1/);

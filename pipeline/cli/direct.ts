@@ -8,6 +8,7 @@ import { chainFor, describeInput, inspectInput, type RunRequest } from '../start
 import { type PipelineValues, pipelineText, type StageValues, shortText } from '../starter/pipeline-text.ts';
 import { collect, takeAdapter, whole } from './flags.ts';
 import { printJson, quoted, shortPath } from './format.ts';
+import { freeName } from './free-name.ts';
 import { standardPrinter } from './progress.ts';
 import { runOne, withEvents } from './run.ts';
 
@@ -60,17 +61,30 @@ function withDirectOptions(command: Command): Command {
 function direct(input: string, request: RunRequest, { steps, set, adapter, json, ...folders }: DirectFlags) {
   return withEvents(json, async (signal) => {
     const found = await inspectInput(input);
-    const values = await overridden(await chainFor(found, { ...request, steps }), set);
-    const { out } = foldersOf(values, folders);
-    const file = join(out, PIPELINE);
-    const about = [
-      `Written by \`splatline ${request.goal}\`, which ran it: ${describeInput(found)}.`,
-      `Run it again: npx splatline run ${quoted(shortPath(file))}`,
+    const chain = await chainFor(found, { ...request, steps });
+    const given = await overridden(chain, set);
+    const planned = async (values: PipelineValues) => {
+      const { out } = foldersOf(values, folders);
+      const file = join(out, PIPELINE);
+      const about = [
+        `Written by \`splatline ${request.goal}\`, which ran it: ${describeInput(found)}.`,
+        `Run it again: npx splatline run ${quoted(shortPath(file))}`,
+      ];
+      const text = pipelineText(values, { folder: out, about });
+      const plan = await readPipeline(file, { text, registry: stages });
+      return { file, text, plan, short: shortText(values, out) };
+    };
+    const first = await planned(given);
+    const isNamed = folders.out !== undefined || given.name !== chain.name;
+    const { name, taken } = isNamed ? { name: given.name } : await freeName(first.plan, 'out');
+    const { file, text, plan, short } = taken ? await planned({ ...given, name }) : first;
+    const lines = [
+      ...(taken ? [`# out/${given.name} keeps the results of ${taken}`] : []),
+      `# ${shortPath(file)}: ${describeInput(found)}`,
+      short,
     ];
-    const text = pipelineText(values, { folder: out, about });
-    const plan = await readPipeline(file, { text, registry: stages });
     if (json) printJson({ event: 'pipeline', file, text });
-    else process.stdout.write(`# ${shortPath(file)}: ${describeInput(found)}\n${shortText(values, out)}\n`);
+    else process.stdout.write(`${lines.join('\n')}\n`);
     const onEvent = json ? printJson : standardPrinter(signal);
     await runOne(plan, { ...folders, signal, onEvent, adapter: takeAdapter(adapter), text });
   });

@@ -1,8 +1,15 @@
-import { dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { InputError } from '../../wgsl/core/index.ts';
+import { GOLDEN } from '../golden/recording.ts';
 import { readRecord } from '../matrix/record.ts';
 import { shortPath } from './format.ts';
+
+interface ReportFlags {
+  out?: string;
+  viewer?: boolean;
+}
 
 /** `splatline report RUN…`. */
 export function reportCommand(): Command {
@@ -10,32 +17,51 @@ export function reportCommand(): Command {
     .description('Write the page that shows a run or a matrix, or one that compares several runs.')
     .argument(
       '<run...>',
-      "a run's folder or its run.json; the folder of a matrix; or several runs to compare",
+      "a run's folder or its run.json; a matrix's or its matrix.json; or several runs to compare",
     )
-    .option('--out <file>', 'the page that compares runs', 'comparison.html')
+    .option('--out <file>', 'the page that compares runs (default: comparison.html)')
     .option('--viewer', "include a viewer of the run's splat; it needs WebGL or WebGPU")
-    .action(async (runs: string[], flags: { out: string; viewer?: boolean }) => {
-      process.stdout.write(`${shortPath(await write(runs, resolve(flags.out), flags.viewer))}\n`);
+    .action(async (runs: string[], flags: ReportFlags) => {
+      const file = await (runs.length > 1 ? compare(runs, flags) : write(runs[0], flags));
+      process.stdout.write(`${shortPath(file)}\n`);
     });
 }
 
+const withoutViewer = (what: string) =>
+  new InputError(`${what} has no viewer; name a single run`, '--viewer');
+
 /** Returns the path of the page. */
-async function write(
-  [run, ...others]: readonly string[],
-  out: string,
-  viewer: boolean | undefined,
+async function compare(
+  runs: readonly string[],
+  { out = 'comparison.html', viewer }: ReportFlags,
 ): Promise<string> {
-  const { writeComparison, writeMatrixReport, writeRunReport } = await import('../report/write.ts');
-  const withViewer = (what: string) => new InputError(`${what} has no viewer; name a single run`, '--viewer');
-  if (others.length) {
-    if (viewer) throw withViewer('a page that compares runs');
-    await writeComparison([run, ...others], out);
-    return out;
+  if (viewer) throw withoutViewer('a page that compares runs');
+  const { writeComparison } = await import('../report/write.ts');
+  await writeComparison(runs, resolve(out));
+  return resolve(out);
+}
+
+/** Returns the path of the page of a run or a matrix. @throws InputError where there is neither. */
+async function write(path: string, { out, viewer }: ReportFlags): Promise<string> {
+  if (out !== undefined) {
+    throw new InputError('is for several runs; the page of one is report.html in its folder', '--out');
   }
-  const folder = run.endsWith('.json') ? dirname(run) : run;
+  const { writeMatrixReport, writeRunReport } = await import('../report/write.ts');
   const { kindOf } = await import('../report/run-list.ts');
-  const record = kindOf(folder) === 'matrix' ? await readRecord(folder) : undefined;
-  if (!record) return (await writeRunReport(run, { viewer })).file;
-  if (viewer) throw withViewer('the page of a matrix');
-  return writeMatrixReport(folder, record);
+  const folder = path.endsWith('.json') ? dirname(path) : path;
+  switch (kindOf(folder)) {
+    case 'run':
+      return (await writeRunReport(folder, { viewer })).file;
+    case 'matrix':
+      if (viewer) throw withoutViewer('the page of a matrix');
+      return writeMatrixReport(folder, (await readRecord(folder))!);
+    case 'other':
+      throw new InputError(adviceFor(folder), path);
+  }
+}
+
+function adviceFor(folder: string): string {
+  if (existsSync(join(folder, GOLDEN.json)))
+    return 'is a golden recording; splatline golden check FILE --html PAGE.html writes a page that checks it';
+  return 'expected the folder of a run or of a matrix; splatline runs FOLDER lists those in a folder';
 }

@@ -67,7 +67,7 @@ async function run(file: string | undefined, flags: RunFlags, signal: AbortSigna
       await withPinnedModels(plan, { stages: rangeOf(plan, folders).upTo, fetch: { signal, onEvent } });
     }
     const slots = adapter?.map(parseSlot);
-    const record = await runMatrix({ ...settings, matrix, set, jobs, slots });
+    const record = await runMatrix({ ...settings, matrix, set, jobs, slots, command: thisCommand() });
     const { writeMatrixReport } = await import('../report/write.ts');
     const file = await writeMatrixReport(foldersOf(matrix, folders).out, record);
     onEvent({ event: 'report', file, isNew: true });
@@ -85,7 +85,7 @@ export async function runOne(
   options: RunOptions & { onEvent(event: RunEvent): void },
 ): Promise<void> {
   try {
-    await runPlan(plan, { ...options, command: commandLine(process.argv.slice(2)) });
+    await runPlan(plan, { ...options, command: thisCommand() });
   } finally {
     await report(plan, options, options.onEvent);
   }
@@ -115,7 +115,7 @@ async function report(plan: Plan, folders: Range, onEvent: (event: RunEvent) => 
   }
 }
 
-/** The shell command that repeats this one. */
-function commandLine(args: readonly string[]): string {
-  return ['npx', 'splatline', ...args.map(quoted)].join(' ');
+/** The shell command of this process. */
+function thisCommand(): string {
+  return ['npx', 'splatline', ...process.argv.slice(2).map(quoted)].join(' ');
 }

@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process';
-import { basename, dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { isSplatFile } from '../../stages/artefacts/splat-file-check.ts';
-import { MATRIX_FILE } from '../matrix/record.ts';
-import { MANIFEST } from '../run/run-folder.ts';
 import type { Site } from '../view/server.ts';
 import { whole } from './flags.ts';
 import { interruptible } from './interruption.ts';
@@ -18,7 +16,11 @@ interface ViewFlags {
 export function viewCommand(): Command {
   return new Command('view')
     .description('Show a run, also a running one, or a splat in the browser.')
-    .argument('[path]', "a run's folder, a folder of runs, a matrix or a splat file", 'out')
+    .argument(
+      '[path]',
+      "a run's folder or its run.json, a matrix's or its matrix.json, a folder of runs, or a splat file",
+      'out',
+    )
     .option('--port <n>', 'the port; 0 takes any that is free', whole(0, 65_535), 4600)
     .option(
       '--host <address>',
@@ -48,7 +50,7 @@ async function siteOf(path: string): Promise<Site> {
     return splatSite(path);
   }
   const { runSite } = await import('../view/run-site.ts');
-  return runSite([MANIFEST, MATRIX_FILE].includes(basename(path)) ? dirname(path) : path);
+  return runSite(path);
 }
 
 const OPENERS: Partial<Record<NodeJS.Platform, [command: string, ...args: string[]]>> = {

@@ -35,6 +35,9 @@ const recordSchema = z.object({
   format: z.literal(1),
   status: z.enum(['running', 'done', 'failed', 'stopped']),
   name: z.string(),
+  /** Repeats the matrix, typed in `cwd`. */
+  command: z.string(),
+  cwd: z.string(),
   /** The pipeline file, absolute. */
   file: z.string(),
   set: z.array(z.string()).readonly(),

@@ -34,6 +34,8 @@ export interface MatrixOptions extends Range {
   preview?: number;
   /** Where the cells of each job run; fewer slots than jobs are taken in turn. Default: the driver's first adapter. */
   slots?: readonly Slot[];
+  /** The command that repeats the matrix, for matrix.json. */
+  command?: string;
   onEvent?(event: MatrixEvent): void;
   /** Aborts the matrix: the running cells get the signal that its reason, a `Stopped`, stands for, save and end. */
   signal?: AbortSignal;
@@ -78,6 +80,7 @@ class MatrixRun {
 
   constructor(options: MatrixOptions) {
     const { matrix, set = [], slots = [], jobs = slots.length } = options;
+    const { command = `npx splatline run ${matrix.file}`, cwd = process.cwd() } = options;
     this.#options = options;
     this.#out = foldersOf(matrix, options).out;
     this.#slots = slots.length ? slots : [{ env: {} }];
@@ -85,6 +88,8 @@ class MatrixRun {
       format: 1,
       status: 'running',
       name: matrix.name,
+      command,
+      cwd,
       file: matrix.file,
       set,
       axes: matrix.axes,

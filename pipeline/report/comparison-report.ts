@@ -2,6 +2,7 @@ import { flat } from '../keys/why.ts';
 import { comparedParts, FILES, isCompared } from '../run/entries.ts';
 import { type Manifest, readManifest } from '../run/manifest.ts';
 import { STAGES } from '../run/run-folder.ts';
+import { count } from '../units.ts';
 import type { ComparisonReport } from './data.ts';
 import { optionText } from './options.ts';
 import { turntableOf } from './run-report.ts';
@@ -21,10 +22,11 @@ export function compare(manifests: readonly Manifest[]): Difference {
 export async function readComparison(paths: readonly string[]): Promise<ComparisonReport> {
   const runs = await Promise.all(paths.map(readManifest));
   const manifests = runs.map(({ manifest }) => manifest);
+  const names = [...new Set(manifests.map(({ name }) => name))];
   return {
     ...compare(manifests),
     kind: 'comparison',
-    name: manifests.map(({ name }) => name).join(' and '),
+    name: names.length > 1 ? names.join(' and ') : `${count(runs.length, 'run')} of ${names[0]}`,
     made: new Date().toISOString(),
     status: 'done',
     runs: await Promise.all(

@@ -163,6 +163,7 @@ export interface MatrixReport extends Head {
   /** The contact sheet. */
   sheet?: string;
   command: string;
+  cwd: string;
   /** It runs, and the server sends its changes. */
   isFollowed?: boolean;
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { MatrixRecord } from '../matrix/record.ts';
 import { REPORT } from '../run/run-folder.ts';
 import type { MatrixReport } from './data.ts';
@@ -16,14 +16,13 @@ const MAX_SHEET = 8 * 2 ** 20;
 
 /** Everything that the report of a matrix shows; `folder` is that of `matrix.json`. */
 export async function readMatrixReport(folder: string, record: MatrixRecord): Promise<MatrixReport> {
-  const { name, status, seconds, axes, cells, file, set } = record;
+  const { name, status, seconds, axes, cells, command, cwd } = record;
   const scores = new Map(
     cells.flatMap(({ scores }) => scores.map(({ name, unit }) => [name, unit] as const)),
   );
-  const below = relative(process.cwd(), file);
   return {
     kind: 'matrix',
-    ...{ name, status, seconds },
+    ...{ name, status, seconds, command, cwd },
     made: new Date().toISOString(),
     axes: Object.keys(axes),
     scores: [...scores].map(([name, unit]) => ({ name, unit })),
@@ -33,11 +32,6 @@ export async function readMatrixReport(folder: string, record: MatrixRecord): Pr
       report: existsSync(join(folder, own, REPORT)) ? `${encodeURIComponent(own)}/${REPORT}` : undefined,
     })),
     sheet: status === 'running' ? undefined : await sheetOf(folder), // it is that of an earlier matrix
-    command: [
-      'npx splatline run',
-      below.startsWith('..') ? file : below,
-      ...set.map((one) => `--set '${one}'`),
-    ].join(' '),
   };
 }
 

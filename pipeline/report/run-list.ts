@@ -17,10 +17,12 @@ const LIST_DEPTH = 2;
 
 type FolderKind = 'run' | 'matrix' | 'other';
 
-/** What a folder is. A matrix may take the folder of an earlier run, and a run that of an earlier matrix: the later one counts. */
+/** What a folder is; a file is `other`. A matrix may take the folder of an earlier run, and a run that of an earlier matrix: the later one counts. */
 export function kindOf(folder: string): FolderKind {
-  const timeOf = (...path: string[]) =>
-    statSync(join(folder, ...path), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const timeOf = (...names: string[]) => {
+    const path = join(folder, ...names);
+    return (existsSync(path) && statSync(path, { throwIfNoEntry: false })?.mtimeMs) || 0; // statSync throws below a file
+  };
   const [run, matrix] = [Math.max(timeOf(MANIFEST), timeOf(LIVE, EVENTS_FILE)), timeOf(MATRIX_FILE)];
   if (!run && !matrix) return 'other';
   return run > matrix ? 'run' : 'matrix';
@@ -118,7 +120,7 @@ function summaryOf(
   const saved = stages.flatMap(({ outputs }) => outputs.filter(({ path }) => !path.startsWith(`${FILES}/`)));
   return {
     ...{ run: runReference(manifest), error, prompt: promptOf(manifest) },
-    seconds: stages.reduce((sum, { seconds, madeIn }) => sum + (madeIn ?? seconds), 0),
+    seconds: stages.reduce((sum, { seconds, madeIn }) => sum + (seconds || (madeIn ?? 0)), 0),
     bytes: [...files, ...saved].reduce((sum, { bytes }) => sum + bytes, 0),
     scores: Object.fromEntries(scores.map((score) => [score.name, score.value])),
   };

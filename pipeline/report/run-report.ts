@@ -187,7 +187,7 @@ function stageOf(row: StageRow, { stages, ledger, cwd, status }: Manifest): Stag
     ...{ id, stage, why, peakBytes, seed, key },
     summary: known?.summary ?? '',
     resolvedBy: resolvedBy === 'unused' && status !== 'done' && !isSource ? 'not reached' : resolvedBy,
-    seconds: madeIn ?? seconds,
+    seconds: seconds || (madeIn ?? 0),
     inputs: Object.entries(identity.inputs).map(([artefact, input]) => ({
       artefact,
       from: idOf(input.key) ?? input.stage,

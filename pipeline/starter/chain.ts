@@ -12,21 +12,19 @@ import { InputError } from '../../wgsl/core/index.ts';
 import { choices } from '../file/describe.ts';
 import { schemaAt } from '../file/schema.ts';
 import { literalText } from '../file/substitute.ts';
-import { sha256Of } from '../hash.ts';
 import type { PipelineValues, StageValues } from './pipeline-text.ts';
+import { nameFrom } from './run-name.ts';
 
 const DEMO_FILE = fileURLToPath(new URL('../../scenes/demo.yaml', import.meta.url));
 const DEMO_CAPTURE = fileURLToPath(new URL('../../scenes/playbot', import.meta.url));
-/** The name of the included scene in place of a path, and the name of its run. */
+/** The name of the included scene in place of a path. */
 export const INCLUDED = 'demo';
+/** The name of its runs. */
 const INCLUDED_NAME = 'robot';
-/** Larger pictures are reduced to it, as in 3DGS; pixels. */
-const LONGER_SIDE = 1600;
 /** Usual names of files and folders: a run gets the name of the folder around them instead. */
 const USUAL_NAME = /^(splat|base|point_cloud|iteration_\d+|meta|transforms)$/;
-const MAX_NAME = 60;
-/** Characters of a hash in a name. */
-const HASH = 6;
+/** Larger pictures are reduced to it, as in 3DGS; pixels. */
+const LONGER_SIDE = 1600;
 
 /** The goals of a run, and their stages after load (and, for a capture, init). A splat is not trained. */
 export const GOALS = {
@@ -153,25 +151,14 @@ async function demoOptions(): Promise<Record<string, StageValues>> {
 
 /**
  * `fox` of a capture, `fox-splat` of a splat, and for a restyling `fox-gold` and `fox-splat-gold`. A restyled capture and its restyled
- * splat have different folders, and a name that loses letters has a hash.
+ * splat have different folders.
  */
 function runName({ path, reader, isIncluded }: FoundInput, { goal, prompt = '' }: RunRequest): string {
   const stem = basename(path, extname(path));
   const folders = path.split(sep).slice(0, -1);
   const own = isIncluded ? INCLUDED_NAME : [...folders, stem].findLast((name) => !USUAL_NAME.test(name));
   const kind = reader.photographs ? '' : stem === 'base' ? 'base' : 'splat';
-  const words = [own ?? '', kind, goal === 'restyle' ? prompt : ''].map(plainWords);
-  const name = words.filter(Boolean).join('-');
-  if (name.length <= MAX_NAME) return name || goal;
-  return `${name.slice(0, MAX_NAME - HASH - 1).replace(/-$/, '')}-${sha256Of(name).slice(0, HASH)}`;
-}
-
-/** The words of a text in lower-case ASCII, joined by dashes, and a hash of a text with other letters. */
-function plainWords(text: string): string {
-  const plain = text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
-  const words = plain.match(/[a-z0-9]+/g) ?? [];
-  const hasOthers = /(?![a-z0-9])[\p{L}\p{N}]/u.test(plain);
-  return [...words, ...(hasOthers ? [sha256Of(text).slice(0, HASH)] : [])].join('-');
+  return nameFrom([own ?? '', kind, goal === 'restyle' ? prompt : '']) || goal;
 }
 
 /** A folder as an absolute path; a name stays. */

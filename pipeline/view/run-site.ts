@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { access, constants, lstat, realpath } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { basename, join, sep } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import send from 'send';
 import { InputError } from '../../wgsl/core/index.ts';
+import { MATRIX_FILE } from '../matrix/record.ts';
 import { kindOf, runsIn } from '../report/run-list.ts';
 import { reportPage, runReportPage } from '../report/write.ts';
 import { EVENTS_FILE, isRunning, PREVIEW_FILE } from '../run/live-log.ts';
@@ -18,11 +19,13 @@ import { Refusal, type Site, sendPage, type ViewRequest } from './server.ts';
 const EVENTS = '.events';
 
 /**
- * A run, a matrix, or a folder of runs: its page, the pages of the runs in it, and the files of runs and matrices. A path outside of
- * them is refused, also through a symbolic link, and so are hidden files. @throws InputError where there is no run.
+ * A run or a matrix, by its folder or its .json file, or a folder of runs: its page, the pages of the runs in it, and the files of runs
+ * and matrices. A path outside of them is refused, also through a symbolic link, and so are hidden files.
+ * @throws InputError where there is no run.
  */
 export async function runSite(path: string): Promise<Site> {
-  const root = await realpath(path).catch((error: unknown) => {
+  const isRecord = [MANIFEST, MATRIX_FILE].includes(basename(path));
+  const root = await realpath(isRecord ? dirname(path) : path).catch((error: unknown) => {
     throw new InputError(`cannot be read (${codeOf(error) ?? error})`, path);
   });
   const runs = kindOf(root) === 'other' ? await runsIn(root) : [];

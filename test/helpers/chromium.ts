@@ -99,11 +99,11 @@ export class Page {
     }
   }
 
-  /** Rules of accessibility that the page violates seriously. */
+  /** Rules of accessibility that the page violates seriously; targets of less than 24 pixels are among them. */
   async violations(): Promise<unknown> {
     await this.evaluate(`${axe.source}; 0`);
     return this.evaluate(
-      `axe.run().then(({ violations }) => violations
+      `axe.run({ rules: { 'target-size': { enabled: true } } }).then(({ violations }) => violations
         .filter(({ impact }) => ['serious', 'critical'].includes(impact))
         .map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 80)).join(' | ')))`,
     );

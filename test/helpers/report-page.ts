@@ -52,6 +52,13 @@ export async function takePictures(
     await resize(page, width);
     await page.evaluate("scrollTo({ top: 0, behavior: 'instant' })");
     await page.until(`document.documentElement.scrollWidth <= ${width}`);
+    const isCut =
+      "(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector('nav'))";
+    assert.is(
+      await page.evaluate(isCut),
+      false,
+      `a section is not in the bar of ${name}, ${width} pixels wide`,
+    );
     const height = Number(await page.evaluate('document.documentElement.scrollHeight'));
     const clip = { x: 0, y: 0, width, height, scale: 1 };
     put(PICTURES, `${name}-${width}.png`, await page.screenshot({ captureBeyondViewport: true, clip }));

@@ -10,8 +10,8 @@ const LABELS: Readonly<Record<string, string>> = {
   psnr: 'PSNR, dB',
   clip: 'CLIP, 100·cosine',
   splats: 'Gaussians',
-  structure: 'Structure',
-  content: 'Content',
+  structure: 'Structure loss',
+  content: 'Content loss',
 };
 
 export interface CurveGroup {

@@ -58,13 +58,16 @@ export function showPicture(
   img.src = src;
 }
 
+/** A number, also with a unit or a difference. */
+const QUANTITY = /^[-+−]?[\d.,:]+( \S{1,3})?( \(\S+\))?$/;
+
 /** A table: a head, and rows whose first cell names the row. Columns of numbers are aligned to the right. */
 export function table(
   head: readonly string[],
   rows: readonly (readonly (string | Node)[])[],
 ): HTMLTableElement {
   const isNumeric = (column: number) =>
-    rows.some((row) => typeof row[column] === 'string' && /^[-+−]?[\d.,]+( |$)/.test(row[column] as string));
+    rows.some((row) => typeof row[column] === 'string' && QUANTITY.test(row[column] as string));
   const numeric = head.map((_, column) => column > 0 && isNumeric(column));
   const cell = (name: 'th' | 'td', column: number, content: string | Node) =>
     element(name, numeric[column] ? 'number' : '', content);

@@ -3,7 +3,7 @@ import type { CurveData, LiveReport, LiveStage, LiveUpdate, RunList } from '../d
 import { type CurveGroup, curveGroup } from './curves.ts';
 import { element, Piece, table } from './dom.ts';
 import { follow } from './follow.ts';
-import { dateText, numberText, scoreLabel } from './format.ts';
+import { dateText, numberText, scoreLabel, scoreText } from './format.ts';
 
 /** Scores of the list of runs. */
 const LISTED_SCORES = ['psnr', 'ssim', 'clip'];
@@ -30,6 +30,7 @@ class LiveView {
   readonly #problem: HTMLElement;
   readonly #now: HTMLElement;
   readonly #flow: HTMLElement;
+  readonly #previewFigure: HTMLElement;
   readonly #preview: HTMLImageElement;
   readonly #curvesSection: HTMLElement;
   readonly #curves: HTMLElement;
@@ -45,6 +46,7 @@ class LiveView {
     this.#problem = piece.get('problem');
     this.#now = piece.get('now');
     this.#flow = piece.get('flow');
+    this.#previewFigure = piece.get('previewFigure');
     this.#preview = piece.get('preview');
     this.#curvesSection = piece.get('curvesSection');
     this.#curves = piece.get('curves');
@@ -65,7 +67,7 @@ class LiveView {
     this.#problem.hidden = !error;
     this.#problem.textContent = error ?? '';
     this.#now.replaceChildren(...(current?.progress ? [progressOf(current)] : []));
-    this.#preview.hidden = !preview;
+    this.#previewFigure.hidden = !preview;
     if (preview && this.#preview.getAttribute('src') !== preview) this.#preview.src = preview;
     this.showStages(run);
     if (run.curves !== this.#shown) this.#showCurves(run.curves);
@@ -145,7 +147,7 @@ export function listPage({ name, runs }: RunList): DocumentFragment {
       link,
       element('span', `pill ${status}`, kind === 'matrix' ? `matrix, ${status}` : status),
       prompt ?? '',
-      ...shown.map((score) => (scores[score] === undefined ? '' : numberText(scores[score]))),
+      ...shown.map((score) => (scores[score] === undefined ? '' : scoreText(scores[score]))),
       dateText(made),
     ];
   });

@@ -3,12 +3,12 @@ import type { MatrixCell, MatrixReport } from '../data.ts';
 import { copyButton } from './controls.ts';
 import { element, Piece, table } from './dom.ts';
 import { follow } from './follow.ts';
-import { dateText, numberText, scoreLabel } from './format.ts';
+import { dateText, scoreLabel, scoreText } from './format.ts';
 
 /** The page of a matrix: its cells in a table that sorts, and the contact sheet. That of a running matrix follows it. */
 export function matrixPage(matrix: MatrixReport): DocumentFragment {
-  const { name, status, sheet, command } = matrix;
-  const piece = new Piece('matrix-page').fill({ status, title: name, command });
+  const { name, status, sheet, command, cwd } = matrix;
+  const piece = new Piece('matrix-page').fill({ status, title: name, command, cwd });
   piece.get('status').classList.add(status);
   const view = new MatrixView(piece);
   view.show(matrix);
@@ -47,9 +47,11 @@ class MatrixView {
   show(matrix: MatrixReport): void {
     const { axes, cells, seconds, made, error, isFollowed } = matrix;
     const finished = cells.filter(({ status }) => status !== 'running' && status !== 'not started').length;
+    const what = `one for each ${axes.length > 1 ? 'combination of ' : ''}${axes.join(' and ')}`;
+    const runs = count(cells.length, 'run');
     const lead = isFollowed
-      ? [`${finished} of ${count(cells.length, 'cell')} finished`, axes.join(' × ')]
-      : [count(cells.length, 'cell'), `of ${axes.join(' × ')}`, duration(seconds), dateText(made)];
+      ? [`${finished} of ${runs} finished, ${what}`]
+      : [`${runs}, ${what}`, duration(seconds), dateText(made)];
     this.#lead.textContent = lead.join(' · ');
     this.#problem.hidden = !error;
     this.#problem.textContent = error ?? '';
@@ -84,13 +86,13 @@ function previewOf(cell: MatrixCell): HTMLElement {
 
 function cellTable({ axes, scores, cells }: MatrixReport, order: Order): HTMLTableElement {
   const shown = scores.filter(({ name }) => !/\.(before|covisible)$/.test(name));
-  const head = ['Cell', ...axes, 'Status', 'Time', ...shown.map(({ name }) => scoreLabel(name))];
+  const head = ['Run', ...axes, 'Status', 'Time', ...shown.map(({ name }) => scoreLabel(name))];
   const rows = cells.map((cell) => [
     nameOf(cell),
     ...axes.map((axis) => String(cell.values[axis])),
     statusOf(cell),
     cell.seconds === undefined ? '' : duration(cell.seconds),
-    ...shown.map(({ name }) => (cell.scores[name] === undefined ? '' : numberText(cell.scores[name]))),
+    ...shown.map(({ name }) => (cell.scores[name] === undefined ? '' : scoreText(cell.scores[name]))),
   ]);
   const keys = cells.map((cell) => [
     cell.name,

@@ -26,6 +26,10 @@ function contentOf(report: ReportData): DocumentFragment {
   }
 }
 
+// Before the curves listen: they draw in the colours of the class.
+for (const event of ['beforeprint', 'afterprint']) {
+  addEventListener(event, () => document.documentElement.classList.toggle('print', event === 'beforeprint'));
+}
 byId('main').replaceChildren(contentOf(data));
 const sections = [...document.querySelectorAll<HTMLElement>('main [data-section]')];
 byId('sections').replaceChildren(

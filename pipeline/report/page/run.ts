@@ -4,7 +4,7 @@ import { comparison } from './comparison.ts';
 import { choice, copyButton } from './controls.ts';
 import { curveGroup } from './curves.ts';
 import { type Content, element, facts, Piece, showPicture, table } from './dom.ts';
-import { dateText, numberText, scoreLabel, unitText } from './format.ts';
+import { dateText, scoreLabel, scoreText, unitText } from './format.ts';
 import { splatViewer } from './viewer.ts';
 
 /** The page of one run. */
@@ -17,6 +17,7 @@ export function runPage(run: RunReport): DocumentFragment {
     name: run.name,
     status: run.status,
     title,
+    what: run.status === 'done' ? whatOf(run) : undefined,
     lead: leadOf(run),
     problem: run.error && [
       element('h2', '', run.status === 'stopped' ? 'The run was stopped' : 'The run failed'),
@@ -53,11 +54,17 @@ export function runPage(run: RunReport): DocumentFragment {
   return piece.content;
 }
 
-function leadOf({ name, prompt, gaussians, seconds, made, heldOut, turntable }: RunReport): string {
+/** What the run made, for a reader who knows no splats. */
+function whatOf({ prompt, stages }: RunReport): string {
+  const isTrained = stages.some(({ stage }) => stage === 'train');
+  const source = isTrained ? ', made from photographs' : '';
+  return `A 3D scene (a Gaussian splat)${source}${prompt === undefined ? '' : ' and restyled to look like this text'}.`;
+}
+
+function leadOf({ gaussians, seconds, made, heldOut, turntable }: RunReport): string {
   const parts = [
-    prompt === undefined ? undefined : `${name} restyled by a prompt`,
     gaussians === undefined ? undefined : `${gaussians.toLocaleString('en-US')} Gaussians`,
-    turntable && count(turntable.names.length, 'frame'),
+    turntable && `video of ${count(turntable.names.length, 'frame')}`,
     heldOut.length ? count(heldOut.length, 'held-out view') : undefined,
     `computed in ${duration(seconds)}`,
     dateText(made),
@@ -77,13 +84,15 @@ function videoOf({ src, poster }: NonNullable<RunReport['video']>): Content {
 function scoreCard({ name, value, unit, over, before, meaning }: ScoreData): Node {
   const isRatio = unit === '1';
   // Restyling changes colours on purpose: the fidelity that counts is the one before it.
-  const isFidelity = name === 'psnr' || name === 'ssim';
-  const was = `${before === undefined ? '' : numberText(before)} before restyling`;
+  const isOfTrained = before !== undefined && (name === 'psnr' || name === 'ssim');
+  const other = isOfTrained
+    ? `${scoreText(value)} after restyling, which changes the colours on purpose`
+    : before !== undefined && `${scoreText(before)} before restyling`;
   return new Piece('score').fill({
-    name: scoreLabel(name),
-    value: numberText(value),
+    name: isOfTrained ? `${scoreLabel(name)} before restyling` : scoreLabel(name),
+    value: scoreText(isOfTrained ? before : value),
     unit: unit === 'dB' ? unit : undefined,
-    was: before === undefined ? undefined : isFidelity ? `${was}: the trained splat` : was,
+    other: other || undefined,
     meaning,
     over: isRatio || unit === 'dB' ? `over ${over}` : `${unit}, over ${over}`,
   }).content;
@@ -92,8 +101,8 @@ function scoreCard({ name, value, unit, over, before, meaning }: ScoreData): Nod
 function scoreTable(scores: readonly ScoreData[]): Node {
   const rows = scores.map(({ name, value, unit, over, before }) => [
     name,
-    numberText(value),
-    before === undefined ? '' : numberText(before),
+    scoreText(value),
+    before === undefined ? '' : scoreText(before),
     unitText(unit),
     over,
   ]);
@@ -130,8 +139,8 @@ function heldOutView(view: HeldOutData, which: 'before' | 'now'): Node {
   const piece = new Piece('held-out-view');
   piece.fill({
     name,
-    psnr: psnr === undefined ? 'masked' : `PSNR ${numberText(psnr)} dB`,
-    ssim: ssim === undefined ? undefined : `SSIM ${numberText(ssim)}`,
+    psnr: psnr === undefined ? 'masked' : `PSNR ${scoreText(psnr)} dB`,
+    ssim: ssim === undefined ? undefined : `SSIM ${scoreText(ssim)}`,
     gain: gain > 1 ? `difference × ${gain}` : 'difference',
   });
   showPicture(piece.get('photograph'), photograph, `Photograph ${name}`);
@@ -175,7 +184,8 @@ function optionGroups(stages: readonly StageData[]): Node[] {
     .filter(({ options }) => options.length)
     .map(({ id, options }) => {
       const rows = options.map(({ name, value, standard }) => {
-        const term = element('dt', '', name);
+        const parts = name.split('.').flatMap((part, i) => (i ? ['.', element('wbr', ''), part] : [part]));
+        const term = element('dt', '', ...parts);
         const now = element('dd', '', element('code', '', value));
         if (standard !== undefined) now.append(element('span', 'standard', `default ${standard}`));
         return element('div', '', term, now);
@@ -194,7 +204,7 @@ function costTable({ stages, otherTransfers }: RunReport): Node {
     size(bytesDown),
   ]);
   const between = otherTransfers.map(({ name, bytesUp, bytesDown }) => [
-    `(${name})`,
+    name,
     '',
     '',
     size(bytesUp),

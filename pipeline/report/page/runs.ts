@@ -1,7 +1,7 @@
 import { count } from '../../units.ts';
 import type { ComparisonReport } from '../data.ts';
 import { element, Piece, table } from './dom.ts';
-import { dateText, numberText, unitText } from './format.ts';
+import { dateText, scoreLabel, scoreText, unitText } from './format.ts';
 
 /** Maximum number of results that are listed by name. */
 const MAX_FILES = 50;
@@ -19,11 +19,11 @@ export function comparisonPage({
   const names = runs.map(({ name }) => name);
   piece.fill({
     title: name,
-    lead: `${count(runs.length, 'run')} · ${dateText(made)}`,
+    lead: dateText(made),
     scores: table(
       ['Score', ...names, 'Unit'],
       scores.map(({ name, unit, values }) => [
-        name,
+        scoreLabel(name),
         ...values.map((value, i) => withDifference(value, i ? values[0] : undefined)),
         unitText(unit),
       ]),
@@ -34,7 +34,7 @@ export function comparisonPage({
           options.map(({ name, values }) => [name, ...values.map((value) => value ?? '—')]),
         )
       : element('p', 'note', 'All options are the same.'),
-    fileCount: count(files.length, 'result'),
+    fileCount: `${files.length > MAX_FILES ? `The first ${MAX_FILES} of ` : ''}${count(files.length, 'result')}`,
     fileTable: files.length
       ? table(
           ['Result', ...names],
@@ -50,9 +50,9 @@ export function comparisonPage({
 
 function withDifference(value: number | undefined, first: number | undefined): string {
   if (value === undefined) return '—';
-  if (first === undefined || first === value) return numberText(value);
+  if (first === undefined || first === value) return scoreText(value);
   const difference = value - first;
-  return `${numberText(value)} (${difference > 0 ? '+' : '−'}${numberText(Math.abs(difference))})`;
+  return `${scoreText(value)} (${difference > 0 ? '+' : '−'}${scoreText(Math.abs(difference))})`;
 }
 
 /** The frames at one place of the path, side by side. Paths of other lengths are scaled. */

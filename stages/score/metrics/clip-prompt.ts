@@ -10,7 +10,7 @@ export const clip = clipMetric({
   name: 'clip',
   summary: '100 × cosine similarity of the frames and the prompt',
   meaning:
-    'How well CLIP finds the prompt in the frames: higher is closer. Compare scores of one model only.',
+    'How well the frames match the prompt, judged by CLIP, a model that compares pictures with texts: higher is closer. Compare scores of one model only.',
   needs: { prompt: true },
   async measure(view) {
     const scoreOf = (name: string, frames: readonly EmbeddedFrame[]) => {

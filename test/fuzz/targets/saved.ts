@@ -79,7 +79,8 @@ async function shards(): Promise<Files> {
 }
 
 const matrix: MatrixRecord = {
-  ...{ format: 1, status: 'failed', name: 'styles', file: '/p.yaml', set: ['seed=7'], jobs: 1, seconds: 9 },
+  ...{ format: 1, status: 'failed', name: 'styles', command: 'npx splatline run p.yaml', cwd: '/' },
+  ...{ file: '/p.yaml', set: ['seed=7'], jobs: 1, seconds: 9 },
   axes: { prompt: ['gold', 'ice'] },
   cells: [
     {
