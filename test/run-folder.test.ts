@@ -17,7 +17,7 @@ import { Store } from '../pipeline/store/store.ts';
 import { defineStage } from '../stages/stage.ts';
 import { InputError } from '../wgsl/core/index.ts';
 import { fakeFormats, fakeGpu, fakeStages, trail } from './helpers/fake-stages.ts';
-import { bench, rejection, text } from './helpers/runner-bench.ts';
+import { bench, manifestOf, rejection, spoil, text } from './helpers/runner-bench.ts';
 import { commandOutput } from './helpers/terminal.ts';
 
 test('a run.json that names files elsewhere removes none of them', async () => {
@@ -41,6 +41,28 @@ test('a run that cannot start writes nothing', async () => {
     assert.is((await rejection(run({ registry }))).message, 'not on this disk');
     assert.not(existsSync(out));
     assert.equal(trail, []);
+  });
+});
+
+test('a damaged record of saved work is named, and explains nothing', async () => {
+  await bench(async ({ out, store, run }) => {
+    await run();
+    const { stages } = await manifestOf(out);
+    const change = async (id: string, changes: object) => {
+      const { key } = stages.find((row) => row.id === id)!;
+      const file = join(store, 'entries', key.slice(0, 2), key, 'entry.json');
+      await spoil(file, JSON.stringify({ ...JSON.parse(await text(file)), ...changes }));
+      return file;
+    };
+    const { format, stage, inputs } = stages.at(-1)!.identity;
+    await change('score', { identity: { format, stage, inputs } });
+    await change('init', { identity: null });
+    await rm(out, { recursive: true });
+    assert.equal((await run({ set: ['stylize.prompt=neon'] })).ran, ['stylize', 'score']);
+    const file = await change('score', { about: null });
+    const error = await rejection(run());
+    assert.instance(error, InputError);
+    assert.ok(error.message.startsWith(`${file}: about: `), error.message);
   });
 });
 

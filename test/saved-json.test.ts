@@ -110,6 +110,7 @@ test('a run.json whose stages have no options, or inputs that are none, is refus
     writeFileSync(path, JSON.stringify({ ...run, stages: [first, { ...others[0], ...changes }] }));
     await throwsInput(() => readManifest(folder), path, text);
   };
+  await refuses({ key: '../..' }, 'stages.1.key: expected 64 hex digits');
   await refuses({ options: null }, 'stages.1.options: expected a map of options');
   await refuses({ options: ['steps'] }, 'stages.1.options: expected a map of options');
   await refuses({ identity: { inputs: { dataset: null } } }, 'stages.1.identity.inputs: expected the stage');

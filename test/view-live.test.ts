@@ -229,7 +229,26 @@ test('damaged files of a running run are notes on its page, which stays', async 
     const later = (await next()).data;
     assert.equal([later.curves.length, later.curves[0].steps], [1, [50, 100]]);
     appendFileSync(file, 'no JSON\n');
-    assert.match((await next()).data.notes.at(-1).text, /^line \d+ of \.live\/events\.jsonl is damaged: /);
+    const left = (await next()).data.notes.at(-1).text;
+    assert.match(left, /^\.live\/events\.jsonl:\d+:\d+: is not JSON: unexpected "o"; the line is left out$/);
+    // Members that the page cannot show.
+    const progress = {
+      event: 'progress',
+      stage: 'train',
+      step: 101,
+      steps: 200,
+      perSecond: 1,
+      secondsLeft: 1,
+    };
+    appendFileSync(file, `${JSON.stringify({ ...progress, metrics: null })}\n`);
+    assert.match((await next()).data.notes.at(-1).text, /^\.live\/events\.jsonl:\d+: metrics: /);
+    // JSON has no NaN.
+    appendFileSync(file, `${JSON.stringify({ ...progress, metrics: { loss: Number.NaN, psnr: 3 } })}\n`);
+    assert.equal((await next()).data.stages[1].progress.metrics, { psnr: 3 });
+    // The curves of a stage that is none.
+    put(root, 'metrics.jsonl', '{"step":50,"loss":1}\n');
+    appendFileSync(file, `${JSON.stringify({ event: 'cached', stage: '..', seconds: 1 })}\n`);
+    assert.is((await next()).data.curves, undefined);
     // A file that cannot be read, and can be again.
     renameSync(file, `${file}.away`);
     mkdirSync(file);

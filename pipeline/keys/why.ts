@@ -51,11 +51,12 @@ interface Change<Value> {
   b?: Value;
 }
 
-type Members<Value> = { [key: string]: Value } | object;
+/** Absent in a damaged record. */
+type Members<Value> = { [key: string]: Value } | object | undefined | null;
 
 /** The members that differ, in the order of `now`, then the removed ones. */
 export function changedMembers<Value>(before: Members<Value>, now: Members<Value>): Change<Value>[] {
-  const [was, is] = [before, now].map((members) => new Map<string, Value>(Object.entries(members)));
+  const [was, is] = [before, now].map((members) => new Map<string, Value>(Object.entries(members ?? {})));
   return [...new Set([...is.keys(), ...was.keys()])]
     .map((key) => ({ key, a: was.get(key), b: is.get(key) }))
     .filter(({ a, b }) => !isDeepStrictEqual(a, b));

@@ -1,5 +1,8 @@
+import { join } from 'node:path';
+import * as z from 'zod';
+import { checkJson } from '../../stages/artefacts/json.ts';
 import type { ArtefactName } from '../../stages/stage.ts';
-import type { Entry } from '../store/entry.ts';
+import { type Entry, isKey, RECORD } from '../store/entry.ts';
 
 /*
  * The contents of a store entry: `artefacts/<name>/` for later stages, the stage's result files in `files/`, files about its
@@ -32,8 +35,18 @@ export interface OutputAbout {
   parts: Partial<Record<ArtefactName, PartHashes>>;
 }
 
-export function aboutOf(entry: Entry): OutputAbout {
-  return entry.record.about as OutputAbout;
+const aboutSchema = z.object({
+  stage: z.string(),
+  run: z.string(),
+  seconds: z.number(),
+  peakBytes: z.number(),
+  artefacts: z.record(z.string(), z.object({ key: z.string().refine(isKey, 'is no key'), name: z.string() })),
+  parts: z.record(z.string(), z.record(z.string(), z.string())),
+}) as z.ZodType<OutputAbout>;
+
+/** @throws InputError with the entry's record and the member that is damaged. */
+export function aboutOf({ folder, record: { about } }: Entry): OutputAbout {
+  return checkJson(join(folder, RECORD), z.object({ about: aboutSchema }), { about }).about;
 }
 
 /** The files below a folder of an entry, with their paths there. */

@@ -10,7 +10,7 @@ import type { AdapterReport, LedgerRow } from '../../wgsl/core/index.ts';
 import type { Cell } from '../file/cells.ts';
 import { isMap } from '../file/describe.ts';
 import type { StageIdentity } from '../keys/identity.ts';
-import { type Entry, isBelow } from '../store/entry.ts';
+import { type Entry, isBelow, isKey } from '../store/entry.ts';
 import type { OutputAbout } from './entries.ts';
 import { isResultPath, MANIFEST } from './run-folder.ts';
 
@@ -19,13 +19,18 @@ const object = <T extends object>() => z.custom<T>((value) => typeof value === '
 
 const fileContents = { path: z.string(), bytes: z.number(), sha256: z.string() };
 
+/** The id of a stage, which names its folder. */
+export const stageId = z.string().refine(isBelow, 'is no name of a folder');
+
+const key = z.string().refine(isKey, 'expected 64 hex digits');
+
 /** The stage that produced each input, and that stage's key. */
 const inputs = z.record(z.string(), z.object({ stage: z.string(), key: z.string() }));
 
 const stageSchema = z.object({
-  id: z.string().refine(isBelow, 'is no name of a folder'),
+  id: stageId,
   stage: z.string(),
-  key: z.string(),
+  key,
   /** How the run resolved it. `read`: a source stage, which has no entry; `unused`: no stage that ran needed it. */
   resolvedBy: z.enum(['ran', 'cached', 'read', 'unused']),
   /** Why it ran or did not, in words. */
@@ -54,7 +59,7 @@ const fileSchema = z.object({
   path: z.string().refine(isResultPath, 'is not the path of a result'),
   /** The id of the stage that wrote it, and that stage's key. */
   stage: z.string(),
-  key: z.string(),
+  key,
   /** An earlier run wrote it; this run has not reached its stage. */
   earlier: z.literal(true).optional(),
 });

@@ -2,11 +2,13 @@ import { join, resolve } from 'node:path';
 import { type ArtefactFormats, artefactFormats } from '../../stages/artefacts/formats.ts';
 import type { Known } from '../../stages/stage.ts';
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { isMap } from '../file/describe.ts';
 import { type Plan, type PlannedStage, stageIndex } from '../file/plan.ts';
 import { identities, type KeyedStage, type StageIdentity } from '../keys/identity.ts';
 import { sentence, why } from '../keys/why.ts';
 import { openDevice } from '../open-device.ts';
 import { Checkpoints } from '../store/checkpoints.ts';
+import { quiet } from '../store/disk.ts';
 import { Store } from '../store/store.ts';
 import { aboutOf } from './entries.ts';
 import { readManifest } from './manifest.ts';
@@ -215,9 +217,10 @@ interface SavedIdentity {
 /** The identities of all stages in the store, the newest first, after those of the folder's last run. */
 async function savedIdentities({ out, store }: PreparedPlan): Promise<SavedIdentity[]> {
   const saved: SavedIdentity[] = [];
-  for await (const { record, ...entry } of store.entries()) {
-    const identity = record.identity as StageIdentity;
-    saved.push({ made: record.made, run: aboutOf({ record, ...entry }).run, identity });
+  for await (const entry of store.entries()) {
+    const { made, identity } = entry.record;
+    const about = quiet(() => aboutOf(entry));
+    if (about && isMap(identity)) saved.push({ made, run: about.run, identity: identity as never });
   }
   saved.sort((a, b) => (a.made < b.made ? 1 : -1));
   const last = await readManifest(out).catch(() => undefined);

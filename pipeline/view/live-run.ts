@@ -1,8 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import * as z from 'zod';
+import { checkJson, parseJson } from '../../stages/artefacts/json.ts';
 import type { CurveData, LiveReport, LiveStage, LiveUpdate } from '../report/data.ts';
 import { curveOf, metricsOf } from '../report/run-report.ts';
-import { EVENTS_FILE, isRunning, type LiveLine } from '../run/live-log.ts';
+import { EVENTS_FILE, isRunning } from '../run/live-log.ts';
+import { stageId } from '../run/manifest.ts';
 import { METRICS_FILE } from '../run/metrics-log.ts';
 import { LIVE, STAGES } from '../run/run-folder.ts';
 import { codeOf } from '../store/disk.ts';
@@ -14,6 +17,35 @@ export const PREVIEW = '.preview';
 const MAX_NOTES = 12;
 const PIECE_BYTES = 1 << 16;
 const HEAD_BYTES = 64;
+
+const EVENTS = `${LIVE}/${EVENTS_FILE}`;
+
+const stage = z.string();
+/** JSON has null in place of numbers that are not finite. They are left out. */
+const numbers = z
+  .record(z.string(), z.number().nullable())
+  .transform((values) => Object.entries(values).filter(([, value]) => value !== null))
+  .transform((rows) => Object.fromEntries(rows) as Record<string, number>);
+/** What a page shows of `LiveLine`. */
+const lineSchema = z.discriminatedUnion('event', [
+  z.object({
+    event: z.literal('run'),
+    name: z.string(),
+    seed: z.number(),
+    stages: z.array(stageId),
+    adapter: z.object({ description: z.string(), device: z.string() }),
+  }),
+  z.object({ event: z.literal('stage'), stage, at: z.number() }),
+  z.object({
+    ...{ event: z.literal('progress'), stage, step: z.number(), steps: z.number(), metrics: numbers },
+    ...{ perSecond: z.number(), secondsLeft: z.number(), compiling: z.boolean().optional() },
+  }),
+  z.object({ event: z.literal('metrics'), stage, lines: z.array(z.string()) }),
+  z.object({ event: z.literal('preview'), at: z.number() }),
+  z.object({ event: z.enum(['cached', 'done']), stage, seconds: z.number() }),
+  z.object({ event: z.enum(['wait', 'note', 'warn']), stage, text: z.string() }),
+  z.object({ event: z.enum(['replaces', 'fetch', 'result', 'report']) }),
+]);
 
 /** The state of a running run. Reads the events that the run appends to a file. */
 export class LiveRun implements Followed {
@@ -99,19 +131,15 @@ export class LiveRun implements Followed {
   }
 
   async #takeLine(text: string): Promise<void> {
-    this.#lineCount++;
+    const number = ++this.#lineCount;
     try {
-      await this.#take(JSON.parse(text) as LiveLine);
+      await this.#take(checkJson(`${EVENTS}:${number}`, lineSchema, parseJson(text, EVENTS, number)));
     } catch (error) {
-      this.#note(
-        '',
-        `line ${this.#lineCount} of ${LIVE}/${EVENTS_FILE} is damaged: ${messageOf(error)}`,
-        true,
-      );
+      this.#note('', `${messageOf(error)}; the line is left out`, true);
     }
   }
 
-  async #take(line: LiveLine): Promise<void> {
+  async #take(line: z.output<typeof lineSchema>): Promise<void> {
     const { report } = this;
     switch (line.event) {
       case 'run': {
@@ -122,11 +150,13 @@ export class LiveRun implements Followed {
       }
       case 'stage':
         this.#setMetrics(line.stage, []);
-        return this.#change(line.stage, { state: 'running', began: line.at, progress: undefined });
+        this.#change(line.stage, { state: 'running', began: line.at, progress: undefined });
+        return;
       case 'progress': {
         const { step, steps, metrics, perSecond, secondsLeft, compiling } = line;
         const progress = { step, steps, metrics, perSecond, secondsLeft, compiling };
-        return this.#change(line.stage, { progress });
+        this.#change(line.stage, { progress });
+        return;
       }
       case 'metrics':
         return this.#setMetrics(line.stage, [...(this.#metrics.get(line.stage) ?? []), ...line.lines]);
@@ -134,10 +164,11 @@ export class LiveRun implements Followed {
         report.preview = `${PREVIEW}?${line.at}`;
         return;
       case 'cached':
-        this.#change(line.stage, { state: 'cached', seconds: line.seconds });
+        if (!this.#change(line.stage, { state: 'cached', seconds: line.seconds })) return;
         return this.#setMetrics(line.stage, await this.#savedMetrics(line.stage));
       case 'done':
-        return this.#change(line.stage, { state: 'ran', seconds: line.seconds });
+        this.#change(line.stage, { state: 'ran', seconds: line.seconds });
+        return;
       case 'wait':
       case 'note':
       case 'warn':
@@ -157,9 +188,11 @@ export class LiveRun implements Followed {
     this.report.notes = [...this.report.notes, { stage, text, isWarning }].slice(-MAX_NOTES);
   }
 
-  #change(id: string, changes: Partial<LiveStage>): void {
+  /** False for a stage that the run does not have. */
+  #change(id: string, changes: Partial<LiveStage>): boolean {
     const stage = this.report.stages.find((one) => one.id === id);
     if (stage) Object.assign(stage, changes);
+    return stage !== undefined;
   }
 
   #setMetrics(id: string, lines: readonly string[]): void {

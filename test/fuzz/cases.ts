@@ -2,6 +2,7 @@ import { Draw } from './draw.ts';
 import { mutate } from './mutate.ts';
 import { CAPTURES, PICTURES, VIDEOS } from './targets/captures.ts';
 import { CAMERA_PATHS, DOCUMENTS } from './targets/documents.ts';
+import { RUNS } from './targets/runs.ts';
 import { SAVED } from './targets/saved.ts';
 import { SPLATS } from './targets/splats.ts';
 import type { Target } from './targets/target.ts';
@@ -9,7 +10,7 @@ import type { Target } from './targets/target.ts';
 /** All targets. Their order is part of what a seed and the number of a case repeat. */
 export const TARGETS = [
   ...[...CAPTURES, ...CAMERA_PATHS, ...PICTURES, ...SPLATS, ...VIDEOS, ...DOCUMENTS],
-  ...SAVED,
+  ...[...SAVED, ...RUNS],
 ];
 
 /** The targets in the order in which cases take turns: a target of weight 3 has three of them. */

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readMatrix, readPipeline } from '../../../pipeline/file/read.ts';
 import { readGolden } from '../../../pipeline/golden/recording.ts';
@@ -11,8 +11,7 @@ import { stages } from '../../../stages/index.ts';
 import { keyframes } from '../../../stages/orbit/paths/keyframes.ts';
 import { nerfstudio } from '../../../stages/orbit/paths/nerfstudio.ts';
 import { silent } from '../../../stages/stage.ts';
-import { exampleRun } from '../../helpers/example-run.ts';
-import { scratchFolder } from '../../helpers/scratch.ts';
+import { runFiles } from './runs.ts';
 import { type Files, fileTarget, repositoryFile, type Target } from './target.ts';
 
 const keyframeFile = {
@@ -114,20 +113,6 @@ export async function clipFiles(names: readonly string[]): Promise<Files> {
     names.map(async (name) => [name, await readFile(join(TINY_CLIP, name))] as const),
   );
   return Object.fromEntries(files);
-}
-
-/** The files of a run's folder. */
-export async function runFiles(): Promise<Files> {
-  const folder = await exampleRun(scratchFolder());
-  const items = await readdir(folder, { recursive: true, withFileTypes: true });
-  const paths = items
-    .filter((item) => item.isFile())
-    .map((item) => join(item.parentPath ?? item.path, item.name));
-  return Object.fromEntries(
-    await Promise.all(
-      paths.map(async (path) => [path.slice(folder.length + 1), await readFile(path)] as const),
-    ),
-  );
 }
 
 /** Pipeline files, prompts, CLIP models, golden renders and runs. */

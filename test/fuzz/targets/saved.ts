@@ -16,7 +16,8 @@ import { readSafetensors } from '../../../stages/clip/safetensors.ts';
 import type { Gpu } from '../../../wgsl/core/index.ts';
 import { type FloatTensor, packTensors } from '../../helpers/safetensors.ts';
 import { scratchFolder } from '../../helpers/scratch.ts';
-import { clipFiles, runFiles } from './documents.ts';
+import { clipFiles } from './documents.ts';
+import { runFiles } from './runs.ts';
 import { type Files, fileTarget, repositoryFile, type Target } from './target.ts';
 
 const VIEWS = ['a.jpg', 'b.jpg'];
