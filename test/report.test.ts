@@ -118,6 +118,7 @@ test('the command chooses the page by what the folder is', async () => {
   const out = join(root, 'both.html');
   assert.is(await report(join(root, 'fox'), join(root, 'broken/run.json'), '--out', out), `${out}\n`);
   assert.match(readFileSync(out, 'utf8'), '"kind":"comparison"');
+  await throwsInput(() => report(join(root, 'fox'), 'fox@3fa2b1c9'), /runs --restore fox@3fa2b1c9 brings it/);
 
   put(root, 'fox.golden/golden.json', '{}');
   const file = put(root, 'fox.yaml', '');
@@ -271,10 +272,16 @@ test('a viewer needs a splat', async () => {
 });
 
 testUnless(test, noChromium, 'the page of a failed run says what failed', async () => {
-  const changes = { status: 'failed', error: 'no memory', scores: undefined };
+  const changes = { status: 'failed', error: 'no memory', endedIn: 'score', scores: undefined };
   const { file } = await writeRunReport(await exampleRun(scratchFolder(), changes));
   await withPage(file, async (page) => {
     assert.match(String(await page.evaluate("document.querySelector('.problem').innerText")), 'no memory');
+    const states = "[...document.querySelectorAll('.node .pill')].map(({ textContent }) => textContent)";
+    assert.equal(await page.evaluate(states), ['read', 'ran', 'ran', 'ran', 'failed']);
+    assert.match(
+      String(await page.evaluate("document.querySelector('.command').innerText")),
+      /^Continue it\s+Copy\s+npx splatline run example\.yaml\s+In \S+ The same command uses the finished stages/,
+    );
     assert.equal(await page.violations(), []);
     await takePictures(page, 'failed-run');
   });

@@ -36,6 +36,11 @@ async function compare(
   { out = 'comparison.html', viewer }: ReportFlags,
 ): Promise<string> {
   if (viewer) throw withoutViewer('a page that compares runs');
+  const kept = runs.find((run) => run.includes('@') && !existsSync(run));
+  if (kept) {
+    const advice = `is not here; if the store keeps it, splatline runs --restore ${kept} brings it back`;
+    throw new InputError(advice, kept);
+  }
   const { writeComparison } = await import('../report/write.ts');
   await writeComparison(runs, resolve(out));
   return resolve(out);

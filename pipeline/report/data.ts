@@ -70,7 +70,7 @@ export interface StageData {
   id: string;
   stage: string;
   summary: string;
-  resolvedBy: 'ran' | 'cached' | 'read' | 'unused' | 'not reached';
+  state: 'ran' | 'cached' | 'read' | 'unused' | 'not reached' | 'failed' | 'stopped';
   why?: string;
   /** Of the computation of the result, in this run or in an earlier one. */
   seconds: number;

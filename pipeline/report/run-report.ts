@@ -178,15 +178,16 @@ export function curveOf(stage: string, lines: readonly string[], file = METRICS_
   return { stage, steps: rows.map(({ step }) => step), series };
 }
 
-function stageOf(row: StageRow, { stages, ledger, cwd, status }: Manifest): StageData {
+function stageOf(row: StageRow, { stages, ledger, cwd, status, endedIn }: Manifest): StageData {
   const { id, stage, resolvedBy, why, seconds, madeIn, peakBytes, options, seed, key, identity } = row;
   const known = registry.find(({ name }) => name === stage);
   const idOf = (key: string) => stages.find((other) => other.key === key)?.id;
   const isSource = !Object.keys(identity.inputs).length;
+  const usual = resolvedBy === 'unused' && status !== 'done' && !isSource ? 'not reached' : resolvedBy;
   return {
     ...{ id, stage, why, peakBytes, seed, key },
     summary: known?.summary ?? '',
-    resolvedBy: resolvedBy === 'unused' && status !== 'done' && !isSource ? 'not reached' : resolvedBy,
+    state: id === endedIn && (status === 'failed' || status === 'stopped') ? status : usual,
     seconds: seconds || (madeIn ?? 0),
     inputs: Object.entries(identity.inputs).map(([artefact, input]) => ({
       artefact,

@@ -69,6 +69,8 @@ const manifestSchema = z.object({
   format: z.literal(1),
   status: z.enum(['running', 'done', 'failed', 'stopped']),
   error: z.string().optional(),
+  /** The id of the stage in which the run failed or was stopped. */
+  endedIn: z.string().optional(),
   name: z.string(),
   seed: z.number(),
   /** Repeats the run, typed in `cwd`. */

@@ -264,6 +264,7 @@ class Run {
       format: 1,
       status,
       error: error === undefined ? undefined : messageOf(error), // JSON leaves out what is undefined
+      endedIn: error === undefined ? undefined : this.#executor.current,
       name: plan.name,
       seed: plan.seed,
       command,

@@ -53,6 +53,8 @@ interface Work {
 export class StageExecutor {
   /** By id, of the stages so far. */
   readonly outcomes = new Map<string, Outcome>();
+  /** The id of the stage that runs, or of the one that failed. */
+  current?: string;
   readonly #options: ExecutorOptions;
   readonly #byKey: ReadonlyMap<string, KeyedStage>;
   readonly #live: LiveArtefacts;
@@ -254,12 +256,14 @@ export class StageExecutor {
   #start(stage: KeyedStage) {
     const { stages, gpu, report, onEntry } = this.#options;
     report({ event: 'stage', stage: stage.id, index: stages.indexOf(stage), count: stages.length });
+    this.current = stage.id;
     const start = performance.now();
     return async (resolvedBy: 'ran' | 'read', entry?: Entry): Promise<void> => {
       const seconds = (performance.now() - start) / 1000;
       this.outcomes.set(stage.id, { resolvedBy, seconds, peakBytes: gpu.peakBytes, entry });
       report({ event: 'done', stage: stage.id, seconds });
       if (entry) await onEntry(stage, entry);
+      this.current = undefined;
     };
   }
 

@@ -27,7 +27,7 @@ export function unitText(unit: string): string {
   return unit === '1' ? '' : unit;
 }
 
-/** `28 November 2026, 21:03`. */
-export function dateText(iso: string): string {
-  return new Date(iso).toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' });
+/** `28 November 2026 at 21:03`; in a table `28 Nov 2026, 21:03`. */
+export function dateText(iso: string, dateStyle: 'long' | 'medium' = 'long'): string {
+  return new Date(iso).toLocaleString('en-GB', { dateStyle, timeStyle: 'short' });
 }

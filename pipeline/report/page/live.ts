@@ -140,20 +140,24 @@ function progressOf({ id, progress }: LiveStage): Node {
 /** The runs of a folder, the newest first. */
 export function listPage({ name, runs }: RunList): DocumentFragment {
   const shown = LISTED_SCORES.filter((score) => runs.some(({ scores }) => scores[score] !== undefined));
-  const rows = runs.map(({ name, href, kind, status, made, prompt, scores }) => {
+  const hasPrompts = runs.some(({ prompt }) => prompt !== undefined);
+  const rows = runs.map(({ name, href, kind, status, made, prompt = '', scores }) => {
     const link = element('a', '', name);
     link.href = href;
     return [
       link,
       element('span', `pill ${status}`, kind === 'matrix' ? `matrix, ${status}` : status),
-      prompt ?? '',
+      ...(hasPrompts ? [prompt] : []),
       ...shown.map((score) => (scores[score] === undefined ? '' : scoreText(scores[score]))),
-      dateText(made),
+      dateText(made, 'medium'),
     ];
   });
   return new Piece('list-page').fill({
     title: name,
     lead: `${count(runs.length, 'run')}, the newest first`,
-    runs: table(['Run', 'Status', 'Prompt', ...shown.map(scoreLabel), 'Written'], rows),
+    runs: table(
+      ['Run', 'Status', ...(hasPrompts ? ['Prompt'] : []), ...shown.map(scoreLabel), 'Written'],
+      rows,
+    ),
   }).content;
 }

@@ -13,11 +13,12 @@ export function runPage(run: RunReport): DocumentFragment {
   const piece = new Piece('run-page');
   const [headlines, others] = [run.scores.filter(({ meaning }) => meaning), run.scores];
   const title = prompt === undefined ? run.name : `“${prompt}”`;
+  const isOver = run.status === 'done';
   piece.fill({
     name: run.name,
     status: run.status,
     title,
-    what: run.status === 'done' ? whatOf(run) : undefined,
+    what: isOver ? whatOf(run) : undefined,
     lead: leadOf(run),
     problem: run.error && [
       element('h2', '', run.status === 'stopped' ? 'The run was stopped' : 'The run failed'),
@@ -31,8 +32,12 @@ export function runPage(run: RunReport): DocumentFragment {
     video: run.video && videoOf(run.video),
     scores: headlines.length ? headlines.map(scoreCard) : undefined,
     flow: stages.map((stage) => flowNode(stage, stages)),
+    repeatTitle: isOver ? 'Repeat it' : 'Continue it',
     command: run.command,
     cwd: run.cwd,
+    repeatNote: isOver
+      ? 'The same command on the same adapter gives the same bytes.'
+      : 'The same command uses the finished stages, and continues the others from their last checkpoint.',
     options: optionGroups(stages),
     costs: costTable(run),
     machine: facts(run.machine),
@@ -149,31 +154,23 @@ function heldOutView(view: HeldOutData, which: 'before' | 'now'): Node {
   return piece.content;
 }
 
-const HOW: Record<StageData['resolvedBy'], string> = {
-  ran: 'ran',
-  cached: 'cached',
-  read: 'read',
-  unused: 'not needed',
-  'not reached': 'not reached',
-};
-
 function flowNode(stage: StageData, all: readonly StageData[]): Node {
-  const { id, resolvedBy, seconds, why, inputs, summary } = stage;
+  const { id, state, seconds, why, inputs, summary } = stage;
   const piece = new Piece('flow-stage');
   const longest = Math.max(...all.map((one) => one.seconds));
-  const took = resolvedBy === 'cached' ? `took ${duration(seconds)}` : duration(seconds);
+  const took = state === 'cached' ? `took ${duration(seconds)}` : duration(seconds);
   const from = new Map<string, string[]>();
   for (const { artefact, from: producer } of inputs)
     from.set(producer, [...(from.get(producer) ?? []), artefact]);
   const sources = [...from].map(([producer, names]) => `${names.join(', ')} from ${producer}`);
   piece.fill({
     id,
-    how: HOW[resolvedBy],
+    how: state === 'unused' ? 'not needed' : state,
     time: seconds ? took : '—',
     why,
     inputs: sources.length ? `Takes ${sources.join('; ')}` : undefined,
   });
-  piece.get('how').classList.add(resolvedBy.replace(' ', '-'));
+  piece.get('how').classList.add(state.replace(' ', '-'));
   piece.get('bar').style.width = `${longest ? (100 * seconds) / longest : 0}%`;
   piece.get('id').title = summary;
   return piece.content;
