@@ -162,6 +162,17 @@ async function slide(page: Page, percent: number): Promise<{ red: number; blue: 
   return { red, blue };
 }
 
+/** Moves the pointer to a share of an element's width. */
+async function hover(page: Page, selector: string, across: number): Promise<void> {
+  const [x, y] = (await page.evaluate(
+    `(() => { const found = document.querySelector('${selector}');
+      found.scrollIntoView({ block: 'center', behavior: 'instant' });
+      const box = found.getBoundingClientRect();
+      return [box.left + ${across} * box.width, box.top + box.height / 2]; })()`,
+  )) as number[];
+  await page.send('Input.dispatchMouseEvent', { type: 'mouseMoved', x, y });
+}
+
 /** Waits for the viewer's first frame. */
 async function viewerIsReady(page: Page): Promise<void> {
   await page.until(`document.querySelector('.viewer iframe')?.contentDocument
@@ -222,6 +233,12 @@ testUnless(test, noChromium, 'the page of a run has a slider, a video and a view
     );
 
     await page.until("document.querySelectorAll('.curve canvas').length === 2");
+    await hover(page, '.curve canvas', 0.5);
+    await page.until("document.querySelector('.curve output').textContent === '0.01 at step 100'");
+    await page.send('Browser.grantPermissions', { permissions: ['clipboardReadWrite'] });
+    await page.evaluate("document.querySelector('.copy').click()");
+    await page.until("document.querySelector('.copy').textContent === 'Copied'");
+    assert.is(await page.evaluate('navigator.clipboard.readText()'), 'npx splatline run example.yaml');
     assert.equal(await page.violations(), []);
     await takePictures(page, 'run', [1280]);
 

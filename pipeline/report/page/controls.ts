@@ -18,11 +18,10 @@ export function choice<Value extends string>(
   return element('fieldset', 'choice', element('legend', 'hidden', what), ...options);
 }
 
-/** Makes a button copy a text. */
+/** Makes a button copy a text, and say whether it did. */
 export function copyButton(button: HTMLButtonElement, text: string): void {
   button.addEventListener('click', async () => {
-    await copy(text);
-    button.textContent = 'Copied';
+    button.textContent = (await copy(text)) ? 'Copied' : 'Not copied';
     setTimeout(() => {
       button.textContent = 'Copy';
     }, 2000);
@@ -30,14 +29,16 @@ export function copyButton(button: HTMLButtonElement, text: string): void {
 }
 
 /** Pages of `file:` may have no clipboard of their own. */
-async function copy(text: string): Promise<void> {
+async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
+    return true;
   } catch {
     const field = element('textarea', 'hidden', text);
     document.body.append(field);
     field.select();
-    document.execCommand('copy');
+    const isCopied = document.execCommand('copy');
     field.remove();
+    return isCopied;
   }
 }
