@@ -1,6 +1,6 @@
 /** The whole chain on the included capture, as users start it: the command line and the script. */
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { cp, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
@@ -10,13 +10,19 @@ import type { RunEvent } from '../pipeline/run/events.ts';
 import { runReference } from '../pipeline/run/kept-runs.ts';
 import { type Manifest, readManifest } from '../pipeline/run/manifest.ts';
 import { stages } from '../stages/index.ts';
+import { noChromium, type Page } from './helpers/chromium.ts';
 import { inScratch } from './helpers/fake-stages.ts';
+import { colorAt, slideTo, takePictures, viewerIsReady, withPage } from './helpers/report-page.ts';
+import { scratchFolder } from './helpers/scratch.ts';
 import { $ } from './helpers/shell.ts';
+import { testUnless } from './helpers/skip.ts';
 import { unexpectedTransfers } from './helpers/transfers.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const SCENE = 'scenes/demo.yaml';
 const MODEL = 'test/data/clip-tiny';
+/** The results of the first test. */
+const demo = scratchFolder();
 /** The demo itself, with the model that it uses, in fewer steps, fewer pictures and half the size; it refines three times. */
 const SHORT = [
   'load.downscale=4',
@@ -95,6 +101,7 @@ test('two runs of the demo in two processes give the same bytes, a resumed and a
     assertSame(first, await repeatable(a));
     await eventsOf(splatline(a, SHORT, '--from', 'score'));
     assertSame(first, await repeatable(a));
+    await cp(a, demo, { recursive: true });
 
     const { manifest } = await readManifest(a);
     await eventsOf(splatline(a, [...SHORT, 'stylize.steps=2'], '--until', 'stylize'));
@@ -107,6 +114,36 @@ test('two runs of the demo in two processes give the same bytes, a resumed and a
     assert.equal(listed((await readManifest(a)).manifest), listed(manifest));
   });
 });
+
+testUnless(
+  test,
+  noChromium,
+  'the report of the demo shows its results from disk, without a network',
+  async () => {
+    await $({ cwd: root })`${process.execPath} pipeline/splatline.mjs report ${demo} --viewer`;
+    const file = join(demo, 'report.html');
+    assert.ok((await stat(file)).size < 8e6);
+    const check = async (page: Page) => {
+      assert.is(await page.evaluate("document.querySelector('h1').textContent"), '“wood”');
+      assert.is(await page.evaluate("document.querySelectorAll('#held-out .view').length"), 7);
+      const video = "document.querySelector('video')";
+      await page.evaluate(`${video}.play()`);
+      await page.until(`${video}.getVideoPlaybackQuality().totalVideoFrames > 1`);
+      const atSlider = async (percent: number) => {
+        await slideTo(page, percent);
+        return colorAt(page, '.compare .stage', [0.5, 0.4]);
+      };
+      assert.not.equal(await atSlider(100), await atSlider(0), 'the pixel under the slider');
+      await page.evaluate("document.querySelector('.viewer .open').click()");
+      await viewerIsReady(page);
+      const background = await colorAt(page, '.viewer .stage', [0.03, 0.2]);
+      assert.not.equal(await colorAt(page, '.viewer .stage', [0.5, 0.5]), background, 'the viewer draws');
+      assert.equal(await page.violations(), []);
+      await takePictures(page, 'demo');
+    };
+    await withPage(file, check, { logs: true }); // the viewer names its version
+  },
+);
 
 test('Ctrl-C ends a run with 130 and leaves nothing half-written', async () => {
   await inScratch(async (folder) => {

@@ -18,7 +18,7 @@ import { stages } from '../stages/index.ts';
 import { silent } from '../stages/stage.ts';
 import { noChromium, type Page } from './helpers/chromium.ts';
 import { exampleRun, exampleRunWithSplat } from './helpers/example-run.ts';
-import { colorAt, slideTo, takePictures, withPage } from './helpers/report-page.ts';
+import { colorAt, slideTo, takePictures, viewerIsReady, withPage } from './helpers/report-page.ts';
 import { put, scratchFolder } from './helpers/scratch.ts';
 import { testUnless } from './helpers/skip.ts';
 import { commandOutput } from './helpers/terminal.ts';
@@ -171,12 +171,6 @@ async function hover(page: Page, selector: string, across: number): Promise<void
       return [box.left + ${across} * box.width, box.top + box.height / 2]; })()`,
   )) as number[];
   await page.send('Input.dispatchMouseEvent', { type: 'mouseMoved', x, y });
-}
-
-/** Waits for the viewer's first frame. */
-async function viewerIsReady(page: Page): Promise<void> {
-  await page.until(`document.querySelector('.viewer iframe')?.contentDocument
-    ?.getElementById('loadingWrap')?.classList.contains('hidden')`);
 }
 
 /** An expression: the pixels of the first curve in a colour. */
@@ -342,7 +336,7 @@ testUnless(test, noChromium, 'the table of a matrix sorts, and its cells lead to
 });
 
 testUnless(test, noChromium, 'the page of a comparison shows a frame of each run', async () => {
-  const splat = { path: 'splat.ply', bytes: 1, sha256: 'c'.repeat(64), stage: 'train', key: 'k' };
+  const splat = { path: 'splat.ply', bytes: 1, sha256: 'c'.repeat(64), stage: 'train', key: 'd'.repeat(64) };
   const files = [splat, { ...splat, path: 'turntable.mp4' }, { ...splat, path: 'old.txt', earlier: true }];
   const [a, b] = [await exampleRun(scratchFolder()), await exampleRun(scratchFolder(), { seed: 7, files })];
   const file = join(scratchFolder(), 'comparison.html');

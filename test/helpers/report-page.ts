@@ -7,6 +7,8 @@ import { put } from './scratch.ts';
 /** Pictures of the pages, for people. */
 const PICTURES = fileURLToPath(new URL('../../out/report-pictures/', import.meta.url));
 const WIDTHS = [1280, 390] as const;
+/** Chromium repeats the start of a taller picture below. */
+const MAX_HEIGHT = 8000;
 
 interface PageOptions {
   width?: number;
@@ -60,7 +62,7 @@ export async function takePictures(
       `a section is not in the bar of ${name}, ${width} pixels wide`,
     );
     const height = Number(await page.evaluate('document.documentElement.scrollHeight'));
-    const clip = { x: 0, y: 0, width, height, scale: 1 };
+    const clip = { x: 0, y: 0, width, height: Math.min(height, MAX_HEIGHT), scale: 1 };
     put(PICTURES, `${name}-${width}.png`, await page.screenshot({ captureBeyondViewport: true, clip }));
   }
 }
@@ -79,6 +81,12 @@ export async function colorAt(
   )) as number[];
   const shot = sharp(await page.screenshot()).extract({ left, top, width: 1, height: 1 });
   return [...(await shot.removeAlpha().raw().toBuffer())];
+}
+
+/** Waits for the viewer's first frame. */
+export async function viewerIsReady(page: Page): Promise<void> {
+  await page.until(`document.querySelector('.viewer iframe')?.contentDocument
+    ?.getElementById('loadingWrap')?.classList.contains('hidden')`);
 }
 
 /** Moves the slider of the first comparison, and waits for the picture. */
