@@ -51,7 +51,7 @@ function save(status) {
   const row = {
     id: hasTurntable ? 'orbit' : 'train',
     stage: 'train',
-    key: `key-${seed}`,
+    key: String(seed).padStart(64, '0'),
     resolvedBy: 'ran',
     seconds: 0.1,
     peakBytes: 0,
@@ -63,7 +63,7 @@ function save(status) {
       seed: 1,
       outputs: [],
       parts: hasTurntable ? { frames: {} } : {},
-      identity: {},
+      identity: { inputs: {} },
       places: {},
     },
   ];
