@@ -91,7 +91,7 @@ function print({ file, passed, failed, skipped, seconds, output }: Outcome): voi
   console.log(
     `${failed ? 'FAIL' : 'ok  '} ${file}  ${passed} passed, ${failed} failed${skips}  ${seconds.toFixed(1)} s`,
   );
-  const lines = output.split('\n').filter((line) => /^(skipped|warning):/.test(line));
+  const lines = output.split('\n').filter((line) => /^(skipped|warning)\b/.test(line));
   if (failed) console.log(output.replace(/^/gm, '     | '));
   else for (const line of lines) console.log(`     ${line}`);
 }
