@@ -21,11 +21,10 @@ export function comparisonPage({
     title: name,
     lead: dateText(made),
     scores: table(
-      ['Score', ...names, 'Unit'],
+      ['Score', ...names],
       scores.map(({ name, unit, values }) => [
-        scoreLabel(name),
+        [scoreLabel(name), unitText(unit)].filter(Boolean).join(', '),
         ...values.map((value, i) => withDifference(value, i ? values[0] : undefined)),
-        unitText(unit),
       ]),
     ),
     optionTable: options.length
