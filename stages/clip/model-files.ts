@@ -1,6 +1,10 @@
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
+import { excerpt, shortened } from '../artefacts/excerpt.ts';
+import { checkJson, readJson } from '../artefacts/json.ts';
+import { readSafetensorsHeader } from './safetensors.ts';
 import type { WeightFiles } from './weights.ts';
 
 /** The files of a model: paths, or names relative to its folder. */
@@ -104,7 +108,7 @@ export async function readModelFolder(directory: string, advice: string): Promis
   if ('fault' in chosen) throw new InputError(`${chosen.fault}. ${advice}`, directory);
   const path = (name: string) => join(directory, name);
   const optional = (name?: string) => name && path(name);
-  return {
+  const files = {
     config: path(chosen.config),
     tokenizer: path(chosen.tokenizer),
     preprocessor: optional(chosen.preprocessor),
@@ -112,4 +116,28 @@ export async function readModelFolder(directory: string, advice: string): Promis
     tokenizerConfig: optional(chosen.tokenizerConfig),
     onnxText: optional(chosen.onnxText),
   };
+  if (files.weights.parts.length > 1) await checkIndex(files.weights);
+  return files;
+}
+
+const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
+
+/** @throws InputError when the index of the shards places a tensor elsewhere than their headers do, or lacks one. */
+async function checkIndex({ path, parts }: WeightFiles): Promise<void> {
+  const { weight_map } = checkJson(path, indexSchema, await readJson(path));
+  const shards = new Map<string, string[]>();
+  for (const part of parts) {
+    const { entries } = await readSafetensorsHeader(part);
+    for (const { name } of entries) shards.set(name, [...(shards.get(name) ?? []), basename(part)]);
+  }
+  const fail = (tensor: string, fault: string) =>
+    new InputError(`places tensor ${excerpt(tensor)} ${fault}; fetch the model again`, path);
+  for (const [tensor, file] of Object.entries(weight_map)) {
+    const found = shards.get(tensor);
+    if (!found) throw fail(tensor, `in ${shortened(file)}, and no shard has it`);
+    if (!found.includes(file)) throw fail(tensor, `in ${shortened(file)}, and it is in ${found[0]}`);
+  }
+  for (const [tensor, [shard]] of shards) {
+    if (!Object.hasOwn(weight_map, tensor)) throw fail(tensor, `nowhere, and it is in ${shard}`);
+  }
 }

@@ -1,11 +1,8 @@
-import { basename } from 'node:path';
-import * as z from 'zod';
 import { type Arena, InputError } from '../../wgsl/core/index.ts';
 import type { LayerNormWeights } from '../../wgsl/nn/layer-norm.ts';
 import type { LinearWeights } from '../../wgsl/nn/linear.ts';
 import type { LinearValues, NormValues } from '../../wgsl/transformer/weights.ts';
-import { excerpt, shortened } from '../artefacts/excerpt.ts';
-import { checkJson, readJson } from '../artefacts/json.ts';
+import { excerpt } from '../artefacts/excerpt.ts';
 import { checkFinite, readSafetensorsHeader, readTensor, type SafeTensor } from './safetensors.ts';
 import type { Entry } from './safetensors-header.ts';
 import type { Shapes } from './tensors.ts';
@@ -72,7 +69,6 @@ export class ModelWeights implements TensorSource {
         entries.set(entry.name, { path: part, entry });
       }
     }
-    if (parts.length > 1) await checkIndex(path, entries);
     return new ModelWeights(path, entries, placement);
   }
 
@@ -127,24 +123,6 @@ export class ModelWeights implements TensorSource {
     }
     if (entry.dtype.startsWith('I')) throw fail(`has dtype ${entry.dtype}; expected floats`, path);
     return found;
-  }
-}
-
-const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
-
-/** @throws InputError when the index of the shards places a tensor elsewhere than their headers do, or lacks one. */
-async function checkIndex(path: string, entries: ReadonlyMap<string, Found>): Promise<void> {
-  const { weight_map } = checkJson(path, indexSchema, await readJson(path));
-  const fail = (tensor: string, fault: string) =>
-    new InputError(`places tensor ${excerpt(tensor)} ${fault}; fetch the model again`, path);
-  for (const [tensor, file] of Object.entries(weight_map)) {
-    const found = entries.get(tensor);
-    if (!found) throw fail(tensor, `in ${shortened(file)}, and no shard has it`);
-    const name = basename(found.path);
-    if (file !== name) throw fail(tensor, `in ${shortened(file)}, and it is in ${name}`);
-  }
-  for (const [tensor, { path: part }] of entries) {
-    if (!Object.hasOwn(weight_map, tensor)) throw fail(tensor, `nowhere, and it is in ${basename(part)}`);
   }
 }
 
