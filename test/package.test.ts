@@ -23,14 +23,17 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const folder = scratchFolder();
 const modules = join(folder, 'node_modules');
 const installed = join(modules, 'splatline');
+/** The packed package, once there is one. */
+let packed = '';
 
 test('the package installs with one WebGPU binding', async () => {
   const { stdout } = await $({ cwd: root })`npm pack --json --silent --pack-destination ${folder}`;
   const [{ filename }] = JSON.parse(stdout.slice(stdout.indexOf('[\n')));
+  packed = join(folder, filename);
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   const started = performance.now();
   await $({ cwd: folder })`
-    npm install --prefer-offline --no-audit --no-fund --ignore-scripts ${join(folder, filename)}`;
+    npm install --prefer-offline --no-audit --no-fund --ignore-scripts ${packed}`;
   const seconds = (performance.now() - started) / 1000;
   const paths = readdirSync(modules, { recursive: true, encoding: 'utf8' });
   const bytes = paths.reduce((sum, path) => sum + sizeOf(join(modules, path)), 0);
@@ -39,6 +42,12 @@ test('the package installs with one WebGPU binding', async () => {
     paths.filter((path) => /(^|[\\/])node_modules[\\/]webgpu$|^webgpu$/.test(path)),
     ['webgpu'],
   );
+});
+
+test('publint and attw find nothing in the package', async () => {
+  const bin = (name: string) => join(root, 'node_modules/.bin', name);
+  await $({ cwd: root })`${bin('publint')} ${packed} --strict`;
+  await $({ cwd: root })`${bin('attw')} ${packed} --profile esm-only`;
 });
 
 test('both modules import in plain Node', async () => {

@@ -170,7 +170,7 @@ async function hover(page: Page, selector: string, across: number): Promise<void
       const box = found.getBoundingClientRect();
       return [box.left + ${across} * box.width, box.top + box.height / 2]; })()`,
   )) as number[];
-  await page.send('Input.dispatchMouseEvent', { type: 'mouseMoved', x, y });
+  await page.tab.mouse.move(x, y);
 }
 
 /** An expression: the pixels of the first curve in a colour. */
@@ -229,7 +229,7 @@ testUnless(test, noChromium, 'the page of a run has a slider, a video and a view
     await page.until("document.querySelectorAll('.curve canvas').length === 2");
     await hover(page, '.curve canvas', 0.5);
     await page.until("document.querySelector('.curve output').textContent === '0.01 at step 100'");
-    await page.send('Browser.grantPermissions', { permissions: ['clipboardReadWrite'] });
+    await page.tab.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     await page.evaluate("document.querySelector('.copy').click()");
     await page.until("document.querySelector('.copy').textContent === 'Copied'");
     assert.is(await page.evaluate('navigator.clipboard.readText()'), 'npx splatline run example.yaml');
@@ -240,15 +240,14 @@ testUnless(test, noChromium, 'the page of a run has a slider, a video and a view
       page.evaluate(
         `(dispatchEvent(new Event('${event}')), document.querySelectorAll('details:not([open])').length)`,
       );
-    const scheme = { name: 'prefers-color-scheme', value: 'dark' };
-    await page.send('Emulation.setEmulatedMedia', { features: [scheme] });
+    await page.tab.emulateMedia({ colorScheme: 'dark' });
     await page.until(`${drawnIn(0x8d, 0xb0, 0xff)} > 100`);
     assert.is(await folded('beforeprint'), 0, 'print shows all');
     await page.until(`${drawnIn(0x2c, 0x5f, 0xd5)} > 100`);
     assert.is(await page.evaluate(drawnIn(0x8d, 0xb0, 0xff)), 0, 'print is light, also of a dark page');
     assert.ok(Number(await folded('afterprint')) > 1);
     await page.until(`${drawnIn(0x8d, 0xb0, 0xff)} > 100`);
-    await page.send('Emulation.setEmulatedMedia', { features: [] });
+    await page.tab.emulateMedia({ colorScheme: null });
 
     assert.is(await page.evaluate("document.querySelector('.viewer iframe')"), null, 'nothing loads before');
     await page.evaluate("document.querySelector('.viewer .open').click()");

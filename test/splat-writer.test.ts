@@ -189,7 +189,7 @@ testUnless(
     const browser = await Page.open(url);
     try {
       await browser.until('document.getElementById("loadingWrap")?.classList.contains("hidden")');
-      const picture = sharp(await browser.screenshot()).removeAlpha();
+      const picture = sharp(await browser.tab.screenshot()).removeAlpha();
       const { data, info } = await picture.raw().toBuffer({ resolveWithObject: true });
       const colorAt = (share: number) => {
         const at = 3 * (info.width * Math.round(share * info.height) + (info.width >> 1));

@@ -161,7 +161,7 @@ testUnless(test, noChromium, 'a splat opens in the viewer', async () => {
   const page = await Page.open(server.address, { width: 160, height: 120 });
   try {
     await page.until("document.getElementById('loadingWrap')?.classList.contains('hidden')");
-    const { data } = await sharp(await page.screenshot())
+    const { data } = await sharp(await page.tab.screenshot())
       .removeAlpha()
       .raw()
       .toBuffer({ resolveWithObject: true });

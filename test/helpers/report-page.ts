@@ -25,7 +25,6 @@ export async function withPage(
 ): Promise<void> {
   const page = await Page.open(pathToFileURL(file).href, { width, height: 900, webgl });
   try {
-    await resize(page, width);
     await page.until("document.readyState === 'complete' && document.querySelector('main h1')");
     await body(page);
     assert.equal(logs ? page.errors : page.console, []);
@@ -38,12 +37,6 @@ export async function withPage(
   }
 }
 
-/** A window has a least width; a screen has none. */
-async function resize(page: Page, width: number): Promise<void> {
-  const screen = { width, height: 900, deviceScaleFactor: 1, mobile: false };
-  await page.send('Emulation.setDeviceMetricsOverride', screen);
-}
-
 /** Takes pictures of the whole page, in which nothing may be wider than the window. */
 export async function takePictures(
   page: Page,
@@ -51,7 +44,7 @@ export async function takePictures(
   widths: readonly number[] = WIDTHS,
 ): Promise<void> {
   for (const width of widths) {
-    await resize(page, width);
+    await page.tab.setViewportSize({ width, height: 900 });
     await page.evaluate("scrollTo({ top: 0, behavior: 'instant' })");
     await page.until(`document.documentElement.scrollWidth <= ${width}`);
     const isCut =
@@ -62,8 +55,8 @@ export async function takePictures(
       `a section is not in the bar of ${name}, ${width} pixels wide`,
     );
     const height = Number(await page.evaluate('document.documentElement.scrollHeight'));
-    const clip = { x: 0, y: 0, width, height: Math.min(height, MAX_HEIGHT), scale: 1 };
-    put(PICTURES, `${name}-${width}.png`, await page.screenshot({ captureBeyondViewport: true, clip }));
+    const clip = { x: 0, y: 0, width, height: Math.min(height, MAX_HEIGHT) };
+    put(PICTURES, `${name}-${width}.png`, await page.tab.screenshot({ fullPage: true, clip }));
   }
 }
 
@@ -79,7 +72,7 @@ export async function colorAt(
       const box = found.getBoundingClientRect();
       return [box.left + box.width * ${across}, box.top + box.height * ${down}].map(Math.round); })()`,
   )) as number[];
-  const shot = sharp(await page.screenshot()).extract({ left, top, width: 1, height: 1 });
+  const shot = sharp(await page.tab.screenshot()).extract({ left, top, width: 1, height: 1 });
   return [...(await shot.removeAlpha().raw().toBuffer())];
 }
 
