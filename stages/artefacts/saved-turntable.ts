@@ -60,9 +60,10 @@ export class SavedTurntable {
     const handle = await open(path).catch(({ message }) => damaged(path, `cannot be opened (${message})`));
     try {
       const { size } = await handle.stat();
-      if (size < end) damaged(path, 'ends inside a frame');
+      if (size < end) damaged(path, 'ends inside a frame'); // before memory of that size is taken
       const rgba = Buffer.alloc(end - start);
-      await handle.read(rgba, 0, rgba.length, start);
+      const { bytesRead } = await handle.read(rgba, 0, rgba.length, start);
+      if (bytesRead < rgba.length) damaged(path, 'ends inside a frame');
       for (let i = 3; i < rgba.length; i += 4) rgba[i] = 255;
       return rgba;
     } finally {
