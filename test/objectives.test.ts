@@ -20,7 +20,7 @@ import {
 } from '../stages/optimizer/objectives.ts';
 import { SplatOptimizer } from '../stages/optimizer/optimizer.ts';
 import { createState } from '../stages/optimizer/state.ts';
-import { type StylizeInput, stylize } from '../stages/stylize/stage.ts';
+import { type StylizeInput, stylize, stylizeOptions } from '../stages/stylize/stage.ts';
 import { type Arena, type Gpu, random4 } from '../wgsl/core/index.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { withGpu } from './helpers/gpu.ts';
@@ -305,5 +305,15 @@ test('stylize of SH alone leaves all else bit-identical, raises the cosine, and 
       arena.destroy();
     }),
   ));
+
+test('refuses learning rates that leave no splat', () => {
+  for (const [rate, isTaken] of [
+    [10, true],
+    [11, false],
+    [1e30, false],
+  ] as const) {
+    assert.is(stylizeOptions.safeParse({ prompt: 'wood', rates: { sh: rate } }).success, isTaken);
+  }
+});
 
 test.run();

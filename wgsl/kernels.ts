@@ -68,6 +68,7 @@ import { SPLIT_ROWS } from './splat/densify/split-rows.ts';
 import { SPLIT_SCORES } from './splat/densify/split-scores.ts';
 import { BLEND_ROWS } from './splat/edit/blend-rows.ts';
 import { OUTSIDE_MASKS } from './splat/edit/outside-masks.ts';
+import { RECOLOR_SH } from './splat/edit/recolor-sh.ts';
 import { REGION_WEIGHTS } from './splat/edit/region-weights.ts';
 import { SCALE_STEPS } from './splat/edit/scale-steps.ts';
 import { INTERSECTION_COUNTS, INTERSECTION_OFFSETS } from './splat/intersection-offsets.ts';
@@ -161,6 +162,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   REGION_WEIGHTS,
   OUTSIDE_MASKS,
   BLEND_ROWS,
+  RECOLOR_SH,
   SCALE_STEPS,
   INTERSECTION_COUNTS,
   INTERSECTION_OFFSETS,

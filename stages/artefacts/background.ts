@@ -30,6 +30,14 @@ export function backgroundColor(background: Background): Vec3 {
   return background === 'white' ? [1, 1, 1] : background;
 }
 
+/** In place of a background that changes with each step. */
+const GRAY: Vec3 = [0.5, 0.5, 0.5];
+
+/** The colour of renders that belong to no step. */
+export function steadyBackground(background: TrainingBackground): Vec3 {
+  return background === 'random' ? GRAY : backgroundColor(background);
+}
+
 /** The colour of a step. */
 export function backgroundAt(background: TrainingBackground, seed: number, step: number): Vec3 {
   if (background !== 'random') return backgroundColor(background);

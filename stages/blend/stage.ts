@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
+import { type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { blendRows } from '../../wgsl/splat/edit/blend-rows.ts';
 import type { Dataset } from '../artefacts/dataset.ts';
 import {
@@ -10,7 +10,7 @@ import {
 } from '../artefacts/gaussians.ts';
 import { type Poses, withPoses } from '../artefacts/poses.ts';
 import { regionOption } from '../regions/options.ts';
-import { openRegion } from '../regions/weights.ts';
+import { everywhere, openRegion } from '../regions/weights.ts';
 import { defineStage, type StageSettings, silent } from '../stage.ts';
 
 export const blendOptions = z.strictObject({
@@ -101,9 +101,4 @@ export async function blend(
   } finally {
     arena.destroy();
   }
-}
-
-/** The weights of the whole space. */
-function everywhere(arena: Arena, count: number): GPUBuffer {
-  return arena.upload('weights', new Float32Array(Math.max(1, count)).fill(1), 'parameters');
 }

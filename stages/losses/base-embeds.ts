@@ -2,7 +2,7 @@ import { type Arena, type Gpu, InputError, type Recorder } from '../../wgsl/core
 import { CropSampler } from '../../wgsl/image/crop.ts';
 import { dispatchUnitRows } from '../../wgsl/nn/unit-rows.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
-import { backgroundColor, type TrainingBackground } from '../artefacts/background.ts';
+import { steadyBackground, type TrainingBackground } from '../artefacts/background.ts';
 import { largestView, type View } from '../artefacts/dataset.ts';
 import type { Gaussians } from '../artefacts/gaussians.ts';
 import { buildEncoder } from '../clip/encoder.ts';
@@ -40,9 +40,6 @@ export function middleLayer({ towers, directory }: Pick<ClipModel, 'towers' | 'd
   }
   return Math.ceil(layers / 2);
 }
-
-/** In place of a background that changes at random with each step. */
-const GREY = [0.5, 0.5, 0.5] as const;
 
 /**
  * Embeddings of the splat before restyling: of each whole training view, computed once and kept on the GPU. Equal splats and
@@ -99,7 +96,7 @@ export class BaseEmbeds {
       const { mean, deviation } = model.preprocessor;
       const shape = { batch: 1, size: model.imageSize, mean, deviation };
       const sampler = await CropSampler.create(own, shape, encoder.pixels);
-      const over = background === 'random' ? GREY : backgroundColor(background);
+      const over = steadyBackground(background);
       for (const [row, { camera }] of views.entries()) {
         sampler.set(camera.width, camera.height, [wholeView(camera, model.imageSize)], row + 1);
         await renderer.render(gaussians, camera, { color }, { background: [...over] }, (recorder) => {

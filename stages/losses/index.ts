@@ -22,9 +22,18 @@ export type LossesInput = { [Name in LossName]?: WeightOrOptions<(typeof LOSSES)
 const kinds: readonly LossKind<any>[] = Object.values(LOSSES);
 
 /**
- * A set of losses, with the crops and learning rates that suit it. Models differ in the size of their losses: the weights are those
- * for full models, and those for the demo model.
+ * What the first step of a restyling begins with: the splat as it is, or the best of many tints of it.
  */
+export const TINTS = ['none', 'auto'] as const;
+export type TintChoice = (typeof TINTS)[number];
+
+/** What depends on the size of a model's losses. */
+interface Steering {
+  losses: LossesInput;
+  tint: TintChoice;
+}
+
+/** A set of losses, with the crops and learning rates that suit it: for full models, and for the demo model. */
 interface Preset {
   summary: string;
   /** The default of `crops.scale`. */
@@ -32,8 +41,8 @@ interface Preset {
   /** The defaults of stylize's `rates.sh` and `anneal`. */
   shRate: number;
   anneal?: Anneal;
-  full: LossesInput;
-  demo: LossesInput;
+  full: Steering;
+  demo: Steering;
 }
 
 /** Sets of losses by name. */
@@ -42,15 +51,15 @@ export const PRESETS: Record<'paper' | 'paper-verbatim' | 'wall', Preset> = {
     summary: 'the CLIP loss alone, eq. 5 of the paper',
     cropScale: [0.5, 1],
     shRate: 1e-2,
-    full: { clip: 1 },
-    demo: { clip: 1 },
+    full: { losses: { clip: 1 }, tint: 'none' },
+    demo: { losses: { clip: 1 }, tint: 'none' },
   },
   'paper-verbatim': {
     summary: 'eq. 5 as printed, on the whole view instead of random crops',
     cropScale: [0.5, 1],
     shRate: 1e-2,
-    full: { clip: { weight: 1, on: 'view' } },
-    demo: { clip: { weight: 1, on: 'view' } },
+    full: { losses: { clip: { weight: 1, on: 'view' } }, tint: 'none' },
+    demo: { losses: { clip: { weight: 1, on: 'view' } }, tint: 'none' },
   },
   wall: {
     summary: 'losses that restyle the scene, balanced by losses that preserve it, on crops of many sizes',
@@ -58,9 +67,9 @@ export const PRESETS: Record<'paper' | 'paper-verbatim' | 'wall', Preset> = {
     shRate: 3e-2,
     anneal: { from: 0.6, to: 0.1 },
     // Direction, patch and content as CLIPGaussian (Howil et al. 2025); not tested here.
-    full: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 },
+    full: { losses: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 }, tint: 'none' },
     // Chosen by the table of `npm run styles`.
-    demo: { clip: 1, structure: 0.2 },
+    demo: { losses: { clip: 1, structure: 0.2 }, tint: 'auto' },
   },
 };
 export type PresetName = keyof typeof PRESETS;
@@ -82,10 +91,18 @@ const lossOptions = {
     .transform((losses) => losses as LossesInput),
 };
 
+const tint = z
+  .enum(TINTS)
+  .optional()
+  .describe(
+    'Colours of the first step. auto: of 150 tints of the whole splat and none, those whose renders are nearest to the prompt; none: those ' +
+      'of the splat; that of the preset unless given',
+  );
+
 const crops = cropOptions.prefault({}).describe('Random crops of each render, the input of CLIP');
 
 /** The options of a style target. Shared by stylize and joint training. */
-export const styleTarget = { ...clipTarget, crops, ...lossOptions };
+export const styleTarget = { ...clipTarget, crops, ...lossOptions, tint };
 
 function inputOf({ summary, options, defaults }: LossKind): z.ZodType {
   const fields = Object.entries(options.shape).map(([key, schema]) => {
@@ -100,6 +117,10 @@ function inputOf({ summary, options, defaults }: LossKind): z.ZodType {
     .describe(summary);
 }
 
+/** What a preset says for full models, or for the small model of the package. */
+export const steeringOf = (preset: PresetName, isDemo: boolean): Steering =>
+  PRESETS[preset][isDemo ? 'demo' : 'full'];
+
 /** A loss that takes part, with all its options. */
 export interface ChosenLoss {
   kind: LossKind;
@@ -112,7 +133,7 @@ export interface ChosenLoss {
  * @throws InputError when none is left.
  */
 export function chooseLosses(preset: PresetName, given: LossesInput, isDemo = false): ChosenLoss[] {
-  const base: LossesInput = PRESETS[preset][isDemo ? 'demo' : 'full'];
+  const base: LossesInput = steeringOf(preset, isDemo).losses;
   const chosen = kinds.flatMap((kind): ChosenLoss[] => {
     const name = kind.name as LossName;
     if (base[name] === undefined && given[name] === undefined) return [];

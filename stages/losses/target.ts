@@ -22,8 +22,17 @@ import { type Base, BaseEmbeds } from './base-embeds.ts';
 import { BaseViews } from './base-views.ts';
 import { oneText } from './direction.ts';
 import { countCrops, GroupEncoder } from './group-encoder.ts';
-import { type ChosenLoss, chooseLosses, type LossesInput, PRESETS, type PresetName } from './index.ts';
+import {
+  type ChosenLoss,
+  chooseLosses,
+  type LossesInput,
+  PRESETS,
+  type PresetName,
+  steeringOf,
+  type TintChoice,
+} from './index.ts';
 import type { CropGroup, LossNeeds, LossSettings, LossTexts } from './loss.ts';
+import { startFromTint } from './tint.ts';
 
 /** The options of a style target, from the stage that restyles. */
 export interface StyleTargetOptions {
@@ -34,6 +43,7 @@ export interface StyleTargetOptions {
   crops: GivenCrops;
   preset: PresetName;
   losses: LossesInput;
+  tint?: TintChoice;
 }
 
 /** What else the losses depend on. */
@@ -49,12 +59,21 @@ export interface StyleTarget {
   model: ClipModel;
   /** The objective weight · Σ losses. The target must outlive it. */
   objective(weight: number): ObjectiveFactory;
+  /**
+   * Writes the SH of the first step, f32 [N, K, 3], which differ from those of the base where a tint is chosen. With `weights`, f32
+   * [N], each Gaussian takes so much of it.
+   */
+  start(sh: GPUBuffer, weights?: GPUBuffer): Promise<void>;
   destroy(): void;
 }
 
 /** @throws InputError when no loss is left. */
 function lossesOf({ preset, losses, model = DEMO }: StyleTargetOptions): ChosenLoss[] {
   return chooseLosses(preset, losses, model === DEMO);
+}
+
+function tintOf({ preset, tint, model = DEMO }: StyleTargetOptions): TintChoice {
+  return tint ?? steeringOf(preset, model === DEMO).tint;
 }
 
 /** The given crops, and those of the preset where nothing is given. */
@@ -89,6 +108,11 @@ export async function openStyleTarget(
       prompt,
       model,
       objective: style.objective,
+      async start(sh, weights) {
+        const { base } = settings;
+        if (!base || tintOf(options) === 'none') return;
+        await startFromTint(gpu, model, texts.target, { base, sh, weights }, report);
+      },
       destroy() {
         style.destroy();
         model.destroy();
@@ -207,6 +231,11 @@ function lossNeeds(losses: readonly ChosenLoss[], settings: LossSettings, hasBas
  */
 export async function checkStyleTarget(options: StyleTargetOptions, hasBase: boolean): Promise<void> {
   const needs = lossNeeds(lossesOf(options), { seed: 0, crops: cropsOf(options) }, hasBase);
+  if (options.tint === 'auto' && !hasBase) {
+    throw new InputError(
+      'tint: auto recolours the splat before restyling, which joint optimisation of mode paper does not have; leave tint out, or set mode: balanced',
+    );
+  }
   await checkClipTarget(options);
   const { parts } = await resolveWeightedPrompt(options.prompt);
   const [{ text, weight }] = parts;

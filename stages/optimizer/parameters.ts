@@ -17,10 +17,13 @@ export const PARAMETER_NAMES = Object.keys(PARAMETERS) as [ParameterName, ...Par
 /** Learning rate of SH bands above 0, relative to band 0 (3DGS). */
 export const SH_REST = 1 / 20;
 
+/** Adam moves a parameter by about its rate in each step: more leaves no splat. */
+const MAX_RATE = 10;
+
 /** Adam's learning rates as an option. */
 export function ratesOption(defaults: Record<Exclude<ParameterName, 'sh'>, number>) {
   const rate = (name: Exclude<ParameterName, 'sh'>, text: string) =>
-    z.number().min(0).default(defaults[name]).describe(text);
+    z.number().min(0).max(MAX_RATE).default(defaults[name]).describe(text);
   return z
     .strictObject({
       means: rate('means', 'Learning rate of the means, per unit of scene extent'),
@@ -30,6 +33,7 @@ export function ratesOption(defaults: Record<Exclude<ParameterName, 'sh'>, numbe
       sh: z
         .number()
         .min(0)
+        .max(MAX_RATE)
         .optional()
         .describe(
           'Learning rate of SH band 0; 1/20 of it for the higher bands; that of the preset unless given',

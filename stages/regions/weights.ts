@@ -43,3 +43,8 @@ export async function openRegion(
   }
   return weights;
 }
+
+/** The weights of the whole space: 1 for each of `count` Gaussians, f32 [count]. The arena owns them. */
+export function everywhere(arena: Arena, count: number): GPUBuffer {
+  return arena.upload('weights', new Float32Array(Math.max(1, count)).fill(1), 'parameters');
+}

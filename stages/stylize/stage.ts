@@ -74,6 +74,11 @@ export const stylizeStage = defineStage({
     return { files, texts: { ...texts, ...(options.model ? { model: options.model } : {}) } };
   },
   async preflight(options, { limits, views } = {}) {
+    if (options.tint === 'auto' && !options.train.includes('sh')) {
+      throw new InputError(
+        'tint: auto changes sh, and train leaves it out: add sh to train, or leave tint out',
+      );
+    }
     await checkStyleTarget(options, true);
     if (limits && views) requirePicture(limits, views, ...LARGEST);
   },
@@ -125,19 +130,16 @@ export async function stylize(
     const identity = { seed, steps, shDegree: gaussians.shDegree };
     const train = options.train.map((name): GaussianParameter => PARAMETERS[name]);
     const { state, from } = await begin(arena, gaussians, train, identity, store);
-    const scale =
+    const weights =
       options.only &&
-      (await scaleSteps(
+      (await openRegion(
         arena,
-        state,
-        train,
-        await openRegion(
-          arena,
-          { name: 'only', option: options.only, whenEmpty: 'nothing changes' },
-          gaussians,
-          { report, output, dataset },
-        ),
+        { name: 'only', option: options.only, whenEmpty: 'nothing changes' },
+        gaussians,
+        { report, output, dataset },
       ));
+    if (!from && train.includes('sh')) await target.start(state.parameters.sh, weights);
+    const scale = weights && (await scaleSteps(arena, state, train, weights));
     const order = new ViewOrder(views, seed);
     const optimizer = await SplatOptimizer.create(state, {
       label: 'stylize',

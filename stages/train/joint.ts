@@ -88,6 +88,7 @@ export async function trainJointly(
       'base/sh': { buffer: base.sh, bytes },
     });
     if (saved) restoreTensors(gpu, tensors(), saved);
+    else await target.start(state.parameters.sh);
     const optimizer = await SplatOptimizer.create(state, {
       label: 'train/style',
       ...largestView(views),

@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openGpu, readPipeline, runPlan, type Score, stages } from '../../pipeline/index.ts';
-import { PRESETS } from '../../stages/losses/index.ts';
+import { steeringOf } from '../../stages/losses/index.ts';
 import { type Gpu, GpuError } from '../../wgsl/core/index.ts';
 import { type Capture, isCarried, readCapture } from './capture.ts';
 import { PROMPTS } from './prompts.ts';
@@ -29,7 +29,7 @@ const FRAMES = 16;
 const USAGE = `npm run styles -- [OPTIONS]
   --capture NAME=FOLDER  a COLMAP capture, any number of times; the carried one unless given
   --prompts LIST         separated by commas; twelve unless given. The judge ranks each among all twelve
-  --configurations LIST  of paper, wall and wall-without-LOSS; all unless given
+  --configurations LIST  of paper, wall, wall-without-LOSS and wall-without-tint; all unless given
   --model MODEL          steers the restyling; the demo model unless given
   --judge MODEL          judges it: ${JUDGE}
   --steps N              of the stage stylize
@@ -41,6 +41,7 @@ const USAGE = `npm run styles -- [OPTIONS]
 /** What a configuration sets in the stage stylize. */
 function restyling(configuration: string): object {
   const [preset, without] = configuration.split('-without-');
+  if (without === 'tint') return { preset, tint: 'none' };
   return { preset, ...(without && { losses: { [without]: 0 } }) };
 }
 
@@ -145,13 +146,14 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { model, steps, out = 'out/styles' } = values;
-  const losses = Object.keys(PRESETS.wall[model ? 'full' : 'demo']);
+  const { losses, tint } = steeringOf('wall', !model);
+  const parts = [...Object.keys(losses), ...(tint === 'auto' ? ['tint'] : [])];
   const captures = await Promise.all((values.capture ?? [undefined]).map(readCapture));
   const names = captures.map(({ name }) => name);
   if (new Set(names).size < names.length) throw new Error(`--capture: ${names.join(', ')} must differ`);
   const listOf = (given: string) => given.split(',').map((one) => one.trim());
   const prompts = values.prompts === undefined ? PROMPTS : listOf(values.prompts);
-  const all = ['paper', 'wall', ...losses.map((loss) => `wall-without-${loss}`)];
+  const all = ['paper', 'wall', ...parts.map((part) => `wall-without-${part}`)];
   const configurations = values.configurations === undefined ? all : listOf(values.configurations);
   requireKnown('--configurations', configurations, all);
   const set = [...(steps ? [`stylize.steps=${steps}`] : []), ...(values.set ?? [])];
