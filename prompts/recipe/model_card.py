@@ -48,25 +48,15 @@ crops, {other_top1} where filters that the model never saw drew the media
 Cosines lie close together: an unfiltered photograph has {photo_cosine} with "a photo" and {photo_cosine_best_other} with the best of the twelve, in the mean.
 Compare cosines with those of the same picture before restyling; single values mean little.
 
-## Compared with its predecessor
-The model before this one saw robots and shapes only, no photographs. Each was measured on its own recipe's pictures.
-
-| pictures | before | now |
-|---|---|---|
-| robots and shapes, pairs seen in training | 85.7 | {seen_pairs_new_seeds_top1[pair]} |
-| robots and shapes, pairs seen in training, attacked, L2 1.0 | 61.2 | {seen_pairs_attacked_l2_1[pair]} |
-| robots and shapes, held-out pairs | 61.0 | {held_out_top1[pair]} |
-| robots, held-out pairs | 59.1 | {held_out_top1_robot[pair]} |
-| robots, all media, no colour named | 92.8 | {media_top1_robot} |
-| objects | 66.5 | {objects_top1} |
-| scenes | 99.4 | {scenes_top1} |
-
 ## Training
-`prompts/recipe/train.py`, {first[seconds]} s on one {first[device]}: {first[steps]} steps of {first[batch]} pictures drawn by the recipe itself (crops of
-{training_photographs} pictures cut from {training_sources} photographs, of every size down to a tenth of one; shapes, textures, scenes and
-renders of the robot; all put through the media's filters), captions from templates, InfoNCE with several positives, a term that ties the caption of a pair to those of
-its parts, and adversarial pictures (L2 radius up to {first[radius_l2]}, gradient steps: {first[attack_steps]}), without which the gradient would look like noise.
-{second}
+The trainings, by `prompts/recipe/train.py`:
+{stages}
+
+The recipe draws the pictures itself: shapes, textures, scenes, renders of the robot and crops of {training_photographs} pictures cut from
+{training_sources} photographs, of every size down to a tenth of one, all put through the media's filters. Captions are from templates. The loss is
+InfoNCE with several positives, and a term that ties the caption of a pair to those of its parts. Adversarial pictures are part of
+the training, because without them the gradient looks like noise.
+{compared}
 ## Data, licence, credit
 The pictures are drawn by code, and from renders of the splat PLAYBOT by Stephane Agullo (https://sa3d.fr,
 https://superspl.at/view?id=ee6d8bc4), licensed CC-BY-4.0 (http://creativecommons.org/licenses/by/4.0/), and photographs in the
@@ -74,12 +64,6 @@ public domain or under CC0 or CC-BY. `prompts/recipe/data/photos.tsv` in the rep
 each. Those that ask for credit:
 {credits}.
 The weights are under the repository's licence, with that credit kept.
-"""
-
-SECOND = """
-Then {seconds} s more on one {device} from these weights: {steps} steps of {batch} pictures, more of them of objects, L2 radius up to
-{radius_l2}, gradient steps: {attack_steps}. The published weights lie at {blend} of the way from the first result to the second; photographs of
-neither training nor test chose the share.
 """
 
 JUDGE = """# judge
@@ -128,6 +112,20 @@ ROWS = (
 )
 
 
+# The figures by which the trainings that a model comes from are compared.
+COMPARED = (
+    ("photographs, pairs seen in training", "photos_seen_pairs", "pair"),
+    ("photographs, held-out pairs", "photos_held_out_pairs", "pair"),
+    ("the right one of the twelve prompts", "twelve", "top1"),
+    ("robots, pairs seen in training", "seen_pairs_robot", "pair"),
+    ("robots, held-out pairs", "held_out_top1_robot", "pair"),
+)
+PARTS = {
+    "all": "all weights",
+    "text-end": "the text encoder's last layer, final norm and projection alone; the image encoder is frozen",
+}
+
+
 def photographs():
     """The rows of data/photos.tsv."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "photos.tsv")
@@ -155,13 +153,39 @@ def credits():
     return ";\n".join(f"{author} ({licence}: {', '.join(dict.fromkeys(what))})" for (author, licence), what in named.items())
 
 
+def trainings(facts):
+    """The facts of every training that a model comes from, the first one first."""
+    return [*(trainings(facts["from"]) if "from" in facts else []), facts]
+
+
+def described(number, facts):
+    """One training as a line of a list."""
+    start = "" if number == 1 else f", from the result of stage {number - 1}"
+    photos = "" if "training_photographs" in facts else ", by an earlier version of the recipe that has no photographs"
+    size = f"{facts['steps']} steps of {facts['batch']} pictures, {facts['seconds']} s on one {facts['device']}"
+    attack = f"adversarial pictures up to an L2 radius of {facts['radius_l2']}, gradient steps: {facts['attack_steps']}"
+    return f"{number}. {size}{start}{photos};\n   {attack}. It trains {PARTS[facts.get('part', 'all')]}."
+
+
+def compared(found):
+    """A table of the accuracy after each training whose figures are known; empty for fewer than two."""
+    known = {number: facts for number, facts in enumerate(found, 1) if "photos_seen_pairs" in facts}
+    if len(known) < 2:
+        return ""
+    counts = ", ".join(str(facts["pictures_per_medium"]) for facts in known.values())
+    rows = [["pictures", *(f"stage {number}" for number in known)], ["---"] * (len(known) + 1)]
+    rows += [[title, *(str(facts[key][axis]) for facts in known.values())] for title, key, axis in COMPARED]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"\nTop-1 in per cent after each stage, on pictures drawn by this recipe. Pictures a medium: {counts}.\n\n{table}\n"
+
+
 def write_card(facts, path, judge=False):
     """Writes README.md for the figures of metrics.json."""
     rows = [f"| {title} | {facts[key]['pair']} | {facts[key]['colour']} | {facts[key]['medium']} |" for title, key in ROWS]
     lists = {
         "rows": "\n".join(rows),
-        "first": facts.get("from", facts),
-        "second": SECOND.format(**facts) if "from" in facts else "",
+        "stages": "\n".join(described(*row) for row in enumerate(trainings(facts), 1)),
+        "compared": compared(trainings(facts)),
         "colours": ", ".join(COLOUR_NAMES),
         "media": ", ".join(m.nouns[0] if not m.surface else m.phrases[0].replace("made of ", "") for m in MEDIA.values()),
         "scenes": ", ".join(words[0] for words in SCENES.values()),
