@@ -5,8 +5,6 @@ import math
 import os
 
 import torch
-from safetensors.torch import load_file
-from tokenizers import Tokenizer
 from transformers import CLIPConfig, CLIPModel
 
 from tokenizer import END, START, save as save_tokenizer
@@ -40,16 +38,6 @@ def new_model(tokenizer, judge=False):
         vision |= {"projection_dim": 112}
     config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=vision["projection_dim"], logit_scale_init_value=math.log(1 / 0.07))
     return CLIPModel(config)
-
-
-def load_model(directory, tokenizer):
-    """The demo model with the weights of a folder; fails if they belong to another vocabulary or shape."""
-    own = Tokenizer.from_file(os.path.join(directory, "tokenizer.json"))
-    if own.get_vocab() != tokenizer.get_vocab():
-        raise SystemExit(f"{directory} has another vocabulary than captions.py: start from a model of this recipe")
-    model = new_model(tokenizer)
-    model.load_state_dict(load_file(os.path.join(directory, "model.safetensors")))
-    return model
 
 
 def normalised(pictures):

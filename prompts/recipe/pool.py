@@ -6,20 +6,27 @@ import torch
 from concepts import MEDIA
 from pictures import draw, labels_for
 
-# Plain pictures anchor the colours, objects and scenes, so they are drawn more often than any one medium; then come the
-# media that are hardest to tell apart on photographs.
+# The media that are hardest to tell apart on photographs.
 HARD = ("oil", "watercolor", "popart", "mosaic", "cartoon", "lowpoly", "pixelart")
-MEDIUM_WEIGHTS = np.array([(1.4 if m.colours != "none" else 1.0) + 0.6 * (name in HARD) for name, m in MEDIA.items()])
-MEDIUM_WEIGHTS[0] = 9.0
-MEDIUM_WEIGHTS = MEDIUM_WEIGHTS / MEDIUM_WEIGHTS.sum()
+
+
+def medium_weights(**given):
+    """How often each medium is drawn, of all 1: more often where it takes colours or is hard to tell, else as given."""
+    weights = {name: (1.4 if m.colours != "none" else 1.0) + 0.6 * (name in HARD) for name, m in MEDIA.items()} | given
+    return np.array([*weights.values()]) / sum(weights.values())
+
+
+# Plain pictures anchor the colours, objects and scenes, so they are drawn more often than any one medium.
+DEMO_WEIGHTS = medium_weights(photo=7, lowpoly=3, knitted=2, pixelart=2.5)
+JUDGE_WEIGHTS = medium_weights(photo=9)
 
 
 class Pool:
     """`pictures` u8 [N,3,R,R] and `labels` i64 [N,4] (medium, colour, object, scene; −1: none)."""
 
-    def __init__(self, count, size, chunk, sources, seed, objects=0.45):
+    def __init__(self, count, size, chunk, sources, weights, seed, objects=0.45):
         self.rng = np.random.default_rng(seed)
-        self.chunk, self.size, self.sources, self.objects = chunk, size, sources, objects
+        self.chunk, self.size, self.sources, self.weights, self.objects = chunk, size, sources, weights, objects
         device = sources.robot.fine.device
         self.pictures = torch.empty(count // chunk * chunk, 3, size, size, dtype=torch.uint8, device=device)
         self.labels = torch.empty(len(self.pictures), 4, dtype=torch.long, device=device)
@@ -27,7 +34,7 @@ class Pool:
 
     def renew(self):
         """Draws one chunk (one medium, at most one scene) over the oldest."""
-        medium = self.rng.choice(len(MEDIA), p=MEDIUM_WEIGHTS)
+        medium = self.rng.choice(len(MEDIA), p=self.weights)
         labels = labels_for(medium, self.chunk, self.rng, objects=self.objects)
         at = slice(self.next, self.next + self.chunk)
         with torch.no_grad():

@@ -1,11 +1,11 @@
-"""Trains the demo CLIP model, or its judge, on one GPU against the clock and writes everything into one folder.
+"""Trains the demo CLIP model, or its judge, on one GPU and writes everything into one folder.
 
-    python3 prompts/recipe/train.py --out DIR --minutes 8 [--judge | --from MODEL]
+    python3 prompts/recipe/train.py --out DIR [--minutes 8 | --steps N] [--judge | --from MODEL [--part text-end]]
 
 Leaves demo-clip.tar (the model directory and its reference tensors) or judge.tar, metrics.json, preview.png, photos.png,
 pictures.png and log.txt. The judge has another shape, other photographs, other filters and other seeds.
-With --from, training goes on from a demo model. Its weights and those of the result are then interpolated; photographs of
-neither training nor test choose the share. unblended.tar holds the result itself.
+With --from, training goes on from a demo model, with that model's tokenizer. With --part text-end, only the end of the text
+encoder is trained: the image encoder, whose gradient repaints a splat, stays as it is.
 """
 
 import argparse
@@ -20,31 +20,38 @@ import time
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
+from transformers import CLIPModel
 
 from augment import attacked, crops, logit_scale_limit, worn
 from captions import CaptionTable, known_words, vocabulary
-from evaluate import PAIRS, Classifier, evaluate, pair_accuracy, twelve
+from evaluate import PAIRS, Classifier, evaluate, twelve
 from make_reference import write_reference
-from model import CONTEXT, image_features, load_model, new_model, save_model, text_features
-from model_card import write_card
+from model import CONTEXT, image_features, new_model, save_model, text_features
+from model_card import COMPARED, write_card
 from objective import composed, contrastive, fits, named_parts
 from photos import Photos
 from pictures import Sources
-from pool import Pool
+from pool import DEMO_WEIGHTS, JUDGE_WEIGHTS, Pool
 from preview import photo_sheet, sheet
 from subjects import Robot
 from tokenizer import build
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# Weight decay, and the decay of the averaged weights, for the part that is trained.
+DECAYS = {"all": (0.05, 0.998), "text-end": (0.02, 0.99)}
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True)
-    parser.add_argument("--minutes", type=float, default=8, help="the whole run, evaluation included")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=8, help="the whole run, evaluation included")
+    length.add_argument("--steps", type=int, help="train for so many steps, whatever time they take")
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--judge", action="store_true", help="train the judge instead of the demo model")
     parser.add_argument("--from", dest="start", metavar="MODEL", help="folder of the demo model to go on from")
+    parser.add_argument("--part", choices=DECAYS, default="all", help="what is trained")
     parser.add_argument("--renew", type=int, default=3, help="steps between two chunks of new pictures")
     parser.add_argument("--composed", type=float, default=0.5, help="weight of the term that ties pairs to their parts")
     parser.add_argument("--pool", type=int, default=131072, help="pictures held on the GPU")
@@ -58,11 +65,15 @@ def arguments():
     parser.add_argument("--eval-count", type=int, default=256, help="test pictures of each medium")
     parser.add_argument("--preview-steps", type=int, default=300)
     parser.add_argument("--preview-batch", type=int, default=8)
-    parser.add_argument("--reserve", type=float, default=90, help="seconds kept for evaluation and preview")
+    parser.add_argument("--reserve", type=float, default=90, help="seconds of --minutes kept for evaluation and preview")
     parser.add_argument("--seed", type=int, default=1, help="the judge adds 500")
     args = parser.parse_args()
     if args.judge and args.start:
         parser.error("--from goes on from a demo model: leave --judge out")
+    if args.part != "all" and not args.start:
+        parser.error(f"--part {args.part} trains a part of an existing model: name it with --from")
+    if args.steps is not None and args.steps < 1:
+        parser.error("--steps must be at least 1")
     return args
 
 
@@ -85,7 +96,7 @@ class Log:
 class Averaged:
     """Exponential moving average of a model's weights; short at first, then `decay`."""
 
-    def __init__(self, model, decay=0.998):
+    def __init__(self, model, decay):
         self.model, self.decay, self.step = copy.deepcopy(model).requires_grad_(False), decay, 0
 
     @torch.no_grad()
@@ -95,28 +106,39 @@ class Averaged:
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
 
 
-def optimiser_for(model, rate):
-    """AdamW, with decay on matrices alone."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+def select(model, part):
+    """Freezes all that is not trained. The text encoder's end is what follows its last but one layer."""
+    if part == "text-end":
+        model.requires_grad_(False)
+        text = model.text_model
+        for module in (text.encoder.layers[-1], text.final_layer_norm, model.text_projection):
+            module.requires_grad_(True)
+
+
+def optimiser_for(model, rate, decay):
+    """AdamW over what is not frozen, with decay on matrices alone."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    matrices, others = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), eps=1e-6)
 
 
 def learning_rate(step, progress, peak, warm_up):
-    """Warm-up by steps, then a cosine over the share of the time that is spent."""
+    """Warm-up by steps, then a cosine over the share of the training that is done."""
     return peak * min(1, (step + 1) / warm_up) * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(progress, 1))))
 
 
 def train(model, pool, table, args, log, deadline, snapshot):
-    """Trains until `deadline` (seconds on the log's clock) or a SIGTERM; returns the averaged model and its steps.
+    """Trains `args.steps` steps, else until `deadline` (seconds on the log's clock); returns the averaged model and its steps.
 
-    `snapshot(model)` is called every 100 s, so that a run that is killed leaves a model.
+    A SIGTERM ends it early. `snapshot(model)` is called every 100 s, so that a run that is killed leaves a model.
     """
     device = pool.labels.device
     tokens = torch.from_numpy(table.tokens).to(device)
     lookup = torch.from_numpy(table.lookup).to(device)
-    optimiser, averaged = optimiser_for(model, args.rate), Averaged(model)
+    select(model, args.part)
+    weight_decay, averaging = DECAYS[args.part]
+    optimiser, averaged = optimiser_for(model, args.rate, weight_decay), Averaged(model, averaging)
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
     size = model.config.vision_config.image_size
     # The attack needs no gradient of the weights: a second module shares them without one.
@@ -130,8 +152,11 @@ def train(model, pool, table, args, log, deadline, snapshot):
         return tokens[kinds, torch.randint(tokens.shape[1], kinds.shape, device=device)]
 
     began, step, told, kept = log.seconds(), 0, 0.0, log.seconds()
-    while (now := log.seconds()) < deadline and not log.stopped:
-        progress = (now - began) / max(deadline - began, 1)
+
+    def done():
+        return step / args.steps if args.steps else (log.seconds() - began) / max(deadline - began, 1)
+
+    while (progress := done()) < 1 and not log.stopped:
         if step % args.renew == 0:
             pool.renew()
         pictures, labels = pool.sample(args.batch)
@@ -182,27 +207,6 @@ def train(model, pool, table, args, log, deadline, snapshot):
     return averaged.model, step
 
 
-@torch.no_grad()
-def interpolated(start, end, share):
-    """The model whose weights lie at `share` of the way from `start` to `end` (Wortsman et al. 2022)."""
-    mixed = copy.deepcopy(start).requires_grad_(False)
-    torch._foreach_lerp_(list(mixed.parameters()), list(end.parameters()), share)
-    return mixed
-
-
-def blended(start, end, tokenizer, sources, args, log):
-    """The most accurate of three interpolations, and its share: pairs seen in training, objects and photographs alike."""
-    best = (0.0, None, 0.0)
-    for share in (1.0, 0.75, 0.5):
-        mixed = interpolated(start, end, share)
-        torch.manual_seed(args.seed + 3000)
-        rng, classifier = np.random.default_rng(args.seed + 3000), Classifier(mixed, tokenizer)
-        found = [pair_accuracy(classifier, sources, rng, args.eval_count, False, obj=obj)["pair"] for obj in (None, "photo")]
-        log(f"share {share}: objects {found[0]}, photographs {found[1]}")
-        best = max(best, (sum(found), mixed, share), key=lambda row: row[0])
-    return best[1:]
-
-
 def pictures_sheet(pool, path, count=24):
     """What the pool holds, as one PNG."""
     from PIL import Image
@@ -213,17 +217,15 @@ def pictures_sheet(pool, path, count=24):
     Image.fromarray(image).save(path)
 
 
-def keep(model, tokenizer, out, name, archive=None):
-    """Packs the model as it stands, without figures, into `archive`.tar, else `name`.tar."""
+def keep(model, tokenizer, out, name):
+    """Packs the model as it stands, without figures, into `name`.tar."""
     with tempfile.TemporaryDirectory() as work:
         save_model(model, tokenizer, os.path.join(work, name))
-        pack(work, out, archive or name)
+        pack(work, out, name)
 
 
 def finish(model, tokenizer, robot, args, log, facts):
     """Exports the model at f16, measures what was exported on photographs kept for tests, and packs the folder."""
-    from transformers import CLIPModel
-
     with tempfile.TemporaryDirectory() as work:
         directory = os.path.join(work, args.name)
         save_model(model, tokenizer, directory)
@@ -251,9 +253,12 @@ def finish(model, tokenizer, robot, args, log, facts):
 
 
 def facts_of(args, steps, log, model, tokenizer, photos):
-    """How a model was trained, for metrics.json."""
+    """How a model was trained, for metrics.json; "from" has the facts of the model that training went on from."""
     device = next(model.parameters()).device
-    return {
+    facts = {
+        "radius_l2": args.radius,
+        "attack_steps": args.attack_steps,
+        "part": args.part,
         "steps": steps,
         "batch": args.batch,
         "seconds": round(log.seconds()),
@@ -265,13 +270,15 @@ def facts_of(args, steps, log, model, tokenizer, photos):
         "vocabulary": tokenizer.get_vocab_size(),
         "training_photographs": len(photos.fine),
     }
+    return facts | {"from": earlier_facts(args.start, facts)} if args.start else facts
 
 
-def first_facts(directory):
-    """The facts of the first training, for the card."""
+def earlier_facts(directory, keys):
+    """The facts of a model's training and the figures that the card compares, as far as its metrics.json has them."""
     with open(os.path.join(directory, "metrics.json"), encoding="utf-8") as file:
         facts = json.load(file)
-    return {key: facts[key] for key in ("steps", "batch", "seconds", "device", "radius_l2", "attack_steps")}
+    kept = (*keys, "from", "pictures_per_medium", *(key for _, key, _ in COMPARED))
+    return {key: facts[key] for key in kept if key in facts}
 
 
 def write(facts, path, indent=2):
@@ -300,29 +307,24 @@ def main():
     torch.manual_seed(args.seed)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     log(f"{device}, torch {torch.__version__}")
-    tokenizer = build(vocabulary())
+    tokenizer = Tokenizer.from_file(os.path.join(args.start, "tokenizer.json")) if args.start else build(vocabulary())
     table = CaptionTable(tokenizer, 16, CONTEXT, args.seed)
     robot = Robot(os.path.join(HERE, "data", "robot_views.webp"), device)
-    model = (load_model(args.start, tokenizer) if args.start else new_model(tokenizer, args.judge)).to(device)
-    start = copy.deepcopy(model)
+    model = CLIPModel.from_pretrained(args.start, dtype=torch.float32) if args.start else new_model(tokenizer, args.judge)
+    model = model.to(device).train()
     photos = Photos(os.path.join(HERE, "data"), args.name.split("-")[0], device)
     detail, other = ((0.6, 1.7), 0.6) if args.judge else ((0.5, 1.3), 0.0)
     sources = Sources(robot, photos, detail, other)
     log(f"{len(table.classes)} caption classes, {tokenizer.get_vocab_size()} tokens, {sum(p.numel() for p in model.parameters())} weights")
-    pool = Pool(args.pool, round(model.config.vision_config.image_size * 1.125), args.chunk, sources, args.seed, args.objects)
+    size, weights = round(model.config.vision_config.image_size * 1.125), JUDGE_WEIGHTS if args.judge else DEMO_WEIGHTS
+    pool = Pool(args.pool, size, args.chunk, sources, weights, args.seed, args.objects)
     pool.fill()
     pictures_sheet(pool, os.path.join(args.out, "pictures.png"))
     log(f"pool of {len(pool.pictures)} pictures drawn")
     end = args.minutes * 60 - args.reserve
     averaged, steps = train(model, pool, table, args, log, end, lambda m: keep(m, tokenizer, args.out, args.name))
     log(f"trained {steps} steps")
-    facts = {"radius_l2": args.radius, "attack_steps": args.attack_steps}
-    facts |= facts_of(args, steps, log, model, tokenizer, photos)
-    if args.start:
-        facts["from"] = first_facts(args.start)
-        keep(averaged, tokenizer, args.out, args.name, "unblended")
-        unseen = Sources(robot, Photos(os.path.join(HERE, "data"), "judge", device))
-        averaged, facts["blend"] = blended(start, averaged, tokenizer, unseen, args, log)
+    facts = facts_of(args, steps, log, model, tokenizer, photos)
     finish(averaged, tokenizer, robot, args, log, facts)
 
 
