@@ -63,6 +63,7 @@ def save_model(model, tokenizer, directory):
     size = model.config.vision_config.image_size
     half = CLIPModel(model.config)
     half.load_state_dict(model.state_dict())
+    half.config.text_config.dtype = half.config.vision_config.dtype = None  # a loaded model has f32 there
     half.half().save_pretrained(directory, safe_serialization=True)
     os.chmod(os.path.join(directory, "model.safetensors"), 0o644)
     save_tokenizer(tokenizer, directory, CONTEXT)
