@@ -166,6 +166,28 @@ test('the weight is the share of the prompt: at 0 the prompt has no effect', () 
     assert.equal(differences(none.style, alsoNone.style), []);
     const some = await joint(gpu, inputs, { weight: 1 });
     assert.equal(differences(some.style, none.style), ['sh']);
+    const tinted = await joint(gpu, inputs, { weight: 0, tint: 'auto' });
+    assert.equal(differences(tinted.style, none.style), [], 'no tint either');
+  }));
+
+test('the style starts from a tint, the photographs’ splat does not; it resumes without another search', () =>
+  withGpu(async (gpu, arena) => {
+    const inputs = inputsOf(arena);
+    const [plain, report] = [await joint(gpu, inputs), recordingReport()];
+    const whole = await joint(gpu, inputs, { tint: 'auto' }, { report });
+    const searches = ({ notes }: typeof report) => notes.filter((text) => text.startsWith('tint: ')).length;
+    assert.is(searches(report), 1);
+    assert.equal(differences(whole.base, plain.base), []);
+    assert.equal(differences(whole.style, plain.style), ['sh']);
+    const store = new MemoryStore();
+    const stopped = { checkpoints: store, report: stoppingAt(STEPS + 3, store) };
+    const error = await joint(gpu, inputs, { tint: 'auto' }, stopped).catch((error: Error) => error);
+    assert.instance(error, Stopped);
+    const again = recordingReport();
+    const saved = storeOf(store.saved[store.saved.length - 1]);
+    const resumed = await joint(gpu, inputs, { tint: 'auto' }, { checkpoints: saved, report: again });
+    assert.equal(differences(resumed.style, whole.style), []);
+    assert.is(searches(again), 0);
   }));
 
 test('each function refuses the other’s mode', () =>

@@ -21,13 +21,11 @@ export type LossesInput = { [Name in LossName]?: WeightOrOptions<(typeof LOSSES)
 // biome-ignore lint/suspicious/noExplicitAny: the options of a row are those of its own schema.
 const kinds: readonly LossKind<any>[] = Object.values(LOSSES);
 
-/**
- * What the first step of a restyling begins with: the splat as it is, or the best of many tints of it.
- */
+/** What the first step of a restyling begins with: the splat as it is, or the best tint of it. */
 export const TINTS = ['none', 'auto'] as const;
 export type TintChoice = (typeof TINTS)[number];
 
-/** What depends on the size of a model's losses. */
+/** What a preset sets for a kind of model. */
 interface Steering {
   losses: LossesInput;
   tint: TintChoice;
@@ -95,8 +93,8 @@ const tint = z
   .enum(TINTS)
   .optional()
   .describe(
-    'Colours of the first step. auto: of 150 tints of the whole splat and none, those whose renders are nearest to the prompt; none: those ' +
-      'of the splat; that of the preset unless given',
+    'Colours of the first step. auto: those of the tint of the whole splat, of 150, that a search finds nearest to the prompt, or of the splat if ' +
+      'none is nearer; none: those of the splat; that of the preset unless given',
   );
 
 const crops = cropOptions.prefault({}).describe('Random crops of each render, the input of CLIP');

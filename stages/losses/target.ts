@@ -60,10 +60,10 @@ export interface StyleTarget {
   /** The objective weight · Σ losses. The target must outlive it. */
   objective(weight: number): ObjectiveFactory;
   /**
-   * Writes the SH of the first step, f32 [N, K, 3], which differ from those of the base where a tint is chosen. With `weights`, f32
-   * [N], each Gaussian takes so much of it.
+   * With a tint, overwrites a copy of the base's SH, f32 [N, K, 3], by those of the first step. With `weights`, f32 [N], each Gaussian takes
+   * so much of the tint.
    */
-  start(sh: GPUBuffer, weights?: GPUBuffer): Promise<void>;
+  applyTint(sh: GPUBuffer, weights?: GPUBuffer): Promise<void>;
   destroy(): void;
 }
 
@@ -97,6 +97,7 @@ export async function openStyleTarget(
   const losses = lossesOf(options);
   const prompt = await resolveWeightedPrompt(options.prompt);
   const needs = lossNeeds(losses, { seed: settings.seed, crops }, Boolean(settings.base));
+  requireBase(options, Boolean(settings.base));
   const sources = new Set(needs.flatMap(({ source }) => source ?? []));
   const model = await openClip(gpu, options.model, options.precision);
   try {
@@ -108,7 +109,7 @@ export async function openStyleTarget(
       prompt,
       model,
       objective: style.objective,
-      async start(sh, weights) {
+      async applyTint(sh, weights) {
         const { base } = settings;
         if (!base || tintOf(options) === 'none') return;
         await startFromTint(gpu, model, texts.target, { base, sh, weights }, report);
@@ -231,15 +232,19 @@ function lossNeeds(losses: readonly ChosenLoss[], settings: LossSettings, hasBas
  */
 export async function checkStyleTarget(options: StyleTargetOptions, hasBase: boolean): Promise<void> {
   const needs = lossNeeds(lossesOf(options), { seed: 0, crops: cropsOf(options) }, hasBase);
-  if (options.tint === 'auto' && !hasBase) {
-    throw new InputError(
-      'tint: auto recolours the splat before restyling, which joint optimisation of mode paper does not have; leave tint out, or set mode: balanced',
-    );
-  }
+  requireBase(options, hasBase);
   await checkClipTarget(options);
   const { parts } = await resolveWeightedPrompt(options.prompt);
   const [{ text, weight }] = parts;
   if (parts.length === 1 && weight > 0 && needs.some(({ source }) => source === text)) throw oneText(text);
+}
+
+/** @throws InputError for a tint where there is no splat before restyling. */
+function requireBase({ tint }: StyleTargetOptions, hasBase: boolean): void {
+  if (tint !== 'auto' || hasBase) return;
+  throw new InputError(
+    'tint: auto recolours the splat before restyling, which joint optimisation of mode paper does not have; leave tint out, or set mode: balanced',
+  );
 }
 
 /** Each crop group once. */

@@ -4,6 +4,7 @@ import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
 import { steadyBackground } from '../artefacts/background.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import { largestView, type View } from '../artefacts/dataset.ts';
+import { parameterWidths } from '../artefacts/gaussians.ts';
 import { buildCropEncoder } from '../clip/encoder.ts';
 import type { ClipModel } from '../clip/model.ts';
 import { everywhere } from '../regions/weights.ts';
@@ -32,14 +33,6 @@ const MIXES = [0.9, 0.6] as const;
 /** The first round compares colours with one tone and mix, the second one the other tones and mixes of so many colours. */
 const FINALISTS = 3;
 const MAX_VIEWS = 4;
-const UNCHANGED: ColorChange = {
-  matrix: [
-    [1, 0, 0],
-    [0, 1, 0],
-    [0, 0, 1],
-  ],
-  offset: [0, 0, 0],
-};
 
 /** White, and twelve hues, pale and strong, at the HSV value 1. */
 function colors(): Vec3[] {
@@ -77,10 +70,10 @@ export interface TintedSplat {
 }
 
 /**
- * Recolours the whole splat by the tint whose renders are nearest to a direction: of 150 tints, or none, the one with the highest mean
- * cosine over up to four whole training views. The gradient of CLIP finds such a change of all Gaussians at once only by chance: it
+ * Recolours the whole splat by the best tint found among 150, or leaves it: the one with the highest mean cosine of a direction and the
+ * renders of up to four whole training views. The gradient of CLIP finds such a change of all Gaussians at once only by chance: it
  * recolours one part and leaves the next one in the complementary colour. The search is greedy (first the colour, then tone and
- * strength of the best three): 41 tints are rendered. Equal inputs give equal bytes.
+ * strength of the best three): it renders 40 tints and the splat itself. Equal inputs give equal bytes.
  *
  * @throws InputError when a cosine is not finite.
  */
@@ -108,7 +101,7 @@ export async function startFromTint(
     await gpu.settle();
     report.note(
       chosen
-        ? `tint: ${hex(chosen.tint)}, clip ${(100 * plain).toFixed(1)} → ${(100 * chosen.cosine).toFixed(1)}`
+        ? `tint: ${describe(chosen.tint)}, clip ${(100 * plain).toFixed(1)} → ${(100 * chosen.cosine).toFixed(1)}`
         : `tint: none, clip ${(100 * plain).toFixed(1)}`,
     );
   } finally {
@@ -122,10 +115,10 @@ async function ranked(search: TintSearch, tints: readonly Tint[]): Promise<{ tin
   return tints.map((tint, i) => ({ tint, cosine: cosines[i] })).sort((a, b) => b.cosine - a.cosine);
 }
 
-/** What white becomes, without the share of the own colours. */
-function hex({ color, gain, lift, mix }: Tint): string {
+/** What white becomes without the share of its own colour, and the strength. */
+function describe({ color, gain, lift, mix }: Tint): string {
   const digits = color.map((x) =>
-    Math.round(255 * Math.min(1, x * (gain + lift)))
+    Math.round(255 * x * (gain + lift))
       .toString(16)
       .padStart(2, '0'),
   );
@@ -168,8 +161,11 @@ async function openSearch(
       weights: weights ?? everywhere(arena, count),
     };
     const over = steadyBackground(background);
-    const apply = (tint?: Tint) =>
-      recolorSh(arena, { ...rows, change: tint ? colorChange(tint) : UNCHANGED });
+    const bytes = 4 * parameterWidths(shDegree).sh * count;
+    const apply = async (tint?: Tint) => {
+      if (tint) return recolorSh(arena, { ...rows, change: colorChange(tint) });
+      if (count) gpu.run('tint/none', (recorder) => recorder.copy(gaussians.sh, sh, bytes));
+    };
 
     async function cosines(tints: readonly (Tint | undefined)[]): Promise<number[]> {
       const results = arena.buffer('cosines', 4 * seen.length * tints.length);

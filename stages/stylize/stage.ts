@@ -74,11 +74,7 @@ export const stylizeStage = defineStage({
     return { files, texts: { ...texts, ...(options.model ? { model: options.model } : {}) } };
   },
   async preflight(options, { limits, views } = {}) {
-    if (options.tint === 'auto' && !options.train.includes('sh')) {
-      throw new InputError(
-        'tint: auto changes sh, and train leaves it out: add sh to train, or leave tint out',
-      );
-    }
+    requireSh(options);
     await checkStyleTarget(options, true);
     if (limits && views) requirePicture(limits, views, ...LARGEST);
   },
@@ -102,7 +98,7 @@ export interface StylizeInputs {
 /**
  * Restyles a splat towards a prompt: minimises the weighted sum of losses by Adam on the selected parameters, on one random
  * training view per step. The preset `paper` is −CLIP(render, prompt) on random crops (eq. 5 of the paper). Returns new Gaussians; the input is unchanged. With
- * `only`, Gaussians outside the region keep every byte; with `output` too, it writes `region.png`, in which the region is orange. With
+ * a tint, the first step begins with the best recolouring of the splat. With `only`, Gaussians outside the region keep every byte; with `output` too, it writes `region.png`, in which the region is orange. With
  * `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
  *
  * @throws Stopped when the checkpoint store is stopping.
@@ -114,6 +110,7 @@ export async function stylize(
   { seed = DEFAULT_SEED, report = silent, output, checkpoints: store, preview }: StageSettings = {},
 ): Promise<Gaussians> {
   const options = stylizeOptions.parse(given);
+  requireSh(options);
   const dataset = withPoses(capture, poses);
   const views = dataset.views.filter(({ split }) => split === 'train');
   if (!views.length) throw new InputError('stylize needs training views, and the dataset has none');
@@ -138,7 +135,7 @@ export async function stylize(
         gaussians,
         { report, output, dataset },
       ));
-    if (!from && train.includes('sh')) await target.start(state.parameters.sh, weights);
+    if (!from && train.includes('sh')) await target.applyTint(state.parameters.sh, weights);
     const scale = weights && (await scaleSteps(arena, state, train, weights));
     const order = new ViewOrder(views, seed);
     const optimizer = await SplatOptimizer.create(state, {
@@ -174,6 +171,12 @@ export async function stylize(
   } finally {
     for (const part of owned.reverse()) part.destroy();
   }
+}
+
+/** @throws InputError for a tint of SH that stay as they are. */
+function requireSh({ tint, train }: z.output<typeof stylizeOptions>): void {
+  if (tint !== 'auto' || train.includes('sh')) return;
+  throw new InputError('tint: auto changes sh, and train leaves it out: add sh to train, or leave tint out');
 }
 
 /** The initial state, from a checkpoint or from the Gaussians, and the first step. */

@@ -48,7 +48,7 @@ const STYLE_RATIO = 3;
 
 /**
  * Joint optimisation that keeps the scene (`clip.mode: balanced`). First, photographs alone train the splat: its geometry, opacity,
- * growth and SH. Then a second set of SH starts as a copy and takes `clip.steps` steps along ∇P/‖∇P‖ + 3k·∇C/‖∇C‖, where P is the
+ * growth and SH. Then a second set of SH starts as a copy, or from the best tint of it, and takes `clip.steps` steps along ∇P/‖∇P‖ + 3k·∇C/‖∇C‖, where P is the
  * photometric loss, C is −CLIP, and the norms are those of the image gradients. So k sets how much style the result has,
  * whatever the scales of the two losses. With `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
  *
@@ -88,7 +88,7 @@ export async function trainJointly(
       'base/sh': { buffer: base.sh, bytes },
     });
     if (saved) restoreTensors(gpu, tensors(), saved);
-    else await target.start(state.parameters.sh);
+    else if (clip.weight > 0) await target.applyTint(state.parameters.sh);
     const optimizer = await SplatOptimizer.create(state, {
       label: 'train/style',
       ...largestView(views),

@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openGpu, readPipeline, runPlan, type Score, stages } from '../../pipeline/index.ts';
+import { DEMO } from '../../stages/clip/resolve.ts';
 import { steeringOf } from '../../stages/losses/index.ts';
 import { type Gpu, GpuError } from '../../wgsl/core/index.ts';
 import { type Capture, isCarried, readCapture } from './capture.ts';
@@ -146,7 +147,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { model, steps, out = 'out/styles' } = values;
-  const { losses, tint } = steeringOf('wall', !model);
+  const { losses, tint } = steeringOf('wall', (model ?? DEMO) === DEMO);
   const parts = [...Object.keys(losses), ...(tint === 'auto' ? ['tint'] : [])];
   const captures = await Promise.all((values.capture ?? [undefined]).map(readCapture));
   const names = captures.map(({ name }) => name);

@@ -12,7 +12,7 @@ export const RECOLOR_SH = defineKernel({
 
 type Row = readonly [number, number, number];
 
-/** c' = matrix·c + offset, of linear values as the splat renders them, rgb in 0–1. */
+/** c' = matrix·c + offset of rgb colours, before negative values are clamped to 0. */
 export interface ColorChange {
   /** Rows. */
   matrix: readonly [Row, Row, Row];
