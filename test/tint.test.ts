@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Gaussians, releaseGaussians } from '../stages/artefacts/gaussians.ts';
+import { Stopped } from '../stages/checkpoints.ts';
 import { openClip } from '../stages/clip/model.ts';
 import { ClipScorer } from '../stages/clip/scorer.ts';
 import { colorChange } from '../stages/losses/tint.ts';
@@ -173,7 +174,9 @@ test('a restyling that stops resumes without another search, to the same bytes; 
       'the default',
     );
     const store = new MemoryStore();
-    await restyled(gpu, base, options, { checkpoints: store, report: stoppingAt(3, store) }).catch(() => {});
+    const stopped = { checkpoints: store, report: stoppingAt(3, store) };
+    const error = await restyled(gpu, base, options, stopped).catch((error: Error) => error);
+    assert.instance(error, Stopped);
     const report = recordingReport();
     const resumed = await restyled(gpu, base, options, { checkpoints: storeOf(store.saved[0]), report });
     assert.equal(differences(resumed, whole), []);

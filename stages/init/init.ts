@@ -1,11 +1,10 @@
 import { random4 } from '../../wgsl/core/index.ts';
+import { SH_C0 } from '../../wgsl/splat/types.ts';
 import { cameraCenter, type Vec3 } from '../artefacts/camera.ts';
 import type { Dataset, SfmPoints } from '../artefacts/dataset.ts';
 import { emptyGaussians, type HostGaussians } from '../artefacts/gaussians.ts';
 import { neighbourDistances } from './nearest.ts';
 
-/** Band 0 of the spherical harmonics, 1/(2√π), as 3DGS rounds it. */
-const C0 = 0.28209479177387814;
 const NEIGHBOURS = 3;
 /** The smallest scale, relative to the median: duplicate points have distance 0, whose logarithm is infinite. */
 const MIN_SCALE_SHARE = 1e-3;
@@ -32,7 +31,7 @@ export function gaussiansFromPoints(
   for (let i = 0; i < count; i++) {
     host.logScales.fill(Math.log(Math.max(scales[i], floor)), 3 * i, 3 * i + 3);
     host.quats[4 * i] = 1;
-    for (let c = 0; c < 3; c++) host.sh[i * bandFloats + c] = (colors[3 * i + c] / 255 - 0.5) / C0;
+    for (let c = 0; c < 3; c++) host.sh[i * bandFloats + c] = (colors[3 * i + c] / 255 - 0.5) / SH_C0;
   }
   return host;
 }

@@ -2,6 +2,7 @@ import type { Arena, Gpu } from '../../wgsl/core/index.ts';
 import { ToRgba8 } from '../../wgsl/image/to-rgba8.ts';
 import { blendRows } from '../../wgsl/splat/edit/blend-rows.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
+import { SH_C0 } from '../../wgsl/splat/types.ts';
 import type { Camera } from '../artefacts/camera.ts';
 import { type Gaussians, parameterWidths } from '../artefacts/gaussians.ts';
 import { encodePng } from '../artefacts/png.ts';
@@ -9,8 +10,6 @@ import { encodePng } from '../artefacts/png.ts';
 /** Colour of a region in its preview, and its share. */
 const TINT = [1, 0.45, 0];
 const SHARE = 0.7;
-/** SH band 0: colour = 0.5 + C0·coefficient. */
-const C0 = 0.28209479;
 
 /** SH of Gaussians of one colour, f32 [N, K, 3]. */
 export function colorRows(
@@ -20,7 +19,7 @@ export function colorRows(
 ): GPUBuffer {
   const width = parameterWidths(shDegree).sh;
   const row = new Float32Array(width);
-  row.set(color.map((value) => (value - 0.5) / C0));
+  row.set(color.map((value) => (value - 0.5) / SH_C0));
   const rows = new Float32Array(width * Math.max(1, count));
   for (let i = 0; i < count; i++) rows.set(row, width * i);
   return arena.upload('color-rows', rows, 'parameters');

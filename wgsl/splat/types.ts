@@ -27,6 +27,9 @@ export interface GaussianBuffers {
   sh: GPUBuffer;
 }
 
+/** SH band 0: colour = 0.5 + SH_C0 · coefficient (3DGS). */
+export const SH_C0 = 0.28209479177387814;
+
 /** Red, green, blue, in the pictures' own space; 0 to 1. */
 export type Rgb = readonly [number, number, number];
 

@@ -1,8 +1,7 @@
 import { type Arena, bindRows, defineKernel, gridFor, rowWindows } from '../../core/index.ts';
+import { SH_C0 } from '../types.ts';
 
 const GROUP = 256;
-/** A colour is 0.5 + C0·sh in band 0 (3DGS). */
-const C0 = 0.28209479177387814;
 
 export const RECOLOR_SH = defineKernel({
   label: 'splat/edit/recolor-sh',
@@ -43,10 +42,10 @@ export async function recolorSh(
   const kernel = await gpu.kernel(RECOLOR_SH);
   const width = (shDegree + 1) ** 2;
   const rowBytes = 12 * width;
-  // Band 0 holds (c − 0.5) / C0.
+  // Band 0 holds (c − 0.5) / SH_C0.
   const [red, green, blue] = matrix.map((row, channel) => {
     const gray = row[0] + row[1] + row[2];
-    return [...row, (0.5 * gray + offset[channel] - 0.5) / C0];
+    return [...row, (0.5 * gray + offset[channel] - 0.5) / SH_C0];
   });
   for (const window of count ? rowWindows(gpu, count, rowBytes) : []) {
     const uniform = arena.uniform('recolor-sh/change', kernel.struct('Recolor').size);

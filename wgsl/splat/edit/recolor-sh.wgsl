@@ -1,6 +1,6 @@
-// An affine change of colour, c' = M·c + o, applied to SH: exactly, because a colour is linear in its SH before the clamp at 0. All bands take M, band 0 the
-// offset too. sh' = sh + w·(changed − sh), with the weight w of the Gaussian; where w is 0, the result has the bits of `sh`. One thread a
-// coefficient of three channels.
+// An affine change of colour, c' = M·c + o, applied to SH: exactly, because a colour is linear in its SH before the clamp at 0. All bands
+// take M, band 0 the offset too. sh' = sh + w·(changed − sh), with the weight w of the Gaussian; where w is 0, the result has the bits of
+// `sh`. One thread a coefficient of three channels.
 
 #include <grid>
 
