@@ -1,4 +1,4 @@
-/** The tint that a restyling starts from: its kernel against double precision, the search against all colours, regions, resuming. */
+/** The tint that a restyling starts from: its kernel against double precision, the search against plain rounds, regions, resuming. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Gaussians, releaseGaussians } from '../stages/artefacts/gaussians.ts';
@@ -9,6 +9,7 @@ import { colorChange } from '../stages/losses/tint.ts';
 import { type StylizeInput, stylize, stylizeStage } from '../stages/stylize/stage.ts';
 import { trainStage } from '../stages/train/stage.ts';
 import type { Arena, Gpu } from '../wgsl/core/index.ts';
+import { type ColorChange, PictureRecolor } from '../wgsl/image/recolor.ts';
 import { recolorSh } from '../wgsl/splat/edit/recolor-sh.ts';
 import { SplatRenderer } from '../wgsl/splat/renderer.ts';
 import { bytesOf, differences, MemoryStore, stoppingAt, storeOf } from './helpers/checkpoints.ts';
@@ -17,18 +18,20 @@ import { recordingReport } from './helpers/report.ts';
 import { hostRows } from './helpers/state.ts';
 import { throwsInput } from './helpers/throws.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
+import { recolor } from './reference/recolor.ts';
 import { recolorSh as reference } from './reference/recolor-sh.ts';
 
-const TINT = { color: [0.9, 0.5, 0.2], gain: 0.5, lift: 0.45, mix: 0.6 } as const;
+const TINT = { dark: [0.1, 0.2, 0.5], light: [0.9, 0.5, 0.2], mix: 0.6 } as const;
 const PROMPT = 'a wooden toy';
 
-test('a tint mixes a colour with its luminance in the colour of the tint', () => {
+test('a tint mixes a colour with that of a ramp at its luminance', () => {
   const { matrix, offset } = colorChange(TINT);
   const color = [0.3, 0.6, 0.8];
   const luminance = 0.299 * 0.3 + 0.587 * 0.6 + 0.114 * 0.8;
   for (let channel = 0; channel < 3; channel++) {
     const found = matrix[channel].reduce((sum, factor, from) => sum + factor * color[from], offset[channel]);
-    const expected = 0.4 * color[channel] + 0.6 * (0.5 * luminance + 0.45) * TINT.color[channel];
+    const ramp = (1 - luminance) * TINT.dark[channel] + luminance * TINT.light[channel];
+    const expected = 0.4 * color[channel] + 0.6 * ramp;
     assert.ok(Math.abs(found - expected) < 1e-12, `${found}, expected ${expected}`);
   }
 });
@@ -65,6 +68,35 @@ for (const shDegree of [0, 1, 2, 3]) {
   });
 }
 
+test('recolours a picture over a background as the plain reference', () =>
+  withGpu(async (gpu, arena) => {
+    const pixels = 300;
+    const values = Float32Array.from({ length: 4 * pixels }, (_, i) =>
+      i % 4 === 3 ? ((i * 7) % 11) / 10 : ((i * 13) % 17) / 17,
+    );
+    const change: ColorChange = {
+      matrix: [
+        [0.5, -0.9, 0.1],
+        [0.2, 0.3, 0.4],
+        [0, 0, 1],
+      ],
+      offset: [0.1, -0.3, 0.2],
+    };
+    const background = [0.3, 0.6, 0.9] as const;
+    const [picture, result] = [arena.upload('p', values, 'test'), arena.buffer('r', values.byteLength)];
+    const engine = await PictureRecolor.create(arena);
+    const bound = engine.bind(picture, result, pixels);
+    engine.set(bound, change, background);
+    gpu.run('test', (recorder) => engine.record(recorder, bound));
+    const found = await gpu.readFloats(result, 'test', values.length);
+    const expected = recolor(values, change, background);
+    for (const [i, value] of expected.entries()) {
+      assert.ok(Math.abs(found[i] - value) < 1e-6, `${i}: ${found[i]}, expected ${value}`);
+    }
+    const onBlack = recolor(values, change, [0, 0, 0]);
+    assert.ok(onBlack.includes(0) && onBlack.some((value) => value > 0), 'some colours are clamped');
+  }));
+
 /** The demo model's tint of the balls alone: no step moves them. */
 const STILL: StylizeInput = { prompt: PROMPT, tint: 'auto', steps: 1, crops: { count: 1 }, rates: { sh: 0 } };
 
@@ -75,8 +107,8 @@ async function restyled(gpu: Gpu, base: Gaussians, options: StylizeInput, settin
   return bytes;
 }
 
-/** HSV at value 1, after Python's colorsys. */
-function hsv(hue: number, saturation: number): [number, number, number] {
+/** After Python's colorsys. */
+function hsv(hue: number, saturation: number, value: number): [number, number, number] {
   const sector = Math.floor(6 * hue);
   const rest = 6 * hue - sector;
   const [p, q, t] = [1 - saturation, 1 - saturation * rest, 1 - saturation * (1 - rest)];
@@ -88,16 +120,17 @@ function hsv(hue: number, saturation: number): [number, number, number] {
     [t, p, 1],
     [1, p, q],
   ];
-  return sectors[sector % 6];
+  return sectors[sector % 6].map((x) => value * x) as [number, number, number];
 }
 
-test('the search is greedy: the best colour, then the best tone and strength of three colours', () =>
+test('the search is greedy: ramps of one colour, then the dark ends of three colours, then less strength', () =>
   withGpu(async (gpu, arena) => {
     const base = balls(arena, 'balls');
     const report = recordingReport();
     const sh = new Float32Array((await restyled(gpu, base, STILL, { report })).sh.slice().buffer);
     const note = report.notes.find((text) => text.startsWith('tint: '));
-    const [, before, after] = /^tint: #[0-9a-f]{6} at \d\d %, clip (\S+) → (\S+)$/.exec(note ?? '') ?? [];
+    const [, before, after] =
+      /^tint: #[0-9a-f]{6} to #[0-9a-f]{6} at \d\d %, clip (\S+) → (\S+)$/.exec(note ?? '') ?? [];
 
     const model = await openClip(gpu, undefined, 'f32');
     const scorer = await ClipScorer.create(gpu, model);
@@ -120,29 +153,40 @@ test('the search is greedy: the best colour, then the best tone and strength of 
     assert.ok(Math.abs(found - Number(after)) < 0.06, `${found}, said ${after}`);
     assert.ok(found > Number(before) + 5, note);
     const everywhere = new Float32Array(base.count).fill(1);
-    const tinted = async (tint: Parameters<typeof colorChange>[0]) => ({
-      color: tint.color,
+    type Tint = Parameters<typeof colorChange>[0];
+    const tinted = async (tint: Tint) => ({
+      ...tint,
       score: await scoreOf(reference(own, 1, everywhere, colorChange(tint))),
     });
-    const hues = Array.from({ length: 24 }, (_, i) => hsv(Math.floor(i / 2) / 12, i % 2 ? 0.9 : 0.45));
-    const first = [];
-    for (const color of [[1, 1, 1] as const, ...hues]) {
-      first.push(await tinted({ color, gain: 1, lift: 0, mix: 0.9 }));
-    }
-    const best = first.sort((a, b) => b.score - a.score).slice(0, 3);
-    const second = [];
-    for (const { color } of best) {
-      for (const [gain, lift] of [
-        [1, 0],
-        [0.55, 0],
-        [0.5, 0.45],
-      ]) {
-        for (const mix of [0.9, 0.6]) second.push((await tinted({ color, gain, lift, mix })).score);
+    type Color = Tint['light'];
+    const times = ([r, g, b]: Color, factor: number): Color => [factor * r, factor * g, factor * b];
+    const hues = Array.from({ length: 24 }, (_, i) => hsv(Math.floor(i / 2) / 12, i % 2 ? 0.9 : 0.45, 1));
+    const lights: Color[] = [[1, 1, 1], ...hues];
+    const tried: (Tint & { score: number })[] = [];
+    for (const light of lights) {
+      for (const dark of [times(light, 0), times(light, 0.45)]) {
+        for (const mix of [0.9, 0.6]) tried.push({ ...(await tinted({ dark, light, mix })), light });
       }
     }
-    const expected = Math.max(...second);
-    assert.ok(Math.abs(found - expected) < 1e-2, `${found}, expected ${expected}`);
-    assert.ok(expected > best[0].score + 0.05, `the second round gains: ${expected}, ${best[0].score}`);
+    const sorted = () => tried.sort((a, b) => b.score - a.score);
+    const first = sorted()[0].score;
+    const best = [...new Set(sorted().map(({ light }) => light))].slice(0, 3);
+    const darks: Color[] = [
+      [0.45, 0.45, 0.45],
+      ...Array.from({ length: 24 }, (_, i) => hsv(Math.floor(i / 2) / 12, 0.9, i % 2 ? 0.6 : 0.3)),
+    ];
+    for (const light of best) {
+      for (const dark of darks) tried.push({ ...(await tinted({ dark, light, mix: 0.9 })), light });
+      const dim = times(light, 0.55);
+      tried.push({ ...(await tinted({ dark: [0, 0, 0], light: dim, mix: 0.9 })), light: dim });
+    }
+    const second = sorted()[0].score;
+    const strong = tried.filter(({ mix }) => mix === 0.9).slice(0, 3);
+    for (const { dark, light } of strong) tried.push({ ...(await tinted({ dark, light, mix: 0.6 })), light });
+    const expected = sorted()[0].score;
+    // The search recolours renders, which differs where a colour below 0 is clamped.
+    assert.ok(Math.abs(found - expected) < 0.05, `${found}, expected ${expected}`);
+    assert.ok(second > first + 0.05, `the second round gains: ${second}, ${first}`);
     renderer.destroy();
     scorer.destroy();
     model.destroy();

@@ -16,6 +16,7 @@ import { COMPOSITE_HALVES, PACK_HALVES } from './image/half-picture.ts';
 import { PHOTOMETRIC_L1 } from './image/photometric.ts';
 import { PHOTOMETRIC_REDUCE } from './image/picture.ts';
 import { MASKED_L1, MEAN_CHUNKS, TOTAL_VARIATION } from './image/pixel-loss.ts';
+import { RECOLOR } from './image/recolor.ts';
 import { SSIM_BACKWARD, SSIM_FORWARD } from './image/ssim-window.ts';
 import {
   STRUCTURE_BACKWARD,
@@ -67,6 +68,7 @@ import { SPLIT_LONG_AXIS } from './splat/densify/split-long-axis.ts';
 import { SPLIT_ROWS } from './splat/densify/split-rows.ts';
 import { SPLIT_SCORES } from './splat/densify/split-scores.ts';
 import { BLEND_ROWS } from './splat/edit/blend-rows.ts';
+import { COLOR_DECAY } from './splat/edit/color-decay.ts';
 import { OUTSIDE_MASKS } from './splat/edit/outside-masks.ts';
 import { RECOLOR_SH } from './splat/edit/recolor-sh.ts';
 import { REGION_WEIGHTS } from './splat/edit/region-weights.ts';
@@ -131,6 +133,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   STRUCTURE_CORRELATE,
   STRUCTURE_FINISH,
   STRUCTURE_BACKWARD,
+  RECOLOR,
   TO_I420,
   TO_RGBA8,
   STRAIGHT_ALPHA,
@@ -162,6 +165,7 @@ export const KERNELS: readonly KernelDefinition[] = [
   REGION_WEIGHTS,
   OUTSIDE_MASKS,
   BLEND_ROWS,
+  COLOR_DECAY,
   RECOLOR_SH,
   SCALE_STEPS,
   INTERSECTION_COUNTS,

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { InputError } from '../../wgsl/core/index.ts';
+import type { DecayRates } from '../../wgsl/splat/edit/color-decay.ts';
 import { clipTarget, cropOptions } from '../clip/options.ts';
 import type { Anneal } from '../optimizer/anneal.ts';
 import { clip } from './clip.ts';
@@ -29,6 +30,8 @@ export type TintChoice = (typeof TINTS)[number];
 interface Steering {
   losses: LossesInput;
   tint: TintChoice;
+  /** The default of stylize's `colorDecay`. */
+  colorDecay?: DecayRates;
 }
 
 /** A set of losses, with the crops and learning rates that suit it: for full models, and for the demo model. */
@@ -67,7 +70,11 @@ export const PRESETS: Record<'paper' | 'paper-verbatim' | 'wall', Preset> = {
     // Direction, patch and content as CLIPGaussian (Howil et al. 2025); not tested here.
     full: { losses: { directional: 5, patch: 90, content: 0.8, structure: 1, tv: 0.1 }, tint: 'none' },
     // Chosen by the table of `npm run styles`.
-    demo: { losses: { clip: 1, structure: 0.2 }, tint: 'auto' },
+    demo: {
+      losses: { clip: 1, structure: 0.6 },
+      tint: 'auto',
+      colorDecay: { chroma: 1, luminance: 0.25 },
+    },
   },
 };
 export type PresetName = keyof typeof PRESETS;

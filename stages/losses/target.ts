@@ -1,4 +1,5 @@
 import { type Gpu, InputError } from '../../wgsl/core/index.ts';
+import type { DecayRates } from '../../wgsl/splat/edit/color-decay.ts';
 import { backgroundAt } from '../artefacts/background.ts';
 import type { Vec3 } from '../artefacts/camera.ts';
 import type { View } from '../artefacts/dataset.ts';
@@ -65,6 +66,16 @@ export interface StyleTarget {
    */
   applyTint(sh: GPUBuffer, weights?: GPUBuffer): Promise<void>;
   destroy(): void;
+}
+
+/** How fast the change of colours decays, if it does. */
+export function colorDecayOf({
+  preset,
+  colorDecay,
+  model = DEMO,
+}: Pick<StyleTargetOptions, 'preset' | 'model'> & { colorDecay?: DecayRates }): DecayRates | undefined {
+  const rates = colorDecay ?? steeringOf(preset, model === DEMO).colorDecay;
+  return rates && (rates.chroma > 0 || rates.luminance > 0) ? rates : undefined;
 }
 
 /** @throws InputError when no loss is left. */

@@ -1,8 +1,9 @@
-import type { Gpu } from '../../wgsl/core/index.ts';
-import { type ColorChange, recolorSh } from '../../wgsl/splat/edit/recolor-sh.ts';
+import type { Arena, Gpu } from '../../wgsl/core/index.ts';
+import { type BoundRecolor, type ColorChange, PictureRecolor } from '../../wgsl/image/recolor.ts';
+import { recolorSh } from '../../wgsl/splat/edit/recolor-sh.ts';
 import { SplatRenderer } from '../../wgsl/splat/renderer.ts';
 import { steadyBackground } from '../artefacts/background.ts';
-import type { Vec3 } from '../artefacts/camera.ts';
+import type { Camera, Vec3 } from '../artefacts/camera.ts';
 import { largestView, type View } from '../artefacts/dataset.ts';
 import { parameterWidths } from '../artefacts/gaussians.ts';
 import { buildCropEncoder } from '../clip/encoder.ts';
@@ -12,53 +13,65 @@ import type { Report } from '../stage.ts';
 import type { Base } from './base-embeds.ts';
 import { wholeView } from './crop-groups.ts';
 
-/** A recolouring: each colour c becomes (1 − mix)·c + mix·(gain·Y(c) + lift)·color, with its luminance Y. */
+/** A recolouring by a ramp: each colour c becomes (1 − mix)·c + mix·(dark + Y(c)·(light − dark)), with its luminance Y. */
 interface Tint {
-  color: Vec3;
-  gain: number;
-  lift: number;
+  dark: Vec3;
+  light: Vec3;
   mix: number;
 }
 
 /** Rec. 601. */
 const LUMINANCE: Vec3 = [0.299, 0.587, 0.114];
-const HUES = 12;
-/** The luminance as it is, darker, and lighter with less contrast. */
-const TONES = [
-  { gain: 1, lift: 0 },
-  { gain: 0.55, lift: 0 },
-  { gain: 0.5, lift: 0.45 },
-] as const;
-const MIXES = [0.9, 0.6] as const;
-/** The first round compares colours with one tone and mix, the second one the other tones and mixes of so many colours. */
+const BLACK: Vec3 = [0, 0, 0];
+const HUES = Array.from({ length: 12 }, (_, i) => i / 12);
+/** White, and twelve hues, pale and strong. */
+const LIGHTS: readonly Vec3[] = [
+  [1, 1, 1],
+  ...HUES.flatMap((hue) => [0.45, 0.9].map((s) => fromHsv(hue, s, 1))),
+];
+/** Grey, and twelve strong hues, dark and medium. Black is that of the first round. */
+const DARKS: readonly Vec3[] = [
+  scaled([1, 1, 1], 0.45),
+  ...HUES.flatMap((hue) => [0.3, 0.6].map((value) => fromHsv(hue, 0.9, value))),
+];
+/** Of a light colour: the dark end of a ramp in one colour, and the light end of a dark one. */
+const [LIFTED, DIMMED] = [0.45, 0.55];
+/** Shares `mix` of the ramp. */
+const [STRONG, WEAK] = [0.9, 0.6];
+/** So many ramps go from a round to the next one. */
 const FINALISTS = 3;
 const MAX_VIEWS = 4;
 
-/** White, and twelve hues, pale and strong, at the HSV value 1. */
-function colors(): Vec3[] {
-  const hues = Array.from({ length: HUES }, (_, i) => i / HUES);
-  return [[1, 1, 1], ...hues.flatMap((hue) => [0.45, 0.9].map((saturation) => fromHue(hue, saturation)))];
+function scaled([red, green, blue]: Vec3, factor: number): Vec3 {
+  return [factor * red, factor * green, factor * blue];
 }
 
-function fromHue(hue: number, saturation: number): Vec3 {
+function fromHsv(hue: number, saturation: number, value: number): Vec3 {
   const channel = (shift: number) => {
     const k = (shift + 6 * hue) % 6;
-    return 1 - saturation * Math.max(0, Math.min(k, 4 - k, 1));
+    return value * (1 - saturation * Math.max(0, Math.min(k, 4 - k, 1)));
   };
   return [channel(5), channel(3), channel(1)];
 }
 
 /** The tint as an affine change of colours. */
-export function colorChange({ color, gain, lift, mix }: Tint): ColorChange {
+export function colorChange({ dark, light, mix }: Tint): ColorChange {
   const row = (channel: number): Vec3 => {
-    const share = (from: number) =>
-      mix * gain * color[channel] * LUMINANCE[from] + (from === channel ? 1 - mix : 0);
+    const rise = mix * (light[channel] - dark[channel]);
+    const share = (from: number) => rise * LUMINANCE[from] + (from === channel ? 1 - mix : 0);
     return [share(0), share(1), share(2)];
   };
-  const [red, green, blue] = color;
-  const offset = mix * lift;
-  return { matrix: [row(0), row(1), row(2)], offset: [offset * red, offset * green, offset * blue] };
+  return { matrix: [row(0), row(1), row(2)], offset: scaled(dark, mix) };
 }
+
+const UNCHANGED: ColorChange = {
+  matrix: [
+    [1, 0, 0],
+    [0, 1, 0],
+    [0, 0, 1],
+  ],
+  offset: BLACK,
+};
 
 /** A splat to recolour, and where its SH go. */
 export interface TintedSplat {
@@ -70,10 +83,12 @@ export interface TintedSplat {
 }
 
 /**
- * Recolours the whole splat by the best tint found among 150, or leaves it: the one with the highest mean cosine of a direction and the
- * renders of up to four whole training views. The gradient of CLIP finds such a change of all Gaussians at once only by chance: it
- * recolours one part and leaves the next one in the complementary colour. The search is greedy (first the colour, then tone and
- * strength of the best three): it renders 40 tints and the splat itself. Equal inputs give equal bytes.
+ * Recolours the whole splat by the best tint found, or leaves it: the one with the highest mean cosine of a direction and the renders of
+ * up to four whole training views. The gradient of CLIP finds such a change of all Gaussians at once only by chance: it
+ * recolours one part and leaves the next one in the complementary colour. A tint maps luminance to a ramp between two colours. The search
+ * over 1,400 is greedy: ramps of one colour at two strengths, then other dark ends for the best three light ones, then the best three strong
+ * ramps at less strength, 181 in all.
+ * It recolours renders instead of the splat, which differs only where the colour of a Gaussian is below 0. Equal inputs give equal bytes.
  *
  * @throws InputError when a cosine is not finite.
  */
@@ -84,118 +99,148 @@ export async function startFromTint(
   splat: TintedSplat,
   report: Report,
 ): Promise<void> {
-  const search = await openSearch(gpu, model, direction, splat);
-  try {
-    const [plain] = await search.cosines([undefined]);
-    const palette = colors().map((color): Tint => ({ color, ...TONES[0], mix: MIXES[0] }));
-    const first = await ranked(search, palette);
-    const others = first
-      .slice(0, FINALISTS)
-      .flatMap(({ tint: { color } }) =>
-        TONES.flatMap((tone) => MIXES.map((mix): Tint => ({ color, ...tone, mix }))).slice(1),
-      );
-    const second = await ranked(search, others);
-    const best = first[0].cosine >= second[0].cosine ? first[0] : second[0];
-    const chosen = best.cosine > plain ? best : undefined;
-    await search.apply(chosen?.tint);
-    await gpu.settle();
-    report.note(
-      chosen
-        ? `tint: ${describe(chosen.tint)}, clip ${(100 * plain).toFixed(1)} → ${(100 * chosen.cosine).toFixed(1)}`
-        : `tint: none, clip ${(100 * plain).toFixed(1)}`,
-    );
-  } finally {
-    search.destroy();
-  }
+  const { plain, best } = await search(gpu, model, direction, splat.base);
+  const chosen = best.cosine > plain ? best : undefined;
+  await recolor(gpu, splat, chosen?.tint);
+  report.note(
+    chosen
+      ? `tint: ${describe(chosen.tint)}, clip ${(100 * plain).toFixed(1)} → ${(100 * chosen.cosine).toFixed(1)}`
+      : `tint: none, clip ${(100 * plain).toFixed(1)}`,
+  );
+}
+
+interface ScoredTint {
+  tint: Tint;
+  cosine: number;
 }
 
 /** Best first; of equal ones, the earlier. */
-async function ranked(search: TintSearch, tints: readonly Tint[]): Promise<{ tint: Tint; cosine: number }[]> {
-  const cosines = await search.cosines(tints);
-  return tints.map((tint, i) => ({ tint, cosine: cosines[i] })).sort((a, b) => b.cosine - a.cosine);
-}
+const byCosine = (a: ScoredTint, b: ScoredTint) => b.cosine - a.cosine;
 
-/** What white becomes without the share of its own colour, and the strength. */
-function describe({ color, gain, lift, mix }: Tint): string {
-  const digits = color.map((x) =>
-    Math.round(255 * x * (gain + lift))
-      .toString(16)
-      .padStart(2, '0'),
-  );
-  return `#${digits.join('')} at ${Math.round(100 * mix)} %`;
-}
-
-interface TintSearch {
-  /** Writes the SH of a tint, or those of the base. */
-  apply(tint?: Tint): Promise<void>;
-  /** The mean cosine of the renders of each tint. */
-  cosines(tints: readonly (Tint | undefined)[]): Promise<number[]>;
-  destroy(): void;
-}
-
-/** Compiles the renderer and the image encoder. */
-async function openSearch(
+/** The cosine without a tint, and the best tint. */
+async function search(
   gpu: Gpu,
   model: ClipModel,
   direction: Float32Array,
-  { base: { gaussians, views, background }, sh, weights }: TintedSplat,
-): Promise<TintSearch> {
+  base: Base,
+): Promise<{ plain: number; best: ScoredTint }> {
   const arena = gpu.arena('tint');
-  const renderer = await SplatRenderer.create(gpu, 'tint/renderer');
-  const destroy = () => {
-    renderer.destroy();
-    arena.destroy();
-  };
   try {
-    const seen = evenly(views, MAX_VIEWS);
-    const { width, height } = largestView(seen);
-    const color = arena.buffer('color', 16 * width * height);
-    const encoder = await buildCropEncoder(arena, model, 1, false);
-    gpu.write(encoder.target, direction, 'parameters');
-    const { count, shDegree } = gaussians;
-    const rows = {
-      sh: gaussians.sh,
-      result: sh,
-      count,
-      shDegree,
-      weights: weights ?? everywhere(arena, count),
+    const cosines = await openScorer(arena, model, direction, base);
+    const [plain] = await cosines([UNCHANGED]);
+    const scored = async (tints: readonly Tint[]): Promise<ScoredTint[]> => {
+      const found = await cosines(tints.map(colorChange));
+      return tints.map((tint, i) => ({ tint, cosine: found[i] }));
     };
-    const over = steadyBackground(background);
-    const bytes = 4 * parameterWidths(shDegree).sh * count;
-    const apply = async (tint?: Tint) => {
-      if (tint) return recolorSh(arena, { ...rows, change: colorChange(tint) });
-      if (count) gpu.run('tint/none', (recorder) => recorder.copy(gaussians.sh, sh, bytes));
-    };
-
-    async function cosines(tints: readonly (Tint | undefined)[]): Promise<number[]> {
-      const results = arena.buffer('cosines', 4 * seen.length * tints.length);
-      for (const [i, tint] of tints.entries()) {
-        await apply(tint);
-        for (const [j, { camera }] of seen.entries()) {
-          encoder.sampler.set(camera.width, camera.height, [wholeView(camera, model.imageSize)]);
-          await renderer.render(
-            { ...gaussians, sh },
-            camera,
-            { color },
-            { background: [...over] },
-            (recorder) => {
-              encoder.sampler.record(recorder, color);
-              encoder.recordForward(recorder);
-              recorder.copy(encoder.cosines, results, 4, 0, 4 * (i * seen.length + j));
-            },
-          );
-        }
-      }
-      const found = await gpu.readFloats(results, 'metrics', seen.length * tints.length);
-      arena.release(results);
-      if (!found.every(Number.isFinite)) throw model.notFinite('a render of the tinted splat: the cosine');
-      return tints.map((_, i) => mean(found.subarray(i * seen.length, (i + 1) * seen.length)));
-    }
-    return { apply, cosines, destroy };
-  } catch (error) {
-    destroy();
-    throw error;
+    const ofOneColor = LIGHTS.flatMap((light) =>
+      [BLACK, scaled(light, LIFTED)].flatMap((dark) =>
+        [STRONG, WEAK].map((mix): Tint => ({ dark, light, mix })),
+      ),
+    );
+    const tried = (await scored(ofOneColor)).sort(byCosine);
+    const lights = [...new Set(tried.map(({ tint: { light } }) => light))].slice(0, FINALISTS);
+    const ramps = lights.flatMap((light) => [
+      ...DARKS.map((dark): Tint => ({ dark, light, mix: STRONG })),
+      { dark: BLACK, light: scaled(light, DIMMED), mix: STRONG },
+    ]);
+    tried.push(...(await scored(ramps)));
+    tried.sort(byCosine);
+    const strong = tried.filter(({ tint: { mix } }) => mix === STRONG).slice(0, FINALISTS);
+    tried.push(...(await scored(strong.map(({ tint }): Tint => ({ ...tint, mix: WEAK })))));
+    return { plain, best: tried.sort(byCosine)[0] };
+  } finally {
+    arena.destroy();
   }
+}
+
+/** Writes the SH of a tint, or those of the base. */
+async function recolor(
+  gpu: Gpu,
+  { base: { gaussians }, sh, weights }: TintedSplat,
+  tint?: Tint,
+): Promise<void> {
+  const { count, shDegree } = gaussians;
+  const arena = gpu.arena('tint/recolor');
+  try {
+    const rows = { sh: gaussians.sh, result: sh, count, shDegree };
+    if (tint)
+      await recolorSh(arena, {
+        ...rows,
+        weights: weights ?? everywhere(arena, count),
+        change: colorChange(tint),
+      });
+    else if (count)
+      gpu.run('tint/none', (recorder) =>
+        recorder.copy(gaussians.sh, sh, 4 * parameterWidths(shDegree).sh * count),
+      );
+    await gpu.settle();
+  } finally {
+    arena.destroy();
+  }
+}
+
+/** Both ends of the ramp, and the strength. */
+function describe({ dark, light, mix }: Tint): string {
+  return `${hexOf(dark)} to ${hexOf(light)} at ${Math.round(100 * mix)} %`;
+}
+
+function hexOf(color: Vec3): string {
+  const digits = color.map((x) =>
+    Math.round(255 * x)
+      .toString(16)
+      .padStart(2, '0'),
+  );
+  return `#${digits.join('')}`;
+}
+
+/** Renders the views once, and compiles the image encoder. Returns the mean cosines of their renders after each change of colours. */
+async function openScorer(
+  arena: Arena,
+  model: ClipModel,
+  direction: Float32Array,
+  { gaussians, views, background }: Base,
+): Promise<(changes: readonly ColorChange[]) => Promise<number[]>> {
+  const { gpu } = arena;
+  const over = steadyBackground(background);
+  const seen = evenly(views, MAX_VIEWS);
+  const { width, height } = largestView(seen);
+  const color = arena.buffer('color', 16 * width * height);
+  const encoder = await buildCropEncoder(arena, model, 1, false);
+  gpu.write(encoder.target, direction, 'parameters');
+  const recoloring = await PictureRecolor.create(arena);
+  const renderer = await SplatRenderer.create(gpu, 'tint/renderer');
+  const pictures: { camera: Camera; bound: BoundRecolor }[] = [];
+  try {
+    for (const { camera } of seen) {
+      const pixels = camera.width * camera.height;
+      const picture = arena.buffer('picture', 16 * pixels);
+      await renderer.render(gaussians, camera, { color: picture });
+      pictures.push({ camera, bound: recoloring.bind(picture, color, pixels) });
+    }
+    await gpu.settle();
+  } finally {
+    renderer.destroy();
+  }
+
+  return async (changes) => {
+    const results = arena.buffer('cosines', 4 * seen.length * changes.length);
+    for (const [j, { camera, bound }] of pictures.entries()) {
+      encoder.sampler.set(camera.width, camera.height, [wholeView(camera, model.imageSize)]);
+      for (const [i, change] of changes.entries()) {
+        recoloring.set(bound, change, over);
+        gpu.run('tint/compare', (recorder) => {
+          recoloring.record(recorder, bound);
+          encoder.sampler.record(recorder, color);
+          encoder.recordForward(recorder);
+          recorder.copy(encoder.cosines, results, 4, 0, 4 * (i * seen.length + j));
+        });
+      }
+    }
+    const found = await gpu.readFloats(results, 'metrics', seen.length * changes.length);
+    arena.release(results);
+    if (!found.every(Number.isFinite)) throw model.notFinite('a render of the tinted splat: the cosine');
+    return changes.map((_, i) => mean(found.subarray(i * seen.length, (i + 1) * seen.length)));
+  };
 }
 
 /** At most `count` of the views, evenly spaced from the first. */

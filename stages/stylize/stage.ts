@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type Arena, type Gpu, InputError } from '../../wgsl/core/index.ts';
 import { PICTURE_BYTES, requirePicture } from '../../wgsl/image/picture-capacity.ts';
+import { ColorDecay, type DecayRates } from '../../wgsl/splat/edit/color-decay.ts';
 import { StepScale } from '../../wgsl/splat/edit/scale-steps.ts';
 import { backgroundAt, trainingBackgroundOption } from '../artefacts/background.ts';
 import { type Dataset, largestView } from '../artefacts/dataset.ts';
@@ -9,9 +10,10 @@ import { type Poses, withPoses } from '../artefacts/poses.ts';
 import type { CheckpointStore } from '../checkpoints.ts';
 import { clipTargetReads } from '../clip/check.ts';
 import { PRESETS, styleTarget } from '../losses/index.ts';
-import { checkStyleTarget, openStyleTarget } from '../losses/target.ts';
+import { checkStyleTarget, colorDecayOf, openStyleTarget } from '../losses/target.ts';
 import { annealed, annealOption } from '../optimizer/anneal.ts';
 import {
+  type CheckpointTensors,
   checkpointNumbers,
   type LoopIdentity,
   latestCheckpoint,
@@ -29,6 +31,8 @@ import { DEFAULT_SEED, defineStage, type StageSettings, silent } from '../stage.
 
 /** What a step holds of a view, and the options that make it smaller. */
 const LARGEST = [PICTURE_BYTES.render, 'load.downscale, load.size'] as const;
+/** With the usual learning rates, more takes the whole change away. */
+const MAX_DECAY = 1000;
 /** The rates of 3DGS, except for opacity, which CLIP changes more than photographs do. */
 const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 2e-2 };
 
@@ -54,6 +58,16 @@ export const stylizeOptions = z.strictObject({
     ),
   background: trainingBackgroundOption('Background colour during restyling'),
   rates: ratesOption(RATES),
+  colorDecay: z
+    .strictObject({
+      chroma: z.number().min(0).max(MAX_DECAY).default(0).describe('Decay of the chroma of the change'),
+      luminance: z.number().min(0).max(MAX_DECAY).default(0).describe('Decay of the luminance of the change'),
+    })
+    .optional()
+    .describe(
+      'Decay of the change of colours since the first step, as the weight decay of AdamW: a step takes away this much of it, times the ' +
+        'learning rate; 0 disables it; that of the preset unless given',
+    ),
   anneal: annealOption('Decay of all learning rates at the end; that of the preset unless given'),
 });
 
@@ -98,7 +112,7 @@ export interface StylizeInputs {
 /**
  * Restyles a splat towards a prompt: minimises the weighted sum of losses by Adam on the selected parameters, on one random
  * training view per step. The preset `paper` is −CLIP(render, prompt) on random crops (eq. 5 of the paper). Returns new Gaussians; the input is unchanged. With
- * a tint, the first step begins with the best recolouring of the splat. With `only`, Gaussians outside the region keep every byte; with `output` too, it writes `region.png`, in which the region is orange. With
+ * a tint, the first step begins with the best recolouring of the splat. With `colorDecay`, colours are pulled back to those of the first step. With `only`, Gaussians outside the region keep every byte; with `output` too, it writes `region.png`, in which the region is orange. With
  * `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
  *
  * @throws Stopped when the checkpoint store is stopping.
@@ -126,7 +140,13 @@ export async function stylize(
     owned.push(target);
     const identity = { seed, steps, shDegree: gaussians.shDegree };
     const train = options.train.map((name): GaussianParameter => PARAMETERS[name]);
-    const { state, from } = await begin(arena, gaussians, train, identity, store);
+    const decayRates = train.includes('sh') ? colorDecayOf(options) : undefined;
+    const { state, start, from } = await begin(
+      arena,
+      gaussians,
+      { train, keepsStart: Boolean(decayRates), identity },
+      store,
+    );
     const weights =
       options.only &&
       (await openRegion(
@@ -136,6 +156,9 @@ export async function stylize(
         { report, output, dataset },
       ));
     if (!from && train.includes('sh')) await target.applyTint(state.parameters.sh, weights);
+    if (start && !from)
+      gpu.run('stylize/start', (recorder) => recorder.copy(state.parameters.sh, start, start.size));
+    const decay = start && decayRates && (await decayColors(arena, state, start, decayRates));
     const scale = weights && (await scaleSteps(arena, state, train, weights));
     const order = new ViewOrder(views, seed);
     const optimizer = await SplatOptimizer.create(state, {
@@ -151,6 +174,7 @@ export async function stylize(
       from,
       at: (step) => {
         const factor = annealed(step, steps, anneal);
+        decay?.set(factor * rates.sh);
         return {
           view: order.at(step),
           background: backgroundAt(options.background, seed, step),
@@ -158,13 +182,19 @@ export async function stylize(
           rates: adamRates(rates, factor * rates.means * dataset.extent, factor),
         };
       },
-      afterStep: (recorder) => scale?.record(recorder),
+      afterStep: (recorder) => {
+        decay?.record(recorder);
+        scale?.record(recorder);
+      },
       metrics: () => ({ ...optimizer.metrics }),
       report,
       preview: previewOf(preview, dataset),
       checkpoints: store && {
         store,
-        state: () => ({ numbers: checkpointNumbers(state, identity), tensors: stateTensors(state, train) }),
+        state: () => ({
+          numbers: checkpointNumbers(state, identity),
+          tensors: loopTensors(state, train, start),
+        }),
       },
     });
     return detachGaussians(state, 'stylize/gaussians');
@@ -179,19 +209,50 @@ function requireSh({ tint, train }: z.output<typeof stylizeOptions>): void {
   throw new InputError('tint: auto changes sh, and train leaves it out: add sh to train, or leave tint out');
 }
 
-/** The initial state, from a checkpoint or from the Gaussians, and the first step. */
+/** What a loop begins with. */
+interface Beginning {
+  state: TrainingState;
+  /** f32 [N, K, 3], if it is kept: the SH of the first step, which a checkpoint has and the first step has yet to write. */
+  start?: GPUBuffer;
+  /** The first step. */
+  from: number;
+}
+
+/** The initial state, from a checkpoint or from the Gaussians. */
 async function begin(
   arena: Arena,
   gaussians: Gaussians,
-  train: readonly GaussianParameter[],
-  identity: LoopIdentity,
+  loop: { train: readonly GaussianParameter[]; keepsStart: boolean; identity: LoopIdentity },
   store?: CheckpointStore,
-): Promise<{ state: TrainingState; from: number }> {
-  const saved = await latestCheckpoint(store, identity);
-  if (!saved) return { state: createState(arena, gaussians), from: 0 };
-  const state = blankState(arena, { ...gaussians, count: saved.numbers.count });
-  restoreTensors(arena.gpu, stateTensors(state, train), saved);
-  return { state, from: saved.step };
+): Promise<Beginning> {
+  const saved = await latestCheckpoint(store, loop.identity);
+  const count = saved?.numbers.count ?? gaussians.count;
+  const bytes = 4 * parameterWidths(gaussians.shDegree).sh * count;
+  const start = loop.keepsStart && count ? arena.buffer('start/sh', bytes) : undefined;
+  if (!saved) return { state: createState(arena, gaussians), start, from: 0 };
+  const state = blankState(arena, { ...gaussians, count });
+  restoreTensors(arena.gpu, loopTensors(state, loop.train, start), saved);
+  return { state, start, from: saved.step };
+}
+
+/** The tensors of a checkpoint. */
+function loopTensors(
+  state: TrainingState,
+  train: readonly GaussianParameter[],
+  start?: GPUBuffer,
+): CheckpointTensors {
+  const tensors = stateTensors(state, train);
+  return start ? { ...tensors, 'start/sh': { buffer: start, bytes: start.size } } : tensors;
+}
+
+/** Pulls the SH back to those of the first step. */
+function decayColors(
+  arena: Arena,
+  { parameters: { sh }, count, shDegree, gaussianCount }: TrainingState,
+  start: GPUBuffer,
+  rates: DecayRates,
+): Promise<ColorDecay> {
+  return ColorDecay.create(arena, { sh, start, count, shDegree, gaussianCount, rates });
 }
 
 /** Multiplies the learning rates of each Gaussian by its weight. */

@@ -1,5 +1,5 @@
 /** Plain twin of splat/edit/recolor-sh, in double precision. */
-import type { ColorChange } from '../../wgsl/splat/edit/recolor-sh.ts';
+import type { ColorChange } from '../../wgsl/image/recolor.ts';
 
 const C0 = 0.28209479177387814;
 

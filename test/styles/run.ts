@@ -30,7 +30,7 @@ const FRAMES = 16;
 const USAGE = `npm run styles -- [OPTIONS]
   --capture NAME=FOLDER  a COLMAP capture, any number of times; the carried one unless given
   --prompts LIST         separated by commas; twelve unless given. The judge ranks each among all twelve
-  --configurations LIST  of paper, wall, wall-without-LOSS and wall-without-tint; all unless given
+  --configurations LIST  of paper, wall, wall-without-LOSS, wall-without-tint and wall-without-color-decay; all unless given
   --model MODEL          steers the restyling; the demo model unless given
   --judge MODEL          judges it: ${JUDGE}
   --steps N              of the stage stylize
@@ -43,6 +43,7 @@ const USAGE = `npm run styles -- [OPTIONS]
 function restyling(configuration: string): object {
   const [preset, without] = configuration.split('-without-');
   if (without === 'tint') return { preset, tint: 'none' };
+  if (without === 'color-decay') return { preset, colorDecay: {} };
   return { preset, ...(without && { losses: { [without]: 0 } }) };
 }
 
@@ -147,8 +148,12 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { model, steps, out = 'out/styles' } = values;
-  const { losses, tint } = steeringOf('wall', (model ?? DEMO) === DEMO);
-  const parts = [...Object.keys(losses), ...(tint === 'auto' ? ['tint'] : [])];
+  const { losses, tint, colorDecay } = steeringOf('wall', (model ?? DEMO) === DEMO);
+  const parts = [
+    ...Object.keys(losses),
+    ...(tint === 'auto' ? ['tint'] : []),
+    ...(colorDecay ? ['color-decay'] : []),
+  ];
   const captures = await Promise.all((values.capture ?? [undefined]).map(readCapture));
   const names = captures.map(({ name }) => name);
   if (new Set(names).size < names.length) throw new Error(`--capture: ${names.join(', ')} must differ`);

@@ -11,13 +11,6 @@ export const RECOLOR_SH = defineKernel({
 
 type Row = readonly [number, number, number];
 
-/** c' = matrix·c + offset of rgb colours, before negative values are clamped to 0. */
-export interface ColorChange {
-  /** Rows. */
-  matrix: readonly [Row, Row, Row];
-  offset: Row;
-}
-
 /** Options of `recolorSh`. */
 export interface RecolorOptions {
   /** f32 [count, (shDegree+1)², 3], the input and the result, which may not be the same buffer. */
@@ -27,7 +20,8 @@ export interface RecolorOptions {
   shDegree: number;
   /** f32 [count], in [0, 1]: how much of the change each Gaussian takes. */
   weights: GPUBuffer;
-  change: ColorChange;
+  /** c' = matrix·c + offset of rgb colours, before negative values are clamped to 0; `matrix` by rows. */
+  change: { matrix: readonly [Row, Row, Row]; offset: Row };
 }
 
 /**
