@@ -8,6 +8,7 @@ import { ColorDecay } from '../wgsl/splat/edit/color-decay.ts';
 import { bytesOf } from './helpers/checkpoints.ts';
 import { withGpu, withWindows } from './helpers/gpu.ts';
 import { hostRows } from './helpers/state.ts';
+import { throwsInput } from './helpers/throws.ts';
 import { balls, ringDataset } from './helpers/tiny-scene.ts';
 import { colorDecay, luminanceOf } from './reference/color-decay.ts';
 
@@ -127,11 +128,15 @@ test('the preset paper has no decay; that of wall can be taken away', () =>
     assert.not.equal(await shOf({ preset: 'wall', colorDecay: {} }), wall);
   }));
 
-test('refuses a negative decay', () => {
-  const given = (chroma: number) =>
-    stylizeStage.options.safeParse({ prompt: 'wood', colorDecay: { chroma } });
-  assert.ok(given(1).success);
+test('refuses a negative decay, and one of SH that stay as they are', async () => {
+  const given = (chroma: number, train?: ['opacity']) =>
+    stylizeStage.options.safeParse({ prompt: 'wood', colorDecay: { chroma }, train });
   assert.not.ok(given(-1).success);
+  const { data } = given(1, ['opacity']);
+  await throwsInput(
+    async () => stylizeStage.preflight?.(data as NonNullable<typeof data>),
+    'colorDecay changes sh, and train leaves it out: add sh to train, or leave colorDecay out',
+  );
 });
 
 test.run();

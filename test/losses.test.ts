@@ -210,7 +210,7 @@ test('losses change the preset; a weight of 0 removes one; settings keep the wei
   assert.equal(Object.fromEntries(weights(false)).patch, 90);
   assert.equal(weights(true), [
     ['clip', 1],
-    ['structure', 0.2],
+    ['structure', 0.6],
   ]);
   const [, [name, options]] = chosen({ patch: { count: 7 } });
   assert.equal([name, options.weight, (options as { count?: number }).count], ['patch', 1, 7]);

@@ -100,7 +100,7 @@ const tint = z
   .enum(TINTS)
   .optional()
   .describe(
-    'Colours of the first step. auto: those of the tint of the whole splat, of 150, that a search finds nearest to the prompt, or of the splat if ' +
+    'Colours of the first step. auto: those of the tint of the whole splat, of 1,400, that a search finds nearest to the prompt, or of the splat if ' +
       'none is nearer; none: those of the splat; that of the preset unless given',
   );
 

@@ -87,8 +87,9 @@ export interface TintedSplat {
  * up to four whole training views. The gradient of CLIP finds such a change of all Gaussians at once only by chance: it
  * recolours one part and leaves the next one in the complementary colour. A tint maps luminance to a ramp between two colours. The search
  * over 1,400 is greedy: ramps of one colour at two strengths, then other dark ends for the best three light ones, then the best three strong
- * ramps at less strength, 181 in all.
- * It recolours renders instead of the splat, which differs only where the colour of a Gaussian is below 0. Equal inputs give equal bytes.
+ * ramps at less strength, at most 181 in all.
+ * It recolours whole renders instead of the splat, even where `weights` limit the tint; for a whole splat this differs only where the colour of a
+ * Gaussian is below 0. Equal inputs give equal bytes.
  *
  * @throws InputError when a cosine is not finite.
  */

@@ -31,7 +31,7 @@ import { DEFAULT_SEED, defineStage, type StageSettings, silent } from '../stage.
 
 /** What a step holds of a view, and the options that make it smaller. */
 const LARGEST = [PICTURE_BYTES.render, 'load.downscale, load.size'] as const;
-/** With the usual learning rates, more takes the whole change away. */
+/** At a rate of 1e-3, a step takes the whole change away. */
 const MAX_DECAY = 1000;
 /** The rates of 3DGS, except for opacity, which CLIP changes more than photographs do. */
 const RATES = { means: 1.6e-4, scales: 5e-3, quats: 1e-3, opacity: 2e-2 };
@@ -66,7 +66,7 @@ export const stylizeOptions = z.strictObject({
     .optional()
     .describe(
       'Decay of the change of colours since the first step, as the weight decay of AdamW: a step takes away this much of it, times the ' +
-        'learning rate; 0 disables it; that of the preset unless given',
+        'learning rate of SH band 0, in all bands; 0 disables it. A given map replaces that of the preset',
     ),
   anneal: annealOption('Decay of all learning rates at the end; that of the preset unless given'),
 });
@@ -111,9 +111,10 @@ export interface StylizeInputs {
 
 /**
  * Restyles a splat towards a prompt: minimises the weighted sum of losses by Adam on the selected parameters, on one random
- * training view per step. The preset `paper` is −CLIP(render, prompt) on random crops (eq. 5 of the paper). Returns new Gaussians; the input is unchanged. With
- * a tint, the first step begins with the best recolouring of the splat. With `colorDecay`, colours are pulled back to those of the first step. With `only`, Gaussians outside the region keep every byte; with `output` too, it writes `region.png`, in which the region is orange. With
- * `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
+ * training view per step. The preset `paper` is −CLIP(render, prompt) on random crops (eq. 5 of the paper). Returns new Gaussians; the
+ * input is unchanged. With a tint, the first step begins with the best recolouring of the splat. With `colorDecay`, each step pulls colours
+ * back to those of the first one. With `only`, Gaussians outside the region keep every byte; with `output` too, it writes `region.png`, in
+ * which the region is orange. With `checkpoints` it resumes from the newest one, to the same bytes, and saves new ones.
  *
  * @throws Stopped when the checkpoint store is stopping.
  */
@@ -203,10 +204,14 @@ export async function stylize(
   }
 }
 
-/** @throws InputError for a tint of SH that stay as they are. */
-function requireSh({ tint, train }: z.output<typeof stylizeOptions>): void {
-  if (tint !== 'auto' || train.includes('sh')) return;
-  throw new InputError('tint: auto changes sh, and train leaves it out: add sh to train, or leave tint out');
+/** @throws InputError for options that change SH, which stay as they are. */
+function requireSh({ tint, colorDecay, train }: z.output<typeof stylizeOptions>): void {
+  const decays = colorDecay && (colorDecay.chroma > 0 || colorDecay.luminance > 0);
+  const name = tint === 'auto' ? 'tint: auto' : decays && 'colorDecay';
+  if (!name || train.includes('sh')) return;
+  throw new InputError(
+    `${name} changes sh, and train leaves it out: add sh to train, or leave ${name.split(':')[0]} out`,
+  );
 }
 
 /** What a loop begins with. */

@@ -46,7 +46,7 @@ interface Pass {
 
 /**
  * Pulls the SH of an optimisation back to those of its start, after each step of the optimiser: the weight decay of AdamW (Loshchilov and Hutter
- * 2019) towards a starting point instead of 0 (L2-SP, Li et al. 2018), apart for chroma and luminance. It bounds how far a gradient
+ * 2019) towards a starting point instead of 0 (L2-SP, Li et al. 2018), separately for chroma and luminance. It bounds how far a gradient
  * moves a colour that it pulls in one direction at every step: by about 1 / rate, in units of SH.
  */
 export class ColorDecay {
