@@ -2,10 +2,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Gaussians, releaseGaussians } from '../stages/artefacts/gaussians.ts';
+import { Stopped } from '../stages/checkpoints.ts';
 import { type StylizeInput, stylize, stylizeStage } from '../stages/stylize/stage.ts';
 import type { Arena, Gpu } from '../wgsl/core/index.ts';
 import { ColorDecay } from '../wgsl/splat/edit/color-decay.ts';
-import { bytesOf } from './helpers/checkpoints.ts';
+import { bytesOf, differences, MemoryStore, stoppingAt, storeOf } from './helpers/checkpoints.ts';
 import { withGpu, withWindows } from './helpers/gpu.ts';
 import { hostRows } from './helpers/state.ts';
 import { throwsInput } from './helpers/throws.ts';
@@ -105,6 +106,32 @@ test('with more decay, less of the change of colour is left', () =>
     assert.ok(more.chroma < 0.5 * some.chroma, `${more.chroma}, ${some.chroma}`);
     assert.ok(gray.luminance < 0.3 * free.luminance, `${gray.luminance}, ${free.luminance}`);
     assert.ok(gray.chroma > 0.7 * free.chroma, `${gray.chroma}, ${free.chroma}`);
+  }));
+
+test('a region limits the decay too; a restyling that stops resumes to the same bytes', () =>
+  withGpu(async (gpu, arena) => {
+    const base = balls(arena, 'balls');
+    const only: StylizeInput['only'] = { halfSpace: { point: [0, 0.1, 0], normal: [0, -1, 0] }, soft: 0.4 };
+    const options: StylizeInput = { ...STYLE, steps: 6, only, colorDecay: { chroma: 4, luminance: 2 } };
+    const restyled = async (settings = {}) => {
+      const splat = await stylize(gpu, { dataset: ringDataset(), gaussians: base }, options, settings);
+      const bytes = await bytesOf(gpu, splat);
+      releaseGaussians(splat);
+      return bytes;
+    };
+    const whole = await restyled();
+    const was = await bytesOf(gpu, base);
+    for (let i = 0; i < base.count; i++) {
+      const row = ({ sh }: typeof was) => sh.subarray(12 * i, 12 * (i + 1));
+      (i > 1 ? assert.equal : assert.not.equal)(row(whole), row(was), `${i}`);
+    }
+    const store = new MemoryStore();
+    const error = await restyled({ checkpoints: store, report: stoppingAt(3, store) }).catch(
+      (error) => error,
+    );
+    assert.instance(error, Stopped);
+    assert.ok(store.saved[0].tensors['start/sh'], 'a checkpoint has the colours of the first step');
+    assert.equal(differences(await restyled({ checkpoints: storeOf(store.saved[0]) }), whole), []);
   }));
 
 test('the preset paper has no decay; that of wall can be taken away', () =>

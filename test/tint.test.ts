@@ -184,8 +184,8 @@ test('the search is greedy: ramps of one colour, then the dark ends of three col
     const strong = tried.filter(({ mix }) => mix === 0.9).slice(0, 3);
     for (const { dark, light } of strong) tried.push({ ...(await tinted({ dark, light, mix: 0.6 })), light });
     const expected = sorted()[0].score;
-    // The search recolours renders, which differs where a colour below 0 is clamped.
-    assert.ok(Math.abs(found - expected) < 0.05, `${found}, expected ${expected}`);
+    // The search recolours renders; no colour here is below 0, where that would differ.
+    assert.ok(Math.abs(found - expected) < 1e-2, `${found}, expected ${expected}`);
     assert.ok(second > first + 0.05, `the second round gains: ${second}, ${first}`);
     renderer.destroy();
     scorer.destroy();

@@ -45,9 +45,9 @@ interface Pass {
 }
 
 /**
- * Pulls the SH of an optimisation back to those of its start, after each step of the optimiser: the weight decay of AdamW (Loshchilov and Hutter
- * 2019) towards a starting point instead of 0 (L2-SP, Li et al. 2018), separately for chroma and luminance. It bounds how far a gradient
- * moves a colour that it pulls in one direction at every step: by about 1 / rate, in units of SH.
+ * Pulls the SH of an optimisation back to those of its start, after each step of the optimiser: the weight decay of AdamW (Loshchilov
+ * and Hutter 2019) towards a starting point instead of 0 (L2-SP, Li et al. 2018), separately for chroma and luminance. Where a gradient
+ * pulls a colour in one direction at every step, it moves the colour by at most about 1 / rate, in units of SH.
  */
 export class ColorDecay {
   readonly #gpu: Gpu;
