@@ -123,7 +123,7 @@ function hsv(hue: number, saturation: number, value: number): [number, number, n
   return sectors[sector % 6].map((x) => value * x) as [number, number, number];
 }
 
-test('the search is greedy: ramps of one colour, then the dark ends of three colours, then less strength', () =>
+test('the search is greedy: ramps of one colour, then all dark ends of two colours at both strengths', () =>
   withGpu(async (gpu, arena) => {
     const base = balls(arena, 'balls');
     const report = recordingReport();
@@ -140,7 +140,7 @@ test('the search is greedy: ramps of one colour, then the dark ends of three col
     const scoreOf = async (values: ArrayLike<number>) => {
       const splat = { ...base, sh: arena.upload('sh', Float32Array.from(values), 'test') };
       const pictures = [];
-      for (const { camera } of ringDataset().views.filter((_, i) => i % 2 === 0)) {
+      for (const { camera } of ringDataset().views.filter((_, i) => i % 4 === 0)) {
         const color = arena.buffer('color', 16 * camera.width * camera.height);
         await renderer.render(splat, camera, { color });
         pictures.push({ color, width: camera.width, height: camera.height });
@@ -165,28 +165,26 @@ test('the search is greedy: ramps of one colour, then the dark ends of three col
     const tried: (Tint & { score: number })[] = [];
     for (const light of lights) {
       for (const dark of [times(light, 0), times(light, 0.45)]) {
-        for (const mix of [0.9, 0.6]) tried.push({ ...(await tinted({ dark, light, mix })), light });
+        tried.push(await tinted({ dark, light, mix: 0.9 }));
       }
     }
     const sorted = () => tried.sort((a, b) => b.score - a.score);
     const first = sorted()[0].score;
-    const best = [...new Set(sorted().map(({ light }) => light))].slice(0, 3);
+    const best = [...new Set(sorted().map(({ light }) => light))].slice(0, 2);
     const darks: Color[] = [
       [0.45, 0.45, 0.45],
       ...Array.from({ length: 24 }, (_, i) => hsv(Math.floor(i / 2) / 12, 0.9, i % 2 ? 0.6 : 0.3)),
     ];
     for (const light of best) {
-      for (const dark of darks) tried.push({ ...(await tinted({ dark, light, mix: 0.9 })), light });
-      const dim = times(light, 0.55);
-      tried.push({ ...(await tinted({ dark: [0, 0, 0], light: dim, mix: 0.9 })), light: dim });
+      const ends = [times(light, 0), times(light, 0.45), ...darks].map((dark) => ({ dark, light }));
+      for (const ramp of [...ends, { dark: times(light, 0), light: times(light, 0.55) }]) {
+        for (const mix of [0.9, 0.6]) tried.push(await tinted({ ...ramp, mix }));
+      }
     }
-    const second = sorted()[0].score;
-    const strong = tried.filter(({ mix }) => mix === 0.9).slice(0, 3);
-    for (const { dark, light } of strong) tried.push({ ...(await tinted({ dark, light, mix: 0.6 })), light });
     const expected = sorted()[0].score;
     // The search recolours renders; no colour here is below 0, where that would differ.
     assert.ok(Math.abs(found - expected) < 1e-2, `${found}, expected ${expected}`);
-    assert.ok(second > first + 0.05, `the second round gains: ${second}, ${first}`);
+    assert.ok(expected > first + 0.05, `the second round gains: ${expected}, ${first}`);
     renderer.destroy();
     scorer.destroy();
     model.destroy();

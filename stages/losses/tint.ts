@@ -29,7 +29,7 @@ const LIGHTS: readonly Vec3[] = [
   [1, 1, 1],
   ...HUES.flatMap((hue) => [0.45, 0.9].map((s) => fromHsv(hue, s, 1))),
 ];
-/** Grey, and twelve strong hues, dark and medium. Black is that of the first round. */
+/** Grey, and twelve strong hues, dark and medium; the dark ends of one colour are black and LIFTED. */
 const DARKS: readonly Vec3[] = [
   scaled([1, 1, 1], 0.45),
   ...HUES.flatMap((hue) => [0.3, 0.6].map((value) => fromHsv(hue, 0.9, value))),
@@ -38,9 +38,9 @@ const DARKS: readonly Vec3[] = [
 const [LIFTED, DIMMED] = [0.45, 0.55];
 /** Shares `mix` of the ramp. */
 const [STRONG, WEAK] = [0.9, 0.6];
-/** So many ramps go from a round to the next one. */
-const FINALISTS = 3;
-const MAX_VIEWS = 4;
+/** So many light colours go from the first round to the second one. */
+const FINALISTS = 2;
+const MAX_VIEWS = 2;
 
 function scaled([red, green, blue]: Vec3, factor: number): Vec3 {
   return [factor * red, factor * green, factor * blue];
@@ -84,10 +84,9 @@ export interface TintedSplat {
 
 /**
  * Recolours the whole splat by the best tint found, or leaves it: the one with the highest mean cosine of a direction and the renders of
- * up to four whole training views. The gradient of CLIP finds such a change of all Gaussians at once only by chance: it
+ * up to two whole training views. The gradient of CLIP finds such a change of all Gaussians at once only by chance: it
  * recolours one part and leaves the next one in the complementary colour. A tint maps luminance to a ramp between two colours. The search
- * over 1,400 is greedy: ramps of one colour at two strengths, then other dark ends for the best three light ones, then the best three strong
- * ramps at less strength, at most 181 in all.
+ * over 1,400 is greedy: strong ramps of one colour, then every dark end at both strengths for the best two light colours, 158 in all.
  * It recolours whole renders instead of the splat, even where `weights` limit the tint; for a whole splat this differs only where the colour of a
  * Gaussian is below 0. Equal inputs give equal bytes.
  *
@@ -109,6 +108,15 @@ export async function startFromTint(
       : `tint: none, clip ${(100 * plain).toFixed(1)}`,
   );
 }
+
+const ofOneColor = (light: Vec3, mix: number): Tint[] =>
+  [BLACK, scaled(light, LIFTED)].map((dark) => ({ dark, light, mix }));
+
+/** All other dark ends, and the dimmed light on black. */
+const ofTwoColors = (light: Vec3, mix: number): Tint[] => [
+  ...DARKS.map((dark) => ({ dark, light, mix })),
+  { dark: BLACK, light: scaled(light, DIMMED), mix },
+];
 
 interface ScoredTint {
   tint: Tint;
@@ -133,22 +141,15 @@ async function search(
       const found = await cosines(tints.map(colorChange));
       return tints.map((tint, i) => ({ tint, cosine: found[i] }));
     };
-    const ofOneColor = LIGHTS.flatMap((light) =>
-      [BLACK, scaled(light, LIFTED)].flatMap((dark) =>
-        [STRONG, WEAK].map((mix): Tint => ({ dark, light, mix })),
-      ),
+    const first = await scored(LIGHTS.flatMap((light) => ofOneColor(light, STRONG)));
+    const lights = [...new Set(first.sort(byCosine).map(({ tint }) => tint.light))].slice(0, FINALISTS);
+    const second = await scored(
+      lights.flatMap((light) => [
+        ...ofOneColor(light, WEAK),
+        ...[STRONG, WEAK].flatMap((mix) => ofTwoColors(light, mix)),
+      ]),
     );
-    const tried = (await scored(ofOneColor)).sort(byCosine);
-    const lights = [...new Set(tried.map(({ tint: { light } }) => light))].slice(0, FINALISTS);
-    const ramps = lights.flatMap((light) => [
-      ...DARKS.map((dark): Tint => ({ dark, light, mix: STRONG })),
-      { dark: BLACK, light: scaled(light, DIMMED), mix: STRONG },
-    ]);
-    tried.push(...(await scored(ramps)));
-    tried.sort(byCosine);
-    const strong = tried.filter(({ tint: { mix } }) => mix === STRONG).slice(0, FINALISTS);
-    tried.push(...(await scored(strong.map(({ tint }): Tint => ({ ...tint, mix: WEAK })))));
-    return { plain, best: tried.sort(byCosine)[0] };
+    return { plain, best: [...first, ...second].sort(byCosine)[0] };
   } finally {
     arena.destroy();
   }
