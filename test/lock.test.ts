@@ -154,19 +154,25 @@ testUnless(
   'a process of another namespace on this host is not taken for dead: neither its lease nor its draft',
   async () => {
     const { store, root } = newStore();
-    const start = async (what: string) => {
+    const start = (what: string) => {
       const command = [...unshare, process.execPath, '--import', 'tsx', CHILD, root, KEY, what];
-      const child = $({ nothrow: true })`${command}`;
-      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-      const [pid, line] = [(await lines.next()).value, (await lines.next()).value] as string[];
-      return { child, pid, line };
+      return $({ nothrow: true })`${command}`;
     };
-    const [holder, writer] = await Promise.all([start('hold'), start('write')]);
-    assert.is(store.holder(KEY), `process ${holder.pid} on ${hostname()}`);
-    await store.tidy();
-    assert.is(store.holder(KEY), `process ${holder.pid} on ${hostname()}`);
-    assert.equal(await readdir(join(root, 'tmp')), [basename(writer.line)]);
-    await Promise.all([holder.child.kill('SIGKILL'), writer.child.kill('SIGKILL')]);
+    const children = ['hold', 'write'].map(start);
+    try {
+      const [holder, writer] = await Promise.all(
+        children.map(async ({ stdout }) => {
+          const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+          return { pid: (await lines.next()).value, line: (await lines.next()).value };
+        }),
+      );
+      assert.is(store.holder(KEY), `process ${holder.pid} on ${hostname()}`);
+      await store.tidy();
+      assert.is(store.holder(KEY), `process ${holder.pid} on ${hostname()}`);
+      assert.equal(await readdir(join(root, 'tmp')), [basename(writer.line)]);
+    } finally {
+      await Promise.all(children.map((child) => child.kill('SIGKILL')));
+    }
   },
 );
 

@@ -1,6 +1,6 @@
 /** The store's entries: complete or absent, checked, never used when damaged. Full and read-only disks are in store-disk.test.ts. */
 import { existsSync } from 'node:fs';
-import {
+import fs, {
   chmod,
   mkdir,
   readdir,
@@ -12,6 +12,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -277,6 +278,32 @@ test('an empty folder becomes a store, with a marker and a tag for backups; ten 
   );
   assert.equal(await readdir(join(root, 'tmp')), []);
 });
+
+for (const call of ['readFile', 'readdir'] as const) {
+  test(`a folder that another process makes a store during the first ${call} is one`, async () => {
+    const { store, root } = newStore();
+    const original = fs[call] as (...args: unknown[]) => Promise<unknown>;
+    const restore = () => {
+      Object.assign(fs, { [call]: original });
+      syncBuiltinESMExports();
+    };
+    const delayed = async (...args: unknown[]) => {
+      restore();
+      const result = original(...args);
+      await result.catch(() => undefined);
+      await new Store(root).writable();
+      return result;
+    };
+    Object.assign(fs, { [call]: delayed });
+    syncBuiltinESMExports();
+    try {
+      await store.writable();
+    } finally {
+      restore();
+    }
+    assert.ok(await store.exists());
+  });
+}
 
 test('a store that is deleted while it is in use is created again', async () => {
   const { store, root } = newStore();

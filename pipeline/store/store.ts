@@ -78,17 +78,17 @@ export class Store {
 
   /** @throws InputError if the root is a file, holds other files, or was written by a newer version. */
   async exists(): Promise<boolean> {
+    // Listed before the marker is read: another process may create the store meanwhile, the marker before everything but the tag.
+    const names = await namesIn(
+      this.root,
+      'this is a file; a store is a folder: choose another with --store',
+    );
     const marker = join(this.root, MARKER);
     const text = await readFile(marker, 'utf8').catch(ignore('ENOENT', 'ENOTDIR'));
     if (text !== undefined) {
       refuseNewer('store', marker, text);
       return true;
     }
-    const names = await namesIn(
-      this.root,
-      'this is a file; a store is a folder: choose another with --store',
-    );
-    // Another process may be creating the store: the tag comes before the marker.
     const others = names.filter((name) => name !== CACHE_TAG && !name.includes(MARKER));
     if (!others.length) return false;
     throw new InputError(
